@@ -10,6 +10,7 @@
     │   └── ConstraintError        a schema, a pattern or a tool cannot be turned into a decoding constraint
     └── RunError                   the input was fine; the work failed
         ├── DownloadError          weights could not be fetched
+        ├── CacheError             the folder that keeps models cannot be written
         └── GenerationError        the model could not finish its answer
 
 A command exits with 2 for an `InputError`, with 1 for any other.
@@ -68,6 +69,10 @@ class RunError(LlmkitError, RuntimeError):
 
 class DownloadError(RunError):
     """Raised when weights cannot be fetched; says how to go on without a network."""
+
+
+class CacheError(RunError):
+    """Raised when the folder that keeps models is read-only, full or not a folder; names it."""
 
 
 class GenerationError(RunError):
