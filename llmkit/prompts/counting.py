@@ -1,0 +1,88 @@
+"""Tokens as the model itself counts them, and the room that its window leaves for a prompt."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.messages import BaseMessage, HumanMessage
+
+from llmkit.errors import PromptError
+from llmkit.prompts.layout import Layout
+
+REMEMBERED = 4096  # texts per model; examples come again with every input, inputs do not
+
+
+class Room:
+    """A model's window, less the room that is kept for the answer.
+
+    Raises:
+        PromptError: the model says neither its window nor, exactly, how it counts.
+    """
+
+    def __init__(
+        self,
+        model: BaseLanguageModel[Any],
+        max_new_tokens: int,
+        window: int | None = None,
+        layout: Layout | None = None,
+    ) -> None:
+        if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or max_new_tokens < 0:
+            raise PromptError(f"max_new_tokens is {max_new_tokens!r}, but must be a whole number, at least 0")
+        self.model, self.reserve = model, max_new_tokens
+        self.window = _window(model) if window is None else window
+        self.available = self.window - max_new_tokens
+        self.layout: Layout = layout or getattr(model, "layout", "chat")
+        self.count_text, self._counts = _text_counter(model), _known_counts(model)
+
+    def count(self, messages: list[BaseMessage]) -> int:
+        """Give the tokens of a whole prompt as the model receives it."""
+        return self.model.get_num_tokens_from_messages(messages)
+
+    def remembered(self, text: str) -> int:
+        """Give the tokens of a text that will come again, such as an example."""
+        if (known := self._counts.get(text)) is not None:
+            return known
+        if len(self._counts) >= REMEMBERED:
+            self._counts.clear()
+        tokens = self._counts[text] = self.count_text(text)
+        return tokens
+
+
+def _window(model: BaseLanguageModel[Any]) -> int:
+    profile: Any = getattr(model, "profile", None) or {}
+    window = getattr(model, "context_window", None) or profile.get("max_input_tokens")
+    if not isinstance(window, int):
+        raise PromptError(f"{type(model).__name__} does not say how long its context window is: pass context_window=")
+    return window
+
+
+def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
+    """How a text is counted alone; LangChain's stopgap, the tokenizer of GPT-2, is refused."""
+    kind = type(model)
+    if (
+        kind.get_num_tokens is not BaseLanguageModel.get_num_tokens
+        or kind.get_token_ids is not BaseLanguageModel.get_token_ids
+        or model.custom_get_token_ids is not None
+    ):
+        return model.get_num_tokens
+    if kind.get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages:
+        return lambda text: model.get_num_tokens_from_messages([HumanMessage(text)])
+    raise PromptError(
+        f"{kind.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "
+        "pass it custom_get_token_ids="
+    )
+
+
+_COUNTS: dict[int, tuple[weakref.ref[Any], dict[str, int]]] = {}
+
+
+def _known_counts(model: Any) -> dict[str, int]:
+    """What was counted by this very model; LangChain's models cannot be keys, for they have no hash."""
+    key = id(model)
+    known = _COUNTS.get(key)
+    if known is None or known[0]() is not model:
+        known = _COUNTS[key] = (weakref.ref(model, lambda _: _COUNTS.pop(key, None)), {})
+    return known[1]

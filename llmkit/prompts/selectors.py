@@ -1,0 +1,171 @@
+"""Which examples go into a prompt: a selector ranks them, best first, and the budget takes as many as fit.
+
+All are LangChain example selectors, and LangChain's own can stand in their place.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from langchain_core.example_selectors import BaseExampleSelector
+
+from llmkit.errors import PromptError
+from llmkit.prompts.examples import Candidate, Example, check_example, same_text
+
+
+class ExampleSelector(BaseExampleSelector):
+    """Ranks examples for an input.
+
+    Args:
+        k: the most examples to use; `None` is as many as fit.
+        examples: the examples; a `TaskPrompt` puts its own here.
+    """
+
+    def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
+        if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 0):
+            raise PromptError(f"k is {k!r}, but must be a whole number of examples, or None for as many as fit")
+        self.k = k
+        self.fields: tuple[str, ...] | None = None  # until a prompt says which keys it knows
+        self.examples: list[Example] = []
+        for example in examples:
+            self.add_example(example)
+
+    @abstractmethod
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the index of every example, the best for this input first."""
+
+    def add_example(self, example: Example) -> None:
+        """Take one more example; prompts that use this selector see it at once.
+
+        Raises:
+            PromptError: it is incomplete.
+        """
+        self.examples.append(check_example(example, len(self.examples) + 1, self.fields))
+
+    def select_examples(self, input_variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Give the best `k` examples that are not the input itself, the best first."""
+        text = str(input_variables["input"])
+        ranked = (self.examples[index] for index in self.rank(text))
+        return [dict(example) for example in ranked if not same_text(example["input"], text)][: self.k]
+
+    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Give a selector of the same kind over these examples; what was computed for their texts is shared."""
+        twin = copy.copy(self)
+        twin.fields, twin.examples = None if fields is None else tuple(fields), []
+        for example in examples:
+            twin.add_example(example)
+        return twin
+
+    def settings(self) -> tuple[Any, ...]:
+        """Give what, beside the examples, decides the ranking."""
+        return (self.k,)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ExampleSelector) or type(self) is not type(other):
+            return False
+        return self.settings() == other.settings() and self.examples == other.examples
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(k={self.k}, {len(self.examples)} examples)"
+
+
+class FirstExamples(ExampleSelector):
+    """Ranks examples as they were given."""
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices in order."""
+        return range(len(self.examples))
+
+
+class RandomExamples(ExampleSelector):
+    """Ranks examples at random; the order depends on the seed alone, so every input gets the same examples."""
+
+    def __init__(self, k: int | None = None, *, seed: int = 0, examples: Iterable[Example] = ()) -> None:
+        self.seed = seed
+        super().__init__(k, examples=examples)
+
+    def settings(self) -> tuple[Any, ...]:
+        """Give the seed too."""
+        return (self.k, self.seed)
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices, shuffled."""
+        count = len(self.examples)
+        return random.Random(self.seed).sample(range(count), count)
+
+
+class BalancedExamples(ExampleSelector):
+    """Ranks one example of every label first, then a second of each: the best by another selector, label by label.
+
+    Args:
+        selector: ranks the examples; one of llmkit's.
+        key: what is balanced: the example's `output`, or another of its keys.
+    """
+
+    def __init__(
+        self,
+        selector: ExampleSelector | None = None,
+        k: int | None = None,
+        *,
+        key: str = "output",
+        examples: Iterable[Example] = (),
+    ) -> None:
+        inner = selector if selector is not None else FirstExamples()
+        if not isinstance(inner, ExampleSelector):
+            raise PromptError(f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}")
+        self.selector, self.key = inner.over(()), key
+        super().__init__(k, examples=[*inner.examples, *examples])
+
+    def settings(self) -> tuple[Any, ...]:
+        """Give the key and the other selector too."""
+        return (self.k, self.key, type(self.selector), self.selector.settings())
+
+    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Give a selector of the same kind over these examples."""
+        twin = copy.copy(self)
+        twin.selector = self.selector.over(())  # before the examples go in: the other one holds them as well
+        return super(BalancedExamples, twin).over(examples, fields)
+
+    def add_example(self, example: Example) -> None:
+        """Take one more example, with a label.
+
+        Raises:
+            PromptError: it is incomplete, or has no label.
+        """
+        checked = check_example(example, len(self.examples) + 1, self.fields)
+        if self.key not in checked:
+            raise PromptError(f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced")
+        self.examples.append(checked)
+        self.selector.add_example(checked)
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices: the best of each label, then the second best of each, and so on."""
+        seen: Counter[str] = Counter()
+        rounds: list[tuple[int, int]] = []
+        for index in self.selector.rank(text):
+            label = self.examples[index][self.key].strip()
+            seen[label] += 1
+            rounds.append((seen[label], index))
+        return [index for _, index in sorted(rounds, key=lambda pair: pair[0])]
+
+
+def candidates(
+    selector: BaseExampleSelector, variables: Mapping[str, str], fields: Sequence[str]
+) -> tuple[list[Candidate], int | None]:
+    """Give the ranked examples, those equal to the input included, and how many may be used.
+
+    Raises:
+        PromptError: a selector that is not llmkit's gave an incomplete example.
+    """
+    if isinstance(selector, ExampleSelector):
+        ranked = selector.rank(variables["input"])
+        return [Candidate(index + 1, selector.examples[index]) for index in ranked], selector.k
+    chosen = selector.select_examples(dict(variables))
+    return [Candidate(n, check_example(each, n, fields)) for n, each in enumerate(chosen, 1)], None
