@@ -1,0 +1,205 @@
+"""Messages and text to token ids, exactly as the model expects them; and text stays text.
+
+Only a template's own markup becomes control tokens. A control token's name that stands inside a message
+(`<|im_end|>`, `</s>`) is encoded as the plain characters it is written with, so that nothing a user or a page says
+can open a turn or end the prompt. Text without such names is tokenized exactly as `apply_chat_template` does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from llmkit.errors import InputError, PromptError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
+
+Layout = Literal["chat", "completion", "flan"]
+"""How a conversation is laid out: by the chat template, as plain text, or as plain text for an encoder."""
+
+_BREAK, _MARK = "\ue0b5", "\ue0b6"  # private-use characters: the first splits a name that is text, the second flags markup
+
+
+class Encoder:
+    """Turns messages or plain text into the token ids that the model receives."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
+        self.tokenizer = tokenizer
+        backend: Tokenizer = tokenizer.backend_tokenizer
+        if backend.truncation or backend.padding:  # a tokenizer.json may hold either; both would change the prompt
+            backend = type(backend).from_str(backend.to_str())
+            backend.no_truncation()
+            backend.no_padding()
+        self._plain = backend
+        names = sorted((token.content for token in tokenizer.added_tokens_decoder.values()), key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, names)) or r"(?!)")
+        self.layout: Layout = "chat" if tokenizer.chat_template else "flan" if is_encoder_decoder else "completion"
+
+    def encode_text(self, text: str, *, special: bool = True) -> list[int]:
+        """Give the ids of plain text, with the tokenizer's own start and end tokens unless `special` is false."""
+        backend = self._guarded if self._control.search(text) else self._plain
+        return list(backend.encode(text, add_special_tokens=special).ids)
+
+    def encode_continuation(self, text: str) -> list[int]:
+        """Give the ids of text that goes on where other text ended: no start token, and no space put before it."""
+        start = self.tokenizer.all_special_tokens[:1]
+        if not start or self._control.search(text):
+            return self.encode_text(text, special=False)
+        # After a control token no tokenizer takes text for the beginning of a document.
+        return list(self._plain.encode(start[0] + text, add_special_tokens=False).ids[1:])
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Give the half-open range of characters of `text` that each of its tokens covers."""
+        backend = self._guarded if self._control.search(text) else self._plain
+        return list(backend.encode(text, add_special_tokens=False).offsets)
+
+    def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
+        """Give the ids of a conversation up to where the answer begins.
+
+        A last message of the assistant's own is left open, and the answer goes on from it. `template` holds further
+        variables for the chat template, such as `tools`.
+
+        Raises:
+            InputError: no messages, or one with an image or a sound.
+            PromptError: the model's chat template refuses these messages.
+        """
+        if self.layout != "chat":
+            return self.encode_text(flatten(messages))
+        turns = [to_turn(message) for message in messages]
+        if not any(self._control.search(_everything(turn)) for turn in turns):
+            return list(self._plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
+        rendered = self._render([_map_text(turn, self._break) for turn in turns], **template)
+        marked = self._control.sub(lambda match: _MARK + match[0], rendered)
+        return list(self._guarded.encode(marked.replace(_BREAK, ""), add_special_tokens=False).ids)
+
+    def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
+        """Give the text that a conversation becomes, markup included."""
+        if self.layout != "chat":
+            return flatten(messages)
+        return self._render([to_turn(message) for message in messages], **template)
+
+    @cached_property
+    def accepts_tools(self) -> bool:
+        """Whether the chat template itself lays out tools."""
+        return bool(re.search(r"\btools\b", str(self.tokenizer.chat_template or "")))
+
+    def _render(self, turns: list[dict[str, Any]], **template: Any) -> str:
+        from jinja2 import TemplateError
+
+        if not turns:
+            raise InputError("the message list is empty: give at least one message")
+        open_turn = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    turns,
+                    tokenize=False,
+                    add_generation_prompt=not open_turn,
+                    continue_final_message=open_turn,
+                    **template,
+                )
+            )
+        except (TemplateError, ValueError, TypeError, KeyError) as error:
+            raise PromptError(f"the model's chat template refuses these messages: {error}") from error
+
+    def _break(self, text: str) -> str:
+        return self._control.sub(lambda match: match[0][0] + _BREAK + match[0][1:], text)
+
+    @cached_property
+    def _guarded(self) -> Tokenizer:
+        """The same tokenizer, in which every control token has another name: only what is marked is one."""
+        from tokenizers import Tokenizer
+
+        spec = json.loads(self._plain.to_str())
+        new = {token["content"]: _MARK + token["content"] for token in spec["added_tokens"]}
+        for token in spec["added_tokens"]:
+            token["content"] = new[token["content"]]
+        model = spec["model"]
+        vocabulary = model["vocab"]
+        if isinstance(vocabulary, dict):
+            model["vocab"] = {new.get(piece, piece): index for piece, index in vocabulary.items()}
+        else:
+            model["vocab"] = [[new.get(piece, piece), score] for piece, score in vocabulary]
+        if model.get("unk_token") in new:
+            model["unk_token"] = new[model["unk_token"]]
+        return Tokenizer.from_str(json.dumps(spec))
+
+
+def flatten(messages: Sequence[BaseMessage]) -> str:
+    """Lay a conversation out as plain text: alone, a message is itself; a dialogue has its speakers named.
+
+    Raises:
+        InputError: no messages, or one with an image or a sound.
+    """
+    turns = [to_turn(message) for message in messages]
+    if not turns:
+        raise InputError("the message list is empty: give at least one message")
+    head = [turn["content"] for turn in turns if turn["role"] == "system"]
+    talk = [turn for turn in turns if turn["role"] != "system"]
+    if len(talk) == 1 and talk[0]["role"] == "user":
+        return "\n\n".join([*head, talk[0]["content"]])
+    lines = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in talk]
+    if not talk or talk[-1]["role"] != "assistant":
+        lines.append("Assistant:")
+    return "\n\n".join([*head, "\n".join(lines)])
+
+
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+
+
+def to_turn(message: BaseMessage) -> dict[str, Any]:
+    """Give a message as the dictionary that chat templates read.
+
+    Raises:
+        InputError: the message holds something other than text.
+    """
+    role = _ROLES.get(message.type) or str(getattr(message, "role", message.type))
+    turn: dict[str, Any] = {"role": role, "content": _text_of(message)}
+    calls = getattr(message, "tool_calls", None)
+    if calls:
+        turn["tool_calls"] = [
+            {"type": "function", "id": call["id"], "function": {"name": call["name"], "arguments": call["args"]}}
+            for call in calls
+        ]
+    if message.type == "tool":
+        turn["tool_call_id"] = message.tool_call_id  # type: ignore[attr-defined]
+        turn["name"] = message.name
+    return turn
+
+
+_SILENT = {"reasoning", "thinking", "tool_use", "tool_call", "input_json_delta", "redacted_thinking"}
+
+
+def _text_of(message: BaseMessage) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    parts = []
+    for block in message.content:
+        kind = "text" if isinstance(block, str) else block.get("type", "text")
+        if kind == "text":
+            parts.append(block if isinstance(block, str) else str(block.get("text", "")))
+        elif kind not in _SILENT:  # a tool call is in `tool_calls`; earlier reasoning is not shown again
+            raise InputError(f"this model reads text only, but a {message.type} message holds a block of type {kind!r}")
+    return "".join(parts)
+
+
+def _everything(value: Any) -> str:
+    """All strings inside, joined by a character that no control token holds."""
+    if isinstance(value, str):
+        return value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return "\0".join(_everything(item) for item in items)
+
+
+def _map_text(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: item if key in ("role", "type") else _map_text(item, change) for key, item in value.items()}
+    return [_map_text(item, change) for item in value] if isinstance(value, list) else value

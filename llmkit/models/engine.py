@@ -1,0 +1,232 @@
+"""Token ids in, answers out: generation by decoder-only and encoder-decoder models, alone and in batches.
+
+`transformers` prepares what a model needs (masks, positions, caches, logits processors, the encoder's pass); the loop
+that chooses the tokens is a Python generator of ours (see `loop`). Closing it stops the computation, and an error in
+it reaches the caller at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from llmkit.errors import ContextWindowExceeded, GenerationError, SettingsError
+from llmkit.models.answer import Answer, Request
+from llmkit.models.encoding import Encoder
+from llmkit.models.loop import Cancelled, Loop
+from llmkit.models.prefix import PrefixStore
+from llmkit.models.sampling import Penalties, prepare_config, reads_prompt
+from llmkit.models.settings import DEFAULT_MAX_NEW_TOKENS
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, LogitsProcessorList
+
+    from llmkit.models.loading import LoadedModel
+
+BATCH_TOKENS = 8192
+"""A batch holds at most so many tokens: prompts with their padding, and the answers' limits."""
+
+_SHARE = 16  # a beginning that the prompts of a batch have in common is worth keeping from so many tokens on
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Engine:
+    """What a loaded model does with token ids."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.encoder = Encoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
+        self.prefixes = PrefixStore(loaded.model)
+
+    def limit(self, request: Request) -> int:
+        """Give the most tokens that the answer may have.
+
+        Raises:
+            ContextWindowExceeded: prompt and answer do not fit the window together.
+        """
+        asked = request.settings.max_new_tokens
+        usual = asked or self.loaded.model.generation_config.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+        prompt, window = len(request.prompt), self.loaded.window
+        if self.loaded.is_encoder_decoder:
+            if prompt > window:
+                raise ContextWindowExceeded(prompt, window, "the prompt's tokens")
+            return min(usual, self.loaded.answer_window - 1)
+        if prompt + (asked or 1) > window:
+            raise ContextWindowExceeded(prompt + (asked or 1), window)
+        return min(usual, window - prompt)
+
+    def stream(self, request: Request) -> Iterator[tuple[Answer, str]]:
+        """Yield the answer with its new text, token by token; closing the iterator stops the computation.
+
+        Raises:
+            SettingsError: the request asks for beams, whose answer is known only at its end.
+        """
+        if (request.settings.num_beams or 1) > 1:
+            raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
+        [answer, *_] = self.answers(request)
+        if self._config([answer]).num_beams > 1:  # the model's own default
+            self._search([answer])
+            yield answer, "".join(answer.parts)
+            return
+        with closing(self._decode([answer])) as steps:
+            for step in steps:
+                yield from step
+
+    def generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
+        """Answer all requests, as one batch; a batch that memory cannot hold is halved and tried again.
+
+        All have the same settings. Each gets `settings.n` answers.
+
+        Raises:
+            GenerationError: memory cannot hold even one.
+        """
+        try:
+            return self._generate(requests)
+        except (RuntimeError, MemoryError) as error:
+            if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+                raise
+            reason = f"a prompt of {len(requests[0].prompt)} tokens does not fit into memory: {error}".splitlines()[0]
+        if len(requests) == 1:
+            raise GenerationError(reason)
+        half = len(requests) // 2
+        return self.generate(requests[:half]) + self.generate(requests[half:])
+
+    def batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
+        """Yield the indices of requests that make good batches: of one kind, alike in length, bounded in tokens."""
+        kinds: dict[Any, list[int]] = {}
+        for index, request in enumerate(requests):
+            kinds.setdefault(request.settings, []).append(index)
+        for indices in kinds.values():
+            batch: list[int] = []
+            for index in sorted(indices, key=lambda index: -len(requests[index].prompt)):
+                first = requests[batch[0]] if batch else requests[index]
+                size = (len(first.prompt) + self.limit(first)) * first.settings.n
+                if batch and (len(batch) + 1) * size > BATCH_TOKENS:
+                    yield batch
+                    batch = []
+                batch.append(index)
+            yield batch
+
+    def answers(self, request: Request) -> list[Answer]:
+        """Give the empty answers to a request, `settings.n` of them."""
+        limit = self.limit(request)
+        return [Answer.begin(request, self.loaded.tokenizer, limit, index) for index in range(request.settings.n)]
+
+    def _generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
+        groups = [self.answers(request) for request in requests]
+        flat = [answer for group in groups for answer in group]
+        if self._config(flat).num_beams > 1:
+            self._search(flat)
+        else:
+            for _ in self._decode(flat):
+                pass
+        return groups
+
+    def _config(self, answers: Sequence[Answer]) -> GenerationConfig:
+        settings = answers[0].request.settings
+        return prepare_config(self.loaded.model, settings, max(answer.limit for answer in answers))
+
+    def _processors(self, answers: Sequence[Answer]) -> LogitsProcessorList:
+        from transformers import LogitsProcessorList
+
+        settings = answers[0].request.settings
+        processors = LogitsProcessorList()
+        if settings.presence_penalty or settings.frequency_penalty:
+            processors.append(Penalties(settings.presence_penalty, settings.frequency_penalty))
+        return processors
+
+    def _decode(self, answers: list[Answer]) -> Iterator[list[tuple[Answer, str]]]:
+        """Run the loop; yield at each step the answers that grew, with their new text."""
+        config = self._config(answers)
+        config.num_return_sequences = 1  # each answer has a row of its own
+        inputs = self._inputs([answer.request.prompt for answer in answers], config)
+        loop = Loop(self.loaded, answers)
+        steps = self.loaded.model.generate(
+            **inputs,
+            generation_config=config,
+            logits_processor=self._processors(answers),
+            custom_generate=loop.run,
+        )
+        try:
+            yield from steps
+        finally:
+            steps.close()
+            if len(answers) == 1 and loop.cache is not None:
+                self.prefixes.keep([*answers[0].request.prompt, *answers[0].ids], loop.cache)
+
+    def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
+        """Lay prompts out as [rows, tokens]: what they share and is known, padding, what is their own.
+
+        Padding must stand before everything where beams multiply the rows, or a penalty reads the prompt.
+        """
+        apart = config.num_beams > 1 or (len(prompts) > 1 and reads_prompt(self.loaded.model, config))
+        known, cache = (0, None) if apart else self._shared(prompts)
+        width = max(map(len, prompts))
+        device, pad = self.loaded.device, config.pad_token_id or self.loaded.model.generation_config.pad_token_id or 0
+        ids, mask = [], []
+        for prompt in prompts:
+            gap = width - len(prompt)
+            own = [*([pad] * gap), *prompt[known:]]
+            seen = [*([0] * gap), *([1] * (len(prompt) - known))]
+            if self.loaded.is_encoder_decoder:  # encoders are padded at the end
+                own, seen = [*prompt, *([pad] * gap)], [*([1] * len(prompt)), *([0] * gap)]
+            ids.append([*prompt[:known], *own])
+            mask.append([*([1] * known), *seen])
+        inputs = {
+            "inputs": torch.tensor(ids, device=device),
+            "attention_mask": torch.tensor(mask, device=device),
+        }
+        if cache is not None:
+            cache.batch_repeat_interleave(len(prompts))
+            inputs["past_key_values"] = cache
+        return inputs
+
+    def _shared(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
+        """Find keys and values for what all prompts begin with; for a batch, compute what is not known yet."""
+        common = common_length(prompts)
+        if common < _SHARE or not self.prefixes.usable:
+            return 0, None
+        known, cache = self.prefixes.find(prompts[0][:common])
+        if len(prompts) > 1 and known < common:
+            self.prefill(prompts[0][:common])
+            known, cache = self.prefixes.find(prompts[0][:common])
+        return known, cache
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Compute the keys and values of these tokens, and keep them for whoever begins with them."""
+        known, cache = self.prefixes.find(tokens)
+        if known == len(tokens):
+            return
+        with self.loaded.lock, torch.inference_mode():
+            rest = torch.tensor([tokens[known:]], device=self.loaded.device)
+            out = self.loaded.model(rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self.prefixes.keep(tokens, out.past_key_values)
+
+    def _search(self, answers: list[Answer]) -> None:
+        """Beam search, which `transformers` does whole."""
+        one_each = answers[:: answers[0].request.settings.n]
+        if any(answer.request.constraint for answer in answers):
+            raise SettingsError(f"num_beams is {answers[0].request.settings.num_beams}, but constraints need num_beams=1")
+        config = self._config(answers)
+        inputs = self._inputs([answer.request.prompt for answer in one_each], config)
+        with self.loaded.lock:
+            rows = self.loaded.model.generate(
+                **inputs,
+                generation_config=config,
+                logits_processor=self._processors(answers),
+                stopping_criteria=[Cancelled(one_each)],
+            )
+        begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
+        ends = Loop(self.loaded, answers).ends
+        for answer, row in zip(answers, rows[:, begin:].tolist(), strict=True):
+            answer.fill(row, ends)
+
+
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Give how many leading tokens all have in common, short of the last token of the shortest."""
+    shortest = min(map(len, sequences)) - 1
+    first, last = min(sequences), max(sequences)  # in dictionary order the extremes differ first
+    return next((i for i in range(shortest) if first[i] != last[i]), max(shortest, 0))

@@ -1,0 +1,168 @@
+"""From a folder, or from loaded objects, to a model that is ready to compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from llmkit.errors import InputError, ModelUnusable
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
+_NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """Weights and tokenizer, with what the engine needs to know about them.
+
+    Attributes:
+        window: the most tokens that a prompt and its answer may have together; for an encoder-decoder model, the
+            most tokens that its encoder reads.
+        answer_window: the most tokens that a decoder with positions of its own can write, else the window.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    window: int
+    answer_window: int
+    lock: Any = field(repr=False)
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the prompt and a decoder of its own writes the answer."""
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go; for a model spread over devices, where its first layer is."""
+        return self.model.device
+
+
+_loaded: WeakValueDictionary[tuple[Any, ...], LoadedModel] = WeakValueDictionary()
+"""Weights are never changed, so all who ask for the same ones in a process share them while one is in use."""
+
+
+def load(name: str, *, device: str, dtype: str, quantization: str | None, context_window: int | None) -> LoadedModel:
+    """Load a model by name (see `llmkit.models.catalog.resolve`).
+
+    Raises:
+        ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
+        InputError: `device`, `dtype` or `quantization` is not to be had here.
+    """
+    from llmkit.models.catalog import resolve
+
+    folder = resolve(name)
+    key = (folder, (folder / "config.json").stat().st_mtime_ns, device, dtype, quantization, context_window)
+    if (shared := _loaded.get(key)) is not None:
+        return shared
+    import torch
+    from transformers import AutoTokenizer
+
+    where = choose_device() if device == "auto" else device
+    precision = choose_dtype(where) if dtype == "auto" else getattr(torch, dtype, None)
+    if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
+        raise InputError(f"dtype is {dtype!r}, but must be auto, float32, bfloat16 or float16")
+    model = _read_weights(folder, where, precision, quantization)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    loaded = adopt(model, tokenizer, name=name, context_window=context_window)
+    return _loaded.setdefault(key, loaded)
+
+
+def adopt(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str = "", context_window: int | None = None
+) -> LoadedModel:
+    """Take a model and a tokenizer that are already loaded; neither is changed.
+
+    Raises:
+        ModelUnusable: the model cannot generate, the tokenizer is not a fast one, or no window is known.
+    """
+    import threading
+
+    if not getattr(model, "can_generate", lambda: False)():
+        raise ModelUnusable(
+            f"{type(model).__name__} cannot generate text: use a causal language model (…ForCausalLM) or an "
+            "encoder-decoder model (…ForConditionalGeneration)"
+        )
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelUnusable(
+            f"{type(tokenizer).__name__} is not a fast tokenizer: save it again with a tokenizer.json "
+            "(AutoTokenizer.from_pretrained(...).save_pretrained(...))"
+        )
+    window = context_window or _window(model.config, tokenizer)
+    positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
+    name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+    return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT, threading.RLock())
+
+
+def _window(config: Any, tokenizer: Any) -> int:
+    text = config.get_text_config()
+    for name in _WINDOW_NAMES:
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    if tokenizer.model_max_length < _NO_LIMIT:
+        return int(tokenizer.model_max_length)
+    raise ModelUnusable(
+        f"neither the configuration nor the tokenizer of this {config.model_type} model says how long its context "
+        "window is: pass context_window=, in tokens"
+    )
+
+
+def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a model of this size loads in seconds, and the command shows its own line
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    try:
+        model = kind.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **_placement(device, quantization),
+        )
+    except (ValueError, OSError, KeyError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise ModelUnusable(
+                f"{folder} holds a {config.model_type} model, which cannot generate text: choose a causal language "
+                "model or an encoder-decoder model"
+            ) from error
+        raise ModelUnusable(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+    return model.eval()
+
+
+def _placement(device: str, quantization: str | None) -> dict[str, Any]:
+    if quantization is not None:
+        raise InputError(f"quantization is {quantization!r}, but this version has none: leave it out")
+    return {"device_map": device}
+
+
+def choose_device() -> str:
+    """Give the best device here: cuda, else mps, else cpu."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_dtype(device: str) -> torch.dtype:
+    """Give bfloat16 where the device multiplies matrices in it, else float16 on a GPU and float32 on a CPU."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.startswith("mps"):
+        return torch.float16
+    matrix_units = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(has for name, has in matrix_units.items() if name.endswith("bf16")) else torch.float32

@@ -1,0 +1,78 @@
+"""From settings and logits to the next tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from llmkit.models.settings import GenerationSettings
+
+
+def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new_tokens: int) -> GenerationConfig:
+    """Give the configuration for one call; what the settings leave open comes from the model's own.
+
+    The model's own is read, never changed. Its `max_length` is dropped: it would count the prompt.
+    """
+    own = model.generation_config
+    config = GenerationConfig(**{**settings.to_transformers(), "max_new_tokens": max_new_tokens})
+    config.num_beams = config.num_beams or own.num_beams or 1
+    if settings.sampled is False:  # else transformers warns of the model's own sampling values
+        config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0)
+    config.max_length = None
+    if own.pad_token_id is None:
+        ends = own.eos_token_id
+        config.pad_token_id = ends[0] if isinstance(ends, list) else ends if ends is not None else 0
+    return config
+
+
+def reads_prompt(model: PreTrainedModel, config: GenerationConfig) -> bool:
+    """Whether this call's logits depend on the prompt's tokens otherwise than through the model."""
+    neutral = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+    values = ((getattr(config, name) or getattr(model.generation_config, name), no) for name, no in neutral.items())
+    return any(value not in (None, no) for value, no in values)
+
+
+class Penalties(LogitsProcessor):  # type: ignore[misc]
+    """Presence and frequency penalties, over the answer's own tokens, as the common chat APIs define them.
+
+    logits[token] -= presence * (count > 0) + frequency * count
+    """
+
+    def __init__(self, presence: float, frequency: float) -> None:
+        self.presence, self.frequency = presence, frequency
+        self._prompt: int | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Penalize scores [rows, vocabulary] by the answer in input_ids [rows, prompt + answer]."""
+        if self._prompt is None:
+            self._prompt = input_ids.shape[1]
+        answer = input_ids[:, self._prompt :]
+        counts = torch.zeros_like(scores).scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
+        return scores - self.presence * (counts > 0) - self.frequency * counts
+
+
+def choose(scores: torch.Tensor, draws: Sequence[torch.Generator] | None) -> list[int]:
+    """Choose one token for each row of scores [rows, vocabulary]: the likeliest, or drawn with the row's generator.
+
+    Each row has a generator of its own, so that a seeded answer is the same alone and in any batch.
+    """
+    if draws is None:
+        return [int(token) for token in scores.argmax(-1).tolist()]
+    chances = torch.softmax(scores.float(), -1).cpu()
+    return [int(torch.multinomial(row, 1, generator=draw)) for row, draw in zip(chances, draws, strict=True)]
+
+
+def generator(seed: int | None, index: int) -> torch.Generator:
+    """Give a source of random numbers of its own; the global one is neither read nor changed."""
+    source = torch.Generator()
+    if seed is None:
+        source.seed()
+    else:
+        source.manual_seed((seed + index) % 2**63)
+    return source
