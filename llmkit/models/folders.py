@@ -1,0 +1,100 @@
+"""What a folder must hold to be a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmkit.errors import ModelUnusable
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+)
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_INDEX = "model.safetensors.index.json"
+
+
+def checked(folder: Path) -> Path:
+    """Give the folder back if it holds a whole model: config.json, weights as safetensors and a tokenizer.
+
+    Only the heads of the weights are read, so this takes milliseconds whatever the size.
+
+    Raises:
+        ModelUnusable: names all that is missing, or the file that is damaged.
+    """
+    missing = list(_missing(folder))
+    if missing:
+        raise ModelUnusable(
+            f"the folder {folder} is no usable model: it has no {' and no '.join(missing)}{_hint(folder)}"
+        )
+    _read_json(folder / "config.json")
+    for shard in _shards(folder):
+        _check_weights(shard)
+    return folder
+
+
+def _missing(folder: Path) -> Iterator[str]:
+    if not (folder / "config.json").is_file():
+        yield "config.json"
+    if not any(folder.glob("*.safetensors")):
+        yield "weights (*.safetensors)"
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        yield "tokenizer (tokenizer.json)"
+
+
+def _hint(folder: Path) -> str:
+    if any(folder.glob("*.safetensors")):
+        return ""
+    if gguf := sorted(folder.glob("*.gguf")):
+        return f"; name the file itself, {gguf[0]}"
+    pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
+    if pickled:
+        return (
+            f"; {pickled[0]} is pickled, which can run code when it is opened, and is not read: "
+            "save the weights again as safetensors (model.save_pretrained)"
+        )
+    return ""
+
+
+def _shards(folder: Path) -> list[Path]:
+    if not (folder / _INDEX).is_file():
+        return sorted(folder.glob("*.safetensors"))
+    listed = _read_json(folder / _INDEX).get("weight_map")
+    if not isinstance(listed, dict):
+        raise ModelUnusable(f"{folder / _INDEX} is damaged: it has no weight_map")
+    shards = sorted({folder / str(name) for name in listed.values()})
+    for shard in shards:
+        if not shard.is_file():
+            raise ModelUnusable(
+                f"the folder {folder} is incomplete: {_INDEX} names {shard.name}, which is not there"
+            )
+    return shards
+
+
+def _check_weights(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        with file.open("rb") as start:
+            pointer = start.read(24) == b"version https://git-lfs."
+        reason = "a pointer of git-lfs, not the weights: run git lfs pull" if pointer else f"damaged: {error}"
+        raise ModelUnusable(f"{file} is {reason}") from error
+
+
+def _read_json(file: Path) -> dict[str, object]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelUnusable(f"{file} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelUnusable(f"{file} is damaged: it is not a JSON object")
+    return value

@@ -1,0 +1,50 @@
+"""Models of the Hugging Face hub, by `huggingface_hub`, with its cache and its environment variables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from llmkit.errors import DownloadError, ModelNotFound
+
+_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_UNWANTED = ["original/*", "onnx/*", "openvino/*"]  # the same weights once more, for other programs
+
+
+def is_hub_id(name: str) -> bool:
+    """Tell whether a name has the form `org/name`."""
+    return _ID.fullmatch(name) is not None
+
+
+def snapshot(name: str, *, local: bool = False) -> Path:
+    """Give the folder of a hub model, fetched where it is not in huggingface_hub's cache.
+
+    Without a network, or with `HF_HUB_OFFLINE=1`, it is what the cache has; so it is with `local`.
+
+    Raises:
+        ModelNotFound: the hub has no such model, or not for this user.
+        DownloadError: the hub cannot be reached, or lets nobody in without a licence.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        found = snapshot_download(
+            name, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=local
+        )
+    except errors.GatedRepoError as error:
+        raise DownloadError(
+            f"the hub keeps {name} behind a licence: accept it on its page, then log in with 'hf auth login'"
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise ModelNotFound(
+            f"the Hugging Face hub has no model {name!r} that you may see, and no folder here has this name: "
+            "check its spelling, or log in with 'hf auth login' if it is private"
+        ) from error
+    except Exception as error:  # httpx's, the system's and the hub's own: whatever stops a download
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise DownloadError(
+            f"{name} cannot be fetched from the Hugging Face hub ({reason}), and its cache here has no copy: "
+            "check the network and HF_HUB_OFFLINE, or name a local folder or a model that 'llmkit models' lists"
+        ) from error
+    return Path(found)
