@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage
 
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts.counting import Room
 from llmkit.prompts.examples import Candidate, Example, same_text
 from llmkit.prompts.fields import fill
-from llmkit.prompts.layout import Case, Layout, Wording, answer, ask, stops, to_messages, to_text
+from llmkit.prompts.layout import Case, Layout, Wording, answer, ask, lay_out, solved, stops, transcript
 from llmkit.prompts.report import LeftOut, Part, Report
 
 
@@ -20,7 +20,7 @@ class FittedPrompt:
     """A prompt that fits: `tokens` and the room for the answer are within the model's window.
 
     Attributes:
-        messages: what the model gets, `llm.invoke(fitted.messages)`; one message in the layouts of plain text.
+        messages: what the model gets, as in `llm.invoke(fitted.messages)`; plain text is one message.
         text: the same as plain text; chat turns stand under the names of their roles.
         tokens: of the whole prompt as the model receives it, chat markup included.
         examples: those that are in it, in the order in which they stand.
@@ -38,139 +38,141 @@ class FittedPrompt:
     stop: tuple[str, ...] = ()
 
 
-def fit(
-    wording: Wording, case: Case, ranked: Sequence[Candidate], *, most: int | None, room: Room, best_last: bool
-) -> FittedPrompt:
+@dataclass(frozen=True)
+class Draft:
+    """A prompt whose examples are still to be chosen."""
+
+    wording: Wording
+    case: Case
+    room: Room
+    best_last: bool
+
+    def ordered(self, kept: Sequence[Candidate]) -> list[Example]:
+        """Give the examples in the order in which they stand; `kept` has the best first."""
+        return [each.example for each in (reversed(kept) if self.best_last else kept)]
+
+    def messages(self, kept: Sequence[Candidate]) -> list[BaseMessage]:
+        """Lay the prompt out with these examples."""
+        cases = [solved(example, self.case.values) for example in self.ordered(kept)]
+        return lay_out(self.wording, cases, self.case, self.room.layout)
+
+    def measure(self, kept: Sequence[Candidate]) -> int:
+        """Give the tokens of the whole prompt with these examples."""
+        return self.room.count(self.messages(kept))
+
+    def words(self, candidate: Candidate) -> int:
+        """Give the tokens of an example's words, without markup.
+
+        Raises:
+            PromptError: they are more than the model's whole window.
+        """
+        case = solved(candidate.example, self.case.values)
+        turns = (ask(self.wording, case, self.room.layout), answer(self.wording, case))
+        tokens = sum(self.room.remembered(turn) for turn in turns)
+        if tokens > self.room.window:
+            raise PromptError(
+                f"example {candidate.number} has {tokens} tokens, more than the model's context window of "
+                f"{self.room.window}: shorten it, or leave it out"
+            )
+        return tokens
+
+
+def fit(draft: Draft, ranked: Sequence[Candidate], most: int | None) -> FittedPrompt:
     """Take the best examples that fit, by rank; after one that is too long a shorter one may still fit.
 
     Raises:
         ContextWindowExceeded: even without examples the prompt does not fit.
         PromptError: an example is longer than the window by itself.
     """
-
-    def lay_out(chosen: Sequence[Candidate]) -> list[BaseMessage]:
-        cases = [case_of(each.example, case.values) for each in (reversed(chosen) if best_last else chosen)]
-        if room.layout == "chat":
-            return to_messages(wording, cases, case)
-        return alone(to_text(wording, cases, case, room.layout))
-
-    base = room.count(lay_out(()))
+    room, case = draft.room, draft.case
+    base = draft.measure(())
     if base > room.available:
         raise ContextWindowExceeded(base + room.reserve, room.window)
     usable = [each for each in ranked if not same_text(each.example["input"], case.input)]
-    costs = {each.number: _cost(wording, case, each, room) for each in usable}
-    kept, tokens = _choose(usable, costs, most, base, room.available, lambda chosen: room.count(lay_out(chosen)))
-    messages = lay_out(kept)
+    words = {each.number: draft.words(each) for each in usable}
+    kept, tokens = _choose(draft, usable, words, most, base)
+    messages = draft.messages(kept)
+    full = most is not None and len(kept) >= most
     return FittedPrompt(
         messages=messages,
         text=transcript(messages) if room.layout == "chat" else str(messages[0].content),
         tokens=tokens,
-        examples=tuple(each.example for each in (reversed(kept) if best_last else kept)),
-        report=_report(wording, case, ranked, kept, costs, tokens, room, full=most is not None and len(kept) >= most),
+        examples=tuple(draft.ordered(kept)),
+        report=Report(_parts(draft, kept, words, tokens), _left_out(ranked, kept, words, full), room.window),
         layout=room.layout,
-        stop=stops(wording, case.values, room.layout),
+        stop=stops(draft.wording, case.values, room.layout),
     )
 
 
-def _cost(wording: Wording, case: Case, candidate: Candidate, room: Room) -> int:
-    """The tokens of an example's words, without chat markup."""
-    solved = case_of(candidate.example, case.values)
-    tokens = room.remembered(ask(wording, solved, room.layout)) + room.remembered(answer(wording, solved))
-    if tokens > room.window:
-        raise PromptError(
-            f"example {candidate.number} has {tokens} tokens, more than the model's whole context window of "
-            f"{room.window}: shorten it, or leave it out"
-        )
-    return tokens
-
-
 def _choose(
-    usable: Sequence[Candidate],
-    costs: Mapping[int, int],
-    most: int | None,
-    base: int,
-    available: int,
-    measure: Callable[[Sequence[Candidate]], int],
+    draft: Draft, usable: Sequence[Candidate], words: Mapping[int, int], most: int | None, base: int
 ) -> tuple[list[Candidate], int]:
     """The examples to take, and the tokens of the whole prompt with them.
 
-    Parts are counted once and added up; the sum is only near the truth, for tokens may join over a border between
-    parts. So the whole is counted, and the choice made again with the difference.
+    Parts are counted once and added up. The sum is only near the truth, for tokens may join over a border
+    between parts: so the whole is counted, and the choice made again with the difference.
     """
     if not usable or most == 0:
         return [], base
-    markup = measure(usable[:1]) - base - costs[usable[0].number]
+    markup = draft.measure(usable[:1]) - base - words[usable[0].number]
+    costs = {number: max(1, tokens + markup) for number, tokens in words.items()}
+    available = draft.room.available
 
     def greedy(room: int) -> list[Candidate]:
-        kept = []
+        kept: list[Candidate] = []
         for each in usable:
-            cost = max(1, costs[each.number] + markup)
-            if cost <= room and (most is None or len(kept) < most):
+            if costs[each.number] <= room and (most is None or len(kept) < most):
                 kept.append(each)
-                room -= cost
+                room -= costs[each.number]
         return kept
 
-    def estimate(kept: Sequence[Candidate]) -> int:
-        return sum(max(1, costs[each.number] + markup) for each in kept)
+    def cost(kept: Sequence[Candidate]) -> int:
+        return sum(costs[each.number] for each in kept)
 
     kept = greedy(available - base)
-    tokens = measure(kept)
-    spare = base + estimate(kept) - tokens
+    tokens = draft.measure(kept)
+    spare = base + cost(kept) - tokens
     if spare > 0 and (wider := greedy(available - base + spare)) != kept:
-        measured = measure(wider)
+        measured = draft.measure(wider)
         if measured <= available:
             return wider, measured
     while tokens > available:
-        kept = greedy(estimate(kept) - (tokens - available))
-        tokens = measure(kept)
+        kept = greedy(cost(kept) - (tokens - available))
+        tokens = draft.measure(kept)
     return kept, tokens
 
 
-def _report(
-    wording: Wording,
-    case: Case,
-    ranked: Sequence[Candidate],
-    kept: Sequence[Candidate],
-    costs: Mapping[int, int],
-    tokens: int,
-    room: Room,
-    *,
-    full: bool,
-) -> Report:
-    words = {
-        "instruction": room.remembered(fill(wording.instruction, case.values)),
-        **{str(each): costs[each.number] for each in kept},
-        "input": room.count_text(ask(wording, case, room.layout)),
-        "start of the answer": room.remembered(answer(wording, case)),
-    }
-    parts = [Part(name, count) for name, count in words.items() if count]
-    parts.append(Part("markup", tokens - sum(words.values())))
-    parts.append(Part("kept for the answer", room.reserve))
-    parts.append(Part("free", room.available - tokens))
-    last = max((ranked.index(each) for each in kept), default=-1)
-    left = []
-    for place, each in enumerate(ranked):
-        if each in kept:
-            continue
-        if each.number not in costs:
+def _parts(
+    draft: Draft, kept: Sequence[Candidate], words: Mapping[int, int], tokens: int
+) -> tuple[Part, ...]:
+    wording, case, room = draft.wording, draft.case, draft.room
+    spoken = [
+        Part("instruction", room.remembered(fill(wording.instruction, case.values))),
+        *(Part(str(each), words[each.number]) for each in kept),
+        Part("input", room.count_text(ask(wording, case, room.layout))),
+        Part("start of the answer", room.remembered(answer(wording, case))),
+    ]
+    return (
+        *(part for part in spoken if part.tokens),
+        Part("markup", tokens - sum(part.tokens for part in spoken)),
+        Part("kept for the answer", room.reserve),
+        Part("free", room.available - tokens),
+    )
+
+
+def _left_out(
+    ranked: Sequence[Candidate], kept: Sequence[Candidate], words: Mapping[int, int], full: bool
+) -> tuple[LeftOut, ...]:
+    taken = {each.number for each in kept}
+    left, more = [], len(kept)
+    for each in ranked:
+        if each.number in taken:
+            more -= 1
+        elif each.number not in words:
             left.append(LeftOut(each, 0, "equals the input"))
         else:
-            left.append(LeftOut(each, costs[each.number], "is beyond the k best" if full and place > last else "does not fit"))
-    return Report(tuple(parts), tuple(left), room.window)
-
-
-def alone(text: str) -> list[BaseMessage]:
-    """Give plain text as the only message, which models without a chat template take as it is."""
-    return [HumanMessage(text)]
-
-
-def transcript(messages: Sequence[BaseMessage]) -> str:
-    """Give chat turns as text, each under the name of its role."""
-    names = {"system": "System", "human": "User", "ai": "Assistant"}
-    return "\n\n".join(f"{names[message.type]}:\n{message.content}" for message in messages)
-
-
-def case_of(example: Example, values: Mapping[str, str]) -> Case:
-    """Give an example as a solved case; its own values of fields go before the prompt's."""
-    own = {name: value for name, value in example.items() if name not in ("input", "output")}
-    return Case(example["input"], {**values, **own}, example["output"])
+            beyond = full and more == 0  # the k best were found before this one
+            left.append(
+                LeftOut(each, words[each.number], "is beyond the k best" if beyond else "does not fit")
+            )
+    return tuple(left)

@@ -29,12 +29,13 @@ class Room:
         window: int | None = None,
         layout: Layout | None = None,
     ) -> None:
-        if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or max_new_tokens < 0:
+        if isinstance(max_new_tokens, bool) or max_new_tokens < 0:
             raise PromptError(f"max_new_tokens is {max_new_tokens!r}, but must be a whole number, at least 0")
         self.model, self.reserve = model, max_new_tokens
         self.window = _window(model) if window is None else window
         self.available = self.window - max_new_tokens
-        self.layout: Layout = layout or getattr(model, "layout", "chat")
+        own: Layout = getattr(model, "layout", "chat")
+        self.layout = layout or own
         self.count_text, self._counts = _text_counter(model), _known_counts(model)
 
     def count(self, messages: list[BaseMessage]) -> int:
@@ -55,7 +56,9 @@ def _window(model: BaseLanguageModel[Any]) -> int:
     profile: Any = getattr(model, "profile", None) or {}
     window = getattr(model, "context_window", None) or profile.get("max_input_tokens")
     if not isinstance(window, int):
-        raise PromptError(f"{type(model).__name__} does not say how long its context window is: pass context_window=")
+        raise PromptError(
+            f"{type(model).__name__} does not say how long its context window is: pass context_window="
+        )
     return window
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from llmkit.errors import PromptError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = frozenset({"input", "output", "model", "max_new_tokens", "context_window", "layout", "stop", "self"})
+RESERVED = frozenset(
+    {"input", "output", "model", "max_new_tokens", "context_window", "layout", "stop", "self"}
+)
 """Names that mean something else where a prompt is filled, or to LangChain."""
 
 
@@ -29,10 +31,12 @@ def check_names(names: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
     """
     declared = tuple(names)
     for name in declared:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(check_text(name, "the name of a field")):
             raise PromptError(f"field {name!r} is not a plain name: use letters, digits and underscores")
         if name in RESERVED:
-            raise PromptError(f"field {name!r} has a reserved name: choose another than {', '.join(sorted(RESERVED))}")
+            raise PromptError(
+                f"field {name!r} has a reserved name: choose another than {', '.join(sorted(RESERVED))}"
+            )
         if declared.count(name) > 1:
             raise PromptError(f"field {name!r} is declared twice")
         if not any(f"{{{name}}}" in text for text in texts):
@@ -40,12 +44,14 @@ def check_names(names: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
     return declared
 
 
-def check_values(declared: Sequence[str], given: Mapping[str, Any], *, complete: bool = True) -> dict[str, str]:
+def check_values(
+    declared: Sequence[str], given: Mapping[str, Any], *, complete: bool = True
+) -> dict[str, str]:
     """Give the values of the declared fields as strings.
 
     Raises:
-        PromptError: a field is unknown or, where the values must be complete, missing; or a value is neither text
-            nor a number.
+        PromptError: a field is unknown or, where the values must be complete, missing; or a value is
+            neither text nor a number.
     """
     for name, value in given.items():
         if name not in declared:
@@ -70,6 +76,6 @@ def check_text(value: Any, what: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
-            f"{what} holds half a surrogate pair at character {error.start}: decode the text with errors='replace'"
+            f"{what} holds half a surrogate pair at {error.start}: decode the text with errors='replace'"
         ) from error
     return value

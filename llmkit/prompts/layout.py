@@ -47,10 +47,23 @@ def ask(wording: Wording, case: Case, layout: Layout) -> str:
 
 
 def answer(wording: Wording, case: Case) -> str:
-    """Give the words of the answer, as far as they are known: its label, its start and, in an example, the rest."""
+    """Give the words of the answer: its label, its start and, in an example, the rest."""
     label = fill(wording.output_label, case.values)
     parts = [f"{label}:" if label else "", fill(wording.output_start, case.values), case.output or ""]
     return " ".join(part for part in parts if part)
+
+
+def solved(example: Mapping[str, str], values: Mapping[str, str]) -> Case:
+    """Give an example as a case; its own values of fields go before the prompt's."""
+    own = {name: value for name, value in example.items() if name not in ("input", "output")}
+    return Case(example["input"], {**values, **own}, example["output"])
+
+
+def lay_out(wording: Wording, examples: Sequence[Case], case: Case, layout: Layout) -> list[BaseMessage]:
+    """Give what a model with this layout gets; plain text is one message, which such models take as it is."""
+    if layout == "chat":
+        return to_messages(wording, examples, case)
+    return [HumanMessage(to_text(wording, examples, case, layout))]
 
 
 def to_messages(wording: Wording, examples: Sequence[Case], case: Case) -> list[BaseMessage]:
@@ -77,13 +90,19 @@ def to_text(wording: Wording, examples: Sequence[Case], case: Case, layout: Layo
 
 
 def stops(wording: Wording, values: Mapping[str, str], layout: Layout) -> tuple[str, ...]:
-    """Give the strings at which an answer in this layout is over: where a model would begin the next example."""
+    """Give the strings at which an answer is over: with them a model would begin the next example."""
     if layout == "chat":
         return ()
     if layout == "flan":
         return ("\n\n\n",)
     label = fill(wording.input_label, values)
     return (f"\n{label}:",) if label else ("\n\n",)
+
+
+def transcript(messages: Sequence[BaseMessage]) -> str:
+    """Give chat turns as text, each under the name of its role."""
+    names = {"system": "System", "human": "User", "ai": "Assistant"}
+    return "\n\n".join(f"{names[message.type]}:\n{message.content}" for message in messages)
 
 
 class LaidOut(PromptValue):

@@ -8,7 +8,8 @@
     ---
     The instruction, with {max_words} where a field stands.
 
-A value is the rest of its line; one that begins with a quotation mark is a JSON string. `example` may come often.
+A value is the rest of its line; one that begins with a quotation mark is a JSON string. There may be any
+number of examples.
 """
 
 from __future__ import annotations
@@ -51,16 +52,17 @@ def read(name: str | Path) -> dict[str, Any]:
     try:
         return parse(data.decode())
     except UnicodeDecodeError as error:
-        raise PromptError(f"prompt text {str(path)!r} is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise PromptError(
+            f"prompt text {str(path)!r} is not UTF-8: {error.reason} at byte {error.start}"
+        ) from error
     except PromptError as error:
         raise PromptError(f"prompt text {str(path)!r}: {error}") from error
 
 
 def _known(name: str) -> str:
     if name not in names():  # by comparison with what is there, so that no path can be smuggled in
-        raise PromptError(
-            f"no prompt text is called {name!r}: there are {', '.join(names())}; a path to a file of your own ends in .md"
-        )
+        known = ", ".join(names())
+        raise PromptError(f"no prompt text is called {name!r}: there are {known}, and paths that end in .md")
     return name
 
 

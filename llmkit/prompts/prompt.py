@@ -1,4 +1,4 @@
-"""TaskPrompt: an instruction, solved examples and an input, as a LangChain prompt that fits the model's window."""
+"""TaskPrompt: an instruction, solved examples and an input, as a LangChain prompt that fits."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pydantic import ConfigDict
 
 from llmkit.errors import PromptError
 from llmkit.prompts import budget, library
+from llmkit.prompts.counting import Room
 from llmkit.prompts.examples import Example, check_example, same_text
 from llmkit.prompts.fields import check_names, check_text, check_values
-from llmkit.prompts.layout import LAYOUTS, Case, LaidOut, Layout, Wording, to_messages, to_text
+from llmkit.prompts.layout import LAYOUTS, Case, LaidOut, Layout, Wording, lay_out, solved, to_text
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
 
 Place = Literal["last", "first"]
@@ -101,7 +102,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """The examples, in the order given; those that one of LangChain's selectors holds are not among them."""
+        """The examples, in the order given; none where one of LangChain's own selectors holds them."""
         return tuple(self.selector.examples) if isinstance(self.selector, ExampleSelector) else ()
 
     def fit(
@@ -128,19 +129,14 @@ class TaskPrompt(BaseChatPromptTemplate):
             ContextWindowExceeded: the prompt does not fit, even without examples; says by how much.
             PromptError: a field is missing or unknown, or an example is wrong.
         """
-        values = self._values(fields)
-        ranked, most = candidates(self.selector, {"input": input, **values}, self.fields)
-        return budget.fit(
-            self.wording,
-            Case(check_text(input, "the input"), values),
-            ranked,
-            most=most,
-            room=budget.Room(model, max_new_tokens, context_window, layout or self.layout),
-            best_last=self.most_relevant == "last",
-        )
+        case = Case(check_text(input, "the input"), self._values(fields))
+        ranked, most = candidates(self.selector, {"input": input, **case.values}, self.fields)
+        room = Room(model, max_new_tokens, context_window, layout or self.layout)
+        draft = budget.Draft(self.wording, case, room, best_last=self.most_relevant == "last")
+        return budget.fit(draft, ranked, most)
 
     def format_messages(self, **kwargs: Any) -> list[BaseMessage]:
-        """Give the turns, with the selector's examples, whether they fit or not; LangChain's `prompt | llm` uses it."""
+        """Give the turns, with the selector's examples, whether they fit or not."""
         return self.format_prompt(**kwargs).to_messages()
 
     def format_prompt(self, **kwargs: Any) -> LaidOut:  # type: ignore[override]
@@ -157,13 +153,10 @@ class TaskPrompt(BaseChatPromptTemplate):
         chosen = [each.example for each in ranked if not same_text(each.example["input"], text)][:most]
         if self.most_relevant == "last":
             chosen.reverse()
-        cases = [budget.case_of(example, values) for example in chosen]
-        case = Case(text, values)
-        plain = self.layout if self.layout in ("completion", "flan") else "completion"
-        laid = to_text(self.wording, cases, case, plain)
-        if self.layout in (None, "chat"):
-            return LaidOut(messages=to_messages(self.wording, cases, case), text=laid)
-        return LaidOut(messages=budget.alone(laid), text=laid)
+        cases, case = [solved(example, values) for example in chosen], Case(text, values)
+        layout = self.layout or "chat"
+        plain = to_text(self.wording, cases, case, "completion" if layout == "chat" else layout)
+        return LaidOut(messages=lay_out(self.wording, cases, case, layout), text=plain)
 
     async def aformat_prompt(self, **kwargs: Any) -> LaidOut:  # type: ignore[override]
         """Do as `format_prompt`, in a thread, for a selector may compute."""
@@ -187,12 +180,16 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Give this prompt with other examples and, if one is given, another selector."""
         own = self.selector if isinstance(self.selector, ExampleSelector) else None
         given = [check_example(each, number, self.fields) for number, each in enumerate(examples, 1)]
-        chosen = _selector_over(selector, given, self.fields) if selector or not own else own.over(given, self.fields)
+        chosen = (
+            _selector_over(selector, given, self.fields)
+            if selector or not own
+            else own.over(given, self.fields)
+        )
         return self.model_copy(update={"selector": chosen})
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
-        """Read a prompt text: one that ships with llmkit, by name, or a file of your own, by a path ending in `.md`.
+        """Read a prompt text that ships with llmkit, by its name, or any other, by a path that ends in `.md`.
 
         Raises:
             PromptError: it is not there, or damaged; says where.
@@ -221,8 +218,10 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     def pretty_repr(self, html: bool = False) -> str:
         """Give the prompt as a plain text, its fields not filled."""
-        cases = [budget.case_of(example, {}) for example in self.examples]
-        return to_text(self.wording, cases, Case("{input}", {}), "flan" if self.layout == "flan" else "completion")
+        cases = [solved(example, {}) for example in self.examples]
+        return to_text(
+            self.wording, cases, Case("{input}", {}), "flan" if self.layout == "flan" else "completion"
+        )
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -238,7 +237,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         return check_values(self.fields, {**filled, **given})
 
     def _validate_input(self, inner_input: Any) -> dict[str, Any]:
-        # LangChain raises KeyError and TypeError here; what a user forgot is named by PromptError in format_prompt.
+        # LangChain raises KeyError and TypeError here; format_prompt names what is missing in a PromptError.
         given = inner_input if isinstance(inner_input, dict) else {"input": inner_input}
         return cast(dict[str, Any], given)
 
@@ -250,7 +249,9 @@ def _selector_over(
     chosen = FirstExamples() if selector is None else selector
     if not isinstance(chosen, ExampleSelector):
         if examples:
-            raise PromptError(f"{type(chosen).__name__} holds its own examples: give them to it, not to the prompt")
+            raise PromptError(
+                f"{type(chosen).__name__} holds its own examples: give them to it, not to the prompt"
+            )
         return chosen
     if examples and chosen.examples:
         raise PromptError("examples were given twice: to the prompt and to its selector")

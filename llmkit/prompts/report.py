@@ -33,8 +33,8 @@ class Report:
     """How a context window is spent; `print` shows it as a table.
 
     Attributes:
-        parts: together they are the whole window. `markup and labels` is what the whole prompt has more than its
-            parts counted alone: chat markup, labels, white space between (less where tokens join over a border).
+        parts: together they are the whole window. `markup` is what the whole prompt has more than its parts
+            counted alone: chat markup and white space between, less what is won where tokens join.
         left_out: examples that are not in the prompt, in the order of their rank.
     """
 
@@ -43,8 +43,12 @@ class Report:
     context_window: int
 
     def __str__(self) -> str:
-        rows = [(part.name, f"{part.tokens:,}", f"{part.tokens / self.context_window:.1%}") for part in self.parts]
-        lines = _table([("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")])
+        rows = [
+            (part.name, f"{part.tokens:,}", f"{part.tokens / self.context_window:.1%}") for part in self.parts
+        ]
+        lines = _table(
+            [("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")]
+        )
         if self.left_out:
             shown = [(str(each.candidate), f"{each.tokens:,}", each.reason) for each in self.left_out[:SHOWN]]
             lines += ["", *_table([("left out", "tokens", "because it"), *shown])]

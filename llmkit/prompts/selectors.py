@@ -27,8 +27,10 @@ class ExampleSelector(BaseExampleSelector):
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
-        if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 0):
-            raise PromptError(f"k is {k!r}, but must be a whole number of examples, or None for as many as fit")
+        if k is not None and (isinstance(k, bool) or k < 0):
+            raise PromptError(
+                f"k is {k!r}, but must be a whole number of examples, or None for as many as fit"
+            )
         self.k = k
         self.fields: tuple[str, ...] | None = None  # until a prompt says which keys it knows
         self.examples: list[Example] = []
@@ -54,7 +56,7 @@ class ExampleSelector(BaseExampleSelector):
         return [dict(example) for example in ranked if not same_text(example["input"], text)][: self.k]
 
     def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
-        """Give a selector of the same kind over these examples; what was computed for their texts is shared."""
+        """Give a selector of the same kind over these examples; what was computed for texts is shared."""
         twin = copy.copy(self)
         twin.fields, twin.examples = None if fields is None else tuple(fields), []
         for example in examples:
@@ -85,7 +87,7 @@ class FirstExamples(ExampleSelector):
 
 
 class RandomExamples(ExampleSelector):
-    """Ranks examples at random; the order depends on the seed alone, so every input gets the same examples."""
+    """Ranks examples at random, in an order that depends on the seed alone: every input gets the same."""
 
     def __init__(self, k: int | None = None, *, seed: int = 0, examples: Iterable[Example] = ()) -> None:
         self.seed = seed
@@ -102,7 +104,7 @@ class RandomExamples(ExampleSelector):
 
 
 class BalancedExamples(ExampleSelector):
-    """Ranks one example of every label first, then a second of each: the best by another selector, label by label.
+    """Ranks one example of every label first, then a second of each, the best of them by another selector.
 
     Args:
         selector: ranks the examples; one of llmkit's.
@@ -119,7 +121,9 @@ class BalancedExamples(ExampleSelector):
     ) -> None:
         inner = selector if selector is not None else FirstExamples()
         if not isinstance(inner, ExampleSelector):
-            raise PromptError(f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}")
+            raise PromptError(
+                f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}"
+            )
         self.selector, self.key = inner.over(()), key
         super().__init__(k, examples=[*inner.examples, *examples])
 
@@ -141,7 +145,9 @@ class BalancedExamples(ExampleSelector):
         """
         checked = check_example(example, len(self.examples) + 1, self.fields)
         if self.key not in checked:
-            raise PromptError(f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced")
+            raise PromptError(
+                f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced"
+            )
         self.examples.append(checked)
         self.selector.add_example(checked)
 

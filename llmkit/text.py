@@ -1,0 +1,186 @@
+"""Text cut into passages that a model can read, each with its exact place in the source.
+
+Ranges are half-open and in characters of the source: `source[passage.start:passage.end] == passage.text`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import regex
+
+from llmkit.errors import InputError
+
+
+class TokenCounter(Protocol):
+    """A model, as far as cutting text needs it; one that has `token_offsets` too makes it faster."""
+
+    def get_num_tokens(self, text: str) -> int:
+        """Give the tokens of a text alone, without special tokens."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of characters, the end not included."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        """Give the characters of `text` in this range."""
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a text, the place where it stands, and its tokens when counted alone."""
+
+    text: str
+    start: int
+    end: int
+    tokens: int
+
+    @property
+    def span(self) -> Span:
+        """The place in the source."""
+        return Span(self.start, self.end)
+
+
+_PARAGRAPH = regex.compile(
+    r"(?: \r\n | [\n\r\x85\u2028] ) \s*? [\n\r\x85\u2028] \s* | \u2029 \s*", regex.VERBOSE
+)
+_WORD = regex.compile(r"\s+")
+_GRAPHEME = regex.compile(r"\X")
+_SENTENCE = regex.compile(
+    r"""(?V1)
+      (?: (?<! (?: ^ | [\s\p{Ps}] ) \p{Lu} | \b(?:Mrs?|Ms|Dr|Prof|St|Jr|vs|No) ) \. | [!?…] )
+      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \s++ (?!\p{Ll}) | \s*+$ )  # a space after it, no small letter
+    | [\p{SB=STerm}--[!?]]+ [\p{Pe}\p{Pf}"']* \s*             # 。！？ ؟ । ። and others need no space
+    | (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*                 # a line of its own: a heading, a turn
+    """,
+    regex.VERBOSE,
+)
+
+
+def sentences(text: str) -> list[Span]:
+    """Give the sentences in order, without white space around them; a line end closes a sentence too.
+
+    Approximates Unicode's sentence borders (UAX #29), but lets initials and a few English titles pass.
+    """
+    edges = [0, *_ends(_SENTENCE, text), len(text)]
+    spans = []
+    for start, end in pairwise(edges):
+        piece = text[start:end]
+        if stripped := piece.strip():
+            first = start + len(piece) - len(piece.lstrip())
+            spans.append(Span(first, first + len(stripped)))
+    return spans
+
+
+def passages(text: str, model: TokenCounter, max_tokens: int, overlap: int = 0) -> list[Passage]:
+    """Cut a text into passages of at most `max_tokens` tokens each, counted alone by the model itself.
+
+    A passage ends at a paragraph if that leaves it at least half full, else at a sentence if a quarter full,
+    else at a word, else at a character as a reader sees it. White space stays with what is before it. Without
+    `overlap` the passages, joined, are the source; with it, each begins up to that many tokens before the end
+    of the one before, at a sentence or a word. Time is linear in the length of the text.
+
+    Raises:
+        InputError: `overlap` is not less than `max_tokens`, or a single character has more tokens than that.
+    """
+    if max_tokens < 1 or not 0 <= overlap < max_tokens:
+        raise InputError(
+            f"max_tokens is {max_tokens} and overlap {overlap}, but must be at least 1, and overlap smaller"
+        )
+    cutter = _Cutter(text, model, max_tokens)
+    found: list[Passage] = []
+    start = reached = 0
+    while reached < len(text):
+        passage = cutter.cut(start, reached) or cutter.cut(reached, reached)
+        if passage is None:
+            raise InputError(
+                f"character {text[reached]!r} at {reached} has over {max_tokens} tokens: raise max_tokens"
+            )
+        found.append(passage)
+        reached = passage.end
+        start = cutter.back(passage.start, reached, overlap) if overlap else reached
+    return found
+
+
+class _Cutter:
+    """Knows the borders of one text and, for each token, where it starts."""
+
+    def __init__(self, text: str, model: TokenCounter, max_tokens: int) -> None:
+        self.text, self.count, self.max_tokens = text, model.get_num_tokens, max_tokens
+        self.starts = _token_starts(text, model)
+        self.words, self.sentences = _ends(_WORD, text), _ends(_SENTENCE, text)
+        self.paragraphs = _ends(_PARAGRAPH, text)
+
+    def cut(self, start: int, beyond: int) -> Passage | None:
+        """The longest good passage from `start` that ends after `beyond`; none if not a character fits."""
+        allowed = self.max_tokens
+        while True:
+            limit = self._after(start, allowed)
+            end = len(self.text) if limit == len(self.text) else self._border(start, beyond, limit)
+            if end is None:
+                return None
+            piece = self.text[start:end]
+            tokens = self.count(piece)
+            if tokens <= self.max_tokens:
+                return Passage(piece, start, end, tokens)
+            # Alone, a piece may have other tokens than inside the text: take away what is too much.
+            used = bisect_left(self.starts, end) - bisect_left(self.starts, start)
+            allowed = min(allowed, used) - max(1, tokens - self.max_tokens)
+
+    def back(self, start: int, end: int, overlap: int) -> int:
+        """Where the passage after `start`..`end` begins: up to `overlap` tokens before its end."""
+        place = max(bisect_left(self.starts, end) - overlap, 0)
+        earliest = max(self.starts[place] if place < len(self.starts) else end, start + 1)
+        for borders in (self.sentences, self.words):
+            at = bisect_left(borders, earliest)
+            while at < len(borders) and borders[at] < end:
+                if self.count(self.text[borders[at] : end]) <= overlap:
+                    return borders[at]
+                at += 1
+        return end
+
+    def _after(self, start: int, tokens: int) -> int:
+        """The first character that is more than so many tokens after `start`."""
+        place = bisect_left(self.starts, start) + max(tokens, 0)
+        return self.starts[place] if place < len(self.starts) else len(self.text)
+
+    def _border(self, start: int, beyond: int, limit: int) -> int | None:
+        least = max(start, beyond) + 1
+        for borders, share in ((self.paragraphs, 2), (self.sentences, 4), (self.words, 0)):
+            full = start + (limit - start) // share if share else least
+            at = bisect_right(borders, limit) - 1
+            if at >= 0 and borders[at] >= max(full, least):
+                return borders[at]
+        return self._grapheme(max(start, limit - 64), least, limit)
+
+    def _grapheme(self, start: int, least: int, limit: int) -> int | None:
+        """The last border of a reader's character at or before `limit`, else a plain character's."""
+        end = None
+        for match in _GRAPHEME.finditer(self.text, start, min(limit + 64, len(self.text))):
+            if match.end() > limit:
+                break
+            end = match.end() if match.end() >= least else None
+        return end or (limit if limit >= least else None)
+
+
+def _ends(pattern: regex.Pattern[str], text: str) -> list[int]:
+    return [match.end() for match in pattern.finditer(text)]
+
+
+def _token_starts(text: str, model: TokenCounter) -> Sequence[int]:
+    """Where each token of the text begins; evenly spread where a model only counts."""
+    offsets: Callable[[str], list[tuple[int, int]]] | None = getattr(model, "token_offsets", None)
+    if offsets is not None:
+        return [start for start, _ in offsets(text)]
+    tokens = model.get_num_tokens(text)
+    return [index * len(text) // tokens for index in range(tokens)]
