@@ -29,18 +29,19 @@ KEYS = (*TEXTS, "fields", "example")
 
 def names() -> list[str]:
     """Give the names of the prompt texts that ship with llmkit."""
-    return sorted(path.stem for path in FOLDER.glob("*.md"))
+    inside = FOLDER.resolve()  # a link that leads elsewhere is none of them
+    return sorted(path.stem for path in FOLDER.glob("*.md") if path.resolve().parent == inside)
 
 
 def read(name: str | Path) -> dict[str, Any]:
-    """Give the parts of a prompt text that ships with llmkit, by its name, or of a file, by its path.
+    """Give the parts of a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
 
-    A string is a path if it ends in `.md`. A name never leads outside llmkit's own folder.
+    So a name, wherever it comes from, never reaches a file outside llmkit's own folder.
 
     Raises:
         PromptError: there is no such prompt text, or it is damaged.
     """
-    path = Path(name) if isinstance(name, Path) or name.endswith(".md") else FOLDER / f"{_known(name)}.md"
+    path = name if isinstance(name, Path) else FOLDER / f"{_known(name)}.md"
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -60,9 +61,12 @@ def read(name: str | Path) -> dict[str, Any]:
 
 
 def _known(name: str) -> str:
-    if name not in names():  # by comparison with what is there, so that no path can be smuggled in
-        known = ", ".join(names())
-        raise PromptError(f"no prompt text is called {name!r}: there are {known}, and paths that end in .md")
+    known = names()
+    if name not in known:
+        there = ", ".join(known)
+        raise PromptError(
+            f"no prompt text is called {name!r}: there are {there}; for a file, give a pathlib.Path"
+        )
     return name
 
 

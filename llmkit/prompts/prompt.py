@@ -189,7 +189,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
-        """Read a prompt text that ships with llmkit, by its name, or any other, by a path that ends in `.md`.
+        """Read a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
 
         Raises:
             PromptError: it is not there, or damaged; says where.
@@ -200,10 +200,8 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Write the prompt text that `load` reads back as an equal prompt.
 
         Raises:
-            PromptError: a selector or filled fields would be lost, or the path does not end in `.md`.
+            PromptError: a selector or filled fields would be lost.
         """
-        if not str(file_path).endswith(".md"):
-            raise PromptError(f"{str(file_path)!r} does not end in .md, so it could not be loaded again")
         if self.partial_variables:
             raise PromptError("filled fields cannot be saved: save the prompt they were filled in")
         if type(self.selector) is not FirstExamples or self.selector.k is not None:
