@@ -7,42 +7,53 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List the prompt texts that ship with llmkit, or show one.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @app.callback(invoke_without_command=True)
-def list_prompts(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the prompt texts that ship with llmkit, or show one."""
-    if context.invoked_subcommand:
+def prompts(context: typer.Context, as_json: Json = False) -> None:
+    """List the prompt texts, or show one.
+
+    \b
+    llmkit prompts                          list those that ship with llmkit
+    llmkit prompts show summarize-dialogue  print one, as it stands in its file
+    """
+    if context.invoked_subcommand is not None:
         return
     from llmkit.prompts import TaskPrompt, names
 
-    prompts = {name: TaskPrompt.load(name) for name in names()}
+    known = {name: TaskPrompt.load(name) for name in names()}
     if as_json:
         rows = [
             {"name": name, "description": prompt.description, "fields": list(prompt.fields)}
-            for name, prompt in prompts.items()
+            for name, prompt in known.items()
         ]
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    wide = max(map(len, prompts))
-    for name, prompt in prompts.items():
+    wide = max(map(len, known))
+    for name, prompt in known.items():
         fields = f" Fields: {', '.join(prompt.fields)}." if prompt.fields else ""
         typer.echo(f"{name:<{wide}}  {prompt.description}{fields}")
 
 
-@app.command("show")
+@app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.")], as_json: Json = False
 ) -> None:
-    """Print a prompt text with its fields, as it stands in its file."""
+    """Print a prompt text with its fields, as it stands in its file.
+
+    \b
+    llmkit prompts show question-answering
+    llmkit prompts show question-answering --json
+    """
     from llmkit.prompts import TaskPrompt
 
     prompt = TaskPrompt.load(name)
     if as_json:
-        parts = {**vars(prompt.wording), "fields": list(prompt.fields), "examples": list(prompt.examples)}
-        typer.echo(json.dumps({"name": name, "description": prompt.description, **parts}, ensure_ascii=False))
+        facts = {"name": name, "description": prompt.description, **vars(prompt.wording)}
+        facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         typer.echo(prompt.to_markdown(), nl=False)
