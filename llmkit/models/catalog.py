@@ -117,7 +117,7 @@ def cached(name: str) -> bool:
     path = Path(name).expanduser()
     try:
         if name in CATALOG or path.is_file():
-            return store.is_whole(_place(name))
+            return store.is_whole(place(name))
         return bool(checked(path if path.is_dir() else hub.snapshot(name, local=True)))
     except (LlmkitError, OSError):
         return False
@@ -133,7 +133,7 @@ def remove(name: str) -> bool:
     """
     path = Path(name).expanduser()
     if name in CATALOG or path.is_file():
-        return store.discard(_place(name))
+        return store.discard(place(name))
     if name and path.is_dir():
         raise InputError(f"{name} is a folder of yours, no copy in the cache: delete it yourself")
     if hub.is_hub_id(name):
@@ -141,7 +141,8 @@ def remove(name: str) -> bool:
     raise _not_found(name)
 
 
-def _place(name: str) -> Path:
+def place(name: str) -> Path:
+    """Give the folder in the cache that a catalog model or a GGUF file has, or would have."""
     if name in CATALOG:
         return store.place(name, CATALOG[name].wheel.sha256)
     return store.place(*_gguf_key(Path(name).expanduser()))
@@ -185,7 +186,7 @@ def _convert(file: Path, folder: Path, name: str) -> None:
 
 
 def _not_found(name: str) -> ModelNotFound:
-    near = difflib.get_close_matches(name.lower(), CATALOG, n=2)
+    near = difflib.get_close_matches(name.lower(), CATALOG, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? If not, " if near else ""
     return ModelNotFound(
         f"no model is called {name!r}: {hint}a name is a key of the catalog ({', '.join(CATALOG)}), "

@@ -113,9 +113,9 @@ def _no_bars() -> redirect_stderr[io.StringIO]:
 def _read_once() -> Iterator[Any]:
     """Let transformers' GGUF loader remember what it computes again and again: 5 s of 22 for 135 M weights.
 
-    It parses the file three times, and builds the table of tensor names once for every module of the model.
-    Both are pure functions of the package `gguf`, which it imports when it runs; should it stop,
-    only time is lost. The parser cuts millions of slices, and one of a memory map costs five times one of an array.
+    It parses the file three times, and builds the table of tensor names once for each module of the model.
+    Both are pure functions of the package `gguf`, which it imports when it runs; should it stop, only time is
+    lost. The parser cuts millions of slices, and one of a memory map costs five times one of an array.
     """
     import gguf
     import numpy

@@ -45,6 +45,6 @@ def snapshot(name: str, *, local: bool = False) -> Path:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise DownloadError(
             f"{name} cannot be fetched from the Hugging Face hub ({reason}), and its cache here has no copy: "
-            "check the network and HF_HUB_OFFLINE, or name a local folder or a model that 'llmkit models' lists"
+            "check the network and HF_HUB_OFFLINE, or name a local folder or one of 'llmkit models'"
         ) from error
     return Path(found)

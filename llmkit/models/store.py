@@ -32,8 +32,8 @@ def cache_folder() -> Path:
 def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
     """Give the folder of a model, built where it is missing or damaged.
 
-    It is built in a sibling and then renamed, under a lock: who is killed on the way leaves no half model, and
-    of several processes one builds while the others wait. Files whose size and time are as they were written
+    It is built in a sibling and renamed, under a lock: who is killed on the way leaves no half model, and of
+    several processes one builds while the others wait. Files whose size and time are as they were written
     are taken for whole; others are hashed again.
 
     Args:

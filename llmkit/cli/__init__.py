@@ -1,0 +1,102 @@
+"""The command line: one module a command, each imported with nothing heavy until it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from llmkit import __version__
+from llmkit.cli import models, prompts
+from llmkit.errors import InputError, LlmkitError
+
+_INTERRUPTED, _BROKEN_PIPE = 130, 141  # 128 and the signal's number, as shells say it
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,  # rich is a third of a second of imports for a page of help
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(models.app, name="models")
+app.add_typer(prompts.app, name="prompts")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llmkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def llmkit(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Text applications on local language models: nothing leaves this machine.
+
+    The first use of a model fetches it; from then on no network is needed.
+
+    \b
+    llmkit chat                        talk with the default model
+    llmkit summarize notes.txt         or - for standard input
+    llmkit models                      which models there are, and which are here
+    llmkit COMMAND --help              what a command can do, with examples
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted."""
+    arguments, debug = _take_debug(sys.argv[1:])
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _BROKEN_PIPE
+    except BaseException as error:
+        if debug and isinstance(error, Exception):
+            traceback.print_exc()
+        code = _report(error)
+    if code == _BROKEN_PIPE:  # what is still buffered has no reader: do not complain about it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    result = app(arguments, prog_name="llmkit", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Take `--debug` out of the arguments wherever it stands before a `--`, so that it can be added at the end."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:end] if argument != "--debug"]
+    return kept + arguments[end:], len(kept) < end
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong in one line on stderr; give the exit code."""
+    match error:
+        case SystemExit():
+            raise error
+        case KeyboardInterrupt() | typer.Abort():
+            return _INTERRUPTED
+        case typer.TyperException():
+            command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
+            text, code = f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code
+        case InputError():
+            text, code = str(error), 2
+        case LlmkitError():
+            text, code = str(error), 1
+        case _:
+            text, code = f"{type(error).__name__}: {error} (unexpected; --debug shows where)", 1
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
