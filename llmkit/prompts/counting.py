@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from llmkit.errors import PromptError
+from llmkit.prompts.fields import check_count
 from llmkit.prompts.layout import Layout
 
 REMEMBERED = 4096  # texts per model; examples come again with every input, inputs do not
@@ -29,11 +30,9 @@ class Room:
         window: int | None = None,
         layout: Layout | None = None,
     ) -> None:
-        if isinstance(max_new_tokens, bool) or max_new_tokens < 0:
-            raise PromptError(f"max_new_tokens is {max_new_tokens!r}, but must be a whole number, at least 0")
-        self.model, self.reserve = model, max_new_tokens
+        self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
         self.window = _window(model) if window is None else window
-        self.available = self.window - max_new_tokens
+        self.available = self.window - self.reserve
         own: Layout = getattr(model, "layout", "chat")
         self.layout = layout or own
         self.count_text, self._counts = _text_counter(model), _known_counts(model)

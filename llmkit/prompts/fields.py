@@ -64,6 +64,17 @@ def check_values(
     return {name: check_text(str(value), f"field {name!r}") for name, value in given.items()}
 
 
+def check_count(value: Any, what: str) -> int:
+    """Give the value, which is a whole number and not negative.
+
+    Raises:
+        PromptError: it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise PromptError(f"{what} is {value!r}, but must be a whole number, at least 0")
+    return value
+
+
 def check_text(value: Any, what: str) -> str:
     """Give the value, which is text that every tokenizer takes.
 

@@ -114,7 +114,8 @@ def dump(texts: Mapping[str, str], fields: Sequence[str], examples: Sequence[Any
     lines = [f"{key}: {_plain(texts[key])}" for key in TEXTS if texts.get(key)]
     lines += [f"fields: {', '.join(fields)}"] if fields else []
     lines += [f"example: {json.dumps(example, ensure_ascii=False)}" for example in examples]
-    return "\n".join(["---", *lines, "---", instruction, ""])
+    body = [instruction, ""] if instruction else [""]
+    return "\n".join(["---", *lines, "---", *body])
 
 
 def _plain(value: str) -> str:

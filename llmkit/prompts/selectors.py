@@ -16,6 +16,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.errors import PromptError
 from llmkit.prompts.examples import Candidate, Example, check_example, same_text
+from llmkit.prompts.fields import check_count
 
 
 class ExampleSelector(BaseExampleSelector):
@@ -27,11 +28,7 @@ class ExampleSelector(BaseExampleSelector):
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
-        if k is not None and (isinstance(k, bool) or k < 0):
-            raise PromptError(
-                f"k is {k!r}, but must be a whole number of examples, or None for as many as fit"
-            )
-        self.k = k
+        self.k = None if k is None else check_count(k, "k")
         self.fields: tuple[str, ...] | None = None  # until a prompt says which keys it knows
         self.examples: list[Example] = []
         for example in examples:

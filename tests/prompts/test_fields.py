@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit.errors import PromptError
+from llmkit.prompts.fields import RESERVED, check_names, check_text, check_values, fill
+
+
+def test_fields_are_filled_once():
+    assert fill("{a} and {b}", {"a": "{b}", "b": "{a}"}) == "{b} and {a}"
+
+
+@pytest.mark.parametrize(
+    "text", ["{c}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{ a }", "{", "}", "{}", "{0}"]
+)
+def test_any_other_brace_is_text(text):
+    assert fill(text, {"a": "x", "b": "y"}) == text
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,3}", fullmatch=True), st.text(), min_size=1), st.text())
+def test_every_value_stands_verbatim_between_what_stood_there(values, glue):
+    glue = glue.replace("{", "(")
+    template = glue.join(f"{{{name}}}" for name in values)
+    assert fill(template, values) == glue.join(values.values())
+
+
+@pytest.mark.parametrize("name", ["a b", "1a", "", "a.b", "__class__.x", "é"])
+def test_a_name_is_a_plain_one(name):
+    with pytest.raises(PromptError, match="plain name"):
+        check_names([name], [f"{{{name}}}"])
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_reserved_names_are_refused(name):
+    with pytest.raises(PromptError, match="reserved"):
+        check_names([name], [f"{{{name}}}"])
+
+
+def test_a_declared_field_stands_somewhere_and_is_declared_once():
+    with pytest.raises(PromptError, match="stands nowhere"):
+        check_names(["labels"], ["{label}"])
+    with pytest.raises(PromptError, match="twice"):
+        check_names(["a", "a"], ["{a}"])
+
+
+def test_values_are_text_or_numbers():
+    assert check_values(("a", "b"), {"a": 3, "b": 0.5}) == {"a": "3", "b": "0.5"}
+    for wrong in (None, True, ["x"], b"x"):
+        with pytest.raises(PromptError, match="field 'a'"):
+            check_values(("a",), {"a": wrong})
+
+
+def test_errors_name_the_field():
+    with pytest.raises(PromptError, match="no field 'lables': its fields are labels"):
+        check_values(("labels",), {"lables": "x"})
+    with pytest.raises(PromptError, match="'labels' has no value"):
+        check_values(("labels",), {})
+
+
+def test_half_a_surrogate_pair_is_no_text():
+    with pytest.raises(PromptError, match="the input holds half a surrogate pair at 2"):
+        check_text("ab\ud83d", "the input")

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from llmkit.errors import PromptError
+from llmkit.prompts import TaskPrompt, library
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+EXAMPLE = st.fixed_dictionaries({"input": WORDS.filter(str.strip), "output": WORDS.filter(str.strip)})
+
+
+@given(WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.lists(EXAMPLE, max_size=3))
+@example("---", '"', "a\nb", "\u2028", "x: y", "- -", [])
+def test_what_is_saved_is_loaded_as_an_equal_prompt(
+    instruction, label, question, start, output, about, examples
+):
+    prompt = TaskPrompt(
+        instruction + "{labels}",
+        input_label=label,
+        question=question,
+        output_label=output,
+        output_start=start,
+        description=about,
+        fields=["labels"],
+        examples=examples,
+        most_relevant="first",
+        layout="flan",
+    )
+    assert TaskPrompt(**library.parse(prompt.to_markdown())) == prompt
+
+
+def test_a_file_is_saved_and_loaded(tmp_path):
+    path = tmp_path / "mine.md"
+    prompt = TaskPrompt("Count to {n}.", fields=["n"], examples=[{"input": "a {n}", "output": "…\n"}])
+    prompt.save(path)
+    assert TaskPrompt.load(path) == prompt
+    assert TaskPrompt.load(path) != TaskPrompt("Count to {n}.", fields=["n"])
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_every_prompt_text_is_good_and_says_what_it_is_for(name):
+    prompt = TaskPrompt.load(name)
+    assert prompt.description.endswith(".")
+    text = prompt.format_prompt(input="THE INPUT", **dict.fromkeys(prompt.fields, "A VALUE")).text
+    assert text.count("THE INPUT") == 1
+    assert ("A VALUE" in text) == bool(prompt.fields)
+    assert library.dump(**_parts(prompt)) == (library.FOLDER / f"{name}.md").read_text(encoding="utf-8")
+
+
+def _parts(prompt):
+    texts = {**vars(prompt.wording), "description": prompt.description, "layout": prompt.layout or ""}
+    return {
+        "texts": texts,
+        "fields": prompt.fields,
+        "examples": prompt.examples,
+        "instruction": prompt.wording.instruction,
+    }
+
+
+def test_the_prompts_that_the_chains_need_are_there():
+    needed = {"summarize-dialogue", "summarize-text", "summarize-flan", "combine-summaries"}
+    needed |= {"sentiment", "classify", "question-answering", "entities"}
+    assert needed <= set(library.names())
+
+
+@pytest.mark.parametrize(
+    "name", ["../errors", "/etc/passwd", "summarize-dialogue.md", "a/../classify", "", "\0", "C:x"]
+)
+def test_a_name_never_leads_outside_the_folder(name):
+    with pytest.raises(PromptError, match="no prompt text is called"):
+        TaskPrompt.load(name)
+
+
+def test_a_link_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
+    folder, outside = tmp_path / "prompts", tmp_path / "secret.md"
+    folder.mkdir()
+    outside.write_text("---\n---\nsecret", encoding="utf-8")
+    (folder / "escape.md").symlink_to(outside)
+    (folder / "good.md").write_text("---\n---\ngood", encoding="utf-8")
+    monkeypatch.setattr(library, "FOLDER", folder)
+    assert library.names() == ["good"]
+    with pytest.raises(PromptError, match="no prompt text is called 'escape'"):
+        library.read("escape")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Summarize.", "line 1 must be ---"),
+        ("---\nlayout: chat\n", "no end"),
+        ("---\nlabel: x\n---\n", "line 2 must be 'key: value'"),
+        ("---\nno colon\n---\n", "line 2 must be 'key: value'"),
+        ("---\nlayout: chat\nlayout: flan\n---\n", "line 3 gives layout a second time"),
+        ("---\nexample: {'input': 1}\n---\n", "line 2 is not JSON"),
+        ("---\nexample: " + "[" * 100_000 + "\n---\n", "line 2 is not JSON"),
+        ('---\nquestion: "open\n---\n', "line 2 is not JSON"),
+        ("---\nexample: [1]\n---\n", "example 1 is list"),
+        ('---\nexample: {"input": "x"}\n---\n', "example 1 has no 'output'"),
+        ("---\nlayout: poem\n---\n", "layout is 'poem'"),
+        ("---\nmost_relevant: middle\n---\n", "most_relevant is 'middle'"),
+        ("---\nfields: a\n---\n", "stands nowhere"),
+    ],
+)
+def test_an_error_says_what_is_wrong_with_a_file(tmp_path, text, message):
+    path = tmp_path / "bad.md"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PromptError) as caught:
+        TaskPrompt.load(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "bad.md"
+    for data, message in ((b"---\n\xff", "not UTF-8"), (b"x" * 2_000_000, "larger than 1,000,000 bytes")):
+        path.write_bytes(data)
+        with pytest.raises(PromptError, match=message):
+            TaskPrompt.load(path)
+    for missing in (tmp_path, tmp_path / "none.md", Path("a\0b")):
+        with pytest.raises(PromptError, match="cannot be read"):
+            TaskPrompt.load(missing)
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path):
+    path = tmp_path / "windows.md"
+    path.write_bytes("\ufeff---\r\ninput_label: Text\r\n---\r\nOne.\r\nTwo.\r\n".encode())
+    assert TaskPrompt.load(path) == TaskPrompt("One.\nTwo.", input_label="Text")
+
+
+def test_what_a_file_would_lose_is_not_saved(tmp_path):
+    from llmkit.prompts import RandomExamples
+
+    with pytest.raises(PromptError, match="RandomExamples"):
+        TaskPrompt("x", selector=RandomExamples(2)).save(tmp_path / "a.md")
+    with pytest.raises(PromptError, match="filled fields"):
+        TaskPrompt("{a}", fields=["a"]).partial(a="b").save(tmp_path / "a.md")
+    assert list(tmp_path.iterdir()) == []

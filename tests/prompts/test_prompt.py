@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import copy
+from textwrap import dedent
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.prompts import BaseChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
+
+from llmkit.errors import PromptError
+from llmkit.prompts import FirstExamples, RandomExamples, TaskPrompt
+from tests.prompts.counting import CountingChat
+
+TWO = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "output": "C leaves."}]
+
+
+def summary(**changes) -> TaskPrompt:
+    wording = {"instruction": "Summarize it.", "input_label": "Dialogue", "output_label": "Summary"}
+    return TaskPrompt(**{**wording, **changes})  # type: ignore[arg-type]
+
+
+def test_zero_shot_chat():
+    assert summary().format_messages(input="D: Yes.") == [
+        SystemMessage("Summarize it."),
+        HumanMessage("Dialogue: D: Yes."),
+        AIMessage("Summary:"),
+    ]
+
+
+def test_few_shot_chat_has_the_best_example_last():
+    assert summary(examples=TWO, output_start="Here,").format_messages(input="D: Yes.") == [
+        SystemMessage("Summarize it."),
+        HumanMessage("Dialogue: C: Bye."),
+        AIMessage("Summary: Here, C leaves."),
+        HumanMessage("Dialogue: A: Hi, {B}."),
+        AIMessage("Summary: Here, A greets B."),
+        HumanMessage("Dialogue: D: Yes."),
+        AIMessage("Summary: Here,"),
+    ]
+
+
+def test_a_prompt_without_labels_is_the_input_alone():
+    assert TaskPrompt().format_messages(input="D: Yes.") == [HumanMessage("D: Yes.")]
+    assert TaskPrompt().format_prompt(input="D: Yes.").to_string() == "D: Yes."
+
+
+def test_few_shot_completion():
+    expected = """\
+        Summarize it.
+
+        Dialogue: A: Hi, {B}.
+        Summary: A greets B.
+
+        Dialogue: C: Bye.
+        Summary: C leaves.
+
+        Dialogue: D: Yes.
+        Summary:"""
+    prompt = summary(examples=TWO, most_relevant="first")
+    assert prompt.format_prompt(input="D: Yes.").to_string() == dedent(expected)
+
+
+def test_few_shot_flan():
+    expected = """\
+        Dialogue:
+
+        C: Bye.
+
+        What was going on?
+        C leaves.
+
+
+
+        Dialogue:
+
+        A: Hi, {B}.
+
+        What was going on?
+        A greets B.
+
+
+
+        Dialogue:
+
+        D: Yes.
+
+        What was going on?"""
+    prompt = TaskPrompt.load("summarize-flan").with_examples(TWO)
+    fitted = prompt.fit("D: Yes.", model=CountingChat(kind="flan", context_window=999), max_new_tokens=5)
+    assert fitted.text == dedent(expected).replace("\n\n\nDialogue", "\n\nDialogue").replace(
+        "\n\n\n\n", "\n\n\n"
+    )
+    assert fitted.messages == [HumanMessage(fitted.text)]
+    assert fitted.stop == ("\n\n\n",)
+
+
+def test_an_instruction_without_a_question_goes_before_the_input_in_the_flan_layout():
+    prompt = TaskPrompt("Summarize it.", output_label="Summary", layout="flan")
+    assert prompt.format_prompt(input="D: Yes.").to_string() == "Summarize it.\n\nD: Yes.\n\nSummary:"
+
+
+def test_a_question_comes_after_each_input_with_its_own_value():
+    prompt = TaskPrompt.load("question-answering").with_examples(
+        [{"input": "Two is even.", "question": "What is even?", "output": "Two"}]
+    )
+    assert prompt.format_prompt(input="Red is {warm}.", question="What is {warm}?").text == dedent(
+        """\
+        Answer the question with a short phrase from the context.
+
+        Context: Two is even.
+        Question: What is even?
+        Answer: Two
+
+        Context: Red is {warm}.
+        Question: What is {warm}?
+        Answer:"""
+    )
+
+
+def test_it_is_a_langchain_prompt():
+    prompt = TaskPrompt("Label it: {labels}.", fields=["labels"])
+    assert isinstance(prompt, BaseChatPromptTemplate)
+    assert prompt.input_variables == ["input", "labels"]
+    chain = prompt.with_config(tags=["x"]) | CountingChat()
+    counted = CountingChat().get_num_tokens_from_messages(prompt.format_messages(input="a", labels="b"))
+    assert chain.invoke({"input": "a", "labels": "b", "more": "is let through"}).content == str(counted)
+    filled = prompt.partial(labels="b")
+    assert filled.input_variables == ["input"]
+    assert (filled | CountingChat()).invoke("a").content == str(counted)
+    assert filled.format_messages(input="a", labels="c")[0].content == "Label it: c."
+    assert (prompt | RunnableLambda(lambda value: value.to_string())).batch(
+        [{"input": str(n), "labels": "{input}"} for n in range(3)]
+    ) == [f"Label it: {{input}}.\n\n{n}" for n in range(3)]
+
+
+async def test_it_is_awaited_too():
+    assert (await summary().ainvoke("x")).to_messages() == summary().format_messages(input="x")
+
+
+def test_errors_are_prompt_errors_and_name_what_is_wrong():
+    prompt = TaskPrompt("{labels}", fields=["labels"])
+    with pytest.raises(PromptError, match="'labels' has no value"):
+        prompt.invoke({"input": "a"})
+    with pytest.raises(PromptError, match="input is missing"):
+        prompt.invoke({"labels": "a"})
+    with pytest.raises(PromptError, match="the input is int"):
+        prompt.invoke({"labels": "a", "input": 3})
+    with pytest.raises(PromptError, match="no field 'label'"):
+        prompt.partial(label="a")
+    with pytest.raises(PromptError, match="no field 'label'"):
+        prompt.fit("a", model=CountingChat(), max_new_tokens=1, labels="a", label="b")
+    with pytest.raises(PromptError, match="instruction is int"):
+        TaskPrompt(3)  # type: ignore[arg-type]
+    with pytest.raises(PromptError, match="example 2 has no 'output'"):
+        summary(examples=[TWO[0], {"input": "x"}])
+    with pytest.raises(PromptError, match="example 1 has the key 'question'"):
+        summary(examples=[{**TWO[0], "question": "x"}])
+
+
+def test_fields_are_never_read_again():
+    values = {"a": "{b} {input}", "b": "{a}"}
+    prompt = TaskPrompt("{a} {b} {c} {{", input_label="{b}", fields=["a", "b"])
+    assert prompt.format_prompt(input="{a}{", **values).to_string() == "{b} {input} {a} {c} {{\n\n{a}: {a}{"
+
+
+def test_examples_can_be_added_and_exchanged():
+    prompt = summary(selector=RandomExamples(1, seed=3))
+    assert prompt.examples == ()
+    prompt.selector.add_example(TWO[0])
+    assert prompt.examples == (TWO[0],)
+    with pytest.raises(PromptError, match="example 2's 'output' is empty"):
+        prompt.selector.add_example({"input": "x", "output": ""})
+    other = prompt.with_examples(TWO)
+    assert other.examples == tuple(TWO)
+    assert other.selector == RandomExamples(1, seed=3, examples=TWO)
+    assert prompt.examples == (TWO[0],)
+    with pytest.raises(PromptError, match="given twice"):
+        summary(examples=TWO, selector=FirstExamples(examples=TWO))
+
+
+def test_a_selector_given_to_two_prompts_is_not_shared():
+    selector = FirstExamples(1)
+    one, two = summary(examples=TWO[:1], selector=selector), summary(examples=TWO[1:], selector=selector)
+    assert (one.examples, two.examples, selector.examples) == ((TWO[0],), (TWO[1],), [])
+
+
+def test_a_prompt_is_a_value():
+    assert summary(examples=TWO) == summary(examples=TWO) != summary()
+    assert copy.deepcopy(summary(examples=TWO)) == summary(examples=TWO)
+    with pytest.raises(ValueError, match="frozen"):
+        summary().description = "x"
+
+
+def test_pretty_repr_shows_fields_unfilled():
+    assert TaskPrompt("Say {n}.", fields=["n"], output_label="A").pretty_repr() == "Say {n}.\n\n{input}\nA:"
