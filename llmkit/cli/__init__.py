@@ -91,7 +91,7 @@ def _report(error: BaseException) -> int:
             return _INTERRUPTED
         case typer.TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
-            text, code = f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code
+            text, code = f"{error.format_message()}; see {command} --help", error.exit_code
         case InputError():
             text, code = str(error), 2
         case LlmkitError():
