@@ -76,7 +76,7 @@ class Answer:
             TextStream(tokenizer, request.settings.stop),
             limit,
             generator(request.settings.seed, index),
-            request.constraint.start() if request.constraint else None,
+            request.constraint.start(limit) if request.constraint else None,
         )
 
     @property
@@ -100,14 +100,21 @@ class Answer:
         `logits` [vocabulary] are the model's own, before penalties, constraints and temperature.
         """
         self.first = self.first or time.perf_counter()
+        if self.matcher and self.matcher.leads_too_far(token, self.limit - len(self.ids) - 1):
+            self.parts.append(self._add_all(self.matcher.completion(), ends))
+            if not self.finish_reason:
+                self.finish("length")
+            return self, self.parts[-1]
         if self.request.logprobs is not None:
             self.scores.append(_score(token, logits, self.request.logprobs))
         new = self._add(token, ends)
         if self.matcher and self.request.logprobs is None:
-            for forced in self.matcher.forced():
-                new += "" if self.finish_reason else self._add(forced, ends)
+            new += self._add_all(self.matcher.forced(), ends)
         self.parts.append(new)
         return self, new
+
+    def _add_all(self, tokens: list[int], ends: frozenset[int]) -> str:
+        return "".join("" if self.finish_reason else self._add(token, ends) for token in tokens)
 
     def _add(self, token: int, ends: frozenset[int]) -> str:
         self.ids.append(token)

@@ -12,14 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from llguidance import LLMatcher, LLTokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-from llmkit.errors import ConstraintError
+from llmkit.errors import ConstraintError, SettingsError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_SPARE, _LONGEST = 64, 512
+
+_CLOSERS = ('"', "}", "]", "0", "null", "false", "{", "[", "a")
+"""What ends JSON soonest, in this order."""
+
+COMPACT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+"""JSON on one line, as Python writes it: free white space is where a small model loses itself."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +37,60 @@ class Constraint:
     grammar: str
     vocabulary: LLTokenizer
 
-    def start(self) -> Matcher:
-        """Begin an answer."""
-        return Matcher(LLMatcher(self.vocabulary, self.grammar))
+    closers: tuple[int, ...]
+
+    def start(self, limit: int) -> Matcher:
+        """Begin an answer of at most `limit` tokens.
+
+        Raises:
+            SettingsError: not even the shortest answer that the grammar allows has so few tokens.
+        """
+        matcher = Matcher(LLMatcher(self.vocabulary, self.grammar), self.closers)
+        shortest = len(matcher.completion())
+        if shortest > limit:
+            raise SettingsError(f"max_new_tokens is {limit}, but the shortest answer allowed has {shortest} tokens")
+        matcher.reserve = 2 * shortest + _SPARE
+        return matcher
 
 
 class Matcher:
-    """How far an answer has come in its grammar."""
+    """How far an answer has come in its grammar.
 
-    def __init__(self, matcher: LLMatcher) -> None:
+    Attributes:
+        reserve: so many tokens before the limit, the answer's completion is watched.
+    """
+
+    def __init__(self, matcher: LLMatcher, closers: tuple[int, ...]) -> None:
         self._matcher = matcher
+        self._closers = closers
+        self.reserve = 0
+
+    def completion(self) -> list[int]:
+        """Give a short way to end the answer from here, such as the quotes and brackets that are open."""
+        ahead, tokens = self._matcher.deep_copy(), []
+        while not ahead.is_stopped() and not ahead.is_accepting() and len(tokens) < _LONGEST:
+            new = ahead.compute_ff_tokens() or [self._closing(ahead)]
+            if not ahead.consume_tokens(new):
+                break
+            tokens += new
+        return tokens
+
+    def leads_too_far(self, token: int, remaining: int) -> bool:
+        """Whether the answer could not be ended within `remaining` tokens after this one."""
+        if remaining > self.reserve:
+            return False
+        after = Matcher(self._matcher.deep_copy(), self._closers)
+        return bool(after._matcher.consume_token(token)) and len(after.completion()) >= remaining
+
+    def _closing(self, ahead: LLMatcher) -> int:
+        allowed = _allowed(ahead)
+        return next((token for token in self._closers if allowed[token]), int(allowed.argmax()))
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set to -inf, in scores [vocabulary], what may not come next."""
-        bits = allocate_token_bitmask(1, scores.shape[0])
-        fill_next_token_bitmask(self._matcher, bits)
-        allowed = np.unpackbits(bits.view(np.uint8)[0], count=scores.shape[0], bitorder="little").astype(bool)
-        scores.masked_fill_(~torch.from_numpy(allowed).to(scores.device), -torch.inf)
+        allowed = torch.from_numpy(_allowed(self._matcher)[: len(scores)]).to(scores.device)
+        scores[: len(allowed)].masked_fill_(~allowed, -torch.inf)
+        scores[len(allowed) :] = -torch.inf
 
     def consume(self, token: int) -> None:
         """Take a token that was chosen."""
@@ -62,6 +107,24 @@ class Matcher:
         return bool(self._matcher.is_stopped())
 
 
+def closed(schema: Any) -> Any:
+    """Give a JSON schema in which an object has only the properties it names, unless it says otherwise itself.
+
+    By the standard anything may be added; a model would add things for ever.
+    """
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    inner = {key: closed(item) for key, item in schema.items()}
+    return {"additionalProperties": False, **inner} if isinstance(inner.get("properties"), dict) else inner
+
+
+def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
+    mask = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+    return np.unpackbits(mask, bitorder="little").astype(bool)
+
+
 class Grammars:
     """Makes constraints for one tokenizer; a grammar that was checked once is not checked again."""
 
@@ -75,15 +138,13 @@ class Grammars:
             raise ConstraintError(
                 f"constrained decoding cannot work with {type(tokenizer).__name__} of this model: {error}"
             ) from error
+        encoded = (tokenizer.encode(text, add_special_tokens=False) for text in _CLOSERS)
+        self._closers = tuple(ids[-1] for ids in encoded if ids)
         self._checked: set[str] = set()
 
     def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
-        """Allow the JSON values that a schema allows.
-
-        White space between them is left out: a small model would fill its answer with it.
-        """
-        compact = {"item_separator": ",", "key_separator": ":", "whitespace_flexible": False}
-        return self._make(LLMatcher.grammar_from_json_schema(json.dumps(dict(schema)), defaults=compact))
+        """Allow the JSON values that a schema allows, written on one line."""
+        return self._make(LLMatcher.grammar_from_json_schema(json.dumps(closed(schema)), defaults=COMPACT))
 
     def lark(self, grammar: str) -> Constraint:
         """Allow what a grammar in llguidance's Lark dialect derives."""
@@ -109,4 +170,4 @@ class Grammars:
             if problem:
                 raise ConstraintError(f"this cannot be made a constraint: {str(problem).splitlines()[0]}")
             self._checked.add(grammar)
-        return Constraint(grammar, self._vocabulary)
+        return Constraint(grammar, self._vocabulary, self._closers)

@@ -51,7 +51,7 @@ class TextStream:
         if cut is not None:
             self.stopped, self._held = True, ""
             return text[:cut]
-        keep = max((_overlap(text, stop) for stop in self._stop), default=0)
+        keep = max((overlap(text, stop) for stop in self._stop), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
@@ -60,51 +60,6 @@ class TextStream:
         return min(found, default=None)
 
 
-def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that `stop` begins with, short of the whole."""
+def overlap(text: str, stop: str) -> int:
+    """Give the length of the longest end of `text` that `stop` begins with, short of the whole."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
-
-
-class ReasoningSplitter:
-    """Divides a stream of text into what a model thinks and what it answers.
-
-    Reasoning models put their thoughts between tags (`<think>…</think>` and its kin) before the answer; some chat
-    templates open the tag themselves, at the end of the prompt.
-    """
-
-    TAGS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"))
-
-    def __init__(self, prompt: str = "") -> None:
-        self._held = ""
-        self._begun = False
-        self._close = next((close for tag, close in self.TAGS if prompt.rstrip().endswith(tag)), None)
-
-    def push(self, text: str, *, last: bool = False) -> tuple[str, str]:
-        """Take text; give the reasoning and the answer that are now certain.
-
-        Reasoning opens only at the very start: a tag that the answer quotes later is text.
-        """
-        text, self._held = self._held + text, ""
-        if self._close is None and not self._begun:
-            start = text.lstrip()
-            tag = next(((o, c) for o, c in self.TAGS if start.startswith(o)), None)
-            if tag:
-                self._close = tag[1]
-                text = start[len(tag[0]) :]
-            elif not last and (not start or any(o.startswith(start) for o, _ in self.TAGS)):
-                self._held = text
-                return "", ""
-            else:
-                self._begun = True
-        if self._close is None:
-            return "", text
-        return self._within(text, self._close, last=last)
-
-    def _within(self, text: str, close: str, *, last: bool) -> tuple[str, str]:
-        thought, found, answer = text.partition(close)
-        if found:
-            self._close, self._begun = None, True
-            return thought, answer.lstrip("\n")
-        keep = 0 if last else _overlap(text, close)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep], ""

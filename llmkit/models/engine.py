@@ -7,18 +7,24 @@ it reaches the caller at once.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, SettingsError
 from llmkit.models.answer import Answer, Request
+from llmkit.models.constraint import Grammars
 from llmkit.models.encoding import Encoder
+from llmkit.models.forest import Forest, Tokens
 from llmkit.models.loop import Cancelled, Loop
-from llmkit.models.prefix import PrefixStore
+from llmkit.models.prefix import PrefixStore, common_length
 from llmkit.models.sampling import Penalties, prepare_config, reads_prompt
+from llmkit.models.scoring import Scores, score, score_rows, tree_scores
 from llmkit.models.settings import DEFAULT_MAX_NEW_TOKENS
 
 if TYPE_CHECKING:
@@ -40,6 +46,32 @@ class Engine:
         self.loaded = loaded
         self.encoder = Encoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
         self.prefixes = PrefixStore(loaded.model)
+
+    @cached_property
+    def grammars(self) -> Grammars:
+        """What makes constraints for this tokenizer; built when the first is needed."""
+        return Grammars(self.loaded.tokenizer, self.loaded.model.config.get_text_config().vocab_size)
+
+    @cached_property
+    def takes_trees(self) -> bool:
+        """Whether the model takes an attention mask of four dimensions and explicit positions; tried once, for real."""
+        if not self.prefixes.usable or "position_ids" not in inspect.signature(self.loaded.model.forward).parameters:
+            return False
+        prompt, branches = [3, 5, 7, 4, 6], [[8, 9, 3], [8, 5, 4], [6, 3]]
+        forest = Forest()
+        for branch in branches:
+            forest.add(prompt[2:], branch)
+        try:
+            self.prefill(prompt[:2])
+            tree = tree_scores(self, prompt[:2], forest)
+        except (TypeError, ValueError, RuntimeError, NotImplementedError):
+            return False
+        plain = score_rows(self, prompt, branches)
+        return bool(np.allclose(tree, plain, atol=1e-4 if self.loaded.model.dtype == torch.float32 else 0.5))
+
+    def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
+        """Give each prompt's continuations' log-likelihoods, in nats (see `scoring`)."""
+        return score(self, prompts, continuations)
 
     def limit(self, request: Request) -> int:
         """Give the most tokens that the answer may have.
@@ -66,7 +98,9 @@ class Engine:
         """
         if (request.settings.num_beams or 1) > 1:
             raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
-        [answer, *_] = self.answers(request)
+        if request.settings.n > 1:
+            raise SettingsError(f"n is {request.settings.n}, but a stream has one answer: use invoke or generate")
+        [answer] = self.answers(request)
         if self._config([answer]).num_beams > 1:  # the model's own default
             self._search([answer])
             yield answer, "".join(answer.parts)
@@ -201,7 +235,7 @@ class Engine:
         if known == len(tokens):
             return
         with self.loaded.lock, torch.inference_mode():
-            rest = torch.tensor([tokens[known:]], device=self.loaded.device)
+            rest = torch.tensor([list(tokens[known:])], device=self.loaded.device)
             out = self.loaded.model(rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
         self.prefixes.keep(tokens, out.past_key_values)
 
@@ -223,10 +257,3 @@ class Engine:
         ends = Loop(self.loaded, answers).ends
         for answer, row in zip(answers, rows[:, begin:].tolist(), strict=True):
             answer.fill(row, ends)
-
-
-def common_length(sequences: Sequence[Sequence[int]]) -> int:
-    """Give how many leading tokens all have in common, short of the last token of the shortest."""
-    shortest = min(map(len, sequences)) - 1
-    first, last = min(sequences), max(sequences)  # in dictionary order the extremes differ first
-    return next((i for i in range(shortest) if first[i] != last[i]), max(shortest, 0))

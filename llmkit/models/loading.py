@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from llmkit.errors import InputError, ModelUnusable
 
@@ -32,7 +32,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     window: int
     answer_window: int
-    lock: Any = field(repr=False)
+    lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -45,11 +45,14 @@ class LoadedModel:
         return self.model.device
 
 
-_loaded: WeakValueDictionary[tuple[Any, ...], LoadedModel] = WeakValueDictionary()
-"""Weights are never changed, so all who ask for the same ones in a process share them while one is in use."""
-
-
-def load(name: str, *, device: str, dtype: str, quantization: str | None, context_window: int | None) -> LoadedModel:
+def load(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantization: str | None = None,
+    context_window: int | None = None,
+) -> LoadedModel:
     """Load a model by name (see `llmkit.models.catalog.resolve`).
 
     Raises:
@@ -59,9 +62,6 @@ def load(name: str, *, device: str, dtype: str, quantization: str | None, contex
     from llmkit.models.catalog import resolve
 
     folder = resolve(name)
-    key = (folder, (folder / "config.json").stat().st_mtime_ns, device, dtype, quantization, context_window)
-    if (shared := _loaded.get(key)) is not None:
-        return shared
     import torch
     from transformers import AutoTokenizer
 
@@ -71,8 +71,7 @@ def load(name: str, *, device: str, dtype: str, quantization: str | None, contex
         raise InputError(f"dtype is {dtype!r}, but must be auto, float32, bfloat16 or float16")
     model = _read_weights(folder, where, precision, quantization)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    loaded = adopt(model, tokenizer, name=name, context_window=context_window)
-    return _loaded.setdefault(key, loaded)
+    return adopt(model, tokenizer, name=name, context_window=context_window)
 
 
 def adopt(
@@ -83,8 +82,6 @@ def adopt(
     Raises:
         ModelUnusable: the model cannot generate, the tokenizer is not a fast one, or no window is known.
     """
-    import threading
-
     if not getattr(model, "can_generate", lambda: False)():
         raise ModelUnusable(
             f"{type(model).__name__} cannot generate text: use a causal language model (…ForCausalLM) or an "
@@ -98,7 +95,7 @@ def adopt(
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-    return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT, threading.RLock())
+    return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
 
 
 def _window(config: Any, tokenizer: Any) -> int:

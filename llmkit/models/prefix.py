@@ -158,3 +158,10 @@ def layers_of(cache: Cache) -> KV | None:
     if not layers or any(type(layer) is not DynamicLayer or layer.keys is None for layer in layers):
         return None
     return [(layer.keys, layer.values) for layer in layers]
+
+
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
+    """Give how many leading tokens all have in common, short of the last token of the shortest."""
+    shortest = min(map(len, sequences)) - 1
+    first, last = min(sequences), max(sequences)  # in dictionary order the extremes differ first
+    return next((i for i in range(shortest) if first[i] != last[i]), max(shortest, 0))

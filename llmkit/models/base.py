@@ -1,0 +1,176 @@
+"""What the chat model and the completion model have in common."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from langchain_core.runnables.config import run_in_executor
+from pydantic import PrivateAttr
+
+from llmkit.errors import InputError
+from llmkit.models.engine import Engine
+from llmkit.models.loading import adopt, load
+from llmkit.models.settings import NAMES, GenerationSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from llmkit.models.encoding import Layout
+
+DEFAULT_MODEL = "smollm2-135m"
+
+T = TypeVar("T")
+
+_engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
+"""Weights never change, so all in a process that ask for the same ones share them, as long as one is in use."""
+_engines_lock = threading.Lock()
+
+
+class LocalModel(BaseLanguageModel[Any]):
+    """A model of this process: which one, where, and with what settings.
+
+    Attributes:
+        model: a name (see `llmkit.models.catalog.resolve`), or a model of transformers that is already loaded.
+        tokenizer: the loaded model's tokenizer; not needed with a name.
+        device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
+        dtype: "float32", "bfloat16", "float16" or "auto" (what the device multiplies fastest).
+        quantization: "int8", "int4" or `None`.
+        settings: what holds for every call that does not say otherwise.
+        context_window: the most tokens that a prompt and its answer may have together.
+    """
+
+    model: Any = DEFAULT_MODEL
+    tokenizer: Any = None
+    device: str = "auto"
+    dtype: str = "auto"
+    quantization: str | None = None
+    settings: GenerationSettings = GenerationSettings()
+    context_window: int = 0
+
+    _engine: Engine = PrivateAttr()
+
+    def __init__(self, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
+        known = set(type(self).model_fields)
+        changes = {name: fields.pop(name) for name in list(fields) if name not in known}
+        settings = (settings or GenerationSettings()).override(**changes)
+        super().__init__(settings=settings, **fields)
+        self._engine = self.engine_for(self.model)
+        self.context_window = self._engine.loaded.window
+
+    @property
+    def engine(self) -> Engine:
+        """What computes: shared by all who loaded the same weights in the same way."""
+        return self._engine
+
+    def engine_for(self, model: Any) -> Engine:
+        """Give the engine of this model, or of another one that a call asks for."""
+        own = getattr(self, "_engine", None)
+        if own is not None and (model is None or model == self.model):
+            return own
+        if not isinstance(model, str):
+            if self.tokenizer is None:
+                raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
+            return Engine(adopt(model, self.tokenizer, context_window=self.context_window or None))
+        window = self.context_window if own is None else 0
+        key = (model, self.device, self.dtype, self.quantization, window)
+        with _engines_lock:
+            engine = _engines.get(key)
+            if engine is None:
+                loaded = load(
+                    model,
+                    device=self.device,
+                    dtype=self.dtype,
+                    quantization=self.quantization,
+                    context_window=window or None,
+                )
+                _engines[key] = engine = Engine(loaded)
+        return engine
+
+    @property
+    def layout(self) -> Layout:
+        """How a conversation is laid out: "chat", "completion", or "flan" for an encoder-decoder model."""
+        return self._engine.encoder.layout
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Give the model's own tokens of plain text, without start or end tokens."""
+        return self._engine.encoder.encode_text(text, special=False)
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """Give the half-open range of characters of `text` that each of its tokens covers."""
+        return self._engine.encoder.offsets(text)
+
+    def score(
+        self, inputs: Sequence[Any], continuations: Sequence[str] | Sequence[Sequence[str]]
+    ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+        """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
+
+        `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
+        input, which gives a list of arrays.
+
+        Raises:
+            InputError: there is nothing to score, or a text is empty.
+            ContextWindowExceeded: an input and its longest continuation do not fit the window together.
+        """
+        import numpy as np
+
+        encoder = self._engine.encoder
+        shared = not continuations or isinstance(continuations[0], str)
+        each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
+        if not inputs or len(each) != len(inputs) or not all(each):
+            raise InputError("score needs at least one input, and at least one continuation for each")
+        known = {text: encoder.encode_continuation(text) for texts in each for text in texts}
+        prompts = [self._prompt_tokens(given) for given in inputs]
+        scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])
+        return np.stack(scores) if shared else scores
+
+    def _prompt_tokens(self, given: Any) -> list[int]:
+        raise NotImplementedError
+
+    def memory_footprint(self) -> int:
+        """Give the memory that the weights and the kept keys and values take, in bytes."""
+        return int(self._engine.loaded.model.get_memory_footprint()) + self._engine.prefixes.nbytes
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        name = self._engine.loaded.name
+        return {"model": name, "dtype": self.dtype, "quantization": self.quantization, "settings": self.settings}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        settings = self.settings.override(**{name: kwargs[name] for name in NAMES if name in kwargs})
+        params["ls_provider"] = "huggingface"
+        params["ls_model_name"] = str(kwargs.get("model") or self._engine.loaded.name)
+        if settings.temperature is not None:
+            params["ls_temperature"] = settings.temperature
+        if settings.max_new_tokens is not None:
+            params["ls_max_tokens"] = settings.max_new_tokens
+        if stop or settings.stop:
+            params["ls_stop"] = list(stop or settings.stop)
+        return params
+
+
+async def in_threads(steps: Iterator[T], cancel: threading.Event) -> AsyncIterator[T]:
+    """Run each step of an iterator in a thread; when the caller goes away, stop it after the step it is in."""
+    import asyncio
+
+    end = object()
+    step: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            step = asyncio.ensure_future(run_in_executor(None, next, steps, end))
+            item = await asyncio.shield(step)
+            if item is end:
+                return
+            yield item
+    finally:
+        cancel.set()
+        close = getattr(steps, "close", lambda: None)
+        if step is None or step.done():
+            close()
+        else:
+            step.add_done_callback(lambda done: (done.exception(), close()))

@@ -1,0 +1,143 @@
+"""What a caller asks of one call: settings, tools and the form of the answer, checked before any work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmkit.errors import ConstraintError, SettingsError
+from llmkit.models.tools import choose_tools, format_of, grammar, tell, with_system
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+    from llmkit.models.answer import Request
+    from llmkit.models.constraint import Constraint, Grammars
+    from llmkit.models.encoding import Encoder
+    from llmkit.models.settings import GenerationSettings
+    from llmkit.models.tools import Tool, ToolFormat
+
+_SCHEMA = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call's own options, next to its messages.
+
+    Attributes:
+        response_format: the form that the answer is held to:
+            `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
+            `"schema"`), `{"type": "regex", "pattern": …}`, `{"type": "choice", "options": […]}` or
+            `{"type": "span", "source": …, "by": "words" | "chars"}`.
+        logprobs: how many of the likeliest tokens to report in the place of each token; `None` for none at all.
+        template: further variables for the chat template, such as `enable_thinking`.
+    """
+
+    settings: GenerationSettings
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Any = None
+    parallel_tool_calls: bool = False
+    response_format: Mapping[str, Any] | None = None
+    logprobs: int | None = None
+    template: Mapping[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, settings: GenerationSettings, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Call:
+        """Sort the options of `invoke` and its kin.
+
+        Raises:
+            SettingsError: one is unknown, or out of range.
+        """
+        options = dict(options)
+        options.pop("ls_structured_output_format", None)  # for tracers only
+        own = {
+            "tools": tuple(options.pop("tools", None) or ()),
+            "tool_choice": options.pop("tool_choice", None),
+            "parallel_tool_calls": bool(options.pop("parallel_tool_calls", False)),
+            "response_format": options.pop("response_format", None),
+            "template": options.pop("chat_template_kwargs", None),
+            "logprobs": _logprobs(options.pop("logprobs", None), options.pop("top_logprobs", None)),
+        }
+        if stop is not None:
+            options["stop"] = stop
+        return cls(settings.override(**options), **own)
+
+    def tool_format(self, encoder: Encoder) -> ToolFormat | None:
+        """Give how calls are written, or `None` without tools."""
+        if not self.tools:
+            return None
+        return format_of(str(encoder.tokenizer.chat_template) if encoder.accepts_tools else "")
+
+    def encode(self, messages: Sequence[BaseMessage], encoder: Encoder) -> list[int]:
+        """Give the prompt's tokens: the messages, and what the model is to know of tools and form."""
+        template = dict(self.template or {})
+        if self.response_format and self.response_format.get("type") == "json_schema":
+            messages = with_system(messages, _SCHEMA.format(schema=_compact(_schema_of(self.response_format))))
+        if encoder.accepts_tools:
+            template.update({"tools": list(self.tools)} if self.tools else {})
+        else:
+            messages = tell(messages, () if self.tool_choice == "none" else self.tools)
+        return encoder.encode_messages(messages, **template)
+
+    def constraint(self, encoder: Encoder, grammars: Grammars) -> Constraint | None:
+        """Give what the answer's tokens are held to.
+
+        Raises:
+            ConstraintError: a schema, pattern or tool cannot be made one.
+        """
+        if self.tools:
+            tools, required = choose_tools(self.tools, self.tool_choice)
+            style = self.tool_format(encoder)
+            if tools and style:
+                return grammars.lark(grammar(tools, style, required=required, parallel=self.parallel_tool_calls))
+        return _constraint(self.response_format, grammars) if self.response_format else None
+
+    def request(self, messages: Sequence[BaseMessage], encoder: Encoder, grammars: Any) -> Request:
+        """Give the engine's request; `grammars` is a function, as a tokenizer's grammars are made when needed."""
+        from llmkit.models.answer import Request
+
+        held = self.tools or self.response_format
+        constraint = self.constraint(encoder, grammars()) if held else None
+        return Request(tuple(self.encode(messages, encoder)), self.settings, constraint, self.logprobs)
+
+
+def _logprobs(asked: Any, top: Any) -> int | None:
+    if not asked and not top:
+        return None
+    count = top if top is not None else 0 if asked is True else asked
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 100:
+        raise SettingsError(f"top_logprobs is {count!r}, but must be a whole number from 0 to 100")
+    return count
+
+
+def _constraint(form: Mapping[str, Any], grammars: Grammars) -> Constraint | None:
+    match form.get("type"):
+        case "json_schema":
+            return grammars.json_schema(_schema_of(form))
+        case "json_object":
+            return grammars.json_schema(form.get("schema") or {"type": "object"})
+        case "regex":
+            return grammars.regex(form["pattern"])
+        case "choice":
+            return grammars.choice(form["options"])
+        case "span":
+            return grammars.span(form["source"], by=form.get("by", "words"))
+        case "text":
+            return None
+    raise ConstraintError(
+        f"response_format is {dict(form)!r}, but its type must be json_schema, json_object, regex, choice, span or text"
+    )
+
+
+def _schema_of(form: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = form.get("json_schema", form)
+    schema = inner.get("schema") if isinstance(inner, Mapping) else None
+    if not isinstance(schema, Mapping):
+        raise ConstraintError('response_format of type json_schema needs {"json_schema": {"schema": {…}}}')
+    return schema
+
+
+def _compact(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False)

@@ -1,0 +1,221 @@
+"""A local Hugging Face model as a LangChain chat model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import run_in_executor
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from llmkit.errors import InputError
+from llmkit.models.answer import Answer, Request
+from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.call import Call
+from llmkit.models.engine import Engine
+from llmkit.models.plan import answer, planned
+from llmkit.models.reading import MessageReader
+from llmkit.models.results import metadata, usage
+from llmkit.models.structured import structured
+
+
+class HuggingFaceChat(LocalModel, BaseChatModel):
+    """A chat model that runs in this process, on this machine.
+
+    Example:
+        >>> llm = HuggingFaceChat()                                   # the default model, on the best device here
+        >>> llm = HuggingFaceChat(model="Qwen/Qwen2.5-0.5B-Instruct", temperature=0, max_new_tokens=64)
+        >>> llm.invoke("What is the capital of France?").text
+        'The capital of France is Paris.'
+
+    Every generation setting (see `GenerationSettings`) may be given by name, here or in a call:
+    `llm.invoke(x, temperature=0, stop=["\\n"])`. A call also takes `tools`, `tool_choice`, `response_format`,
+    `logprobs`, `top_logprobs`, `chat_template_kwargs` (see `Call`) and `model`, to use another one this once.
+
+    Raises:
+        ModelNotFound, ModelUnusable: there is no such model, or it cannot generate text.
+        SettingsError: a setting is unknown, or out of range.
+        ContextWindowExceeded: by a call, before any computation, if prompt and answer do not fit the window.
+    """
+
+    @property
+    def _llm_type(self) -> str:
+        return "llmkit-huggingface-chat"
+
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
+    ) -> int:
+        """Count the tokens that the model receives for these messages, its chat markup included."""
+        call = Call.parse(self.settings, None, {"tools": [convert_to_openai_tool(tool) for tool in tools or ()], **kwargs})
+        return len(call.encode(messages, self.engine.encoder))
+
+    def _prompt_tokens(self, given: LanguageModelInput) -> list[int]:
+        return self.engine.encoder.encode_messages(self._convert_input(given).to_messages())
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Let the model call tools; what it calls always parses, and fits the tool's schema.
+
+        `tool_choice` is "auto" (the default), "any", "none" or a tool's name. `parallel_tool_calls=True` allows more
+        than one call in an answer.
+        """
+        described = [convert_to_openai_tool(tool) for tool in tools]
+        return self.bind(tools=described, tool_choice=tool_choice, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Give a runnable whose answers are instances of a schema: a pydantic class, a TypedDict or a JSON schema.
+
+        The answer is decoded under the schema with each method; they differ in what the model is told. "json_schema"
+        puts the schema into the system message, "function_calling" offers it as a tool, "json_mode" says nothing:
+        the prompt has to.
+        """
+        return structured(self, schema, method=method, include_raw=include_raw, **kwargs)
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
+        with planned(*self._foresee(inputs, kwargs)):
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
+        with planned(*self._foresee(inputs, kwargs)):
+            return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
+        """Answer several conversations, in true batches; arguments are LangChain's."""
+        if len(messages) < 2:
+            return super().generate(messages, *args, **kwargs)
+        options = {name: value for name, value in kwargs.items() if name not in _CONFIG}
+        with planned(*self._foresee(messages, options)):
+            return super().generate(messages, *args, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        engine, call, request = self._request(messages, stop, kwargs)
+        answers = answer(engine, request)
+        return ChatResult(generations=[self._generation(done, engine, call) for done in answers])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        cancel = threading.Event()
+        try:
+            return await run_in_executor(None, self._generate, messages, stop, None, **kwargs, _cancel=cancel)
+        except asyncio.CancelledError:
+            cancel.set()
+            raise
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        engine, call, request = self._request(messages, stop, kwargs)
+        reader = self._reader(request, engine, call)
+        with closing(engine.stream(request)) as steps:
+            for answer_, text in steps:
+                last = answer_.finish_reason is not None
+                chunk = reader.push(text, last=last)
+                if last:
+                    self._complete(chunk, answer_, engine)
+                if last or chunk.content or chunk.tool_call_chunks or chunk.additional_kwargs:
+                    yield ChatGenerationChunk(message=chunk)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        cancel = threading.Event()
+        async for chunk in in_threads(self._stream(messages, stop, None, **kwargs, _cancel=cancel), cancel):
+            yield chunk
+
+    def _generation(self, done: Answer, engine: Engine, call: Call) -> ChatGeneration:
+        chunk = self._reader(done.request, engine, call).push(done.text, last=True)
+        self._complete(chunk, done, engine)
+        return ChatGeneration(message=message_chunk_to_message(chunk))
+
+    def _complete(self, chunk: AIMessageChunk, done: Answer, engine: Engine) -> None:
+        chunk.chunk_position = "last"
+        chunk.usage_metadata = usage(done)
+        chunk.response_metadata = metadata(done, engine.loaded.name, engine.loaded.tokenizer)
+
+    def _reader(self, request: Request, engine: Engine, call: Call) -> MessageReader:
+        prompt = engine.loaded.tokenizer.decode(request.prompt[-16:])
+        return MessageReader(prompt, call.tool_format(engine.encoder))
+
+    def _request(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> tuple[Engine, Call, Request]:
+        options = {"_cancel": None, **options}
+        cancel = options.pop("_cancel") or threading.Event()
+        engine = self.engine_for(options.pop("model", None))
+        call = Call.parse(self.settings, stop, options)
+        request = replace(call.request(messages, engine.encoder, lambda: engine.grammars), cancel=cancel)
+        engine.limit(request)
+        return engine, call, request
+
+    def _foresee(
+        self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
+    ) -> tuple[Engine, list[Request]]:
+        """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
+        requests = []
+        options = dict(options)
+        stop = options.pop("stop", None)
+        for given in inputs:
+            with suppress(InputError, ValueError, TypeError):
+                messages = self._convert_input(given).to_messages()
+                requests.append(self._request(messages, stop, dict(options))[2])
+        return self.engine_for(options.get("model")), requests
+
+
+_CONFIG = {"stop", "callbacks", "tags", "metadata", "run_name", "run_id"}

@@ -1,0 +1,184 @@
+"""How likely is each continuation after each prompt: exact log-likelihoods, in as few forward passes as can be.
+
+Decoder-only models take all continuations of all prompts as one tree of tokens (see `forest`): an attention mask of
+four dimensions lets each token see its own ancestors, and explicit positions say how deep it stands (the "tree
+attention" of SpecInfer, Miao et al. 2024). What all prompts begin with is computed once and kept. Models that cannot
+take such a mask, and encoder-decoder models, score in padded rows behind each prompt, which is computed once too.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.models.forest import Forest, Tokens
+from llmkit.models.prefix import common_length
+
+if TYPE_CHECKING:
+    from llmkit.models.engine import Engine
+
+PASS_TOKENS = 768
+"""A pass over a tree holds about so many tokens: its mask, and the attention that the mask throws away, grow with the
+square of their number."""
+
+ROWS_TOKENS = 4096
+"""A pass over padded rows holds at most so many tokens."""
+
+Scores = npt.NDArray[np.float64]
+
+
+def score(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
+    """Give, for each prompt, the log-likelihood in nats of each of its continuations.
+
+    Raises:
+        InputError: a prompt or a continuation has no tokens.
+        ContextWindowExceeded: a prompt and a continuation of it do not fit the window together.
+    """
+    for prompt, options in zip(prompts, continuations, strict=True):
+        if not prompt or not all(options):
+            raise InputError("cannot score an empty prompt or an empty continuation: both need at least one token")
+        longest = max(map(len, options), default=0)
+        needed = len(prompt) if engine.loaded.is_encoder_decoder else len(prompt) + longest
+        if needed > engine.loaded.window:
+            raise ContextWindowExceeded(needed, engine.loaded.window, "a prompt and its longest continuation")
+    if engine.loaded.is_encoder_decoder:
+        return [_score_decoder(engine, *pair) for pair in zip(prompts, continuations, strict=True)]
+    if not engine.takes_trees:
+        return [score_rows(engine, *pair) for pair in zip(prompts, continuations, strict=True)]
+    return _score_trees(engine, prompts, continuations)
+
+
+def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
+    """Prompts in dictionary order, so that those which begin alike come into one pass."""
+    results: dict[int, Scores] = {}
+    order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
+    shared = common_length(prompts)
+    group: list[int] = []
+    size = 0
+    for index in order:
+        own = len(prompts[index]) - shared + sum(map(len, continuations[index]))
+        if group and size + own > PASS_TOKENS:
+            results.update(_score_group(engine, group, prompts, continuations))
+            group, size = [], 0
+        group.append(index)
+        size += own
+    results.update(_score_group(engine, group, prompts, continuations))
+    return [results[index] for index in range(len(prompts))]
+
+
+def _score_group(
+    engine: Engine, group: Sequence[int], prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
+) -> dict[int, Scores]:
+    shared = common_length([prompts[index] for index in group])
+    engine.prefill(prompts[group[0]][:shared])
+    forest = Forest()
+    for index in group:
+        for continuation in continuations[index]:
+            forest.add(prompts[index][shared:], continuation)
+    flat = iter(tree_scores(engine, prompts[group[0]][:shared], forest))
+    return {index: np.array([next(flat) for _ in continuations[index]]) for index in group}
+
+
+def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
+    """Give the log-likelihood of each sequence of a forest behind a prefix, in one forward pass."""
+    known, cache = engine.prefixes.find(prefix)
+    if known < len(prefix):
+        raise AssertionError("the prefix was to be computed before")
+    model, device = engine.loaded.model, engine.loaded.device
+    nodes = sorted({node for pairs in forest.wanted for node, _ in pairs})
+    blocked = torch.from_numpy(~np.pad(forest.sees(), ((0, 0), (known, 0)), constant_values=True)).to(device)
+    mask = torch.zeros(blocked.shape, dtype=model.dtype, device=device)
+    mask.masked_fill_(blocked, torch.finfo(model.dtype).min)
+    with engine.loaded.lock, torch.inference_mode():
+        logits = model(
+            torch.tensor([forest.tokens], device=device),
+            attention_mask=mask[None, None],
+            position_ids=torch.tensor([[known + depth for depth in forest.depths]], device=device),
+            past_key_values=cache,
+            use_cache=True,
+            **_keep(model, nodes, device),
+        ).logits[0]
+        if logits.shape[0] != len(nodes):
+            logits = logits[nodes]
+        chances = logits.float().log_softmax(-1)
+        place = {node: row for row, node in enumerate(nodes)}
+        rows = [place[node] for pairs in forest.wanted for node, _ in pairs]
+        columns = [token for pairs in forest.wanted for _, token in pairs]
+        values = chances[rows, columns].double().cpu().numpy()
+    ends = np.cumsum([len(pairs) for pairs in forest.wanted])
+    return [float(part.sum()) for part in np.split(values, ends[:-1])]
+
+
+def _keep(model: Any, nodes: Sequence[int], device: torch.device) -> dict[str, Any]:
+    """Ask for the logits of these nodes alone, where the model can be asked: a vocabulary is wide."""
+    accepts = "logits_to_keep" in inspect.signature(model.forward).parameters
+    return {"logits_to_keep": torch.tensor(nodes, device=device)} if accepts else {}
+
+
+def score_rows(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) -> Scores:
+    """Score continuations as rows, padded at their end, behind a prompt that is computed once."""
+    model, device = engine.loaded.model, engine.loaded.device
+
+    def forward(rows: torch.Tensor, cache: Any) -> torch.Tensor:
+        if cache is None:
+            before = torch.tensor([list(prompt[:-1])] * len(rows), device=device, dtype=torch.long)
+            return model(torch.cat([before, rows], 1), use_cache=False).logits[:, len(prompt) - 1 :]
+        ahead = copy.deepcopy(cache)
+        ahead.batch_repeat_interleave(len(rows))
+        return model(rows, past_key_values=ahead, use_cache=True).logits
+
+    with engine.loaded.lock, torch.inference_mode():
+        cache = None
+        if len(prompt) > 1 and _can_copy(engine):
+            cache = model(torch.tensor([list(prompt[:-1])], device=device), use_cache=True).past_key_values
+        return _teacher_forced(forward, cache, [prompt[-1]], continuations, device)
+
+
+def _can_copy(engine: Engine) -> bool:
+    """Whether the model's cache can be multiplied; recurrent states, for one, cannot."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    layers = DynamicCache(config=engine.loaded.model.config).layers
+    return bool(layers) and all(isinstance(layer, DynamicLayer) for layer in layers)
+
+
+def _score_decoder(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) -> Scores:
+    """Score what a decoder may write, behind an encoder that reads the prompt once."""
+    model, device = engine.loaded.model, engine.loaded.device
+    config = model.generation_config
+    start = [config.decoder_start_token_id if config.decoder_start_token_id is not None else config.bos_token_id]
+    if config.forced_bos_token_id is not None:  # BART: its decoder always writes this first
+        start.append(config.forced_bos_token_id)
+
+    def forward(rows: torch.Tensor, states: Any) -> torch.Tensor:
+        wide = type(states)(last_hidden_state=states.last_hidden_state.expand(len(rows), -1, -1))
+        logits = model(encoder_outputs=wide, decoder_input_ids=rows, use_cache=False).logits
+        return logits[:, len(start) - 1 :]
+
+    with engine.loaded.lock, torch.inference_mode():
+        states = model.get_encoder()(torch.tensor([list(prompt)], device=device), return_dict=True)
+        return _teacher_forced(forward, states, start, continuations, device)
+
+
+def _teacher_forced(
+    forward: Any, state: Any, start: Sequence[int], continuations: Sequence[Tokens], device: torch.device
+) -> Scores:
+    order = sorted(range(len(continuations)), key=lambda index: len(continuations[index]))
+    totals = np.zeros(len(continuations))
+    while order:
+        width = len(continuations[order[-1]])
+        batch = [order.pop() for _ in range(min(len(order), max(1, ROWS_TOKENS // (width + len(start)))))]
+        rows = [[*start, *continuations[i], *([0] * (width - len(continuations[i])))][:-1] for i in batch]
+        chances = forward(torch.tensor(rows, device=device), state).float().log_softmax(-1)
+        for row, index in enumerate(batch):
+            tokens = torch.tensor(list(continuations[index]), device=device)
+            totals[index] = float(chances[row, : len(tokens)].gather(1, tokens[:, None]).double().sum())
+    return totals

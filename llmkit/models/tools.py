@@ -1,0 +1,131 @@
+"""Tools: how they are told to the model, how a call is written, and how it is read while it is being written.
+
+A family whose chat template lays out tools is told them by its template, and writes calls in its own format. Any
+other model is told in the system message, in the format of Hermes (Nous Research), which most families know.
+A call is always written under a constraint, so what is read here is what a format can hold and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from llmkit.errors import ConstraintError
+from llmkit.models.constraint import COMPACT, closed
+
+Tool = Mapping[str, Any]
+"""A tool as the common chat APIs tell it: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+
+
+@dataclass(frozen=True)
+class ToolFormat:
+    """What stands around a call: `opening` name `middle` arguments `closing`."""
+
+    opening: str
+    middle: str
+    closing: str
+
+
+HERMES = ToolFormat('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>")
+MISTRAL = ToolFormat('[TOOL_CALLS][{"name": "', '", "arguments": ', "}]")
+LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}")
+
+
+def format_of(template: str) -> ToolFormat:
+    """Give the format that a chat template shows for calls; that of Hermes where it shows none."""
+    if "[TOOL_CALLS]" in template:
+        return MISTRAL
+    return LLAMA if "<tool_call>" not in template and '"parameters": ' in template else HERMES
+
+
+def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
+    """Give the tools that may be called, and whether one must be; `choice` is as the common chat APIs take it.
+
+    Raises:
+        ConstraintError: the choice names no tool.
+    """
+    if choice in (None, "auto", False):
+        return list(tools), False
+    if choice == "none":
+        return [], False
+    if choice in ("any", "required") or choice is True:
+        return list(tools), True
+    name = choice.get("function", choice).get("name") if isinstance(choice, Mapping) else choice
+    named = [tool for tool in tools if tool["function"]["name"] == name]
+    if not named:
+        known = ", ".join(tool["function"]["name"] for tool in tools) or "none"
+        raise ConstraintError(f"tool_choice is {choice!r}, but the tools are: {known}")
+    return named, True
+
+
+def grammar(tools: Sequence[Tool], style: ToolFormat, *, required: bool, parallel: bool = False) -> str:
+    """Give the grammar, in llguidance's Lark dialect, of an answer that calls a tool, or may do so.
+
+    Text may stand before a call; it cannot hold what opens one.
+    """
+    rules = []
+    for index, tool in enumerate(tools):
+        function = tool["function"]
+        schema = {**closed(function.get("parameters") or _NOTHING), "x-guidance": COMPACT}
+        head = _quote(style.opening + function["name"] + style.middle)
+        rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_quote(style.closing)}")
+    names = " | ".join(f"call_{index}" for index in range(len(tools)))
+    opening = re.escape(style.opening.partition("\n")[0])
+    any_text = r"(.|\n)*"
+    return "\n".join(
+        [
+            "start: calls" if required else "start: calls | TEXT | TEXT calls",
+            'calls: call ("\\n" call)*' if parallel else "calls: call",
+            f"call: {names}",
+            *rules,
+            *([] if required else [f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/"]),
+        ]
+    )
+
+
+_NOTHING = {"type": "object", "properties": {}}
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+_TELL = """You can call these tools:
+{tools}
+
+To call a tool, write only this:
+<tool_call>
+{{"name": "<name of the tool>", "arguments": {{<its arguments>}}}}
+</tool_call>"""
+
+
+def tell(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+    """Put tools, calls and their results into words, for a chat template that knows none of them."""
+    told: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage) and message.tool_calls:
+            calls = (
+                HERMES.opening + call["name"] + HERMES.middle + json.dumps(call["args"], ensure_ascii=False) + HERMES.closing
+                for call in message.tool_calls
+            )
+            told.append(AIMessage("\n".join([*([message.text] if message.text else []), *calls])))
+        elif isinstance(message, ToolMessage):
+            told.append(HumanMessage(f"<tool_response>\n{message.text}\n</tool_response>"))
+        else:
+            told.append(message)
+    if not tools:
+        return told
+    lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
+    return with_system(told, _TELL.format(tools=lines))
+
+
+def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:
+    """Add text to the system message, at its end; or give one, before all else."""
+    if messages and isinstance(messages[0], SystemMessage):
+        return [SystemMessage(f"{messages[0].text}\n\n{text}"), *messages[1:]]
+    return [SystemMessage(text), *messages]
