@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import shutil
 import threading
 from collections.abc import Iterator
@@ -39,13 +40,15 @@ def convert(file: Path, folder: Path) -> None:
     except (ModelUnusable, MemoryError):
         raise
     except Exception as error:  # a damaged file fails anywhere: numpy, struct, gguf, tokenizers, transformers
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelUnusable(f"{file} cannot be read as a GGUF model: {reason[0]}") from error
-    needed, free = 2 * model.num_parameters(), shutil.disk_usage(folder).free
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelUnusable(
+            f"{file} is damaged, or a GGUF model that transformers cannot read: fetch it again ({reason})"
+        ) from error
+    needed, free = sum(weight.nbytes for weight in model.parameters()), shutil.disk_usage(folder).free
     if free < needed:
         raise CacheError(f"{folder.parent} has {free >> 20} MiB free, but the model needs {needed >> 20} MiB")
     try:
-        with _no_bars():
+        with _quietly():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
     except SafetensorError as error:
@@ -62,7 +65,7 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     )  # 20 ms; stops at the end of a file that lies about its length
     causal: Any = AutoModelForCausalLM
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    with _read_once() as reader, _no_bars():
+    with _read_once() as reader, _quietly():
         model, report = causal.from_pretrained(
             **where,
             dtype=_dtype(reader(str(file))),
@@ -80,7 +83,9 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         )
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    ends = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    ends = {
+        name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")
+    }
     model.generation_config = GenerationConfig(**ends)  # type: ignore[no-untyped-call]
     return model, tokenizer
 
@@ -104,9 +109,18 @@ def _dtype(reader: Any) -> torch.dtype:
     return torch.float16 if stored <= {"F32", "F16"} else torch.bfloat16
 
 
-def _no_bars() -> redirect_stderr[io.StringIO]:
-    """Hide transformers' progress bars, one of which has no other switch."""
-    return redirect_stderr(io.StringIO())
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Hide what transformers logs and its progress bars, one of which has no other switch."""
+    from transformers.utils import logging as chatter
+
+    level = chatter.get_verbosity()
+    chatter.set_verbosity(logging.ERROR)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        chatter.set_verbosity(level)
 
 
 @contextmanager
