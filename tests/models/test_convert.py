@@ -1,0 +1,148 @@
+import json
+import time
+from pathlib import Path
+
+import gguf
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llmkit.errors import CacheError, ModelUnusable
+from llmkit.models.convert import convert
+from llmkit.models.folders import checked
+from tests.models.makers import WINDOW, make_gguf
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory):
+    return make_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def load(folder):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    return AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def test_the_folder_is_a_whole_model(tiny_gguf, out):
+    convert(tiny_gguf, out)
+    assert checked(out) == out
+    model, tokenizer = load(out)
+    assert tokenizer.is_fast
+    assert tokenizer.model_max_length == model.config.max_position_embeddings == WINDOW
+    assert (model.generation_config.bos_token_id, model.generation_config.eos_token_id) == (1, 2)
+    assert json.loads((out / "generation_config.json").read_text()).get("_from_model_config") is None
+
+
+def test_weights_are_those_of_the_file(tiny_gguf, out):
+    convert(tiny_gguf, out)
+    model, _ = load(out)
+    stored = {tensor.name: tensor.data for tensor in gguf.GGUFReader(tiny_gguf).tensors}
+    layer = model.model.layers[0]
+    assert numpy.array_equal(model.model.embed_tokens.weight.detach().numpy(), stored["token_embd.weight"])
+    assert numpy.array_equal(layer.mlp.down_proj.weight.detach().numpy(), stored["blk.0.ffn_down.weight"])
+    assert numpy.array_equal(layer.self_attn.v_proj.weight.detach().numpy(), stored["blk.0.attn_v.weight"])
+
+
+@pytest.mark.parametrize(("stored", "kept"), [(numpy.float32, "float32"), (numpy.float16, "float16")])
+def test_weights_that_are_not_quantized_keep_their_type(tmp_path, out, stored, kept):
+    convert(make_gguf(tmp_path / "typed.gguf", dtype=stored), out)
+    assert json.loads((out / "config.json").read_text())["dtype"] == kept
+
+
+def test_digits_stand_alone_as_the_file_says(tiny_gguf, out):
+    convert(tiny_gguf, out)
+    _, tokenizer = load(out)
+    assert tokenizer.tokenize("a  12\n\n3") == ["a", "ĠĠ", "1", "2", "ĊĊ", "3"]
+
+
+@given(text=st.text(max_size=80))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_every_text_comes_back_from_its_tokens(converted_tokenizer, text):
+    ids = converted_tokenizer.encode(text, add_special_tokens=False)
+    assert converted_tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+@pytest.fixture(scope="session")
+def converted_tokenizer(tiny_gguf, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("converted")
+    convert(tiny_gguf, folder)
+    return load(folder)[1]
+
+
+def test_the_loader_is_left_as_it_was(tiny_gguf, out):
+    before = gguf.GGUFReader, gguf.get_tensor_name_map
+    convert(tiny_gguf, out)
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == before
+    assert type(gguf.GGUFReader(tiny_gguf).data) is numpy.memmap
+
+
+def test_nothing_is_said(tiny_gguf, out, capfd):
+    convert(tiny_gguf, out)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["blk.0.ffn_down.weight", "output_norm.weight"])
+def test_missing_weights_are_told(tmp_path, out, name):
+    with pytest.raises(ModelUnusable, match="lacks weights, model"):
+        convert(make_gguf(tmp_path / "part.gguf", without=name), out)
+
+
+def harmed(tiny_gguf: Path, tmp_path: Path, content: bytes) -> str | None:
+    """Convert damaged content; give the message, or nothing where the damage is in a number or a name."""
+    file, folder = tmp_path / "harmed.gguf", tmp_path / "harmed"
+    file.write_bytes(content)
+    folder.mkdir(exist_ok=True)
+    started = time.monotonic()
+    try:
+        convert(file, folder)
+    except ModelUnusable as error:
+        assert time.monotonic() - started < 20
+        assert str(file) in str(error)
+        assert "\n" not in str(error)
+        return str(error)
+    return None
+
+
+@given(share=st.floats(0, 0.9999))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+def test_a_cut_file_is_refused(tiny_gguf, tmp_path, share):
+    whole = tiny_gguf.read_bytes()
+    assert harmed(tiny_gguf, tmp_path, whole[: int(len(whole) * share)])
+
+
+@given(at=st.integers(0, 6000), noise=st.binary(min_size=1, max_size=24))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_noise_in_the_head_is_refused_or_harmless(tiny_gguf, tmp_path, at, noise):
+    whole = tiny_gguf.read_bytes()
+    harmed(tiny_gguf, tmp_path, whole[:at] + noise + whole[at + len(noise) :])
+
+
+def test_weights_that_are_not_numbers_are_refused(tiny_gguf, tmp_path):
+    whole = bytearray(tiny_gguf.read_bytes())
+    whole[-64:] = numpy.full(16, numpy.nan, numpy.float32).tobytes()
+    assert "not finite" in str(harmed(tiny_gguf, tmp_path, bytes(whole)))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GGUF", b"GGML" + bytes(500), b"GGUF" + b"\xff" * 500, bytes(5000)]
+)
+def test_what_is_no_gguf_file_is_refused(tiny_gguf, tmp_path, content):
+    assert harmed(tiny_gguf, tmp_path, content)
+
+
+def test_no_room_for_the_weights_is_told(tiny_gguf, out, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(out)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(CacheError, match="MiB free"):
+        convert(tiny_gguf, out)
