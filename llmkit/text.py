@@ -123,9 +123,8 @@ class _Cutter:
 
     def cut(self, start: int, beyond: int) -> Passage | None:
         """The longest good passage from `start` that ends after `beyond`; none if not a character fits."""
-        allowed = self.max_tokens
+        limit = self._after(start, self.max_tokens)
         while True:
-            limit = self._after(start, allowed)
             end = len(self.text) if limit == len(self.text) else self._border(start, beyond, limit)
             if end is None:
                 return None
@@ -133,9 +132,8 @@ class _Cutter:
             tokens = self.count(piece)
             if tokens <= self.max_tokens:
                 return Passage(piece, start, end, tokens)
-            # Alone, a piece may have other tokens than inside the text: take away what is too much.
-            used = bisect_left(self.starts, end) - bisect_left(self.starts, start)
-            allowed = min(allowed, used) - max(1, tokens - self.max_tokens)
+            # Alone, a piece may have other tokens than inside the text: take away the share that is too much.
+            limit = min(start + (end - start) * self.max_tokens // tokens, end - 1)
 
     def back(self, start: int, end: int, overlap: int) -> int:
         """Where the passage after `start`..`end` begins: up to `overlap` tokens before its end."""
@@ -151,7 +149,7 @@ class _Cutter:
 
     def _after(self, start: int, tokens: int) -> int:
         """The first character that is more than so many tokens after `start`."""
-        place = bisect_left(self.starts, start) + max(tokens, 0)
+        place = bisect_left(self.starts, start) + tokens
         return self.starts[place] if place < len(self.starts) else len(self.text)
 
     def _border(self, start: int, beyond: int, limit: int) -> int | None:

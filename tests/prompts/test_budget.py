@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -133,7 +134,8 @@ def test_a_shorter_example_fits_after_a_longer_one_did_not():
 
 def test_the_most_relevant_stands_where_it_is_told():
     examples = [words(1), words(2), words(3)]
-    for place, order in (("last", (2, 1)), ("first", (1, 2))):
+    orders: dict[Literal["last", "first"], tuple[int, int]] = {"last": (2, 1), "first": (1, 2)}
+    for place, order in orders.items():
         prompt = TaskPrompt(examples=examples, selector=FirstExamples(2), most_relevant=place)
         fitted = prompt.fit("x", model=CountingChat(), max_new_tokens=1)
         assert fitted.examples == tuple(words(count) for count in order)
@@ -181,9 +183,12 @@ def test_an_example_longer_than_the_window_is_named():
 def test_examples_are_counted_once(monkeypatch):
     counted: list[str] = []
     plain = CountingChat.get_num_tokens
-    monkeypatch.setattr(
-        CountingChat, "get_num_tokens", lambda self, text: counted.append(text) or plain(self, text)
-    )
+
+    def count(self, text):
+        counted.append(text)
+        return plain(self, text)
+
+    monkeypatch.setattr(CountingChat, "get_num_tokens", count)
     model = CountingChat(context_window=300)
     prompt = TaskPrompt(examples=[words(count) for count in range(1, 40)])
     for text in ("x", "y", "z"):

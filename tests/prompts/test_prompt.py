@@ -17,7 +17,7 @@ TWO = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "
 
 def summary(**changes) -> TaskPrompt:
     wording = {"instruction": "Summarize it.", "input_label": "Dialogue", "output_label": "Summary"}
-    return TaskPrompt(**{**wording, **changes})  # type: ignore[arg-type]
+    return TaskPrompt(**{**wording, **changes})
 
 
 def test_zero_shot_chat():
@@ -127,7 +127,7 @@ def test_it_is_a_langchain_prompt():
     assert chain.invoke({"input": "a", "labels": "b", "more": "is let through"}).content == str(counted)
     filled = prompt.partial(labels="b")
     assert filled.input_variables == ["input"]
-    assert (filled | CountingChat()).invoke("a").content == str(counted)
+    assert (filled | CountingChat()).invoke({"input": "a"}).content == str(counted)
     assert filled.format_messages(input="a", labels="c")[0].content == "Label it: c."
     assert (prompt | RunnableLambda(lambda value: value.to_string())).batch(
         [{"input": str(n), "labels": "{input}"} for n in range(3)]
@@ -135,7 +135,7 @@ def test_it_is_a_langchain_prompt():
 
 
 async def test_it_is_awaited_too():
-    assert (await summary().ainvoke("x")).to_messages() == summary().format_messages(input="x")
+    assert (await summary().ainvoke({"input": "x"})).to_messages() == summary().format_messages(input="x")
 
 
 def test_errors_are_prompt_errors_and_name_what_is_wrong():
@@ -166,7 +166,7 @@ def test_fields_are_never_read_again():
 
 def test_examples_can_be_added_and_exchanged():
     prompt = summary(selector=RandomExamples(1, seed=3))
-    assert prompt.examples == ()
+    assert not prompt.examples
     prompt.selector.add_example(TWO[0])
     assert prompt.examples == (TWO[0],)
     with pytest.raises(PromptError, match="example 2's 'output' is empty"):

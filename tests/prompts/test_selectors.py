@@ -71,6 +71,7 @@ def test_every_selector_ranks_every_example_once(inputs, text):
 @pytest.mark.parametrize("selector", every_selector(), ids=repr)
 def test_every_selector_is_one_of_langchains(selector):
     assert isinstance(selector, BaseExampleSelector)
+    assert isinstance(selector, ExampleSelector)
     held = selector.over(FRUIT)
     held.k = 2
     chosen = held.select_examples({"input": " red  apples"})
@@ -132,7 +133,7 @@ def test_embeddings_are_computed_once_in_one_call():
 def test_embeddings_are_computed_once_by_a_batch_of_threads():
     embedder = letters()
     prompt = TaskPrompt(examples=FRUIT, selector=SimilarExamples(2, embedder))
-    prompt.batch(["red", "blue", "green", "sky"] * 4)
+    prompt.batch([{"input": text} for text in ("red", "blue", "green", "sky") * 4])
     assert embedder.calls == [4]
 
 
@@ -154,7 +155,8 @@ def test_diverse_by_the_formula():
         u, v = embedder.embed_query(one), embedder.embed_query(other)
         return sum(map(float.__mul__, u, v)) / (sum(x * x for x in u) * sum(x * x for x in v)) ** 0.5
 
-    left, chosen = list(range(len(words))), []
+    left = list(range(len(words)))
+    chosen: list[int] = []
     while left:
         gains = [
             0.7 * cosine("abx", words[i])
