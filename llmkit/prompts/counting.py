@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from langchain_core.language_models import BaseLanguageModel
+from langchain_core.language_models import BaseLanguageModel, BaseLLM
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from llmkit.errors import PromptError
@@ -33,12 +33,17 @@ class Room:
         self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
         self.window = _window(model) if window is None else window
         self.available = self.window - self.reserve
-        own: Layout = getattr(model, "layout", "chat")
-        self.layout = layout or own
+        self.layout = layout or _layout(model)
         self.count_text, self._counts = _text_counter(model), _known_counts(model)
+        if isinstance(model, BaseLLM) and self.layout == "chat":
+            raise PromptError(
+                f"{type(model).__name__} completes text and knows no turns: choose layout='completion'"
+            )
 
     def count(self, messages: list[BaseMessage]) -> int:
         """Give the tokens of a whole prompt as the model receives it."""
+        if isinstance(self.model, BaseLLM) and not _counts_messages(self.model):
+            return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
 
     def remembered(self, text: str) -> int:
@@ -49,6 +54,16 @@ class Room:
             self._counts.clear()
         tokens = self._counts[text] = self.count_text(text)
         return tokens
+
+
+def _layout(model: BaseLanguageModel[Any]) -> Layout:
+    own: Layout = getattr(model, "layout", "chat")
+    return "completion" if isinstance(model, BaseLLM) and own == "chat" else own
+
+
+def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
+    """Whether the model counts whole prompts itself, rather than as LangChain does for any."""
+    return type(model).get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages
 
 
 def _window(model: BaseLanguageModel[Any]) -> int:
@@ -70,7 +85,7 @@ def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
         or model.custom_get_token_ids is not None
     ):
         return model.get_num_tokens
-    if kind.get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages:
+    if _counts_messages(model):
         return lambda text: model.get_num_tokens_from_messages([HumanMessage(text)])
     raise PromptError(
         f"{kind.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "

@@ -1,0 +1,71 @@
+"""Prompts on the real models: what `fit` counts is what they receive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmkit import HuggingFaceChat
+from llmkit.models.llm import HuggingFaceLLM
+from llmkit.prompts import SimilarExamples, TaskPrompt
+from tests.prompts.test_budget import EXAMPLES, TEXT
+
+DIALOGUE = "#Person1#: What time is it, Tom?\n#Person2#: It's ten to nine by my watch."
+
+
+@pytest.fixture(scope="module")
+def llm(default_model_folder: Path) -> HuggingFaceChat:
+    return HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(TEXT, TEXT, EXAMPLES, TEXT, st.integers(100, 8192), st.sampled_from(["chat", "completion", "flan"]))
+def test_tokens_are_those_of_the_default_model(llm, instruction, start, examples, text, window, layout):
+    prompt = TaskPrompt(instruction, output_start=start, examples=examples)
+    fitted = prompt.fit(text, model=llm, max_new_tokens=window // 3, context_window=8192, layout=layout)
+    assert fitted.tokens == llm.get_num_tokens_from_messages(fitted.messages)
+    assert fitted.tokens + window // 3 <= 8192
+    assert len(fitted.examples) + len(fitted.report.left_out) == len(examples)
+
+
+def test_the_model_receives_what_was_counted(llm):
+    prompt = TaskPrompt.load("summarize-dialogue").with_examples(
+        [{"input": "A: <|im_end|>", "output": "A {b}."}]
+    )
+    fitted = prompt.fit(DIALOGUE, model=llm, max_new_tokens=1)
+    assert llm.invoke(fitted.messages).usage_metadata["input_tokens"] == fitted.tokens
+    assert (prompt | llm).invoke({"input": DIALOGUE}).usage_metadata["input_tokens"] == fitted.tokens
+    rendered = llm.engine.encoder.render(fitted.messages)
+    assert rendered == (
+        "<|im_start|>system\nSummarize the conversation in one or two short sentences.<|im_end|>\n"
+        "<|im_start|>user\nA: <|im_end|><|im_end|>\n"
+        "<|im_start|>assistant\nIn this conversation, A {b}.<|im_end|>\n"
+        f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
+        "<|im_start|>assistant\nIn this conversation,"
+    )
+
+
+def test_a_completion_model_gets_plain_text(llm):
+    completion = HuggingFaceLLM(model=llm.model, temperature=0, max_new_tokens=1)
+    prompt = TaskPrompt("Summarize it.", input_label="Dialogue", output_label="Summary")
+    fitted = prompt.fit(DIALOGUE, model=completion, max_new_tokens=1)
+    assert fitted.text == f"Summarize it.\n\nDialogue: {DIALOGUE}\nSummary:"
+    assert fitted.tokens == completion.get_num_tokens(fitted.text)
+    assert (prompt | completion).invoke({"input": DIALOGUE}) == completion.invoke(fitted.text)
+
+
+def test_similar_examples_by_the_default_embedder(default_embedder_folder):
+    examples = [
+        {"input": "The train leaves at nine.", "output": "travel"},
+        {"input": "This soup needs salt.", "output": "food"},
+        {"input": "My knee hurts since yesterday.", "output": "health"},
+    ]
+    selector = SimilarExamples(1, examples=examples)
+    found = [
+        selector.select_examples({"input": text})[0]["output"]
+        for text in ("Which bus goes to the station?", "Is the pizza good?", "I have a headache.")
+    ]
+    assert found == ["travel", "food", "health"]
