@@ -175,7 +175,7 @@ def _gguf_key(file: Path) -> tuple[str, str]:
     """A name and a source for the cache; a file that changed is another source."""
     stat = file.stat()
     name = re.sub(r"[^\w.-]", "_", file.stem)[:60]
-    return f"gguf-{name}", f"{file.absolute()} {stat.st_size} {stat.st_mtime_ns}"
+    return f"gguf-{name}", f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _convert(file: Path, folder: Path, name: str) -> None:
