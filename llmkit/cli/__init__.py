@@ -13,7 +13,7 @@ from llmkit import __version__
 from llmkit.cli import models, prompts
 from llmkit.errors import InputError, LlmkitError
 
-_INTERRUPTED, _BROKEN_PIPE = 130, 141  # 128 and the signal's number, as shells say it
+_INTERRUPTED = 130  # 128 and the signal's number, as shells say it
 
 app = typer.Typer(
     add_completion=False,
@@ -59,14 +59,13 @@ def main() -> None:
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = _BROKEN_PIPE
+    except BrokenPipeError:  # the reader has left: the last flush, at exit, must not complain about it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except BaseException as error:
         if debug and isinstance(error, Exception):
             traceback.print_exc()
         code = _report(error)
-    if code == _BROKEN_PIPE:  # what is still buffered has no reader: do not complain about it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
@@ -76,7 +75,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out of the arguments wherever it stands before a `--`, so that it can be added at the end."""
+    """Take `--debug` out wherever it stands before a `--`, so that it can be added at the end of a line."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [argument for argument in arguments[:end] if argument != "--debug"]
     return kept + arguments[end:], len(kept) < end
@@ -91,7 +90,8 @@ def _report(error: BaseException) -> int:
             return _INTERRUPTED
         case typer.TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
-            text, code = f"{error.format_message()}; see {command} --help", error.exit_code
+            said = error.format_message().rstrip(".")
+            text, code = f"{said}; see {command} --help", error.exit_code
         case InputError():
             text, code = str(error), 2
         case LlmkitError():

