@@ -1,0 +1,40 @@
+import importlib
+import pkgutil
+
+import pytest
+
+import llmkit
+
+PACKAGES = ["llmkit", "llmkit.chains", "llmkit.prompts"]
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(llmkit.__path__, "llmkit.")
+    if "__main__" not in module.name
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_sorted_and_load(package):
+    module = importlib.import_module(package)
+    assert list(module.__all__) == sorted(set(module.__all__))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    assert set(module.__all__) <= set(dir(module))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        llmkit.NoSuchName  # noqa: B018
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_tells_what_it_is_for(module):
+    told = importlib.import_module(module).__doc__
+    assert told
+    assert told.splitlines()[0].endswith((".", "?", ":"))
+
+
+def test_the_version_is_that_of_the_distribution():
+    from importlib.metadata import version
+
+    assert llmkit.__version__ == version("llmkit")
