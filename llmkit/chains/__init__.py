@@ -1,14 +1,16 @@
-"""Tasks in one object: each chain is a LangChain Runnable that gives a frozen result."""
+"""Applications that stand on prompts and a model: each is a LangChain `Runnable` that gives a frozen result."""
+
+from __future__ import annotations
 
 import sys
-from importlib import import_module
 
-__all__: list[str] = []
+from llmkit.chains.summarization import SummarizationChain, Summary
+
+__all__ = ["SummarizationChain", "Summary"]
 
 # From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs this file under
-# another name. The real package takes over that name, so that every class exists once.
+# another name. By now the real package is loaded, and takes over that name: every class exists once.
 if __name__ != "llmkit.chains":
-    import_module("llmkit.chains")
     sys.modules.update(
         {
             name.removeprefix("llmkit."): module

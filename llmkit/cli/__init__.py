@@ -11,6 +11,8 @@ import typer
 
 from llmkit import __version__
 from llmkit.cli import models, prompts
+from llmkit.cli.chat import chat
+from llmkit.cli.summarize import summarize
 from llmkit.errors import InputError, LlmkitError
 
 _INTERRUPTED = 130  # 128 and the signal's number, as shells say it
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(chat)
+app.command()(summarize)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 from pydantic import PrivateAttr
 
 from llmkit.errors import InputError
+from llmkit.models.answer import Request
+from llmkit.models.call import Call
 from llmkit.models.engine import Engine
 from llmkit.models.loading import adopt, load
+from llmkit.models.plan import planned
 from llmkit.models.settings import NAMES, GenerationSettings
 
 if TYPE_CHECKING:
@@ -124,12 +130,65 @@ class LocalModel(BaseLanguageModel[Any]):
         if not inputs or len(each) != len(inputs) or not all(each):
             raise InputError("score needs at least one input, and at least one continuation for each")
         known = {text: encoder.encode_continuation(text) for texts in each for text in texts}
-        prompts = [self._prompt_tokens(given) for given in inputs]
+        prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
         scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])
         return np.stack(scores) if shared else scores
 
-    def _prompt_tokens(self, given: Any) -> list[int]:
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
+        with planned(*self._foresee(inputs, kwargs)):
+            return Runnable.batch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
+        with planned(*self._foresee(inputs, kwargs)):
+            return await Runnable.abatch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
+        """Give the tokens of a prompt."""
         raise NotImplementedError
+
+    def _decide(self, given: LanguageModelInput, call: Call, engine: Engine) -> Call:
+        """Settle what a call leaves to the model before its answer begins."""
+        return call
+
+    def _request(
+        self, given: LanguageModelInput, stop: Sequence[str] | None, options: Mapping[str, Any]
+    ) -> tuple[Engine, Call, Request]:
+        """Sort a call's options, and check that it can be answered, before any computation."""
+        own = {name: value for name, value in options.items() if name not in ("model", "_cancel")}
+        engine = self.engine_for(options.get("model"))
+        call = self._decide(given, Call.parse(self.settings, stop, own), engine)
+        prompt = tuple(self._prompt(given, call, engine))
+        cancel = options.get("_cancel") or threading.Event()
+        request = Request(prompt, call.settings, call.constraint(engine), call.logprobs, cancel)
+        engine.limit(request)
+        return engine, call, request
+
+    def _foresee(
+        self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
+    ) -> tuple[Engine, list[Request]]:
+        """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
+        own, requests = dict(options), []
+        stop = own.pop("stop", None)
+        for given in inputs:
+            with suppress(InputError, ValueError, TypeError):
+                requests.append(self._request(given, stop, own)[2])
+        return self.engine_for(options.get("model")), requests
 
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""

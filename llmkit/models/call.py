@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import HumanMessage
+
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.tools import choose_tools, format_of, grammar, tell, with_system
+from llmkit.models.tools import CALL_MARGIN, HERMES, choose_tools, format_of, grammar, tell, with_system
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-    from llmkit.models.answer import Request
     from llmkit.models.constraint import Constraint, Grammars
     from llmkit.models.encoding import Encoder
+    from llmkit.models.engine import Engine
     from llmkit.models.settings import GenerationSettings
     from llmkit.models.tools import Tool, ToolFormat
 
@@ -78,10 +80,20 @@ class Call:
         if encoder.accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
         else:
-            messages = tell(messages, () if self.tool_choice == "none" else self.tools)
+            messages = tell(messages, self.tools)
         return encoder.encode_messages(messages, **template)
 
-    def constraint(self, encoder: Encoder, grammars: Grammars) -> Constraint | None:
+    def decided(self, messages: Sequence[BaseMessage], engine: Engine) -> Call:
+        """Give the call with "auto" resolved, for a model whose template knows no tools (see `CALL_MARGIN`)."""
+        tools, required = choose_tools(self.tools, self.tool_choice)
+        if not tools or required or engine.encoder.accepts_tools:
+            return self
+        prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
+        mark = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
+        here, anywhere = engine.score(prompts, [[mark], [mark]])
+        return replace(self, tool_choice="required" if here[0] - anywhere[0] > CALL_MARGIN else "none")
+
+    def constraint(self, engine: Engine) -> Constraint | None:
         """Give what the answer's tokens are held to.
 
         Raises:
@@ -89,18 +101,10 @@ class Call:
         """
         if self.tools:
             tools, required = choose_tools(self.tools, self.tool_choice)
-            style = self.tool_format(encoder)
+            style = self.tool_format(engine.encoder)
             if tools and style:
-                return grammars.lark(grammar(tools, style, required=required, parallel=self.parallel_tool_calls))
-        return _constraint(self.response_format, grammars) if self.response_format else None
-
-    def request(self, messages: Sequence[BaseMessage], encoder: Encoder, grammars: Any) -> Request:
-        """Give the engine's request; `grammars` is a function, as a tokenizer's grammars are made when needed."""
-        from llmkit.models.answer import Request
-
-        held = self.tools or self.response_format
-        constraint = self.constraint(encoder, grammars()) if held else None
-        return Request(tuple(self.encode(messages, encoder)), self.settings, constraint, self.logprobs)
+                return engine.grammars.lark(grammar(tools, style, required=required, parallel=self.parallel_tool_calls))
+        return _constraint(self.response_format, engine.grammars) if self.response_format else None
 
 
 def _logprobs(asked: Any, top: Any) -> int | None:

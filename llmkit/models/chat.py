@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from llmkit.errors import InputError
 from llmkit.models.answer import Answer, Request
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.call import Call
@@ -59,9 +57,6 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         call = Call.parse(self.settings, None, {"tools": [convert_to_openai_tool(tool) for tool in tools or ()], **kwargs})
         return len(call.encode(messages, self.engine.encoder))
 
-    def _prompt_tokens(self, given: LanguageModelInput) -> list[int]:
-        return self.engine.encoder.encode_messages(self._convert_input(given).to_messages())
-
     def bind_tools(
         self,
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
@@ -92,30 +87,6 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         the prompt has to.
         """
         return structured(self, schema, method=method, include_raw=include_raw, **kwargs)
-
-    def batch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[Any]:
-        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        with planned(*self._foresee(inputs, kwargs)):
-            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
-
-    async def abatch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[Any]:
-        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        with planned(*self._foresee(inputs, kwargs)):
-            return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
         """Answer several conversations, in true batches; arguments are LangChain's."""
@@ -193,29 +164,11 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         prompt = engine.loaded.tokenizer.decode(request.prompt[-16:])
         return MessageReader(prompt, call.tool_format(engine.encoder))
 
-    def _request(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, options: dict[str, Any]
-    ) -> tuple[Engine, Call, Request]:
-        options = {"_cancel": None, **options}
-        cancel = options.pop("_cancel") or threading.Event()
-        engine = self.engine_for(options.pop("model", None))
-        call = Call.parse(self.settings, stop, options)
-        request = replace(call.request(messages, engine.encoder, lambda: engine.grammars), cancel=cancel)
-        engine.limit(request)
-        return engine, call, request
+    def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
+        return call.encode(self._convert_input(given).to_messages(), engine.encoder)
 
-    def _foresee(
-        self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
-    ) -> tuple[Engine, list[Request]]:
-        """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
-        requests = []
-        options = dict(options)
-        stop = options.pop("stop", None)
-        for given in inputs:
-            with suppress(InputError, ValueError, TypeError):
-                messages = self._convert_input(given).to_messages()
-                requests.append(self._request(messages, stop, dict(options))[2])
-        return self.engine_for(options.get("model")), requests
+    def _decide(self, given: LanguageModelInput, call: Call, engine: Engine) -> Call:
+        return call.decided(self._convert_input(given).to_messages(), engine) if call.tools else call
 
 
-_CONFIG = {"stop", "callbacks", "tags", "metadata", "run_name", "run_id"}
+_CONFIG = {"callbacks", "tags", "metadata", "run_name", "run_id"}

@@ -81,11 +81,13 @@ class GenerationSettings:
             raise SettingsError(f"n is {self.n}, but greedy decoding (temperature=0) has one answer: raise temperature")
 
     def override(self, **changes: Any) -> GenerationSettings:
-        """Give these settings with some of them changed.
+        """Give these settings with some of them changed; `max_tokens`, LangChain's name, is `max_new_tokens`.
 
         Raises:
             SettingsError: a name is not a setting, or a value is out of range.
         """
+        if "max_tokens" in changes:
+            changes["max_new_tokens"] = changes.pop("max_tokens")
         unknown = [name for name in changes if name not in NAMES]
         if unknown:
             near = difflib.get_close_matches(unknown[0], NAMES, n=1)

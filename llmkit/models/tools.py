@@ -95,12 +95,13 @@ def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-_TELL = """You can call these tools:
+_TELL = """You are a function calling AI model. The functions that you may call to help the user are within <tools></tools>:
+<tools>
 {tools}
-
-To call a tool, write only this:
+</tools>
+For a function call, return a JSON object with its name and its arguments within <tool_call></tool_call>, like this:
 <tool_call>
-{{"name": "<name of the tool>", "arguments": {{<its arguments>}}}}
+{{"name": <function-name>, "arguments": <args-dict>}}
 </tool_call>"""
 
 
@@ -122,6 +123,13 @@ def tell(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMes
         return told
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
     return with_system(told, _TELL.format(tools=lines))
+
+
+CALL_MARGIN = 2.2
+"""A model that was not trained to call tools hardly ever begins a call by itself. What it knows shows in how much
+likelier, in nats, the beginning of a call becomes by what the user says than by a mere greeting; a label's prior is
+taken off in the same way by Zhao et al. (2021). Tried on the default model with one tool of five at a time: 10 of the
+13 questions that need the tool lie above, and 30 of 30 that do not lie below; with all five at once, 9 and 5 of 6."""
 
 
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:

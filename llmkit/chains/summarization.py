@@ -1,0 +1,118 @@
+"""Summaries of texts that fit the model's window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_core.documents import Document
+from langchain_core.example_selectors import BaseExampleSelector
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel, ConfigDict
+
+from llmkit.chains.chain import Chain
+from llmkit.errors import InputError
+from llmkit.prompts import FittedPrompt, TaskPrompt
+from llmkit.text import Passage
+
+Source = str | Document
+
+
+class Summary(BaseModel):
+    """A summary.
+
+    Attributes:
+        text: the summary itself.
+        strategy: how it was made; "stuff" is: the whole source in one prompt.
+        passages: the parts of the source that it stands on, with their places in it.
+        model_calls: how often the model was asked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    strategy: Literal["stuff"]
+    passages: tuple[Passage, ...]
+    model_calls: int
+
+
+class SummarizationChain(Chain[Source, Summary]):
+    """Text in, `Summary` out.
+
+    Example:
+        >>> SummarizationChain(HuggingFaceChat(temperature=0)).invoke(dialogue).text
+
+    Raises:
+        InputError: the text is empty.
+        ContextWindowExceeded: the text, with the instruction and the room for the summary, is larger than the window.
+    """
+
+    def __init__(
+        self,
+        llm: BaseChatModel,
+        prompt: str | TaskPrompt = "summarize-dialogue",
+        examples: Sequence[Mapping[str, str]] = (),
+        selector: BaseExampleSelector | None = None,
+        strategy: Literal["auto", "stuff"] = "auto",
+        max_new_tokens: int = 96,
+    ) -> None:
+        """Take a model, the name of a prompt text or a prompt, and examples as `{"input": …, "output": …}`.
+
+        `max_new_tokens` is the room for a summary. `strategy` is "stuff" or "auto", which is the same for now.
+        """
+        if strategy not in ("auto", "stuff"):
+            raise InputError(f"strategy is {strategy!r}, but must be 'auto' or 'stuff'")
+        given = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+        self.prompt = given.with_examples(examples, selector) if examples or selector else given
+        self.llm = llm
+        self.max_new_tokens = max_new_tokens
+
+    def fit(self, source: Source) -> FittedPrompt:
+        """Give the prompt that the model would get, with a report of how the window is spent."""
+        text = _text_of(source)
+        if not text.strip():
+            raise InputError("the text to summarize is empty")
+        return self.prompt.fit(text, model=self.llm, max_new_tokens=self.max_new_tokens)
+
+    def run(self, inputs: Sequence[Source], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
+        """Summarize all sources, in true batches."""
+        fitted = [_attempt(self.fit, source) for source in inputs]
+        fine = [index for index, prompt in enumerate(fitted) if isinstance(prompt, FittedPrompt)]
+        answers = self.llm.batch(
+            [fitted[index].messages for index in fine],
+            [configs[index] for index in fine],
+            return_exceptions=True,
+            max_tokens=self.max_new_tokens,
+        )
+        results: list[Any] = list(fitted)
+        for index, answer in zip(fine, answers, strict=True):
+            results[index] = answer if isinstance(answer, Exception) else self._summary(inputs[index], answer)
+        return results
+
+    def _summary(self, source: Source, answer: AIMessage) -> Summary:
+        text = answer.text.strip()
+        if answer.response_metadata.get("finish_reason") == "length":
+            text = _whole_sentences(text)
+        whole = _text_of(source)
+        passage = Passage(whole, 0, len(whole), self.llm.get_num_tokens(whole))
+        return Summary(text=text[:1].upper() + text[1:], strategy="stuff", passages=(passage,), model_calls=1)
+
+
+def _whole_sentences(text: str) -> str:
+    """Leave out a last sentence that the limit cut off, if a whole one stands before it."""
+    ends = [match.end() for match in re.finditer(r"[.!?。！？][\"'”’)]*(?=\s)", text)]
+    return text[: ends[-1]] if ends else text
+
+
+def _text_of(source: Source) -> str:
+    return source.page_content if isinstance(source, Document) else source
+
+
+def _attempt(work: Any, *given: Any) -> Any:
+    try:
+        return work(*given)
+    except Exception as error:
+        return error

@@ -1,0 +1,95 @@
+"""`llmkit chat`: a conversation at the terminal, or through a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmkit.cli import options
+from llmkit.errors import InputError
+
+if TYPE_CHECKING:
+    from llmkit.cli.conversation import Conversation
+
+
+def chat(
+    model: options.Model = options.DEFAULT_MODEL,
+    system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
+    max_new_tokens: options.MaxNewTokens = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    seed: options.Seed = None,
+    stop: options.Stop = None,
+) -> None:
+    """Talk with a model. Ctrl-C stops an answer, Ctrl-D leaves.
+
+    \b
+    llmkit chat
+    llmkit chat --system "Answer in one sentence." --temperature 0
+    printf 'My name is Ann.\\nWhat is my name?\\n' | llmkit chat      a line a turn
+    """
+    from llmkit.cli.conversation import Conversation
+
+    llm = options.load_model(
+        model,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop=stop,
+    )
+    conversation = Conversation(llm, system)
+    if sys.stdin.isatty():
+        _notice(f"{model}, {llm.context_window} tokens. Ctrl-C stops an answer, Ctrl-D leaves.")
+        for line in _typed():
+            _turn_at_terminal(conversation, line)
+    else:
+        for line in sys.stdin:
+            if line.strip():
+                _turn(conversation, line.strip())
+
+
+def _turn(conversation: Conversation, line: str) -> None:
+    """Take one turn: the answer on stdout as it comes, what the person should know on stderr."""
+    dropped = conversation.say(line)
+    if dropped:
+        _notice(f"[the oldest {dropped} messages no longer fit the window and were left out]")
+    with closing(conversation.answer()) as pieces:
+        for piece in pieces:
+            print(piece, end="", flush=True)
+    print(flush=True)
+
+
+def _turn_at_terminal(conversation: Conversation, line: str) -> None:
+    try:
+        _turn(conversation, line)
+    except KeyboardInterrupt:
+        print()
+        _notice("[stopped]")
+    except InputError as error:  # a message that does not fit is no reason to end the conversation
+        _notice(f"error: {error}")
+
+
+def _typed() -> Iterator[str]:
+    from prompt_toolkit import PromptSession
+
+    session: PromptSession[str] = PromptSession()
+    while True:
+        try:
+            line = session.prompt("> ").strip()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def _notice(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

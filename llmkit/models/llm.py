@@ -1,0 +1,110 @@
+"""A local Hugging Face model as a LangChain completion model: text in, the text that goes on from it out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, nullcontext
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseLLM, LanguageModelInput
+from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from langchain_core.runnables.config import run_in_executor
+
+from llmkit.errors import SettingsError
+from llmkit.models.answer import Answer
+from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.call import Call
+from llmkit.models.engine import Engine
+from llmkit.models.plan import answer, planned
+from llmkit.models.results import metadata, usage
+
+
+class HuggingFaceLLM(LocalModel, BaseLLM):
+    """Plain completion by a model that runs in this process: base models, and encoder-decoder models such as FLAN-T5.
+
+    Example:
+        >>> llm = HuggingFaceLLM(max_new_tokens=16, temperature=0)
+        >>> llm.invoke("The capital of France is")
+        ' Paris. It is located in the south of France.'
+
+    Settings, per-call options and errors are those of `HuggingFaceChat`, but for tools and structured output.
+    The prompt is never part of the answer.
+    """
+
+    @property
+    def _llm_type(self) -> str:
+        return "llmkit-huggingface-llm"
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        engine = self.engine_for(kwargs.get("model"))
+        requests = [self._request(prompt, stop, kwargs)[2] for prompt in prompts]
+        with planned(engine, requests) if len(requests) > 1 else nullcontext():
+            answers = [answer(engine, request) for request in requests]
+        return LLMResult(generations=[[self._generation(one, engine) for one in group] for group in answers])
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        cancel = threading.Event()
+        try:
+            return await run_in_executor(None, self._generate, prompts, stop, None, **kwargs, _cancel=cancel)
+        except asyncio.CancelledError:
+            cancel.set()
+            raise
+
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        engine, _, request = self._request(prompt, stop, kwargs)
+        with closing(engine.stream(request)) as steps:
+            for done, text in steps:
+                last = done.finish_reason is not None
+                if text or last:
+                    info = _info(done, engine) if last else None
+                    chunk = GenerationChunk(text=text, generation_info=info)
+                    if run_manager:
+                        run_manager.on_llm_new_token(text, chunk=chunk)
+                    yield chunk
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        cancel = threading.Event()
+        async for chunk in in_threads(self._stream(prompt, stop, None, **kwargs, _cancel=cancel), cancel):
+            if run_manager:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
+        if call.tools:
+            raise SettingsError("tools are given, but a completion model calls none: use HuggingFaceChat")
+        return engine.encoder.encode_text(self._convert_input(given).to_string())
+
+    def _generation(self, done: Answer, engine: Engine) -> Generation:
+        return Generation(text=done.text, generation_info=_info(done, engine))
+
+
+def _info(done: Answer, engine: Engine) -> dict[str, Any]:
+    loaded = engine.loaded
+    return {**metadata(done, loaded.name, loaded.tokenizer), "usage_metadata": usage(done)}
