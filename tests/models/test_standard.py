@@ -1,0 +1,71 @@
+"""LangChain's own standard suites, on the default model, with every feature on that a text model can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from llmkit import HuggingFaceChat
+
+LOCAL = {"temperature": 0, "max_tokens": 100, "stop": []}
+"""The suites' standard parameters but for those of a remote service: key, time-out and retries."""
+
+
+class TestUnit(ChatModelUnitTests):
+    @property
+    def chat_model_class(self) -> type[HuggingFaceChat]:
+        return HuggingFaceChat
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def standard_chat_model_params(self) -> dict[str, Any]:
+        return LOCAL
+
+
+@pytest.mark.usefixtures("default_model")
+class TestIntegration(ChatModelIntegrationTests):
+    @property
+    def chat_model_class(self) -> type[HuggingFaceChat]:
+        return HuggingFaceChat
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"model": "smollm2-135m"}
+
+    @property
+    def standard_chat_model_params(self) -> dict[str, Any]:
+        return LOCAL
+
+    @property
+    def has_tool_calling(self) -> bool:
+        return True
+
+    @property
+    def has_tool_choice(self) -> bool:
+        return True
+
+    @property
+    def has_structured_output(self) -> bool:
+        return True
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def returns_usage_metadata(self) -> bool:
+        return True
+
+    @property
+    def supports_model_override(self) -> bool:
+        return True
+
+    @property
+    def model_override_value(self) -> str:
+        return "smollm2-135m"
