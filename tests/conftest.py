@@ -24,7 +24,7 @@ def default_embedder_folder() -> Path:
 @pytest.fixture(autouse=True)
 def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests off the user's settings, histories and accounts; the cache of models stays where it is."""
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "NO_COLOR", "FORCE_COLOR"):
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path_factory.mktemp("home", numbered=True)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):
