@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tokenizers.decoders import DecodeStream
-
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what tokenizers that fall back to bytes call one
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 class TextStream:
     """Gives the text of tokens one by one; what it gave, joined, is the whole answer.
 
-    A character that is spread over several tokens comes with its last one. Text that may be the beginning of a stop
-    string is kept back until it is clear whether it is one.
+    A character that is spread over several tokens comes with its last one. Text that may be the beginning of a
+    stop string is kept back until it is clear whether it is one.
+
+    A token's text can depend on the one before it (the first loses its space), so a piece is what a few tokens
+    give together, less what they gave without the last ones.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._decoder = DecodeStream(skip_special_tokens=True)
+        self._backend = tokenizer.backend_tokenizer
         self._stop = stop
-        self._ids: list[int] = []
-        self._decoded = 0
+        self._recent: list[int] = []
+        self._given = 0  # how many characters of the recent tokens' text were given
+        self._known = 0  # how many of the recent tokens gave them
+        self._open = False
         self._held = ""
         self.stopped = False
 
     def push(self, token: int) -> str:
         """Take one token; give the text that is now certain, which may be empty."""
-        self._ids.append(token)
-        new = self._decoder.step(self._tokenizer.backend_tokenizer, token) or ""
-        self._decoded += len(new)
-        return self._release(new)
+        self._recent.append(token)
+        if _BYTE.fullmatch(self._backend.id_to_token(token) or ""):
+            self._open = True  # bytes in a row are read together: one that is wrong makes all of them wrong
+        elif self._decode([token]):
+            self._open = False
+        text = self._decode(self._recent)
+        if self._open or text.endswith(_BROKEN) or len(text) <= self._given:
+            return ""
+        return self._release(self._advance(text))
 
     def finish(self) -> str:
         """Give what was kept back, once no more tokens come."""
         if self.stopped:
             return ""
-        whole = str(self._tokenizer.backend_tokenizer.decode(self._ids, skip_special_tokens=True))
-        rest, self._held = self._held + whole[self._decoded :], ""
-        cut = self._first_stop(rest)
-        return rest if cut is None else rest[:cut]
+        text = self._release(self._advance(self._decode(self._recent)))
+        rest, self._held = self._held, ""
+        return text + rest
+
+    def _advance(self, text: str) -> str:
+        new = text[self._given :]
+        self._recent, self._known = self._recent[self._known :], len(self._recent) - self._known
+        self._given = len(self._decode(self._recent))
+        return new
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self._backend.decode(tokens, skip_special_tokens=True))
 
     def _release(self, new: str) -> str:
         if self.stopped:
@@ -56,8 +75,9 @@ class TextStream:
         return text[: len(text) - keep]
 
     def _first_stop(self, text: str) -> int | None:
-        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
-        return min(found, default=None)
+        """Where the stop string begins that is the first to be complete."""
+        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
+        return min(found)[1] if found else None
 
 
 def overlap(text: str, stop: str) -> int:
