@@ -29,6 +29,9 @@ _HOLD_ROWS = (
 )
 """Logits processors that remember something for each row: with one of them, rows that are done must stay."""
 
+_CACHES = ("past_key_values", "cache_params", "state")
+"""What transformers' models call what they remember: attention, Mamba and its kin, RWKV."""
+
 
 class Loop:
     """Decoding for a batch; `run` is what `transformers.generate(custom_generate=…)` calls."""
@@ -57,17 +60,20 @@ class Loop:
         cache = inputs.get("past_key_values")
         past = 0 if cache is None or self.loaded.is_encoder_decoder else cache.get_seq_length()
         width = input_ids.shape[1] - past if past else None  # how many of the tokens are new to the model
+        first = True
         pad = generation_config.pad_token_id or model.generation_config.pad_token_id or 0
         while True:
             with self.loaded.lock, torch.inference_mode():
                 step = model.prepare_inputs_for_generation(
-                    input_ids, next_sequence_length=width, is_first_iteration=self.cache is None, **inputs
+                    input_ids, next_sequence_length=width, is_first_iteration=first, **inputs
                 )
                 out = model(**step, return_dict=True)
-                self.cache = out.get("past_key_values")
+                self.cache = next((out[name] for name in _CACHES if out.get(name) is not None), None)
+                first = False
                 logits = out.logits[:, -1].float()
                 scores = logits_processor(input_ids, self._constrain(logits))
-                tokens = choose(scores, [row.draw for row in self.rows] if generation_config.do_sample else None)
+                draws = [row.draw if row.waits else None for row in self.rows]
+                tokens = choose(scores, draws if generation_config.do_sample else None)
             yield [row.take(tokens[i], self.ends, logits[i]) for i, row in enumerate(self.rows) if row.waits]
             open_rows = [row for row in self.rows if not row.finish_reason]
             if not open_rows:
@@ -78,6 +84,7 @@ class Loop:
                 out, inputs, is_encoder_decoder=self.loaded.is_encoder_decoder, num_new_tokens=width
             )
             input_ids = torch.cat([input_ids, torch.tensor(new, device=input_ids.device)], 1)
+            width = None if self.cache is None else width
             if 2 * len(open_rows) <= len(self.rows) and self._can_drop(logits_processor):
                 input_ids, inputs = self._drop_done(input_ids, inputs)
 

@@ -25,6 +25,7 @@ def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new
     if settings.sampled is False:  # else transformers warns of the model's own sampling values
         config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0)
     config.max_length = None
+    config.use_cache = True  # checkpoints saved in training often say no
     if own.pad_token_id is None:
         ends = own.eos_token_id
         config.pad_token_id = ends[0] if isinstance(ends, list) else ends if ends is not None else 0
@@ -57,15 +58,17 @@ class Penalties(LogitsProcessor):  # type: ignore[misc]
         return scores - self.presence * (counts > 0) - self.frequency * counts
 
 
-def choose(scores: torch.Tensor, draws: Sequence[torch.Generator] | None) -> list[int]:
-    """Choose one token for each row of scores [rows, vocabulary]: the likeliest, or drawn with the row's generator.
+def choose(scores: torch.Tensor, draws: Sequence[torch.Generator | None] | None) -> list[int]:
+    """Choose a token for each row of scores [rows, vocabulary]: the likeliest, or drawn with the row's generator.
 
-    Each row has a generator of its own, so that a seeded answer is the same alone and in any batch.
+    Each row has a generator of its own, so that a seeded answer is the same alone and in any batch. A row that
+    chooses nothing in this step gives none, and gets 0.
     """
     if draws is None:
         return [int(token) for token in scores.argmax(-1).tolist()]
     chances = torch.softmax(scores.float(), -1).cpu()
-    return [int(torch.multinomial(row, 1, generator=draw)) for row, draw in zip(chances, draws, strict=True)]
+    pairs = zip(chances, draws, strict=True)
+    return [int(torch.multinomial(row, 1, generator=draw)) if draw else 0 for row, draw in pairs]
 
 
 def generator(seed: int | None, index: int) -> torch.Generator:
