@@ -122,13 +122,12 @@ class Answer:
         new = "" if token in ends else self.stream.push(token)
         if self.matcher and token not in ends:
             self.matcher.consume(token)
-        if token in ends or self.stream.stopped or (self.matcher and self.matcher.complete):
-            self.finish("stop")
-        elif self.request.cancel.is_set():
-            self.finish("cancelled")
-        elif len(self.ids) >= self.limit:
-            self.finish("length")
-        return new + (self.stream.finish() if self.finish_reason else "")
+        complete = token in ends or self.stream.stopped or bool(self.matcher and self.matcher.complete)
+        cancelled, full = self.request.cancel.is_set(), len(self.ids) >= self.limit
+        if complete or cancelled or full:
+            new += self.stream.finish()
+            self.finish("stop" if complete or self.stream.stopped else "cancelled" if cancelled else "length")
+        return new
 
     def fill(self, tokens: list[int], ends: frozenset[int]) -> None:
         """Take an answer that was found as a whole, padding at its end included."""
