@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 import threading
 from collections.abc import Iterable, Sequence
@@ -175,6 +176,7 @@ def _words(text: str) -> list[str]:
 def _bm25(texts: list[list[str]]) -> Any:
     import bm25s
 
+    logging.getLogger("bm25s").setLevel(logging.INFO)  # it turns its own debugging on
     index = bm25s.BM25()
     index.index(texts, show_progress=False)
     return index
