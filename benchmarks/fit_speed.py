@@ -1,0 +1,74 @@
+"""How long fitting a prompt with 200 candidate examples takes, beside the model's own prefill of that prompt.
+
+    python benchmarks/fit_speed.py --data DIALOGSUM_FOLDER
+
+The folder holds `dialogsum_train_pool.jsonl` and `dialogsum_test.jsonl`. The prefill is `invoke` with one new
+token on a prompt that the model has not seen before.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llmkit import GenerationSettings, HuggingFaceChat
+from llmkit.prompts import ExampleSelector, FirstExamples, LexicalExamples, SimilarExamples, TaskPrompt
+
+WINDOWS, INPUTS, RESERVE = (2048, 8192), 5, 64
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def measure(llm: HuggingFaceChat, prompt: TaskPrompt, inputs: list[str], window: int) -> tuple[float, ...]:
+    """Give the prompt's tokens, the first fit and the median of the others, and the prefill, in seconds."""
+    fits = [
+        timed(lambda: prompt.fit(text, model=llm, max_new_tokens=RESERVE, context_window=window))  # noqa: B023
+        for text in inputs
+    ]
+    fitted = fits[-1][0]
+    _, prefill = timed(lambda: llm.invoke(fitted.messages, max_new_tokens=1))
+    return fitted.tokens, fits[0][1], statistics.median(seconds for _, seconds in fits[1:]), prefill
+
+
+def main(
+    data: Annotated[Path, typer.Option()], model: Annotated[str, typer.Option()] = "smollm2-135m"
+) -> None:
+    llm = HuggingFaceChat(model=model, settings=GenerationSettings(temperature=0))
+    pool = [
+        {"input": row["dialogue"].strip(), "output": row["summary"]}
+        for row in read(data / "dialogsum_train_pool.jsonl")
+    ]
+    inputs = [row["dialogue"].strip() for row in read(data / "dialogsum_test.jsonl")[:INPUTS]]
+    selectors: dict[str, ExampleSelector] = {
+        "first": FirstExamples(),
+        "lexical": LexicalExamples(),
+        "similar": SimilarExamples(None),
+    }
+    table = Table("selector", "window", "tokens", "first fit", "next fits", "prefill", "share of prefill")
+    for name, selector in selectors.items():
+        for window in WINDOWS:
+            # The instruction begins with words of its own, so that nothing is in the model's cache already.
+            prompt = TaskPrompt(f"{name} {window}: summarize it.").with_examples(pool, selector)
+            tokens, first, later, prefill = measure(llm, prompt, inputs, window)
+            cells = (f"{first:.3f} s", f"{later * 1000:.1f} ms", f"{prefill:.2f} s", f"{later / prefill:.2%}")
+            table.add_row(name, str(window), str(int(tokens)), *cells)
+    Console().print(f"{len(pool)} candidates, {INPUTS} inputs", table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
