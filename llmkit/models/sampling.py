@@ -71,11 +71,14 @@ def choose(scores: torch.Tensor, draws: Sequence[torch.Generator | None] | None)
     return [int(torch.multinomial(row, 1, generator=draw)) if draw else 0 for row, draw in pairs]
 
 
+_STRIDE = 0x9E3779B97F4A7C15  # else the second answer to one seed would be the first to the next
+
+
 def generator(seed: int | None, index: int) -> torch.Generator:
     """Give a source of random numbers of its own; the global one is neither read nor changed."""
     source = torch.Generator()
     if seed is None:
         source.seed()
     else:
-        source.manual_seed((seed + index) % 2**63)
+        source.manual_seed((seed + index * _STRIDE) % 2**63)
     return source
