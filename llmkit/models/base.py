@@ -20,6 +20,7 @@ from llmkit.models.call import Call
 from llmkit.models.engine import Engine
 from llmkit.models.loading import adopt, load
 from llmkit.models.plan import planned
+from llmkit.models.quantization import weights_nbytes
 from llmkit.models.settings import NAMES, GenerationSettings
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class LocalModel(BaseLanguageModel[Any]):
 
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""
-        return int(self._engine.loaded.model.get_memory_footprint()) + self._engine.prefixes.nbytes
+        return weights_nbytes(self._engine.loaded.model) + self._engine.prefixes.nbytes
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         ContextWindowExceeded: by a call, before any computation, if prompt and answer do not fit the window.
     """
 
+    streaming: bool = False
+    """Whether `invoke` goes through `stream`, for the sake of callbacks that want each token."""
+
     @property
     def _llm_type(self) -> str:
         return "llmkit-huggingface-chat"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, ModelUnusable
+from llmkit.models.catalog import resolve
+from llmkit.models.quantization import quantization_config
 
 if TYPE_CHECKING:
     import torch
@@ -59,8 +61,6 @@ def load(
         ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
         InputError: `device`, `dtype` or `quantization` is not to be had here.
     """
-    from llmkit.models.catalog import resolve
-
     folder = resolve(name)
     import torch
     from transformers import AutoTokenizer
@@ -69,6 +69,7 @@ def load(
     precision = choose_dtype(where) if dtype == "auto" else getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
         raise InputError(f"dtype is {dtype!r}, but must be auto, float32, bfloat16 or float16")
+    _check_device(where)
     model = _read_weights(folder, where, precision, quantization)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return adopt(model, tokenizer, name=name, context_window=context_window)
@@ -126,7 +127,8 @@ def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: s
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            **_placement(device, quantization),
+            device_map=device,
+            **quantization_config(quantization, dtype),
         )
     except (ValueError, OSError, KeyError) as error:
         if "Unrecognized configuration class" in str(error):
@@ -138,10 +140,15 @@ def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: s
     return model.eval()
 
 
-def _placement(device: str, quantization: str | None) -> dict[str, Any]:
-    if quantization is not None:
-        raise InputError(f"quantization is {quantization!r}, but this version has none: leave it out")
-    return {"device_map": device}
+def _check_device(device: str) -> None:
+    import torch
+
+    if device in ("balanced", "balanced_low_0", "sequential"):
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device is {device!r}, which is not to be had here: {str(error).splitlines()[0]}") from error
 
 
 def choose_device() -> str:

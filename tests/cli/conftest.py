@@ -1,3 +1,4 @@
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,10 @@ Run = Callable[..., tuple[Any, str, str]]
 
 @pytest.fixture
 def llmkit(monkeypatch, capsys) -> Run:
-    """Run the command line in this process; give exit code, stdout and stderr."""
+    """Run the command line in this process, with `stdin` in its pipe; give exit code, stdout and stderr."""
 
-    def run(*arguments: str) -> tuple[Any, str, str]:
+    def run(*arguments: str, stdin: str = "") -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
         monkeypatch.setattr(sys, "argv", ["llmkit", *arguments])
         with pytest.raises(SystemExit) as exit_:
             cli.main()

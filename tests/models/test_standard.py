@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,13 @@ LOCAL = {"temperature": 0, "max_tokens": 100, "stop": []}
 """The suites' standard parameters but for those of a remote service: key, time-out and retries."""
 
 
+@pytest.fixture(scope="module")
+def kept_loaded(default_model_folder: Path) -> HuggingFaceChat:
+    """Every test of the suites makes a model of its own; while one is alive, they share its weights."""
+    return HuggingFaceChat()
+
+
+@pytest.mark.usefixtures("kept_loaded")
 class TestUnit(ChatModelUnitTests):
     @property
     def chat_model_class(self) -> type[HuggingFaceChat]:
@@ -28,7 +36,7 @@ class TestUnit(ChatModelUnitTests):
         return LOCAL
 
 
-@pytest.mark.usefixtures("default_model")
+@pytest.mark.usefixtures("kept_loaded")
 class TestIntegration(ChatModelIntegrationTests):
     @property
     def chat_model_class(self) -> type[HuggingFaceChat]:

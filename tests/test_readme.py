@@ -1,0 +1,29 @@
+"""What the README says is done here: its Python runs, and its commands are those that CI runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.usefixtures("default_model_folder")
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_python(number, capsys):
+    exec(compile(BLOCKS[number], f"README.md, block {number + 1}", "exec"), {"__name__": "__main__"})
+    assert "print(" not in BLOCKS[number] or capsys.readouterr().out.strip()
+
+
+def test_exactly_two_commands_set_up():
+    commands = [line.strip() for line in README.splitlines() if line.strip().startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[0].endswith(".venv/bin/llmkit chat")
+    assert commands[1].endswith("scripts/check")
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
