@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel, BaseLLM
 from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.runnables.base import Runnable, RunnableBinding
 
 from llmkit.errors import PromptError
 from llmkit.prompts.fields import check_count
@@ -25,13 +26,17 @@ class Room:
 
     def __init__(
         self,
-        model: BaseLanguageModel[Any],
+        model: Runnable[Any, Any],
         max_new_tokens: int,
         window: int | None = None,
         layout: Layout | None = None,
     ) -> None:
+        while isinstance(model, RunnableBinding):  # what `llm.bind(temperature=0)` gives
+            model = model.bound
+        if not isinstance(model, BaseLanguageModel):
+            raise PromptError(f"model is {type(model).__name__}, but must be a LangChain chat model or LLM")
         self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
-        self.window = _window(model) if window is None else window
+        self.window = _window(model) if window is None else check_count(window, "context_window")
         self.available = self.window - self.reserve
         self.layout = layout or _layout(model)
         self.count_text, self._counts = _text_counter(model), _known_counts(model)

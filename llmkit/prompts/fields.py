@@ -29,6 +29,8 @@ def check_names(names: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
     Raises:
         PromptError: a name is not a plain one, is reserved, is declared twice, or stands nowhere.
     """
+    if isinstance(names, str):
+        raise PromptError(f"fields is {names!r}, but must be a list of names")
     declared = tuple(names)
     for name in declared:
         if not _NAME.fullmatch(check_text(name, "the name of a field")):

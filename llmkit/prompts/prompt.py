@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from langchain_core.example_selectors import BaseExampleSelector
-from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts.chat import BaseChatPromptTemplate
+from langchain_core.runnables import Runnable
 from pydantic import ConfigDict
 
 from llmkit.errors import PromptError
@@ -109,7 +109,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         self,
         input: str,
         *,
-        model: BaseLanguageModel[Any],
+        model: Runnable[Any, Any],
         max_new_tokens: int,
         context_window: int | None = None,
         layout: Layout | None = None,
@@ -119,7 +119,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
         Args:
             input: the text that the task is about.
-            model: any LangChain model; its own tokenizer counts.
+            model: any LangChain model, bound arguments or not; its own tokenizer counts.
             max_new_tokens: room to keep for the answer, in tokens.
             context_window: in tokens; needed for models that do not say.
             layout: overrides the prompt's own and the model's.

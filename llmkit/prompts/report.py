@@ -44,7 +44,8 @@ class Report:
 
     def __str__(self) -> str:
         rows = [
-            (part.name, f"{part.tokens:,}", f"{part.tokens / self.context_window:.1%}") for part in self.parts
+            (part.name, f"{part.tokens:,}", f"{part.tokens / max(1, self.context_window):.1%}")
+            for part in self.parts
         ]
         lines = _table(
             [("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")]

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from langchain_core.language_models import FakeListChatModel
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts import FirstExamples, TaskPrompt, counting
@@ -227,6 +227,28 @@ def test_any_langchain_model_that_can_count_will_do():
     assert fitted.tokens == model.get_num_tokens_from_messages(fitted.messages) == 13
     model.profile = {"max_input_tokens": 30}
     assert prompt.fit("x", model=model, max_new_tokens=10) == fitted
+
+
+def test_a_bound_model_is_counted_like_the_model():
+    prompt = TaskPrompt("Say it.", examples=[words(5)])
+    bound = CountingChat().bind(temperature=0).bind(stop=["x"])
+    assert prompt.fit("x", model=bound, max_new_tokens=9) == prompt.fit(
+        "x", model=CountingChat(), max_new_tokens=9
+    )
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(PromptError, match="model is TaskPrompt, but must be"):
+        TaskPrompt("x").fit("x", model=TaskPrompt("x"), max_new_tokens=1)
+
+
+def test_a_completion_model_has_no_turns():
+    model = FakeListLLM(responses=["x"], custom_get_token_ids=lambda text: list(range(len(text.split()))))
+    prompt = TaskPrompt("Say it.", output_label="It")
+    fitted = prompt.fit("x", model=model, max_new_tokens=9, context_window=99)
+    assert (fitted.text, fitted.tokens, fitted.layout) == ("Say it.\n\nx\nIt:", 4, "completion")
+    with pytest.raises(PromptError, match="FakeListLLM completes text"):
+        prompt.fit("x", model=model, max_new_tokens=9, context_window=99, layout="chat")
 
 
 def test_a_model_without_a_tokenizer_is_refused():

@@ -45,6 +45,11 @@ def test_a_declared_field_stands_somewhere_and_is_declared_once():
         check_names(["a", "a"], ["{a}"])
 
 
+def test_one_string_is_not_a_list_of_names():
+    with pytest.raises(PromptError, match="fields is 'labels'"):
+        check_names("labels", ["{labels}"])
+
+
 def test_values_are_text_or_numbers():
     assert check_values(("a", "b"), {"a": 3, "b": 0.5}) == {"a": "3", "b": "0.5"}
     for wrong in (None, True, ["x"], b"x"):

@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit import HuggingFaceChat
+from llmkit import GenerationSettings, HuggingFaceChat
 from llmkit.models.llm import HuggingFaceLLM
 from llmkit.prompts import SimilarExamples, TaskPrompt
 from tests.prompts.test_budget import EXAMPLES, TEXT
 
 DIALOGUE = "#Person1#: What time is it, Tom?\n#Person2#: It's ten to nine by my watch."
 
+ONE_TOKEN = GenerationSettings(temperature=0, max_new_tokens=1)
+
 
 @pytest.fixture(scope="module")
 def llm(default_model_folder: Path) -> HuggingFaceChat:
-    return HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=1)
+    return HuggingFaceChat(model=str(default_model_folder), settings=ONE_TOKEN)
 
 
 @settings(deadline=None, max_examples=60)
@@ -49,7 +51,7 @@ def test_the_model_receives_what_was_counted(llm):
 
 
 def test_a_completion_model_gets_plain_text(llm):
-    completion = HuggingFaceLLM(model=llm.model, temperature=0, max_new_tokens=1)
+    completion = HuggingFaceLLM(model=llm.model, settings=ONE_TOKEN)
     prompt = TaskPrompt("Summarize it.", input_label="Dialogue", output_label="Summary")
     fitted = prompt.fit(DIALOGUE, model=completion, max_new_tokens=1)
     assert fitted.text == f"Summarize it.\n\nDialogue: {DIALOGUE}\nSummary:"
