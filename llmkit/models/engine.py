@@ -24,7 +24,7 @@ from llmkit.models.forest import Forest, Tokens
 from llmkit.models.loop import Cancelled, Loop
 from llmkit.models.prefix import PrefixStore, common_length
 from llmkit.models.sampling import Penalties, prepare_config, reads_prompt
-from llmkit.models.scoring import Scores, score, score_rows, tree_scores
+from llmkit.models.scoring import Scores, only_logits, score, score_rows, tree_scores
 from llmkit.models.settings import DEFAULT_MAX_NEW_TOKENS
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class Engine:
         for branch in branches:
             forest.add(prompt[2:], branch)
         try:
-            self.prefill(prompt[:2])
             tree = tree_scores(self, prompt[:2], forest)
         except (TypeError, ValueError, RuntimeError, NotImplementedError):
             return False
@@ -223,21 +222,24 @@ class Engine:
         common = common_length(prompts)
         if common < _SHARE or not self.prefixes.usable:
             return 0, None
-        known, cache = self.prefixes.find(prompts[0][:common])
-        if len(prompts) > 1 and known < common:
-            self.prefill(prompts[0][:common])
-            known, cache = self.prefixes.find(prompts[0][:common])
-        return known, cache
+        if len(prompts) > 1:
+            return common, self.prefill(prompts[0][:common])
+        return self.prefixes.find(prompts[0][:common])
 
-    def prefill(self, tokens: Sequence[int]) -> None:
-        """Compute the keys and values of these tokens, and keep them for whoever begins with them."""
+    def prefill(self, tokens: Sequence[int]) -> Any:
+        """Give a cache of these tokens' keys and values, which the caller may extend.
+
+        What is not known is computed, and kept for whoever begins with these tokens next.
+        """
         known, cache = self.prefixes.find(tokens)
-        if known == len(tokens):
-            return
-        with self.loaded.lock, torch.inference_mode():
-            rest = torch.tensor([list(tokens[known:])], device=self.loaded.device)
-            out = self.loaded.model(rest, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        self.prefixes.keep(tokens, out.past_key_values)
+        if known < len(tokens):
+            with self.loaded.lock, torch.inference_mode():
+                rest = torch.tensor([list(tokens[known:])], device=self.loaded.device)
+                last = only_logits(self.loaded.model, 1)
+                out = self.loaded.model(rest, past_key_values=cache, use_cache=True, **last)
+            cache = out.past_key_values
+            self.prefixes.keep(tokens, cache)
+        return cache
 
     def _search(self, answers: list[Answer]) -> None:
         """Beam search, which `transformers` does whole."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +28,8 @@ PASS_TOKENS = 768
 """A pass over a tree holds about so many tokens: its mask, and the attention that the mask throws away, grow with the
 square of their number."""
 
-ROWS_TOKENS = 4096
-"""A pass over padded rows holds at most so many tokens."""
+ROWS_TOKENS = 8192
+"""A pass over padded rows holds at most so many tokens, the prompt before each row included."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -55,42 +55,60 @@ def score(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Seq
     return _score_trees(engine, prompts, continuations)
 
 
-def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
+def _score_trees(
+    engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
+) -> list[Scores]:
     """Prompts in dictionary order, so that those which begin alike come into one pass."""
-    results: dict[int, Scores] = {}
-    order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
+    results = [np.zeros(len(options)) for options in continuations]
     shared = common_length(prompts)
-    group: list[int] = []
+    group: list[tuple[int, list[int]]] = []
     size = 0
-    for index in order:
-        own = len(prompts[index]) - shared + sum(map(len, continuations[index]))
-        if group and size + own > PASS_TOKENS:
-            results.update(_score_group(engine, group, prompts, continuations))
-            group, size = [], 0
-        group.append(index)
-        size += own
-    results.update(_score_group(engine, group, prompts, continuations))
-    return [results[index] for index in range(len(prompts))]
+
+    def compute() -> None:
+        given = [(prompts[index], [continuations[index][at] for at in places]) for index, places in group]
+        scores = iter(_score_group(engine, given))
+        for index, places in group:
+            results[index][places] = [next(scores) for _ in places]
+
+    for index in sorted(range(len(prompts)), key=lambda index: tuple(prompts[index])):
+        for places, nodes in _passes(continuations[index]):
+            own = len(prompts[index]) - shared + nodes
+            if group and size + own > PASS_TOKENS:
+                compute()
+                group, size = [], 0
+            group.append((index, places))
+            size += own
+    compute()
+    return results
 
 
-def _score_group(
-    engine: Engine, group: Sequence[int], prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
-) -> dict[int, Scores]:
-    shared = common_length([prompts[index] for index in group])
-    engine.prefill(prompts[group[0]][:shared])
+def _passes(options: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
+    """Yield the indices of continuations that one pass can take, with the size of their tree, in tokens."""
+    places: list[int] = []
+    size, before = 0, tuple[int, ...]()
+    for place in sorted(range(len(options)), key=lambda place: tuple(options[place])):
+        option = tuple(options[place])
+        new = len(option) - common_length([before, option])
+        if places and size + new > PASS_TOKENS:
+            yield places, size
+            places, size, new = [], 0, len(option)
+        places.append(place)
+        size, before = size + new, option
+    yield places, size
+
+
+def _score_group(engine: Engine, group: Sequence[tuple[Tokens, Sequence[Tokens]]]) -> list[float]:
+    shared = common_length([prompt for prompt, _ in group])
     forest = Forest()
-    for index in group:
-        for continuation in continuations[index]:
-            forest.add(prompts[index][shared:], continuation)
-    flat = iter(tree_scores(engine, prompts[group[0]][:shared], forest))
-    return {index: np.array([next(flat) for _ in continuations[index]]) for index in group}
+    for prompt, options in group:
+        for option in options:
+            forest.add(prompt[shared:], option)
+    return tree_scores(engine, group[0][0][:shared], forest)
 
 
 def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
     """Give the log-likelihood of each sequence of a forest behind a prefix, in one forward pass."""
-    known, cache = engine.prefixes.find(prefix)
-    if known < len(prefix):
-        raise AssertionError("the prefix was to be computed before")
+    known, cache = len(prefix), engine.prefill(prefix)
     model, device = engine.loaded.model, engine.loaded.device
     nodes = sorted({node for pairs in forest.wanted for node, _ in pairs})
     blocked = torch.from_numpy(~np.pad(forest.sees(), ((0, 0), (known, 0)), constant_values=True)).to(device)
@@ -103,7 +121,7 @@ def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
             position_ids=torch.tensor([[known + depth for depth in forest.depths]], device=device),
             past_key_values=cache,
             use_cache=True,
-            **_keep(model, nodes, device),
+            **only_logits(model, torch.tensor(nodes, device=device)),
         ).logits[0]
         if logits.shape[0] != len(nodes):
             logits = logits[nodes]
@@ -116,10 +134,10 @@ def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
     return [float(part.sum()) for part in np.split(values, ends[:-1])]
 
 
-def _keep(model: Any, nodes: Sequence[int], device: torch.device) -> dict[str, Any]:
-    """Ask for the logits of these nodes alone, where the model can be asked: a vocabulary is wide."""
+def only_logits(model: Any, places: torch.Tensor | int) -> dict[str, Any]:
+    """Ask for the logits of these places, or the last so many, where a model can be asked: they are large."""
     accepts = "logits_to_keep" in inspect.signature(model.forward).parameters
-    return {"logits_to_keep": torch.tensor(nodes, device=device)} if accepts else {}
+    return {"logits_to_keep": places} if accepts else {}
 
 
 def score_rows(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) -> Scores:
@@ -129,7 +147,9 @@ def score_rows(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) 
     def forward(rows: torch.Tensor, cache: Any) -> torch.Tensor:
         if cache is None:
             before = torch.tensor([list(prompt[:-1])] * len(rows), device=device, dtype=torch.long)
-            return model(torch.cat([before, rows], 1), use_cache=False).logits[:, len(prompt) - 1 :]
+            width = rows.shape[1]
+            whole = torch.cat([before, rows], 1)
+            return model(whole, use_cache=False, **only_logits(model, width)).logits[:, -width:]
         ahead = copy.deepcopy(cache)
         ahead.batch_repeat_interleave(len(rows))
         return model(rows, past_key_values=ahead, use_cache=True).logits
@@ -138,7 +158,7 @@ def score_rows(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) 
         cache = None
         if len(prompt) > 1 and _can_copy(engine):
             cache = model(torch.tensor([list(prompt[:-1])], device=device), use_cache=True).past_key_values
-        return _teacher_forced(forward, cache, [prompt[-1]], continuations, device)
+        return _teacher_forced(forward, cache, [prompt[-1]], continuations, len(prompt), device)
 
 
 def _can_copy(engine: Engine) -> bool:
@@ -165,17 +185,23 @@ def _score_decoder(engine: Engine, prompt: Tokens, continuations: Sequence[Token
 
     with engine.loaded.lock, torch.inference_mode():
         states = model.get_encoder()(torch.tensor([list(prompt)], device=device), return_dict=True)
-        return _teacher_forced(forward, states, start, continuations, device)
+        return _teacher_forced(forward, states, start, continuations, len(prompt), device)
 
 
 def _teacher_forced(
-    forward: Any, state: Any, start: Sequence[int], continuations: Sequence[Tokens], device: torch.device
+    forward: Any,
+    state: Any,
+    start: Sequence[int],
+    continuations: Sequence[Tokens],
+    ahead: int,
+    device: torch.device,
 ) -> Scores:
+    """Score continuations as rows behind a state of `ahead` tokens, which each row needs a copy of."""
     order = sorted(range(len(continuations)), key=lambda index: len(continuations[index]))
     totals = np.zeros(len(continuations))
     while order:
         width = len(continuations[order[-1]])
-        batch = [order.pop() for _ in range(min(len(order), max(1, ROWS_TOKENS // (width + len(start)))))]
+        batch = [order.pop() for _ in range(min(len(order), max(1, ROWS_TOKENS // (ahead + width))))]
         rows = [[*start, *continuations[i], *([0] * (width - len(continuations[i])))][:-1] for i in batch]
         chances = forward(torch.tensor(rows, device=device), state).float().log_softmax(-1)
         for row, index in enumerate(batch):
