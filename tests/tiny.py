@@ -85,7 +85,8 @@ _T5: dict[str, Any] = {
     "d_ff": 64,
     "num_layers": 2,
     "num_heads": 4,
-    "initializer_factor": 3.0,
+    "tie_word_embeddings": False,
+    "initializer_factor": 1.5,
     "decoder_start_token_id": 0,
 }
 _BART: dict[str, Any] = {

@@ -91,18 +91,17 @@ def byte_fallback(special: list[str], size: int = 480) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(spec))
 
 
-def unigram(special: list[str], size: int = 300) -> Tokenizer:
+def unigram(special: list[str]) -> Tokenizer:
     """Give a tokenizer of the kind of T5: likeliest pieces; what it has no piece for is unknown."""
-    tokenizer = Tokenizer(models.Unigram())
+    words = [f"▁{word}" for text in TEXT for word in text.split() if word.isascii()]
+    pieces = {piece: -4.0 - len(piece) / 4 for word in words for piece in (word, word[:4], word[-2:])}
+    letters = dict.fromkeys("▁" + "".join(sorted(set("".join(words)))), -9.0)
+    scores = {**dict.fromkeys(special, 0.0), **letters, **pieces}
+    tokenizer = Tokenizer(models.Unigram(list(scores.items()), unk_id=special.index("<unk>")))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    tokenizer.train_from_iterator(
-        TEXT,
-        trainers.UnigramTrainer(
-            vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False
-        ),
-    )
+    tokenizer.add_special_tokens(special)
     return tokenizer
 
 

@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("models", deadline=None)  # a busy machine is no failure
+settings.load_profile("models")
 
 
 @pytest.fixture(autouse=True, scope="package")

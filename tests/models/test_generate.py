@@ -57,7 +57,7 @@ def watched(engine: Engine) -> Iterator[list[tuple[int, int]]]:
     shapes: list[tuple[int, int]] = []
 
     def note(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
         shapes.append((given.shape[0], given.shape[1]))
 
     hook = engine.loaded.model.register_forward_pre_hook(note, with_kwargs=True)

@@ -71,7 +71,8 @@ def test_a_narrow_choice_is_the_likeliest_token(narrow: dict[str, Any]) -> None:
 
 def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
     with torch.no_grad():
-        return model.model(torch.tensor([prompt])).logits[0, -1].double()
+        logits: torch.Tensor = model.model(torch.tensor([prompt])).logits[0, -1].double()
+    return logits
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
