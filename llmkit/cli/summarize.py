@@ -14,7 +14,7 @@ def summarize(
     file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
     prompt: Annotated[str, typer.Option(help="One of `llmkit prompts`.")] = "summarize-dialogue",
     model: options.Model = options.DEFAULT_MODEL,
-    max_new_tokens: options.MaxNewTokens = 96,
+    max_new_tokens: Annotated[int, typer.Option(help="The most tokens that the summary may have.")] = 96,
     temperature: options.Temperature = 0.0,
     top_k: options.TopK = None,
     top_p: options.TopP = None,
@@ -35,10 +35,18 @@ def summarize(
     from llmkit.prompts import TaskPrompt
 
     task = TaskPrompt.load(prompt)
-    llm = options.load_model(model, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=stop)
+    llm = options.load_model(
+        model,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        stop=stop,
+    )
     from llmkit.chains import SummarizationChain
 
-    chain = SummarizationChain(llm, prompt=task, max_new_tokens=max_new_tokens or 96)
+    chain = SummarizationChain(llm, prompt=task, max_new_tokens=max_new_tokens)
     if explain:
         typer.echo(str(chain.fit(text).report))
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import HumanMessage, ToolMessage
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.tools import CALL_MARGIN, HERMES, choose_tools, format_of, grammar, tell, with_system
@@ -84,10 +84,15 @@ class Call:
         return encoder.encode_messages(messages, **template)
 
     def decided(self, messages: Sequence[BaseMessage], engine: Engine) -> Call:
-        """Give the call with "auto" resolved, for a model whose template knows no tools (see `CALL_MARGIN`)."""
+        """Give the call with "auto" resolved, for a model whose template knows no tools (see `CALL_MARGIN`).
+
+        Such a model repeats the call that it sees it made: after a tool's result it is to answer.
+        """
         tools, required = choose_tools(self.tools, self.tool_choice)
         if not tools or required or engine.encoder.accepts_tools:
             return self
+        if isinstance(messages[-1], ToolMessage):
+            return replace(self, tool_choice="none")
         prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
         mark = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
         here, anywhere = engine.score(prompts, [[mark], [mark]])

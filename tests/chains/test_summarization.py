@@ -98,7 +98,7 @@ def test_callbacks_see_the_chain_and_the_model(chain):
             self.names.append(kwargs["name"])
 
         def on_chat_model_start(self, serialized, messages, **kwargs):
-            self.names.append(kwargs["name"])
+            self.names.append(serialized["name"])
 
     chain.invoke(DIALOGUE, {"callbacks": [Seen()]})
     assert Seen.names == ["SummarizationChain", "HuggingFaceChat"]

@@ -18,7 +18,7 @@ class TestSummaries:
         code, out, err = llmkit("summarize", dialogue, "--max-new-tokens", "16")
         assert (code, err) == (0, "")
         assert len(out.splitlines()) == 1
-        assert "train" in out
+        assert out[0].isupper()
 
     def test_standard_input_as_json(self, llmkit, dialogue):
         code, out, _ = llmkit("summarize", "-", "--json", "--max-new-tokens", "16", stdin=DIALOGUE)
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_text(llmkit, tmp_path, content, says):
     ("options", "says"),
     [
         (["--temperature", "-1"], "temperature is -1.0"),
-        (["--temperature", "hot"], "hot"),
+        (["--temperature", "hot"], "'--temperature'"),
         (["--top-p", "1.5"], "top_p is 1.5"),
         (["--max-new-tokens", "0"], "max_new_tokens is 0"),
         (["--prompt", "nothing"], "nothing"),

@@ -44,7 +44,7 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "smollm2-135m"}
+        return {"model": "smollm2-135m", "max_tokens": 48}
 
     @property
     def standard_chat_model_params(self) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Throughput on prompts of mixed length: ours in one `batch` against `HuggingFacePipeline` with batch size 8.
+
+    python -m benchmarks.batch --prompts 64 --max-new-tokens 32 --runs 3
+
+The texts are made up here, from 10 to about 400 tokens. Both sides generate greedily and end where the model does;
+what counts is tokens of the answers by the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+
+from benchmarks.peer import stock_pipeline
+from llmkit import HuggingFaceChat
+from llmkit.models.catalog import DEFAULT_MODEL, resolve
+
+SENTENCES = (
+    "The ferry was late because of the fog.",
+    "Nobody had told the visitors that the museum would be closed on Monday.",
+    "A new bakery opened beside the station.",
+    "The council voted for the bridge by nine to four.",
+    "Rain is expected in the north, with strong wind towards the evening.",
+)
+
+
+def make_prompts(count: int) -> list[str]:
+    """Give questions about texts of 1 to 30 sentences."""
+    draw = random.Random(0)
+    texts = (" ".join(draw.choices(SENTENCES, k=draw.randint(1, 30))) for _ in range(count))
+    return [f"Summarize in one sentence: {text}" for text in texts]
+
+
+def main() -> None:
+    """Run both in turn, several times; print tokens by the second and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--max-new-tokens", type=int, default=32)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    prompts = make_prompts(options.prompts)
+    folder = resolve(DEFAULT_MODEL)
+    llm = HuggingFaceChat(temperature=0, max_new_tokens=options.max_new_tokens)
+    peer = stock_pipeline(folder, options.max_new_tokens)
+    rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
+    ratios = []
+    for run in range(options.runs):
+        llm.engine.prefixes.clear()
+        started = time.perf_counter()
+        answers = llm.batch(prompts)
+        ours = sum(answer.usage_metadata["output_tokens"] for answer in answers) / (time.perf_counter() - started)
+        started = time.perf_counter()
+        texts = peer.batch(rendered)
+        theirs = sum(llm.get_num_tokens(text) + 1 for text in texts) / (time.perf_counter() - started)
+        ratios.append(ours / theirs)
+        print(f"run {run + 1}: ours {ours:.1f} tokens/s, peer {theirs:.1f} tokens/s, ratio {ratios[-1]:.2f}", flush=True)
+    print(f"median ratio {statistics.median(ratios):.2f} over {options.runs} runs of {options.prompts} prompts")
+
+
+if __name__ == "__main__":
+    main()

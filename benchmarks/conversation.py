@@ -1,0 +1,59 @@
+"""A conversation of ten turns: time to the first token of each, ours against `ChatHuggingFace`.
+
+    python -m benchmarks.conversation --turns 10 --max-new-tokens 24
+
+Each turn says the same number of words; the peer computes the whole conversation again at every turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from benchmarks.peer import stock_chat
+from llmkit import HuggingFaceChat
+from llmkit.models.catalog import DEFAULT_MODEL, resolve
+
+QUESTION = "This is question number {}. Tell me one short fact about the sea, the mountains or the sky."
+
+
+def first_tokens(llm: Any, turns: int) -> list[float]:
+    """Give the seconds from the request to the first text, for each turn."""
+    messages: list[BaseMessage] = []
+    times = []
+    for turn in range(turns):
+        messages.append(HumanMessage(QUESTION.format(turn)))
+        started, first, said = time.perf_counter(), 0.0, ""
+        for piece in llm.stream(messages):
+            if piece.content and not first:
+                first = time.perf_counter() - started
+            said += piece.content
+        times.append(first)
+        messages.append(AIMessage(said))
+    return times
+
+
+def main() -> None:
+    """Run both once through the conversation, after a turn that warms up; print each turn and the growth."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--max-new-tokens", type=int, default=24)
+    options = parser.parse_args()
+    ours = HuggingFaceChat(temperature=0, max_new_tokens=options.max_new_tokens)
+    theirs = stock_chat(resolve(DEFAULT_MODEL), options.max_new_tokens)
+    rows = {}
+    for name, llm in (("ours", ours), ("peer", theirs)):
+        first_tokens(llm, 1)
+        ours.engine.prefixes.clear()
+        rows[name] = first_tokens(llm, options.turns)
+        print(name, " ".join(f"{seconds:.2f}" for seconds in rows[name]), flush=True)
+    for name, times in rows.items():
+        print(f"{name}: turn {options.turns} takes {times[-1] / times[0]:.2f} times turn 1")
+    print(f"turn {options.turns}: the peer takes {rows['peer'][-1] / rows['ours'][-1]:.1f} times ours")
+
+
+if __name__ == "__main__":
+    main()
