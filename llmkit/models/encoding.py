@@ -7,23 +7,21 @@ can open a turn or end the prompt. Text without such names is tokenized exactly 
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.errors import InputError, PromptError
+from llmkit.models.plaintext import Names, unused
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 Layout = Literal["chat", "completion", "flan"]
 """How a conversation is laid out: by the chat template, as plain text, or as plain text for an encoder."""
-
-_BREAK, _MARK = "\ue0b5", "\ue0b6"  # private-use characters: the first splits a name that is text, the second flags markup
 
 
 class Encoder:
@@ -31,33 +29,25 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
         self.tokenizer = tokenizer
-        backend: Tokenizer = tokenizer.backend_tokenizer
-        if backend.truncation or backend.padding:  # a tokenizer.json may hold either; both would change the prompt
-            backend = type(backend).from_str(backend.to_str())
-            backend.no_truncation()
-            backend.no_padding()
-        self._plain = backend
-        names = sorted((token.content for token in tokenizer.added_tokens_decoder.values()), key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, names)) or r"(?!)")
+        self._names = Names(tokenizer)
+        self._is_encoder_decoder = is_encoder_decoder
         self.layout: Layout = "chat" if tokenizer.chat_template else "flan" if is_encoder_decoder else "completion"
 
     def encode_text(self, text: str, *, special: bool = True) -> list[int]:
         """Give the ids of plain text, with the tokenizer's own start and end tokens unless `special` is false."""
-        backend = self._guarded if self._control.search(text) else self._plain
-        return list(backend.encode(text, add_special_tokens=special).ids)
+        return list(self._names.for_text(text).encode(text, add_special_tokens=special).ids)
 
     def encode_continuation(self, text: str) -> list[int]:
-        """Give the ids of text that goes on where other text ended: no start token, and no space put before it."""
-        start = self.tokenizer.all_special_tokens[:1]
-        if not start or self._control.search(text):
-            return self.encode_text(text, special=False)
-        # After a control token no tokenizer takes text for the beginning of a document.
-        return list(self._plain.encode(start[0] + text, add_special_tokens=False).ids[1:])
+        """Give the ids of text that goes on where other text ended: no start token, and no space put before it.
+
+        A decoder with an encoder begins its text itself.
+        """
+        backend = self._names.for_text(text, onward=not self._is_encoder_decoder)
+        return list(backend.encode(text, add_special_tokens=False).ids)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Give the half-open range of characters of `text` that each of its tokens covers."""
-        backend = self._guarded if self._control.search(text) else self._plain
-        return list(backend.encode(text, add_special_tokens=False).offsets)
+        return list(self._names.for_text(text).encode(text, add_special_tokens=False).offsets)
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
         """Give the ids of a conversation up to where the answer begins.
@@ -71,12 +61,15 @@ class Encoder:
         """
         if self.layout != "chat":
             return self.encode_text(flatten(messages))
-        turns = [to_turn(message) for message in messages]
-        if not any(self._control.search(_everything(turn)) for turn in turns):
-            return list(self._plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
-        rendered = self._render([_map_text(turn, self._break) for turn in turns], **template)
-        marked = self._control.sub(lambda match: _MARK + match[0], rendered)
-        return list(self._guarded.encode(marked.replace(_BREAK, ""), add_special_tokens=False).ids)
+        turns: Any = [to_turn(message) for message in messages]
+        text = _everything([turns, template])
+        if not self._names.in_text(text):
+            return list(self._names.plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
+        sign, mark = itertools.islice(unused(text), 2)
+        turns, template = _map_text([turns, template], lambda part: self._names.hide(part, sign))
+        marked = self._names.mark(self._render(turns, **template), mark)
+        backend = self._names.variant(mark)
+        return list(backend.encode(self._names.show(marked, sign), add_special_tokens=False).ids)
 
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
         """Give the text that a conversation becomes, markup included."""
@@ -107,28 +100,6 @@ class Encoder:
             )
         except (TemplateError, ValueError, TypeError, KeyError) as error:
             raise PromptError(f"the model's chat template refuses these messages: {error}") from error
-
-    def _break(self, text: str) -> str:
-        return self._control.sub(lambda match: match[0][0] + _BREAK + match[0][1:], text)
-
-    @cached_property
-    def _guarded(self) -> Tokenizer:
-        """The same tokenizer, in which every control token has another name: only what is marked is one."""
-        from tokenizers import Tokenizer
-
-        spec = json.loads(self._plain.to_str())
-        new = {token["content"]: _MARK + token["content"] for token in spec["added_tokens"]}
-        for token in spec["added_tokens"]:
-            token["content"] = new[token["content"]]
-        model = spec["model"]
-        vocabulary = model["vocab"]
-        if isinstance(vocabulary, dict):
-            model["vocab"] = {new.get(piece, piece): index for piece, index in vocabulary.items()}
-        else:
-            model["vocab"] = [[new.get(piece, piece), score] for piece, score in vocabulary]
-        if model.get("unk_token") in new:
-            model["unk_token"] = new[model["unk_token"]]
-        return Tokenizer.from_str(json.dumps(spec))
 
 
 def flatten(messages: Sequence[BaseMessage]) -> str:
@@ -191,15 +162,14 @@ def _text_of(message: BaseMessage) -> str:
 
 def _everything(value: Any) -> str:
     """All strings inside, joined by a character that no control token holds."""
-    if isinstance(value, str):
-        return value
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return "\0".join(_everything(item) for item in items)
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    return value if isinstance(value, str) else "\0".join(map(_everything, value)) if isinstance(value, list) else ""
 
 
-def _map_text(value: Any, change: Any) -> Any:
+def _map_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, dict):
-        return {key: item if key in ("role", "type") else _map_text(item, change) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        return {_map_text(key, change): _map_text(item, change) for key, item in value.items()}
     return [_map_text(item, change) for item in value] if isinstance(value, list) else value
