@@ -55,7 +55,7 @@ def main() -> None:
         texts = peer.batch(rendered)
         theirs = sum(llm.get_num_tokens(text) + 1 for text in texts) / (time.perf_counter() - started)
         ratios.append(ours / theirs)
-        print(f"run {run + 1}: ours {ours:.1f} tokens/s, peer {theirs:.1f} tokens/s, ratio {ratios[-1]:.2f}", flush=True)
+        print(f"run {run + 1}: ours {ours:.1f} tokens/s, peer {theirs:.1f}, ratio {ratios[-1]:.2f}", flush=True)
     print(f"median ratio {statistics.median(ratios):.2f} over {options.runs} runs of {options.prompts} prompts")
 
 

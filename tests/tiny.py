@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from llmkit.models.engine import Engine
 from llmkit.models.loading import adopt
@@ -35,7 +35,7 @@ SLIDING = 8
 class Tiny(NamedTuple):
     """A model with its tokenizer."""
 
-    model: PreTrainedModel
+    model: Any
     tokenizer: PreTrainedTokenizerBase
 
     def engine(self) -> Engine:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -42,13 +42,14 @@ class Conversation:
         self.messages = kept
         return dropped
 
-    def answer(self) -> Iterator[str]:
+    def answer(self) -> Generator[str, None, None]:
         """Yield the answer piece by piece; what was said of it stays in the conversation, also if it is broken off."""
-        from langchain_core.messages import AIMessage
+        from langchain_core.messages import AIMessage, AIMessageChunk
 
         said: list[str] = []
         try:
-            with closing(self.llm.stream(self._with_system(self.messages))) as pieces:
+            stream = cast(Generator[AIMessageChunk, None, None], self.llm.stream(self._with_system(self.messages)))
+            with closing(stream) as pieces:
                 for piece in pieces:
                     said.append(piece.text)
                     yield piece.text

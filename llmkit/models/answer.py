@@ -102,8 +102,7 @@ class Answer:
         self.first = self.first or time.perf_counter()
         if self.matcher and self.matcher.leads_too_far(token, self.limit - len(self.ids) - 1):
             self.parts.append(self._add_all(self.matcher.completion(), ends))
-            if not self.finish_reason:
-                self.finish("length")
+            self.finish("length")
             return self, self.parts[-1]
         if self.request.logprobs is not None:
             self.scores.append(_score(token, logits, self.request.logprobs))

@@ -65,7 +65,7 @@ class LocalModel(BaseLanguageModel[Any]):
         known = set(type(self).model_fields)
         changes = {name: fields.pop(name) for name in list(fields) if name not in known}
         settings = (settings or GenerationSettings()).override(**changes)
-        super().__init__(settings=settings, **fields)
+        super().__init__(settings=settings, **fields)  # type: ignore[call-arg]
         self._engine = self.engine_for(self.model)
         self.context_window = self._engine.loaded.window
 
@@ -76,7 +76,7 @@ class LocalModel(BaseLanguageModel[Any]):
 
     def engine_for(self, model: Any) -> Engine:
         """Give the engine of this model, or of another one that a call asks for."""
-        own = getattr(self, "_engine", None)
+        own: Engine | None = getattr(self, "_engine", None)
         if own is not None and (model is None or model == self.model):
             return own
         if not isinstance(model, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         'The capital of France is Paris.'
 
     Every generation setting (see `GenerationSettings`) may be given by name, here or in a call:
-    `llm.invoke(x, temperature=0, stop=["\\n"])`. A call also takes `tools`, `tool_choice`, `response_format`,
+    `llm.invoke(x, temperature=0, stop=".")`. A call also takes `tools`, `tool_choice`, `response_format`,
     `logprobs`, `top_logprobs`, `chat_template_kwargs` (see `Call`) and `model`, to use another one this once.
 
     Raises:
@@ -49,6 +49,9 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
     streaming: bool = False
     """Whether `invoke` goes through `stream`, for the sake of callbacks that want each token."""
 
+    def __init__(self, **options: Any) -> None:  # said here, or type checkers know the fields and no setting
+        super().__init__(**options)
+
     @property
     def _llm_type(self) -> str:
         return "llmkit-huggingface-chat"
@@ -57,7 +60,8 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
     ) -> int:
         """Count the tokens that the model receives for these messages, its chat markup included."""
-        call = Call.parse(self.settings, None, {"tools": [convert_to_openai_tool(tool) for tool in tools or ()], **kwargs})
+        described = [convert_to_openai_tool(tool) for tool in tools or ()]
+        call = Call.parse(self.settings, None, {"tools": described, **kwargs})
         return len(call.encode(messages, self.engine.encoder))
 
     def bind_tools(
@@ -130,7 +134,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
+    ) -> Generator[ChatGenerationChunk, None, None]:
         engine, call, request = self._request(messages, stop, kwargs)
         reader = self._reader(request, engine, call)
         with closing(engine.stream(request)) as steps:
@@ -164,7 +168,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         chunk.response_metadata = metadata(done, engine.loaded.name, engine.loaded.tokenizer)
 
     def _reader(self, request: Request, engine: Engine, call: Call) -> MessageReader:
-        prompt = engine.loaded.tokenizer.decode(request.prompt[-16:])
+        prompt = str(engine.loaded.tokenizer.decode(list(request.prompt[-16:])))
         return MessageReader(prompt, call.tool_format(engine.encoder))
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:

@@ -19,14 +19,14 @@ from llguidance import LLMatcher, LLTokenizer
 from llmkit.errors import ConstraintError, SettingsError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 _SPARE, _LONGEST = 64, 512
 
 _CLOSERS = ('"', "}", "]", "0", "null", "false", "{", "[", "a")
 """What ends JSON soonest, in this order."""
 
-COMPACT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: free white space is where a small model loses itself."""
 
 
@@ -67,7 +67,7 @@ class Matcher:
 
     def completion(self) -> list[int]:
         """Give a short way to end the answer from here, such as the quotes and brackets that are open."""
-        ahead, tokens = self._matcher.deep_copy(), []
+        ahead, tokens = self._matcher.deep_copy(), list[int]()
         while not ahead.is_stopped() and not ahead.is_accepting() and len(tokens) < _LONGEST:
             new = ahead.compute_ff_tokens() or [self._closing(ahead)]
             if not ahead.consume_tokens(new):
@@ -128,7 +128,7 @@ def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
 class Grammars:
     """Makes constraints for one tokenizer; a grammar that was checked once is not checked again."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, size: int) -> None:
+    def __init__(self, tokenizer: Any, size: int) -> None:
         """Take the tokenizer, and the number of logits, which may be larger than the vocabulary."""
         from llguidance.hf import from_tokenizer
 

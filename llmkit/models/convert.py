@@ -55,17 +55,22 @@ def convert(file: Path, folder: Path) -> None:
 
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
     from transformers.integrations.gguf.reader import read_gguf_metadata
 
     # 20 ms; unlike the parsers below, this one stops at the end of a file that lies about its length.
     metadata, _ = read_gguf_metadata(str(file))
     causal: Any = AutoModelForCausalLM
+    generation: Any = GenerationConfig
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    with _read_once() as reader, _quietly():
+    with _read_once() as read, _quietly():
+        tensors = read(str(file)).tensors
+        config = AutoConfig.from_pretrained(**where)
+        _check_size(file, config, tensors)
         model, report = causal.from_pretrained(
             **where,
-            dtype=_dtype(reader(str(file))),
+            config=config,
+            dtype=_dtype(tensors),
             quantization_config=GgufConfig(dequantize=True),
             output_loading_info=True,
         )
@@ -80,10 +85,8 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         )
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    ends = {
-        name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")
-    }
-    model.generation_config = GenerationConfig(**ends)  # type: ignore[no-untyped-call]
+    ends = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = generation(**ends)
     return model, tokenizer
 
 
@@ -97,10 +100,28 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) 
         )
 
 
-def _dtype(reader: Any) -> torch.dtype:
+def _check_size(file: Path, config: Any, tensors: list[Any]) -> None:
+    """Refuse a configuration for more weights than the file has, before memory is given to them.
+
+    One flipped bit in a size may ask for any number of layers, or for layers of any width.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    causal: Any = AutoModelForCausalLM
+    stored = sum(int(tensor.n_elements) for tensor in tensors)
+    if config.num_hidden_layers <= len(tensors):
+        with torch.device("meta"):
+            asked = causal.from_config(config).num_parameters()
+        if asked <= stored:
+            return
+    raise ModelUnusable(f"{file} lacks weights, or is damaged: its head asks for more than the {stored} it has")
+
+
+def _dtype(tensors: list[Any]) -> torch.dtype:
     import torch
 
-    stored = {tensor.tensor_type.name for tensor in reader.tensors}
+    stored = {tensor.tensor_type.name for tensor in tensors}
     if stored == {"F32"}:
         return torch.float32
     return torch.float16 if stored <= {"F32", "F16"} else torch.bfloat16

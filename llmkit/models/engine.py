@@ -8,7 +8,7 @@ it reaches the caller at once.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ class Engine:
             raise ContextWindowExceeded(prompt + (asked or 1), window)
         return min(usual, window - prompt)
 
-    def stream(self, request: Request) -> Iterator[tuple[Answer, str]]:
+    def stream(self, request: Request) -> Generator[tuple[Answer, str], None, None]:
         """Yield the answer with its new text, token by token; closing the iterator stops the computation.
 
         Raises:
@@ -171,7 +171,7 @@ class Engine:
             processors.append(Penalties(settings.presence_penalty, settings.frequency_penalty))
         return processors
 
-    def _decode(self, answers: list[Answer]) -> Iterator[list[tuple[Answer, str]]]:
+    def _decode(self, answers: list[Answer]) -> Generator[list[tuple[Answer, str]], None, None]:
         """Run the loop; yield at each step the answers that grew, with their new text."""
         config = self._config(answers)
         config.num_return_sequences = 1  # each answer has a row of its own
@@ -243,10 +243,10 @@ class Engine:
 
     def _search(self, answers: list[Answer]) -> None:
         """Beam search, which `transformers` does whole."""
+        config = self._config(answers)
         one_each = answers[:: answers[0].request.settings.n]
         if any(answer.request.constraint for answer in answers):
-            raise SettingsError(f"num_beams is {answers[0].request.settings.num_beams}, but constraints need num_beams=1")
-        config = self._config(answers)
+            raise SettingsError(f"num_beams is {config.num_beams}, but tools and forms of answers need num_beams=1")
         inputs = self._inputs([answer.request.prompt for answer in one_each], config)
         with self.loaded.lock:
             rows = self.loaded.model.generate(

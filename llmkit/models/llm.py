@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import closing, nullcontext
 from typing import Any
 
@@ -33,6 +33,9 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     Settings, per-call options and errors are those of `HuggingFaceChat`, but for tools and structured output.
     The prompt is never part of the answer.
     """
+
+    def __init__(self, **options: Any) -> None:  # said here, or type checkers know the fields and no setting
+        super().__init__(**options)
 
     @property
     def _llm_type(self) -> str:
@@ -71,7 +74,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
-    ) -> Iterator[GenerationChunk]:
+    ) -> Generator[GenerationChunk, None, None]:
         engine, _, request = self._request(prompt, stop, kwargs)
         with closing(engine.stream(request)) as steps:
             for done, text in steps:

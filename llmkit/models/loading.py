@@ -30,7 +30,7 @@ class LoadedModel:
     """
 
     name: str
-    model: PreTrainedModel
+    model: Any  # a PreTrainedModel; what generates comes by a mixin that its type does not tell
     tokenizer: PreTrainedTokenizerBase
     window: int
     answer_window: int
@@ -44,7 +44,8 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where inputs go; for a model spread over devices, where its first layer is."""
-        return self.model.device
+        device: torch.device = self.model.device
+        return device
 
 
 def load(
@@ -113,7 +114,7 @@ def _window(config: Any, tokenizer: Any) -> int:
     )
 
 
-def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> PreTrainedModel:
+def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from transformers.utils import logging
 

@@ -46,7 +46,7 @@ class Loop:
     def run(
         self,
         model: Any,
-        input_ids: torch.Tensor,
+        input_ids: Any,
         logits_processor: LogitsProcessorList,
         stopping_criteria: Any,
         generation_config: GenerationConfig,
@@ -114,7 +114,7 @@ class Loop:
         return input_ids[keep], inputs
 
 
-class Cancelled(StoppingCriteria):  # type: ignore[misc]
+class Cancelled(StoppingCriteria):
     """Ends a beam search whose request was cancelled."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:

@@ -24,9 +24,7 @@ class Names:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         backend: Tokenizer = tokenizer.backend_tokenizer
-        if (
-            backend.truncation or backend.padding
-        ):  # a tokenizer.json may hold either; both would change the prompt
+        if backend.truncation or backend.padding:  # a tokenizer.json may hold either; both would change the prompt
             backend = type(backend).from_str(backend.to_str())
             backend.no_truncation()
             backend.no_padding()
@@ -56,9 +54,7 @@ class Names:
 
     def show(self, text: str, sign: str) -> str:
         """Put the names back that `hide` took out."""
-        return re.sub(
-            f"{re.escape(sign)}(\\d+){re.escape(sign)}", lambda match: self._names[int(match[1])], text
-        )
+        return re.sub(f"{re.escape(sign)}(\\d+){re.escape(sign)}", lambda match: self._names[int(match[1])], text)
 
     def mark(self, text: str, mark: str) -> str:
         """Put a mark before each name: for `variant(mark)` these, and no others, are control tokens."""
@@ -74,10 +70,11 @@ class Names:
             while len(self._variants) >= _KEPT:
                 self._variants.pop(next(iter(self._variants)))
             spec = json.loads(self.plain.to_str())
-            _rename(spec, {name: mark + name for name in self._names})
-            if onward:
-                _go_on(spec)
-            self._variants[key] = type(self.plain).from_str(json.dumps(spec))
+            changed = onward and _go_on(spec)
+            if mark:
+                changed = _rename(spec, {name: mark + name for name in self._names})
+            new = json.dumps(spec, ensure_ascii=False) if changed else ""
+            self._variants[key] = type(self.plain).from_str(new) if changed else self.plain
         return self._variants[key]
 
 
@@ -90,7 +87,7 @@ def _is_control(token: Any) -> bool:
     return bool(token.special or token.content.replace("▁", " ").strip())
 
 
-def _rename(spec: dict[str, Any], new: dict[str, str]) -> None:
+def _rename(spec: dict[str, Any], new: dict[str, str]) -> bool:
     for token in spec["added_tokens"]:
         token["content"] = new.get(token["content"], token["content"])
     model = spec["model"]
@@ -101,20 +98,27 @@ def _rename(spec: dict[str, Any], new: dict[str, str]) -> None:
         model["vocab"] = [[new.get(piece, piece), score] for piece, score in vocabulary]
     if model.get("unk_token") in new:
         model["unk_token"] = new[model["unk_token"]]
+    return True
 
 
-def _go_on(part: Any) -> None:
-    """Take out of a tokenizer's description, at any depth, what puts a space before a text."""
-    if isinstance(part, dict):
-        part.update(
-            {"Metaspace": {"prepend_scheme": "never"}, "ByteLevel": {"add_prefix_space": False}}.get(
-                part.get("type"), {}
-            )
-        )
-        for name in ("normalizer", "pre_tokenizer", "pretokenizers", "normalizers"):
-            _go_on(part.get(name))
-        if part.get("type") == "Prepend":
-            part.update(prepend="")
-    elif isinstance(part, list):
-        for item in part:
-            _go_on(item)
+_NO_SPACE = {
+    "Metaspace": {"prepend_scheme": "never"},
+    "ByteLevel": {"add_prefix_space": False},
+    "Prepend": {"prepend": ""},
+}
+"""How each part of a tokenizer is told to put no space before a text."""
+
+
+def _go_on(part: Any) -> bool:
+    """Change a tokenizer's description so that it puts no space before a text; say whether that was needed."""
+    if isinstance(part, list):
+        return any([_go_on(item) for item in part])
+    if not isinstance(part, dict):
+        return False
+    told = _NO_SPACE.get(part.get("type", ""), {})
+    changed = any(part.get(name) != value for name, value in told.items())
+    part.update(told)
+    return any([changed, *(_go_on(part.get(name)) for name in _PARTS)])
+
+
+_PARTS = ("normalizer", "normalizers", "pre_tokenizer", "pretokenizers")

@@ -105,7 +105,7 @@ class PrefixStore:
         return path
 
     def _split(self, node: _Node, at: int) -> _Node:
-        """Put the first `at` tokens of a node into a new node above it; copies, so that neither keeps the other's memory."""
+        """Put the first `at` tokens of a node into a new one above it; as copies, or each would keep the other's memory."""
         head = _Node(node.tokens[:at], [(k[:, :, :at].clone(), v[:, :, :at].clone()) for k, v in node.kv], node.parent)
         head.used, head.children = node.used, {node.tokens[at]: node}
         if node.parent is not None:
@@ -163,5 +163,6 @@ def layers_of(cache: Cache) -> KV | None:
 def common_length(sequences: Sequence[Sequence[int]]) -> int:
     """Give how many leading tokens all have in common, short of the last token of the shortest."""
     shortest = min(map(len, sequences)) - 1
-    first, last = min(sequences), max(sequences)  # in dictionary order the extremes differ first
+    ordered = [tuple(sequence) for sequence in sequences]
+    first, last = min(ordered), max(ordered)  # in dictionary order the extremes differ first
     return next((i for i in range(shortest) if first[i] != last[i]), max(shortest, 0))

@@ -15,7 +15,7 @@ class MessageReader:
     """Turns pieces of an answer's text into pieces of a message."""
 
     def __init__(self, prompt: str, style: ToolFormat | None) -> None:
-        """Take the end of the prompt, which may open the reasoning, and the format of tool calls, if there are tools."""
+        """Take the prompt's end, which may open the reasoning, and the format of tool calls, if there are tools."""
         self._reasoning = ReasoningSplitter(prompt)
         self._tools = ToolReader(style) if style else None
 
@@ -87,7 +87,7 @@ class ToolReader:
         self._depth, self._quoted, self._escaped = 0, False, False
         self.count = 0
 
-    def push(self, text: str, *, last: bool = False) -> tuple[str, list[dict[str, Any]]]:
+    def push(self, text: str, *, last: bool = False) -> tuple[str, list[Any]]:
         """Take text; give what is said, and the parts of calls as LangChain's tool call chunks have them."""
         self._text += text
         said, chunks = "", []
@@ -122,8 +122,8 @@ class ToolReader:
 
     def _read_arguments(self) -> list[dict[str, Any]]:
         """Read on to the bracket that closes the arguments."""
-        end = 0
-        for end, sign in enumerate(self._text, 1):
+        end = len(self._text)
+        for place, sign in enumerate(self._text, 1):
             if self._quoted:
                 self._quoted = self._escaped or sign != '"'
                 self._escaped = sign == "\\" and not self._escaped
@@ -132,7 +132,7 @@ class ToolReader:
             else:
                 self._depth += (sign in "{[") - (sign in "}]")
                 if not self._depth and sign in "}]":
-                    self._state = "closing"
+                    self._state, end = "closing", place
                     break
         part, self._text = self._text[:end], self._text[end:]
         return [{"name": None, "args": part, "id": None, "index": self.count - 1}] if part else []

@@ -39,7 +39,7 @@ def reads_prompt(model: PreTrainedModel, config: GenerationConfig) -> bool:
     return any(value not in (None, no) for value, no in values)
 
 
-class Penalties(LogitsProcessor):  # type: ignore[misc]
+class Penalties(LogitsProcessor):
     """Presence and frequency penalties, over the answer's own tokens, as the common chat APIs define them.
 
     logits[token] -= presence * (count > 0) + frequency * count

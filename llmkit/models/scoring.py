@@ -144,7 +144,7 @@ def score_rows(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) 
     """Score continuations as rows, padded at their end, behind a prompt that is computed once."""
     model, device = engine.loaded.model, engine.loaded.device
 
-    def forward(rows: torch.Tensor, cache: Any) -> torch.Tensor:
+    def forward(rows: torch.Tensor, cache: Any) -> Any:
         if cache is None:
             before = torch.tensor([list(prompt[:-1])] * len(rows), device=device, dtype=torch.long)
             width = rows.shape[1]
@@ -178,7 +178,7 @@ def _score_decoder(engine: Engine, prompt: Tokens, continuations: Sequence[Token
     if config.forced_bos_token_id is not None:  # BART: its decoder always writes this first
         start.append(config.forced_bos_token_id)
 
-    def forward(rows: torch.Tensor, states: Any) -> torch.Tensor:
+    def forward(rows: torch.Tensor, states: Any) -> Any:
         wide = type(states)(last_hidden_state=states.last_hidden_state.expand(len(rows), -1, -1))
         logits = model(encoder_outputs=wide, decoder_input_ids=rows, use_cache=False).logits
         return logits[:, len(start) - 1 :]

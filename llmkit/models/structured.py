@@ -35,7 +35,7 @@ def structured(
     try:
         described = convert_to_json_schema(schema)
     except (ValueError, TypeError) as error:
-        raise ConstraintError(f"{schema!r} is no schema: give a pydantic class, a TypedDict or a JSON schema") from error
+        raise ConstraintError(f"{schema!r} is neither a pydantic class, a TypedDict nor a JSON schema") from error
     traced = {"kwargs": {"method": method}, "schema": described}
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]

@@ -30,6 +30,10 @@ class ToolFormat:
     middle: str
     closing: str
 
+    def write(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """Give a call as text."""
+        return self.opening + name + self.middle + json.dumps(arguments, ensure_ascii=False) + self.closing
+
 
 HERMES = ToolFormat('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>")
 MISTRAL = ToolFormat('[TOOL_CALLS][{"name": "', '", "arguments": ', "}]")
@@ -95,7 +99,7 @@ def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-_TELL = """You are a function calling AI model. The functions that you may call to help the user are within <tools></tools>:
+_TELL = """You are a function calling AI model. Within <tools></tools> are functions that you may call to help the user:
 <tools>
 {tools}
 </tools>
@@ -110,10 +114,7 @@ def tell(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMes
     told: list[BaseMessage] = []
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
-            calls = (
-                HERMES.opening + call["name"] + HERMES.middle + json.dumps(call["args"], ensure_ascii=False) + HERMES.closing
-                for call in message.tool_calls
-            )
+            calls = (HERMES.write(call["name"], call["args"]) for call in message.tool_calls)
             told.append(AIMessage("\n".join([*([message.text] if message.text else []), *calls])))
         elif isinstance(message, ToolMessage):
             told.append(HumanMessage(f"<tool_response>\n{message.text}\n</tool_response>"))

@@ -92,7 +92,7 @@ def test_nothing_is_said(tiny_gguf, out, capfd):
 
 @pytest.mark.parametrize("name", ["blk.0.ffn_down.weight", "output_norm.weight"])
 def test_missing_weights_are_told(tmp_path, out, name):
-    with pytest.raises(ModelUnusable, match="lacks weights, model"):
+    with pytest.raises(ModelUnusable, match="lacks weights"):
         convert(make_gguf(tmp_path / "part.gguf", without=name), out)
 
 
@@ -126,15 +126,22 @@ def test_noise_in_the_head_is_refused_or_harmless(tiny_gguf, tmp_path, at, noise
     harmed(tiny_gguf, tmp_path, whole[:at] + noise + whole[at + len(noise) :])
 
 
+@pytest.mark.parametrize("key", ["block_count", "embedding_length", "feed_forward_length", "attention.head_count"])
+@pytest.mark.parametrize("value", [5_000_000, 2**32 - 1])
+def test_a_size_that_the_weights_do_not_have_takes_no_memory(tiny_gguf, tmp_path, key, value):
+    """Without a check, one flipped bit in the number of layers keeps transformers busy until memory is full."""
+    whole, name = tiny_gguf.read_bytes(), f"llama.{key}".encode()
+    at = whole.index(name) + len(name) + 4  # the type of the value stands between
+    assert harmed(tiny_gguf, tmp_path, whole[:at] + value.to_bytes(4, "little") + whole[at + 4 :])
+
+
 def test_weights_that_are_not_numbers_are_refused(tiny_gguf, tmp_path):
     whole = bytearray(tiny_gguf.read_bytes())
     whole[-64:] = numpy.full(16, numpy.nan, numpy.float32).tobytes()
     assert "not finite" in str(harmed(tiny_gguf, tmp_path, bytes(whole)))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"GGUF", b"GGML" + bytes(500), b"GGUF" + b"\xff" * 500, bytes(5000)]
-)
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGML" + bytes(500), b"GGUF" + b"\xff" * 500, bytes(5000)])
 def test_what_is_no_gguf_file_is_refused(tiny_gguf, tmp_path, content):
     assert harmed(tiny_gguf, tmp_path, content)
 
