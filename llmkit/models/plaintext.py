@@ -66,16 +66,19 @@ class Names:
         With `onward` it takes no text for the beginning of a document: it puts no space before it.
         """
         key = (mark, onward)
-        if key not in self._variants:
-            while len(self._variants) >= _KEPT:
-                self._variants.pop(next(iter(self._variants)))
-            spec = json.loads(self.plain.to_str())
-            changed = onward and _go_on(spec)
-            if mark:
-                changed = _rename(spec, {name: mark + name for name in self._names})
-            new = json.dumps(spec, ensure_ascii=False) if changed else ""
-            self._variants[key] = type(self.plain).from_str(new) if changed else self.plain
-        return self._variants[key]
+        made = self._variants.get(key)
+        if made is None:
+            made = self._make(mark, onward=onward)
+            newest = list(self._variants.items())[-_KEPT + 1 :]
+            self._variants = {**dict(newest), key: made}  # a new dict: other threads may be reading the old one
+        return made
+
+    def _make(self, mark: str, *, onward: bool) -> Tokenizer:
+        spec = json.loads(self.plain.to_str())
+        changed = onward and _go_on(spec)
+        if mark:
+            _rename(spec, {name: mark + name for name in self._names})
+        return type(self.plain).from_str(json.dumps(spec, ensure_ascii=False)) if mark or changed else self.plain
 
 
 def unused(text: str) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _is_control(token: Any) -> bool:
     return bool(token.special or token.content.replace("▁", " ").strip())
 
 
-def _rename(spec: dict[str, Any], new: dict[str, str]) -> bool:
+def _rename(spec: dict[str, Any], new: dict[str, str]) -> None:
     for token in spec["added_tokens"]:
         token["content"] = new.get(token["content"], token["content"])
     model = spec["model"]
@@ -98,10 +101,9 @@ def _rename(spec: dict[str, Any], new: dict[str, str]) -> bool:
         model["vocab"] = [[new.get(piece, piece), score] for piece, score in vocabulary]
     if model.get("unk_token") in new:
         model["unk_token"] = new[model["unk_token"]]
-    return True
 
 
-_NO_SPACE = {
+_NO_SPACE: dict[str, dict[str, Any]] = {
     "Metaspace": {"prepend_scheme": "never"},
     "ByteLevel": {"add_prefix_space": False},
     "Prepend": {"prepend": ""},
