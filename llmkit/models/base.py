@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,9 +11,10 @@ from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from llmkit.errors import InputError
 from llmkit.models.answer import Request
@@ -42,7 +44,8 @@ class LocalModel(BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.catalog.resolve`), or a model of transformers that is already loaded.
+        model: a name (see `llmkit.models.catalog.resolve`), or a model of transformers that is already loaded; without
+            one, what the environment variable `LLMKIT_MODEL` names, or the catalog's default.
         tokenizer: the loaded model's tokenizer; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32", "bfloat16", "float16" or "auto" (what the device multiplies fastest).
@@ -51,7 +54,7 @@ class LocalModel(BaseLanguageModel[Any]):
         context_window: the most tokens that a prompt and its answer may have together.
     """
 
-    model: Any = DEFAULT_MODEL
+    model: Any = Field(default_factory=lambda: os.environ.get("LLMKIT_MODEL", DEFAULT_MODEL))
     tokenizer: Any = None
     device: str = "auto"
     dtype: str = "auto"
@@ -194,6 +197,25 @@ class LocalModel(BaseLanguageModel[Any]):
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""
         return weights_nbytes(self._engine.loaded.model) + self._engine.prefixes.nbytes
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Say that LangChain may write a model down, by its name and settings."""
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Give where LangChain finds the class again."""
+        return cls.__module__.split(".")
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Give the arguments that make this model again; a model that was handed over loaded has none."""
+        if not isinstance(self.model, str):
+            return self.to_json_not_implemented()
+        settings = {name: getattr(self.settings, name) for name in NAMES}
+        told = {name: value for name, value in settings.items() if value != getattr(GenerationSettings(), name)}
+        where = {"model": self.model, "device": self.device, "dtype": self.dtype, "quantization": self.quantization}
+        return SerializedConstructor(lc=1, type="constructor", id=self.lc_id(), kwargs={**where, **told})
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class PrefixStore:
         return path
 
     def _split(self, node: _Node, at: int) -> _Node:
-        """Put the first `at` tokens of a node into a new one above it; as copies, or each would keep the other's memory."""
+        """Put a node's first tokens into a new one above it; as copies, or each would keep the other's memory."""
         head = _Node(node.tokens[:at], [(k[:, :, :at].clone(), v[:, :, :at].clone()) for k, v in node.kv], node.parent)
         head.used, head.children = node.used, {node.tokens[at]: node}
         if node.parent is not None:

@@ -35,6 +35,10 @@ class TestUnit(ChatModelUnitTests):
     def standard_chat_model_params(self) -> dict[str, Any]:
         return LOCAL
 
+    @property
+    def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        return {"LLMKIT_MODEL": "smollm2-135m"}, {}, {"model": "smollm2-135m"}
+
 
 @pytest.mark.usefixtures("kept_loaded")
 class TestIntegration(ChatModelIntegrationTests):
@@ -68,6 +72,10 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def returns_usage_metadata(self) -> bool:
+        return True
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
         return True
 
     @property
