@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
-from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr
@@ -197,25 +196,6 @@ class LocalModel(BaseLanguageModel[Any]):
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""
         return weights_nbytes(self._engine.loaded.model) + self._engine.prefixes.nbytes
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Say that LangChain may write a model down, by its name and settings."""
-        return True
-
-    @classmethod
-    def get_lc_namespace(cls) -> list[str]:
-        """Give where LangChain finds the class again."""
-        return cls.__module__.split(".")
-
-    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
-        """Give the arguments that make this model again; a model that was handed over loaded has none."""
-        if not isinstance(self.model, str):
-            return self.to_json_not_implemented()
-        settings = {name: getattr(self.settings, name) for name in NAMES}
-        told = {name: value for name, value in settings.items() if value != getattr(GenerationSettings(), name)}
-        where = {"model": self.model, "device": self.device, "dtype": self.dtype, "quantization": self.quantization}
-        return SerializedConstructor(lc=1, type="constructor", id=self.lc_id(), kwargs={**where, **told})
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
