@@ -70,7 +70,8 @@ class PrefixStore:
         kv = layers_of(cache)
         if not self.usable or kv is None or not tokens or self.max_bytes <= 0:
             return
-        tokens = tuple(tokens)[: kv[0][0].shape[2]]
+        # A pass that broke off may have reached the first layers only.
+        tokens = tuple(tokens)[: min(keys.shape[2] for keys, _ in kv)]
         with self._lock:
             path = self._walk(tokens)
             known = sum(n for _, n in path)
@@ -85,7 +86,8 @@ class PrefixStore:
     @property
     def nbytes(self) -> int:
         """The memory that is in use, in bytes."""
-        return sum(node.nbytes for node in self._nodes())
+        with self._lock:
+            return sum(node.nbytes for node in self._nodes())
 
     def clear(self) -> None:
         """Forget everything."""
