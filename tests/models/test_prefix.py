@@ -52,7 +52,7 @@ def longest(tokens: Sequence[int], kept: Sequence[Sequence[int]]) -> int:
     return max((len(list(pairs)) for pairs in same), default=0)
 
 
-@given(st.lists(st.tuples(st.booleans(), sequences), max_size=25))
+@given(st.lists(st.tuples(st.booleans(), sequences), max_size=15))
 def test_the_longest_known_beginning_is_found(steps: list[tuple[bool, tuple[int, ...]]]) -> None:
     store = PrefixStore(tiny.make("llama").model)
     kept: list[tuple[int, ...]] = []
