@@ -6,9 +6,7 @@ import pytest
 from llmkit import errors
 from llmkit.errors import ContextWindowExceeded, InputError, LlmkitError, RunError
 
-CLASSES = [
-    value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, LlmkitError)
-]
+CLASSES = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, LlmkitError)]
 
 
 def test_the_drawing_shows_the_tree():
@@ -20,9 +18,7 @@ def test_the_drawing_shows_the_tree():
         above = [depth for depth in drawn if depth < len(lead)]
         parents[name] = drawn[max(above)] if above else None
     assert parents.pop("LlmkitError") is None
-    assert parents == {
-        error.__name__: error.__bases__[0].__name__ for error in CLASSES if error is not LlmkitError
-    }
+    assert parents == {error.__name__: error.__bases__[0].__name__ for error in CLASSES if error is not LlmkitError}
 
 
 @pytest.mark.parametrize("error", CLASSES)

@@ -65,9 +65,7 @@ def wheel(tmp_path_factory):
         check=False,
     )
     names = (
-        tracked.stdout.splitlines()
-        if tracked.returncode == 0
-        else ["pyproject.toml", "README.md", "LICENSE", "llmkit"]
+        tracked.stdout.splitlines() if tracked.returncode == 0 else ["pyproject.toml", "README.md", "LICENSE", "llmkit"]
     )
     for name in names:
         if (ROOT / name).exists():

@@ -6,11 +6,7 @@ import pytest
 import llmkit
 
 PACKAGES = ["llmkit", "llmkit.chains", "llmkit.prompts"]
-MODULES = [
-    module.name
-    for module in pkgutil.walk_packages(llmkit.__path__, "llmkit.")
-    if "__main__" not in module.name
-]
+MODULES = [module.name for module in pkgutil.walk_packages(llmkit.__path__, "llmkit.") if "__main__" not in module.name]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

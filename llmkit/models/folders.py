@@ -71,9 +71,7 @@ def _shards(folder: Path) -> list[Path]:
     shards = sorted({folder / str(name) for name in listed.values()})
     for shard in shards:
         if not shard.is_file():
-            raise ModelUnusable(
-                f"the folder {folder} is incomplete: {_INDEX} names {shard.name}, which is not there"
-            )
+            raise ModelUnusable(f"the folder {folder} is incomplete: {_INDEX} names {shard.name}, which is not there")
     return shards
 
 

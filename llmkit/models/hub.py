@@ -29,9 +29,7 @@ def snapshot(name: str, *, local: bool = False) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        found = snapshot_download(
-            name, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=local
-        )
+        found = snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=local)
     except errors.GatedRepoError as error:
         raise DownloadError(
             f"the hub keeps {name} behind a licence: accept it on its page, then log in with 'hf auth login'"

@@ -122,10 +122,7 @@ def test_a_full_disk_is_told():
             check=False,
         )
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == "error: OSError: [Errno 28] No space left on device (unexpected; --debug shows where)\n"
-    )
+    assert done.stderr == "error: OSError: [Errno 28] No space left on device (unexpected; --debug shows where)\n"
 
 
 def test_help_loads_nothing_heavy():
@@ -152,7 +149,5 @@ def test_every_command_teaches_by_an_example(llmkit):
 
 
 def test_python_m_llmkit():
-    done = subprocess.run(
-        [sys.executable, "-m", "llmkit", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "llmkit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"llmkit {__version__}\n"

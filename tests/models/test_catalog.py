@@ -85,9 +85,7 @@ def test_two_processes_at_once_on_an_empty_cache(smollm2_wheel, empty_cache):
     (empty_cache / "wheels").mkdir(parents=True)
     os.link(smollm2_wheel, empty_cache / "wheels" / smollm2_wheel.name)
     command = [sys.executable, "-c", RESOLVE, catalog.DEFAULT_MODEL]
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     (out, err), (other_out, other_err) = (process.communicate(timeout=300) for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
     assert out == other_out == f"{catalog.place(catalog.DEFAULT_MODEL)}\n"
@@ -144,9 +142,7 @@ def test_a_key_comes_before_a_folder_of_its_name(add, tmp_path, monkeypatch):
     assert catalog.resolve("tiny-model") == catalog.place("tiny-model")
 
 
-@pytest.mark.parametrize(
-    "name", ["", " ", "nope", "./no/such/folder", "/no/such/folder", "no/such.gguf", "a\nb"]
-)
+@pytest.mark.parametrize("name", ["", " ", "nope", "./no/such/folder", "/no/such/folder", "no/such.gguf", "a\nb"])
 def test_an_unknown_name(name):
     with pytest.raises(ModelNotFound) as caught:
         catalog.resolve(name)
@@ -182,9 +178,7 @@ def test_remove(add, tmp_path, empty_cache):
     assert file.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "told"), [(".", "delete it yourself"), ("org/name", "hf cache rm model/org/name")]
-)
+@pytest.mark.parametrize(("name", "told"), [(".", "delete it yourself"), ("org/name", "hf cache rm model/org/name")])
 def test_what_is_not_ours_is_not_removed(name, told):
     with pytest.raises(InputError, match=told):
         catalog.remove(name)
@@ -197,9 +191,7 @@ def test_remove_an_unknown_name():
 
 def test_the_default_embedder_is_a_sentence_transformers_folder(default_embedder_folder):
     checked(default_embedder_folder)
-    assert {"modules.json", "1_Pooling", "sentence_bert_config.json"} <= set(
-        os.listdir(default_embedder_folder)
-    )
+    assert {"modules.json", "1_Pooling", "sentence_bert_config.json"} <= set(os.listdir(default_embedder_folder))
     assert store.is_whole(default_embedder_folder)
 
 
@@ -242,9 +234,7 @@ def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_
         rounded = original(ids).logits.log_softmax(-1)
     assert tokenizer.decode(given[0, -1].argmax()) == " Tokyo"
     assert torch.allclose(given, rounded, atol=1e-4)  # so the configurations agree, too
-    assert (exact.exp() * (exact - given)).sum(
-        -1
-    ).max() < 0.01  # nats that rounding to bfloat16 costs, a position
+    assert (exact.exp() * (exact - given)).sum(-1).max() < 0.01  # nats that rounding to bfloat16 costs, a position
 
 
 @pytest.mark.network

@@ -124,8 +124,6 @@ def test_what_is_a_hub_id(name):
     assert is_hub_id(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["name", "./name", "../name", "a/b/c", "/a/b", "org/", "/name", "org/na me", "~/x"]
-)
+@pytest.mark.parametrize("name", ["name", "./name", "../name", "a/b/c", "/a/b", "org/", "/name", "org/na me", "~/x"])
 def test_what_is_not(name):
     assert not is_hub_id(name)

