@@ -42,13 +42,15 @@ class ReasoningSplitter:
     def __init__(self, prompt: str = "") -> None:
         self._held = ""
         self._close = next((close for tag, close in self.TAGS if prompt.rstrip().endswith(tag)), "")
-        self._state = "thought" if self._close else "start"
+        self._state = "opened" if self._close else "start"
 
     def push(self, text: str, *, last: bool = False) -> tuple[str, str]:
         """Take text; give the reasoning and the answer that are now certain."""
         text, self._held = self._held + text, ""
         if self._state == "start":
             text = self._open(text, last=last)
+        if self._state == "opened" and (text := text.lstrip("\n")):
+            self._state = "thought"
         if self._state == "thought":
             return self._within(text, last=last)
         if self._state == "gap" and (text := text.lstrip()):
@@ -59,8 +61,8 @@ class ReasoningSplitter:
         start = text.lstrip()
         for tag, close in self.TAGS:
             if start.startswith(tag):
-                self._state, self._close = "thought", close
-                return start[len(tag) :].lstrip("\n")
+                self._state, self._close = "opened", close
+                return start[len(tag) :]
         if not last and any(tag.startswith(start) for tag, _ in self.TAGS):
             self._held = text
             return ""
@@ -99,8 +101,11 @@ class ToolReader:
                 chunks += self._read_name()
             elif self._state == "arguments":
                 chunks += self._read_arguments()
+            elif self._state == "gap":
+                self._text = self._text.lstrip()
+                self._state = "text" if self._text else "gap"
             elif len(self._text) >= len(self._style.closing):
-                self._text, self._state = self._text[len(self._style.closing) :], "text"
+                self._text, self._state = self._text[len(self._style.closing) :], "gap"
             if (self._state, len(self._text)) == before:
                 return said, chunks
 
@@ -108,7 +113,7 @@ class ToolReader:
         said, found, rest = self._text.partition(self._style.opening)
         if found:
             self._text, self._state = rest, "name"
-            return said.strip() if self.count else said
+            return said
         keep = 0 if last else overlap(said, self._style.opening)
         self._text = said[len(said) - keep :]
         return said[: len(said) - keep]
