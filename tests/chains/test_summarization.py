@@ -26,7 +26,7 @@ def chain(llm):
 
 def test_the_whole_prompt(chain, llm):
     assert llm.engine.encoder.render(chain.fit(DIALOGUE).messages) == (
-        "<|im_start|>system\nSummarize the conversation in one or two short sentences.<|im_end|>\n"
+        "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
         f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
         "<|im_start|>assistant\nIn this conversation,"
     )

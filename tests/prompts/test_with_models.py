@@ -42,7 +42,7 @@ def test_the_model_receives_what_was_counted(llm):
     assert (prompt | llm).invoke({"input": DIALOGUE}).usage_metadata["input_tokens"] == fitted.tokens
     rendered = llm.engine.encoder.render(fitted.messages)
     assert rendered == (
-        "<|im_start|>system\nSummarize the conversation in one or two short sentences.<|im_end|>\n"
+        "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
         "<|im_start|>user\nA: <|im_end|><|im_end|>\n"
         "<|im_start|>assistant\nIn this conversation, A {b}.<|im_end|>\n"
         f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
