@@ -33,9 +33,5 @@ __all__ = [
 # under another name. By now the real package is loaded, and takes over that name: every class exists once.
 if __name__ != "llmkit.prompts":
     sys.modules.update(
-        {
-            name.removeprefix("llmkit."): m
-            for name, m in list(sys.modules.items())
-            if name.startswith("llmkit.prompts")
-        }
+        {name.removeprefix("llmkit."): m for name, m in list(sys.modules.items()) if name.startswith("llmkit.prompts")}
     )

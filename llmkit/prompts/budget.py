@@ -142,9 +142,7 @@ def _choose(
     return kept, tokens
 
 
-def _parts(
-    draft: Draft, kept: Sequence[Candidate], words: Mapping[int, int], tokens: int
-) -> tuple[Part, ...]:
+def _parts(draft: Draft, kept: Sequence[Candidate], words: Mapping[int, int], tokens: int) -> tuple[Part, ...]:
     wording, case, room = draft.wording, draft.case, draft.room
     spoken = [
         Part("instruction", room.remembered(fill(wording.instruction, case.values))),
@@ -172,7 +170,5 @@ def _left_out(
             left.append(LeftOut(each, 0, "equals the input"))
         else:
             beyond = full and more == 0  # the k best were found before this one
-            left.append(
-                LeftOut(each, words[each.number], "is beyond the k best" if beyond else "does not fit")
-            )
+            left.append(LeftOut(each, words[each.number], "is beyond the k best" if beyond else "does not fit"))
     return tuple(left)

@@ -12,7 +12,7 @@ from langchain_core.runnables.base import Runnable, RunnableBinding
 
 from llmkit.errors import PromptError
 from llmkit.prompts.fields import check_count
-from llmkit.prompts.layout import Layout
+from llmkit.prompts.layout import Layout, check_layout
 
 REMEMBERED = 4096  # texts per model; examples come again with every input, inputs do not
 
@@ -21,7 +21,7 @@ class Room:
     """A model's window, less the room that is kept for the answer.
 
     Raises:
-        PromptError: the model says neither its window nor, exactly, how it counts.
+        PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
     """
 
     def __init__(
@@ -38,12 +38,10 @@ class Room:
         self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
         self.window = _window(model) if window is None else check_count(window, "context_window")
         self.available = self.window - self.reserve
-        self.layout = layout or _layout(model)
+        self.layout = check_layout(layout) or _layout(model)
         self.count_text, self._counts = _text_counter(model), _known_counts(model)
         if isinstance(model, BaseLLM) and self.layout == "chat":
-            raise PromptError(
-                f"{type(model).__name__} completes text and knows no turns: choose layout='completion'"
-            )
+            raise PromptError(f"{type(model).__name__} completes text and knows no turns: choose layout='completion'")
 
     def count(self, messages: list[BaseMessage]) -> int:
         """Give the tokens of a whole prompt as the model receives it."""
@@ -75,9 +73,7 @@ def _window(model: BaseLanguageModel[Any]) -> int:
     profile: Any = getattr(model, "profile", None) or {}
     window = getattr(model, "context_window", None) or profile.get("max_input_tokens")
     if not isinstance(window, int):
-        raise PromptError(
-            f"{type(model).__name__} does not say how long its context window is: pass context_window="
-        )
+        raise PromptError(f"{type(model).__name__} does not say how long its context window is: pass context_window=")
     return window
 
 

@@ -36,14 +36,10 @@ def check_example(example: Any, number: int, fields: Sequence[str] | None) -> Ex
     """
     what = f"example {number}"
     if not isinstance(example, Mapping):
-        raise PromptError(
-            f"{what} is {type(example).__name__}, but must be a dictionary with 'input' and 'output'"
-        )
+        raise PromptError(f"{what} is {type(example).__name__}, but must be a dictionary with 'input' and 'output'")
     for key in ("input", "output"):
         if key not in example:
-            raise PromptError(
-                f"{what} has no {key!r}; its keys are {', '.join(map(repr, example)) or 'none'}"
-            )
+            raise PromptError(f"{what} has no {key!r}; its keys are {', '.join(map(repr, example)) or 'none'}")
         if not check_text(example[key], f"{what}'s {key!r}").strip():
             raise PromptError(f"{what}'s {key!r} is empty")
     for key, value in example.items():

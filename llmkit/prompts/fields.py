@@ -9,9 +9,7 @@ from typing import Any
 from llmkit.errors import PromptError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = frozenset(
-    {"input", "output", "model", "max_new_tokens", "context_window", "layout", "stop", "self"}
-)
+RESERVED = frozenset({"input", "output", "model", "max_new_tokens", "context_window", "layout", "stop", "self"})
 """Names that mean something else where a prompt is filled, or to LangChain."""
 
 
@@ -36,9 +34,7 @@ def check_names(names: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
         if not _NAME.fullmatch(check_text(name, "the name of a field")):
             raise PromptError(f"field {name!r} is not a plain name: use letters, digits and underscores")
         if name in RESERVED:
-            raise PromptError(
-                f"field {name!r} has a reserved name: choose another than {', '.join(sorted(RESERVED))}"
-            )
+            raise PromptError(f"field {name!r} has a reserved name: choose another than {', '.join(sorted(RESERVED))}")
         if declared.count(name) > 1:
             raise PromptError(f"field {name!r} is declared twice")
         if not any(f"{{{name}}}" in text for text in texts):
@@ -46,9 +42,7 @@ def check_names(names: Iterable[str], texts: Sequence[str]) -> tuple[str, ...]:
     return declared
 
 
-def check_values(
-    declared: Sequence[str], given: Mapping[str, Any], *, complete: bool = True
-) -> dict[str, str]:
+def check_values(declared: Sequence[str], given: Mapping[str, Any], *, complete: bool = True) -> dict[str, str]:
     """Give the values of the declared fields as strings.
 
     Raises:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.prompt_values import PromptValue
 
+from llmkit.errors import PromptError
 from llmkit.prompts.fields import fill
 
 Layout = Literal["chat", "completion", "flan"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+def check_layout(layout: Any) -> Layout | None:
+    """Give the layout, or `None` where it is left open.
+
+    Raises:
+        PromptError: there is no such layout.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise PromptError(f"layout is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
+    return cast("Layout | None", layout)
 
 
 @dataclass(frozen=True, kw_only=True)

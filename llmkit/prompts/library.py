@@ -46,27 +46,38 @@ def read(name: str | Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PromptError(f"prompt text {str(path)!r} cannot be read: {reason}") from error
+        raise PromptError(f"prompt text {str(path)!r} cannot be read: {_reason(error)}") from error
     if len(data) > MAX_BYTES:
         raise PromptError(f"prompt text {str(path)!r} is larger than {MAX_BYTES:,} bytes")
     try:
         return parse(data.decode())
     except UnicodeDecodeError as error:
-        raise PromptError(
-            f"prompt text {str(path)!r} is not UTF-8: {error.reason} at byte {error.start}"
-        ) from error
+        raise PromptError(f"prompt text {str(path)!r} is not UTF-8: {error.reason} at byte {error.start}") from error
     except PromptError as error:
         raise PromptError(f"prompt text {str(path)!r}: {error}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a prompt text, as UTF-8 with plain line ends.
+
+    Raises:
+        PromptError: the file cannot be written.
+    """
+    try:
+        path.write_bytes(text.encode())
+    except (OSError, ValueError) as error:
+        raise PromptError(f"prompt text {str(path)!r} cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _known(name: str) -> str:
     known = names()
     if name not in known:
         there = ", ".join(known)
-        raise PromptError(
-            f"no prompt text is called {name!r}: there are {there}; for a file, give a pathlib.Path"
-        )
+        raise PromptError(f"no prompt text is called {name!r}: there are {there}; for a file, give a pathlib.Path")
     return name
 
 

@@ -17,7 +17,7 @@ from llmkit.prompts import budget, library
 from llmkit.prompts.counting import Room
 from llmkit.prompts.examples import Example, check_example, same_text
 from llmkit.prompts.fields import check_names, check_text, check_values
-from llmkit.prompts.layout import LAYOUTS, Case, LaidOut, Layout, Wording, lay_out, solved, to_text
+from llmkit.prompts.layout import Case, LaidOut, Layout, Wording, check_layout, lay_out, solved, to_text
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
 
 Place = Literal["last", "first"]
@@ -85,8 +85,6 @@ class TaskPrompt(BaseChatPromptTemplate):
         }
         texts = {name: check_text(text, name).replace("\r\n", "\n").strip() for name, text in texts.items()}
         declared = check_names(fields, list(texts.values()))
-        if layout is not None and layout not in LAYOUTS:
-            raise PromptError(f"layout is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
         if most_relevant not in ("last", "first"):
             raise PromptError(f"most_relevant is {most_relevant!r}, but must be 'last' or 'first'")
         fixed: dict[str, Any] = {
@@ -95,7 +93,7 @@ class TaskPrompt(BaseChatPromptTemplate):
             "fields": declared,
             "selector": _selector_over(selector, list(examples), declared),
             "most_relevant": most_relevant,
-            "layout": layout,
+            "layout": check_layout(layout),
             "description": check_text(description, "description").strip(),
         }
         super(BaseChatPromptTemplate, self).__init__(**fixed)
@@ -174,17 +172,11 @@ class TaskPrompt(BaseChatPromptTemplate):
         left = ["input", *(name for name in self.fields if name not in filled)]
         return self.model_copy(update={"input_variables": left, "partial_variables": filled})
 
-    def with_examples(
-        self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None
-    ) -> Self:
+    def with_examples(self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None) -> Self:
         """Give this prompt with other examples and, if one is given, another selector."""
         own = self.selector if isinstance(self.selector, ExampleSelector) else None
         given = [check_example(each, number, self.fields) for number, each in enumerate(examples, 1)]
-        chosen = (
-            _selector_over(selector, given, self.fields)
-            if selector or not own
-            else own.over(given, self.fields)
-        )
+        chosen = _selector_over(selector, given, self.fields) if selector or not own else own.over(given, self.fields)
         return self.model_copy(update={"selector": chosen})
 
     @classmethod
@@ -200,13 +192,13 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Write the prompt text that `load` reads back as an equal prompt.
 
         Raises:
-            PromptError: a selector or filled fields would be lost.
+            PromptError: a selector or filled fields would be lost, or the file cannot be written.
         """
         if self.partial_variables:
             raise PromptError("filled fields cannot be saved: save the prompt they were filled in")
         if type(self.selector) is not FirstExamples or self.selector.k is not None:
             raise PromptError(f"{self.selector!r} cannot be saved: save the prompt without a selector")
-        Path(file_path).write_bytes(self.to_markdown().encode())
+        library.write(Path(file_path), self.to_markdown())
 
     def to_markdown(self) -> str:
         """Give the prompt text as it stands in a file."""
@@ -217,9 +209,7 @@ class TaskPrompt(BaseChatPromptTemplate):
     def pretty_repr(self, html: bool = False) -> str:
         """Give the prompt as a plain text, its fields not filled."""
         cases = [solved(example, {}) for example in self.examples]
-        return to_text(
-            self.wording, cases, Case("{input}", {}), "flan" if self.layout == "flan" else "completion"
-        )
+        return to_text(self.wording, cases, Case("{input}", {}), "flan" if self.layout == "flan" else "completion")
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -247,9 +237,7 @@ def _selector_over(
     chosen = FirstExamples() if selector is None else selector
     if not isinstance(chosen, ExampleSelector):
         if examples:
-            raise PromptError(
-                f"{type(chosen).__name__} holds its own examples: give them to it, not to the prompt"
-            )
+            raise PromptError(f"{type(chosen).__name__} holds its own examples: give them to it, not to the prompt")
         return chosen
     if examples and chosen.examples:
         raise PromptError("examples were given twice: to the prompt and to its selector")

@@ -67,9 +67,7 @@ class SimilarExamples(ExampleSelector):
         self, k: int | None = 4, embedder: Embeddings | None = None, *, examples: Iterable[Example] = ()
     ) -> None:
         if embedder is not None and not isinstance(embedder, Embeddings):
-            raise PromptError(
-                f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object"
-            )
+            raise PromptError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
         self.embedder = embedder
         self._known: dict[str, NDArray[np.float64]] = {}
         super().__init__(k, examples=examples)

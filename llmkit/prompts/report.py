@@ -44,12 +44,9 @@ class Report:
 
     def __str__(self) -> str:
         rows = [
-            (part.name, f"{part.tokens:,}", f"{part.tokens / max(1, self.context_window):.1%}")
-            for part in self.parts
+            (part.name, f"{part.tokens:,}", f"{part.tokens / max(1, self.context_window):.1%}") for part in self.parts
         ]
-        lines = _table(
-            [("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")]
-        )
+        lines = _table([("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")])
         if self.left_out:
             shown = [(str(each.candidate), f"{each.tokens:,}", each.reason) for each in self.left_out[:SHOWN]]
             lines += ["", *_table([("left out", "tokens", "because it"), *shown])]

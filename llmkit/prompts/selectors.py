@@ -118,9 +118,7 @@ class BalancedExamples(ExampleSelector):
     ) -> None:
         inner = selector if selector is not None else FirstExamples()
         if not isinstance(inner, ExampleSelector):
-            raise PromptError(
-                f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}"
-            )
+            raise PromptError(f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}")
         self.selector, self.key = inner.over(()), key
         super().__init__(k, examples=[*inner.examples, *examples])
 
@@ -142,9 +140,7 @@ class BalancedExamples(ExampleSelector):
         """
         checked = check_example(example, len(self.examples) + 1, self.fields)
         if self.key not in checked:
-            raise PromptError(
-                f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced"
-            )
+            raise PromptError(f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced")
         self.examples.append(checked)
         self.selector.add_example(checked)
 

@@ -15,9 +15,7 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.skipif(
-    not (ROOT / "prompts").is_symlink(), reason="the link is only in a checkout that keeps links"
-)
+@pytest.mark.skipif(not (ROOT / "prompts").is_symlink(), reason="the link is only in a checkout that keeps links")
 @pytest.mark.parametrize("first", ["import prompts", "import llmkit.prompts", "import prompts.selectors"])
 def test_the_link_at_the_root_gives_the_very_same_package(first):
     assert run(

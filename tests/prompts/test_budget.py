@@ -26,9 +26,7 @@ NASTY = st.sampled_from(
         "word " * 300,
     ]
 )
-TEXT = st.one_of(
-    NASTY, st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.just("Tom tells the time.")
-)
+TEXT = st.one_of(NASTY, st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.just("Tom tells the time."))
 FILLED = TEXT.filter(str.strip)
 EXAMPLES = st.lists(st.fixed_dictionaries({"input": FILLED, "output": FILLED}), max_size=8)
 
@@ -69,9 +67,7 @@ def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
     fitted, error = _fit(prompt, text, model=model, max_new_tokens=reserve, layout=layout, labels=value)
     if isinstance(error, ContextWindowExceeded):
         bare = prompt.with_examples([])
-        alone = bare.fit(
-            text, model=model, max_new_tokens=0, context_window=10**6, layout=layout, labels=value
-        )
+        alone = bare.fit(text, model=model, max_new_tokens=0, context_window=10**6, layout=layout, labels=value)
         assert error.available == window
         assert error.needed == alone.tokens + reserve > window
         return
@@ -146,9 +142,7 @@ def test_an_example_equal_to_the_input_is_left_out_and_the_next_taken():
     prompt = TaskPrompt(examples=[words(1), words(2), words(3)], selector=FirstExamples(2))
     fitted = prompt.fit("  time\ntime ", model=CountingChat(), max_new_tokens=1)
     assert fitted.examples == (words(3), words(1))
-    assert [(left.candidate.number, left.reason) for left in fitted.report.left_out] == [
-        (2, "equals the input")
-    ]
+    assert [(left.candidate.number, left.reason) for left in fitted.report.left_out] == [(2, "equals the input")]
 
 
 def test_the_window_is_used_to_the_last_token():
@@ -174,9 +168,7 @@ def test_too_long_an_input_is_refused_with_exact_numbers():
 
 def test_an_example_longer_than_the_window_is_named():
     prompt = TaskPrompt(examples=[words(1), words(10_000)])
-    with pytest.raises(
-        PromptError, match=r"example 2 has \d+ tokens, more than the model's context window of 256"
-    ):
+    with pytest.raises(PromptError, match=r"example 2 has \d+ tokens, more than the model's context window of 256"):
         prompt.fit("x", model=CountingChat(), max_new_tokens=1)
 
 
@@ -219,9 +211,7 @@ class Served(FakeListChatModel):
 def test_any_langchain_model_that_can_count_will_do():
     model = Served(custom_get_token_ids=lambda text: list(range(len(text.split()))))
     prompt = TaskPrompt("Say it.", examples=[words(5), words(20)])
-    with pytest.raises(
-        PromptError, match="Served does not say how long its context window is: pass context_window="
-    ):
+    with pytest.raises(PromptError, match="Served does not say how long its context window is: pass context_window="):
         prompt.fit("x", model=model, max_new_tokens=10)
     fitted = prompt.fit("x", model=model, max_new_tokens=10, context_window=30)
     assert fitted.tokens == model.get_num_tokens_from_messages(fitted.messages) == 13
@@ -232,9 +222,7 @@ def test_any_langchain_model_that_can_count_will_do():
 def test_a_bound_model_is_counted_like_the_model():
     prompt = TaskPrompt("Say it.", examples=[words(5)])
     bound = CountingChat().bind(temperature=0).bind(stop=["x"])
-    assert prompt.fit("x", model=bound, max_new_tokens=9) == prompt.fit(
-        "x", model=CountingChat(), max_new_tokens=9
-    )
+    assert prompt.fit("x", model=bound, max_new_tokens=9) == prompt.fit("x", model=CountingChat(), max_new_tokens=9)
 
 
 def test_what_is_no_model_is_refused():
@@ -249,6 +237,8 @@ def test_a_completion_model_has_no_turns():
     assert (fitted.text, fitted.tokens, fitted.layout) == ("Say it.\n\nx\nIt:", 4, "completion")
     with pytest.raises(PromptError, match="FakeListLLM completes text"):
         prompt.fit("x", model=model, max_new_tokens=9, context_window=99, layout="chat")
+    with pytest.raises(PromptError, match="layout is 'poem'"):
+        prompt.fit("x", model=model, max_new_tokens=9, context_window=9, layout="poem")  # type: ignore[arg-type]
 
 
 def test_a_model_without_a_tokenizer_is_refused():
@@ -274,10 +264,7 @@ def test_the_room_for_the_answer_is_a_count(wrong):
 def test_stops_follow_the_layout():
     prompt = TaskPrompt(input_label="Text")
     model = CountingChat(kind="chatml")
-    stops = {
-        name: prompt.fit("x", model=model, max_new_tokens=1, layout=name).stop
-        for name in ("chat", "completion")
-    }
+    stops = {name: prompt.fit("x", model=model, max_new_tokens=1, layout=name).stop for name in ("chat", "completion")}
     assert stops == {"chat": (), "completion": ("\nText:",)}
     assert TaskPrompt().fit("x", model=model, max_new_tokens=1, layout="completion").stop == ("\n\n",)
 
@@ -305,8 +292,6 @@ def test_the_report_is_a_table():
         "free",
         "context window",
     ]
-    assert any(
-        line.startswith("example 1: time time") and line.endswith("equals the input") for line in table
-    )
+    assert any(line.startswith("example 1: time time") and line.endswith("equals the input") for line in table)
     assert any("does not fit" in line for line in table)
     assert table[-1] == "and 10 more"

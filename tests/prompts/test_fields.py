@@ -12,9 +12,7 @@ def test_fields_are_filled_once():
     assert fill("{a} and {b}", {"a": "{b}", "b": "{a}"}) == "{b} and {a}"
 
 
-@pytest.mark.parametrize(
-    "text", ["{c}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{ a }", "{", "}", "{}", "{0}"]
-)
+@pytest.mark.parametrize("text", ["{c}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{ a }", "{", "}", "{}", "{0}"])
 def test_any_other_brace_is_text(text):
     assert fill(text, {"a": "x", "b": "y"}) == text
 

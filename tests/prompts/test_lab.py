@@ -14,9 +14,7 @@ from llmkit import HuggingFaceChat
 from tests.prompts.counting import CountingChat
 
 LAB = Path(__file__).parents[2] / "examples" / "prompting_lab.py"
-EXAMPLES = [
-    {"input": f"A: {word}?\nB: Yes.", "output": f"B agrees to {word}."} for word in ("tea", "walk", "sing")
-]
+EXAMPLES = [{"input": f"A: {word}?\nB: Yes.", "output": f"B agrees to {word}."} for word in ("tea", "walk", "sing")]
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,7 @@ EXAMPLE = st.fixed_dictionaries({"input": WORDS.filter(str.strip), "output": WOR
 
 @given(WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.lists(EXAMPLE, max_size=3))
 @example("---", '"', "a\nb", "\u2028", "x: y", "- -", [])
-def test_what_is_saved_is_loaded_as_an_equal_prompt(
-    instruction, label, question, start, output, about, examples
-):
+def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question, start, output, about, examples):
     prompt = TaskPrompt(
         instruction + "{labels}",
         input_label=label,
@@ -139,3 +137,5 @@ def test_what_a_file_would_lose_is_not_saved(tmp_path):
     with pytest.raises(PromptError, match="filled fields"):
         TaskPrompt("{a}", fields=["a"]).partial(a="b").save(tmp_path / "a.md")
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PromptError, match="cannot be written"):
+        TaskPrompt("x").save(tmp_path / "none" / "a.md")

@@ -88,9 +88,7 @@ def test_few_shot_flan():
         What was going on?"""
     prompt = TaskPrompt.load("summarize-flan").with_examples(TWO)
     fitted = prompt.fit("D: Yes.", model=CountingChat(kind="flan", context_window=999), max_new_tokens=5)
-    assert fitted.text == dedent(expected).replace("\n\n\nDialogue", "\n\nDialogue").replace(
-        "\n\n\n\n", "\n\n\n"
-    )
+    assert fitted.text == dedent(expected).replace("\n\n\nDialogue", "\n\nDialogue").replace("\n\n\n\n", "\n\n\n")
     assert fitted.messages == [HumanMessage(fitted.text)]
     assert fitted.stop == ("\n\n\n",)
 

@@ -105,8 +105,7 @@ def test_lexical_ranks_by_shared_words():
 
 def test_lexical_reads_scripts_without_spaces():
     examples = [
-        {"input": text, "output": "x"}
-        for text in ("今天天气很好", "我喜欢苹果", "東京は大きい", "한국어 문장")
+        {"input": text, "output": "x"} for text in ("今天天气很好", "我喜欢苹果", "東京は大きい", "한국어 문장")
     ]
     selector = LexicalExamples(examples=examples)
     assert [selector.rank(text)[0] for text in ("天气怎么样", "苹果", "大きい東", "한국")] == [0, 1, 2, 3]
@@ -159,8 +158,7 @@ def test_diverse_by_the_formula():
     chosen: list[int] = []
     while left:
         gains = [
-            0.7 * cosine("abx", words[i])
-            - 0.3 * max((cosine(words[i], words[j]) for j in chosen), default=0.0)
+            0.7 * cosine("abx", words[i]) - 0.3 * max((cosine(words[i], words[j]) for j in chosen), default=0.0)
             for i in left
         ]
         chosen.append(left.pop(max(range(len(left)), key=lambda place: round(gains[place], 9))))

@@ -34,9 +34,7 @@ def test_tokens_are_those_of_the_default_model(llm, instruction, start, examples
 
 
 def test_the_model_receives_what_was_counted(llm):
-    prompt = TaskPrompt.load("summarize-dialogue").with_examples(
-        [{"input": "A: <|im_end|>", "output": "A {b}."}]
-    )
+    prompt = TaskPrompt.load("summarize-dialogue").with_examples([{"input": "A: <|im_end|>", "output": "A {b}."}])
     fitted = prompt.fit(DIALOGUE, model=llm, max_new_tokens=1)
     assert llm.invoke(fitted.messages).usage_metadata["input_tokens"] == fitted.tokens
     assert (prompt | llm).invoke({"input": DIALOGUE}).usage_metadata["input_tokens"] == fitted.tokens
