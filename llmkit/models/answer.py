@@ -100,8 +100,8 @@ class Answer:
         `logits` [vocabulary] are the model's own, before penalties, constraints and temperature.
         """
         self.first = self.first or time.perf_counter()
-        if self.matcher and self.matcher.leads_too_far(token, self.limit - len(self.ids) - 1):
-            self.parts.append(self._add_all(self.matcher.completion(), ends))
+        if self.matcher and not self.matcher.allows(token, self.limit - len(self.ids) - 1):
+            self.parts.append(self._add_all(self.matcher.way, ends) + self.stream.finish())
             self.finish("length")
             return self, self.parts[-1]
         if self.request.logprobs is not None:

@@ -7,24 +7,22 @@ because its own kernel for torch is compiled by a C++ compiler at the first use.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher
 
 from llmkit.errors import ConstraintError, SettingsError
+from llmkit.models.closing import Closing
 
-if TYPE_CHECKING:
-    pass
-
-_SPARE, _LONGEST = 64, 512
-
-_CLOSERS = ('"', "}", "]", "0", "null", "false", "{", "[", "a")
-"""What ends JSON soonest, in this order."""
+_KEPT = 64  # compiled grammars
+_FAR = 4096  # tokens
 
 COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: free white space is where a small model loses itself."""
@@ -35,56 +33,45 @@ class Constraint:
     """A grammar, compiled for one tokenizer."""
 
     grammar: str
-    vocabulary: LLTokenizer
-
-    closers: tuple[int, ...]
+    matcher: LLMatcher = field(repr=False, compare=False)
+    closing: Closing = field(repr=False, compare=False)
 
     def start(self, limit: int) -> Matcher:
         """Begin an answer of at most `limit` tokens.
 
         Raises:
-            SettingsError: not even the shortest answer that the grammar allows has so few tokens.
+            SettingsError: no answer that the grammar allows is known to have so few tokens.
         """
-        matcher = Matcher(LLMatcher(self.vocabulary, self.grammar), self.closers)
-        shortest = len(matcher.completion())
-        if shortest > limit:
-            raise SettingsError(f"max_new_tokens is {limit}, but the shortest answer allowed has {shortest} tokens")
-        matcher.reserve = 2 * shortest + _SPARE
-        return matcher
+        way = self.closing.way(self.matcher, max(limit, _FAR))
+        if way is None or len(way) > limit:
+            need = f"at least {len(way)}" if way else f"more than {_FAR}"
+            raise SettingsError(f"max_new_tokens is {limit}, but the answer is held to a form that needs {need}")
+        return Matcher(self.matcher.deep_copy(), self.closing, way)
 
 
 class Matcher:
     """How far an answer has come in its grammar.
 
     Attributes:
-        reserve: so many tokens before the limit, the answer's completion is watched.
+        way: tokens that end the answer from here, such as the quotes and brackets that are open.
     """
 
-    def __init__(self, matcher: LLMatcher, closers: tuple[int, ...]) -> None:
+    def __init__(self, matcher: LLMatcher, closing: Closing, way: list[int]) -> None:
         self._matcher = matcher
-        self._closers = closers
-        self.reserve = 0
+        self._closing = closing
+        self.way = way
 
-    def completion(self) -> list[int]:
-        """Give a short way to end the answer from here, such as the quotes and brackets that are open."""
-        ahead, tokens = self._matcher.deep_copy(), list[int]()
-        while not ahead.is_stopped() and not ahead.is_accepting() and len(tokens) < _LONGEST:
-            new = ahead.compute_ff_tokens() or [self._closing(ahead)]
-            if not ahead.consume_tokens(new):
-                break
-            tokens += new
-        return tokens
-
-    def leads_too_far(self, token: int, remaining: int) -> bool:
-        """Whether the answer could not be ended within `remaining` tokens after this one."""
-        if remaining > self.reserve:
-            return False
-        after = Matcher(self._matcher.deep_copy(), self._closers)
-        return bool(after._matcher.consume_token(token)) and len(after.completion()) >= remaining
-
-    def _closing(self, ahead: LLMatcher) -> int:
-        allowed = _allowed(ahead)
-        return next((token for token in self._closers if allowed[token]), int(allowed.argmax()))
+    def allows(self, token: int, remaining: int) -> bool:
+        """Whether the answer can be ended within `remaining` tokens after this one; if so, it is to come next."""
+        after = self._matcher.deep_copy()
+        if self.way[:1] == [token]:
+            way: list[int] | None = self.way[1:]
+        elif after.consume_token(token):
+            way = self._closing.way(after, remaining)
+        else:
+            return True  # no token of the grammar's, such as one that ends every answer
+        self.way = self.way if way is None else way
+        return way is not None
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set to -inf, in scores [vocabulary], what may not come next."""
@@ -99,7 +86,9 @@ class Matcher:
 
     def forced(self) -> list[int]:
         """Give the tokens that must come next, as there is no choice."""
-        return [] if self._matcher.is_stopped() else list(self._matcher.compute_ff_tokens())
+        tokens = [] if self._matcher.is_stopped() else list(self._matcher.compute_ff_tokens())
+        self.way = self.way[len(tokens) :]
+        return tokens
 
     @property
     def complete(self) -> bool:
@@ -107,17 +96,37 @@ class Matcher:
         return bool(self._matcher.is_stopped())
 
 
+def quote(text: str) -> str:
+    """Give a text as a string of llguidance's Lark dialect."""
+    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+_VALUES = {"const", "enum", "default", "examples"}
+_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_MIXED = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
+
+
 def closed(schema: Any) -> Any:
     """Give a JSON schema in which an object has only the properties it names, unless it says otherwise itself.
 
-    By the standard anything may be added; a model would add things for ever.
+    By the standard anything may be added; a model would add things for ever. An object that is put together from
+    several schemas stays open, as each of them names a part of its properties.
     """
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    inner = {key: closed(item) for key, item in schema.items()}
-    return {"additionalProperties": False, **inner} if isinstance(inner.get("properties"), dict) else inner
+    inner = {
+        key: item if key in ("allOf", "not", "if", *_VALUES) else _closed_in(key, item) for key, item in schema.items()
+    }
+    plain = isinstance(inner.get("properties"), dict) and not _MIXED & set(inner)
+    return {"additionalProperties": False, **inner} if plain else inner
+
+
+def _closed_in(key: str, item: Any) -> Any:
+    if key in _BY_NAME and isinstance(item, Mapping):
+        return {name: closed(schema) for name, schema in item.items()}
+    return closed(item)
 
 
 def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
@@ -126,48 +135,49 @@ def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
 
 
 class Grammars:
-    """Makes constraints for one tokenizer; a grammar that was checked once is not checked again."""
+    """Makes constraints for one tokenizer; the last ones made are kept."""
 
-    def __init__(self, tokenizer: Any, size: int) -> None:
-        """Take the tokenizer, and the number of logits, which may be larger than the vocabulary."""
+    def __init__(self, tokenizer: Any, size: int, ends: Iterable[int] = ()) -> None:
+        """Take the tokenizer, the number of logits, which may be larger than the vocabulary, and what ends answers."""
         from llguidance.hf import from_tokenizer
 
+        ends = sorted({*ends, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
         try:
-            self._vocabulary = from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)))
-        except (ValueError, NotImplementedError, KeyError, TypeError) as error:
+            self._vocabulary = from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)), eos_token=ends or None)
+        except (ValueError, NotImplementedError, KeyError, TypeError, IndexError) as error:
             raise ConstraintError(
                 f"constrained decoding cannot work with {type(tokenizer).__name__} of this model: {error}"
             ) from error
-        encoded = (tokenizer.encode(text, add_special_tokens=False) for text in _CLOSERS)
-        self._closers = tuple(ids[-1] for ids in encoded if ids)
-        self._checked: set[str] = set()
+        self._compiled = lru_cache(_KEPT)(self._compile)
 
     def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
         """Allow the JSON values that a schema allows, written on one line."""
-        return self._make(LLMatcher.grammar_from_json_schema(json.dumps(closed(schema)), defaults=COMPACT))
+        try:
+            described = json.dumps(closed(schema))
+        except (TypeError, ValueError) as error:
+            raise ConstraintError(f"this is no JSON schema: {error}") from error
+        return self._compiled(LLMatcher.grammar_from_json_schema(described, defaults=COMPACT))
 
     def lark(self, grammar: str) -> Constraint:
         """Allow what a grammar in llguidance's Lark dialect derives."""
-        return self._make(LLMatcher.grammar_from_lark(grammar))
+        return self._compiled(LLMatcher.grammar_from_lark(grammar))
 
     def regex(self, pattern: str) -> Constraint:
         """Allow what matches a regular expression as a whole; Rust's syntax, without look-around and references."""
-        return self._make(LLMatcher.grammar_from_regex(pattern))
+        return self._compiled(LLMatcher.grammar_from_regex(pattern))
 
     def choice(self, options: Sequence[str]) -> Constraint:
         """Allow just these texts."""
         if not options:
             raise ConstraintError("a choice needs at least one option")
-        return self.lark("start: " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options))
+        return self.lark("start: " + " | ".join(map(quote, options)))
 
     def span(self, source: str, *, by: str = "words") -> Constraint:
         """Allow a piece of the source, verbatim: whole words of it, or with `by="chars"` any characters."""
         return self.lark(f"start: %regex {json.dumps({f'substring_{by}': source}, ensure_ascii=False)}")
 
-    def _make(self, grammar: str) -> Constraint:
-        if grammar not in self._checked:
-            problem = LLMatcher.validate_grammar(grammar, self._vocabulary)
-            if problem:
-                raise ConstraintError(f"this cannot be made a constraint: {str(problem).splitlines()[0]}")
-            self._checked.add(grammar)
-        return Constraint(grammar, self._vocabulary, self._closers)
+    def _compile(self, grammar: str) -> Constraint:
+        matcher = LLMatcher(self._vocabulary, grammar)
+        if matcher.is_error():
+            raise ConstraintError(f"this cannot be made a constraint: {matcher.get_error().splitlines()[0]}")
+        return Constraint(grammar, matcher, Closing(self._vocabulary, grammar))

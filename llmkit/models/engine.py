@@ -50,7 +50,8 @@ class Engine:
     @cached_property
     def grammars(self) -> Grammars:
         """What makes constraints for this tokenizer; built when the first is needed."""
-        return Grammars(self.loaded.tokenizer, self.loaded.model.config.get_text_config().vocab_size)
+        size = self.loaded.model.config.get_text_config().vocab_size
+        return Grammars(self.loaded.tokenizer, size, self.loaded.ends)
 
     @cached_property
     def takes_trees(self) -> bool:
@@ -111,7 +112,7 @@ class Engine:
     def generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
         """Answer all requests, as one batch; a batch that memory cannot hold is halved and tried again.
 
-        All have the same settings. Each gets `settings.n` answers.
+        All have the same settings, and all have a constraint or none has. Each gets `settings.n` answers.
 
         Raises:
             GenerationError: memory cannot hold even one.
@@ -131,7 +132,7 @@ class Engine:
         """Yield the indices of requests that make good batches: of one kind, alike in length, bounded in tokens."""
         kinds: dict[Any, list[int]] = {}
         for index, request in enumerate(requests):
-            kinds.setdefault(request.settings, []).append(index)
+            kinds.setdefault((request.settings, request.constraint is None), []).append(index)
         for indices in kinds.values():
             batch: list[int] = []
             for index in sorted(indices, key=lambda index: -len(requests[index].prompt)):
@@ -176,6 +177,9 @@ class Engine:
         config = self._config(answers)
         config.num_return_sequences = 1  # each answer has a row of its own
         inputs = self._inputs([answer.request.prompt for answer in answers], config)
+        if self.loaded.is_encoder_decoder and any(answer.matcher for answer in answers):
+            begun = [self.loaded.beginning] * len(answers)  # no constraint allows what is forced at the beginning
+            inputs["decoder_input_ids"] = torch.tensor(begun, device=self.loaded.device)
         loop = Loop(self.loaded, answers)
         steps = self.loaded.model.generate(
             **inputs,
@@ -256,6 +260,6 @@ class Engine:
                 stopping_criteria=[Cancelled(one_each)],
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
-        ends = Loop(self.loaded, answers).ends
+        ends = self.loaded.ends
         for answer, row in zip(answers, rows[:, begin:].tolist(), strict=True):
             answer.fill(row, ends)

@@ -42,6 +42,20 @@ class LoadedModel:
         return bool(self.model.config.is_encoder_decoder)
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: those of the model's own settings, else the tokenizer's."""
+        own = self.model.generation_config.eos_token_id
+        own = self.tokenizer.eos_token_id if own is None else own
+        return frozenset(own if isinstance(own, list) else [] if own is None else [own])
+
+    @property
+    def beginning(self) -> list[int]:
+        """What a decoder with an encoder is given before its answer."""
+        own = self.model.generation_config
+        start = own.bos_token_id if own.decoder_start_token_id is None else own.decoder_start_token_id
+        return [start, *([] if own.forced_bos_token_id is None else [own.forced_bos_token_id])]
+
+    @property
     def device(self) -> torch.device:
         """Where inputs go; for a model spread over devices, where its first layer is."""
         device: torch.device = self.model.device

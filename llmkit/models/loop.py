@@ -10,6 +10,7 @@ from transformers import LogitsProcessorList, StoppingCriteria
 from transformers.generation.logits_process import (
     EncoderNoRepeatNGramLogitsProcessor,
     EncoderRepetitionPenaltyLogitsProcessor,
+    ForcedEOSTokenLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOLD_ROWS = (
     EncoderNoRepeatNGramLogitsProcessor,
     EncoderRepetitionPenaltyLogitsProcessor,
+    ForcedEOSTokenLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
 """Logits processors that remember something for each row: with one of them, rows that are done must stay."""
@@ -40,8 +42,7 @@ class Loop:
         self.loaded = loaded
         self.rows = list(answers)
         self.cache: Any = None
-        ends = loaded.model.generation_config.eos_token_id
-        self.ends = frozenset(ends if isinstance(ends, list) else [ends] if ends is not None else [])
+        self.ends = loaded.ends
 
     def run(
         self,
@@ -57,6 +58,9 @@ class Loop:
         `stopping_criteria` is not needed: an answer knows when it is complete.
         """
         del stopping_criteria
+        if any(row.matcher for row in self.rows):  # which end an answer themselves, in time
+            kept = [one for one in logits_processor if not isinstance(one, ForcedEOSTokenLogitsProcessor)]
+            logits_processor = LogitsProcessorList(kept)
         cache = inputs.get("past_key_values")
         past = 0 if cache is None or self.loaded.is_encoder_decoder else cache.get_seq_length()
         width = input_ids.shape[1] - past if past else None  # how many of the tokens are new to the model

@@ -173,10 +173,7 @@ def _can_copy(engine: Engine) -> bool:
 def _score_decoder(engine: Engine, prompt: Tokens, continuations: Sequence[Tokens]) -> Scores:
     """Score what a decoder may write, behind an encoder that reads the prompt once."""
     model, device = engine.loaded.model, engine.loaded.device
-    config = model.generation_config
-    start = [config.decoder_start_token_id if config.decoder_start_token_id is not None else config.bos_token_id]
-    if config.forced_bos_token_id is not None:  # BART: its decoder always writes this first
-        start.append(config.forced_bos_token_id)
+    start = engine.loaded.beginning
 
     def forward(rows: torch.Tensor, states: Any) -> Any:
         wide = type(states)(last_hidden_state=states.last_hidden_state.expand(len(rows), -1, -1))

@@ -1,0 +1,95 @@
+"""Short ways to end an answer that is held to a grammar.
+
+No grammar says how far its end is. So this walks ahead: by what is forced, else by a token that closes something,
+else, where that goes in a circle, by one that leads to where it has not been.
+"""
+
+from __future__ import annotations
+
+import itertools
+from string import printable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+_CIRCLE, _LATELY = 3, 8
+"""A token chosen three times lately may be walking in a circle, or counting, as for the pattern `[a-z]{5}`."""
+
+_OWN = 32
+"""So many letters of a grammar's own, from beyond ASCII, are tried."""
+
+_END = b""
+
+Exits = dict[bytes, list[tuple[int, bytes, bool]]]
+"""For each mask of what may come next: tokens that make a difference, the mask after each, whether more is forced."""
+
+
+class Closing:
+    """Finds ways to the end of one grammar, with one tokenizer."""
+
+    def __init__(self, vocabulary: LLTokenizer, grammar: str) -> None:
+        own = itertools.islice(dict.fromkeys(sign for sign in grammar if sign not in printable), _OWN)
+        signs = ("}", "]", '"', "0", "a", *printable.replace("\\", ""), *own)
+        self._brace, self._bracket, self._quote, *self._letters = (vocabulary.greedy_tokenize(s)[0] for s in signs)
+        self._known: Exits = {}
+
+    def way(self, matcher: LLMatcher, most: int) -> list[int] | None:
+        """Give at most so many tokens that end the answer from here, or `None` if none were found."""
+        way = self._walk(matcher, most, patient=True)
+        return self._walk(matcher, most, patient=False) if way is None else way
+
+    def _walk(self, matcher: LLMatcher, most: int, *, patient: bool) -> list[int] | None:
+        """Walk to the end; be patient with circles in which something is forced, such as the strings of an object."""
+        ahead = matcher.deep_copy()
+        way: list[int] = []
+        chosen: list[int] = []
+        been: set[bytes] = set()
+        while not (ahead.is_stopped() or ahead.is_accepting()):
+            new = ahead.compute_ff_tokens()
+            if not new:
+                chosen.append(self._closing(ahead))
+                if chosen[-_LATELY:].count(chosen[-1]) >= _CIRCLE:
+                    chosen[-1] = self._leaving(ahead, chosen[-1], been, patient=patient)
+                new = chosen[-1:]
+            if len(way) + len(new) > most or not ahead.consume_tokens(new):
+                return None
+            way += new
+        return None if ahead.is_error() else way
+
+    def _closing(self, ahead: LLMatcher) -> int:
+        closes = [token for token in (self._brace, self._bracket, self._quote) if ahead.validate_tokens([token])]
+        if closes:
+            return closes[-1 if len(closes) == 3 else 0]  # all three: this is inside of a string
+        letter = next((token for token in self._letters if ahead.validate_tokens([token])), None)
+        return _lowest(ahead.compute_bitmask()) if letter is None else letter
+
+    def _leaving(self, ahead: LLMatcher, usual: int, been: set[bytes], *, patient: bool) -> int:
+        mask = ahead.compute_bitmask()
+        been.add(mask)
+        if mask not in self._known:
+            self._known[mask] = self._exits(ahead, mask, usual)
+        for token, after, forced in self._known[mask]:
+            if after == _END or (forced and patient) or after not in been:
+                been.add(after)
+                return token
+        return usual
+
+    def _exits(self, ahead: LLMatcher, mask: bytes, usual: int) -> list[tuple[int, bytes, bool]]:
+        found: dict[tuple[bytes, bool], int] = {}
+        for token in (usual, *self._letters, _lowest(mask)):
+            after = ahead.deep_copy()
+            if not mask[token // 8] >> token % 8 & 1 or not after.consume_token(token):
+                continue
+            forced = after.compute_ff_tokens()
+            if forced:
+                after.consume_tokens(forced)
+            over = after.is_stopped() or after.is_accepting()
+            found.setdefault((_END if over else after.compute_bitmask(), bool(forced)), token)
+        return sorted(((token, *key) for key, token in found.items()), key=lambda exit_: exit_[1] != _END)
+
+
+def _lowest(mask: bytes) -> int:
+    """Give the lowest token that a mask allows."""
+    bits = int.from_bytes(mask, "little")
+    return (bits & -bits).bit_length() - 1
