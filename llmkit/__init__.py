@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llmkit.errors import ContextWindowExceeded, LlmkitError
     from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.llm import HuggingFaceLLM
     from llmkit.models.settings import GenerationSettings
 
 __version__ = "0.1.0"
-__all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "LlmkitError"]
+__all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "HuggingFaceLLM", "LlmkitError"]
 
 _HOMES = {
     "ContextWindowExceeded": "llmkit.errors",
     "GenerationSettings": "llmkit.models.settings",
     "HuggingFaceChat": "llmkit.models.chat",
+    "HuggingFaceLLM": "llmkit.models.llm",
     "LlmkitError": "llmkit.errors",
 }
 

@@ -99,7 +99,6 @@ _BART: dict[str, Any] = {
     "decoder_ffn_dim": 64,
     "max_position_embeddings": WINDOW,
     "decoder_start_token_id": 2,
-    "forced_bos_token_id": 0,
     "init_std": 0.3,
 }
 
@@ -155,4 +154,6 @@ def make(name: str) -> Tiny:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         model = getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else kind + head)(config)
+    if name == "bart":
+        model.generation_config.forced_bos_token_id = known.bos_token_id
     return Tiny(model.eval(), known)

@@ -29,6 +29,7 @@ class Summary(BaseModel):
         strategy: how it was made; "stuff" is: the whole source in one prompt.
         passages: the parts of the source that it stands on, with their places in it.
         model_calls: how often the model was asked.
+        complete: whether the model ended the summary itself; if not, it was cut after its last whole sentence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Summary(BaseModel):
     strategy: Literal["stuff"]
     passages: tuple[Passage, ...]
     model_calls: int
+    complete: bool
 
 
 class SummarizationChain(Chain[Source, Summary]):
@@ -94,11 +96,12 @@ class SummarizationChain(Chain[Source, Summary]):
 
     def _summary(self, source: Source, answer: AIMessage) -> Summary:
         text = answer.text.strip()
-        if answer.response_metadata.get("finish_reason") == "length":
-            text = _whole_sentences(text)
+        complete = answer.response_metadata.get("finish_reason") != "length"
+        text = text if complete else _whole_sentences(text)
         whole = _text_of(source)
         passage = Passage(whole, 0, len(whole), self.llm.get_num_tokens(whole))
-        return Summary(text=text[:1].upper() + text[1:], strategy="stuff", passages=(passage,), model_calls=1)
+        text = text[:1].upper() + text[1:]  # it went on from the prompt's own first words
+        return Summary(text=text, strategy="stuff", passages=(passage,), model_calls=1, complete=complete)
 
 
 def _whole_sentences(text: str) -> str:

@@ -50,9 +50,8 @@ def chat(
         for line in _typed():
             _turn_at_terminal(conversation, line)
     else:
-        for line in sys.stdin:
-            if line.strip():
-                _turn(conversation, line.strip())
+        for line in _lines():
+            _turn(conversation, line)
 
 
 def _turn(conversation: Conversation, line: str) -> None:
@@ -64,6 +63,8 @@ def _turn(conversation: Conversation, line: str) -> None:
         for piece in pieces:
             print(piece, end="", flush=True)
     print(flush=True)
+    if conversation.finish_reason == "length":
+        _notice("[the answer was cut at its limit of tokens: --max-new-tokens]")
 
 
 def _turn_at_terminal(conversation: Conversation, line: str) -> None:
@@ -74,6 +75,16 @@ def _turn_at_terminal(conversation: Conversation, line: str) -> None:
         _notice("[stopped]")
     except InputError as error:  # a message that does not fit is no reason to end the conversation
         _notice(f"error: {error}")
+
+
+def _lines() -> Iterator[str]:
+    for number, data in enumerate(sys.stdin.buffer, 1):
+        try:
+            line = data.decode().strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"line {number} of standard input is not UTF-8 text") from error
+        if line:
+            yield line
 
 
 def _typed() -> Iterator[str]:

@@ -20,11 +20,13 @@ class Conversation:
     Attributes:
         system: an instruction that always stays.
         messages: the turns that the model still sees, the person's and its own in turn.
+        finish_reason: why the last answer ended: `stop`, or `length` where it was cut.
     """
 
     llm: HuggingFaceChat
     system: str = ""
     messages: list[BaseMessage] = field(default_factory=list)
+    finish_reason: str = ""
 
     def say(self, text: str) -> int:
         """Add the person's turn; give how many of the oldest turns had to go, so that it fits.
@@ -52,6 +54,7 @@ class Conversation:
             with closing(stream) as pieces:
                 for piece in pieces:
                     said.append(piece.text)
+                    self.finish_reason = piece.response_metadata.get("finish_reason", "")
                     yield piece.text
         finally:
             if "".join(said):

@@ -51,4 +51,6 @@ def summarize(
         typer.echo(str(chain.fit(text).report))
         return
     summary = chain.invoke(text)
+    if not summary.complete:
+        typer.echo(f"note: the summary was cut at {max_new_tokens} tokens: --max-new-tokens", err=True)
     typer.echo(json.dumps(summary.model_dump(), ensure_ascii=False) if as_json else summary.text)

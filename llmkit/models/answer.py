@@ -130,6 +130,7 @@ class Answer:
 
     def fill(self, tokens: list[int], ends: frozenset[int]) -> None:
         """Take an answer that was found as a whole, padding at its end included."""
+        self.first = time.perf_counter()
         for token in tokens:
             if not self.finish_reason:
                 self.parts.append(self._add(token, ends))

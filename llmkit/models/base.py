@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -146,8 +148,18 @@ class LocalModel(BaseLanguageModel[Any]):
         **kwargs: Any,
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        with planned(*self._foresee(inputs, kwargs)):
-            return Runnable.batch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
+        with planned(*self._foresee(inputs, kwargs)) as plan, ThreadPoolExecutor(1) as aside:
+
+            def run() -> list[Any]:
+                return Runnable.batch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+            # Aside, because LangChain's own threads are waited for before an interrupt is seen.
+            done = aside.submit(copy_context().run, run)
+            try:
+                return done.result()
+            except BaseException:
+                plan.cancel()
+                raise
 
     async def abatch(
         self,
@@ -179,7 +191,9 @@ class LocalModel(BaseLanguageModel[Any]):
         prompt = tuple(self._prompt(given, call, engine))
         cancel = options.get("_cancel") or threading.Event()
         request = Request(prompt, call.settings, call.constraint(engine), call.logprobs, cancel)
-        engine.limit(request)
+        limit = engine.limit(request)
+        if request.constraint:
+            request.constraint.start(limit)  # says now if not even its shortest answer fits
         return engine, call, request
 
     def _foresee(

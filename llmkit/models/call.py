@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage, ToolMessage
 
-from llmkit.errors import ConstraintError, SettingsError
+from llmkit.errors import ConstraintError, InputError, SettingsError
 from llmkit.models.tools import CALL_MARGIN, HERMES, choose_tools, format_of, grammar, tell, with_system
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ class Call:
             options["stop"] = stop
         return cls(settings.override(**options), **own)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the answer is held to a form from its first token on."""
+        if self.tools and self.tool_choice != "none":
+            return choose_tools(self.tools, self.tool_choice)[1]
+        return self.response_format is not None
+
     def tool_format(self, encoder: Encoder) -> ToolFormat | None:
         """Give how calls are written, or `None` without tools."""
         if not self.tools:
@@ -88,7 +95,11 @@ class Call:
 
         Such a model repeats the call that it sees it made: after a tool's result it is to answer.
         """
+        if not messages:
+            raise InputError("the message list is empty: give at least one message")
         tools, required = choose_tools(self.tools, self.tool_choice)
+        if tools and self.response_format:
+            raise ConstraintError("tools and response_format are given: an answer can be held to one of them")
         if not tools or required or engine.encoder.accepts_tools:
             return self
         if isinstance(messages[-1], ToolMessage):
@@ -121,7 +132,15 @@ def _logprobs(asked: Any, top: Any) -> int | None:
     return count
 
 
+_PARTS = {"regex": ("pattern", str), "choice": ("options", Sequence), "span": ("source", str)}
+
+
 def _constraint(form: Mapping[str, Any], grammars: Grammars) -> Constraint | None:
+    if not isinstance(form, Mapping):
+        raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
+    part, kind = _PARTS.get(form.get("type", ""), ("type", str))
+    if not isinstance(form.get(part), kind):
+        raise ConstraintError(f"response_format is {dict(form)!r}, which lacks {part!r}")
     match form.get("type"):
         case "json_schema":
             return grammars.json_schema(_schema_of(form))

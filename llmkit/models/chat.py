@@ -168,7 +168,8 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         chunk.response_metadata = metadata(done, engine.loaded.name, engine.loaded.tokenizer)
 
     def _reader(self, request: Request, engine: Engine, call: Call) -> MessageReader:
-        prompt = str(engine.loaded.tokenizer.decode(list(request.prompt[-16:])))
+        # Under a form the first token is the form's, whatever the template opened.
+        prompt = "" if call.is_held else str(engine.loaded.tokenizer.decode(list(request.prompt[-16:])))
         return MessageReader(prompt, call.tool_format(engine.encoder))
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -88,18 +89,30 @@ class Encoder:
         if not turns:
             raise InputError("the message list is empty: give at least one message")
         open_turn = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
+        template.update(tokenize=False, add_generation_prompt=not open_turn, continue_final_message=open_turn)
         try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    turns,
-                    tokenize=False,
-                    add_generation_prompt=not open_turn,
-                    continue_final_message=open_turn,
-                    **template,
-                )
-            )
+            return str(self.tokenizer.apply_chat_template(turns, **template))
         except (TemplateError, ValueError, TypeError, KeyError) as error:
+            simpler = simplified(turns)
+            if simpler != turns:
+                with suppress(TemplateError, ValueError, TypeError, KeyError):
+                    return str(self.tokenizer.apply_chat_template(simpler, **template))
             raise PromptError(f"the model's chat template refuses these messages: {error}") from error
+
+
+def simplified(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put a conversation into the turns that every template takes: no system turn, and no two users' turns in a row.
+
+    Gemma's templates and some of Mistral's take no others; what the turns say stays, in its order.
+    """
+    plain: list[dict[str, Any]] = []
+    for turn in turns:
+        as_user = {**turn, "role": "user"} if turn["role"] == "system" else turn
+        if plain and as_user["role"] == plain[-1]["role"] == "user":
+            plain[-1] = {"role": "user", "content": f"{plain[-1]['content']}\n\n{as_user['content']}"}
+        else:
+            plain.append(as_user)
+    return plain
 
 
 def flatten(messages: Sequence[BaseMessage]) -> str:

@@ -80,12 +80,16 @@ class Engine:
             ContextWindowExceeded: prompt and answer do not fit the window together.
         """
         asked = request.settings.max_new_tokens
-        usual = asked or self.loaded.model.generation_config.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+        own = self.loaded.model.generation_config
+        usual = asked or own.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
         prompt, window = len(request.prompt), self.loaded.window
         if self.loaded.is_encoder_decoder:
             if prompt > window:
                 raise ContextWindowExceeded(prompt, window, "the prompt's tokens")
-            return min(usual, self.loaded.answer_window - 1)
+            room = self.loaded.answer_window - len(self.loaded.beginning)
+            if asked and asked > room:
+                raise ContextWindowExceeded(asked, room, "the room for the answer, max_new_tokens,")
+            return min(asked or own.max_new_tokens or own.max_length or usual, room)
         if prompt + (asked or 1) > window:
             raise ContextWindowExceeded(prompt + (asked or 1), window)
         return min(usual, window - prompt)
@@ -110,23 +114,31 @@ class Engine:
                 yield from step
 
     def generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
-        """Answer all requests, as one batch; a batch that memory cannot hold is halved and tried again.
+        """Answer all requests, as one batch.
 
         All have the same settings, and all have a constraint or none has. Each gets `settings.n` answers.
 
         Raises:
-            GenerationError: memory cannot hold even one.
+            GenerationError: memory cannot hold the batch.
         """
+        groups = [self.answers(request) for request in requests]
+        flat = [answer for group in groups for answer in group]
         try:
-            return self._generate(requests)
+            self._run(flat)
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise
-            reason = f"a prompt of {len(requests[0].prompt)} tokens does not fit into memory: {error}".splitlines()[0]
-        if len(requests) == 1:
-            raise GenerationError(reason)
-        half = len(requests) // 2
-        return self.generate(requests[:half]) + self.generate(requests[half:])
+            self.prefixes.clear()  # what was kept may be what is missing at the next attempt
+            size = max(len(request.prompt) for request in requests)
+            raise GenerationError(f"{len(flat)} answers to prompts of up to {size} tokens need more memory") from error
+        return groups
+
+    def _run(self, answers: list[Answer]) -> None:
+        if self._config(answers).num_beams > 1:
+            self._search(answers)
+            return
+        for _ in self._decode(answers):
+            pass
 
     def batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
         """Yield the indices of requests that make good batches: of one kind, alike in length, bounded in tokens."""
@@ -148,16 +160,6 @@ class Engine:
         """Give the empty answers to a request, `settings.n` of them."""
         limit = self.limit(request)
         return [Answer.begin(request, self.loaded.tokenizer, limit, index) for index in range(request.settings.n)]
-
-    def _generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
-        groups = [self.answers(request) for request in requests]
-        flat = [answer for group in groups for answer in group]
-        if self._config(flat).num_beams > 1:
-            self._search(flat)
-        else:
-            for _ in self._decode(flat):
-                pass
-        return groups
 
     def _config(self, answers: Sequence[Answer]) -> GenerationConfig:
         settings = answers[0].request.settings

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkit.errors import InputError, ModelUnusable
-from llmkit.models.catalog import resolve
-from llmkit.models.quantization import quantization_config
+from llmkit.errors import InputError, LlmkitError, ModelUnusable
+from llmkit.models.catalog import CATALOG, resolve
+from llmkit.models.quantization import check_kind, quantization_config
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -76,17 +77,19 @@ def load(
         ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
         InputError: `device`, `dtype` or `quantization` is not to be had here.
     """
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
+    check_kind(quantization)
+    if device != "auto":
+        _check_device(device)
+    if name in CATALOG and CATALOG[name].kind != "chat":
+        raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
     folder = resolve(name)
     import torch
-    from transformers import AutoTokenizer
 
     where = choose_device() if device == "auto" else device
-    precision = choose_dtype(where) if dtype == "auto" else getattr(torch, dtype, None)
-    if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
-        raise InputError(f"dtype is {dtype!r}, but must be auto, float32, bfloat16 or float16")
-    _check_device(where)
-    model = _read_weights(folder, where, precision, quantization)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    precision = choose_dtype(where) if dtype == "auto" else getattr(torch, dtype)
+    tokenizer, model = _read(folder, where, precision, quantization)
     return adopt(model, tokenizer, name=name, context_window=context_window)
 
 
@@ -128,31 +131,48 @@ def _window(config: Any, tokenizer: Any) -> int:
     )
 
 
-def _read_weights(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
+    """Read tokenizer and weights; whatever is wrong with the files is one error that names the folder."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # a model of this size loads in seconds, and the command shows its own line
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     try:
-        model = kind.from_pretrained(
-            folder,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            device_map=device,
-            **quantization_config(quantization, dtype),
+        return _read_files(folder, device, dtype, quantization)
+    except LlmkitError:
+        raise
+    except Exception as error:  # transformers raises many kinds for files that are not as they should be
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
+
+
+def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **local)
+    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    if type(config) not in kind._model_mapping:
+        raise ModelUnusable(
+            f"{folder} holds a {config.model_type} model, which cannot generate text: choose a causal language model "
+            "or an encoder-decoder model"
         )
-    except (ValueError, OSError, KeyError) as error:
-        if "Unrecognized configuration class" in str(error):
-            raise ModelUnusable(
-                f"{folder} holds a {config.model_type} model, which cannot generate text: choose a causal language "
-                "model or an encoder-decoder model"
-            ) from error
-        raise ModelUnusable(f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
-    return model.eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+    model, read = kind.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        device_map=device,
+        output_loading_info=True,
+        **local,
+        **quantization_config(quantization, dtype),
+    )
+    if read["missing_keys"]:
+        missing = sorted(read["missing_keys"])
+        raise ModelUnusable(
+            f"{folder} lacks {len(missing)} of the weights of a {type(model).__name__}, such as {missing[0]}: it is "
+            "incomplete, or a model of another kind"
+        )
+    return tokenizer, model.eval()
 
 
 def _check_device(device: str) -> None:

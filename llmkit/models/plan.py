@@ -55,21 +55,25 @@ class Plan:
             request.cancel.set()
 
     def _compute(self, batch: Sequence[int]) -> None:
-        requests = [self._requests[index] for index in batch]
+        """Compute a batch; one that fails, for want of memory or for one of its requests, is halved and tried again."""
         try:
-            answers: Sequence[list[Answer] | Exception] = self._engine.generate(requests)
-        except Exception as error:  # each call that needs this batch is to see it
-            answers = [error] * len(batch)
-        self._answers.update(zip(batch, answers, strict=True))
+            self._answers.update(zip(batch, self._engine.generate([self._requests[i] for i in batch]), strict=True))
+        except Exception as error:  # the call whose request this is will raise it
+            if len(batch) == 1:
+                self._answers[batch[0]] = error
+                return
+            half = len(batch) // 2
+            self._compute(batch[:half])
+            self._compute(batch[half:])
 
 
 @contextmanager
-def planned(engine: Engine, requests: Sequence[Request]) -> Iterator[None]:
+def planned(engine: Engine, requests: Sequence[Request]) -> Iterator[Plan]:
     """Announce requests that the calls within are going to make."""
     plan = Plan(engine, requests)
     token = _current.set(plan)
     try:
-        yield
+        yield plan
     except BaseException:  # a cancelled task, above all: what is being computed is wanted no more
         plan.cancel()
         raise

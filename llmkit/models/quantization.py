@@ -22,16 +22,25 @@ def quantization_config(kind: str | None, dtype: torch.dtype) -> dict[str, Any]:
     Raises:
         InputError: there is no such kind, or its library is not installed.
     """
+    check_kind(kind)
     if kind is None:
         return {}
-    if kind not in KINDS:
-        raise InputError(f"quantization is {kind!r}, but must be {' or '.join(KINDS)}, or left out")
     try:
         return {"quantization_config": _int8() if kind == "int8" else _int4(dtype)}
     except ImportError as error:
         raise InputError(
             f"quantization={kind!r} needs {error.name}: python -m pip install 'llmkit[quantization]'"
         ) from error
+
+
+def check_kind(kind: str | None) -> None:
+    """Check that there is such a quantization.
+
+    Raises:
+        InputError: there is none.
+    """
+    if kind not in (None, *KINDS):
+        raise InputError(f"quantization is {kind!r}, but must be {' or '.join(KINDS)}, or left out")
 
 
 def _int8() -> Any:

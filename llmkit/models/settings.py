@@ -149,6 +149,8 @@ def _whole(low: int) -> Callable[[str, Any], int]:
 
 
 def _stops(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple):
+        raise SettingsError(f"{name} is {value!r}, but must be a string or a list of strings")
     stops = (value,) if isinstance(value, str) else tuple(value)
     for stop in stops:
         if not isinstance(stop, str) or not stop:
