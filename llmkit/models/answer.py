@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from llmkit.models.settings import GenerationSettings
 
 
+_BEFORE = 4  # tokens of a prompt, which the text of the first of an answer may depend on
+
+
 @dataclass(frozen=True)
 class Request:
     """One prompt, as token ids, and how to answer it.
@@ -25,6 +28,7 @@ class Request:
     Attributes:
         logprobs: how many of the likeliest tokens to report in the place of each token; `None` for no scores at all.
         cancel: set it, from any thread, to stop the answer after the current token.
+        goes_on: whether the answer goes on from the prompt's text, so that a space before it is its own.
     """
 
     prompt: tuple[int, ...]
@@ -32,6 +36,7 @@ class Request:
     constraint: Constraint | None = None
     logprobs: int | None = None
     cancel: threading.Event = field(default_factory=threading.Event, compare=False)
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,10 @@ class Answer:
     @classmethod
     def begin(cls, request: Request, tokenizer: PreTrainedTokenizerBase, limit: int, index: int) -> Answer:
         """Give the empty answer number `index` to a request."""
+        before = request.prompt[-_BEFORE:] if request.goes_on else ()
         return cls(
             request,
-            TextStream(tokenizer, request.settings.stop),
+            TextStream(tokenizer, request.settings.stop, before),
             limit,
             generator(request.settings.seed, index),
             request.constraint.start(limit) if request.constraint else None,

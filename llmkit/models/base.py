@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
@@ -64,6 +64,7 @@ class LocalModel(BaseLanguageModel[Any]):
     context_window: int = 0
 
     _engine: Engine = PrivateAttr()
+    _goes_on: ClassVar[bool] = False  # whether an answer is more of the prompt's own text
 
     def __init__(self, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
         known = set(type(self).model_fields)
@@ -190,7 +191,8 @@ class LocalModel(BaseLanguageModel[Any]):
         call = self._decide(given, Call.parse(self.settings, stop, own), engine)
         prompt = tuple(self._prompt(given, call, engine))
         cancel = options.get("_cancel") or threading.Event()
-        request = Request(prompt, call.settings, call.constraint(engine), call.logprobs, cancel)
+        goes_on = self._goes_on and not engine.loaded.is_encoder_decoder
+        request = Request(prompt, call.settings, call.constraint(engine), call.logprobs, cancel, goes_on)
         limit = engine.limit(request)
         if request.constraint:
             request.constraint.start(limit)  # says now if not even its shortest answer fits
@@ -225,7 +227,7 @@ class LocalModel(BaseLanguageModel[Any]):
             params["ls_temperature"] = settings.temperature
         if settings.max_new_tokens is not None:
             params["ls_max_tokens"] = settings.max_new_tokens
-        if stop or settings.stop:
+        if isinstance(stop, list) or settings.stop:  # what else it may be is refused by the call itself
             params["ls_stop"] = list(stop or settings.stop)
         return params
 

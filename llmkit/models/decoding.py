@@ -23,12 +23,15 @@ class TextStream:
     give together, less what they gave without the last ones.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = (), before: Sequence[int] = ()
+    ) -> None:
+        """Take the stop strings, and the last tokens of a text that goes on here: then a first space counts."""
         self._backend = tokenizer.backend_tokenizer
         self._stop = stop
-        self._recent: list[int] = []
-        self._given = 0  # how many characters of the recent tokens' text were given
-        self._known = 0  # how many of the recent tokens gave them
+        self._recent = list(before)
+        self._given = len(self._decode(self._recent))  # characters of the recent tokens' text that were given
+        self._known = len(before)  # how many of the recent tokens gave them
         self._open = False
         self._held = ""
         self.stopped = False

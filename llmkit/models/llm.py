@@ -34,6 +34,8 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     The prompt is never part of the answer.
     """
 
+    _goes_on = True
+
     def __init__(self, **options: Any) -> None:  # said here, or type checkers know the fields and no setting
         super().__init__(**options)
 
