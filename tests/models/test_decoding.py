@@ -26,9 +26,12 @@ numbers = st.lists(st.integers(0, 10_000), max_size=24)
 
 
 def pieces(
-    tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int], stop: Sequence[str] = ()
+    tokenizer: PreTrainedTokenizerBase,
+    tokens: Sequence[int],
+    stop: Sequence[str] = (),
+    before: Sequence[int] = (),
 ) -> Iterator[str]:
-    stream = TextStream(tokenizer, stop)
+    stream = TextStream(tokenizer, stop, before)
     for token in tokens:
         yield stream.push(token)
         if stream.stopped:
@@ -57,6 +60,16 @@ def test_pieces_are_the_text(kind: str, numbers: list[int]) -> None:
     tokenizer = TOKENIZERS[kind]()
     tokens = [number % len(tokenizer) for number in numbers]
     assert "".join(pieces(tokenizer, tokens)) == whole(tokenizer, tokens)
+
+
+@given(st.sampled_from(["chatml", "inst", "turns", "t5"]), st.sampled_from(["The dog", "a", "x y"]), numbers)
+@example("inst", "The dog", [340, 341])
+def test_an_answer_that_goes_on_keeps_its_first_space(kind: str, prompt: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    before = tokenizer.encode(prompt, add_special_tokens=False)
+    tokens = [number % len(tokenizer) for number in numbers]
+    wanted = whole(tokenizer, [*before, *tokens]).removeprefix(whole(tokenizer, before))
+    assert "".join(pieces(tokenizer, tokens, before=before[-4:])) == wanted
 
 
 @given(kinds, numbers, st.data())
