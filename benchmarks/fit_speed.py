@@ -45,9 +45,7 @@ def measure(llm: HuggingFaceChat, prompt: TaskPrompt, inputs: list[str], window:
     return fitted.tokens, fits[0][1], statistics.median(seconds for _, seconds in fits[1:]), prefill
 
 
-def main(
-    data: Annotated[Path, typer.Option()], model: Annotated[str, typer.Option()] = "smollm2-135m"
-) -> None:
+def main(data: Annotated[Path, typer.Option()], model: Annotated[str, typer.Option()] = "smollm2-135m") -> None:
     llm = HuggingFaceChat(model=model, settings=GenerationSettings(temperature=0))
     pool = [
         {"input": row["dialogue"].strip(), "output": row["summary"]}

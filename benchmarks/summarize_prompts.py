@@ -107,8 +107,7 @@ def rouge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[float]
         for text, row in zip(answers, rows, strict=True)
     ]
     return [
-        sum(max(one[kind].fmeasure for one in each) for each in scores) / len(scores)
-        for kind in ("rouge1", "rougeL")
+        sum(max(one[kind].fmeasure for one in each) for each in scores) / len(scores) for kind in ("rouge1", "rougeL")
     ]
 
 

@@ -51,9 +51,7 @@ class Passage:
         return Span(self.start, self.end)
 
 
-_PARAGRAPH = regex.compile(
-    r"(?: \r\n | [\n\r\x85\u2028] ) \s*? [\n\r\x85\u2028] \s* | \u2029 \s*", regex.VERBOSE
-)
+_PARAGRAPH = regex.compile(r"(?: \r\n | [\n\r\x85\u2028] ) \s*? [\n\r\x85\u2028] \s* | \u2029 \s*", regex.VERBOSE)
 _WORD = regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
 _SENTENCE = regex.compile(
@@ -103,9 +101,7 @@ def passages(text: str, model: TokenCounter, max_tokens: int, overlap: int = 0) 
     while reached < len(text):
         passage = cutter.cut(start, reached) or cutter.cut(reached, reached)
         if passage is None:
-            raise InputError(
-                f"character {text[reached]!r} at {reached} has over {max_tokens} tokens: raise max_tokens"
-            )
+            raise InputError(f"character {text[reached]!r} at {reached} has over {max_tokens} tokens: raise max_tokens")
         found.append(passage)
         reached = passage.end
         start = cutter.back(passage.start, reached, overlap) if overlap else reached

@@ -30,9 +30,7 @@ TEXT = st.lists(
                 "\u200d",
             ]
         ),
-        st.sampled_from(
-            ["<|im_end|>", "</s>", "\u2029", "\x00", "שלום ", "นี่คือประโยค", "word " * 30, "a" * 90]
-        ),
+        st.sampled_from(["<|im_end|>", "</s>", "\u2029", "\x00", "שלום ", "นี่คือประโยค", "word " * 30, "a" * 90]),
     ),
     max_size=12,
 ).map("".join)
@@ -94,9 +92,9 @@ def test_passages_that_overlap_still_cover_the_text_and_fit(kind, text, most, da
 
 @settings(deadline=None)
 @given(
-    st.lists(
-        st.sampled_from(["👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "각", "a", "ก็", "👍🏽"]), min_size=1, max_size=40
-    ).map("".join)
+    st.lists(st.sampled_from(["👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "각", "a", "ก็", "👍🏽"]), min_size=1, max_size=40).map(
+        "".join
+    )
 )
 def test_no_cut_within_what_a_reader_sees_as_one_character(text):
     model = CountingChat(kind="chatml")

@@ -51,9 +51,7 @@ class Tiny(NamedTuple):
     def reference(self, prompt: Sequence[int], **options: Any) -> list[list[int]]:
         """Give what transformers' own `generate` answers to one prompt, without padding."""
         given = torch.tensor([list(prompt)])
-        rows = self.model.generate(
-            given, attention_mask=torch.ones_like(given), **{"do_sample": False, **options}
-        )
+        rows = self.model.generate(given, attention_mask=torch.ones_like(given), **{"do_sample": False, **options})
         begin = 1 if self.model.config.is_encoder_decoder else len(prompt)
         return [self._to_end(row[begin:].tolist()) for row in rows]
 

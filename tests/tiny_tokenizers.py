@@ -107,9 +107,7 @@ def unigram(special: list[str]) -> Tokenizer:
 
 def word_level() -> PreTrainedTokenizerFast:
     """Give a tokenizer that knows whole words, and no way to write any other text."""
-    words = {
-        word: index for index, word in enumerate(["<unk>", "</s>", *sorted(set(" ".join(TEXT).split()))])
-    }
+    words = {word: index for index, word in enumerate(["<unk>", "</s>", *sorted(set(" ".join(TEXT).split()))])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
@@ -139,9 +137,7 @@ def qwen_tokenizer() -> PreTrainedTokenizerFast:
     backend = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], size=395)
     tags = ["<tool_call>", "</tool_call>", "<think>", "</think>", "<tool_response>"]
     backend.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     tokenizer.chat_template = QWEN
     return tokenizer
 
@@ -150,9 +146,7 @@ def qwen_tokenizer() -> PreTrainedTokenizerFast:
 def gpt2_tokenizer() -> PreTrainedTokenizerFast:
     """GPT-2's kind: one control token, no chat template."""
     backend = byte_level(["<|endoftext|>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
 
 
 @cache
@@ -161,9 +155,7 @@ def neox_tokenizer() -> PreTrainedTokenizerFast:
     backend = byte_level(["<|endoftext|>"], size=396)
     backend.add_tokens([AddedToken(" " * count, normalized=True) for count in (4, 3, 2)])
     backend.normalizer = normalizers.NFC()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
     tokenizer.chat_template = CHATML.replace("<|im_start|>", "<|").replace("<|im_end|>", "<|endoftext|>")
     return tokenizer
 
@@ -185,9 +177,7 @@ def turns_tokenizer() -> PreTrainedTokenizerFast:
     """Gemma's kind: start and end of turns, and no system role."""
     backend = byte_fallback(["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"])
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
-    backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     _around(backend, "<bos>", "")
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token="<unk>", bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
@@ -201,9 +191,7 @@ def t5_tokenizer() -> PreTrainedTokenizerFast:
     """T5's kind."""
     backend = unigram(["<pad>", "</s>", "<unk>", "<extra_id_0>", "<extra_id_1>"])
     _around(backend, "", "</s>")
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
 
 
 @cache

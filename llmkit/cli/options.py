@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str,
-    typer.Option(
-        help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"
-    ),
+    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"),
 ]
 MaxNewTokens = Annotated[int | None, typer.Option(help="The most tokens that an answer may have.")]
 Temperature = Annotated[float | None, typer.Option(help="0 takes the likeliest token; more is more varied.")]

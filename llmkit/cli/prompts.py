@@ -39,9 +39,7 @@ def prompts(context: typer.Context, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(
-    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.")], as_json: Json = False
-) -> None:
+def show(name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.")], as_json: Json = False) -> None:
     """Print a prompt text with its fields, as it stands in its file.
 
     \b

@@ -62,6 +62,9 @@ class Call:
             "template": options.pop("chat_template_kwargs", None),
             "logprobs": _logprobs(options.pop("logprobs", None), options.pop("top_logprobs", None)),
         }
+        form = own["response_format"]
+        if form is not None and not isinstance(form, Mapping):
+            raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
         if stop is not None:
             options["stop"] = stop
         return cls(settings.override(**options), **own)
@@ -119,7 +122,9 @@ class Call:
             tools, required = choose_tools(self.tools, self.tool_choice)
             style = self.tool_format(engine.encoder)
             if tools and style:
-                return engine.grammars.lark(grammar(tools, style, required=required, parallel=self.parallel_tool_calls))
+                tags = engine.encoder.tags
+                rules = grammar(tools, style, required=required, parallel=self.parallel_tool_calls, tokens=tags)
+                return engine.grammars.lark(rules)
         return _constraint(self.response_format, engine.grammars) if self.response_format else None
 
 
@@ -136,8 +141,6 @@ _PARTS = {"regex": ("pattern", str), "choice": ("options", Sequence), "span": ("
 
 
 def _constraint(form: Mapping[str, Any], grammars: Grammars) -> Constraint | None:
-    if not isinstance(form, Mapping):
-        raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
     part, kind = _PARTS.get(form.get("type", ""), ("type", str))
     if not isinstance(form.get(part), kind):
         raise ConstraintError(f"response_format is {dict(form)!r}, which lacks {part!r}")

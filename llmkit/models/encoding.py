@@ -79,6 +79,12 @@ class Encoder:
         return self._render([to_turn(message) for message in messages], **template)
 
     @cached_property
+    def tags(self) -> dict[str, int]:
+        """Names that are a token each and show in an answer's text, such as Qwen's `<tool_call>`, with their ids."""
+        added = self.tokenizer.added_tokens_decoder.items()
+        return {token.content: index for index, token in added if not token.special}
+
+    @cached_property
     def accepts_tools(self) -> bool:
         """Whether the chat template itself lays out tools."""
         return bool(re.search(r"\btools\b", str(self.tokenizer.chat_template or "")))

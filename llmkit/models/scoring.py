@@ -55,9 +55,7 @@ def score(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Seq
     return _score_trees(engine, prompts, continuations)
 
 
-def _score_trees(
-    engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
-) -> list[Scores]:
+def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
     """Prompts in dictionary order, so that those which begin alike come into one pass."""
     results = [np.zeros(len(options)) for options in continuations]
     shared = common_length(prompts)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -67,17 +68,25 @@ def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
     return named, True
 
 
-def grammar(tools: Sequence[Tool], style: ToolFormat, *, required: bool, parallel: bool = False) -> str:
+def grammar(
+    tools: Sequence[Tool],
+    style: ToolFormat,
+    *,
+    required: bool,
+    parallel: bool = False,
+    tokens: Mapping[str, int] = MappingProxyType({}),
+) -> str:
     """Give the grammar, in llguidance's Lark dialect, of an answer that calls a tool, or may do so.
 
-    Text may stand before a call; it cannot hold what opens one.
+    Text may stand before a call; it cannot hold what opens one. `tokens` are names that are one token each, such as
+    Qwen's `<tool_call>`: these the grammar asks for by their ids.
     """
     rules = []
     for index, tool in enumerate(tools):
         function = tool["function"]
         schema = {**closed(function.get("parameters") or _NOTHING), "x-guidance": COMPACT}
-        head = _quote(style.opening + function["name"] + style.middle)
-        rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_quote(style.closing)}")
+        head = _terminals(style.opening + function["name"] + style.middle, tokens)
+        rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(style.closing, tokens)}")
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
     opening = re.escape(style.opening.partition("\n")[0])
     any_text = r"(.|\n)*"
@@ -95,8 +104,14 @@ def grammar(tools: Sequence[Tool], style: ToolFormat, *, required: bool, paralle
 _NOTHING = {"type": "object", "properties": {}}
 
 
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _terminals(text: str, tokens: Mapping[str, int]) -> str:
+    names = "|".join(map(re.escape, tokens)) or r"(?!)"
+    pieces = re.split(f"({names})", text)
+    return " ".join(
+        f"<[{tokens[piece]}]>" if piece in tokens else json.dumps(piece, ensure_ascii=False)
+        for piece in pieces
+        if piece
+    )
 
 
 _TELL = """You are a function calling AI model. Within <tools></tools> are functions that you may call to help the user:

@@ -22,9 +22,7 @@ TEXTS = (
 LENGTH = 16
 
 every = pytest.mark.parametrize("name", tiny.ARCHITECTURES)
-rolled_back = pytest.mark.parametrize(
-    "name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"]
-)
+rolled_back = pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"])
 
 
 def request(prompt: Sequence[int], **settings: Any) -> Request:
@@ -163,11 +161,7 @@ def test_a_stream_is_the_answer(name: str) -> None:
         streamed: Answer = steps[-1][0]
         assert streamed.ids == answer.ids
         assert "".join(text for _, text in steps) == answer.text == streamed.text
-        assert (
-            streamed.finish_reason
-            == answer.finish_reason
-            == ("stop" if len(answer.ids) < LENGTH else "length")
-        )
+        assert streamed.finish_reason == answer.finish_reason == ("stop" if len(answer.ids) < LENGTH else "length")
 
 
 def test_the_models_own_settings_hold_and_stay() -> None:

@@ -60,9 +60,7 @@ def test_without_a_seed_answers_differ() -> None:
     assert len({tuple(alone(engine, prompt, temperature=1.0)[0]) for _ in range(3)}) > 1
 
 
-@pytest.mark.parametrize(
-    "narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str
-)
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
 def test_a_narrow_choice_is_the_likeliest_token(narrow: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine, prompt = model.engine(), prompts_of(model)[1]

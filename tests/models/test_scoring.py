@@ -60,8 +60,7 @@ def plain(model: Tiny, prompt: Sequence[int], continuation: Sequence[int]) -> fl
 
 def expected(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]:
     return [
-        [plain(model, prompt, one) for one in options]
-        for prompt, options in zip(prompts, continuations, strict=True)
+        [plain(model, prompt, one) for one in options] for prompt, options in zip(prompts, continuations, strict=True)
     ]
 
 
@@ -168,9 +167,7 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
     assert forest.depths == [len(path) - 1 for path in paths]
     sees = forest.sees()
     for node, path in enumerate(paths):
-        assert {paths[other] for other in np.flatnonzero(sees[node])} == {
-            path[:end] for end in range(1, len(path) + 1)
-        }
+        assert {paths[other] for other in np.flatnonzero(sees[node])} == {path[:end] for end in range(1, len(path) + 1)}
     for (prompt, continuation), wanted in zip(pairs, forest.wanted, strict=True):
         assert [token for _, token in wanted] == continuation
         assert [paths[node] for node, _ in wanted] == [
