@@ -33,7 +33,7 @@ class Town(BaseModel):
     people: int = Field(ge=0, le=999)
 
 
-def chat(name: str, **options: Any) -> HuggingFaceChat:
+def chat(name: str, **options: Any) -> Any:
     made = tiny.make(name)
     return HuggingFaceChat(
         model=made.model,
@@ -47,7 +47,7 @@ def text_of(answer: Any) -> str:
 
 
 @pytest.fixture
-def llm() -> HuggingFaceChat:
+def llm() -> Any:
     return chat("llama", max_new_tokens=12)
 
 
@@ -76,13 +76,13 @@ def test_a_tool_is_called_in_any_template(name):
     answer = chat(name).bind_tools([Town], tool_choice="any").invoke([SystemMessage("Be brief."), HumanMessage("Go.")])
     [call] = answer.tool_calls
     assert call["name"] == "Town"
-    assert Town(**call["args"])
+    assert isinstance(Town(**call["args"]), Town)
     talk = [HumanMessage("Go."), answer, ToolMessage("Done.", tool_call_id=call["id"])]
     assert isinstance(chat(name).bind_tools([Town], tool_choice="none").invoke(talk), AIMessage)
-    whole: Any = AIMessageChunk("")
+    whole: Any = AIMessageChunk(content="")
     for piece in chat(name).bind_tools([Town], tool_choice="Town").stream("Go."):
         whole += piece
-    assert Town(**whole.tool_calls[0]["args"])
+    assert Town(**whole.tool_calls[0]["args"]).people >= 0
 
 
 def test_a_template_that_opens_thought_does_not_swallow_the_form():

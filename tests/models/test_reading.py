@@ -1,5 +1,6 @@
 """Reasoning, text and calls are read the same however the text is divided into pieces."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,7 +40,7 @@ speech = st.text(alphabet="ab \n{[<t", max_size=12)
 def divided(text: str, cuts: Sequence[int]) -> list[str]:
     """Cut a text at these places, taken modulo its length."""
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    return [text[start:end] for start, end in zip(places, places[1:], strict=False)] or [""]
+    return [text[start:end] for start, end in itertools.pairwise(places)] or [""]
 
 
 def through(push: Callable[..., Any], pieces: Sequence[str]) -> list[Any]:
@@ -86,7 +87,8 @@ def written(said: str, calls: Sequence[tuple[str, Any]], style: ToolFormat, betw
 
 
 def read(pieces: Sequence[str], style: ToolFormat) -> tuple[str, list[tuple[str, str]]]:
-    said, calls = "", {}
+    said = ""
+    calls: dict[int, Any] = {}
     for text, parts in through(ToolReader(style).push, pieces):
         said += text
         for part in parts:
@@ -111,9 +113,9 @@ def test_an_answer_that_breaks_off_loses_only_what_is_missing(calls: list[Any], 
     text = written("", calls, style)[:end]
     said, found = read([text], style)
     assert said == "" or style.opening.startswith(said)
-    for (name, given), (read_name, read_given) in zip(calls, found, strict=False):
+    for (name, arguments), (read_name, read_given) in zip(calls, found, strict=False):
         assert read_name == name
-        assert json.dumps(given).startswith(read_given)
+        assert json.dumps(arguments).startswith(read_given)
 
 
 @given(speech, calls, styles, cuts, st.booleans())
