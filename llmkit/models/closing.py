@@ -21,8 +21,8 @@ _OWN = 32
 
 _END = b""
 
-Exits = dict[bytes, list[tuple[int, bytes, bool]]]
-"""For each mask of what may come next: tokens that make a difference, the mask after each, whether more is forced."""
+Exits = list[tuple[list[int], bytes, bool]]
+"""Tokens that make a difference, the mask of what may come after them, whether something is forced there."""
 
 
 class Closing:
@@ -31,8 +31,8 @@ class Closing:
     def __init__(self, vocabulary: LLTokenizer, grammar: str) -> None:
         own = itertools.islice(dict.fromkeys(sign for sign in grammar if sign not in printable), _OWN)
         signs = ("}", "]", '"', "0", "a", *printable.replace("\\", ""), *own)
-        self._brace, self._bracket, self._quote, *self._letters = (vocabulary.greedy_tokenize(s)[0] for s in signs)
-        self._known: Exits = {}
+        self._brace, self._bracket, self._quote, *self._letters = map(vocabulary.greedy_tokenize, signs)
+        self._known: dict[bytes, Exits] = {}  # for each mask
 
     def way(self, matcher: LLMatcher, most: int) -> list[int] | None:
         """Give at most so many tokens that end the answer from here, or `None` if none were found."""
@@ -43,7 +43,7 @@ class Closing:
         """Walk to the end; be patient with circles in which something is forced, such as the strings of an object."""
         ahead = matcher.deep_copy()
         way: list[int] = []
-        chosen: list[int] = []
+        chosen: list[list[int]] = []
         been: set[bytes] = set()
         while not (ahead.is_stopped() or ahead.is_accepting()):
             new = ahead.compute_ff_tokens()
@@ -51,42 +51,43 @@ class Closing:
                 chosen.append(self._closing(ahead))
                 if chosen[-_LATELY:].count(chosen[-1]) >= _CIRCLE:
                     chosen[-1] = self._leaving(ahead, chosen[-1], been, patient=patient)
-                new = chosen[-1:]
+                new = chosen[-1]
             if len(way) + len(new) > most or not ahead.consume_tokens(new):
                 return None
             way += new
         return None if ahead.is_error() else way
 
-    def _closing(self, ahead: LLMatcher) -> int:
-        closes = [token for token in (self._brace, self._bracket, self._quote) if ahead.validate_tokens([token])]
+    def _closing(self, ahead: LLMatcher) -> list[int]:
+        closes = [one for one in (self._brace, self._bracket, self._quote) if ahead.validate_tokens(one) == len(one)]
         if closes:
             return closes[-1 if len(closes) == 3 else 0]  # all three: this is inside of a string
-        letter = next((token for token in self._letters if ahead.validate_tokens([token])), None)
-        return _lowest(ahead.compute_bitmask()) if letter is None else letter
+        letter = next((one for one in self._letters if ahead.validate_tokens(one) == len(one)), None)
+        return letter or [_lowest(ahead.compute_bitmask())]
 
-    def _leaving(self, ahead: LLMatcher, usual: int, been: set[bytes], *, patient: bool) -> int:
+    def _leaving(self, ahead: LLMatcher, usual: list[int], been: set[bytes], *, patient: bool) -> list[int]:
         mask = ahead.compute_bitmask()
         been.add(mask)
         if mask not in self._known:
-            self._known[mask] = self._exits(ahead, mask, usual)
-        for token, after, forced in self._known[mask]:
+            self._known[mask] = self._exits(ahead, usual)
+        for tokens, after, forced in self._known[mask]:
             if after == _END or (forced and patient) or after not in been:
                 been.add(after)
-                return token
+                return tokens
         return usual
 
-    def _exits(self, ahead: LLMatcher, mask: bytes, usual: int) -> list[tuple[int, bytes, bool]]:
-        found: dict[tuple[bytes, bool], int] = {}
-        for token in (usual, *self._letters, _lowest(mask)):
-            after = ahead.deep_copy()
-            if not mask[token // 8] >> token % 8 & 1 or not after.consume_token(token):
+    def _exits(self, ahead: LLMatcher, usual: list[int]) -> Exits:
+        found: dict[tuple[bytes, bool], list[int]] = {}
+        for tokens in (usual, *self._letters):
+            if ahead.validate_tokens(tokens) < len(tokens):
                 continue
+            after = ahead.deep_copy()
+            after.consume_tokens(tokens)
             forced = after.compute_ff_tokens()
             if forced:
                 after.consume_tokens(forced)
             over = after.is_stopped() or after.is_accepting()
-            found.setdefault((_END if over else after.compute_bitmask(), bool(forced)), token)
-        return sorted(((token, *key) for key, token in found.items()), key=lambda exit_: exit_[1] != _END)
+            found.setdefault((_END if over else after.compute_bitmask(), bool(forced)), tokens)
+        return sorted(((tokens, *key) for key, tokens in found.items()), key=lambda exit_: exit_[1] != _END)
 
 
 def _lowest(mask: bytes) -> int:

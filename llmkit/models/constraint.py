@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.closing import Closing
+from llmkit.models.plaintext import Names
 
 _KEPT = 64  # compiled grammars
 _FAR = 4096  # tokens
+_UNWRITTEN = "\U0010ffff"  # in the names of control tokens: a text with `<think>` in it is made of other tokens
 
 COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: free white space is where a small model loses itself."""
@@ -139,11 +141,10 @@ class Grammars:
 
     def __init__(self, tokenizer: Any, size: int, ends: Iterable[int] = ()) -> None:
         """Take the tokenizer, the number of logits, which may be larger than the vocabulary, and what ends answers."""
-        from llguidance.hf import from_tokenizer
-
         ends = sorted({*ends, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
+        described = Names(tokenizer).described(_UNWRITTEN)
         try:
-            self._vocabulary = from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)), eos_token=ends or None)
+            self._vocabulary = LLTokenizer(described, n_vocab=max(size, len(tokenizer)), eos_token=ends or None)
         except (ValueError, NotImplementedError, KeyError, TypeError, IndexError) as error:
             raise ConstraintError(
                 f"constrained decoding cannot work with {type(tokenizer).__name__} of this model: {error}"

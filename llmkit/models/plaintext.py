@@ -73,6 +73,14 @@ class Names:
             self._variants = {**dict(newest), key: made}  # a new dict: other threads may be reading the old one
         return made
 
+    def described(self, mark: str) -> str:
+        """Give the description, as of a tokenizer.json, of `variant(mark)`, with each control token called special."""
+        spec = json.loads(self.plain.to_str())
+        for token in spec["added_tokens"]:
+            token["special"] |= token["content"] in self._names
+        _rename(spec, {name: mark + name for name in self._names})
+        return json.dumps(spec, ensure_ascii=False)
+
     def _make(self, mark: str, *, onward: bool) -> Tokenizer:
         spec = json.loads(self.plain.to_str())
         changed = onward and _go_on(spec)
