@@ -265,6 +265,26 @@ def test_a_choice_is_one_of_the_options(name: str, options: list[str], room: int
         assert answer.finish_reason == "stop" or any(other.startswith(answer.text) for other in options)
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen3", "mistral", "gemma2", "gpt2", "bart"])
+def test_the_names_of_control_tokens_are_text(name: str) -> None:
+    engine = engine_of(name)
+    control = {number: token.content for number, token in engine.loaded.tokenizer.added_tokens_decoder.items()}
+    for text in control.values():
+        for make in (
+            lambda text: engine.grammars.choice([text]),
+            lambda text: engine.grammars.regex(re.escape(text)),
+            lambda text: engine.grammars.json_schema({"const": text}),
+            lambda text: engine.grammars.span(text, by="chars"),
+        ):
+            answer = held(engine, make(text), max_new_tokens=60)
+            assert answer.text in (text, json.dumps(text)) or answer.text in text
+            assert not set(answer.ids) - set(model_ends(engine)) & set(control)
+
+
+def model_ends(engine: Engine) -> frozenset[int]:
+    return engine.loaded.ends
+
+
 sources = st.lists(
     st.sampled_from(["the", "dog", "Zwölf", "東京", "😀", "café", "naïve", "1.5", "—", '"x"', "\\", "a\u0301"]),
     min_size=1,
