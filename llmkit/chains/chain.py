@@ -34,9 +34,7 @@ class Chain(Runnable[Input, Output]):
         **kwargs: Any,
     ) -> list[Output]:
         """Run the chain on all inputs, in true batches; with `return_exceptions`, a bad input fails alone."""
-        return self._batch_with_config(
-            self._run_all, inputs, config, return_exceptions=return_exceptions, **kwargs
-        )
+        return self._batch_with_config(self._run_all, inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     async def abatch(
         self,

@@ -60,10 +60,12 @@ class SummarizationChain(Chain[Source, Summary]):
         selector: BaseExampleSelector | None = None,
         strategy: Literal["auto", "stuff"] = "auto",
         max_new_tokens: int = 96,
+        context_window: int | None = None,
     ) -> None:
         """Take a model, the name of a prompt text or a prompt, and examples as `{"input": …, "output": …}`.
 
         `max_new_tokens` is the room for a summary. `strategy` is "stuff" or "auto", which is the same for now.
+        `context_window`, in tokens, is needed for a LangChain model that does not tell its own.
         """
         if strategy not in ("auto", "stuff"):
             raise InputError(f"strategy is {strategy!r}, but must be 'auto' or 'stuff'")
@@ -71,13 +73,16 @@ class SummarizationChain(Chain[Source, Summary]):
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
         self.llm = llm
         self.max_new_tokens = max_new_tokens
+        self.context_window = context_window
 
     def fit(self, source: Source) -> FittedPrompt:
         """Give the prompt that the model would get, with a report of how the window is spent."""
         text = _text_of(source)
         if not text.strip():
             raise InputError("the text to summarize is empty")
-        return self.prompt.fit(text, model=self.llm, max_new_tokens=self.max_new_tokens)
+        return self.prompt.fit(
+            text, model=self.llm, max_new_tokens=self.max_new_tokens, context_window=self.context_window
+        )
 
     def run(self, inputs: Sequence[Source], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
         """Summarize all sources, in true batches."""
@@ -91,17 +96,21 @@ class SummarizationChain(Chain[Source, Summary]):
         )
         results: list[Any] = list(fitted)
         for index, answer in zip(fine, answers, strict=True):
-            results[index] = answer if isinstance(answer, Exception) else self._summary(inputs[index], answer)
+            if isinstance(answer, Exception):
+                results[index] = answer
+            else:
+                results[index] = _summary(_text_of(inputs[index]), fitted[index], answer)
         return results
 
-    def _summary(self, source: Source, answer: AIMessage) -> Summary:
-        text = answer.text.strip()
-        complete = answer.response_metadata.get("finish_reason") != "length"
-        text = text if complete else _whole_sentences(text)
-        whole = _text_of(source)
-        passage = Passage(whole, 0, len(whole), self.llm.get_num_tokens(whole))
-        text = text[:1].upper() + text[1:]  # it went on from the prompt's own first words
-        return Summary(text=text, strategy="stuff", passages=(passage,), model_calls=1, complete=complete)
+
+def _summary(source: str, fitted: FittedPrompt, answer: AIMessage) -> Summary:
+    text = answer.text.strip()
+    complete = answer.response_metadata.get("finish_reason") != "length"
+    text = text if complete else _whole_sentences(text)
+    text = text[:1].upper() + text[1:]  # it went on from the prompt's own first words
+    tokens = next(part.tokens for part in fitted.report.parts if part.name == "input")
+    passage = Passage(source, 0, len(source), tokens)
+    return Summary(text=text, strategy="stuff", passages=(passage,), model_calls=1, complete=complete)
 
 
 def _whole_sentences(text: str) -> str:

@@ -9,7 +9,8 @@ from llmkit.errors import DownloadError, ModelNotFound
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
-_UNWANTED = ["original/*", "onnx/*", "openvino/*"]  # the same weights once more, for other programs
+_UNWANTED = ["original/*", "onnx/*", "openvino/*", "consolidated*.safetensors", "*.fp16.safetensors"]
+"""The same weights once more, for other programs."""
 
 
 def is_hub_id(name: str) -> bool:

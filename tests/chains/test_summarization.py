@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain, Summary
@@ -102,3 +103,14 @@ def test_callbacks_see_the_chain_and_the_model(chain):
 
     chain.invoke(DIALOGUE, {"callbacks": [Seen()]})
     assert Seen.names == ["SummarizationChain", "HuggingFaceChat"]
+
+
+def test_any_chat_model_of_langchain_will_do():
+    llm = CountingChat(responses=["they meet on Sunday."])
+    summary = SummarizationChain(llm, context_window=512).invoke("A: When?\nB: On Sunday.")
+    assert (summary.text, summary.complete) == ("They meet on Sunday.", True)
+
+
+class CountingChat(FakeListChatModel):
+    def get_token_ids(self, text: str) -> list[int]:
+        return list(text.encode())
