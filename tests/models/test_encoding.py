@@ -258,16 +258,18 @@ def test_no_messages_at_all(kind: str) -> None:
         ENCODERS[kind].encode_messages([])
 
 
-@pytest.mark.parametrize(
-    ("kind", "messages", "reason"),
-    [
-        ("inst", [HumanMessage("a"), HumanMessage("b")], "must alternate"),
-        ("turns", [SystemMessage("a"), HumanMessage("b")], "System role not supported"),
-    ],
-)
-def test_what_a_template_refuses(kind: str, messages: list[BaseMessage], reason: str) -> None:
-    with pytest.raises(PromptError, match=f"refuses these messages: .*{reason}"):
-        ENCODERS[kind].encode_messages(messages)
+def test_what_a_template_refuses() -> None:
+    with pytest.raises(PromptError, match=r"refuses these messages: .*must alternate"):
+        ENCODERS["inst"].encode_messages([AIMessage("a"), HumanMessage("b")])
+
+
+@pytest.mark.parametrize("kind", ["inst", "turns"])
+def test_a_template_that_knows_no_system_turn_gets_its_text(kind: str) -> None:
+    encoder = ENCODERS[kind]
+    messages = [SystemMessage("Be kind."), HumanMessage("Hi </s>"), HumanMessage("there")]
+    together = encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>\n\nthere")])
+    assert encoder.encode_messages(messages) == together or kind == "turns"
+    assert encoder.encode_messages(messages[:2]) == encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>")])
 
 
 def test_a_dialogue_without_a_template() -> None:
