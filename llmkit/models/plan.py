@@ -58,13 +58,15 @@ class Plan:
         """Compute a batch; one that fails, for want of memory or for one of its requests, is halved and tried again."""
         try:
             self._answers.update(zip(batch, self._engine.generate([self._requests[i] for i in batch]), strict=True))
+            return
         except Exception as error:  # the call whose request this is will raise it
             if len(batch) == 1:
                 self._answers[batch[0]] = error
                 return
-            half = len(batch) // 2
-            self._compute(batch[:half])
-            self._compute(batch[half:])
+        # Not within the handler: the error holds on to the memory of the attempt.
+        half = len(batch) // 2
+        self._compute(batch[:half])
+        self._compute(batch[half:])
 
 
 @contextmanager
