@@ -1,0 +1,223 @@
+"""Many calls are one computation, in good batches; each has its own place, its own settings, its own failure."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import Runnable, RunnableLambda
+
+from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
+from llmkit.models import engine as engines
+from llmkit.models.answer import Request
+from llmkit.models.settings import GenerationSettings
+from tests import tiny
+from tests.models.test_generate import watched
+from tests.models.test_streams import chat, comparable, completion
+
+PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
+
+kinds = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
+
+
+@contextmanager
+def short_of_memory(llm: Any, rows: int) -> Iterator[list[int]]:
+    """Let the model run out of memory with more rows than these; give the rows of each attempt."""
+    attempts: list[int] = []
+
+    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        attempts.append(len(given))
+        if len(given) > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. (a test)")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
+    try:
+        yield attempts
+    finally:
+        hook.remove()
+
+
+lists = st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), st.booleans()), min_size=1, max_size=40)
+
+
+@given(lists)
+def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, bool]]) -> None:
+    engine = tiny.make("llama").engine()
+    requests = [
+        Request((5,) * length, GenerationSettings(max_new_tokens=most, temperature=0.5, n=3 if several else 1))
+        for length, most, several in asked
+    ]
+    batches = list(engine.batches(requests))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(requests)))
+    for batch in batches:
+        assert len({requests[index].settings for index in batch}) == 1
+        lengths = [len(requests[index].prompt) for index in batch]
+        assert lengths == sorted(lengths, reverse=True)
+        settings = requests[batch[0]].settings
+        size = len(batch) * settings.n * (lengths[0] + (settings.max_new_tokens or 0))
+        assert size <= engines.BATCH_TOKENS or len(batch) == 1
+
+
+@kinds
+def test_answers_come_in_the_callers_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = chat(name, max_new_tokens=8)
+    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    with watched(llm.engine) as shapes:
+        got = llm.batch(PROMPTS)
+    assert [comparable(answer) for answer in got] == want
+    assert max(rows for rows, _ in shapes) == len(PROMPTS)
+    assert len(shapes) <= 8 + 2
+    assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == want
+    monkeypatch.setattr(engines, "BATCH_TOKENS", 150)
+    with watched(llm.engine) as shapes:
+        assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == want * 2
+    assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
+
+
+def test_completions_are_batches_too() -> None:
+    llm = completion("llama", max_new_tokens=6)
+    want = [llm.invoke(prompt) for prompt in PROMPTS]
+    for way in (llm.batch, lambda prompts: asyncio.run(llm.abatch(prompts))):
+        with watched(llm.engine) as shapes:
+            assert way(PROMPTS) == want
+        assert max(rows for rows, _ in shapes) == len(PROMPTS)
+    with watched(llm.engine) as shapes:
+        generated = llm.generate(PROMPTS).generations
+    assert [one.text for [one] in generated] == want
+    assert max(rows for rows, _ in shapes) == len(PROMPTS)
+
+
+def test_a_drawn_batch_is_what_each_call_gives() -> None:
+    llm = chat("llama", max_new_tokens=8, temperature=1.0, seed=6)
+    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    assert [comparable(answer) for answer in llm.batch(PROMPTS)] == want
+    beams = [llm.invoke(prompt, num_beams=2, temperature=0).content for prompt in PROMPTS]
+    assert [answer.content for answer in llm.batch(PROMPTS, num_beams=2, temperature=0)] == beams
+
+
+def test_a_few_inputs() -> None:
+    llm = chat("llama", max_new_tokens=4)
+    assert llm.batch([]) == []
+    assert asyncio.run(llm.abatch([])) == []
+    assert [answer.content for answer in llm.batch(["Hi"])] == [llm.invoke("Hi").content]
+    assert len({answer.content for answer in llm.batch(["Hi"] * 5)}) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_bad_input_fails_alone(asynchronous: bool) -> None:
+    llm = chat("llama", max_new_tokens=6)
+    inputs: list[Any] = ["Hi", [], "the dog " * 600, [HumanMessage([{"type": "image"}])], "The dog", 5]
+
+    def batch(**options: Any) -> Any:
+        return asyncio.run(llm.abatch(inputs, **options)) if asynchronous else llm.batch(inputs, **options)
+
+    with watched(llm.engine) as shapes:
+        got = batch(return_exceptions=True)
+    assert [type(one) for one in got[1:4]] == [InputError, ContextWindowExceeded, InputError]
+    assert isinstance(got[5], ValueError)
+    assert [got[0].content, got[4].content] == [llm.invoke("Hi").content, llm.invoke("The dog").content]
+    assert max(rows for rows, _ in shapes) == 2
+    with pytest.raises((InputError, ValueError)):
+        batch()
+
+
+def test_each_call_keeps_its_own_callbacks_and_names() -> None:
+    class Note(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+            self.texts.append(response.generations[0][0].text)
+
+    llm = chat("llama", max_new_tokens=4)
+    notes = [Note() for _ in PROMPTS]
+    answers = llm.batch(PROMPTS, [{"callbacks": [note]} for note in notes])
+    assert [note.texts for note in notes] == [[answer.content] for answer in answers]
+
+
+@pytest.mark.parametrize("way", ["batch", "abatch", "generate"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_memory_that_is_short_halves_the_batch(way: str, rows: int) -> None:
+    llm = chat("llama", max_new_tokens=6)
+    want = [llm.invoke(prompt).content for prompt in PROMPTS]
+    ways = {
+        "batch": lambda: [answer.content for answer in llm.batch(PROMPTS)],
+        "abatch": lambda: [answer.content for answer in asyncio.run(llm.abatch(PROMPTS))],
+        "generate": lambda: [one.text for [one] in llm.generate([[HumanMessage(one)] for one in PROMPTS]).generations],
+    }
+    with short_of_memory(llm, rows) as attempts:
+        assert ways[way]() == want
+    assert max(attempts) == len(PROMPTS)
+    assert len([size for size in attempts if size > rows]) <= len(PROMPTS)
+
+
+def test_memory_for_not_even_one_answer() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    with short_of_memory(llm, 0):
+        for call in (
+            lambda: llm.invoke("Hi"),
+            lambda: llm.batch(["Hi", "x"]),
+            lambda: llm.generate([[HumanMessage("Hi")]]),
+        ):
+            with pytest.raises(GenerationError, match="more memory"):
+                call()
+        got = llm.batch(["Hi", "x"], return_exceptions=True)
+    assert [type(one) for one in got] == [GenerationError] * 2
+
+
+def test_the_memory_of_a_failed_attempt_is_free_for_the_next() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    caches: list[weakref.ref[Any]] = []
+    left: list[int] = []
+
+    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        given = kwargs["input_ids"]
+        if len(given) < 4 and not left:
+            gc.collect()
+            left.append(sum(cache() is not None for cache in caches))
+        if len(given) == 4:
+            caches.append(weakref.ref(kwargs["past_key_values"]))
+            if given.shape[1] == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
+    llm.batch(PROMPTS[:4])
+    hook.remove()
+    assert len(caches) > 1
+    assert left == [0]
+
+
+def test_other_errors_are_not_taken_for_want_of_memory() -> None:
+    llm = chat("llama", max_new_tokens=6)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("shapes do not match")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        llm.batch(["Hi", "x"])
+    hook.remove()
+
+
+def texts_of(results: Sequence[Any]) -> list[str]:
+    return [str(one.content) for one in results]
+
+
+def test_calls_within_calls() -> None:
+    """A chain's batch calls the model from many threads; another batch may run inside of one."""
+    llm = chat("llama", max_new_tokens=4)
+    want = texts_of([llm.invoke(prompt) for prompt in PROMPTS])
+    inner: Runnable[str, list[str]] = RunnableLambda(lambda prompt: texts_of(llm.batch([prompt, "Hi"])))
+    assert inner.batch(PROMPTS) == [[one, want[0]] for one in want]
+    chain = RunnableLambda(lambda prompt: prompt) | llm
+    assert texts_of(chain.batch(PROMPTS)) == want
+    assert texts_of(asyncio.run(chain.abatch(PROMPTS))) == want
