@@ -99,7 +99,8 @@ def adopt(
     """Take a model and a tokenizer that are already loaded; neither is changed.
 
     Raises:
-        ModelUnusable: the model cannot generate, the tokenizer is not a fast one, or no window is known.
+        ModelUnusable: the model cannot generate or is being trained, the tokenizer is not a fast one, or no window is
+            known.
     """
     if not getattr(model, "can_generate", lambda: False)():
         raise ModelUnusable(
@@ -110,6 +111,10 @@ def adopt(
         raise ModelUnusable(
             f"{type(tokenizer).__name__} is not a fast tokenizer: save it again with a tokenizer.json "
             "(AutoTokenizer.from_pretrained(...).save_pretrained(...))"
+        )
+    if model.training:
+        raise ModelUnusable(
+            f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"
         )
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
