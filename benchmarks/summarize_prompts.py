@@ -3,10 +3,11 @@
     pip install -e '.[benchmarks]'
     python benchmarks/summarize_prompts.py --data DIALOGSUM_FOLDER --only zero-shot --only lexical-3
 
-The folder holds `dialogsum_test.jsonl` (a dialogue and three summaries a line) and `dialogsum_train_pool.jsonl`,
-where the examples come from. 250 dialogues are drawn from the test set with a fixed seed; `--tune` takes the
-other 250. A summary is scored against the best of the three references (F1, stemmed); decoding is greedy.
-`stock` is a zero-shot instruction through langchain-huggingface's `HuggingFacePipeline`, 64 new tokens.
+The folder holds `dialogsum_test.jsonl` (a dialogue and three summaries a line) and
+`dialogsum_train_pool.jsonl`, where the examples come from. The wording of summarize-dialogue was chosen on some
+of these dialogues; `--unseen` takes only the others. A summary is scored against the best of its three
+references (F1, stemmed); decoding is greedy. `stock` is a zero-shot instruction through langchain-huggingface's
+`HuggingFacePipeline`, 64 new tokens.
 """
 
 from __future__ import annotations
@@ -67,10 +68,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def draw(rows: Sequence[dict[str, Any]], count: int, *, rest: bool) -> list[dict[str, Any]]:
-    """Give 250 of the rows, or with `rest` the others (for tuning); the first `count` of them."""
-    drawn = set(random.Random(0).sample(range(len(rows)), len(rows) // 2))
-    return [row for index, row in enumerate(rows) if (index in drawn) != rest][:count]
+def unseen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the dialogues that no prompt was chosen on, by the rule that kept them apart."""
+    apart = set(random.Random(0).sample(range(500), 250))
+    return [row for index, row in enumerate(rows) if index in apart]
 
 
 def ask(llm: HuggingFaceChat, prompt: TaskPrompt, dialogues: Sequence[str]) -> Result:
@@ -114,13 +115,14 @@ def rouge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[float]
 def main(
     data: Annotated[Path, typer.Option(help="The folder with the two files.")],
     only: Annotated[list[str] | None, typer.Option(help="stock, or a method; all if left out.")] = None,
-    count: Annotated[int, typer.Option(help="How many of the 250 dialogues.")] = 250,
-    tune: Annotated[bool, typer.Option(help="Use the other 250.")] = False,
+    only_unseen: Annotated[bool, typer.Option("--unseen", help="Only what no prompt was chosen on.")] = False,
+    count: Annotated[int | None, typer.Option(help="Only the first so many dialogues.")] = None,
     prompt: Annotated[str, typer.Option(help="A prompt text's name, or a file.")] = "summarize-dialogue",
     model: Annotated[str, typer.Option()] = "smollm2-135m",
     out: Annotated[Path | None, typer.Option(help="Write the answers here, as JSON lines.")] = None,
 ) -> None:
-    rows = draw(read(data / "dialogsum_test.jsonl"), count, rest=tune)
+    rows = read(data / "dialogsum_test.jsonl")
+    rows = (unseen(rows) if only_unseen else rows)[:count]
     dialogues = [row["dialogue"].strip() for row in rows]
     pool = [
         {"input": row["dialogue"].strip(), "output": row["summary"]}
