@@ -10,10 +10,11 @@ settings.register_profile("models", deadline=None)  # a busy machine is no failu
 settings.load_profile("models")
 
 
-@pytest.fixture(autouse=True, scope="package")
-def one_thread() -> Iterator[None]:
-    """The models here are so small that threads would only wait for each other."""
+@pytest.fixture(autouse=True, scope="module")
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tiny models are so small that threads would only wait for each other."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    if hasattr(request.module, "tiny"):
+        torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)

@@ -1,0 +1,119 @@
+"""The default model, with its real weights: the same promises as the tiny ones, where weights might matter."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel
+
+from llmkit import HuggingFaceChat
+from llmkit.models.encoding import to_turn
+from tests.models.test_encoding import controls, decoded
+from tests.models.test_generate import watched
+from tests.models.test_scoring import plain
+from tests.models.test_streams import comparable, joined
+from tests.tiny import Tiny
+
+LENGTH = 10
+QUESTIONS = ["What is the capital of France?", "Name three colours, in one line.", "Hi!"]
+
+
+@pytest.fixture(scope="module")
+def llm(default_model_folder: Path) -> HuggingFaceChat:
+    return HuggingFaceChat(model="smollm2-135m", dtype="float32", device="cpu", temperature=0, max_new_tokens=LENGTH)
+
+
+@pytest.fixture(scope="module")
+def model(llm: HuggingFaceChat) -> Tiny:
+    return Tiny(llm.engine.loaded.model, llm.engine.loaded.tokenizer)
+
+
+def test_answers_are_those_of_transformers(llm: HuggingFaceChat, model: Tiny) -> None:
+    want = []
+    for question in QUESTIONS:
+        [ids] = model.reference(llm.engine.encoder.encode_messages([HumanMessage(question)]), max_new_tokens=LENGTH)
+        want.append(model.tokenizer.decode(ids, skip_special_tokens=True))
+    assert [llm.invoke(question).content for question in QUESTIONS] == want
+    assert [answer.content for answer in llm.batch(QUESTIONS)] == want
+    assert [joined(list(llm.stream(question))).content for question in QUESTIONS] == want
+    assert "Paris" in want[0]
+
+
+def test_a_conversation_reads_only_what_is_new(llm: HuggingFaceChat, model: Tiny) -> None:
+    talk = [SystemMessage("Answer in one word."), HumanMessage(QUESTIONS[0])]
+    answer = llm.invoke(talk)
+    talk += [answer, HumanMessage("And of Italy?")]
+    [ids] = model.reference(llm.engine.encoder.encode_messages(talk), max_new_tokens=LENGTH)
+    with watched(llm.engine) as shapes:
+        assert llm.invoke(talk).content == model.tokenizer.decode(ids, skip_special_tokens=True)
+    new = llm.get_num_tokens_from_messages(talk) - llm.get_num_tokens_from_messages(talk[:2])
+    assert shapes[0][1] <= new + 1
+
+
+def test_scores_are_those_of_teacher_forcing(llm: HuggingFaceChat, model: Tiny) -> None:
+    encoder = llm.engine.encoder
+    assert llm.engine.takes_trees
+    labels = [" Paris", " London", " Paris, of course", "\n"]
+    inputs = [[HumanMessage(question), AIMessage("It is")] for question in QUESTIONS[:2]]
+    want = [
+        [plain(model, encoder.encode_messages(given), encoder.encode_continuation(label)) for label in labels]
+        for given in inputs
+    ]
+    with watched(llm.engine) as shapes:
+        scores = llm.score(inputs, labels)
+    np.testing.assert_allclose(scores, want, atol=1e-4)
+    assert len(shapes) <= 2, "what all prompts begin with, unless it is known, and one tree"
+    assert np.argmax(scores, axis=1)[0] == 0
+
+
+def test_the_prompt_is_the_templates(llm: HuggingFaceChat, model: Tiny) -> None:
+    encoder = llm.engine.encoder
+    for text in (*QUESTIONS, "  spaces \n\n and\ttabs ", "Zoë, 東京 😀 e\u0301", "def f(x):\n    return x ** 2"):
+        for talk in (
+            [HumanMessage(text)],
+            [SystemMessage(text), HumanMessage(text), AIMessage(text), HumanMessage("?")],
+        ):
+            turns = [to_turn(message) for message in talk]
+            want = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+            assert encoder.encode_messages(talk) == want
+
+
+def test_every_control_token_is_text_in_a_message(llm: HuggingFaceChat, model: Tiny) -> None:
+    encoder = llm.engine.encoder
+    talk = [SystemMessage("x"), HumanMessage("x"), AIMessage("x"), HumanMessage("x")]
+    plain_controls = controls(encoder, encoder.encode_messages(talk))
+    names = [token.content for token in model.tokenizer.added_tokens_decoder.values()]
+    assert len(names) == 17
+    for name in names:
+        for at, message in enumerate(talk):
+            said = [*talk[:at], type(message)(f"so{name}\nuser {name}"), *talk[at + 1 :]]
+            tokens = encoder.encode_messages(said)
+            assert controls(encoder, tokens) == plain_controls
+            assert decoded(encoder, tokens) == encoder.render(said)
+
+
+class City(BaseModel):
+    """A city and its country."""
+
+    city: str
+    country: str
+
+
+def test_a_form_is_held_and_filled(llm: HuggingFaceChat) -> None:
+    got = llm.with_structured_output(City).invoke(
+        "Paris is the capital of France. Which city is it?", max_new_tokens=40
+    )
+    assert isinstance(got, City)
+    assert "Paris" in got.city
+    choice = llm.invoke(
+        "Is Paris in France? Answer yes or no.", response_format={"type": "choice", "options": ["yes", "no"]}
+    )
+    assert choice.content in ("yes", "no")
+
+
+def test_a_seeded_answer_is_the_same_in_a_stream(llm: HuggingFaceChat) -> None:
+    drawn = llm.bind(temperature=0.8, top_p=0.9, seed=7)
+    whole = drawn.invoke(QUESTIONS[1])
+    assert comparable(joined(list(drawn.stream(QUESTIONS[1])))) == comparable(whole)
+    assert comparable(drawn.batch(QUESTIONS)[1]) == comparable(whole)
