@@ -62,7 +62,7 @@ def test_one_object_a_line_in_order(source, capfdbinary):
 
 
 def test_what_is_no_document_gives_an_error_in_its_place(source, output, capsys):
-    strange = [b"\n", b"bad\n", b"\xff\n", b"a\0b\n", b'{"text": "x\\r\\ny", "id": 7}\n', b'{"txt": 1}\n', b"{a brace\n"]
+    strange = [b"\n", b"bad\n", b"\xff\n", b"a\0\n", b'{"text": "x\\r\\ny", "id": 7}\n', b'{"txt": 1}\n', b"{a brace\n"]
     source.write_bytes(b"".join([b"\xef\xbb\xbffirst\r\n", *strange, b"last"]))
     worker = Worker()
     rows = run(source, output, worker)
