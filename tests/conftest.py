@@ -1,11 +1,14 @@
 """What every test gets: real weights that are fetched once, and nothing of the user's own."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llmkit.models import catalog, store
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
 
 CACHE = store.cache_folder()
 """Where the catalog's models are kept from one run to the next: `LLMKIT_CACHE`, or the user's own cache."""
