@@ -95,7 +95,7 @@ def unigram(special: list[str]) -> Tokenizer:
     """Give a tokenizer of the kind of T5: likeliest pieces; what it has no piece for is unknown."""
     words = [f"▁{word}" for text in TEXT for word in text.split() if word.isascii()]
     pieces = {piece: -4.0 - len(piece) / 4 for word in words for piece in (word, word[:4], word[-2:])}
-    letters = dict.fromkeys("▁" + "".join(sorted(set("".join(words)))), -9.0)
+    letters = dict.fromkeys("▁" + "".join(map(chr, range(ord("!"), ord("}") + 1))), -9.0)
     scores = {**dict.fromkeys(special, 0.0), **letters, **pieces}
     tokenizer = Tokenizer(models.Unigram(list(scores.items()), unk_id=special.index("<unk>")))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])

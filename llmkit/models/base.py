@@ -192,7 +192,8 @@ class LocalModel(BaseLanguageModel[Any]):
         prompt = tuple(self._prompt(given, call, engine))
         cancel = options.get("_cancel") or threading.Event()
         goes_on = self._goes_on and not engine.loaded.is_encoder_decoder
-        request = Request(prompt, call.settings, call.constraint(engine), call.logprobs, cancel, goes_on)
+        held = call.constraint(engine, goes_on=goes_on)
+        request = Request(prompt, call.settings, held, call.logprobs, cancel, goes_on)
         limit = engine.limit(request)
         if request.constraint:
             request.constraint.start(limit)  # says now if not even its shortest answer fits

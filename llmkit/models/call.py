@@ -112,8 +112,8 @@ class Call:
         here, anywhere = engine.score(prompts, [[mark], [mark]])
         return replace(self, tool_choice="required" if here[0] - anywhere[0] > CALL_MARGIN else "none")
 
-    def constraint(self, engine: Engine) -> Constraint | None:
-        """Give what the answer's tokens are held to.
+    def constraint(self, engine: Engine, *, goes_on: bool = False) -> Constraint | None:
+        """Give what the tokens of an answer are held to, which may go on from the prompt's text.
 
         Raises:
             ConstraintError: a schema, pattern or tool cannot be made one.
@@ -125,7 +125,9 @@ class Call:
                 tags = engine.encoder.tags
                 rules = grammar(tools, style, required=required, parallel=self.parallel_tool_calls, tokens=tags)
                 return engine.grammars.lark(rules)
-        return _constraint(self.response_format, engine.grammars) if self.response_format else None
+        if not self.response_format:
+            return None
+        return _constraint(self.response_format, engine.grammars.onward if goes_on else engine.grammars)
 
 
 def _logprobs(asked: Any, top: Any) -> int | None:

@@ -10,6 +10,8 @@ import itertools
 from string import printable
 from typing import TYPE_CHECKING
 
+from llmkit.models.vocabulary import writes
+
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
@@ -26,12 +28,18 @@ Exits = list[tuple[list[int], bytes, bool]]
 
 
 class Closing:
-    """Finds ways to the end of one grammar, with one tokenizer."""
+    """Finds ways to the end of one grammar, with one tokenizer.
+
+    Attributes:
+        missing: letters that stand in the grammar and that no token writes; tokenizers like T5's have few tokens.
+    """
 
     def __init__(self, vocabulary: LLTokenizer, grammar: str) -> None:
         own = itertools.islice(dict.fromkeys(sign for sign in grammar if sign not in printable), _OWN)
-        signs = ("}", "]", '"', "0", "a", *printable.replace("\\", ""), *own)
-        self._brace, self._bracket, self._quote, *self._letters = map(vocabulary.greedy_tokenize, signs)
+        signs = {sign: writes(vocabulary, sign) for sign in ("0", "a", *printable, *own)}
+        self.missing = "".join(sign for sign, tokens in signs.items() if not tokens and sign in grammar)
+        self._brace, self._bracket, self._quote = signs["}"], signs["]"], signs['"']
+        self._letters = [tokens for sign, tokens in signs.items() if tokens and sign not in '\\}]"']
         self._known: dict[bytes, Exits] = {}  # for each mask
 
     def way(self, matcher: LLMatcher, most: int) -> list[int] | None:
@@ -58,7 +66,8 @@ class Closing:
         return None if ahead.is_error() else way
 
     def _closing(self, ahead: LLMatcher) -> list[int]:
-        closes = [one for one in (self._brace, self._bracket, self._quote) if ahead.validate_tokens(one) == len(one)]
+        signs = (self._brace, self._bracket, self._quote)
+        closes = [one for one in signs if one and ahead.validate_tokens(one) == len(one)]
         if closes:
             return closes[-1 if len(closes) == 3 else 0]  # all three: this is inside of a string
         letter = next((one for one in self._letters if ahead.validate_tokens(one) == len(one)), None)

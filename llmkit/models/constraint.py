@@ -6,25 +6,25 @@ because its own kernel for torch is compiled by a C++ compiler at the first use.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.closing import Closing
-from llmkit.models.plaintext import Names
+from llmkit.models.vocabulary import drops_space, vocabulary_of, writes
 
 _KEPT = 64  # compiled grammars
 _FAR = 4096  # tokens
-_UNWRITTEN = "\U0010ffff"  # in the names of control tokens: a text with `<think>` in it is made of other tokens
 
 COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: free white space is where a small model loses itself."""
@@ -43,8 +43,12 @@ class Constraint:
 
         Raises:
             SettingsError: no answer that the grammar allows is known to have so few tokens.
+            ConstraintError: none can be written with the tokens that there are.
         """
         way = self.closing.way(self.matcher, max(limit, _FAR))
+        if way is None and self.closing.missing:
+            signs = " ".join(map(repr, self.closing.missing[:8]))
+            raise ConstraintError(f"no answer of this form was found: the model has no tokens that write {signs}")
         if way is None or len(way) > limit:
             need = f"at least {len(way)}" if way else f"more than {_FAR}"
             raise SettingsError(f"max_new_tokens is {limit}, but the answer is held to a form that needs {need}")
@@ -142,14 +146,19 @@ class Grammars:
     def __init__(self, tokenizer: Any, size: int, ends: Iterable[int] = ()) -> None:
         """Take the tokenizer, the number of logits, which may be larger than the vocabulary, and what ends answers."""
         ends = sorted({*ends, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
-        described = Names(tokenizer).described(_UNWRITTEN)
-        try:
-            self._vocabulary = LLTokenizer(described, n_vocab=max(size, len(tokenizer)), eos_token=ends or None)
-        except (ValueError, NotImplementedError, KeyError, TypeError, IndexError) as error:
-            raise ConstraintError(
-                f"constrained decoding cannot work with {type(tokenizer).__name__} of this model: {error}"
-            ) from error
+        self._vocabulary = vocabulary_of(tokenizer, size, ends)
+        self._drops_space = drops_space(tokenizer, self._vocabulary)
         self._compiled = lru_cache(_KEPT)(self._compile)
+
+    @cached_property
+    def onward(self) -> Grammars:
+        """The same for answers that go on from the prompt's text, so that a space at their beginning is their own."""
+        if not self._drops_space:
+            return self
+        other = copy.copy(self)
+        other._drops_space = False
+        other._compiled = lru_cache(_KEPT)(other._compile)
+        return other
 
     def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
         """Allow the JSON values that a schema allows, written on one line."""
@@ -165,20 +174,39 @@ class Grammars:
 
     def regex(self, pattern: str) -> Constraint:
         """Allow what matches a regular expression as a whole; Rust's syntax, without look-around and references."""
-        return self._compiled(LLMatcher.grammar_from_regex(pattern))
+        return self._compiled(LLMatcher.grammar_from_regex(pattern), to_the_space=True)
 
     def choice(self, options: Sequence[str]) -> Constraint:
         """Allow just these texts."""
         if not options:
             raise ConstraintError("a choice needs at least one option")
-        return self.lark("start: " + " | ".join(map(quote, options)))
+        for option in options:
+            if not writes(self._vocabulary, option):
+                raise ConstraintError(f"{option!r} is no choice: the model has no tokens that write it")
+        return self._compiled("start: " + " | ".join(map(quote, options)), to_the_space=True)
 
     def span(self, source: str, *, by: str = "words") -> Constraint:
         """Allow a piece of the source, verbatim: whole words of it, or with `by="chars"` any characters."""
         return self.lark(f"start: %regex {json.dumps({f'substring_{by}': source}, ensure_ascii=False)}")
 
-    def _compile(self, grammar: str) -> Constraint:
-        matcher = LLMatcher(self._vocabulary, grammar)
+    def _compile(self, grammar: str, *, to_the_space: bool = False) -> Constraint:
+        """Compile a grammar; where the answer's text is to be its text `to_the_space`, no first space gets lost."""
+        body = json.loads(grammar)["grammars"][0] if grammar.startswith("{") else {"lark_grammar": grammar}
+        matcher = self._matcher(grammar)
+        if self._drops_space:
+            own = matcher.validate_tokens(writes(self._vocabulary, " ") or []) > 0
+            matcher = self._matcher(_behind_space(body, always=own and to_the_space))
+        told = body.get("lark_grammar") or json.dumps(body["json_schema"], ensure_ascii=False)
+        return Constraint(grammar, matcher, Closing(self._vocabulary, told))
+
+    def _matcher(self, grammar: str) -> LLMatcher:
+        matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
         if matcher.is_error():
             raise ConstraintError(f"this cannot be made a constraint: {matcher.get_error().splitlines()[0]}")
-        return Constraint(grammar, matcher, Closing(self._vocabulary, grammar))
+        return matcher
+
+
+def _behind_space(body: Mapping[str, Any], *, always: bool) -> str:
+    """Let a space stand before an answer whose text will be without it: the usual tokens of a beginning have one."""
+    start = 'start: " " @body' if always else 'start: " "? @body'
+    return json.dumps({"grammars": [{"lark_grammar": start}, {**body, "name": "body"}]}, ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what tokenizers that fall back to bytes call one
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what tokenizers that fall back to bytes call one
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -39,7 +39,7 @@ class TextStream:
     def push(self, token: int) -> str:
         """Take one token; give the text that is now certain, which may be empty."""
         self._recent.append(token)
-        if _BYTE.fullmatch(self._backend.id_to_token(token) or ""):
+        if BYTE.fullmatch(self._backend.id_to_token(token) or ""):
             self._open = True  # bytes in a row are read together: one that is wrong makes all of them wrong
         elif self._decode([token]):
             self._open = False

@@ -29,7 +29,7 @@ class Names:
             backend.no_truncation()
             backend.no_padding()
         self.plain = backend
-        added = [token for token in tokenizer.added_tokens_decoder.values() if _is_control(token)]
+        added = [token for token in tokenizer.added_tokens_decoder.values() if is_control(token)]
         self._names = sorted({token.content for token in added}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, self._names)) or r"(?!)")
         self._normalizes = any(token.normalized for token in added)
@@ -94,7 +94,8 @@ def unused(text: str) -> Iterator[str]:
     return (sign for sign in map(chr, itertools.count(0x10000)) if sign not in text)
 
 
-def _is_control(token: Any) -> bool:
+def is_control(token: Any) -> bool:
+    """Whether an added token is a control token."""
     return bool(token.special or token.content.replace("▁", " ").strip())
 
 
