@@ -11,7 +11,8 @@
     └── RunError                   the input was fine; the work failed
         ├── DownloadError          weights could not be fetched
         ├── CacheError             the folder that keeps models cannot be written
-        └── GenerationError        the model could not finish its answer
+        ├── GenerationError        the model could not finish its answer
+        └── ReductionError         summaries of parts do not get shorter than what they summarize
 
 A command exits with 2 for an `InputError`, with 1 for any other.
 """
@@ -77,3 +78,10 @@ class CacheError(RunError):
 
 class GenerationError(RunError):
     """Raised when an answer cannot be finished, for example for want of memory."""
+
+
+class ReductionError(RunError):
+    """Raised when summaries of a text's parts stay too long to be combined: the model passes over its limit."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: choose a model that keeps to max_tokens, or one with a larger window")

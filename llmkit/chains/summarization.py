@@ -1,12 +1,15 @@
-"""Summaries of texts that fit the model's window."""
+"""Summaries of texts of any length."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+import operator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import reduce
+from typing import Any, Literal, get_args
 
-from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -14,11 +17,16 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.chain import Chain
-from llmkit.errors import InputError
+from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy, is_complete
+from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
+from llmkit.chains.sources import Source, SourcePassage
+from llmkit.chains.tidy import Tidy, tidy
+from llmkit.errors import InputError, PromptError
+from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
-from llmkit.text import Passage
 
-Source = str | Document
+Choice = Literal["auto", "stuff", "map_reduce", "refine"]
+MAX_NEW_TOKENS = 96
 
 
 class Summary(BaseModel):
@@ -27,7 +35,8 @@ class Summary(BaseModel):
     Attributes:
         text: the summary itself.
         strategy: how it was made; "stuff" is: the whole source in one prompt.
-        passages: the parts of the source that it stands on, with their places in it.
+        passages: the parts of the source that it stands on, in order, with their places in it; each has the summary
+            that was first made of it.
         model_calls: how often the model was asked.
         complete: whether the model ended the summary itself; if not, it was cut after its last whole sentence.
     """
@@ -35,21 +44,25 @@ class Summary(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str
-    strategy: Literal["stuff"]
-    passages: tuple[Passage, ...]
+    strategy: Strategy
+    passages: tuple[SourcePassage, ...]
     model_calls: int
     complete: bool
 
 
 class SummarizationChain(Chain[Source, Summary]):
-    """Text in, `Summary` out.
+    """Text in, `Summary` out: text, a `Document`, or a list of Documents, which get one summary together.
 
     Example:
-        >>> SummarizationChain(HuggingFaceChat(temperature=0)).invoke(dialogue).text
+        >>> SummarizationChain(HuggingFaceChat(temperature=0), max_words=60).invoke(meeting).text
+
+    `stream` yields the text of the summary as it is written.
 
     Raises:
         InputError: the text is empty.
-        ContextWindowExceeded: the text, with the instruction and the room for the summary, is larger than the window.
+        ContextWindowExceeded: the window does not hold the instruction, some text and the room for its summary; or,
+            with the strategy "stuff", the whole text.
+        ReductionError: the model's summaries of parts are so long that they cannot be combined.
     """
 
     def __init__(
@@ -58,73 +71,167 @@ class SummarizationChain(Chain[Source, Summary]):
         prompt: str | TaskPrompt = "summarize-dialogue",
         examples: Sequence[Mapping[str, str]] = (),
         selector: BaseExampleSelector | None = None,
-        strategy: Literal["auto", "stuff"] = "auto",
-        max_new_tokens: int = 96,
+        strategy: Choice = "auto",
+        *,
+        max_words: int | None = None,
+        max_new_tokens: int | None = None,
+        combine_prompt: str | TaskPrompt = "combine-summaries",
+        refine_prompt: str | TaskPrompt = "refine-summary",
+        max_passage_tokens: int | None = None,
         context_window: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Take a model, the name of a prompt text or a prompt, and examples as `{"input": …, "output": …}`.
+        """Take a model, and say how it is to summarize.
 
-        `max_new_tokens` is the room for a summary. `strategy` is "stuff" or "auto", which is the same for now.
-        `context_window`, in tokens, is needed for a LangChain model that does not tell its own.
+        Args:
+            llm: any chat model of LangChain that counts its tokens.
+            prompt: asks for a summary; the name of a prompt text or a prompt.
+            examples: solved cases for it, as `{"input": …, "output": …}`.
+            selector: ranks the examples.
+            strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
+                "refine" goes from part to part; "auto" takes the whole text where it fits, else map-reduce.
+            max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
+                they have one.
+            max_new_tokens: the room for the summary; 96, or enough for `max_words`.
+            combine_prompt: asks for one summary of several.
+            refine_prompt: asks for a summary of a part and of what was before, in its field `summary`.
+            max_passage_tokens: parts are no longer than that, even where the window has room.
+            context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+            progress: is called, in any thread, whenever the model has answered.
         """
-        if strategy not in ("auto", "stuff"):
-            raise InputError(f"strategy is {strategy!r}, but must be 'auto' or 'stuff'")
-        given = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+        if strategy not in get_args(Choice):
+            raise InputError(f"strategy is {strategy!r}, but must be one of {', '.join(get_args(Choice))}")
+        self.max_words = None if max_words is None else _positive(max_words, "max_words")
+        room = MAX_NEW_TOKENS if max_words is None else 8 + 2 * max_words
+        self.max_new_tokens = room if max_new_tokens is None else _positive(max_new_tokens, "max_new_tokens")
+        if max_passage_tokens is not None:
+            _positive(max_passage_tokens, "max_passage_tokens")
+        given = _loaded(prompt)
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
-        self.llm = llm
-        self.max_new_tokens = max_new_tokens
-        self.context_window = context_window
-
-    def fit(self, source: Source) -> FittedPrompt:
-        """Give the prompt that the model would get, with a report of how the window is spent."""
-        text = _text_of(source)
-        if not text.strip():
-            raise InputError("the text to summarize is empty")
-        return self.prompt.fit(
-            text, model=self.llm, max_new_tokens=self.max_new_tokens, context_window=self.context_window
+        self.llm, self.strategy, self.progress = llm, strategy, progress
+        prompts = [
+            _check_fields(self.prompt, ["max_words"]),
+            _check_fields(_loaded(combine_prompt), ["max_words"]),
+            _check_fields(_loaded(refine_prompt), ["max_words", "summary"]),
+        ]
+        self._reduction = Reduction(
+            llm,
+            Prompts(*(_with_length(each, None, self.max_new_tokens) for each in prompts)),
+            Prompts(*(_with_length(each, max_words, self.max_new_tokens) for each in prompts)),
+            self.max_new_tokens,
+            max_passage_tokens,
+            _window(llm, context_window),
         )
+
+    def plan(self, source: Source) -> list[FittedPrompt]:
+        """Give what the model would be asked first: one prompt, or one for each part that is summarized at once."""
+        job = self._job(source, {})
+        return [each.prompt for each in (job.questions or [job.result().question])]
 
     def run(self, inputs: Sequence[Source], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
         """Summarize all sources, in true batches."""
-        fitted = [_attempt(self.fit, source) for source in inputs]
-        fine = [index for index, prompt in enumerate(fitted) if isinstance(prompt, FittedPrompt)]
-        answers = self.llm.batch(
-            [fitted[index].messages for index in fine],
-            [configs[index] for index in fine],
-            return_exceptions=True,
-            max_tokens=self.max_new_tokens,
+        jobs = [self._job(source, config) for source, config in zip(inputs, configs, strict=True)]
+        asker = Asker(self.llm, self.progress)
+        run_rounds(jobs, asker)
+        fine = [job for job in jobs if not job.error]
+        answers = asker.ask([job.result().question for job in fine], [job.config for job in fine])
+        told = dict(zip(map(id, fine), answers, strict=True))
+        return [job.error or self._summary(job, told[id(job)]) for job in jobs]
+
+    def stream(  # type: ignore[override]  # a stream is for showing: it gives text
+        self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[str]:
+        """Yield the text of the summary as it is written; joined, it is what `invoke` gives."""
+        steps: Any = self._transform_stream_with_config(iter([input]), self._pieces, config, **kwargs)  # type: ignore[arg-type]
+        yield from steps
+
+    async def astream(  # type: ignore[override]
+        self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[str]:
+        """Yield the text of the summary as it is written."""
+        async for piece in in_threads(self.stream(input, config, **kwargs), threading.Event()):
+            yield piece
+
+    def transform(
+        self, input: Iterator[Source], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Summary]:
+        """Give the whole `Summary`, for what follows in a sequence."""
+        yield self.invoke(_together(list(input)), config, **kwargs)
+
+    async def atransform(
+        self, input: AsyncIterator[Source], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Summary]:
+        """Give the whole `Summary`, for what follows in a sequence."""
+        yield await self.ainvoke(_together([each async for each in input]), config, **kwargs)
+
+    def _job(self, source: Source, config: RunnableConfig) -> Job[LastQuestion]:
+        return Job(getattr(self._reduction, self.strategy)(source), config)
+
+    def _pieces(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[str]:
+        asker = Asker(self.llm, self.progress)
+        job = self._job(next(inputs), config)
+        run_rounds([job], asker)
+        keeper, complete = Tidy(self.max_words), True
+        with closing(asker.stream(job.result().question, config)) as chunks:
+            for chunk in chunks:
+                complete = complete and is_complete(chunk)
+                if piece := keeper.push(chunk.text):
+                    yield piece
+        if piece := keeper.end(complete):
+            yield piece
+
+    def _summary(self, job: Job[LastQuestion], answer: AIMessage | Exception) -> Summary | Exception:
+        if isinstance(answer, Exception):
+            return answer
+        last, complete = job.result(), is_complete(answer)
+        text, is_cut = tidy(answer.text, complete, self.max_words)
+        return Summary(
+            text=text,
+            strategy=last.strategy,
+            passages=last.passages,
+            model_calls=job.calls + 1,
+            complete=complete and not is_cut,
         )
-        results: list[Any] = list(fitted)
-        for index, answer in zip(fine, answers, strict=True):
-            if isinstance(answer, Exception):
-                results[index] = answer
-            else:
-                results[index] = _summary(_text_of(inputs[index]), fitted[index], answer)
-        return results
 
 
-def _summary(source: str, fitted: FittedPrompt, answer: AIMessage) -> Summary:
-    text = answer.text.strip()
-    complete = answer.response_metadata.get("finish_reason") != "length"
-    text = text if complete else _whole_sentences(text)
-    text = text[:1].upper() + text[1:]  # it went on from the prompt's own first words
-    tokens = next(part.tokens for part in fitted.report.parts if part.name == "input")
-    passage = Passage(source, 0, len(source), tokens)
-    return Summary(text=text, strategy="stuff", passages=(passage,), model_calls=1, complete=complete)
-
-
-def _whole_sentences(text: str) -> str:
-    """Leave out a last sentence that the limit cut off, if a whole one stands before it."""
-    ends = [match.end() for match in re.finditer(r"[.!?。！？][\"'”’)]*(?=\s)", text)]
-    return text[: ends[-1]] if ends else text
-
-
-def _text_of(source: Source) -> str:
-    return source.page_content if isinstance(source, Document) else source
-
-
-def _attempt(work: Any, *given: Any) -> Any:
+def _together(pieces: list[Any]) -> Any:
+    """What came in pieces, as LangChain streams put it together: added up, or else the last."""
     try:
-        return work(*given)
-    except Exception as error:
-        return error
+        return reduce(operator.add, pieces)
+    except TypeError:
+        return pieces[-1]
+
+
+def _loaded(prompt: str | TaskPrompt) -> TaskPrompt:
+    return TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+
+
+def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPrompt:
+    """Give the prompt that says how long a summary may be: in its field, or at the end of its instruction."""
+    if "max_words" in prompt.input_variables:
+        return prompt.partial(max_words=max_words or room // 2)
+    if max_words is None:
+        return prompt
+    told = f"{prompt.wording.instruction} Use at most {max_words} words.".strip()
+    return prompt.model_copy(update={"wording": replace(prompt.wording, instruction=told)})
+
+
+def _window(llm: Any, given: int | None) -> int | None:
+    """The window to keep to: what is given, unless the model's own is smaller."""
+    own = getattr(getattr(llm, "bound", llm), "context_window", None)
+    return given if given is None or own is None else min(given, own)
+
+
+def _check_fields(prompt: TaskPrompt, known: Sequence[str]) -> TaskPrompt:
+    left = [name for name in prompt.input_variables if name not in ("input", *known)]
+    if left:
+        raise PromptError(
+            f"the prompt has fields that a summary cannot fill: {', '.join(left)}; fill them with prompt.partial(…)"
+        )
+    return prompt
+
+
+def _positive(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{what} is {value!r}, but must be a whole number, at least 1")
+    return value

@@ -48,7 +48,7 @@ def summarize(
 
     chain = SummarizationChain(llm, prompt=task, max_new_tokens=max_new_tokens)
     if explain:
-        typer.echo(str(chain.fit(text).report))
+        typer.echo("\n\n".join(str(prompt.report) for prompt in chain.plan(text)))
         return
     summary = chain.invoke(text)
     if not summary.complete:

@@ -1,0 +1,201 @@
+"""How a long source becomes one summary: in one prompt, by map-reduce, or by refining from part to part.
+
+Every strategy is a generator of rounds: it yields questions, is sent their answers, and returns the last question.
+It ends: each level of map-reduce has fewer parts than the one before, and refining has a round for each part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+
+from llmkit.chains.rounds import Question, Rounds
+from llmkit.chains.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
+from llmkit.chains.tidy import tidy
+from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
+from llmkit.prompts import TaskPrompt
+from llmkit.prompts.counting import Room
+
+Strategy = Literal["stuff", "map_reduce", "refine"]
+
+PARTS_AT_ONCE = 4
+"""A prompt that combines summaries has room for so many at their longest."""
+LEAST_TOKENS = 8
+"""In less room a summary of a part can say nothing."""
+MAX_LEVELS = 12
+"""Enough for millions of parts."""
+BORDERS = 16
+"""Tokens to spare where texts that were counted alone stand side by side."""
+
+
+@dataclass(frozen=True)
+class LastQuestion:
+    """The question whose answer is the summary."""
+
+    question: Question
+    passages: tuple[SourcePassage, ...]
+    strategy: Strategy
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a model is asked.
+
+    Attributes:
+        part: asks for the summary of a part, or of a source that is whole.
+        combine: asks for one summary of several.
+        refine: asks for a summary of a part and of what was before it, its field `summary`.
+    """
+
+    part: TaskPrompt
+    combine: TaskPrompt
+    refine: TaskPrompt
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The strategies. The `last` question has prompts of its own, which say how long the summary may be."""
+
+    llm: BaseChatModel
+    prompts: Prompts
+    last: Prompts
+    max_new_tokens: int
+    max_passage_tokens: int | None = None
+    context_window: int | None = None
+
+    def auto(self, source: Source) -> Rounds[LastQuestion]:
+        """Take the whole source where it fits, else map-reduce."""
+        try:
+            return (yield from self.stuff(source))
+        except ContextWindowExceeded:
+            return (yield from self.map_reduce(source))
+
+    def stuff(self, source: Source) -> Rounds[LastQuestion]:
+        """Ask once, with the whole source."""
+        yield from ()
+        part = whole(source, self._counter)
+        return LastQuestion(self._ask(self.last.part, part.text), part.passages, "stuff")
+
+    def map_reduce(self, source: Source) -> Rounds[LastQuestion]:
+        """Summarize parts, and combine their summaries, level by level, until one prompt holds them."""
+        tokens = self._tokens_of_a_part(self.last.combine)
+        parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(source, self._counter, most))
+        if len(parts) == 1:
+            return (yield from self.stuff(source))
+        for _ in range(MAX_LEVELS):
+            parts = _summarized(parts, (yield questions))
+            try:
+                last = self._ask(self.last.combine, joined(parts))
+            except ContextWindowExceeded:
+                parts, questions = self._combine(parts, tokens)
+            else:
+                return LastQuestion(last, tuple(each for part in parts for each in part.passages), "map_reduce")
+        raise ReductionError(f"after {MAX_LEVELS} levels there are still {len(parts)} summaries of parts")
+
+    def refine(self, source: Source) -> Rounds[LastQuestion]:
+        """Summarize the first part; then, part by part, the summary so far and what comes next."""
+        tokens = self._tokens_of_a_part(self.last.refine)
+        most = min(self._space(self.last.part), self._space(self.last.refine)) - self.max_new_tokens - tokens - BORDERS
+        parts = evenly(lambda size: cut(source, self._counter, size), self._limited(most))
+        if len(parts) == 1:
+            return (yield from self.stuff(source))
+        question = self._ask(self.prompts.part, parts[0].text, tokens)
+        for number, part in enumerate(parts[1:], 1):
+            parts[number - 1 : number] = _summarized(parts[number - 1 : number], (yield [question]))
+            summary = parts[number - 1].text
+            if (size := self._counter.get_num_tokens(summary)) > tokens + BORDERS:
+                raise ReductionError(f"a summary that may have {tokens} tokens has {size}")
+            if part is parts[-1]:
+                question = self._ask(self.last.refine, part.text, summary=summary)
+            else:
+                question = self._ask(self.prompts.refine, part.text, tokens, summary=summary)
+        return LastQuestion(question, tuple(each for part in parts for each in part.passages), "refine")
+
+    def _combine(self, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
+        """Group neighbours; each group's summaries are to become one."""
+        size = max(self._counter.get_num_tokens(part.text) for part in parts)
+        try:
+            groups, questions = self._fit(
+                self.prompts.combine, tokens, lambda most: packed(parts, self._counter, max(most, size))
+            )
+        except ContextWindowExceeded as error:
+            raise ReductionError(f"a summary that may have {tokens} tokens has {size}") from error
+        if len(groups) >= len(parts):
+            raise ReductionError(f"{len(parts)} summaries of parts, of up to {size} tokens, stay as many")
+        return groups, questions
+
+    def _fit(
+        self, prompt: TaskPrompt, tokens: int, divide: Callable[[int], list[Part]]
+    ) -> tuple[list[Part], list[Question]]:
+        """Divide into as few parts as fit the prompt, alike in size."""
+        most = self._limited(self._space(prompt) - tokens)
+        while True:
+            parts = evenly(divide, most)
+            try:
+                return parts, [self._ask(prompt, part.text, tokens) for part in parts]
+            except ContextWindowExceeded as error:  # counted together, texts may have more tokens than alone
+                most -= max(error.needed - error.available, BORDERS)
+                if most < LEAST_TOKENS:
+                    raise
+
+    def _limited(self, most: int) -> int:
+        return min(most, self.max_passage_tokens or most)
+
+    def _tokens_of_a_part(self, prompt: TaskPrompt) -> int:
+        """The room for the summary of a part.
+
+        Raises:
+            ContextWindowExceeded: there is none, or none for the text beside it.
+        """
+        space = min(self._space(self.last.part), self._space(prompt)) - BORDERS
+        tokens = min(self.max_new_tokens, (space - self.max_new_tokens) // PARTS_AT_ONCE)
+        if tokens < LEAST_TOKENS:
+            window = self._room.window
+            needed = window - space + self.max_new_tokens + PARTS_AT_ONCE * LEAST_TOKENS
+            raise ContextWindowExceeded(needed, window, "the instruction, some text and the room for its summary")
+        return tokens
+
+    def _space(self, prompt: TaskPrompt) -> int:
+        """The tokens that a prompt leaves for its input and the answer; its examples take up to half the window."""
+        fields: dict[str, Any] = {name: "" for name in prompt.fields if name == "summary"}
+        half = self._room.window // 2
+        for reserve in (half, 0):
+            try:
+                empty = prompt.fit(
+                    "", model=self.llm, max_new_tokens=reserve, context_window=self.context_window, **fields
+                )
+                break
+            except ContextWindowExceeded:
+                if not reserve:
+                    raise
+        return self._room.window - empty.tokens
+
+    def _ask(self, prompt: TaskPrompt, text: str, tokens: int | None = None, **fields: Any) -> Question:
+        room = self.max_new_tokens if tokens is None else tokens
+        fitted = prompt.fit(text, model=self.llm, max_new_tokens=room, context_window=self.context_window, **fields)
+        return Question(fitted, room)
+
+    @cached_property
+    def _room(self) -> Room:
+        return Room(self.llm, self.max_new_tokens, self.context_window)
+
+    @cached_property
+    def _counter(self) -> Counter:
+        return Counter(self._room.count_text, getattr(self._room.model, "token_offsets", None))
+
+
+def _summarized(parts: list[Part], answers: list[AIMessage]) -> list[Part]:
+    texts = [tidy(answer.text, is_complete(answer))[0] for answer in answers]
+    if not any(texts):
+        raise GenerationError("the model gave an empty summary of every part: try another prompt or model")
+    return [part.summarized(text) for part, text in zip(parts, texts, strict=True)]
+
+
+def is_complete(answer: AIMessage) -> bool:
+    """Tell whether the model ended its answer itself."""
+    return answer.response_metadata.get("finish_reason") != "length"
