@@ -29,6 +29,7 @@ class Request:
         logprobs: how many of the likeliest tokens to report in the place of each token; `None` for no scores at all.
         cancel: set it, from any thread, to stop the answer after the current token.
         goes_on: whether the answer goes on from the prompt's text, so that a space before it is its own.
+        shown: special tokens that the answer's text is to show, such as one that opens a tool call.
     """
 
     prompt: tuple[int, ...]
@@ -37,6 +38,7 @@ class Request:
     logprobs: int | None = None
     cancel: threading.Event = field(default_factory=threading.Event, compare=False)
     goes_on: bool = False
+    shown: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Answer:
         before = request.prompt[-_BEFORE:] if request.goes_on else ()
         return cls(
             request,
-            TextStream(tokenizer, request.settings.stop, before),
+            TextStream(tokenizer, request.settings.stop, before, request.shown),
             limit,
             generator(request.settings.seed, index),
             request.constraint.start(limit) if request.constraint else None,

@@ -193,7 +193,8 @@ class LocalModel(BaseLanguageModel[Any]):
         cancel = options.get("_cancel") or threading.Event()
         goes_on = self._goes_on and not engine.loaded.is_encoder_decoder
         held = call.constraint(engine, goes_on=goes_on)
-        request = Request(prompt, call.settings, held, call.logprobs, cancel, goes_on)
+        shown = call.shown(engine.encoder)
+        request = Request(prompt, call.settings, held, call.logprobs, cancel, goes_on, shown)
         limit = engine.limit(request)
         if request.constraint:
             request.constraint.start(limit)  # says now if not even its shortest answer fits

@@ -82,6 +82,11 @@ class Call:
             return None
         return format_of(str(encoder.tokenizer.chat_template) if encoder.accepts_tools else "")
 
+    def shown(self, encoder: Encoder) -> frozenset[int]:
+        """Give the control tokens that the answer is read by."""
+        style = self.tool_format(encoder)
+        return style.tokens(encoder.tags) if style else frozenset()
+
     def encode(self, messages: Sequence[BaseMessage], encoder: Encoder) -> list[int]:
         """Give the prompt's tokens: the messages, and what the model is to know of tools and form."""
         template = dict(self.template or {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,10 +24,21 @@ class TextStream:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = (), before: Sequence[int] = ()
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        stop: Sequence[str] = (),
+        before: Sequence[int] = (),
+        shown: Collection[int] = (),
     ) -> None:
-        """Take the stop strings, and the last tokens of a text that goes on here: then a first space counts."""
+        """Take the stop strings, and the last tokens of a text that goes on here: then a first space counts.
+
+        Special tokens are not text, but for those that are to be `shown`.
+        """
         self._backend = tokenizer.backend_tokenizer
+        self._hidden: frozenset[int] | None = None  # all special ones
+        if shown:
+            added = self._backend.get_added_tokens_decoder().items()
+            self._hidden = frozenset(number for number, token in added if token.special).difference(shown)
         self._stop = stop
         self._recent = list(before)
         self._given = len(self._decode(self._recent))  # characters of the recent tokens' text that were given
@@ -63,7 +74,10 @@ class TextStream:
         return new
 
     def _decode(self, tokens: list[int]) -> str:
-        return str(self._backend.decode(tokens, skip_special_tokens=True))
+        if self._hidden is None:
+            return str(self._backend.decode(tokens, skip_special_tokens=True))
+        shown = [token for token in tokens if token not in self._hidden]
+        return str(self._backend.decode(shown, skip_special_tokens=False))
 
     def _release(self, new: str) -> str:
         if self.stopped:

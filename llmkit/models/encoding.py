@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.errors import InputError, PromptError
-from llmkit.models.plaintext import Names, unused
+from llmkit.models.plaintext import Names, is_control, unused
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -80,9 +80,9 @@ class Encoder:
 
     @cached_property
     def tags(self) -> dict[str, int]:
-        """Names that are a token each and show in an answer's text, such as Qwen's `<tool_call>`, with their ids."""
+        """The names of control tokens, such as Qwen's `<tool_call>`, with their ids."""
         added = self.tokenizer.added_tokens_decoder.items()
-        return {token.content: index for index, token in added if not token.special}
+        return {token.content: index for index, token in added if is_control(token)}
 
     @cached_property
     def accepts_tools(self) -> bool:

@@ -10,6 +10,8 @@ from langchain_core.messages import AIMessageChunk
 from llmkit.models.decoding import overlap
 from llmkit.models.tools import ToolFormat
 
+_ID = 9  # letters of a call's name: Mistral's templates take no other number
+
 
 class MessageReader:
     """Turns pieces of an answer's text into pieces of a message."""
@@ -123,7 +125,7 @@ class ToolReader:
         if not found:
             return []
         self._text, self._state, self.count = rest, "arguments", self.count + 1
-        return [{"name": name, "args": "", "id": f"call_{uuid4().hex[:24]}", "index": self.count - 1}]
+        return [{"name": name, "args": "", "id": uuid4().hex[:_ID], "index": self.count - 1}]
 
     def _read_arguments(self) -> list[dict[str, Any]]:
         """Read on to the bracket that closes the arguments."""

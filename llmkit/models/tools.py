@@ -25,11 +25,20 @@ Tool = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ToolFormat:
-    """What stands around a call: `opening` name `middle` arguments `closing`."""
+    """What stands around a call: `opening` name `middle` arguments `closing`.
+
+    Names of control tokens in it are these tokens, where the tokenizer has them. `before` is one that may stand before
+    all else, and says nothing.
+    """
 
     opening: str
     middle: str
     closing: str
+    before: str = ""
+
+    def tokens(self, tags: Mapping[str, int]) -> frozenset[int]:
+        """Give those control tokens, of all that there are, that calls are read by."""
+        return frozenset(tags[name] for name in tags if name in self.opening + self.middle + self.closing)
 
     def write(self, name: str, arguments: Mapping[str, Any]) -> str:
         """Give a call as text."""
@@ -38,13 +47,16 @@ class ToolFormat:
 
 HERMES = ToolFormat('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_call>")
 MISTRAL = ToolFormat('[TOOL_CALLS][{"name": "', '", "arguments": ', "}]")
-LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}")
+MISTRAL_SPACED = ToolFormat('[TOOL_CALLS] [{"name": "', '", "arguments": ', "}]")  # with SentencePiece's tokens
+MISTRAL_ARGS = ToolFormat("[TOOL_CALLS]", "[ARGS]", "")  # from 2025 on
+LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}", before="<|python_tag|>")
 
 
 def format_of(template: str) -> ToolFormat:
     """Give the format that a chat template shows for calls; that of Hermes where it shows none."""
     if "[TOOL_CALLS]" in template:
-        return MISTRAL
+        spaced = MISTRAL_SPACED if "[TOOL_CALLS] [" in template else MISTRAL
+        return MISTRAL_ARGS if "[ARGS]" in template else spaced
     return LLAMA if "<tool_call>" not in template and '"parameters": ' in template else HERMES
 
 
@@ -79,9 +91,10 @@ def grammar(
     """Give the grammar, in llguidance's Lark dialect, of an answer that calls a tool, or may do so.
 
     Text may stand before a call; it cannot hold what opens one. `tokens` are names that are one token each, such as
-    Qwen's `<tool_call>`: these the grammar asks for by their ids.
+    Qwen's `<tool_call>` and Mistral's `[TOOL_CALLS]`: these the grammar asks for by their ids.
     """
     rules = []
+    before = f"<[{tokens[style.before]}]>?" if style.before in tokens else ""
     for index, tool in enumerate(tools):
         function = tool["function"]
         schema = {**closed(function.get("parameters") or _NOTHING), "x-guidance": COMPACT}
@@ -94,7 +107,7 @@ def grammar(
         [
             "start: calls" if required else "start: calls | TEXT | TEXT calls",
             'calls: call ("\\n" call)*' if parallel else "calls: call",
-            f"call: {names}",
+            f"call: {before} ({names})",
             *rules,
             *([] if required else [f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/"]),
         ]

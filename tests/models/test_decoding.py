@@ -107,3 +107,15 @@ def test_text_comes_as_soon_as_it_is_certain() -> None:
 )
 def test_overlap(text: str, stop: str, length: int) -> None:
     assert overlap(text, stop) == length
+
+
+@given(kinds, numbers)
+def test_special_tokens_are_shown_only_when_asked_for(kind: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    shown = {min(special)}
+    tokens = [number % len(tokenizer) for number in numbers]
+    stream = TextStream(tokenizer, shown=shown)
+    text = "".join([stream.push(token) for token in tokens]) + stream.finish()
+    left = [token for token in tokens if token in shown or token not in special]
+    assert text == tokenizer.backend_tokenizer.decode(left, skip_special_tokens=False)

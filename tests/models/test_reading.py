@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 
 from llmkit.models.reading import MessageReader, ReasoningSplitter, ToolReader
-from llmkit.models.tools import HERMES, LLAMA, MISTRAL, ToolFormat
+from llmkit.models.tools import HERMES, LLAMA, MISTRAL, MISTRAL_ARGS, MISTRAL_SPACED, ToolFormat
 
-STYLES = {"hermes": HERMES, "mistral": MISTRAL, "llama": LLAMA}
+STYLES = {
+    "hermes": HERMES,
+    "mistral": MISTRAL,
+    "mistral, spaced": MISTRAL_SPACED,
+    "mistral of 2025": MISTRAL_ARGS,
+    "llama": LLAMA,
+}
 styles = st.sampled_from(list(STYLES))
 
 bits = st.sampled_from(

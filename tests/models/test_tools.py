@@ -2,6 +2,8 @@
 
 import copy
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,10 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel, Field
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from llmkit import HuggingFaceChat
 from llmkit.errors import ConstraintError
-from llmkit.models.tools import HERMES, LLAMA, MISTRAL, choose_tools, format_of, tell, with_system
+from llmkit.models.tools import (
+    HERMES,
+    LLAMA,
+    MISTRAL,
+    MISTRAL_ARGS,
+    MISTRAL_SPACED,
+    choose_tools,
+    format_of,
+    tell,
+    with_system,
+)
 from tests import tiny
 from tests.models.test_constraint import fits, objects, schemas
 from tests.models.test_streams import comparable, joined
@@ -30,6 +44,15 @@ FORMATS = {
     "llama": TOLD.replace("WRITE", '{"name": function name, "parameters": dictionary}'),
 }
 
+BY_TOKENS = {
+    "hermes by tokens": (FORMATS["hermes"], ("<tool_call>", "</tool_call>")),
+    "mistral by tokens": (FORMATS["mistral"], ("[TOOL_CALLS]",)),
+    "mistral by spaced tokens": (TOLD.replace("WRITE", "[TOOL_CALLS] [").replace("<|im_", "[im_"), ("[TOOL_CALLS]",)),
+    "mistral of 2025": (TOLD.replace("WRITE", "[TOOL_CALLS]f[ARGS]{}"), ("[TOOL_CALLS]", "[ARGS]")),
+    "llama by tokens": (FORMATS["llama"], ("<|python_tag|>",)),
+}
+"""Formats in which special tokens, which no answer's text shows otherwise, stand around a call."""
+
 
 class Search(BaseModel):
     """Search for something."""
@@ -42,17 +65,34 @@ class Locate(BaseModel):
     """Where am I?"""
 
 
+def with_special(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> PreTrainedTokenizerFast:
+    """Give a tokenizer in which tokens that are hardly used have become special ones of these names."""
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    unused = ("<0x00>", "<0x01>") if "<0x00>" in spec["model"]["vocab"] else ("<file_sep>", "<|endoftext|>")
+    spec["added_tokens"] = [token for token in spec["added_tokens"] if token["content"] not in unused[: len(names)]]
+    for old, name in zip(unused, names, strict=False):
+        number = spec["model"]["vocab"][name] = spec["model"]["vocab"].pop(old)
+        token = {**spec["added_tokens"][0], "id": number, "content": name, "special": True}
+        spec["added_tokens"] = sorted([*spec["added_tokens"], token], key=lambda one: one["id"])
+    kept = {name: getattr(tokenizer, name) for name in ("bos_token", "eos_token", "pad_token")}
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(spec)), **kept)
+
+
 def speaking(form: str, **options: Any) -> HuggingFaceChat:
     """Give a model whose template is of this form; "tags" is one whose tags are tokens of their own."""
-    model, tokenizer = tiny.make("qwen3" if form == "tags" else "llama")
-    if form != "tags":
+    model, tokenizer = tiny.make("qwen3" if form == "tags" else "mistral" if "spaced" in form else "llama")
+    if form in BY_TOKENS:
+        tokenizer = with_special(tokenizer, BY_TOKENS[form][1])
+        tokenizer.chat_template = BY_TOKENS[form][0]
+    elif form != "tags":
         tokenizer = copy.copy(tokenizer)
         tokenizer.chat_template = FORMATS[form]
     options = {"temperature": 1.2, "seed": 3, "max_new_tokens": 120, "context_window": 4096, **options}
     return HuggingFaceChat(model=model, tokenizer=tokenizer, **options)
 
 
-forms = pytest.mark.parametrize("form", [*FORMATS, "tags"])
+FORMS = [*FORMATS, *BY_TOKENS, "tags"]
+forms = pytest.mark.parametrize("form", FORMS)
 
 
 @forms
@@ -113,7 +153,7 @@ def test_a_batch_of_calls(form: str) -> None:
     assert [comparable(answer) for answer in llm.batch(inputs)] == want
 
 
-@given(st.sampled_from([*FORMATS, "tags"]), schemas.flatmap(lambda inner: objects(st.just(inner))), st.integers(0, 9))
+@given(st.sampled_from(FORMS), schemas.flatmap(lambda inner: objects(st.just(inner))), st.integers(0, 9))
 @settings(max_examples=40)
 def test_arguments_fit_any_schema(form: str, schema: dict[str, Any], seed: int) -> None:
     tool = {"type": "function", "function": {"name": "do-it.now", "description": "…", "parameters": schema}}
@@ -156,9 +196,28 @@ def test_a_tool_loop_is_told_in_the_models_way(form: str) -> None:
 # Formats
 
 
+@pytest.mark.parametrize("form", BY_TOKENS)
+def test_a_call_is_made_of_the_formats_own_tokens(form: str) -> None:
+    llm = speaking(form)
+    bound = llm.bind_tools([Search], tool_choice="any")
+    request = llm._request("Where is it?", None, bound.kwargs)[2]  # type: ignore[attr-defined]
+    [answer] = llm.engine.generate([request])[0]
+    tokens = [llm.engine.encoder.tags[name] for name in BY_TOKENS[form][1]]
+    matcher = request.constraint.start(120)._matcher
+    if form == "llama by tokens":
+        assert matcher.validate_tokens([*tokens, *llm.engine.encoder.encode_continuation('{"name')]) > 1
+    else:
+        assert [answer.ids.count(token) for token in tokens] == [1] * len(tokens)
+        assert all(name in answer.text for name in BY_TOKENS[form][1])
+    [call] = bound.invoke("Where is it?").tool_calls
+    assert re.fullmatch("[a-zA-Z0-9]{9}", call["id"]), "as Mistral's templates demand"
+
+
 def test_the_format_is_the_one_that_the_template_shows() -> None:
     assert format_of(FORMATS["hermes"]) == HERMES
     assert format_of(FORMATS["mistral"]) == MISTRAL
+    assert format_of(BY_TOKENS["mistral by spaced tokens"][0]) == MISTRAL_SPACED
+    assert format_of(BY_TOKENS["mistral of 2025"][0]) == MISTRAL_ARGS
     assert format_of(FORMATS["llama"]) == LLAMA
     assert format_of("") == HERMES
 
