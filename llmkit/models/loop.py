@@ -16,7 +16,7 @@ from transformers.generation.logits_process import (
 
 from llmkit.models.answer import Answer
 from llmkit.models.prefix import layers_of
-from llmkit.models.sampling import choose
+from llmkit.models.sampling import choose, lift_bans
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
@@ -75,7 +75,8 @@ class Loop:
                 self.cache = next((out[name] for name in _CACHES if out.get(name) is not None), None)
                 first = False
                 logits = out.logits[:, -1].float()
-                scores = logits_processor(input_ids, self._constrain(logits))
+                allowed = self._constrain(logits)
+                scores = lift_bans(logits_processor(input_ids, allowed), allowed)
                 draws = [row.draw if row.waits else None for row in self.rows]
                 tokens = choose(scores, draws if generation_config.do_sample else None)
             yield [row.take(tokens[i], self.ends, logits[i]) for i, row in enumerate(self.rows) if row.waits]

@@ -58,6 +58,15 @@ class Penalties(LogitsProcessor):
         return scores - self.presence * (counts > 0) - self.frequency * counts
 
 
+def lift_bans(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Give scores [rows, vocabulary], and what is allowed in a row where bans left nothing of it.
+
+    A form and a ban, such as `no_repeat_ngram_size` or `min_new_tokens`, may contradict each other: the form wins.
+    """
+    left = torch.isfinite(scores).any(-1, keepdim=True)
+    return torch.where(left, scores, allowed)
+
+
 def choose(scores: torch.Tensor, draws: Sequence[torch.Generator | None] | None) -> list[int]:
     """Choose a token for each row of scores [rows, vocabulary]: the likeliest, or drawn with the row's generator.
 

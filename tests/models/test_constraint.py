@@ -384,6 +384,29 @@ def test_whatever_ends_an_answer_may_end_a_held_one(ends: tuple[int, ...]) -> No
     assert torch.isfinite(scores[model.ends]).all()
 
 
+BANS = [
+    {"no_repeat_ngram_size": 1},
+    {"no_repeat_ngram_size": 2},
+    {"min_new_tokens": 30},
+    {"repetition_penalty": 1e-2},
+    {"repetition_penalty": 100.0, "presence_penalty": 2.0, "frequency_penalty": 2.0},
+    {"no_repeat_ngram_size": 1, "min_new_tokens": 20, "top_k": 1, "top_p": 0.1, "min_p": 1.0, "typical_p": 0.1},
+]
+
+
+@pytest.mark.parametrize("name", ["llama", "t5"])
+@pytest.mark.parametrize("bans", BANS, ids=str)
+def test_a_form_wins_over_bans(name: str, bans: dict[str, Any]) -> None:
+    engine = engine_of(name)
+    for how in (DRAWN,) if "top_k" in bans else ({}, DRAWN):
+        answer = held(engine, engine.grammars.regex("a{9}b{0,3}"), "aaaa and", max_new_tokens=40, **how, **bans)
+        assert re.fullmatch("a{9}b{0,3}", answer.text)
+        answer = held(engine, engine.grammars.choice(["a a a a a", "a"]), "a", max_new_tokens=40, **how, **bans)
+        assert answer.text in ("a a a a a", "a")
+    answer = held(engine, CONSTRAINTS["json"](engine.grammars), max_new_tokens=60, **DRAWN, **bans)
+    assert list(json.loads(answer.text)) == list(PERSON)
+
+
 def test_a_stop_string_and_a_constraint() -> None:
     engine = engine_of("llama")
     answer = held(engine, engine.grammars.regex(r"\d{3}\n[ab]*"), max_new_tokens=12, stop=("\n", "zzz"))
