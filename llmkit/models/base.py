@@ -5,24 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
-from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr
 
 from llmkit.errors import InputError
 from llmkit.models.answer import Request
+from llmkit.models.batching import Batching
 from llmkit.models.call import Call
 from llmkit.models.engine import Engine
 from llmkit.models.loading import adopt, load
-from llmkit.models.plan import planned
 from llmkit.models.quantization import weights_nbytes
 from llmkit.models.settings import NAMES, GenerationSettings
 
@@ -41,7 +38,7 @@ _engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
 _engines_lock = threading.Lock()
 
 
-class LocalModel(BaseLanguageModel[Any]):
+class LocalModel(Batching, BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
@@ -139,40 +136,6 @@ class LocalModel(BaseLanguageModel[Any]):
         prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
         scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])
         return np.stack(scores) if shared else scores
-
-    def batch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[Any]:
-        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        with planned(*self._foresee(inputs, kwargs)) as plan, ThreadPoolExecutor(1) as aside:
-
-            def run() -> list[Any]:
-                return Runnable.batch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
-
-            # Aside, because LangChain's own threads are waited for before an interrupt is seen.
-            done = aside.submit(copy_context().run, run)
-            try:
-                return done.result()
-            except BaseException:
-                plan.cancel()
-                raise
-
-    async def abatch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: RunnableConfig | list[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
-    ) -> list[Any]:
-        """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        with planned(*self._foresee(inputs, kwargs)):
-            return await Runnable.abatch(self, inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
         """Give the tokens of a prompt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,7 +21,7 @@ from llmkit.models.answer import Answer, Request
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.call import Call
 from llmkit.models.engine import Engine
-from llmkit.models.plan import answer, planned
+from llmkit.models.plan import Plan, answer, planned
 from llmkit.models.reading import MessageReader
 from llmkit.models.results import metadata, usage
 from llmkit.models.structured import structured
@@ -95,13 +95,27 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         """
         return structured(self, schema, method=method, include_raw=include_raw, **kwargs)
 
-    def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
+    def generate(
+        self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
         """Answer several conversations, in true batches; arguments are LangChain's."""
+        with self._together(messages, stop, kwargs):
+            return super().generate(messages, stop, callbacks, **kwargs)
+
+    async def agenerate(
+        self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        """Answer several conversations, in true batches; arguments are LangChain's."""
+        with self._together(messages, stop, kwargs):
+            return await super().agenerate(messages, stop, callbacks, **kwargs)
+
+    def _together(
+        self, messages: list[list[BaseMessage]], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> AbstractContextManager[Any]:
         if len(messages) < 2:
-            return super().generate(messages, *args, **kwargs)
+            return nullcontext()
         options = {name: value for name, value in kwargs.items() if name not in _CONFIG}
-        with planned(*self._foresee(messages, options)):
-            return super().generate(messages, *args, **kwargs)
+        return planned(Plan(*self._foresee(messages, {"stop": stop, **options})))
 
     def _generate(
         self,
@@ -179,4 +193,4 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         return call.decided(self._convert_input(given).to_messages(), engine) if call.tools else call
 
 
-_CONFIG = {"callbacks", "tags", "metadata", "run_name", "run_id"}
+_CONFIG = {"tags", "metadata", "run_name", "run_id"}

@@ -18,7 +18,7 @@ from llmkit.models.answer import Answer
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.call import Call
 from llmkit.models.engine import Engine
-from llmkit.models.plan import answer, planned
+from llmkit.models.plan import Plan, answer, planned
 from llmkit.models.results import metadata, usage
 
 
@@ -52,7 +52,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     ) -> LLMResult:
         engine = self.engine_for(kwargs.get("model"))
         requests = [self._request(prompt, stop, kwargs)[2] for prompt in prompts]
-        with planned(engine, requests) if len(requests) > 1 else nullcontext():
+        with planned(Plan(engine, requests)) if len(requests) > 1 else nullcontext():
             answers = [answer(engine, request) for request in requests]
         return LLMResult(generations=[[self._generation(one, engine) for one in group] for group in answers])
 

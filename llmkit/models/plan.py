@@ -31,7 +31,7 @@ class Plan:
             self._waiting.setdefault(request, []).append(index)
         self._answers: dict[int, list[Answer] | Exception] = {}
         self._lock = threading.Lock()
-        self._batch_locks = [threading.Lock() for _ in self._batches]
+        self._turn = threading.Lock()  # one batch after the other: side by side, each waits and all take memory
 
     def take(self, request: Request) -> list[Answer] | None:
         """Give the answers to a request, computed with its batch; `None` if it is not in the plan."""
@@ -41,7 +41,7 @@ class Plan:
                 return None
             index = indices.pop(0)
         number = self._batch_of[index]
-        with self._batch_locks[number]:
+        with self._turn:
             if index not in self._answers:
                 self._compute(self._batches[number])
         answers = self._answers.pop(index)
@@ -70,9 +70,8 @@ class Plan:
 
 
 @contextmanager
-def planned(engine: Engine, requests: Sequence[Request]) -> Iterator[Plan]:
+def planned(plan: Plan) -> Iterator[Plan]:
     """Announce requests that the calls within are going to make."""
-    plan = Plan(engine, requests)
     token = _current.set(plan)
     try:
         yield plan

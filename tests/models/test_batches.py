@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,14 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
+from llmkit import HuggingFaceChat
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
 from llmkit.models import engine as engines
 from llmkit.models.answer import Request
 from llmkit.models.settings import GenerationSettings
 from tests import tiny
 from tests.models.test_generate import watched
-from tests.models.test_streams import chat, comparable, completion
+from tests.models.test_streams import chat, comparable, completion, each_pass, slowly
 
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
 
@@ -83,17 +84,89 @@ def test_answers_come_in_the_callers_order(name: str, monkeypatch: pytest.Monkey
     assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
 
 
-def test_completions_are_batches_too() -> None:
-    llm = completion("llama", max_new_tokens=6)
-    want = [llm.invoke(prompt) for prompt in PROMPTS]
-    for way in (llm.batch, lambda prompts: asyncio.run(llm.abatch(prompts))):
-        with watched(llm.engine) as shapes:
-            assert way(PROMPTS) == want
-        assert max(rows for rows, _ in shapes) == len(PROMPTS)
+async def each_as_completed(llm: Any, inputs: list[Any], **options: Any) -> list[tuple[int, Any]]:
+    return [item async for item in llm.abatch_as_completed(inputs, **options)]
+
+
+MANY: dict[str, Callable[[Any, list[str]], list[Any]]] = {
+    "batch": lambda llm, prompts: llm.batch(prompts, stop=["zz"]),
+    "abatch": lambda llm, prompts: asyncio.run(llm.abatch(prompts, stop=["zz"])),
+    "batch_as_completed": lambda llm, prompts: in_order(llm.batch_as_completed(prompts, stop=["zz"])),
+    "abatch_as_completed": lambda llm, prompts: in_order(asyncio.run(each_as_completed(llm, prompts, stop=["zz"]))),
+    "generate": lambda llm, prompts: generated(llm.generate(talks(llm, prompts), ["zz"])),
+    "agenerate": lambda llm, prompts: generated(
+        asyncio.run(llm.agenerate(talks(llm, prompts), stop=["zz"], tags=["a"]))
+    ),
+}
+
+
+def in_order(items: Iterable[tuple[int, Any]]) -> list[Any]:
+    return [answer for _, answer in sorted(items, key=lambda item: item[0])]
+
+
+def talks(llm: Any, prompts: list[str]) -> list[Any]:
+    return [[HumanMessage(prompt)] for prompt in prompts] if isinstance(llm, HuggingFaceChat) else prompts
+
+
+def generated(result: Any) -> list[Any]:
+    return [getattr(one, "message", one.text) for [one] in result.generations]
+
+
+def text_of(answer: Any) -> str:
+    return answer if isinstance(answer, str) else str(answer.content)
+
+
+@pytest.mark.parametrize("make", [chat, completion])
+@pytest.mark.parametrize("way", MANY)
+def test_every_way_of_many_calls_is_a_batch(make: Callable[..., Any], way: str) -> None:
+    llm = make("llama", max_new_tokens=6)
+    want = [text_of(llm.invoke(prompt)) for prompt in PROMPTS]
     with watched(llm.engine) as shapes:
-        generated = llm.generate(PROMPTS).generations
-    assert [one.text for [one] in generated] == want
+        assert [text_of(answer) for answer in MANY[way](llm, PROMPTS)] == want
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
+    assert len(shapes) <= 6 + 2
+    assert MANY[way](llm, []) == []
+    assert [text_of(answer) for answer in MANY[way](llm, PROMPTS[:1])] == want[:1]
+
+
+async def test_answers_as_they_are_done() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    inputs: list[Any] = ["Hi", [], "The dog"]
+    for items in (
+        list(llm.batch_as_completed(inputs, return_exceptions=True)),
+        await each_as_completed(llm, inputs, return_exceptions=True),
+    ):
+        assert sorted(index for index, _ in items) == [0, 1, 2]
+        assert isinstance(dict(items)[1], InputError)
+        assert dict(items)[2].content == llm.invoke("The dog").content
+    with pytest.raises(InputError):
+        list(llm.batch_as_completed(inputs))
+    with pytest.raises(InputError):
+        await each_as_completed(llm, inputs)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_whoever_leaves_early_stops_the_rest(asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "BATCH_TOKENS", 500)
+    llm = chat("llama", max_new_tokens=200)
+    prompts = [f"Number {number}" for number in range(12)]
+    with each_pass(llm, slowly) as passes:
+        if asynchronous:
+            answers = llm.abatch_as_completed(prompts)
+            async for _, answer in answers:
+                assert answer.content
+                break
+            await answers.aclose()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.3)
+        else:
+            for _, answer in llm.batch_as_completed(prompts):
+                assert answer.content
+                assert llm.invoke("Hi", max_new_tokens=2).content, "a call between is a call of its own"
+                break
+        made = len(passes)
+        await asyncio.sleep(0.2)
+        assert len(passes) == made
+    assert made < 200 * 4
 
 
 def test_a_drawn_batch_is_what_each_call_gives() -> None:
