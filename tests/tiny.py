@@ -60,9 +60,13 @@ class Tiny(NamedTuple):
 
     def ending_at(self, *tokens: int) -> Tiny:
         """Give a copy that ends its answers at these tokens too; the weights are shared."""
+        return self.configured(eos_token_id=[*self.ends, *tokens])
+
+    def configured(self, **own: Any) -> Tiny:
+        """Give a copy with other generation settings of its own; the weights are shared."""
         model = copy.copy(self.model)
         model.generation_config = copy.deepcopy(model.generation_config)
-        model.generation_config.eos_token_id = [*self.ends, *tokens]
+        model.generation_config.update(**own)
         return Tiny(model, self.tokenizer)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -136,11 +137,13 @@ class Answer:
             self.finish("stop" if complete or self.stream.stopped else "cancelled" if cancelled else "length")
         return new
 
-    def fill(self, tokens: list[int], ends: frozenset[int]) -> None:
-        """Take an answer that was found as a whole, padding at its end included."""
+    def fill(self, tokens: list[int], ends: frozenset[int], logits: Sequence[torch.Tensor] | None) -> None:
+        """Take an answer that was found as a whole, padding at its end included; `logits` as in `take`, of each."""
         self.first = time.perf_counter()
-        for token in tokens:
+        for at, token in enumerate(tokens):
             if not self.finish_reason:
+                if logits and self.request.logprobs is not None:
+                    self.scores.append(_score(token, logits[at].float(), self.request.logprobs))
                 self.parts.append(self._add(token, ends))
         if not self.finish_reason:
             self.finish("cancelled")

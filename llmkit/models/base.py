@@ -158,9 +158,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         held = call.constraint(engine, goes_on=goes_on)
         shown = call.shown(engine.encoder)
         request = Request(prompt, call.settings, held, call.logprobs, cancel, goes_on, shown)
-        limit = engine.limit(request)
-        if request.constraint:
-            request.constraint.start(limit)  # says now if not even its shortest answer fits
+        engine.check(request)
         return engine, call, request
 
     def _foresee(

@@ -23,7 +23,7 @@ from llmkit.models.encoding import Encoder
 from llmkit.models.forest import Forest, Tokens
 from llmkit.models.loop import Cancelled, Loop
 from llmkit.models.prefix import PrefixStore, common_length
-from llmkit.models.sampling import Penalties, prepare_config, reads_prompt
+from llmkit.models.sampling import Penalties, check_mode, prepare_config, reads_prompt
 from llmkit.models.scoring import Scores, only_logits, score, score_rows, tree_scores
 from llmkit.models.settings import DEFAULT_MAX_NEW_TOKENS
 
@@ -72,6 +72,18 @@ class Engine:
     def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
         """Give each prompt's continuations' log-likelihoods, in nats (see `scoring`)."""
         return score(self, prompts, continuations)
+
+    def check(self, request: Request) -> None:
+        """Check that a request can be answered, before any computation.
+
+        Raises:
+            ContextWindowExceeded: prompt and answer do not fit the window together.
+            SettingsError: the answer's form needs more tokens, or the model's own settings ask for what is not here.
+        """
+        limit = self.limit(request)
+        check_mode(self.loaded.model, request.settings)
+        if request.constraint:
+            request.constraint.start(limit)
 
     def limit(self, request: Request) -> int:
         """Give the most tokens that the answer may have.
@@ -254,14 +266,20 @@ class Engine:
         if any(answer.request.constraint for answer in answers):
             raise SettingsError(f"num_beams is {config.num_beams}, but tools and forms of answers need num_beams=1")
         inputs = self._inputs([answer.request.prompt for answer in one_each], config)
+        scored = any(answer.request.logprobs is not None for answer in answers)
         with self.loaded.lock:
-            rows = self.loaded.model.generate(
+            found = self.loaded.model.generate(
                 **inputs,
                 generation_config=config,
                 logits_processor=self._processors(answers),
                 stopping_criteria=[Cancelled(one_each)],
+                return_dict_in_generate=True,
+                output_logits=scored,
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
-        ends = self.loaded.ends
-        for answer, row in zip(answers, rows[:, begin:].tolist(), strict=True):
-            answer.fill(row, ends)
+        for number, (answer, row) in enumerate(zip(answers, found.sequences[:, begin:].tolist(), strict=True)):
+            logits = None
+            if scored:  # a beam's tokens were chosen in different rows
+                steps = zip(found.logits, found.beam_indices[number].tolist(), strict=False)
+                logits = [step[beam] for step, beam in steps]
+            answer.fill(row, self.loaded.ends, logits)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor
+from transformers.generation.configuration_utils import GenerationMode
+
+from llmkit.errors import SettingsError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,7 +25,7 @@ def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new
     """
     own = model.generation_config
     config = GenerationConfig(**{**settings.to_transformers(), "max_new_tokens": max_new_tokens})
-    config.num_beams = config.num_beams or own.num_beams or 1
+    config.num_beams = config.num_beams or (not settings.sampled and own.num_beams) or 1
     if settings.sampled is False:  # else transformers warns of the model's own sampling values
         config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0)
     config.max_length = None
@@ -30,6 +34,39 @@ def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new
         ends = own.eos_token_id
         config.pad_token_id = ends[0] if isinstance(ends, list) else ends if ends is not None else 0
     return config
+
+
+_HERE = {
+    GenerationMode.GREEDY_SEARCH,
+    GenerationMode.SAMPLE,
+    GenerationMode.BEAM_SEARCH,
+    GenerationMode.ASSISTED_GENERATION,  # the same tokens, which are guessed by another model
+}
+_FROM_A_HUB = ("num_beam_groups", "penalty_alpha", "dola_layers", "constraints", "force_words_ids")
+
+
+def check_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
+    """Check that the model's own configuration asks for no way of decoding that is not here.
+
+    Raises:
+        SettingsError: it does, and the settings do not say otherwise; names what it asks for.
+    """
+    own = model.generation_config
+    merged = copy.copy(own)
+    merged.update(**{"num_beams": 1 if settings.sampled else own.num_beams, **settings.to_transformers()})
+    mode = merged.get_generation_mode()
+    if mode == GenerationMode.BEAM_SAMPLE:
+        raise SettingsError(
+            f"the model's generation_config has num_beams={own.num_beams} and do_sample=True, but beams cannot sample: "
+            "give num_beams=1, or temperature=0"
+        )
+    if mode in _HERE:
+        return
+    asked = [f"{name}={value!r}" for name in _FROM_A_HUB if (value := getattr(own, name)) not in (None, 0, 1)]
+    raise SettingsError(
+        f"the model's generation_config has {' and '.join(asked)}, for which transformers would run code from a hub: "
+        "take it out of generation_config.json"
+    )
 
 
 def reads_prompt(model: PreTrainedModel, config: GenerationConfig) -> bool:

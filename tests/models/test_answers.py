@@ -61,8 +61,15 @@ def test_the_reason_of_the_end() -> None:
     assert free.invoke(PROMPT, stop=["never written"]).response_metadata["finish_reason"] == "length"
 
 
+HOWS: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "drawn": {"temperature": 0.9, "top_k": 20, "seed": 4},
+    "beams": {"num_beams": 3, "length_penalty": 0.5, "repetition_penalty": 1.3},
+}
+
+
 @kinds
-@pytest.mark.parametrize("how", [{}, {"temperature": 0.9, "top_k": 20, "seed": 4}], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) -> None:
     llm = chat(name, max_new_tokens=10, **how)
     model, prompt = tiny.make(name), ids_of(llm, PROMPT)
@@ -86,6 +93,21 @@ def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) ->
         assert sum(np.exp(best)) <= 1 + 1e-5
         assert entry["token"] == model.tokenizer.decode([ids[at]])
     assert [score.id for score in done.scores] == done.ids
+
+
+def test_log_probabilities_of_a_batch_of_beams() -> None:
+    llm = chat("llama", max_new_tokens=8, num_beams=4, n=2)
+    prompts = [PROMPT, "Hi", "The dog and"]
+    asked = [[HumanMessage(prompt)] for prompt in prompts]
+    groups = llm.generate(asked, logprobs=True, top_logprobs=1).generations
+    for prompt, group in zip(prompts, groups, strict=True):
+        assert len(group) == 2
+        for one in group:
+            told = one.message.response_metadata["logprobs"]["content"]
+            request = llm._request(prompt, None, {"logprobs": 1})[2]
+            [ids] = [done.ids for done in llm.engine.generate([request])[0] if done.text == one.text]
+            total = plain(tiny.make("llama"), ids_of(llm, prompt), ids)
+            assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)
 
 
 def test_log_probabilities_only_when_asked() -> None:

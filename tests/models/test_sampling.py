@@ -7,10 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmkit import HuggingFaceChat
+from llmkit.errors import SettingsError
 from llmkit.models.engine import Engine
 from llmkit.models.sampling import choose, generator
 from tests import tiny
 from tests.models.test_generate import LENGTH, TEXTS, alone, prompts_of, request, together
+from tests.models.test_streams import each_pass
 from tests.tiny import Tiny
 
 DRAWN: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 11}
@@ -134,3 +137,46 @@ def test_engines_share_nothing_but_weights() -> None:
     answers = [alone(engine, model.tokenizer.encode(TEXTS[1]), **DRAWN) for engine in engines]
     assert answers[0] == answers[1]
     assert engines[0].prefixes is not engines[1].prefixes
+
+
+# The model's own settings
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "instead"),
+    [
+        ({"num_beams": 4, "num_beam_groups": 2}, "num_beam_groups=2", {"num_beams": 1}),
+        ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha=0.6", {"temperature": 0.5}),
+        ({"dola_layers": "high"}, "dola_layers='high'", {"num_beams": 2}),
+        ({"num_beams": 2, "force_words_ids": [[5]]}, r"force_words_ids=\[\[5\]\]", None),
+        ({"num_beams": 2, "do_sample": True}, "num_beams=2 and do_sample=True", {"temperature": 0}),
+        ({"num_beams": 2, "do_sample": True}, "num_beams=2 and do_sample=True", {"temperature": 0.7, "seed": 1}),
+    ],
+    ids=str,
+)
+async def test_ways_of_decoding_that_are_not_here(own: Any, named: str, instead: Any) -> None:
+    model, tokenizer = tiny.make("llama").configured(**own)
+    llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=4)
+    with each_pass(llm, lambda _: None) as passes:
+        with pytest.raises(SettingsError, match=f"the model's generation_config has {named}"):
+            llm.invoke("Hi")
+        with pytest.raises(SettingsError, match=named):
+            list(llm.stream("Hi"))
+        with pytest.raises(SettingsError, match=named):
+            llm.batch(["Hi", "The dog"])
+        with pytest.raises(SettingsError, match=named):
+            await llm.ainvoke("Hi")
+    assert not passes
+    if instead:
+        want = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=4)
+        assert (
+            llm.invoke("Hi", **instead).content == want.invoke("Hi", **{"top_k": own.get("top_k"), **instead}).content
+        )
+
+
+def test_guesses_of_another_model_are_not_needed() -> None:
+    model, tokenizer = tiny.make("llama").configured(prompt_lookup_num_tokens=3)
+    llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=9)
+    plain = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=9)
+    prompts = ["The dog and the dog", "Hi"]
+    assert [answer.content for answer in llm.batch(prompts)] == [plain.invoke(prompt).content for prompt in prompts]
