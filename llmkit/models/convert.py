@@ -86,8 +86,15 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     ends = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = generation(**ends)
+    model.generation_config = generation(**{**ends, "eos_token_id": _ends(ends["eos_token_id"], metadata)})
     return model, tokenizer
+
+
+def _ends(own: int | None, metadata: dict[str, Any]) -> int | list[int] | None:
+    """Give all tokens that end an answer: those of a turn and of a message too, where the file names them."""
+    named = (own, *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
+    found = list(dict.fromkeys(int(token) for token in named if token is not None))
+    return found if len(found) > 1 else own
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def byte_tokens() -> list[str]:
     return [chr(byte) for byte in shown] + [chr(256 + index) for index in range(len(hidden))]
 
 
-def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "") -> Path:
+def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", turn_ends: int | None = None) -> Path:
     """Write a llama of one layer with random weights; leave out the tensor `without`."""
     width, heads, inner = 16, 2, 32
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
@@ -64,6 +64,8 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "") -> 
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_pad_token_id(2)
+    if turn_ends is not None:
+        writer.add_eot_token_id(turn_ends)
     shapes = {
         "token_embd.weight": (len(tokens), width),
         "output_norm.weight": (width,),

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llmkit import HuggingFaceLLM
 from llmkit.errors import CacheError, ModelUnusable
 from llmkit.models.convert import convert
 from llmkit.models.folders import checked
+from llmkit.models.loading import adopt
 from tests.models.makers import WINDOW, make_gguf
 
 
@@ -40,6 +42,21 @@ def test_the_folder_is_a_whole_model(tiny_gguf, out):
     assert tokenizer.model_max_length == model.config.max_position_embeddings == WINDOW
     assert (model.generation_config.bos_token_id, model.generation_config.eos_token_id) == (1, 2)
     assert json.loads((out / "generation_config.json").read_text()).get("_from_model_config") is None
+
+
+@pytest.mark.parametrize(("token", "ends"), [(0, [0, 2]), (2, [2]), (44, [2, 44])])
+def test_an_answer_ends_at_the_end_of_a_turn_too(tmp_path, out, token, ends):
+    convert(make_gguf(tmp_path / "turns.gguf", turn_ends=token), out)
+    model, tokenizer = load(out)
+    assert adopt(model, tokenizer).ends == set(ends)
+    llm = HuggingFaceLLM(model=model, tokenizer=tokenizer, temperature=0, max_new_tokens=30)
+    [free] = llm.generate(["a b c"]).generations[0]
+    assert free.generation_info["usage_metadata"]["output_tokens"] > 1
+    number = llm.engine.generate([llm._request("a b c", None, {})[2]])[0][0].ids[0]
+    convert(make_gguf(tmp_path / "first.gguf", turn_ends=number), out)
+    ended = HuggingFaceLLM(model=str(out), dtype="float32", temperature=0, max_new_tokens=30)
+    [answer] = ended.generate(["a b c"]).generations[0]
+    assert (answer.text, answer.generation_info["finish_reason"]) == ("", "stop")
 
 
 def test_weights_are_those_of_the_file(tiny_gguf, out):
