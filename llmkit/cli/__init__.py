@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,8 +94,7 @@ def _report(error: BaseException) -> int:
             return _INTERRUPTED
         case typer.TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
-            said = error.format_message().rstrip(".")
-            text, code = f"{said}; see {command} --help", error.exit_code
+            text, code = f"{_told(error)}; see {command} --help", error.exit_code
         case InputError():
             text, code = str(error), 2
         case LlmkitError():
@@ -104,3 +103,20 @@ def _report(error: BaseException) -> int:
             text, code = f"{type(error).__name__}: {error} (unexpected; --debug shows where)", 1
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
     return code
+
+
+def _told(error: typer.TyperException) -> str:
+    """What is wrong with the command line: a value in our own words, else in typer's."""
+    wrong: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    options: list[str] = getattr(getattr(error, "param", None), "opts", [])
+    if not wrong or not options:
+        return error.format_message().rstrip(".")
+    kind, message = wrong[0]["type"], wrong[0]["msg"].rstrip(".")
+    wanted = {
+        "float_parsing": "a number",
+        "int_parsing": "a whole number",
+        "int_from_float": "a whole number",
+        "greater_than_equal": f"at least {wrong[0].get('ctx', {}).get('ge')}",
+        "value_error": message.partition(" is not ")[2],  # "'x' is not one of 'a', 'b'"
+    }.get(kind)
+    return f"{max(options, key=len)} is {wrong[0]['input']!r}, but must be {wanted or f'otherwise: {message}'}"

@@ -16,16 +16,11 @@ if TYPE_CHECKING:
     from llmkit.cli.conversation import Conversation
 
 
+@options.takes_model()
 def chat(
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.ModelOptions,
     system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
-    max_new_tokens: options.MaxNewTokens = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-) -> None:
+) -> int:
     """Talk with a model. Ctrl-C stops an answer, Ctrl-D leaves.
 
     \b
@@ -35,23 +30,17 @@ def chat(
     """
     from llmkit.cli.conversation import Conversation
 
-    llm = options.load_model(
-        model,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        stop=stop,
-    )
+    llm = model.load()
     conversation = Conversation(llm, system)
     if sys.stdin.isatty():
-        _notice(f"{model}, {llm.context_window} tokens. Ctrl-C stops an answer, Ctrl-D leaves.")
+        _notice(f"{model.model}, {llm.context_window} tokens. Ctrl-C stops an answer, Ctrl-D leaves.")
         for line in _typed():
             _turn_at_terminal(conversation, line)
-    else:
-        for line in _lines():
-            _turn(conversation, line)
+        return 0
+    good = True
+    for number, data in enumerate(sys.stdin.buffer, 1):
+        good = _piped_turn(conversation, number, data) and good
+    return 0 if good else 2
 
 
 def _turn(conversation: Conversation, line: str) -> None:
@@ -67,6 +56,20 @@ def _turn(conversation: Conversation, line: str) -> None:
         _notice("[the answer was cut at its limit of tokens: --max-new-tokens]")
 
 
+def _piped_turn(conversation: Conversation, number: int, data: bytes) -> bool:
+    """Take one turn; a line that is no text, or does not fit, is told, and the next one comes."""
+    try:
+        if line := data.decode().strip():
+            _turn(conversation, line)
+    except UnicodeDecodeError:
+        _notice(f"error: line {number} of standard input is not UTF-8 text")
+    except InputError as error:
+        _notice(f"error: line {number} of standard input: {error}")
+    else:
+        return True
+    return False
+
+
 def _turn_at_terminal(conversation: Conversation, line: str) -> None:
     try:
         _turn(conversation, line)
@@ -75,16 +78,6 @@ def _turn_at_terminal(conversation: Conversation, line: str) -> None:
         _notice("[stopped]")
     except InputError as error:  # a message that does not fit is no reason to end the conversation
         _notice(f"error: {error}")
-
-
-def _lines() -> Iterator[str]:
-    for number, data in enumerate(sys.stdin.buffer, 1):
-        try:
-            line = data.decode().strip()
-        except UnicodeDecodeError as error:
-            raise InputError(f"line {number} of standard input is not UTF-8 text") from error
-        if line:
-            yield line
 
 
 def _typed() -> Iterator[str]:

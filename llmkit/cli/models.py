@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -59,19 +60,20 @@ def pull(name: Name) -> None:
 
 
 @app.command()
-def show(name: Name, as_json: Json = False) -> None:
-    """Tell what is known about a model of the catalog.
+def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
+    """Tell what is known about a model of the catalog, a folder or a .gguf file.
 
     \b
     llmkit models show smollm2-135m
-    llmkit models show smollm2-135m --json
+    llmkit models show ./tiny.Q4_0.gguf --json
     """
     facts = _facts(name)
-    if as_json:
+    if as_json or (context.parent and context.parent.params.get("as_json")):
         typer.echo(json.dumps(facts, indent=2))
         return
     for fact, value in facts.items():
-        typer.echo(f"{fact.replace('_', ' '):<15} {_yes(value) if isinstance(value, bool) else value}")
+        said = _yes(value) if isinstance(value, bool) else "unknown" if value is None else value
+        typer.echo(f"{fact.replace('_', ' '):<15} {said}")
 
 
 @app.command()
@@ -94,6 +96,9 @@ def _yes(truth: bool) -> str:
 def _facts(name: str) -> dict[str, Any]:
     from llmkit.models import catalog
 
+    path = Path(name).expanduser()
+    if name not in catalog.CATALOG and path.exists():
+        return _facts_of_files(name, path)
     entry = catalog.entry(name)
     return {
         "name": entry.name,
@@ -106,4 +111,27 @@ def _facts(name: str) -> dict[str, Any]:
         "sha256": entry.wheel.sha256,
         "cached": catalog.cached(name),
         "folder": str(catalog.place(name)),
+    }
+
+
+def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
+    """What a folder or a .gguf file tells; of a file, what its conversion tells, once it was made."""
+    from llmkit.models import catalog
+    from llmkit.models.folders import checked
+
+    if path.is_file():
+        catalog.check_gguf(path)
+    folder = checked(path) if path.is_dir() else catalog.place(name)
+    config: dict[str, Any] = {}
+    if catalog.cached(name):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {
+        "name": name,
+        "kind": "folder" if path.is_dir() else "GGUF file",
+        "architecture": next(iter(config.get("architectures") or []), None),
+        "context_window": config.get("max_position_embeddings"),
+        "bytes": sum(file.stat().st_size for file in files),
+        "cached": bool(config),
+        "folder": str(folder),
     }

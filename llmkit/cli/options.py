@@ -2,46 +2,108 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
-
-Model = Annotated[
-    str,
-    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"),
-]
-MaxNewTokens = Annotated[int | None, typer.Option(help="The most tokens that an answer may have.")]
-Temperature = Annotated[float | None, typer.Option(help="0 takes the likeliest token; more is more varied.")]
-TopK = Annotated[int | None, typer.Option(help="Choose among so many of the likeliest tokens.")]
-TopP = Annotated[float | None, typer.Option(help="Choose among the tokens that reach this probability.")]
-Seed = Annotated[int | None, typer.Option(help="Makes chance repeatable.")]
-Stop = Annotated[list[str] | None, typer.Option(help="A text that ends an answer; may be repeated.")]
+    from llmkit.models.settings import GenerationSettings
+    from llmkit.prompts import TaskPrompt
 
 DEFAULT_MODEL = "smollm2-135m"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr, only errors.")]
+Lines = Annotated[bool, typer.Option("--lines", help="A document a line in, a JSON object a line out, in order.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="Write to this file; with --lines, a run that broke off goes on where it was."),
+]
 
 
-def load_model(name: str, **settings: Any) -> HuggingFaceChat:
-    """Load a model with the settings that were given; they are checked first, and it is said what is being done."""
-    from llmkit.models.settings import GenerationSettings
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model a command is to use, and the generation settings that were given; a command's parameter.
 
-    given = {key: value for key, value in settings.items() if value not in (None, [], ())}
-    checked = GenerationSettings().override(**given)
-    # Threads that wait busily starve each other where another program computes too: seen to cost 4 times the time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    tell(f"loading {name} …")
-    from llmkit.models.chat import HuggingFaceChat
+    `takes_model` puts an option for each field in its place.
+    """
 
-    llm = HuggingFaceChat(model=name, settings=checked)
-    tell("")
-    return llm
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"
+        ),
+    ] = DEFAULT_MODEL
+    max_new_tokens: Annotated[int | None, typer.Option(help="The most tokens that an answer may have.")] = None
+    temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest token; more is more varied.")] = None
+    top_k: Annotated[int | None, typer.Option(help="Choose among so many of the likeliest tokens.")] = None
+    top_p: Annotated[float | None, typer.Option(help="Choose among the tokens that reach this probability.")] = None
+    seed: Annotated[int | None, typer.Option(help="Makes chance repeatable.")] = None
+    stop: Annotated[list[str] | None, typer.Option(help="A text that ends an answer; may be repeated.")] = None
+
+    def check(self) -> GenerationSettings:
+        """Give the settings; what is wrong with them or with the model's name is told here, before torch is loaded."""
+        from llmkit.models.catalog import resolve
+        from llmkit.models.settings import GenerationSettings
+
+        given = {name: value for name, value in vars(self).items() if name != "model" and value not in (None, [], ())}
+        settings = GenerationSettings().override(**given)
+        resolve(self.model)
+        return settings
+
+    def load(self, *, quiet: bool = False) -> HuggingFaceChat:
+        """Load the model, and say so on a terminal."""
+        settings = self.check()
+        # Threads that wait busily starve each other where another program computes too: seen to cost 4 times the time.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if not quiet:
+            tell(f"loading {self.model} …")
+        from llmkit.models.chat import HuggingFaceChat
+
+        llm = HuggingFaceChat(model=self.model, settings=settings)
+        tell("")
+        return llm
+
+
+def takes_model(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put the options of `ModelOptions` in the place of a command's parameter of that type, with these defaults."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(command, eval_str=True)
+        [place] = [name for name, each in signature.parameters.items() if each.annotation is ModelOptions]
+        hints = get_type_hints(ModelOptions, localns={"GenerationSettings": Any}, include_extras=True)
+        own = [
+            inspect.Parameter(
+                each.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(each.name, each.default),
+                annotation=hints[each.name],
+            )
+            for each in fields(ModelOptions)
+        ]
+
+        @wraps(command)
+        def run(**given: Any) -> Any:
+            chosen = ModelOptions(**{each.name: given.pop(each.name) for each in own})
+            return command(**given, **{place: chosen})
+
+        shown: list[inspect.Parameter] = []
+        for name, each in signature.parameters.items():
+            shown += own if name == place else [each.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in shown}
+        return run
+
+    return decorate
 
 
 def tell(notice: str) -> None:
@@ -69,4 +131,38 @@ def read_text(name: str) -> str:
         raise InputError(f"{what} is not text: it holds NUL bytes")
     if not text.strip():
         raise InputError(f"{what} is empty")
-    return text
+    return text.replace("\r\n", "\n")
+
+
+def load_prompt(name: str, filled: Sequence[str] = ()) -> TaskPrompt:
+    """Read one of llmkit's prompt texts, whose fields the command can fill.
+
+    Raises:
+        InputError: there is none of this name, or it has further fields.
+    """
+    from llmkit.prompts import TaskPrompt, names
+
+    if name not in names():
+        raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
+    prompt = TaskPrompt.load(name)
+    if left := [field for field in prompt.fields if field not in filled]:
+        raise InputError(f"the prompt {name} has fields that this command cannot fill: {', '.join(left)}")
+    return prompt
+
+
+def write(text: str, output: Path | None) -> None:
+    """Print a result, or write it to a file, which is then there in whole or not at all.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    if output is None:
+        typer.echo(text)
+        return
+    part = output.with_name(f".{output.name}.part")
+    try:
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(output)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"{output} cannot be written: {error.strerror}") from error

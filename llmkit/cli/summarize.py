@@ -3,54 +3,70 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import options
+from llmkit.cli import lines, options, progress
+from llmkit.errors import InputError
 
-
-def summarize(
-    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
-    prompt: Annotated[str, typer.Option(help="One of `llmkit prompts`.")] = "summarize-dialogue",
-    model: options.Model = options.DEFAULT_MODEL,
-    max_new_tokens: Annotated[int, typer.Option(help="The most tokens that the summary may have.")] = 96,
-    temperature: options.Temperature = 0.0,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show the prompt's budget; ask nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
-) -> None:
-    """Summarize a conversation or another text.
-
-    \b
-    llmkit summarize meeting.txt
-    cat call.txt | llmkit summarize -
-    llmkit summarize article.txt --prompt summarize-text --max-new-tokens 60
-    llmkit summarize meeting.txt --explain      how the model's window would be spent
-    """
-    text = options.read_text(file)
-    from llmkit.prompts import TaskPrompt
-
-    task = TaskPrompt.load(prompt)
-    llm = options.load_model(
-        model,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        stop=stop,
-    )
+if TYPE_CHECKING:
     from llmkit.chains import SummarizationChain
 
-    chain = SummarizationChain(llm, prompt=task, max_new_tokens=max_new_tokens)
-    if explain:
-        typer.echo("\n\n".join(str(prompt.report) for prompt in chain.plan(text)))
+
+@options.takes_model(temperature=0.0)
+def summarize(
+    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
+    model: options.ModelOptions,
+    prompt: Annotated[str, typer.Option(help="One of `llmkit prompts`.")] = "summarize-dialogue",
+    strategy: Annotated[
+        Literal["auto", "stuff", "map_reduce", "refine"],
+        typer.Option(help="stuff: the whole text at once; map_reduce, refine: part by part; auto: stuff if it fits."),
+    ] = "auto",
+    max_words: Annotated[int | None, typer.Option(min=1, help="The most words that the summary may have.")] = None,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the prompts' budgets; ask nothing.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Summarize a conversation or another text, of any length.
+
+    \b
+    llmkit summarize meeting.txt --max-words 60
+    cat call.txt | llmkit summarize -
+    llmkit summarize article.txt --prompt summarize-text --strategy refine
+    llmkit summarize calls.jsonl --lines --output summaries.jsonl
+    llmkit summarize meeting.txt --explain      how the model's window would be spent
+    """
+    if explain and as_lines:
+        raise InputError("--explain is for one text: leave out --lines")
+    chosen: dict[str, Any] = {"strategy": strategy, "max_words": max_words, "max_new_tokens": model.max_new_tokens}
+
+    def load(report: Any = None) -> SummarizationChain:
+        model.check()
+        task = options.load_prompt(prompt, ["max_words"])
+        llm = model.load(quiet=quiet)
+        from llmkit.chains import SummarizationChain
+
+        return SummarizationChain(llm, prompt=task, progress=report, **chosen)
+
+    if as_lines:
+        settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
+        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    summary = chain.invoke(text)
-    if not summary.complete:
-        typer.echo(f"note: the summary was cut at {max_new_tokens} tokens: --max-new-tokens", err=True)
-    typer.echo(json.dumps(summary.model_dump(), ensure_ascii=False) if as_json else summary.text)
+    text = options.read_text(file)
+    with progress.bar("steps", quiet=quiet) as bar:
+        chain = load(lambda done: bar.show(done.done, done.total))
+        if explain:
+            options.write("\n\n".join(str(each.report) for each in chain.plan(text)), output)
+            return
+        summary = chain.invoke(text)
+    if not summary.complete and max_words is None and not quiet:
+        typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)
+    options.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)
+
+
+def _work(chain: SummarizationChain) -> lines.Work:
+    return lambda texts: chain.batch(list(texts), return_exceptions=True)

@@ -164,10 +164,19 @@ def _keep_entry(wanted: Entry) -> Path:
     return store.keep(wanted.name, wanted.wheel.sha256, build)
 
 
-def _keep_gguf(file: Path) -> Path:
+def check_gguf(file: Path) -> None:
+    """Make sure that a file says that it is a GGUF file.
+
+    Raises:
+        ModelUnusable: it does not.
+    """
     with file.open("rb") as start:
         if start.read(4) != b"GGUF":
             raise ModelUnusable(f"{file} is no GGUF file: a model is a folder, a .gguf file or a name")
+
+
+def _keep_gguf(file: Path) -> Path:
+    check_gguf(file)
     return store.keep(*_gguf_key(file), lambda folder: _convert(file, folder, file.name))
 
 

@@ -1,6 +1,7 @@
 """Whole transcripts: what goes in, what comes out, on the real default model."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -35,12 +36,18 @@ def test_an_empty_pipe(llmkit, kept_loaded):
 
 
 def test_a_line_that_does_not_fit(llmkit, kept_loaded):
-    code, out, err = llmkit("chat", "--max-new-tokens", "4", stdin="Hi\n" + "word " * 9000 + "\n")
+    code, out, err = llmkit("chat", "--max-new-tokens", "4", stdin="Hi\n" + "word " * 9000 + "\nHo\n")
     assert code == 2
-    assert len(out.splitlines()) == 1  # the first answer is not lost
-    cut, error = err.splitlines()
-    assert cut == CUT
-    assert error.startswith("error: ")
+    assert len(out.splitlines()) == 2  # the others are answered
+    assert err.splitlines()[0] == err.splitlines()[2] == CUT
+    assert err.splitlines()[1].startswith("error: line 2 of standard input: the message and the room")
+
+
+def test_a_line_that_is_no_text(kept_loaded):
+    command = [*PROGRAM, "--max-new-tokens", "4"]
+    done = subprocess.run(command, input=b"\xff\nHi\n", capture_output=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, b"error: line 1 of standard input is not UTF-8 text")
+    assert len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize("options", [["--temperature", "-1"], ["--model", "nope"], ["--top-p", "1.5"]])

@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -32,9 +36,56 @@ class TestSummaries:
         assert code == 0
         assert "8192" in out.replace(",", "")
 
+    def test_at_most_so_many_words_in_a_file(self, llmkit, dialogue, tmp_path):
+        output = tmp_path / "summary.txt"
+        assert llmkit("summarize", dialogue, "--max-words", "5", "--output", str(output)) == (0, "", "")
+        assert 0 < len(output.read_text(encoding="utf-8").split()) <= 5
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dialogue.txt", "summary.txt"]
+
+    def test_line_ends_of_another_system(self, llmkit, dialogue):
+        options = ["--max-new-tokens", "16", "--json"]
+        code, out, _ = llmkit("summarize", "-", *options, stdin=DIALOGUE.replace("\n", "\r\n"))
+        assert (code, out) == (0, llmkit("summarize", dialogue, *options)[1])
+
+    def test_a_document_a_line(self, llmkit, tmp_path):
+        documents = [DIALOGUE, " ", "word " * 9000, "Ann: Good night.\nBen: Sleep well!"]
+        (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))
+        code, out, err = llmkit(
+            "summarize", str(tmp_path / "in.jsonl"), "--lines", "--strategy", "stuff", "--max-new-tokens", "8"
+        )
+        rows = [json.loads(line) for line in out.splitlines()]
+        assert [row["line"] for row in rows] == [1, 2, 3, 4]
+        assert (code, err) == (0, 'note: 2 of 4 documents failed: see "error" in their lines\n')
+        assert rows[1]["error"] == "the line is empty"
+        assert "8192" in rows[2]["error"]
+        alone = json.loads(llmkit("summarize", "-", "--json", "--max-new-tokens", "8", stdin=documents[3])[1])
+        assert rows[3] == {"line": 4, **alone}
+
+    @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+    def test_a_run_that_is_broken_off_goes_on(self, tmp_path, stop):
+        source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
+        source.write_text("".join(f"Ann: The number is {number}.\n" for number in range(50)))
+        command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
+        command += ["--max-new-tokens", "6"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while process.poll() is None and not (output.exists() and output.stat().st_size):
+            time.sleep(0.02)
+        process.send_signal(stop)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (130 if stop == signal.SIGINT else -stop, b"")
+        before = output.read_bytes()
+        assert 0 < before.count(b"\n") < 50
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert output.read_bytes().startswith(before)
+        rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+        assert [row["line"] for row in rows] == list(range(1, 51))
+        texts = [row["passages"][0]["text"] for row in rows]
+        assert texts == [f"Ann: The number is {number}." for number in range(50)]
+
     def test_longer_than_the_window(self, llmkit, tmp_path):
         (tmp_path / "long.txt").write_text("word " * 9000, encoding="utf-8")
-        code, out, err = llmkit("summarize", str(tmp_path / "long.txt"))
+        code, out, err = llmkit("summarize", str(tmp_path / "long.txt"), "--strategy", "stuff")
         assert (code, out) == (2, "")
         assert err.startswith("error: ")
         assert "8192" in err
@@ -57,10 +108,15 @@ def test_a_file_that_is_no_text(llmkit, tmp_path, content, says):
     ("options", "says"),
     [
         (["--temperature", "-1"], "temperature is -1.0"),
-        (["--temperature", "hot"], "'--temperature'"),
+        (["--temperature", "hot"], "--temperature is 'hot', but must be a number"),
+        (["--seed", "x"], "--seed is 'x', but must be a whole number"),
+        (["--strategy", "all"], "--strategy is 'all', but must be one of 'auto', 'stuff', 'map_reduce', 'refine'"),
+        (["--max-words", "0"], "--max-words is '0', but must be at least 1"),
         (["--top-p", "1.5"], "top_p is 1.5"),
         (["--max-new-tokens", "0"], "max_new_tokens is 0"),
-        (["--prompt", "nothing"], "nothing"),
+        (["--prompt", "nothing"], "no prompt is called 'nothing': see llmkit prompts"),
+        (["--prompt", "question-answering"], "question-answering has fields that this command cannot fill: question"),
+        (["--explain", "--lines"], "--explain is for one text"),
         (["--model", "no-such-model"], "no-such-model"),
         (["--model", "."], "config.json"),
     ],
