@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
 from langchain_core.runnables.config import run_in_executor
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models.answer import Request
 from llmkit.models.batching import Batching
 from llmkit.models.call import Call
@@ -58,16 +58,24 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     dtype: str = "auto"
     quantization: str | None = None
     settings: GenerationSettings = GenerationSettings()
-    context_window: int = 0
+    context_window: int = Field(default=0, ge=0)
 
     _engine: Engine = PrivateAttr()
+    _other: tuple[Any, Engine] | None = PrivateAttr(default=None)  # the last that a call asked for stays loaded
     _goes_on: ClassVar[bool] = False  # whether an answer is more of the prompt's own text
 
     def __init__(self, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
         known = set(type(self).model_fields)
         changes = {name: fields.pop(name) for name in list(fields) if name not in known}
+        if not isinstance(settings, GenerationSettings | None):
+            raise SettingsError(f"settings is {settings!r}, but must be a GenerationSettings")
         settings = (settings or GenerationSettings()).override(**changes)
-        super().__init__(settings=settings, **fields)  # type: ignore[call-arg]
+        try:
+            super().__init__(settings=settings, **fields)  # type: ignore[call-arg]
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name = ".".join(map(str, wrong["loc"]))
+            raise InputError(f"{name} is {wrong['input']!r}, which cannot be: {wrong['msg']}") from error
         self._engine = self.engine_for(self.model)
         self.context_window = self._engine.loaded.window
 
@@ -79,13 +87,21 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def engine_for(self, model: Any) -> Engine:
         """Give the engine of this model, or of another one that a call asks for."""
         own: Engine | None = getattr(self, "_engine", None)
-        if own is not None and (model is None or model == self.model):
+        if own is None:
+            return self._find(model, self.context_window)
+        if model is None or model == self.model:
             return own
+        kept = self._other
+        if kept is None or kept[0] != model:
+            kept = self._other = None  # first, so that two others are not in memory at once
+            kept = self._other = (model, self._find(model, 0))
+        return kept[1]
+
+    def _find(self, model: Any, window: int) -> Engine:
         if not isinstance(model, str):
             if self.tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
-            return Engine(adopt(model, self.tokenizer, context_window=self.context_window or None))
-        window = self.context_window if own is None else 0
+            return Engine(adopt(model, self.tokenizer, context_window=window or None))
         key = (model, self.device, self.dtype, self.quantization, window)
         with _engines_lock:
             engine = _engines.get(key)
@@ -167,10 +183,14 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
         own, requests = dict(options), []
         stop = own.pop("stop", None)
+        try:
+            engine = self.engine_for(options.get("model"))
+        except LlmkitError:
+            return self._engine, []
         for given in inputs:
             with suppress(InputError, ValueError, TypeError):
                 requests.append(self._request(given, stop, own)[2])
-        return self.engine_for(options.get("model")), requests
+        return engine, requests
 
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import HumanMessage, ToolMessage
 
 from llmkit.errors import ConstraintError, InputError, SettingsError
-from llmkit.models.tools import CALL_MARGIN, HERMES, choose_tools, format_of, grammar, tell, with_system
+from llmkit.models.tools import CALL_MARGIN, HERMES, choose_tools, described, format_of, grammar, tell, with_system
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -55,7 +55,7 @@ class Call:
         options = dict(options)
         options.pop("ls_structured_output_format", None)  # for tracers only
         own = {
-            "tools": tuple(options.pop("tools", None) or ()),
+            "tools": tuple(described(options.pop("tools", None) or ())),
             "tool_choice": options.pop("tool_choice", None),
             "parallel_tool_calls": bool(options.pop("parallel_tool_calls", False)),
             "response_format": options.pop("response_format", None),
@@ -65,6 +65,8 @@ class Call:
         form = own["response_format"]
         if form is not None and not isinstance(form, Mapping):
             raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
+        if not isinstance(own["template"] or {}, Mapping):
+            raise SettingsError(f"chat_template_kwargs is {own['template']!r}, but must be a dictionary")
         if stop is not None:
             options["stop"] = stop
         return cls(settings.override(**options), **own)
@@ -144,36 +146,34 @@ def _logprobs(asked: Any, top: Any) -> int | None:
     return count
 
 
-_PARTS = {"regex": ("pattern", str), "choice": ("options", Sequence), "span": ("source", str)}
-
-
 def _constraint(form: Mapping[str, Any], grammars: Grammars) -> Constraint | None:
-    part, kind = _PARTS.get(form.get("type", ""), ("type", str))
-    if not isinstance(form.get(part), kind):
-        raise ConstraintError(f"response_format is {dict(form)!r}, which lacks {part!r}")
-    match form.get("type"):
-        case "json_schema":
+    match form:
+        case {"type": "json_schema"}:
             return grammars.json_schema(_schema_of(form))
-        case "json_object":
-            return grammars.json_schema(form.get("schema") or {"type": "object"})
-        case "regex":
-            return grammars.regex(form["pattern"])
-        case "choice":
-            return grammars.choice(form["options"])
-        case "span":
-            return grammars.span(form["source"], by=form.get("by", "words"))
-        case "text":
+        case {"type": "json_object"}:
+            return grammars.json_schema(_schema_of(form) if form.get("schema") else {"type": "object"})
+        case {"type": "regex", "pattern": str(pattern)}:
+            return grammars.regex(pattern)
+        case {"type": "choice", "options": [*options]} if all(isinstance(option, str) for option in options):
+            return grammars.choice(options)
+        case {"type": "span", "source": str(source)} if form.get("by", "words") in ("words", "chars"):
+            return grammars.span(source, by=form.get("by", "words"))
+        case {"type": "text"}:
             return None
-    raise ConstraintError(
-        f"response_format is {dict(form)!r}, but its type must be json_schema, json_object, regex, choice, span or text"
-    )
+    raise ConstraintError(f"response_format is {dict(form)!r}, but must be one of {_FORMS}")
+
+
+_FORMS = (
+    '{"type": "json_schema", "json_schema": {"schema": …}}, {"type": "json_object"}, {"type": "regex", "pattern": …}, '
+    '{"type": "choice", "options": […]}, {"type": "span", "source": …, "by": "words" or "chars"} and {"type": "text"}'
+)
 
 
 def _schema_of(form: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = form.get("json_schema", form)
     schema = inner.get("schema") if isinstance(inner, Mapping) else None
     if not isinstance(schema, Mapping):
-        raise ConstraintError('response_format of type json_schema needs {"json_schema": {"schema": {…}}}')
+        raise ConstraintError(f"response_format is {dict(form)!r}, but its schema must be a dictionary")
     return schema
 
 

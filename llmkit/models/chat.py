@@ -15,7 +15,6 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.models.answer import Answer, Request
 from llmkit.models.base import LocalModel, in_threads
@@ -25,6 +24,7 @@ from llmkit.models.plan import Plan, answer, planned
 from llmkit.models.reading import MessageReader
 from llmkit.models.results import metadata, usage
 from llmkit.models.structured import structured
+from llmkit.models.tools import described
 
 
 class HuggingFaceChat(LocalModel, BaseChatModel):
@@ -60,8 +60,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
     ) -> int:
         """Count the tokens that the model receives for these messages, its chat markup included."""
-        described = [convert_to_openai_tool(tool) for tool in tools or ()]
-        call = Call.parse(self.settings, None, {"tools": described, **kwargs})
+        call = Call.parse(self.settings, None, {"tools": tools, **kwargs})
         return len(call.encode(messages, self.engine.encoder))
 
     def bind_tools(
@@ -76,8 +75,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         `tool_choice` is "auto" (the default), "any", "none" or a tool's name. `parallel_tool_calls=True` allows more
         than one call in an answer.
         """
-        described = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=described, tool_choice=tool_choice, **kwargs)
+        return self.bind(tools=described(tools), tool_choice=tool_choice, **kwargs)
 
     def with_structured_output(
         self,

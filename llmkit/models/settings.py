@@ -11,6 +11,7 @@ from typing import Any
 from llmkit.errors import SettingsError
 
 MAX_STOPS = 16
+LEAST = 1e-4  # what logits are divided by; by less they would overflow
 DEFAULT_MAX_NEW_TOKENS = 512
 
 
@@ -126,15 +127,21 @@ NAMES = tuple(field.name for field in fields(GenerationSettings))
 
 def _number(low: float, high: float, *, open_low: bool = False) -> Callable[[str, Any], float]:
     def rule(name: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise SettingsError(f"{name} is {value!r}, but must be a number")
         if not low <= value <= high or (open_low and value == low):
             least = f"more than {low:g}" if open_low else f"at least {low:g}"
-            bounds = least if high == math.inf else f"{least} and at most {high:g}"
-            raise SettingsError(f"{name} is {value!r}, but must be {bounds}")
+            raise SettingsError(f"{name} is {value!r}, but must be {least} and at most {high:g}")
         return value
 
     return rule
+
+
+def _temperature(name: str, value: Any) -> float:
+    number = _number(0, 100)(name, value)
+    if 0 < number < LEAST:
+        raise SettingsError(f"{name} is {value!r}, but must be 0, for the likeliest token, or at least {LEAST:g}")
+    return number
 
 
 def _whole(low: int) -> Callable[[str, Any], int]:
@@ -163,15 +170,15 @@ def _stops(name: str, value: Any) -> tuple[str, ...]:
 _RULES: Mapping[str, Callable[[str, Any], Any]] = {
     "max_new_tokens": _whole(1),
     "min_new_tokens": _whole(0),
-    "temperature": _number(0, 100),
+    "temperature": _temperature,
     "top_k": _whole(0),
     "top_p": _number(0, 1, open_low=True),
     "min_p": _number(0, 1),
     "typical_p": _number(0, 1, open_low=True),
-    "repetition_penalty": _number(0, math.inf, open_low=True),
+    "repetition_penalty": _number(LEAST, 1 / LEAST),
     "no_repeat_ngram_size": _whole(0),
     "num_beams": _whole(1),
-    "length_penalty": _number(-math.inf, math.inf),
+    "length_penalty": _number(-100, 100),
     "stop": _stops,
     "seed": _whole(0),
     "n": _whole(1),

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraint import COMPACT, closed
@@ -52,6 +53,38 @@ MISTRAL_ARGS = ToolFormat("[TOOL_CALLS]", "[ARGS]", "")  # from 2025 on
 LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}", before="<|python_tag|>")
 
 
+def described(tools: Any) -> list[Tool]:
+    """Give tools in the one form that templates and grammars read; whatever LangChain takes for a tool is one.
+
+    Raises:
+        ConstraintError: something is no tool; names it.
+    """
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise ConstraintError(f"tools is {tools!r}, but must be a list of tools")
+    return [_described(tool) for tool in tools]
+
+
+def _described(tool: Any) -> Tool:
+    if isinstance(tool, Mapping) and "name" in tool:
+        tool = {key: value for key, value in tool.items() if key != "type"}
+    try:
+        function = convert_to_openai_tool(tool).get("function")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConstraintError(f"{tool!r} cannot be made a tool ({reason}): {_A_TOOL}") from error
+    given = function if isinstance(function, Mapping) else {}
+    name, parameters = given.get("name"), given.get("parameters") or _NOTHING
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(parameters, Mapping):
+        raise ConstraintError(f"{tool!r} cannot be made a tool: {_A_TOOL}")
+    told = {"name": name, "description": given.get("description") or "", "parameters": parameters}
+    return {"type": "function", "function": {**told, **{key: given[key] for key in given if key not in told}}}
+
+
+_A_TOOL = "give a function with types, a pydantic class, or a dictionary with a name, a description and parameters"
+_NAME = re.compile(r'[^"\\\x00-\x1f]+')
+_NOTHING = {"type": "object", "properties": {}}
+
+
 def format_of(template: str) -> ToolFormat:
     """Give the format that a chat template shows for calls; that of Hermes where it shows none."""
     if "[TOOL_CALLS]" in template:
@@ -72,7 +105,8 @@ def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
         return [], False
     if choice in ("any", "required") or choice is True:
         return list(tools), True
-    name = choice.get("function", choice).get("name") if isinstance(choice, Mapping) else choice
+    inner = choice.get("function", choice) if isinstance(choice, Mapping) else choice
+    name = inner.get("name") if isinstance(inner, Mapping) else inner
     named = [tool for tool in tools if tool["function"]["name"] == name]
     if not named:
         known = ", ".join(tool["function"]["name"] for tool in tools) or "none"
@@ -97,7 +131,7 @@ def grammar(
     before = f"<[{tokens[style.before]}]>?" if style.before in tokens else ""
     for index, tool in enumerate(tools):
         function = tool["function"]
-        schema = {**closed(function.get("parameters") or _NOTHING), "x-guidance": COMPACT}
+        schema = {**closed(function["parameters"]), "x-guidance": COMPACT}
         head = _terminals(style.opening + function["name"] + style.middle, tokens)
         rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(style.closing, tokens)}")
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
@@ -112,9 +146,6 @@ def grammar(
             *([] if required else [f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/"]),
         ]
     )
-
-
-_NOTHING = {"type": "object", "properties": {}}
 
 
 def _terminals(text: str, tokens: Mapping[str, int]) -> str:

@@ -251,6 +251,8 @@ def test_the_reason_of_the_end_logprobs_and_times(llm):
         ({"n": 2}, "greedy"),
         ({"num_beams": 2, "temperature": 1.0}, "num_beams=2"),
         ({"top_logprobs": 1000}, "1000"),
+        ({"temperature": 1e-40}, "temperature is 1e-40"),
+        ({"chat_template_kwargs": 3}, "chat_template_kwargs is 3"),
     ],
 )
 def test_wrong_settings(llm, options, says):
@@ -266,6 +268,19 @@ def test_wrong_settings(llm, options, says):
         {"response_format": "json"},
         {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "nothing"}}}},
         {"response_format": {"type": "choice", "options": []}},
+        {"response_format": {"type": "choice", "options": ["yes", 2]}},
+        {"response_format": {"type": "choice", "options": "yes"}},
+        {"response_format": {"type": "span", "source": "a b", "by": "letters"}},
+        {"response_format": {"type": "json_object", "schema": 5}},
+        {"response_format": {"type": ["json_schema"]}},
+        {"tools": 5},
+        {"tools": [3]},
+        {"tools": ["search"]},
+        {"tools": [{"type": "web_search"}]},
+        {"tools": [{"name": 'a"b'}]},
+        {"tools": [{"name": "f", "parameters": 5}]},
+        {"tools": [{"name": "f"}], "tool_choice": 5},
+        {"tools": [{"name": "f"}], "tool_choice": {"function": "f"}, "response_format": {"type": "text"}},
     ],
 )
 def test_wrong_forms(llm, options):

@@ -1,5 +1,7 @@
 """From a folder, or from objects, to a model; and what cannot be one is told."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,29 @@ def test_those_who_ask_for_the_same_weights_share_them(folders: dict[str, Path])
     one, other = HuggingFaceChat(model=name, dtype="float32"), HuggingFaceLLM(model=name, dtype="float32")
     assert one.engine is other.engine
     assert HuggingFaceChat(model=name, dtype="bfloat16").engine is not one.engine
+
+
+def test_another_model_of_a_call_stays_loaded(folders: dict[str, Path]) -> None:
+    made = tiny.make("llama")
+    llm = HuggingFaceChat(
+        model=made.model, tokenizer=made.tokenizer, dtype="float32", device="cpu", temperature=0, max_new_tokens=4
+    )
+    names = [str(folders[name]) for name in ("mistral", "llama")]
+    first = llm.invoke("Hi", model=names[0])
+    kept = weakref.ref(llm.engine_for(names[0]).loaded.model)
+    gc.collect()
+    assert llm.invoke("Hi", model=names[0]).content == first.content
+    assert llm.engine_for(names[0]).loaded.model is kept()
+    llm.invoke("Hi")
+    llm.batch(["Hi"], model=names[0])
+    assert llm.engine_for(names[0]).loaded.model is kept()
+    assert llm.invoke("Hi", model=names[1]).response_metadata["model_name"] == names[1]
+    gc.collect()
+    assert kept() is None, "only the last one stays"
+    last = weakref.ref(llm.engine_for(names[1]).loaded.model)
+    del llm
+    gc.collect()
+    assert last() is None
 
 
 def test_objects_that_are_handed_over_are_not_changed() -> None:
@@ -127,7 +152,13 @@ def test_a_window_that_only_the_tokenizer_knows() -> None:
     [
         ({"dtype": "float99"}, "dtype is 'float99'"),
         ({"dtype": "int8"}, "dtype is 'int8'"),
+        ({"dtype": "int3"}, "dtype is 'int3'"),
+        ({"dtype": torch.float16}, r"dtype is torch\.float16"),
         ({"device": "abacus"}, "device is 'abacus'"),
+        ({"device": "cuda:99"}, "device is 'cuda:99'"),
+        ({"device": 0}, "device is 0"),
+        ({"context_window": -5}, "context_window is -5"),
+        ({"settings": 3}, "settings is 3"),
         ({"quantization": "int1"}, "quantization is 'int1'"),
     ],
 )
@@ -151,8 +182,14 @@ def test_a_precision_that_is_asked_for(folders: dict[str, Path], dtype: str) -> 
 
 
 def test_no_such_model(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nothing")
     with pytest.raises(ModelNotFound):
-        HuggingFaceChat(model=str(tmp_path / "nothing"))
+        HuggingFaceChat(model=nowhere)
+    llm = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tiny.make("llama").tokenizer)
+    with pytest.raises(ModelNotFound):
+        llm.invoke("Hi", model=nowhere)
+    refused = llm.batch(["Hi", "Hello"], model=nowhere, return_exceptions=True)
+    assert [type(one) for one in refused] == [ModelNotFound] * 2
 
 
 def test_the_choice_of_device_and_precision() -> None:

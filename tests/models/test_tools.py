@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool as as_tool
 from pydantic import BaseModel, Field
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -244,6 +245,38 @@ def tool(name: str) -> dict[str, Any]:
 def test_tool_choices(choice: Any, names: list[str], required: bool) -> None:
     chosen, must = choose_tools([tool("a"), tool("b")], choice)
     assert ([one["function"]["name"] for one in chosen], must) == (names, required)
+
+
+def locate(place: str) -> str:
+    """Find a place."""
+    return place
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "locate"},
+        {"name": "locate", "description": "Find a place.", "parameters": {}},
+        {"name": "locate", "input_schema": {"type": "object", "properties": {"place": {"type": "integer"}}}},
+        {"type": "function", "name": "locate", "parameters": {"type": "object", "properties": {}}},
+        {"type": "function", "function": {"name": "locate"}},
+        {"title": "locate", "type": "object", "properties": {"place": {"type": "boolean"}}},
+        {"toolSpec": {"name": "locate", "inputSchema": {"json": {"type": "object", "properties": {}}}}},
+        locate,
+        as_tool(locate),
+    ],
+    ids=str,
+)
+def test_whatever_langchain_takes_for_a_tool_is_one(given: Any) -> None:
+    for form in ("told in words", "tags"):
+        llm = speaking(form, max_new_tokens=60)
+        for answer in (
+            llm.bind_tools([given], tool_choice="any").invoke("Hi"),
+            llm.invoke("Hi", tools=[given], tool_choice="locate"),
+        ):
+            assert [call["name"] for call in answer.tool_calls] == ["locate"]
+            assert not answer.invalid_tool_calls
+        assert llm.get_num_tokens_from_messages([HumanMessage("Hi")], tools=[given]) > 10
 
 
 def test_a_choice_of_no_tool() -> None:
