@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from llmkit.chains.classification import Classification, ZeroShotClassificationChain
 from llmkit.chains.summarization import SummarizationChain, Summary
 
-__all__ = ["SummarizationChain", "Summary"]
+__all__ = ["Classification", "SummarizationChain", "Summary", "ZeroShotClassificationChain"]
 
 # From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs this file under
 # another name. By now the real package is loaded, and takes over that name: every class exists once.

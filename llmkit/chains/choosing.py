@@ -1,0 +1,48 @@
+"""Labels from models that tell no likelihoods: the model chooses, and structured output holds it to the list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from llmkit.chains.labels import Labels, preview
+from llmkit.errors import GenerationError
+from llmkit.prompts import TaskPrompt
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Asks a model for one of the labels or, with `several`, for any number of them."""
+
+    llm: Any
+    prompt: TaskPrompt
+    labels: Labels
+    several: bool
+
+    def choose(self, texts: Sequence[str], configs: Sequence[RunnableConfig]) -> list[tuple[str, ...] | Exception]:
+        """Give the labels of each text, or the error it failed with."""
+        inputs: list[Any] = [{"input": text} for text in texts]
+        answers = self._chain().batch(inputs, list(configs), return_exceptions=True)
+        return [each if isinstance(each, Exception) else self._read(each) for each in answers]
+
+    def _chain(self) -> Runnable[Any, Any]:
+        one = {"type": "string", "enum": list(self.labels.names)}
+        schema = {
+            "title": "Classification",
+            "description": "The labels that fit the text." if self.several else "The label that fits the text.",
+            "type": "object",
+            "properties": {"label": {"type": "array", "items": one} if self.several else one},
+            "required": ["label"],
+        }
+        chain: Runnable[Any, Any] = self.prompt | self.llm.with_structured_output(schema)
+        return chain
+
+    def _read(self, answer: Any) -> tuple[str, ...] | Exception:
+        found = answer.get("label") if isinstance(answer, dict) else None
+        chosen = [found] if isinstance(found, str) else found
+        if not isinstance(chosen, list) or any(each not in self.labels.names for each in chosen):
+            return GenerationError(f"the model answered {answer!r}, but the labels are {preview(self.labels.names)}")
+        return tuple(dict.fromkeys(chosen))

@@ -1,0 +1,101 @@
+"""How likely a model finds each label after each text: all labels of a text in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from langchain_core.language_models import BaseLLM
+from langchain_core.runnables import Runnable
+from langchain_core.runnables.base import RunnableBinding
+
+from llmkit.chains.calibration import Matrix
+from llmkit.errors import InputError
+from llmkit.prompts import FittedPrompt, TaskPrompt
+
+Row = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def scores_of(llm: Runnable[Any, Any]) -> Any:
+    """Give the model that tells likelihoods (`llm.score`), bound arguments or not; `None` if it tells none."""
+    while isinstance(llm, RunnableBinding):
+        llm = llm.bound
+    return llm if hasattr(llm, "score") else None
+
+
+@dataclass(frozen=True)
+class LabelScorer:
+    """A prompt whose answer is left open, and the words that could follow.
+
+    Attributes:
+        spoken: the words of each label.
+        negated: whether to score each label against its negation, "… is Sports" against "… is not Sports".
+        room: tokens of the longest words.
+    """
+
+    llm: Any
+    prompt: TaskPrompt
+    spoken: tuple[str, ...]
+    negated: bool
+    room: int
+    context_window: int | None = None
+
+    @classmethod
+    def over(
+        cls, llm: Any, prompt: TaskPrompt, spoken: Sequence[str], *, negated: bool, context_window: int | None
+    ) -> LabelScorer:
+        """Give a scorer with room for the longest words.
+
+        Raises:
+            InputError: a label's words are longer than the window.
+        """
+        sizes = [llm.get_num_tokens(f" not {words}" if negated else f" {words}") for words in spoken]
+        window = context_window or llm.context_window
+        if max(sizes) >= window:
+            words = spoken[int(np.argmax(sizes))]
+            raise InputError(
+                f"the label {words[:40]!r}… has {max(sizes)} tokens, more than the model's context window of {window}: "
+                "give it a shorter name or description"
+            )
+        return cls(llm, prompt, tuple(spoken), negated, max(sizes), context_window)
+
+    @property
+    def continuations(self) -> list[str]:
+        """What is scored: the words of each label and, if negated, of its negation."""
+        lead = " " if self.prompt.wording.output_label or self.prompt.wording.output_start else ""
+        said = [f"{lead}{words}" for words in self.spoken]
+        return [*said, *(f"{lead}not {words}" for words in self.spoken)] if self.negated else said
+
+    def fit(self, text: str) -> FittedPrompt:
+        """Give the prompt for a text, as many examples in it as fit."""
+        return self.prompt.fit(text, model=self.llm, max_new_tokens=self.room, context_window=self.context_window)
+
+    def scores(self, texts: Sequence[str]) -> Matrix:
+        """Give the log-likelihood of each label after each text, in nats; if negated, less that of its negation.
+
+        Raises:
+            ContextWindowExceeded: a text and the longest label do not fit the window together.
+        """
+        return self.scored([self.fit(text) for text in texts])
+
+    def scored(self, prompts: Sequence[FittedPrompt]) -> Matrix:
+        """Give the scores behind prompts that fit."""
+        plain = isinstance(self.llm, BaseLLM)
+        inputs = [each.text if plain else each.messages for each in prompts]
+        found: Matrix = self.llm.score(inputs, self.continuations)
+        count = len(self.spoken)
+        return found[:, :count] - found[:, count:] if self.negated else found
+
+    def attempts(self, texts: Sequence[str]) -> list[Row | Exception]:
+        """Give each text's scores, or the error that kept it from being scored."""
+        prompts: list[FittedPrompt | InputError] = []
+        for text in texts:
+            try:
+                prompts.append(self.fit(text))
+            except InputError as error:
+                prompts.append(error)
+        fine = [each for each in prompts if isinstance(each, FittedPrompt)]
+        rows = iter(self.scored(fine) if fine else ())
+        return [next(rows) if isinstance(each, FittedPrompt) else each for each in prompts]

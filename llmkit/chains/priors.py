@@ -1,0 +1,77 @@
+"""What a model believes of the labels before it has read anything: the bias that a calibrated score is freed of.
+
+A model prefers some labels whatever the text says: frequent words, or words that its prompt has made likely. The mean
+log-likelihood of each label over texts that say nothing of the labels tells by how much, and is taken off (contextual
+calibration, Zhao et al. 2021; domain-conditional pointwise mutual information, Holtzman et al. 2021; over a batch,
+Liusie et al. 2023 and Zhou et al. 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Prior = NDArray[np.float64]
+
+NEUTRAL = (
+    "N/A",
+    "[MASK]",
+    "...",
+    "null",
+    "?",
+    "The weather was mild for most of the week, and a little rain fell on Sunday night.",
+    "How do I find out more about this, and whom should I ask?",
+    "It was one of the best things that I have seen this year, although not everyone agreed.",
+    "The company said on Monday that its new plan would begin next month.",
+    "The team worked hard in the second half, but the result did not change.",
+    "Researchers have found a new way to look at an old question.",
+    "Leaders of the two countries will meet next week to talk about the agreement.",
+    "I tried it twice and it still does not work. Can you help me?",
+    "What is the name of the place where it happened?",
+    "The book is too long, but the ending is worth the wait.",
+    "Prices rose a little in March, after they had fallen for most of the winter.",
+    "The new version is faster than the old one and can be downloaded for free.",
+    "She opened the door, looked outside, and went back to her chair.",
+    "Please let me know when it is done.",
+    "Thanks for your message. I will write to you again tomorrow.",
+    "Who was the first person to do it, and when?",
+    "Add the rest of the water slowly, then let it stand for ten minutes.",
+    "They were disappointed by the service and left early.",
+    "The report describes how the two groups came to an agreement.",
+    "There are three parts, and the second is the longest.",
+    "The street was closed for two hours after the accident.",
+    "He has been working on it since last summer.",
+    "Everything arrived on time and looks just like the picture.",
+    "Why does it take so long?",
+)
+"""Nothing, in five ways, and a little of everything."""
+
+MOST_NAMED = 128
+"""Of hundreds of labels, about so many serve as texts."""
+
+NEUTRAL_WEIGHT = 8
+"""So many of the caller's own texts count as much as all neutral ones together."""
+
+
+def neutral_prior(score: Callable[[Sequence[str]], NDArray[np.float64]], labels: Sequence[str]) -> Prior:
+    """Give the mean score of each label over neutral texts and over the other labels' words.
+
+    Those words say what the labels are about, so that a label does not win because it is the usual word of that field.
+    """
+    named = list(labels[:: max(1, len(labels) // MOST_NAMED)])
+    scores = score([*NEUTRAL, *named])
+    counts = np.array([[text != label for label in labels] for text in [*[None] * len(NEUTRAL), *named]])
+    return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
+
+
+def blended(neutral: Prior, own: Prior, count: int) -> Prior:
+    """Give the prior from `count` texts of the caller's, drawn toward the neutral one where they are few."""
+    return np.asarray((count * own + NEUTRAL_WEIGHT * neutral) / (count + NEUTRAL_WEIGHT))
+
+
+def class_mean(scores: NDArray[np.float64], truth: Sequence[int]) -> Prior:
+    """Give the mean over labelled texts as if each label had as many."""
+    places = np.asarray(truth)
+    return np.asarray(np.mean([scores[places == each].mean(axis=0) for each in np.unique(places)], axis=0))
