@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.catalog import CATALOG, resolve
-from llmkit.models.quantization import check_kind, quantization_config
+from llmkit.models.quantization import check_kind, check_widths, hush, quantization_config
 
 if TYPE_CHECKING:
     import torch
@@ -141,6 +141,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # a model of this size loads in seconds, and the command shows its own line
+    hush()
     try:
         return _read_files(folder, device, dtype, quantization)
     except LlmkitError:
@@ -177,6 +178,7 @@ def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str
             f"{folder} lacks {len(missing)} of the weights of a {type(model).__name__}, such as {missing[0]}: it is "
             "incomplete, or a model of another kind"
         )
+    check_widths(model, quantization)
     return tokenizer, model.eval()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError
@@ -43,10 +44,13 @@ def check_kind(kind: str | None) -> None:
         raise InputError(f"quantization is {kind!r}, but must be {' or '.join(KINDS)}, or left out")
 
 
-def _int8() -> Any:
-    import logging
+def hush() -> None:
+    """Keep the libraries from warning of kernels for GPUs; transformers loads them, once installed, for any model."""
+    for name in ("torchao", "bitsandbytes", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
-    logging.getLogger("torchao").setLevel(logging.ERROR)  # it warns of kernels for GPUs that are not here
+
+def _int8() -> Any:
     from torchao.quantization import Int8WeightOnlyConfig
     from transformers import TorchAoConfig
 
@@ -58,6 +62,25 @@ def _int4(dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+
+
+def check_widths(model: PreTrainedModel, kind: str | None) -> None:
+    """Check that a model's layers are such as int4 takes on a CPU, which finds out at the first use only.
+
+    Raises:
+        InputError: they are not.
+    """
+    if kind != "int4" or model.device.type != "cpu":
+        return
+    for name, layer in model.named_modules():
+        if type(layer).__name__ == "Linear4bit" and layer.in_features % _BLOCK:
+            raise InputError(
+                f"quantization is 'int4', for which a CPU needs layers of {_BLOCK}, 2 x {_BLOCK}, … inputs, but "
+                f"{name} has {layer.in_features}: take 'int8'"
+            )
+
+
+_BLOCK = 64
 
 
 def weights_nbytes(model: PreTrainedModel) -> int:
