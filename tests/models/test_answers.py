@@ -1,6 +1,5 @@
 """What an answer says of itself is so: tokens counted, the reason of its end, log-probabilities, times, settings."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -10,11 +9,11 @@ import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
-from llmkit.errors import ContextWindowExceeded, InputError, PromptError, SettingsError
+from llmkit.errors import SettingsError
 from llmkit.models.settings import NAMES
 from tests import tiny
+from tests.models.talking import chat, completion, each_pass
 from tests.models.test_scoring import plain
-from tests.models.test_streams import chat, completion, each_pass
 
 PROMPT = "What is the capital of France?"
 kinds = pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "t5", "bart"])
@@ -195,55 +194,6 @@ def test_unknown_settings_and_the_names_that_were_meant() -> None:
         llm.batch([PROMPT], custom_generate="somebody/code")
 
 
-# What does not fit, and what is wrong
-
-
-@kinds
-def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) -> None:
-    llm = chat(name)
-    long = "the dog " * 600
-    with each_pass(llm, lambda _: None) as passes:
-        for call in (
-            lambda: llm.invoke(long),
-            lambda: list(llm.stream(long)),
-            lambda: llm.batch(["Hi", long]),
-            lambda: asyncio.run(llm.ainvoke(long)),
-            lambda: llm.score([long], ["yes"]),
-        ):
-            with pytest.raises(ContextWindowExceeded) as caught:
-                call()
-            assert caught.value.available == tiny.WINDOW
-            assert caught.value.needed > tiny.WINDOW
-        if name not in ("t5", "bart"):
-            with pytest.raises(ContextWindowExceeded):
-                llm.invoke(PROMPT, max_new_tokens=tiny.WINDOW)
-    assert len(passes) <= 24, "but for the one that fits"
-
-
-def test_an_answer_may_fill_the_window_to_the_last_token() -> None:
-    llm = chat("llama")
-    room = tiny.WINDOW - len(ids_of(llm, PROMPT))
-    assert llm.invoke(PROMPT, max_new_tokens=room).usage_metadata == {
-        "input_tokens": tiny.WINDOW - room,
-        "output_tokens": room,
-        "total_tokens": tiny.WINDOW,
-    }
-    with pytest.raises(ContextWindowExceeded) as caught:
-        llm.invoke(PROMPT, max_new_tokens=room + 1)
-    assert (caught.value.needed, caught.value.available) == (tiny.WINDOW + 1, tiny.WINDOW)
-    assert llm.bind(max_new_tokens=None).invoke(PROMPT).usage_metadata["total_tokens"] == tiny.WINDOW
-
-
-def test_bad_messages_name_what_is_bad() -> None:
-    with pytest.raises(InputError, match="at least one message"):
-        chat("llama").invoke([])
-    picture = HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}])
-    with pytest.raises(InputError, match="image"):
-        chat("llama").invoke([picture])
-    with pytest.raises(PromptError, match="must alternate"):
-        chat("mistral").invoke([AIMessage("a"), HumanMessage("b")])
-
-
 def test_an_assistants_message_is_gone_on_with() -> None:
     llm = chat("llama", max_new_tokens=5)
     messages = [SystemMessage("Be short."), HumanMessage(PROMPT), AIMessage("It is")]
@@ -273,45 +223,6 @@ def test_completions_know_their_tokens_and_reasons() -> None:
         assert one.generation_info["usage_metadata"]["output_tokens"] == len(want)
         assert one.generation_info["finish_reason"] == ("stop" if len(want) < 24 else "length")
         assert one.text == tiny.make("t5").tokenizer.decode(want, skip_special_tokens=True)
-
-
-# Scores of texts
-
-
-@kinds
-def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
-    llm = chat(name)
-    inputs, labels = [PROMPT, "Hi", "東京"], [" Paris", " London is", "x", "\n"]
-    scores = llm.score(inputs, labels)
-    assert isinstance(scores, np.ndarray)
-    assert scores.shape == (3, 4)
-    known = [llm.engine.encoder.encode_continuation(label) for label in labels]
-    want = [[plain(tiny.make(name), ids_of(llm, given), ids) for ids in known] for given in inputs]
-    np.testing.assert_allclose(scores, want, atol=1e-4)
-    own = llm.score(inputs, [labels[:1], labels[1:], labels[::-1]])
-    assert isinstance(own, list)
-    np.testing.assert_allclose(own[0], scores[0][:1], atol=1e-4)
-    np.testing.assert_allclose(own[1], scores[1][1:], atol=1e-4)
-    np.testing.assert_allclose(own[2], scores[2][::-1], atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "continuations"),
-    [([], ["a"]), (["a"], []), (["a"], [""]), (["a"], [[]]), (["a", "b"], [["x"]]), (["a", "b"], [["x"], []])],
-)
-def test_nothing_to_score(inputs: list[str], continuations: Any) -> None:
-    with pytest.raises(InputError):
-        chat("llama").score(inputs, continuations)
-
-
-def test_a_completion_model_scores_plain_text() -> None:
-    llm = completion("gpt2")
-    scores = llm.score(["The dog", "The"], [" sleeps", " dog"])
-    want = [
-        [plain(tiny.make("gpt2"), ids_of(llm, given), llm.get_token_ids(label)) for label in (" sleeps", " dog")]
-        for given in ("The dog", "The")
-    ]
-    np.testing.assert_allclose(scores, want, atol=1e-4)
 
 
 def test_weights_and_kept_prefixes_are_counted() -> None:

@@ -21,8 +21,8 @@ from llmkit.models import engine as engines
 from llmkit.models.answer import Request
 from llmkit.models.settings import GenerationSettings
 from tests import tiny
+from tests.models.talking import chat, comparable, completion, each_pass, slowly
 from tests.models.test_generate import watched
-from tests.models.test_streams import chat, comparable, completion, each_pass, slowly
 
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
 

@@ -1,4 +1,4 @@
-"""The public classes on tiny models of every kind: forms, tools, batches, streams, cancelling, bad input."""
+"""The public classes on tiny models of every kind: forms, tools, batches, streams, cancelling."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from pydantic import BaseModel, Field
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import (
-    ConstraintError,
     ContextWindowExceeded,
     GenerationError,
     InputError,
-    PromptError,
-    SettingsError,
 )
 from tests import tiny
 
@@ -238,68 +235,3 @@ def test_the_reason_of_the_end_logprobs_and_times(llm):
     assert times["time_to_first_token"] > 0 < times["time_per_output_token"]
     beams = llm.invoke("Hi", num_beams=2)
     assert beams.response_metadata["timings"]["time_to_first_token"] > 0
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"top_k": -3}, "top_k is -3"),
-        ({"num_beams": 0}, "num_beams is 0"),
-        ({"temperatur": 1}, "did you mean temperature"),
-        ({"stop": ["x"] * 100}, "100"),
-        ({"stop": 5}, "stop is 5"),
-        ({"n": 2}, "greedy"),
-        ({"num_beams": 2, "temperature": 1.0}, "num_beams=2"),
-        ({"top_logprobs": 1000}, "1000"),
-        ({"temperature": 1e-40}, "temperature is 1e-40"),
-        ({"chat_template_kwargs": 3}, "chat_template_kwargs is 3"),
-    ],
-)
-def test_wrong_settings(llm, options, says):
-    with pytest.raises(SettingsError, match=says):
-        llm.invoke("Hi", **options)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"response_format": {"type": "regex"}},
-        {"response_format": {"type": "regex", "pattern": "("}},
-        {"response_format": "json"},
-        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "nothing"}}}},
-        {"response_format": {"type": "choice", "options": []}},
-        {"response_format": {"type": "choice", "options": ["yes", 2]}},
-        {"response_format": {"type": "choice", "options": "yes"}},
-        {"response_format": {"type": "span", "source": "a b", "by": "letters"}},
-        {"response_format": {"type": "json_object", "schema": 5}},
-        {"response_format": {"type": ["json_schema"]}},
-        {"tools": 5},
-        {"tools": [3]},
-        {"tools": ["search"]},
-        {"tools": [{"type": "web_search"}]},
-        {"tools": [{"name": 'a"b'}]},
-        {"tools": [{"name": "f", "parameters": 5}]},
-        {"tools": [{"name": "f"}], "tool_choice": 5},
-        {"tools": [{"name": "f"}], "tool_choice": {"function": "f"}, "response_format": {"type": "text"}},
-    ],
-)
-def test_wrong_forms(llm, options):
-    with pytest.raises(ConstraintError):
-        llm.invoke("Hi", **options)
-
-
-def test_other_bad_input(llm):
-    with pytest.raises(SettingsError, match="beams cannot be streamed"):
-        list(llm.stream("Hi", num_beams=2))
-    with pytest.raises(SettingsError, match="at least"):
-        llm.with_structured_output(Town).invoke("Hi", max_new_tokens=3)
-    with pytest.raises(InputError, match="image"):
-        llm.invoke([HumanMessage([{"type": "image", "url": "x"}])])
-    with pytest.raises(InputError, match="empty"):
-        llm.bind_tools([Town], tool_choice="any").invoke([])
-    with pytest.raises(ConstraintError, match="tool_choice"):
-        llm.bind_tools([Town], tool_choice="Country").invoke("Hi")
-    with pytest.raises(InputError, match="tokenizer"):
-        HuggingFaceChat(model=llm.engine.loaded.model)
-    with pytest.raises(PromptError, match="refuses"):
-        chat("mistral").invoke([AIMessage("I begin."), AIMessage("And go on."), HumanMessage("Hi")])

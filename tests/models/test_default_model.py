@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from llmkit import HuggingFaceChat
 from llmkit.models.encoding import to_turn
+from tests.models.talking import comparable, joined
 from tests.models.test_encoding import controls, decoded
 from tests.models.test_generate import watched
 from tests.models.test_scoring import plain
-from tests.models.test_streams import comparable, joined
 from tests.tiny import Tiny
 
 LENGTH = 10

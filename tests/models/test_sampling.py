@@ -12,8 +12,8 @@ from llmkit.errors import SettingsError
 from llmkit.models.engine import Engine
 from llmkit.models.sampling import choose, generator
 from tests import tiny
+from tests.models.talking import each_pass
 from tests.models.test_generate import LENGTH, TEXTS, alone, prompts_of, request, together
-from tests.models.test_streams import each_pass
 from tests.tiny import Tiny
 
 DRAWN: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 11}

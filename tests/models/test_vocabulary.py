@@ -16,8 +16,8 @@ from llmkit.errors import ConstraintError
 from llmkit.models.constraint import Grammars
 from llmkit.models.vocabulary import drops_space, vocabulary_of, writes
 from tests import tiny
-from tests.models.test_constraint import DRAWN, engine_of, held
-from tests.models.test_streams import chat, completion
+from tests.models.forms import DRAWN, engine_of, held
+from tests.models.talking import chat, completion
 from tests.tiny_tokenizers import (
     bart_tokenizer,
     chatml_tokenizer,

@@ -1,0 +1,137 @@
+"""What does not fit, and what is wrong, is named before any computation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from llmkit import HuggingFaceChat
+from llmkit.errors import (
+    ConstraintError,
+    ContextWindowExceeded,
+    InputError,
+    PromptError,
+    SettingsError,
+)
+from tests import tiny
+from tests.models.talking import chat, each_pass
+from tests.models.test_answers import PROMPT, ids_of, kinds
+from tests.models.test_calls import Town
+
+
+@pytest.fixture
+def llm() -> HuggingFaceChat:
+    return chat("llama", max_new_tokens=12)
+
+
+@kinds
+def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) -> None:
+    llm = chat(name)
+    long = "the dog " * 600
+    with each_pass(llm, lambda _: None) as passes:
+        for call in (
+            lambda: llm.invoke(long),
+            lambda: list(llm.stream(long)),
+            lambda: llm.batch(["Hi", long]),
+            lambda: asyncio.run(llm.ainvoke(long)),
+            lambda: llm.score([long], ["yes"]),
+        ):
+            with pytest.raises(ContextWindowExceeded) as caught:
+                call()
+            assert caught.value.available == tiny.WINDOW
+            assert caught.value.needed > tiny.WINDOW
+        if name not in ("t5", "bart"):
+            with pytest.raises(ContextWindowExceeded):
+                llm.invoke(PROMPT, max_new_tokens=tiny.WINDOW)
+    assert len(passes) <= 24, "but for the one that fits"
+
+
+def test_an_answer_may_fill_the_window_to_the_last_token() -> None:
+    llm = chat("llama")
+    room = tiny.WINDOW - len(ids_of(llm, PROMPT))
+    assert llm.invoke(PROMPT, max_new_tokens=room).usage_metadata == {
+        "input_tokens": tiny.WINDOW - room,
+        "output_tokens": room,
+        "total_tokens": tiny.WINDOW,
+    }
+    with pytest.raises(ContextWindowExceeded) as caught:
+        llm.invoke(PROMPT, max_new_tokens=room + 1)
+    assert (caught.value.needed, caught.value.available) == (tiny.WINDOW + 1, tiny.WINDOW)
+    assert llm.bind(max_new_tokens=None).invoke(PROMPT).usage_metadata["total_tokens"] == tiny.WINDOW
+
+
+def test_bad_messages_name_what_is_bad() -> None:
+    with pytest.raises(InputError, match="at least one message"):
+        chat("llama").invoke([])
+    picture = HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}])
+    with pytest.raises(InputError, match="image"):
+        chat("llama").invoke([picture])
+    with pytest.raises(PromptError, match="must alternate"):
+        chat("mistral").invoke([AIMessage("a"), HumanMessage("b")])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"top_k": -3}, "top_k is -3"),
+        ({"num_beams": 0}, "num_beams is 0"),
+        ({"temperatur": 1}, "did you mean temperature"),
+        ({"stop": ["x"] * 100}, "100"),
+        ({"stop": 5}, "stop is 5"),
+        ({"n": 2}, "greedy"),
+        ({"num_beams": 2, "temperature": 1.0}, "num_beams=2"),
+        ({"top_logprobs": 1000}, "1000"),
+        ({"temperature": 1e-40}, "temperature is 1e-40"),
+        ({"chat_template_kwargs": 3}, "chat_template_kwargs is 3"),
+    ],
+)
+def test_wrong_settings(llm, options, says):
+    with pytest.raises(SettingsError, match=says):
+        llm.invoke("Hi", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"response_format": {"type": "regex"}},
+        {"response_format": {"type": "regex", "pattern": "("}},
+        {"response_format": "json"},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "nothing"}}}},
+        {"response_format": {"type": "choice", "options": []}},
+        {"response_format": {"type": "choice", "options": ["yes", 2]}},
+        {"response_format": {"type": "choice", "options": "yes"}},
+        {"response_format": {"type": "span", "source": "a b", "by": "letters"}},
+        {"response_format": {"type": "json_object", "schema": 5}},
+        {"response_format": {"type": ["json_schema"]}},
+        {"tools": 5},
+        {"tools": [3]},
+        {"tools": ["search"]},
+        {"tools": [{"type": "web_search"}]},
+        {"tools": [{"name": 'a"b'}]},
+        {"tools": [{"name": "f", "parameters": 5}]},
+        {"tools": [{"name": "f"}], "tool_choice": 5},
+        {"tools": [{"name": "f"}], "tool_choice": {"function": "f"}, "response_format": {"type": "text"}},
+    ],
+)
+def test_wrong_forms(llm, options):
+    with pytest.raises(ConstraintError):
+        llm.invoke("Hi", **options)
+
+
+def test_other_bad_input(llm):
+    with pytest.raises(SettingsError, match="beams cannot be streamed"):
+        list(llm.stream("Hi", num_beams=2))
+    with pytest.raises(SettingsError, match="at least"):
+        llm.with_structured_output(Town).invoke("Hi", max_new_tokens=3)
+    with pytest.raises(InputError, match="image"):
+        llm.invoke([HumanMessage([{"type": "image", "url": "x"}])])
+    with pytest.raises(InputError, match="empty"):
+        llm.bind_tools([Town], tool_choice="any").invoke([])
+    with pytest.raises(ConstraintError, match="tool_choice"):
+        llm.bind_tools([Town], tool_choice="Country").invoke("Hi")
+    with pytest.raises(InputError, match="tokenizer"):
+        HuggingFaceChat(model=llm.engine.loaded.model)
+    with pytest.raises(PromptError, match="refuses"):
+        chat("mistral").invoke([AIMessage("I begin."), AIMessage("And go on."), HumanMessage("Hi")])
