@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 
 from llmkit.chains.classification import Classification, ZeroShotClassificationChain
+from llmkit.chains.rounds import Progress
+from llmkit.chains.sources import SourcePassage
 from llmkit.chains.summarization import SummarizationChain, Summary
 
-__all__ = ["Classification", "SummarizationChain", "Summary", "ZeroShotClassificationChain"]
+__all__ = [
+    "Classification",
+    "Progress",
+    "SourcePassage",
+    "SummarizationChain",
+    "Summary",
+    "ZeroShotClassificationChain",
+]
 
 # From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs this file under
 # another name. By now the real package is loaded, and takes over that name: every class exists once.

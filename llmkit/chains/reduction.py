@@ -100,7 +100,8 @@ class Reduction:
     def refine(self, source: Source) -> Rounds[LastQuestion]:
         """Summarize the first part; then, part by part, the summary so far and what comes next."""
         tokens = self._tokens_of_a_part(self.last.refine)
-        most = min(self._space(self.last.part), self._space(self.last.refine)) - self.max_new_tokens - tokens - BORDERS
+        space = min(self._space(self.last.part), self._space(self.last.refine)) - BORDERS
+        most = space - self.max_new_tokens - 2 * tokens  # a summary may have more tokens in another text
         parts = evenly(lambda size: cut(source, self._counter, size), self._limited(most))
         if len(parts) == 1:
             return (yield from self.stuff(source))
@@ -108,7 +109,7 @@ class Reduction:
         for number, part in enumerate(parts[1:], 1):
             parts[number - 1 : number] = _summarized(parts[number - 1 : number], (yield [question]))
             summary = parts[number - 1].text
-            if (size := self._counter.get_num_tokens(summary)) > tokens + BORDERS:
+            if (size := self._counter.get_num_tokens(summary)) > 2 * tokens:
                 raise ReductionError(f"a summary that may have {tokens} tokens has {size}")
             if part is parts[-1]:
                 question = self._ask(self.last.refine, part.text, summary=summary)

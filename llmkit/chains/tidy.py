@@ -8,10 +8,14 @@ from llmkit.text import sentences
 
 _ENDED = re.compile(r"""(?<!\d)[.!?…。！？][\])"'”’]*$""")
 _WORD = re.compile(r"\S+")
+_CONTENT = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
+"""Words that say something, roughly: long ones, numbers, names."""
 
 
 class Tidy:
     """Whole sentences, each said once, at most so many words, and a capital letter at the beginning.
+
+    A sentence is said already when an earlier one has all its words that matter, and these are not few.
 
     The first sentence is passed on as it comes, each later one when it is whole. However an answer is divided into
     pieces, what is passed on is the same.
@@ -26,7 +30,7 @@ class Tidy:
         self._pending = ""  # what follows the last whole sentence
         self._shown = 0  # characters of the first sentence that were passed on
         self._words = 0
-        self._said: set[str] = set()
+        self._said: list[frozenset[str]] = []
 
     def push(self, text: str) -> str:
         """Take some more of the answer; give what can be shown."""
@@ -54,8 +58,8 @@ class Tidy:
         return self._close(self._pending[: self._pending.index(text[0])], text)
 
     def _close(self, gap: str, text: str) -> str:
-        said = " ".join(text.casefold().split())
-        if self.cut or said in self._said:
+        says = _content(text)
+        if self.cut or any(says <= each for each in self._said):
             return ""
         if not self._said:
             out = self._begin(text)
@@ -63,7 +67,7 @@ class Tidy:
             self._words += len(text.split())
             self.cut = self.max_words is not None and self._words > self.max_words
             out = "" if self.cut else gap + text
-        self._said.add(said)
+        self._said.append(says)
         return out
 
     def _begin(self, text: str) -> str:
@@ -77,6 +81,11 @@ class Tidy:
             text = text[: words[self.max_words - 1]]
         new, self._shown = text[self._shown :], len(text)
         return new
+
+
+def _content(sentence: str) -> frozenset[str]:
+    words = frozenset(word.casefold() for word in _CONTENT.findall(sentence[:1].lower() + sentence[1:]))
+    return words if len(words) >= 4 else frozenset([" ".join(sentence.casefold().split())])
 
 
 def tidy(answer: str, complete: bool, max_words: int | None = None) -> tuple[str, bool]:
