@@ -183,14 +183,15 @@ def test_the_length_is_told_to_the_model_and_kept():
 def test_what_cannot_be():
     with pytest.raises(PromptError, match=r"fields that a summary cannot fill: a, b; fill them with prompt.partial"):
         SummarizationChain(Reader(), TaskPrompt("{a} {b}", fields=["a", "b"]))
-    chain = SummarizationChain(Reader())
+    llm = Reader()
+    chain = SummarizationChain(llm)
     for source in ("", " \n", [], [Document("")], Document(" ")):
         with pytest.raises(InputError, match="the text to summarize is empty"):
             chain.invoke(source)
     for wrong in (None, 3, {"text": "x"}, [3]):
         with pytest.raises(InputError, match="must be text, a Document or a list of Documents"):
             chain.invoke(wrong)
-    assert not chain.llm.asked
+    assert not llm.asked
 
 
 def test_progress_counts_every_call():
