@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
+_MAPS = ("balanced", "balanced_low_0", "sequential")  # accelerate's ways to spread a model over the devices here
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -88,7 +89,7 @@ def load(
     import torch
 
     where = choose_device() if device == "auto" else device
-    precision = choose_dtype(where) if dtype == "auto" else getattr(torch, dtype)
+    precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
     tokenizer, model = _read(folder, where, precision, quantization)
     return adopt(model, tokenizer, name=name, context_window=context_window)
 
@@ -185,7 +186,7 @@ def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str
 def _check_device(device: str) -> None:
     import torch
 
-    if device in ("balanced", "balanced_low_0", "sequential"):
+    if device in _MAPS:
         return
     try:
         torch.empty(0, device=device)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from transformers import Cache
 
 from tests import tiny
-from tests.models.talking import chat, each_pass, kinds, slowly
+from tests.models.talking import PROMPTS, chat, each_pass, kinds, slowly
 from tests.models.test_generate import request
 
 
@@ -115,3 +116,28 @@ def test_a_cancelled_request_says_so(options: dict[str, Any]) -> None:
     if not options:
         assert whole.ids[: len(answer.ids)] == answer.ids
         assert whole.text.startswith(answer.text)
+
+
+@pytest.mark.parametrize("name", ["mistral", "t5", "llama"])
+def test_answers_leave_no_memory_taken(name: str) -> None:
+    """But for kept prefixes, which are no cache objects, and are bounded."""
+    llm = chat(name)
+
+    def caches() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), Cache) for one in gc.get_objects())
+
+    before = caches()
+    kept = [
+        llm.invoke("The dog", logprobs=True),
+        llm.invoke("The dog", num_beams=2, logprobs=True),
+        *llm.batch(list(PROMPTS)),
+        list(llm.stream("The dog")),
+        llm.score(list(PROMPTS), ["a", "b"]),
+    ]
+    stream = llm.stream("The dog")
+    next(stream)
+    assert caches() > before, "while it runs"
+    stream.close()  # type: ignore[attr-defined]
+    assert caches() == before
+    assert kept

@@ -181,6 +181,16 @@ def test_a_precision_that_is_asked_for(folders: dict[str, Path], dtype: str) -> 
     assert abs(both).max() < 1.0
 
 
+@pytest.mark.parametrize("device", ["cpu", "auto", "balanced", "sequential"])
+def test_a_device_that_is_asked_for(folders: dict[str, Path], device: str) -> None:
+    llm = HuggingFaceChat(model=str(folders["llama"]), device=device, temperature=0, max_new_tokens=6)
+    assert llm.engine.loaded.model.dtype == choose_dtype(choose_device() if device != "cpu" else "cpu")
+    assert llm.engine.loaded.device.type == (choose_device() if device != "cpu" else "cpu")
+    same = HuggingFaceChat(model=str(folders["llama"]), temperature=0, max_new_tokens=6)
+    assert llm.invoke("Hi").usage_metadata == same.invoke("Hi").usage_metadata
+    assert [one.content for one in llm.batch(["Hi", "Hi"])] == [llm.invoke("Hi").content] * 2
+
+
 def test_no_such_model(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nothing")
     with pytest.raises(ModelNotFound):
