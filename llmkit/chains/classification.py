@@ -96,7 +96,7 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             descriptions: words for a label, which the model sees in its place: good for codes and bare names.
             examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
             selector: ranks the examples for each text. Without one, up to 16 may be shown, as many of each label.
-            multi_label: whether any number of labels may hold: each is scored against its negation.
+            multi_label: whether any number of labels may hold: each is scored against whatever else the text could be.
             calibrate: whether to take off what the model believes of the labels before it has read the text.
             prior: "neutral" learns that from texts that say nothing, and from the examples; "batch" also from the
                 texts of the same call, so that a text's result depends on its neighbours.
@@ -124,7 +124,7 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         self._chooser: Chooser | None = None
         if local:
             words = self._labels.spoken
-            bare = LabelScorer.over(local, asking, words, negated=multi_label, context_window=context_window)
+            bare = LabelScorer.over(local, asking, words, several=multi_label, context_window=context_window)
             show = True if show_examples is None and not calibrate else show_examples
             self._shots = Shots.over(bare, self._labels, examples, selector, show)
         else:
@@ -215,7 +215,8 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             raise InputError("this model tells no likelihoods, so there is nothing to fit: use HuggingFaceChat")
         if self.calibrate:
             return self._shots.experts
-        return (Expert(self._shots.full if self._shots.shown else self._shots.bare, np.zeros(len(self.labels))),)
+        scorer = self._shots.full if self._shots.shown else self._shots.bare
+        return (Expert(scorer, np.zeros(len(scorer.continuations))),)
 
     def _corrected(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Each text's scores, freed of the model's bias, or the error that kept it from being scored."""

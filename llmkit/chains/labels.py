@@ -9,8 +9,6 @@ from typing import Any
 from llmkit.errors import InputError
 from llmkit.prompts.fields import check_text
 
-Example = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -64,7 +62,7 @@ class Labels:
                 raise InputError(f"{what} has the label {each!r}, but the labels are {preview(self.names)}")
         return [self.names.index(each) for each in own]
 
-    def solved(self, examples: Sequence[Example]) -> tuple[list[dict[str, Any]], list[list[int]]]:
+    def solved(self, examples: Sequence[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
         """Give the examples with their labels in the model's words, and the places of these labels.
 
         Raises:

@@ -15,6 +15,10 @@ from llmkit.chains.calibration import Matrix
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 
+ELSE = ("other", "something else", "general", "personal", "opinion", "a question", "a story", "information")
+"""What else a text could be. Small models do not understand "not" (measured: "is not Sports" is as likely of a text on
+sports as of any other), so the negation of a label is all of this, and the other labels."""
+
 Row = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
@@ -31,27 +35,27 @@ class LabelScorer:
 
     Attributes:
         spoken: the words of each label.
-        negated: whether to score each label against its negation, "… is Sports" against "… is not Sports".
+        several: whether any number of labels may hold.
         room: tokens of the longest words.
     """
 
     llm: Any
     prompt: TaskPrompt
     spoken: tuple[str, ...]
-    negated: bool
+    several: bool
     room: int
     context_window: int | None = None
 
     @classmethod
     def over(
-        cls, llm: Any, prompt: TaskPrompt, spoken: Sequence[str], *, negated: bool, context_window: int | None
+        cls, llm: Any, prompt: TaskPrompt, spoken: Sequence[str], *, several: bool, context_window: int | None
     ) -> LabelScorer:
         """Give a scorer with room for the longest words.
 
         Raises:
             InputError: a label's words are longer than the window.
         """
-        sizes = [llm.get_num_tokens(f" not {words}" if negated else f" {words}") for words in spoken]
+        sizes = [llm.get_num_tokens(f" {words}") for words in (*spoken, *(ELSE if several else ()))]
         window = context_window or llm.context_window
         if max(sizes) >= window:
             words = spoken[int(np.argmax(sizes))]
@@ -59,21 +63,33 @@ class LabelScorer:
                 f"the label {words[:40]!r}… has {max(sizes)} tokens, more than the model's context window of {window}: "
                 "give it a shorter name or description"
             )
-        return cls(llm, prompt, tuple(spoken), negated, max(sizes), context_window)
+        return cls(llm, prompt, tuple(spoken), several, max(sizes), context_window)
 
     @property
     def continuations(self) -> list[str]:
-        """What is scored: the words of each label and, if negated, of its negation."""
+        """What is scored: the words of each label and, where several may hold, what else a text could be."""
         lead = " " if self.prompt.wording.output_label or self.prompt.wording.output_start else ""
-        said = [f"{lead}{words}" for words in self.spoken]
-        return [*said, *(f"{lead}not {words}" for words in self.spoken)] if self.negated else said
+        return [f"{lead}{words}" for words in (*self.spoken, *(ELSE if self.several else ()))]
+
+    def settled(self, scores: Matrix) -> Matrix:
+        """Give the labels' scores, [texts, labels], out of those of all continuations.
+
+        Where several labels may hold, that is the log-odds of each against all that the text could be instead.
+        """
+        if not self.several:
+            return scores
+        columns = []
+        for place in range(len(self.spoken)):
+            rest = np.delete(scores, place, axis=1)
+            columns.append(scores[:, place] - np.logaddexp.reduce(rest, axis=1) + np.log(rest.shape[1]))
+        return np.stack(columns, axis=1)
 
     def fit(self, text: str) -> FittedPrompt:
         """Give the prompt for a text, as many examples in it as fit."""
         return self.prompt.fit(text, model=self.llm, max_new_tokens=self.room, context_window=self.context_window)
 
     def scores(self, texts: Sequence[str]) -> Matrix:
-        """Give the log-likelihood of each label after each text, in nats; if negated, less that of its negation.
+        """Give the log-likelihood of each continuation after each text, in nats: [texts, continuations].
 
         Raises:
             ContextWindowExceeded: a text and the longest label do not fit the window together.
@@ -84,9 +100,7 @@ class LabelScorer:
         """Give the scores behind prompts that fit."""
         plain = isinstance(self.llm, BaseLLM)
         inputs = [each.text if plain else each.messages for each in prompts]
-        found: Matrix = self.llm.score(inputs, self.continuations)
-        count = len(self.spoken)
-        return found[:, :count] - found[:, count:] if self.negated else found
+        return np.asarray(self.llm.score(inputs, self.continuations))
 
     def attempts(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Give each text's scores, or the error that kept it from being scored."""

@@ -56,13 +56,14 @@ NEUTRAL_WEIGHT = 8
 
 
 def neutral_prior(score: Callable[[Sequence[str]], NDArray[np.float64]], labels: Sequence[str]) -> Prior:
-    """Give the mean score of each label over neutral texts and over the other labels' words.
+    """Give the mean score of each continuation over neutral texts and over the other labels' words.
 
     Those words say what the labels are about, so that a label does not win because it is the usual word of that field.
     """
     named = list(labels[:: max(1, len(labels) // MOST_NAMED)])
     scores = score([*NEUTRAL, *named])
-    counts = np.array([[text != label for label in labels] for text in [*[None] * len(NEUTRAL), *named]])
+    counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
+    counts[len(NEUTRAL) :, : len(labels)] = [[text != label for label in labels] for text in named]
     return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
 
 

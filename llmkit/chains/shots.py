@@ -47,7 +47,7 @@ class Expert:
         rows = self.scorer.attempts(texts)
         fine = [each for each in rows if not isinstance(each, Exception)]
         bias = blended(self.prior, np.mean(fine, axis=0), len(fine)) if by_batch and fine else self.share * self.prior
-        return [each if isinstance(each, Exception) else each - bias for each in rows]
+        return [each if isinstance(each, Exception) else self.scorer.settled((each - bias)[None])[0] for each in rows]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Shots:
         return np.asarray(scores - class_mean(scores, [self.outputs[each][0] for each in places]))
 
     def _loss(self, scores: Matrix, places: Sequence[int]) -> float:
-        truth = np.zeros(scores.shape, dtype=bool)
+        truth = np.zeros((len(places), len(self.bare.spoken)), dtype=bool)
         for row, place in enumerate(places):
             truth[row, list(self.outputs[place])] = True
-        return len(places) * Calibration(independent=self.bare.negated).log_loss(scores, truth)
+        return len(places) * Calibration(independent=self.bare.several).log_loss(self.bare.settled(scores), truth)
