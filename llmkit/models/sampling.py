@@ -53,7 +53,7 @@ def check_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
     """
     own = model.generation_config
     merged = copy.copy(own)
-    merged.update(**{"num_beams": 1 if settings.sampled else own.num_beams, **settings.to_transformers()})
+    vars(merged).update({"num_beams": 1 if settings.sampled else own.num_beams, **settings.to_transformers()})
     mode = merged.get_generation_mode()
     if mode == GenerationMode.BEAM_SAMPLE:
         raise SettingsError(

@@ -146,7 +146,7 @@ def test_engines_share_nothing_but_weights() -> None:
     ("own", "named", "instead"),
     [
         ({"num_beams": 4, "num_beam_groups": 2}, "num_beam_groups=2", {"num_beams": 1}),
-        ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha=0.6", {"temperature": 0.5}),
+        ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha=0.6", {"temperature": 0.5, "seed": 1}),
         ({"dola_layers": "high"}, "dola_layers='high'", {"num_beams": 2}),
         ({"num_beams": 2, "force_words_ids": [[5]]}, r"force_words_ids=\[\[5\]\]", None),
         ({"num_beams": 2, "do_sample": True}, "num_beams=2 and do_sample=True", {"temperature": 0}),
@@ -154,8 +154,11 @@ def test_engines_share_nothing_but_weights() -> None:
     ],
     ids=str,
 )
-async def test_ways_of_decoding_that_are_not_here(own: Any, named: str, instead: Any) -> None:
+async def test_ways_of_decoding_that_are_not_here(
+    own: Any, named: str, instead: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     model, tokenizer = tiny.make("llama").configured(**own)
+    capfd.readouterr()
     llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=4)
     with each_pass(llm, lambda _: None) as passes:
         with pytest.raises(SettingsError, match=f"the model's generation_config has {named}"):
@@ -167,6 +170,7 @@ async def test_ways_of_decoding_that_are_not_here(own: Any, named: str, instead:
         with pytest.raises(SettingsError, match=named):
             await llm.ainvoke("Hi")
     assert not passes
+    assert capfd.readouterr().err == ""
     if instead:
         want = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=4)
         assert (
