@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from llmkit.models.catalog import resolve
+from llmkit.models.quantization import hush
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -23,6 +24,7 @@ def default_embedder() -> Embeddings:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    hush()
     return HuggingFaceEmbeddings(
         model_name=str(resolve("minilm-l6")),
         encode_kwargs={"batch_size": BATCH, "normalize_embeddings": True},
