@@ -84,7 +84,8 @@ class Reduction:
     def map_reduce(self, source: Source) -> Rounds[LastQuestion]:
         """Summarize parts, and combine their summaries, level by level, until one prompt holds them."""
         tokens = self._tokens_of_a_part(self.last.combine)
-        parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(source, self._counter, most))
+        everything = whole(source, self._counter)
+        parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(everything, self._counter, most))
         if len(parts) == 1:
             return (yield from self.stuff(source))
         for _ in range(MAX_LEVELS):
@@ -101,21 +102,34 @@ class Reduction:
         """Summarize the first part; then, part by part, the summary so far and what comes next."""
         tokens = self._tokens_of_a_part(self.last.refine)
         space = min(self._space(self.last.part), self._space(self.last.refine)) - BORDERS
-        most = space - self.max_new_tokens - 2 * tokens  # a summary may have more tokens in another text
-        parts = evenly(lambda size: cut(source, self._counter, size), self._limited(most))
-        if len(parts) == 1:
+        everything, most = whole(source, self._counter), self._limited(space - self.max_new_tokens - tokens)
+        first, *rest = evenly(lambda size: cut(everything, self._counter, size), most)
+        if not rest:
             return (yield from self.stuff(source))
-        question = self._ask(self.prompts.part, parts[0].text, tokens)
-        for number, part in enumerate(parts[1:], 1):
-            parts[number - 1 : number] = _summarized(parts[number - 1 : number], (yield [question]))
-            summary = parts[number - 1].text
-            if (size := self._counter.get_num_tokens(summary)) > 2 * tokens:
-                raise ReductionError(f"a summary that may have {tokens} tokens has {size}")
-            if part is parts[-1]:
-                question = self._ask(self.last.refine, part.text, summary=summary)
-            else:
-                question = self._ask(self.prompts.refine, part.text, tokens, summary=summary)
-        return LastQuestion(question, tuple(each for part in parts for each in part.passages), "refine")
+        question = self._ask(self.prompts.part, first.text, tokens)
+        passages: list[SourcePassage] = []
+        reading = first
+        while rest:
+            [done] = _summarized([reading], (yield [question]))
+            passages += done.passages
+            question, rest = self._go_on(done.text, rest, tokens)
+            reading = rest.pop(0)
+        return LastQuestion(question, (*passages, *reading.passages), "refine")
+
+    def _go_on(self, summary: str, rest: list[Part], tokens: int) -> tuple[Question, list[Part]]:
+        """Ask about the first part that is left, which gets shorter where the summary so far is longer than usual."""
+        while True:
+            last = len(rest) == 1
+            try:
+                if last:
+                    return self._ask(self.last.refine, rest[0].text, summary=summary), rest
+                return self._ask(self.prompts.refine, rest[0].text, tokens, summary=summary), rest
+            except ContextWindowExceeded as error:
+                size = self._counter.get_num_tokens(rest[0].text)
+                most = size - (error.needed - error.available) - BORDERS
+                if most < LEAST_TOKENS:
+                    raise _passed_over(tokens, self._counter.get_num_tokens(summary)) from error
+                rest = [*cut(rest[0], self._counter, most), *rest[1:]]
 
     def _combine(self, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
         """Group neighbours; each group's summaries are to become one."""
@@ -125,7 +139,7 @@ class Reduction:
                 self.prompts.combine, tokens, lambda most: packed(parts, self._counter, max(most, size))
             )
         except ContextWindowExceeded as error:
-            raise ReductionError(f"a summary that may have {tokens} tokens has {size}") from error
+            raise _passed_over(tokens, size) from error
         if len(groups) >= len(parts):
             raise ReductionError(f"{len(parts)} summaries of parts, of up to {size} tokens, stay as many")
         return groups, questions
@@ -195,6 +209,10 @@ def _summarized(parts: list[Part], answers: list[AIMessage]) -> list[Part]:
     if not any(texts):
         raise GenerationError("the model gave an empty summary of every part: try another prompt or model")
     return [part.summarized(text) for part, text in zip(parts, texts, strict=True)]
+
+
+def _passed_over(tokens: int, size: int) -> ReductionError:
+    return ReductionError(f"a summary that may have {tokens} tokens has {size}")
 
 
 def is_complete(answer: AIMessage) -> bool:

@@ -29,6 +29,11 @@ class SourcePassage(Passage):
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     summary: str = ""
 
+    def at(self, piece: Passage) -> SourcePassage:
+        """Give a piece of this passage's text, at its place in the document."""
+        start = self.start + piece.start
+        return replace(self, text=piece.text, start=start, end=start + len(piece.text), tokens=piece.tokens)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -75,14 +80,10 @@ def whole(source: Source, counter: Counter) -> Part:
     return Part(BETWEEN.join(each.text for each in stands), tuple(stands))
 
 
-def cut(source: Source, counter: Counter, max_tokens: int) -> list[Part]:
-    """Give the source in parts of at most about so many tokens: passages of documents, or several short documents."""
-    found = [
-        Part(each.text, (SourcePassage(each.text, each.start, each.end, each.tokens, number, document.metadata),))
-        for number, document in enumerate(documents_of(source))
-        for each in passages(document.page_content, counter, max_tokens)
-        if each.text.strip()
-    ]
+def cut(part: Part, counter: Counter, max_tokens: int) -> list[Part]:
+    """Give a part in parts of at most about so many tokens: passages of documents, or several short documents."""
+    pieces = [(passage, piece) for passage in part.passages for piece in passages(passage.text, counter, max_tokens)]
+    found = [Part(piece.text, (passage.at(piece),)) for passage, piece in pieces if piece.text.strip()]
     return packed(found, counter, max_tokens)
 
 

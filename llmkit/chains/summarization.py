@@ -24,6 +24,7 @@ from llmkit.chains.tidy import Tidy, tidy
 from llmkit.errors import InputError, PromptError
 from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
+from llmkit.prompts.fields import fill
 
 Choice = Literal["auto", "stuff", "map_reduce", "refine"]
 MAX_NEW_TOKENS = 96
@@ -75,8 +76,8 @@ class SummarizationChain(Chain[Source, Summary]):
         *,
         max_words: int | None = None,
         max_new_tokens: int | None = None,
-        combine_prompt: str | TaskPrompt = "combine-summaries",
-        refine_prompt: str | TaskPrompt = "refine-summary",
+        combine_prompt: str | TaskPrompt | None = None,
+        refine_prompt: str | TaskPrompt | None = None,
         max_passage_tokens: int | None = None,
         context_window: int | None = None,
         progress: Callable[[Progress], None] | None = None,
@@ -93,8 +94,10 @@ class SummarizationChain(Chain[Source, Summary]):
             max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
                 they have one.
             max_new_tokens: the room for the summary; 96, or enough for `max_words`.
-            combine_prompt: asks for one summary of several.
-            refine_prompt: asks for a summary of a part and of what was before, in its field `summary`.
+            combine_prompt: asks for one summary of several; without one, "combine-summaries", which lets answers
+                begin as those to `prompt` do.
+            refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
+                "refine-summary", in the same way.
             max_passage_tokens: parts are no longer than that, even where the window has room.
             context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
             progress: is called, in any thread, whenever the model has answered.
@@ -111,8 +114,8 @@ class SummarizationChain(Chain[Source, Summary]):
         self.llm, self.strategy, self.progress = llm, strategy, progress
         prompts = [
             _check_fields(self.prompt, ["max_words"]),
-            _check_fields(_loaded(combine_prompt), ["max_words"]),
-            _check_fields(_loaded(refine_prompt), ["max_words", "summary"]),
+            _check_fields(_loaded(combine_prompt or _begun("combine-summaries", given)), ["max_words"]),
+            _check_fields(_loaded(refine_prompt or _begun("refine-summary", given)), ["max_words", "summary"]),
         ]
         self._reduction = Reduction(
             llm,
@@ -204,6 +207,16 @@ def _together(pieces: list[Any]) -> Any:
 
 def _loaded(prompt: str | TaskPrompt) -> TaskPrompt:
     return TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+
+
+def _begun(name: str, like: TaskPrompt) -> TaskPrompt:
+    """Give a prompt text whose answers begin like those to another prompt."""
+    prompt = TaskPrompt.load(name)
+    label, start = (
+        fill(text, like.partial_variables) for text in (like.wording.output_label, like.wording.output_start)
+    )
+    wording = replace(prompt.wording, output_label=label, output_start=start)
+    return prompt.model_copy(update={"wording": wording})
 
 
 def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPrompt:
