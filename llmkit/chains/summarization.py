@@ -105,7 +105,7 @@ class SummarizationChain(Chain[Source, Summary]):
         if strategy not in get_args(Choice):
             raise InputError(f"strategy is {strategy!r}, but must be one of {', '.join(get_args(Choice))}")
         self.max_words = None if max_words is None else _positive(max_words, "max_words")
-        room = MAX_NEW_TOKENS if max_words is None else 8 + 2 * max_words
+        room = MAX_NEW_TOKENS if max_words is None else 16 + max_words * 3 // 2
         self.max_new_tokens = room if max_new_tokens is None else _positive(max_new_tokens, "max_new_tokens")
         if max_passage_tokens is not None:
             _positive(max_passage_tokens, "max_passage_tokens")
