@@ -3,6 +3,8 @@ import sys
 import pexpect
 import pytest
 
+from llmkit.cli import progress
+
 PROGRAM = (
     "import time\nfrom llmkit.cli import progress\n"
     "with progress.bar('steps', quiet={quiet}) as bar:\n"
