@@ -27,8 +27,6 @@ def test_a_bar_on_a_terminal_after_a_second_which_goes_away(quiet):
 
 
 def test_no_bar_elsewhere(capsys):
-    from llmkit.cli import progress
-
     with progress.bar("steps", total=3) as bar:
         bar.advance(3)
         bar.show(3, 3)
