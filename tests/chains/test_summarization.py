@@ -1,4 +1,5 @@
 import asyncio
+from typing import ClassVar
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -89,7 +90,7 @@ def test_what_cannot_be(llm):
 
 def test_callbacks_see_the_chain_and_the_model(chain):
     class Seen(BaseCallbackHandler):
-        names: list[str] = []
+        names: ClassVar[list[str]] = []
 
         def on_chain_start(self, serialized, inputs, **kwargs):
             self.names.append(kwargs["name"])
