@@ -1,8 +1,8 @@
 """What labelled examples are good for: to show the model how it is done, or only to tell what it is biased toward.
 
 Small models often get worse by solved examples in their prompt: they copy the labels that they have just seen. So it
-is measured, on the examples themselves, before any of them goes into a prompt; and where they do, the prompt without
-them keeps half of the say.
+is measured, on the examples themselves, before any of them goes into a prompt. Examples that are selected for each text
+always do; there the prompt without them keeps half of the say.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ MEASURED = 32
 """At most so many examples are scored to learn from them."""
 FEWEST = 4
 """With fewer examples nothing can be measured: they are shown."""
-WORTH = 0.1
-"""Nats by which shown examples must lower the log-loss, for they make every text cost a second reading."""
 SELECTED_SHARE = 0.5
 """How much of the bias is taken off where examples were selected for the text: their labels are half bias, half
 evidence. Measured: all of it suits six labels, none of it suits 77, half does well on both."""
@@ -97,11 +95,12 @@ class Shots:
     @cached_property
     def experts(self) -> tuple[Expert, ...]:
         """Those whose scores are averaged for each text."""
-        bare = Expert(self.bare, self._bare_prior())
         if not self.shown:
-            return (bare,)
-        share = SELECTED_SHARE if self.selected else 1.0
-        return (bare, Expert(self.full, neutral_prior(self.full.scores, self.full.spoken), share))
+            return (Expert(self.bare, self._bare_prior()),)
+        prior = neutral_prior(self.full.scores, self.full.spoken)
+        if not self.selected:
+            return (Expert(self.full, prior),)
+        return (Expert(self.bare, self._bare_prior()), Expert(self.full, prior, SELECTED_SHARE))
 
     def _bare_prior(self) -> Prior:
         neutral = neutral_prior(self.bare.scores, self.bare.spoken)
@@ -125,14 +124,14 @@ class Shots:
         middle = len(self._sample) // 2
         halves = (self._sample[:middle], self._sample[middle:])
         places = (slice(0, middle), slice(middle, None))
-        bare = pooled = 0.0
+        bare = full = 0.0
         for own, other, where in zip(halves, reversed(halves), places, strict=True):
             showing = replace(self.full, prompt=self.bare.prompt.with_examples([self.examples[each] for each in other]))
             without = self._unbiased(self._bare_scores[where], own)
             shown = self._unbiased(showing.scores([self.examples[each]["input"] for each in own]), own)
             bare += self._loss(without, own)
-            pooled += self._loss((without + shown) / 2, own)
-        return pooled < bare - WORTH * len(self._sample)
+            full += self._loss(shown, own)
+        return full < bare
 
     def _unbiased(self, scores: Matrix, places: Sequence[int]) -> Matrix:
         return np.asarray(scores - class_mean(scores, [self.outputs[each][0] for each in places]))

@@ -12,6 +12,7 @@ import typer
 from llmkit import __version__
 from llmkit.cli import models, prompts
 from llmkit.cli.chat import chat
+from llmkit.cli.classify import classify
 from llmkit.cli.summarize import summarize
 from llmkit.errors import InputError, LlmkitError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(chat)
 app.command()(summarize)
+app.command()(classify)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 
@@ -50,6 +52,7 @@ def llmkit(
     \b
     llmkit chat                        talk with the default model
     llmkit summarize notes.txt         or - for standard input
+    llmkit classify mail.txt --labels complaint,praise
     llmkit models                      which models there are, and which are here
     llmkit COMMAND --help              what a command can do, with examples
     """

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from llmkit.prompts import TaskPrompt
 
 DEFAULT_MODEL = "smollm2-135m"
+Model = Annotated[
+    str,
+    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr, only errors.")]
 Lines = Annotated[bool, typer.Option("--lines", help="A document a line in, a JSON object a line out, in order.")]
@@ -37,12 +41,7 @@ class ModelOptions:
     `takes_model` puts an option for each field in its place.
     """
 
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"
-        ),
-    ] = DEFAULT_MODEL
+    model: Model = DEFAULT_MODEL
     max_new_tokens: Annotated[int | None, typer.Option(help="The most tokens that an answer may have.")] = None
     temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest token; more is more varied.")] = None
     top_k: Annotated[int | None, typer.Option(help="Choose among so many of the likeliest tokens.")] = None

@@ -24,9 +24,12 @@ from llmkit.models.prefix import common_length
 if TYPE_CHECKING:
     from llmkit.models.engine import Engine
 
-PASS_TOKENS = 768
-"""A pass over a tree holds about so many tokens: its mask, and the attention that the mask throws away, grow with the
-square of their number."""
+GROUP_TOKENS = {"cpu": 96}
+"""Prompts share a pass up to about so many tokens, by device. All that the mask throws away is computed, and grows with
+the square of their number; a CPU's matrix products are at their full speed with a hundred rows."""
+
+PASS_TOKENS = 2048
+"""Elsewhere, and for the continuations of one prompt."""
 
 ROWS_TOKENS = 8192
 """A pass over padded rows holds at most so many tokens, the prompt before each row included."""
@@ -58,6 +61,7 @@ def score(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Seq
 def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
     """Prompts in dictionary order, so that those which begin alike come into one pass."""
     results = [np.zeros(len(options)) for options in continuations]
+    most = GROUP_TOKENS.get(engine.loaded.device.type, PASS_TOKENS)
     shared = common_length(prompts)
     group: list[tuple[int, list[int]]] = []
     size = 0
@@ -71,7 +75,7 @@ def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Seque
     for index in sorted(range(len(prompts)), key=lambda index: tuple(prompts[index])):
         for places, nodes in _passes(continuations[index]):
             own = len(prompts[index]) - shared + nodes
-            if group and size + own > PASS_TOKENS:
+            if group and size + own > most:
                 compute()
                 group, size = [], 0
             group.append((index, places))

@@ -102,7 +102,8 @@ def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(scores[::25], [plain(model, prompt, options[at]) for at in sample], atol=1e-4)
 
 
-def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once() -> None:
+def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
     model = tiny.make("llama")
     engine = model.engine()
     assert engine.takes_trees
@@ -143,6 +144,7 @@ def test_any_tries(name: str, pairs: list[tuple[list[int], list[list[int]]]], si
     prompts, options = [prompt for prompt, _ in pairs], [options for _, options in pairs]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "PASS_TOKENS", size)
+        patch.setattr(scoring, "GROUP_TOKENS", {})
         scores = engine_of(name).score(prompts, options)
     close(scores, expected(model, prompts, options))
 

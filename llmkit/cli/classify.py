@@ -1,0 +1,98 @@
+"""`llmkit classify`: a text in, its label and the probability of each out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmkit.cli import lines, options
+from llmkit.errors import InputError
+
+if TYPE_CHECKING:
+    from llmkit.chains import Classification, ZeroShotClassificationChain
+
+WIDTH = 24  # of a bar for the probability one
+
+
+def classify(
+    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")] = "-",
+    *,
+    labels: Annotated[str, typer.Option(help="The labels, with commas between.", show_default=False)],
+    examples: Annotated[
+        Path | None, typer.Option(help='Solved examples: {"input": text, "output": label}, one a line.')
+    ] = None,
+    multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of the labels may hold.")] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The least probability of an answer; below it there is none.")
+    ] = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which label fits a text, and how likely each is.
+
+    \b
+    llmkit classify review.txt --labels positive,negative
+    echo "The match ended 3 to 2." | llmkit classify --labels sports,politics,business
+    llmkit classify mails.txt --lines --labels complaint,question,praise --output labels.jsonl
+    llmkit classify talk.txt --labels money,health,travel --multi-label --json
+    """
+    from llmkit.chains.labels import Labels
+
+    chosen: dict[str, Any] = {
+        "labels": [label.strip() for label in labels.split(",")],
+        "examples": _examples(examples) if examples else [],
+        "multi_label": multi_label,
+        "threshold": threshold,
+    }
+
+    Labels.checked(chosen["labels"], None, least=1 if multi_label else 2).solved(chosen["examples"])
+
+    def load() -> ZeroShotClassificationChain:
+        llm = options.ModelOptions(model).load(quiet=quiet)
+        from llmkit.chains import ZeroShotClassificationChain
+
+        return ZeroShotClassificationChain(llm, **chosen)
+
+    if as_lines:
+        settings = {"command": "classify", "model": model, **chosen}
+        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
+        return
+    text = options.read_text(file)
+    result = load().invoke(text)
+    options.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
+
+
+def shown(result: Classification) -> str:
+    """Give the labels, the likeliest first, with their probabilities; those that hold are marked."""
+    ranked = sorted(result.scores.items(), key=lambda pair: -pair[1])
+    width = max(map(len, result.scores))
+    rows = (
+        (("*" if label in result.labels else " "), f"{label:{width}}", f"{chance:6.1%}", "#" * round(WIDTH * chance))
+        for label, chance in ranked
+    )
+    return "\n".join("  ".join(row).rstrip() for row in rows)
+
+
+def _work(chain: ZeroShotClassificationChain) -> lines.Work:
+    return lambda texts: chain.batch(list(texts), return_exceptions=True)
+
+
+def _examples(path: Path) -> list[Any]:
+    found = []
+    for number, line in enumerate(options.read_text(str(path)).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
+        if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
+            raise InputError(f'{path}, line {number}, must be an object with "input" and "output"')
+        found.append(value)
+    return found
