@@ -27,14 +27,14 @@ class Chain(Runnable[Input, Output]):
 
     def batch(
         self,
-        inputs: list[Input],
+        inputs: Sequence[Input],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[Output]:
         """Run the chain on all inputs, in true batches; with `return_exceptions`, a bad input fails alone."""
-        results = self._batch_with_config(self._run_all, inputs, config, return_exceptions=return_exceptions, **kwargs)
+        results = self._batch_with_config(self._run_all, list(inputs), config, return_exceptions=return_exceptions, **kwargs)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result  # LangChain gives even an interrupt as a result
@@ -42,7 +42,7 @@ class Chain(Runnable[Input, Output]):
 
     async def abatch(
         self,
-        inputs: list[Input],
+        inputs: Sequence[Input],
         config: RunnableConfig | list[RunnableConfig] | None = None,
         *,
         return_exceptions: bool = False,
@@ -64,7 +64,7 @@ class Chain(Runnable[Input, Output]):
 
     def _run_all(
         self,
-        inputs: list[Input],
+        inputs: Sequence[Input],
         run_manager: list[CallbackManagerForChainRun],
         config: list[RunnableConfig],
     ) -> list[Output | Exception]:

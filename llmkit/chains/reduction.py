@@ -7,6 +7,7 @@ It ends: each level of map-reduce has fewer parts than the one before, and refin
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -69,11 +70,12 @@ class Reduction:
     context_window: int | None = None
 
     def auto(self, source: Source) -> Rounds[LastQuestion]:
-        """Take the whole source where it fits, else map-reduce."""
-        try:
-            return (yield from self.stuff(source))
-        except ContextWindowExceeded:
-            return (yield from self.map_reduce(source))
+        """Take the whole source where it fits and is no longer than a passage may be, else map-reduce."""
+        text = whole(source, self._counter).text
+        if self._limited(size := self._counter.get_num_tokens(text)) == size:
+            with suppress(ContextWindowExceeded):
+                return (yield from self.stuff(source))
+        return (yield from self.map_reduce(source))
 
     def stuff(self, source: Source) -> Rounds[LastQuestion]:
         """Ask once, with the whole source."""

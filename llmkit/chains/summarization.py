@@ -90,7 +90,8 @@ class SummarizationChain(Chain[Source, Summary]):
             examples: solved cases for it, as `{"input": …, "output": …}`.
             selector: ranks the examples.
             strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
-                "refine" goes from part to part; "auto" takes the whole text where it fits, else map-reduce.
+                "refine" goes from part to part; "auto" takes the whole text where it fits, and is no longer than
+                `max_passage_tokens`, else map-reduce.
             max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
                 they have one.
             max_new_tokens: the room for the summary; 96, or enough for `max_words`.
@@ -98,7 +99,8 @@ class SummarizationChain(Chain[Source, Summary]):
                 begin as those to `prompt` do.
             refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
                 "refine-summary", in the same way.
-            max_passage_tokens: parts are no longer than that, even where the window has room.
+            max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
+                the model is trusted to read (`llm.reliable_tokens`: 1024 below a billion parameters, else the window).
             context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
             progress: is called, in any thread, whenever the model has answered.
         """
@@ -122,7 +124,7 @@ class SummarizationChain(Chain[Source, Summary]):
             Prompts(*(_with_length(each, None, self.max_new_tokens) for each in prompts)),
             Prompts(*(_with_length(each, max_words, self.max_new_tokens) for each in prompts)),
             self.max_new_tokens,
-            max_passage_tokens,
+            max_passage_tokens or getattr(llm, "reliable_tokens", None),
             _window(llm, context_window),
         )
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "smollm2-135m"
 
+SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 1024
+"""Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
+of a meeting of some 5,000 tokens, read at once, its summary says nothing; read in parts, it names the topics."""
+
 T = TypeVar("T")
 
 _engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
@@ -120,6 +124,12 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def layout(self) -> Layout:
         """How a conversation is laid out: "chat", "completion", or "flan" for an encoder-decoder model."""
         return self._engine.encoder.layout
+
+    @property
+    def reliable_tokens(self) -> int:
+        """How long a text may be that the model is trusted to read at once: its window, or less for a small model."""
+        small = self._engine.loaded.model.num_parameters() < SMALL_MODEL
+        return min(self.context_window, SMALL_MODEL_TOKENS) if small else self.context_window
 
     def get_token_ids(self, text: str) -> list[int]:
         """Give the model's own tokens of plain text, without start or end tokens."""

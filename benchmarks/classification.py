@@ -1,0 +1,236 @@
+"""Labels of short texts: accuracy, log-loss, calibration and speed, stock recipe and ours on the same rows.
+
+    python -m benchmarks.classification --data FOLDER [--rows 128] [--only ag --only sst2] [--speed]
+
+The stock recipe is `FewShotPromptTemplate | HuggingFacePipeline`: it lists the labels, generates 4 tokens (8 for the 77
+labels of banking77) at batch size 8, and takes the first label that its answer begins with; what is none counts as
+wrong. "8 selected" are the most similar of all examples of the data's pool. Ours gives each text alone: no result
+depends on the others, except in the rows that say "batch".
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from langchain_core.prompts import FewShotPromptTemplate, PromptTemplate
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.peer import stock_pipeline
+from llmkit import HuggingFaceChat
+from llmkit.chains import ZeroShotClassificationChain
+from llmkit.chains.calibration import expected_calibration_error
+from llmkit.models.catalog import resolve
+from llmkit.prompts import SimilarExamples
+
+Row = dict[str, str]
+FILES = {
+    "ag": ("agnews_test", "agnews_pool", "text_clean"),
+    "sst2": ("sst2_dev", "sst2_train_pool", "text_clean"),
+    "trec": ("trec_test", "trec_train_pool", "text_clean"),
+    "banking77": ("banking77_test", "banking77_train_10perlabel", "text"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows to classify, and labelled ones that may serve as examples."""
+
+    name: str
+    rows: Sequence[Row]
+    pool: Sequence[Row]
+    labels: Sequence[str]
+
+
+def task(data: Path, name: str, count: int) -> Task:
+    test, pool, field = FILES[name]
+
+    def read(file: str) -> list[Row]:
+        lines = (data / f"{file}.jsonl").read_text(encoding="utf-8").splitlines()
+        return [{"input": row[field], "output": row["label_text"]} for row in map(json.loads, lines)]
+
+    rows, examples = read(test), read(pool)
+    random.Random(0).shuffle(rows)
+    return Task(name, rows[:count], examples, sorted({row["output"] for row in examples}))
+
+
+def shots(given: Task, count: int, seed: int = 0) -> list[Row]:
+    """Give examples, as many of each label as can be."""
+    pool = list(given.pool)
+    random.Random(seed).shuffle(pool)
+    seen: dict[str, int] = {}
+    rounds: list[tuple[int, int, Row]] = []
+    for row in pool:
+        seen[row["output"]] = seen.get(row["output"], 0) + 1
+        rounds.append((seen[row["output"]], len(rounds), row))
+    return [row for *_, row in sorted(rounds, key=lambda each: each[:2])[:count]]
+
+
+def stock(given: Task, examples: Sequence[Row], folder: Path) -> Any:
+    template = "Text: {input}\nLabel:"
+    prompt = FewShotPromptTemplate(
+        prefix=f"Classify the text into one of these labels: {', '.join(given.labels)}.",
+        examples=list(examples),
+        example_prompt=PromptTemplate.from_template(f"{template} {{output}}"),
+        suffix=template,
+        input_variables=["input"],
+    )
+    return prompt | stock_pipeline(folder, 8 if len(given.labels) > 10 else 4)
+
+
+def ask_stock(chain: Any, given: Task) -> list[str | None]:
+    answers = chain.batch([{"input": row["input"]} for row in given.rows])
+    ranked = sorted(given.labels, key=len, reverse=True)
+    return [
+        next((label for label in ranked if text.strip().lower().startswith(label.lower())), None) for text in answers
+    ]
+
+
+def figures(chances: np.ndarray[Any, Any], given: Task) -> tuple[float, float, float]:
+    """Give accuracy, mean log-loss in nats and expected calibration error."""
+    gold = np.array([given.labels.index(row["output"]) for row in given.rows])
+    right = chances.argmax(1) == gold
+    loss = -np.log(np.maximum(chances[np.arange(len(gold)), gold], 1e-12)).mean()
+    return float(right.mean()), float(loss), expected_calibration_error(chances.max(1), right)
+
+
+def ways(llm: HuggingFaceChat, given: Task) -> dict[str, ZeroShotClassificationChain]:
+    eight = shots(given, 8)
+
+    def chain(**options: Any) -> ZeroShotClassificationChain:
+        return ZeroShotClassificationChain(llm, given.labels, **options)
+
+    return {
+        "plain scores, 0 shots": chain(calibrate=False),
+        "ours, 0 shots": chain(),
+        "ours, 0 shots, batch": chain(prior="batch"),
+        "ours, 8 shots": chain(examples=eight),
+        "ours, 8 shots, shown": chain(examples=eight, show_examples=True),
+        "ours, 8 selected": chain(examples=given.pool, selector=SimilarExamples(8)),
+    }
+
+
+def quality(llm: HuggingFaceChat, given: Task, folder: Path, console: Console, only: Sequence[str]) -> None:
+    title = f"{given.name}: {len(given.rows)} texts, {len(given.labels)} labels"
+    table = Table("method", "accuracy", "log-loss", "calibration error", "texts a second", title=title)
+
+    def add(name: str, cells: Sequence[str], seconds: float) -> None:
+        table.add_row(name, *cells, f"{len(given.rows) / seconds:.1f}")
+        print(given.name, name, *cells, f"{len(given.rows) / seconds:.1f}", sep="\t", flush=True)
+
+    for count in (0, 8):
+        if only and "stock" not in only:
+            continue
+        chain = stock(given, shots(given, count), folder)
+        start = time.perf_counter()
+        found = ask_stock(chain, given)
+        right = [row["output"] == label for row, label in zip(given.rows, found, strict=True)]
+        cells = (f"{np.mean(right):.3f}", f"{found.count(None)} unparsed", "")
+        add(f"stock, {count} shots", cells, time.perf_counter() - start)
+    for name, own in ways(llm, given).items():
+        if only and name not in only:
+            continue
+        start = time.perf_counter()
+        results = own.batch([row["input"] for row in given.rows])
+        seconds = time.perf_counter() - start
+        chances = np.array([list(result.scores.values()) for result in results])
+        add(name, [f"{value:.3f}" for value in figures(chances, given)], seconds)
+    console.print(table)
+
+
+def matrix_rate() -> float:
+    """Give this machine's bf16 matrix throughput, in floating-point operations a second."""
+    one = torch.randn(2048, 2048, dtype=torch.bfloat16)
+    best = 1e9
+    for _ in range(5):
+        start = time.perf_counter()
+        one @ one
+        best = min(best, time.perf_counter() - start)
+    return 2 * 2048**3 / best
+
+
+def speed(llm: HuggingFaceChat, data: Path, folder: Path, count: int, rounds: int, console: Console) -> None:
+    """Compare texts a second, our ways and the stock recipe in turn, and print medians and ratios."""
+    ag, bank = task(data, "ag", count), task(data, "banking77", count)
+    texts = [row["input"] for row in ag.rows]
+
+    def own(given: Task, number: int, **options: Any) -> Any:
+        chain = ZeroShotClassificationChain(llm, given.labels, examples=shots(given, number), **options)
+        chain.batch(texts[:2])  # what is learned once
+        return lambda: chain.batch(texts)
+
+    few = Task("ag", ag.rows[: max(8, count // 4)], ag.pool, ag.labels)
+    runs: dict[str, tuple[Any, int]] = {
+        "ours, 0 shots": (own(ag, 0), count),
+        "ours, 8 shots": (own(ag, 8), count),
+        "ours, 8 shots shown": (own(ag, 8, show_examples=True), count),
+        "ours, 16 shots shown": (own(ag, 16, show_examples=True), count),
+        "ours, 77 labels": (own(bank, 0), count),
+    }
+    for number in (0, 8):
+        chain = stock(ag, shots(ag, number), folder)
+        runs[f"stock, {number} shots"] = ((lambda chain=chain: ask_stock(chain, few)), len(few.rows))
+    tokens = 0
+
+    def tally(_: Any, given: tuple[Any, ...]) -> None:
+        nonlocal tokens
+        tokens += given[0].numel()
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(tally)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    used: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, (run, size) in runs.items():
+            tokens, start = 0, time.perf_counter()
+            run()
+            seconds[name].append((time.perf_counter() - start) / size)
+            used[name] = tokens / size
+    hook.remove()
+    table = Table("method", "texts a second", "spread", "tokens a text", "of matrix throughput")
+    weights = sum(p.numel() for name, p in llm.engine.loaded.model.named_parameters() if "embed" not in name)
+    rate, median = matrix_rate(), {name: float(np.median(each)) for name, each in seconds.items()}
+    for name, each in seconds.items():
+        share = f"{2 * weights * used[name] / median[name] / rate:.0%}" if used[name] else ""
+        table.add_row(
+            name, f"{1 / median[name]:.2f}", f"{1 / max(each):.2f} to {1 / min(each):.2f}", f"{used[name]:.0f}", share
+        )
+    console.print(table)
+    for over, under in (
+        ("stock, 0 shots", "ours, 0 shots"),
+        ("stock, 8 shots", "ours, 8 shots"),
+        ("stock, 8 shots", "ours, 8 shots shown"),
+        ("ours, 16 shots shown", "ours, 0 shots"),
+        ("ours, 77 labels", "ours, 0 shots"),
+    ):
+        console.print(f"time of {over} / {under}: {median[over] / median[under]:.2f}")
+    console.print(f"bf16 matrix throughput: {rate / 1e9:.0f} GFLOP/s")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="The folder with the JSON lines files.")],
+    rows: Annotated[int, typer.Option(help="Texts of each data set.")] = 128,
+    only: Annotated[list[str] | None, typer.Option(help=f"Data sets: {', '.join(FILES)}; all if left out.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="stock, or the name of one of our rows.")] = None,
+    measure_speed: Annotated[bool, typer.Option("--speed", help="Measure speed instead.")] = False,
+    rounds: Annotated[int, typer.Option(help="How often each way is timed.")] = 3,
+    model: Annotated[str, typer.Option()] = "smollm2-135m",
+) -> None:
+    console, folder, llm = Console(width=110), resolve(model), HuggingFaceChat(model=model)
+    if measure_speed:
+        speed(llm, data, folder, rows, rounds, console)
+        return
+    for name in only or FILES:
+        quality(llm, task(data, name, rows), folder, console, method or ())
+
+
+if __name__ == "__main__":
+    typer.run(main)
