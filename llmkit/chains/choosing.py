@@ -9,36 +9,45 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.labels import Labels, preview
-from llmkit.errors import GenerationError
+from llmkit.errors import GenerationError, InputError
 from llmkit.prompts import TaskPrompt
 
 
 @dataclass(frozen=True)
 class Chooser:
-    """Asks a model for one of the labels or, with `several`, for any number of them."""
+    """Asks a model for one of the labels or, where several may hold, for any number of them."""
 
-    llm: Any
-    prompt: TaskPrompt
+    chain: Runnable[Any, Any]
     labels: Labels
-    several: bool
+
+    @classmethod
+    def over(cls, llm: Any, prompt: TaskPrompt, labels: Labels) -> Chooser:
+        """Hold a model to the labels.
+
+        Raises:
+            InputError: it cannot be held to anything.
+        """
+        one = {"type": "string", "enum": list(labels.names)}
+        schema = {
+            "title": "Classification",
+            "description": "The labels that fit the text." if labels.several else "The label that fits the text.",
+            "type": "object",
+            "properties": {"label": {"type": "array", "items": one} if labels.several else one},
+            "required": ["label"],
+        }
+        try:
+            return cls(prompt | llm.with_structured_output(schema), labels)
+        except (AttributeError, NotImplementedError) as error:
+            raise InputError(
+                f"{type(llm).__name__} tells no likelihoods, and has no structured output: "
+                "choose another model, such as HuggingFaceChat"
+            ) from error
 
     def choose(self, texts: Sequence[str], configs: Sequence[RunnableConfig]) -> list[tuple[str, ...] | Exception]:
         """Give the labels of each text, or the error it failed with."""
         inputs: list[Any] = [{"input": text} for text in texts]
-        answers = self._chain().batch(inputs, list(configs), return_exceptions=True)
+        answers = self.chain.batch(inputs, list(configs), return_exceptions=True)
         return [each if isinstance(each, Exception) else self._read(each) for each in answers]
-
-    def _chain(self) -> Runnable[Any, Any]:
-        one = {"type": "string", "enum": list(self.labels.names)}
-        schema = {
-            "title": "Classification",
-            "description": "The labels that fit the text." if self.several else "The label that fits the text.",
-            "type": "object",
-            "properties": {"label": {"type": "array", "items": one} if self.several else one},
-            "required": ["label"],
-        }
-        chain: Runnable[Any, Any] = self.prompt | self.llm.with_structured_output(schema)
-        return chain
 
     def _read(self, answer: Any) -> tuple[str, ...] | Exception:
         found = answer.get("label") if isinstance(answer, dict) else None

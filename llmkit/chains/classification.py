@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
-from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
@@ -21,11 +20,11 @@ from llmkit.chains.choosing import Chooser
 from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import LabelScorer, Row, scores_of
 from llmkit.chains.priors import blended
-from llmkit.chains.shots import Expert, Shots
-from llmkit.errors import InputError
+from llmkit.chains.shots import Expert, Shots, solved
+from llmkit.chains.texts import Text, all_checked, checked
+from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
 
-Text = str | Document
 Answers = Sequence[str | Sequence[str]]
 
 
@@ -112,8 +111,10 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         """
         if prior not in ("neutral", "batch"):
             raise InputError(f"prior is {prior!r}, but must be 'neutral' or 'batch'; for your own texts, use fit_prior")
-        self._labels = Labels.checked(labels, descriptions, least=1 if multi_label else 2)
+        self._labels = Labels.checked(labels, descriptions, several=multi_label)
         self.multi_label, self.calibrate, self._by_batch = multi_label, calibrate, prior == "batch"
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold!r}, but must be between 0 and 1")
         self.threshold = threshold if threshold is not None else 0.5 if multi_label else None
         self.calibration = Calibration(independent=multi_label)
         self._known: tuple[Matrix, NDArray[np.bool_]] | None = None  # what fit_temperature was given
@@ -128,10 +129,12 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             show = True if show_examples is None and not calibrate else show_examples
             self._shots = Shots.over(bare, self._labels, examples, selector, show)
         else:
-            asking = (
-                asking.with_examples(self._labels.solved(examples)[0], selector) if examples or selector else asking
-            )
-            self._chooser = Chooser(llm, asking, self._labels, multi_label)
+            if threshold is not None:
+                raise InputError(f"{type(llm).__name__} tells no likelihoods, which a threshold needs: leave it out")
+            named = replace(self._labels, spoken=self._labels.names)
+            said, _, ranked = solved(named, examples, selector)
+            asking = asking.with_examples(said, ranked) if said or ranked else asking
+            self._chooser = Chooser.over(llm, asking, self._labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -146,28 +149,33 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
 
     def run(self, inputs: Sequence[Text], configs: Sequence[RunnableConfig]) -> list[Classification | Exception]:
         """Classify all texts: those whose prompts begin alike go through the model together."""
-        texts = [_checked(each) for each in inputs]
+        texts = [checked(each) for each in inputs]
         fine = [each for each in texts if isinstance(each, str)]
         if self._chooser:
             own = [config for config, each in zip(configs, texts, strict=True) if isinstance(each, str)]
             results = iter(self._chosen(self._chooser, fine, own))
         else:
-            results = iter(self._scored(fine))
+            results = iter(self._scored(fine) if fine else ())
         return [next(results) if isinstance(each, str) else each for each in texts]
 
     def fit_prior(self, texts: Sequence[Text]) -> None:
         """Learn the model's bias from texts like those to come; they need no labels. Fifty are plenty, ten help.
 
+        Call it before `fit_temperature`: what that found out no longer holds, and is forgotten.
+
         Raises:
-            InputError: there are no texts, one is empty, or the model tells no likelihoods.
+            InputError: there are no texts, one is empty, the model tells no likelihoods, or `calibrate=False`.
         """
-        given = _all_checked(texts)
+        if not self.calibrate:
+            raise InputError("calibrate=False takes no bias off the scores, so there is none to learn: leave it out")
+        given = all_checked(texts)
         with self._lock:
             learned = [
                 replace(each, prior=blended(each.prior, each.scorer.scores(given).mean(axis=0), len(given)), share=1.0)
                 for each in self._experts
             ]
             self.__dict__["_experts"] = tuple(learned)
+            self.calibration, self._known = Calibration(independent=self.multi_label), None
 
     def fit_temperature(self, texts: Sequence[Text], labels: Answers) -> Fit:
         """Learn from labelled texts how far the scores can be trusted, and how much each label is over- or underrated.
@@ -194,6 +202,8 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         """
         if not 0 < precision <= 1:
             raise InputError(f"precision is {precision!r}, but must be above 0 and at most 1")
+        if (texts is None) != (labels is None):
+            raise InputError("threshold_for needs both texts and labels, or neither after fit_temperature")
         if texts is not None and labels is not None:
             self._known = self._labelled(texts, labels)
         if self._known is None:
@@ -253,7 +263,7 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
     def _labelled(self, texts: Sequence[Text], labels: Answers) -> tuple[Matrix, NDArray[np.bool_]]:
         if len(texts) != len(labels):
             raise InputError(f"there are {len(texts)} texts and {len(labels)} labels: give one label for each text")
-        given = _all_checked(texts)
+        given = all_checked(texts)
         truth = np.zeros((len(given), len(self.labels)), dtype=bool)
         for number, label in enumerate(labels):
             truth[number, self._labels.places(label, f"text {number + 1}")] = True
@@ -266,23 +276,9 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
 
 def _prompt(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
     asking = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
-    return asking.partial(labels=labels.listed()) if "labels" in asking.fields else asking
-
-
-def _checked(text: Text) -> str | InputError:
-    words = text.page_content if isinstance(text, Document) else text
-    if not isinstance(words, str):
-        return InputError(f"the text is {type(text).__name__}, but must be text or a Document")
-    return words if words.strip() else InputError("the text to classify is empty")
-
-
-def _all_checked(texts: Sequence[Text]) -> list[str]:
-    if not len(texts):
-        raise InputError("there are no texts to learn from")
-    checked = []
-    for number, text in enumerate(texts, 1):
-        words = _checked(text)
-        if isinstance(words, InputError):
-            raise InputError(f"text {number}: {words}")
-        checked.append(words)
-    return checked
+    left = [field for field in asking.input_variables if field not in ("input", "labels")]
+    if left:
+        raise PromptError(
+            f"the prompt has fields that a classification cannot fill: {', '.join(left)}; fill them with prompt.partial"
+        )
+    return asking.partial(labels=labels.listed()) if "labels" in asking.input_variables else asking

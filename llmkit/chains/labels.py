@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +12,28 @@ from llmkit.prompts.fields import check_text
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels, in the caller's order, and what the model sees of each: its description, or the label itself."""
+    """The labels, in the caller's order, and what the model sees of each: its description, or the label itself.
+
+    Attributes:
+        several: whether any number of labels may hold.
+    """
 
     names: tuple[str, ...]
     spoken: tuple[str, ...]
+    several: bool
 
     @classmethod
-    def checked(cls, names: Iterable[str], descriptions: Mapping[str, str] | None, *, least: int) -> Labels:
+    def checked(cls, names: Iterable[str], descriptions: Mapping[str, str] | None, *, several: bool) -> Labels:
         """Give labels that can be told apart.
 
         Raises:
-            InputError: there are too few, one is empty or given twice, or a description is of no label.
+            InputError: there are too few, one is empty or given twice, or a description is of no label; or two labels
+                have the same words.
         """
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise InputError(f"labels is {names!r}, but must be a list of texts")
         given = tuple(check_text(name, "a label") for name in names)
-        if len(given) < least:
+        if len(given) < (least := 1 if several else 2):
             raise InputError(f"there {_count(len(given))}: give at least {least}")
         seen: dict[str, str] = {}
         for name in given:
@@ -43,39 +49,48 @@ class Labels:
                 raise InputError(f"the description of {name!r} is of no label: the labels are {preview(given)}")
             if not check_text(text, f"the description of {name!r}").strip():
                 raise InputError(f"the description of {name!r} is empty: leave it out, or say what the label means")
-        return cls(given, tuple(told.get(name, name).strip() for name in given))
+        spoken = tuple(told.get(name, name).strip() for name in given)
+        if twins := [name for name, words in zip(given, spoken, strict=True) if spoken.count(words) > 1]:
+            raise InputError(
+                f"the labels {preview(twins)} have the same words, {told.get(twins[-1], twins[-1])!r}: "
+                "the model could not tell them apart"
+            )
+        return cls(given, spoken, several)
 
     def listed(self) -> str:
         """Give the labels as a prompt lists them, each with its description."""
         pairs = zip(self.names, self.spoken, strict=True)
-        return ", ".join(name if words == name else f"{name} ({words})" for name, words in pairs)
+        return ", ".join(name if words == name.strip() else f"{name} ({words})" for name, words in pairs)
 
-    def places(self, label: str | Sequence[str], what: str) -> list[int]:
+    def places(self, label: Any, what: str) -> list[int]:
         """Give where a label, or each of several, stands among the labels.
 
         Raises:
             InputError: a label is unknown.
         """
-        own = [label] if isinstance(label, str) else list(label)
+        own = list(label) if isinstance(label, Collection) and not isinstance(label, str) else [label]
         for each in own:
             if each not in self.names:
                 raise InputError(f"{what} has the label {each!r}, but the labels are {preview(self.names)}")
-        return [self.names.index(each) for each in own]
+        if not self.several and len(own) != 1:
+            raise InputError(f"{what} has {len(own)} labels, but must have one: several may hold with multi_label=True")
+        return [self.names.index(each) for each in dict.fromkeys(own)]
 
-    def solved(self, examples: Sequence[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
+    def solved(self, examples: Iterable[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
         """Give the examples with their labels in the model's words, and the places of these labels.
 
         Raises:
             InputError: an example has a label that is not one of the labels.
         """
-        for number, each in enumerate(examples, 1):
+        given = list(examples)
+        for number, each in enumerate(given, 1):
             if not isinstance(each, Mapping) or "output" not in each:
                 raise InputError(
                     f"example {number} is {each!r:.80}, but must be a dictionary with 'input' and 'output'"
                 )
-        places = [self.places(each["output"], f"example {number}") for number, each in enumerate(examples, 1)]
+        places = [self.places(each["output"], f"example {number}") for number, each in enumerate(given, 1)]
         words = [", ".join(self.spoken[place] for place in own) or "none of them" for own in places]
-        return [{**each, "output": said} for each, said in zip(examples, words, strict=True)], places
+        return [{**each, "output": said} for each, said in zip(given, words, strict=True)], places
 
 
 def preview(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from langchain_core.runnables.base import RunnableBinding
 from llmkit.chains.calibration import Matrix
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
+from llmkit.prompts.fields import check_count
 
 ELSE = ("other", "something else", "general", "personal", "opinion", "a question", "a story", "information")
 """What else a text could be. Small models do not understand "not" (measured: "is not Sports" is as likely of a text on
@@ -55,15 +56,18 @@ class LabelScorer:
         Raises:
             InputError: a label's words are longer than the window.
         """
-        sizes = [llm.get_num_tokens(f" {words}") for words in (*spoken, *(ELSE if several else ()))]
-        window = context_window or llm.context_window
+        window = llm.context_window
+        if context_window is not None:
+            window = min(window, check_count(context_window, "context_window"))
+        words = (*spoken, *(ELSE if several else ()))
+        sizes = [llm.get_num_tokens(f" {each}") for each in words]
         if max(sizes) >= window:
-            words = spoken[int(np.argmax(sizes))]
+            longest = words[int(np.argmax(sizes))]
             raise InputError(
-                f"the label {words[:40]!r}… has {max(sizes)} tokens, more than the model's context window of {window}: "
-                "give it a shorter name or description"
+                f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than the model's context window of "
+                f"{window}: give it a shorter name or description"
             )
-        return cls(llm, prompt, tuple(spoken), several, max(sizes), context_window)
+        return cls(llm, prompt, tuple(spoken), several, max(sizes), window)
 
     @property
     def continuations(self) -> list[str]:

@@ -55,15 +55,24 @@ NEUTRAL_WEIGHT = 8
 """So many of the caller's own texts count as much as all neutral ones together."""
 
 
-def neutral_prior(score: Callable[[Sequence[str]], NDArray[np.float64]], labels: Sequence[str]) -> Prior:
+def neutral_prior(attempts: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]) -> Prior:
     """Give the mean score of each continuation over neutral texts and over the other labels' words.
 
     Those words say what the labels are about, so that a label does not win because it is the usual word of that field.
+    What is too long for a prompt is left out.
+
+    Raises:
+        InputError: not even the first neutral text fits a prompt.
     """
-    named = list(labels[:: max(1, len(labels) // MOST_NAMED)])
-    scores = score([*NEUTRAL, *named])
+    texts = [*NEUTRAL, *sorted(labels)[:: max(1, len(labels) // MOST_NAMED)]]
+    rows = attempts(texts)
+    if isinstance(rows[0], Exception):
+        raise rows[0]
+    fine = [(place, row) for place, row in enumerate(rows) if not isinstance(row, Exception)]
+    scores = np.stack([row for _, row in fine])
     counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
-    counts[len(NEUTRAL) :, : len(labels)] = [[text != label for label in labels] for text in named]
+    for row, (place, _) in enumerate(fine):
+        counts[row, : len(labels)] = [place < len(NEUTRAL) or texts[place] != label for label in labels]
     return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
 
 

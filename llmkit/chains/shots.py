@@ -19,7 +19,7 @@ from llmkit.chains.calibration import Calibration, Matrix
 from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import LabelScorer, Row
 from llmkit.chains.priors import Prior, blended, class_mean, neutral_prior
-from llmkit.prompts import BalancedExamples, FirstExamples
+from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
 
 SHOWN = 16
 """At most so many examples go into a prompt, where the caller brings no selector."""
@@ -30,6 +30,34 @@ FEWEST = 4
 SELECTED_SHARE = 0.5
 """How much of the bias is taken off where examples were selected for the text: their labels are half bias, half
 evidence. Measured: all of it suits six labels, none of it suits 77, half does well on both."""
+
+
+class _Spoken(BaseExampleSelector):
+    """A selector that is not llmkit's, the labels of its examples checked and in the model's words."""
+
+    def __init__(self, selector: BaseExampleSelector, labels: Labels) -> None:
+        self.selector, self.labels = selector, labels
+
+    def add_example(self, example: dict[str, str]) -> Any:
+        return self.selector.add_example(example)
+
+    def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, Any]]:
+        return self.labels.solved(self.selector.select_examples(input_variables))[0]
+
+
+def solved(
+    labels: Labels, examples: Sequence[Mapping[str, Any]], selector: BaseExampleSelector | None
+) -> tuple[list[dict[str, Any]], list[list[int]], BaseExampleSelector | None]:
+    """Give the examples, the selector's own too, in the model's words; the places of their labels; and the selector.
+
+    Raises:
+        InputError: an example has a label that is not one of the labels.
+    """
+    if selector is not None and not examples:
+        if not isinstance(selector, ExampleSelector):
+            return [], [], _Spoken(selector, labels)
+        examples, selector = selector.examples, selector.over(())
+    return *labels.solved(examples), selector
 
 
 @dataclass(frozen=True)
@@ -80,7 +108,7 @@ class Shots:
             InputError: an example has a label that is not one of the labels.
             PromptError: an example is incomplete.
         """
-        spoken, outputs = labels.solved(examples)
+        spoken, outputs, selector = solved(labels, examples, selector)
         ranked = selector or BalancedExamples(FirstExamples(), SHOWN)
         full = replace(bare, prompt=bare.prompt.with_examples(spoken, ranked)) if spoken or selector else bare
         return cls(bare, full, spoken, outputs, selector is not None, show)
@@ -97,13 +125,13 @@ class Shots:
         """Those whose scores are averaged for each text."""
         if not self.shown:
             return (Expert(self.bare, self._bare_prior()),)
-        prior = neutral_prior(self.full.scores, self.full.spoken)
+        prior = neutral_prior(self.full.attempts, self.full.spoken)
         if not self.selected:
             return (Expert(self.full, prior),)
         return (Expert(self.bare, self._bare_prior()), Expert(self.full, prior, SELECTED_SHARE))
 
     def _bare_prior(self) -> Prior:
-        neutral = neutral_prior(self.bare.scores, self.bare.spoken)
+        neutral = neutral_prior(self.bare.attempts, self.bare.spoken)
         if len(self._sample) < FEWEST:
             return neutral
         own = class_mean(self._bare_scores, [self.outputs[each][0] for each in self._sample])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from llmkit.chains import Classification, ZeroShotClassificationChain
 
 WIDTH = 24  # of a bar for the probability one
+NARROWEST = 4
 
 
 def classify(
@@ -51,7 +53,7 @@ def classify(
         "threshold": threshold,
     }
 
-    Labels.checked(chosen["labels"], None, least=1 if multi_label else 2).solved(chosen["examples"])
+    Labels.checked(chosen["labels"], None, several=multi_label).solved(chosen["examples"])
 
     def load() -> ZeroShotClassificationChain:
         llm = options.ModelOptions(model).load(quiet=quiet)
@@ -69,11 +71,22 @@ def classify(
 
 
 def shown(result: Classification) -> str:
-    """Give the labels, the likeliest first, with their probabilities; those that hold are marked."""
+    """Give the labels, the likeliest first, with their probabilities; those that hold are marked.
+
+    Bars are as long as the terminal is wide enough for; there are none where hardly any room is left.
+    """
+    from rich.cells import cell_len, set_cell_size
+
     ranked = sorted(result.scores.items(), key=lambda pair: -pair[1])
-    width = max(map(len, result.scores))
+    width = max(map(cell_len, result.scores))
+    bar = min(WIDTH, shutil.get_terminal_size().columns - width - len("*    100.0%  "))
     rows = (
-        (("*" if label in result.labels else " "), f"{label:{width}}", f"{chance:6.1%}", "#" * round(WIDTH * chance))
+        (
+            "*" if label in result.labels else " ",
+            set_cell_size(label, width),
+            f"{chance:6.1%}",
+            "#" * round(bar * chance) if bar >= NARROWEST else "",
+        )
         for label, chance in ranked
     )
     return "\n".join("  ".join(row).rstrip() for row in rows)
@@ -85,14 +98,14 @@ def _work(chain: ZeroShotClassificationChain) -> lines.Work:
 
 def _examples(path: Path) -> list[Any]:
     found = []
-    for number, line in enumerate(options.read_text(str(path)).splitlines(), 1):
+    for number, line in enumerate(options.read_text(str(path)).split("\n"), 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
         if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
             raise InputError(f'{path}, line {number}, must be an object with "input" and "output"')
-        found.append(value)
+        found.append({"input": value["input"], "output": value["output"]})
     return found
