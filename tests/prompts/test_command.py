@@ -17,7 +17,7 @@ def test_prompts_lists_every_prompt_text_with_its_fields():
     result = run()
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == names()
-    assert "Puts a text into one of several classes. Fields: labels." in result.stdout
+    assert "for models that give no likelihoods. Fields: labels." in result.stdout
     assert [row["name"] for row in json.loads(run("--json").stdout)] == names()
 
 
