@@ -1,0 +1,178 @@
+"""What a small labelled set tells: temperature, bias, and where to abstain."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from llmkit.chains import ZeroShotClassificationChain
+from llmkit.chains.calibration import Calibration, expected_calibration_error, threshold_for
+from llmkit.errors import InputError
+from tests.chains.test_likelihood import model
+
+LABELS = ["the dog", "Paris", "日本"]
+TEXTS = [f"{words} {number}" for number in range(8) for words in ("The dog", "What is Paris?", "東京")]
+TRUTH = LABELS * 8
+
+ways = pytest.mark.parametrize("several", [False, True])
+
+
+def chain_of(**options: Any) -> ZeroShotClassificationChain:
+    return ZeroShotClassificationChain(model("llama"), LABELS, **options)
+
+
+def log_loss(chain: ZeroShotClassificationChain) -> float:
+    """Compute the mean log-loss from the results that a caller gets."""
+    losses = []
+    for found, true in zip(chain.batch(TEXTS), TRUTH, strict=True):
+        if chain.multi_label:
+            losses += [-math.log(chance if label == true else 1 - chance) for label, chance in found.scores.items()]
+        else:
+            losses.append(-math.log(found.scores[true]))
+    return float(np.mean(losses))
+
+
+@ways
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_a_fit_lowers_the_log_loss_and_tells_both(several: bool, calibrate: bool) -> None:
+    chain = chain_of(multi_label=several, calibrate=calibrate)
+    before = log_loss(chain)
+    fit = chain.fit_temperature(TEXTS, TRUTH)
+    assert fit.log_loss_before == pytest.approx(before, abs=1e-3)
+    assert fit.log_loss_after == pytest.approx(log_loss(chain), abs=1e-3)
+    assert fit.log_loss_after < fit.log_loss_before
+    assert fit.calibration == chain.calibration
+    again = chain.fit_temperature(TEXTS, TRUTH)
+    assert again.log_loss_before == pytest.approx(fit.log_loss_before)
+    assert again.log_loss_after == pytest.approx(fit.log_loss_after)
+
+
+def test_several_labels_of_one_text() -> None:
+    chain = chain_of(multi_label=True)
+    truth: list[Any] = [["the dog", "Paris"], [], "日本"] * 8
+    fit = chain.fit_temperature(TEXTS, truth)
+    assert fit.log_loss_after < fit.log_loss_before
+    assert chain.calibration.independent
+
+
+SCORES = arrays(np.float64, (6, 3), elements=st.floats(-300, 300))
+
+
+@given(SCORES, st.lists(st.integers(0, 2), min_size=6, max_size=6), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_no_fit_is_worse_than_none(scores: Any, labels: list[int], several: bool) -> None:
+    truth = np.eye(3, dtype=bool)[labels]
+    plain = Calibration(independent=several)
+    fitted = plain.fitted(scores, truth)
+    assert fitted.log_loss(scores, truth) <= plain.log_loss(scores, truth) + 1e-9
+    assert math.exp(-3) <= fitted.temperature * (1 + 1e-9)
+    assert fitted.temperature <= math.exp(3) * (1 + 1e-9)
+
+
+@given(SCORES)
+def test_probabilities(scores: Any) -> None:
+    chances = Calibration(2.0, (0.5, 0.0, -1.0)).probabilities(scores)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    free = Calibration(independent=True).probabilities(scores)
+    assert ((free >= 0) & (free <= 1)).all()
+    assert (free[scores > 1] > 0.7).all()
+
+
+def test_log_loss_is_that_of_the_formula() -> None:
+    scores, truth = np.array([[0.0, math.log(3)], [0.0, 0.0]]), np.array([[False, True], [True, False]])
+    assert Calibration().log_loss(scores, truth) == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2)
+    wanted = -(math.log(0.5) + math.log(0.75) + 2 * math.log(0.5)) / 4
+    assert Calibration(independent=True).log_loss(scores, truth) == pytest.approx(wanted)
+
+
+def test_bias_and_temperature_are_found() -> None:
+    draw = np.random.default_rng(0)
+    held = draw.normal(size=(4000, 3)) * 2
+    chances = Calibration().probabilities(held)
+    places = [draw.choice(3, p=row) for row in chances]
+    fitted = Calibration().fitted((held - [0.5, 0.0, -0.5]) * 3, np.eye(3, dtype=bool)[places])
+    assert fitted.temperature == pytest.approx(3, rel=0.1)
+    bias = np.array(fitted.bias) - np.mean(fitted.bias or ())
+    np.testing.assert_allclose(bias, [0.5, 0, -0.5], atol=0.15)
+
+
+def test_a_threshold_is_the_lowest_that_reaches_the_precision() -> None:
+    confidence, right = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False])
+    found = [threshold_for(confidence, right, precision) for precision in (1.0, 0.75, 0.7, 0.6, 0.1)]
+    assert found == [0.8, 0.6, 0.6, 0.5, 0.5]
+    assert threshold_for(confidence, ~right, 0.5) is None
+    assert threshold_for(np.array([0.5, 0.5]), np.array([True, False]), 1.0) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.7, 0.9]), st.booleans()), min_size=1), st.floats(0.01, 1))
+def test_any_threshold_reaches_its_precision(answers: list[tuple[float, bool]], precision: float) -> None:
+    confidence, right = np.array([each for each, _ in answers]), np.array([each for _, each in answers])
+    reached = {each: right[confidence >= each].mean() >= precision for each in confidence}
+    found = threshold_for(confidence, right, precision)
+    assert found == min((each for each, enough in reached.items() if enough), default=None)
+
+
+@pytest.mark.parametrize(("several", "precision"), [(False, 0.9), (True, 0.5)])
+def test_the_chain_gives_no_label_below_it(several: bool, precision: float) -> None:
+    chain = chain_of(multi_label=several)
+    chain.fit_temperature(TEXTS, TRUTH)
+    found = chain.threshold_for(precision=precision)
+    assert chain.threshold == found
+    results = chain.batch(TEXTS)
+    right = [label == true for each, true in zip(results, TRUTH, strict=True) for label in each.labels]
+    assert right
+    assert np.mean(right) >= precision
+    for each in results:
+        assert all(each.scores[label] >= found for label in each.labels)
+        assert (each.label is None) == (max(each.scores.values()) < found)
+    direct = chain_of(multi_label=several)
+    assert direct.threshold_for(0.01, TEXTS, TRUTH) > 0
+    direct.threshold = None
+    assert len(direct.invoke(TEXTS[0]).labels) == (3 if several else 1)
+
+
+def test_a_threshold_needs_texts_and_may_not_be_there() -> None:
+    chain = chain_of()
+    with pytest.raises(InputError, match="needs labelled texts: give texts and labels, or call fit_temperature first"):
+        chain.threshold_for(0.9)
+    for halves in ({"texts": TEXTS}, {"labels": TRUTH}):
+        with pytest.raises(InputError, match="needs both texts and labels"):
+            chain.threshold_for(0.9, **halves)
+    for precision in (0, -1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=f"precision is {precision}, but must be above 0 and at most 1"):
+            chain.threshold_for(precision, TEXTS, TRUTH)
+    worst = [min(each.scores, key=lambda label: each.scores[label]) for each in chain.batch(TEXTS)]
+    with pytest.raises(InputError, match=r"no threshold reaches a precision of 0\.5 on these texts: ask for less"):
+        chain.threshold_for(0.5, TEXTS, worst)
+    assert chain.threshold is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "says"),
+    [
+        ([], [], "there are no texts to learn from"),
+        (TEXTS[:2], TRUTH[:1], "there are 2 texts and 1 labels"),
+        (TEXTS[:1], ["London"], "text 1 has the label 'London', but the labels are"),
+        (TEXTS[:1], [["Paris", "日本"]], "text 1 has 2 labels, but must have one"),
+        (["x", " "], TRUTH[:2], "text 2: the text to classify is empty"),
+        ("Paris", list("abcde"), "texts is one text, but must be a list"),
+        (["x", "The " * 600], TRUTH[:2], "512"),
+    ],
+)
+def test_wrong_labelled_texts(texts: Any, labels: Any, says: str) -> None:
+    chain = chain_of()
+    with pytest.raises(InputError, match=says):
+        chain.fit_temperature(texts, labels)
+    with pytest.raises(InputError, match=says):
+        chain.threshold_for(0.5, texts, labels)
+    assert chain.calibration == Calibration()
+
+
+def test_the_expected_calibration_error() -> None:
+    assert expected_calibration_error(np.array([0.75] * 4), np.array([True, True, True, False])) == 0
+    assert expected_calibration_error(np.array([0.95, 0.05]), np.array([False, False])) == pytest.approx(0.5)
+    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0
