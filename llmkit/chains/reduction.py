@@ -70,9 +70,9 @@ class Reduction:
     context_window: int | None = None
 
     def auto(self, source: Source) -> Rounds[LastQuestion]:
-        """Take the whole source where it fits and is no longer than a passage may be, else map-reduce."""
-        text = whole(source, self._counter).text
-        if self._limited(size := self._counter.get_num_tokens(text)) == size:
+        """Take the whole source where it fits and is no longer than two passages may be, else map-reduce."""
+        size = self._counter.get_num_tokens(whole(source, self._counter).text)
+        if size <= 2 * self._limited(size):  # what is cut in two must be put together again, which costs more
             with suppress(ContextWindowExceeded):
                 return (yield from self.stuff(source))
         return (yield from self.map_reduce(source))

@@ -91,7 +91,7 @@ class SummarizationChain(Chain[Source, Summary]):
             selector: ranks the examples.
             strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
                 "refine" goes from part to part; "auto" takes the whole text where it fits, and is no longer than
-                `max_passage_tokens`, else map-reduce.
+                two passages, else map-reduce.
             max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
                 they have one.
             max_new_tokens: the room for the summary; 96, or enough for `max_words`.
@@ -100,7 +100,7 @@ class SummarizationChain(Chain[Source, Summary]):
             refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
                 "refine-summary", in the same way.
             max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
-                the model is trusted to read (`llm.reliable_tokens`: 1024 below a billion parameters, else the window).
+                the model is trusted to read (`llm.reliable_tokens`: 512 below a billion parameters, else the window).
             context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
             progress: is called, in any thread, whenever the model has answered.
         """

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "smollm2-135m"
 
-SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 1024
+SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 512
 """Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
-of a meeting of some 5,000 tokens, read at once, its summary says nothing; read in parts, it names the topics."""
+a meeting of some 7,000 tokens gets a summary of ROUGE-1 0.00 at once, 0.09 in parts of 1,024 tokens, 0.32 in parts of
+400."""
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     @property
     def reliable_tokens(self) -> int:
-        """How long a text may be that the model is trusted to read at once: its window, or less for a small model."""
+        """How long a passage the model is trusted to read: its window, or 512 tokens below a billion parameters."""
         small = self._engine.loaded.model.num_parameters() < SMALL_MODEL
         return min(self.context_window, SMALL_MODEL_TOKENS) if small else self.context_window
 
