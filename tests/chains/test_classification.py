@@ -77,12 +77,6 @@ def test_the_order_of_labels_is_only_that_of_the_scores(name: str, options: dict
         assert list(one.scores) == shuffled
 
 
-def test_the_order_of_hundreds_of_labels() -> None:
-    labels = [f"{number} dogs" for number in range(300)]
-    wanted, found = chain_of(labels=labels).invoke(TEXTS[0]), chain_of(labels=labels[::-1]).invoke(TEXTS[0])
-    assert found.scores == pytest.approx(wanted.scores, abs=1e-4)
-
-
 def test_a_bad_text_fails_alone() -> None:
     chain = chain_of()
     texts: list[Any] = ["", TEXTS[0], " \n\t", 3, None, "The " * 600, "\ud800", TEXTS[1]]
