@@ -1,0 +1,196 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+TEXT = "The match ended 3 to 2 after extra time."
+LABELS = ["--labels", "sports,politics,technology"]
+EXAMPLES = [
+    {"input": "The team lost the final.", "output": "sports"},
+    {"input": "A goal in the last minute", "output": "sports"},
+    {"input": "The parliament passed the law.", "output": "politics"},
+    {"input": "The election is on Sunday.\u2028Or on Monday.", "output": "politics", "id": 3},
+    {"input": "A new phone\u0085with a faster chip", "output": "technology"},
+]
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return str(path)
+
+
+def rows_of(out: str) -> list[Any]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.usefixtures("default_model_folder")
+class TestLabels:
+    def test_a_file(self, llmkit, text_file):
+        code, out, err = llmkit("classify", text_file, *LABELS)
+        assert (code, err) == (0, "")
+        rows = [line.split() for line in out.splitlines()]
+        assert rows[0][:2] == ["*", "sports"]
+        assert {row[0] for row in rows[1:]} == {"politics", "technology"}
+        chances = [float(row[2 if row[0] == "*" else 1].rstrip("%")) for row in rows]
+        assert chances == sorted(chances, reverse=True)
+        assert sum(chances) == pytest.approx(100, abs=0.2)
+        assert rows[0][3] == "#" * round(24 * chances[0] / 100)
+
+    def test_standard_input_as_json(self, llmkit, text_file):
+        code, out, err = llmkit("classify", *LABELS, "--json", stdin=TEXT)
+        found = json.loads(out)
+        assert (code, err, found["label"], found["labels"]) == (0, "", "sports", ["sports"])
+        assert list(found["scores"]) == ["sports", "politics", "technology"]
+        assert sum(found["scores"].values()) == pytest.approx(1)
+        assert found["method"] == "likelihood"
+        assert out == llmkit("classify", "-", "--labels", " sports , politics,technology", "--json", stdin=TEXT)[1]
+
+    def test_into_a_file(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "out.json"
+        assert llmkit("classify", text_file, *LABELS, "--json", "--output", str(output)) == (0, "", "")
+        assert json.loads(output.read_text(encoding="utf-8"))["label"] == "sports"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "text.txt"]
+
+    def test_several_labels(self, llmkit, text_file):
+        _, out, _ = llmkit("classify", text_file, *LABELS, "--multi-label", "--json")
+        found = json.loads(out)
+        assert found["labels"][0] == "sports"
+        assert found["labels"] == [label for label in found["labels"] if found["scores"][label] >= 0.5]
+        _, out, _ = llmkit("classify", text_file, "--labels", "sports", "--multi-label")
+        assert [line.split()[:2] for line in out.splitlines()] == [["*", "sports"]]
+
+    def test_below_the_threshold_nothing_is_marked(self, llmkit, text_file):
+        code, out, _ = llmkit("classify", text_file, *LABELS, "--threshold", "1")
+        assert (code, out.count("*"), len(out.splitlines())) == (0, 0, 3)
+
+    def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
+        path = tmp_path / "examples.jsonl"
+        lines = [json.dumps(each, ensure_ascii=False) for each in EXAMPLES]
+        path.write_text("\ufeff" + "\r\n".join([*lines, "", " "]), encoding="utf-8")
+        code, out, err = llmkit("classify", text_file, *LABELS, "--examples", str(path), "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert found["label"] == "sports"
+        path.write_text(json.dumps({"input": "A robot plays chess", "output": ["sports", "technology"]}))
+        code, out, _ = llmkit("classify", text_file, *LABELS, "--examples", str(path), "--multi-label", "--json")
+        assert (code, json.loads(out)["label"]) == (0, "sports")
+
+    def test_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "40")
+        _, out, _ = llmkit("classify", text_file, "--labels", "sports,日本の首都,politics and the law")
+        lines = out.splitlines()
+        assert all(len(line) <= 40 for line in lines)
+        assert lines[0].rstrip("#").startswith("*  sports")
+        assert lines[0].endswith("#")
+        ends = [line.index("%") + sum(ord(character) > 0x2E7F for character in line) for line in lines]
+        assert len(set(ends)) == 1  # wide characters take two cells
+
+    def test_no_bars_where_there_is_no_room(self, llmkit, text_file, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "40")
+        long = "a label that is longer than the terminal"
+        _, out, _ = llmkit("classify", text_file, "--labels", f"sports,{long}")
+        assert long in out
+        assert "#" not in out
+
+    def test_a_document_a_line(self, llmkit, tmp_path):
+        documents = [TEXT, " ", "word " * 9000, "The parliament passed the law."]
+        (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))
+        code, out, err = llmkit("classify", str(tmp_path / "in.jsonl"), "--lines", *LABELS)
+        rows = rows_of(out)
+        assert [row["line"] for row in rows] == [1, 2, 3, 4]
+        assert (code, err) == (0, 'note: 2 of 4 documents failed: see "error" in their lines\n')
+        assert rows[1]["error"] == "the line is empty"
+        assert "8192" in rows[2]["error"]
+        assert [rows[0]["label"], rows[3]["label"]] == ["sports", "politics"]
+        alone = json.loads(llmkit("classify", *LABELS, "--json", stdin=documents[3])[1])
+        assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16
+
+    def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
+        source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+        given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]
+        source.write_text("".join(json.dumps(each) + "\n" for each in given))
+        command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output), *LABELS]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while process.poll() is None and not (output.exists() and output.stat().st_size):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (130, b"")
+        before = output.read_bytes()
+        assert 0 < before.count(b"\n") < 400
+        source.write_text("".join(json.dumps(each) + "\n" for each in given[: before.count(b"\n") + 4]))
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert output.read_bytes().startswith(before)
+        rows = rows_of(output.read_text(encoding="utf-8"))
+        assert [row["line"] for row in rows] == list(range(1, before.count(b"\n") + 5))
+        assert [row["id"] for row in rows] == list(range(len(rows)))
+        assert all(set(row["scores"]) == {"sports", "politics", "technology"} for row in rows)
+        other = subprocess.run([*command, "--threshold", "0.9"], capture_output=True, check=False)
+        assert (other.returncode, other.stdout) == (2, b"")
+        assert b"error: line 1 of --output was made from another text, or with other options" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "--labels"),
+        (["--labels", ""], "there is only one label: give at least 2"),
+        (["--labels", "a"], "there is only one label: give at least 2"),
+        (["--labels", "a,b,a"], "label 'a' is given twice"),
+        (["--labels", "a,,b"], "label 2 is empty"),
+        (["--labels", "a,b,"], "label 3 is empty"),
+        (["--labels", "", "--multi-label"], "label 1 is empty"),
+        ([*LABELS, "--threshold", "1.5"], "--threshold"),
+        ([*LABELS, "--threshold", "-1"], "--threshold"),
+        ([*LABELS, "--threshold", "nan"], "threshold"),
+        ([*LABELS, "--threshold", "high"], "--threshold is 'high', but must be a number"),
+        ([*LABELS, "--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
+        ([*LABELS, "--model", "no-such-model"], "no-such-model"),
+        (["no-such-file", *LABELS], "no-such-file cannot be read"),
+    ],
+)
+def test_wrong_options(llmkit, text_file, tmp_path, monkeypatch, options, says):
+    monkeypatch.chdir(tmp_path)
+    file = [] if options[:1] == ["no-such-file"] else [text_file]
+    code, out, err = llmkit("classify", *file, *options)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "examples.jsonl is empty"),
+        ("nothing", "examples.jsonl, line 1, is not JSON"),
+        ('{"input": "x", "output": "sports"}\n\n{"input": "x"}', 'line 3, must be an object with "input" and "output"'),
+        ('["x", "sports"]', "line 1, must be an object"),
+        ("[" * 100_000, "line 1, is not JSON"),
+        ('{"input": "x", "output": "weather"}', "example 1 has the label 'weather', but the labels are 'sports'"),
+        ('{"input": "x", "output": 3}', "example 1 has the label 3"),
+        ('{"input": "x", "output": ["sports", "politics"]}', "example 1 has 2 labels, but must have one"),
+        ('{"input": " ", "output": "sports"}', "example 1's 'input' is empty"),
+        ('{"input": 3, "output": "sports"}', "example 1's 'input' is int"),
+    ],
+)
+def test_wrong_examples(llmkit, text_file, tmp_path, content, says):
+    path = tmp_path / "examples.jsonl"
+    path.write_text(content)
+    code, out, err = llmkit("classify", text_file, *LABELS, "--examples", str(path))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_text(llmkit, content):
+    assert llmkit("classify", *LABELS, stdin=content) == (2, "", "error: standard input is empty\n")
