@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -21,6 +22,7 @@ from llmkit.prompts.layout import Case, LaidOut, Layout, Wording, check_layout, 
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
 
 Place = Literal["last", "first"]
+_LINE_END = re.compile(r"\r+\n")
 
 
 class TaskPrompt(BaseChatPromptTemplate):
@@ -83,7 +85,7 @@ class TaskPrompt(BaseChatPromptTemplate):
             "output_label": output_label,
             "output_start": output_start,
         }
-        texts = {name: check_text(text, name).replace("\r\n", "\n").strip() for name, text in texts.items()}
+        texts = {name: _LINE_END.sub("\n", check_text(text, name)).strip() for name, text in texts.items()}
         declared = check_names(fields, list(texts.values()))
         if most_relevant not in ("last", "first"):
             raise PromptError(f"most_relevant is {most_relevant!r}, but must be 'last' or 'first'")

@@ -15,6 +15,7 @@ EXAMPLE = st.fixed_dictionaries({"input": WORDS.filter(str.strip), "output": WOR
 
 @given(WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.lists(EXAMPLE, max_size=3))
 @example("---", '"', "a\nb", "\u2028", "x: y", "- -", [])
+@example("a\r\r\nb", "c\r\r\nd", "", "", "", "", [])
 def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question, start, output, about, examples):
     prompt = TaskPrompt(
         instruction + "{labels}",
