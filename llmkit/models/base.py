@@ -154,6 +154,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         """
         import numpy as np
 
+        for name, value in (("inputs", inputs), ("continuations", continuations)):
+            if isinstance(value, str):
+                raise InputError(f"{name} is {value!r}, but must be a list")
         encoder = self._engine.encoder
         shared = not continuations or isinstance(continuations[0], str)
         each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)

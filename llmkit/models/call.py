@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from llmkit.models.settings import GenerationSettings
     from llmkit.models.tools import Tool, ToolFormat
 
+_OWN = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
+
 _SCHEMA = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
 
 
@@ -67,6 +69,8 @@ class Call:
             raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
         if not isinstance(own["template"] or {}, Mapping):
             raise SettingsError(f"chat_template_kwargs is {own['template']!r}, but must be a dictionary")
+        if taken := _OWN.intersection(own["template"] or ()):
+            raise SettingsError(f"chat_template_kwargs has {sorted(taken)[0]!r}, which the model itself decides")
         if stop is not None:
             options["stop"] = stop
         return cls(settings.override(**options), **own)

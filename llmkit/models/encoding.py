@@ -36,19 +36,19 @@ class Encoder:
 
     def encode_text(self, text: str, *, special: bool = True) -> list[int]:
         """Give the ids of plain text, with the tokenizer's own start and end tokens unless `special` is false."""
-        return list(self._names.for_text(text).encode(text, add_special_tokens=special).ids)
+        return list(self._names.for_text(_whole(text)).encode(text, add_special_tokens=special).ids)
 
     def encode_continuation(self, text: str) -> list[int]:
         """Give the ids of text that goes on where other text ended: no start token, and no space put before it.
 
         A decoder with an encoder begins its text itself.
         """
-        backend = self._names.for_text(text, onward=not self._is_encoder_decoder)
+        backend = self._names.for_text(_whole(text), onward=not self._is_encoder_decoder)
         return list(backend.encode(text, add_special_tokens=False).ids)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Give the half-open range of characters of `text` that each of its tokens covers."""
-        return list(self._names.for_text(text).encode(text, add_special_tokens=False).offsets)
+        return list(self._names.for_text(_whole(text)).encode(text, add_special_tokens=False).offsets)
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
         """Give the ids of a conversation up to where the answer begins.
@@ -58,12 +58,12 @@ class Encoder:
 
         Raises:
             InputError: no messages, or one with an image or a sound.
-            PromptError: the model's chat template refuses these messages.
+            PromptError: the model's chat template refuses these messages, or one is no text that can be encoded.
         """
         if self.layout != "chat":
             return self.encode_text(flatten(messages))
         turns: Any = [to_turn(message) for message in messages]
-        text = _everything([turns, template])
+        text = _whole(_everything([turns, template]))
         if not self._names.in_text(text):
             return list(self._names.plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
         sign, mark = itertools.islice(unused(text), 2)
@@ -177,6 +177,16 @@ def _text_of(message: BaseMessage) -> str:
         elif kind not in _SILENT:  # a tool call is in `tool_calls`; earlier reasoning is not shown again
             raise InputError(f"this model reads text only, but a {message.type} message holds a block of type {kind!r}")
     return "".join(parts)
+
+
+def _whole(text: str) -> str:
+    """Give a text that every tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise PromptError(f"the text holds {half!r}, half a surrogate pair: decode it with errors='replace'") from error
+    return text
 
 
 def _everything(value: Any) -> str:

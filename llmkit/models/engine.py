@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from llmkit.errors import ContextWindowExceeded, GenerationError, SettingsError
+from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.answer import Answer, Request
 from llmkit.models.constraint import Grammars
 from llmkit.models.encoding import Encoder
@@ -79,9 +79,12 @@ class Engine:
         """Check that a request can be answered, before any computation.
 
         Raises:
+            InputError: the prompt has no token.
             ContextWindowExceeded: prompt and answer do not fit the window together.
             SettingsError: the answer's form needs more tokens, or the model's own settings ask for what is not here.
         """
+        if not request.prompt:
+            raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
         limit = self.limit(request)
         check_mode(self.loaded.model, request.settings)
         if request.constraint:
@@ -269,14 +272,13 @@ class Engine:
             raise SettingsError(f"num_beams is {config.num_beams}, but tools and forms of answers need num_beams=1")
         inputs = self._inputs([answer.request.prompt for answer in one_each], config)
         scored = any(answer.request.logprobs is not None for answer in answers)
+        config.update(return_dict_in_generate=True, output_logits=scored)
         with self.loaded.lock:
             found = self.loaded.model.generate(
                 **inputs,
                 generation_config=config,
                 logits_processor=self._processors(answers),
                 stopping_criteria=[Cancelled(one_each)],
-                return_dict_in_generate=True,
-                output_logits=scored,
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
         for number, (answer, row) in enumerate(zip(answers, found.sequences[:, begin:].tolist(), strict=True)):

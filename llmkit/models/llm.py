@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import closing, nullcontext
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseLLM, LanguageModelInput
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables.config import run_in_executor
 
 from llmkit.errors import SettingsError
 from llmkit.models.answer import Answer
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.call import Call
+from llmkit.models.encoding import flatten
 from llmkit.models.engine import Engine
 from llmkit.models.plan import Plan, answer, planned
 from llmkit.models.results import metadata, usage
@@ -100,6 +103,20 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
             if run_manager:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
+
+    def get_num_tokens_from_messages(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
+    ) -> int:
+        """Count the tokens that the model receives for these messages, its start and end tokens included."""
+        call = Call.parse(self.settings, None, {"tools": tools, **kwargs})
+        return len(self._prompt(list(messages), call, self.engine))
+
+    def _convert_input(self, given: LanguageModelInput) -> PromptValue:
+        """Take a message that stands alone as its text, before which LangChain would put `Human: `."""
+        value = super()._convert_input(given)
+        if isinstance(value, ChatPromptValue) and [message.type for message in value.messages] == ["human"]:
+            return StringPromptValue(text=flatten(value.messages))
+        return value
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
         if call.tools:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,14 @@ def structured(
     if method not in METHODS:
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
     try:
-        described = convert_to_json_schema(schema)
+        described = dict(schema) if _is_json_schema(schema) else convert_to_json_schema(schema)
     except (ValueError, TypeError) as error:
         raise ConstraintError(f"{schema!r} is neither a pydantic class, a TypedDict nor a JSON schema") from error
     traced = {"kwargs": {"method": method}, "schema": described}
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
     if method == "function_calling":
+        schema = _named_object(schema) if _is_json_schema(schema) else schema
         name = convert_to_openai_tool(schema)["function"]["name"]
         bound = llm.bind_tools([schema], tool_choice=name, ls_structured_output_format=traced, **options)
         parser = (
@@ -51,6 +53,25 @@ def structured(
         bound = llm.bind(response_format=_format(method, described), ls_structured_output_format=traced, **options)
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
     return _with_raw(bound, parser) if include_raw else bound | parser
+
+
+_OTHERS = {"name", "function", "toolSpec"}
+"""What a dictionary has that describes a tool, in one of the ways that LangChain reads."""
+
+_KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}
+
+
+def _is_json_schema(schema: Any) -> bool:
+    """Whether this is a JSON schema as it stands; LangChain would keep an object's properties and nothing else."""
+    return isinstance(schema, Mapping) and not _OTHERS & set(schema) and bool(_KEYWORDS & set(schema))
+
+
+def _named_object(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if "properties" not in schema:
+        raise ConstraintError(
+            f"{schema!r} has no properties, as the arguments of a function must: use method='json_schema'"
+        )
+    return {"title": "answer", **schema}
 
 
 def _format(method: str, schema: dict[str, Any]) -> dict[str, Any]:

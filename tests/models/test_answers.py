@@ -215,6 +215,17 @@ def test_a_completion_goes_on_from_the_prompt(name: str) -> None:
         assert prompt + llm.invoke(prompt) == tokenizer.decode([*ids, *want], skip_special_tokens=True)
 
 
+@kinds
+def test_a_completion_counts_what_it_receives(name: str) -> None:
+    llm, messages = completion(name), [HumanMessage(PROMPT)]
+    assert llm.get_num_tokens_from_messages(messages) == len(ids_of(llm, PROMPT))
+    assert llm.invoke(messages) == llm.invoke(PROMPT), "a message that stands alone is its text"
+    dialogue = [*messages, AIMessage("Paris."), HumanMessage("And of Spain?")]
+    result = llm.generate([llm._convert_input(dialogue).to_string()])
+    used = result.generations[0][0].generation_info["usage_metadata"]["input_tokens"]
+    assert llm.get_num_tokens_from_messages(dialogue) == used
+
+
 def test_completions_know_their_tokens_and_reasons() -> None:
     llm = completion("t5")
     result = llm.generate([PROMPT, "Hi"])

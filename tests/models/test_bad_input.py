@@ -16,7 +16,7 @@ from llmkit.errors import (
     SettingsError,
 )
 from tests import tiny
-from tests.models.talking import chat, each_pass
+from tests.models.talking import chat, completion, each_pass
 from tests.models.test_answers import PROMPT, ids_of, kinds
 from tests.models.test_calls import Town
 
@@ -72,6 +72,25 @@ def test_bad_messages_name_what_is_bad() -> None:
         chat("mistral").invoke([AIMessage("a"), HumanMessage("b")])
 
 
+@pytest.mark.parametrize("make", [chat, completion])
+def test_half_a_surrogate_pair_is_no_text(make):
+    llm, broken = make("llama"), "a\ud800b"
+    calls = (llm.invoke, llm.get_num_tokens, llm.token_offsets, lambda text: llm.score(["a"], [text]))
+    for call in calls:
+        with pytest.raises(PromptError, match=r"'\\ud800', half a surrogate pair"):
+            call(broken)
+
+
+def test_an_empty_prompt_needs_a_token_of_its_own():
+    llm = completion("gpt2")
+    with pytest.raises(InputError, match="the prompt is empty"):
+        llm.invoke("")
+    alone, fine = llm.batch(["", PROMPT], return_exceptions=True)
+    assert isinstance(alone, InputError)
+    assert fine == llm.invoke(PROMPT)
+    assert isinstance(completion("mistral").invoke(""), str)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -85,6 +104,7 @@ def test_bad_messages_name_what_is_bad() -> None:
         ({"top_logprobs": 1000}, "1000"),
         ({"temperature": 1e-40}, "temperature is 1e-40"),
         ({"chat_template_kwargs": 3}, "chat_template_kwargs is 3"),
+        ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs has 'messages'"),
     ],
 )
 def test_wrong_settings(llm, options, says):

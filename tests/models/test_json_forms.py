@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.errors import SettingsError
+from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraint import closed
+from llmkit.models.structured import METHODS
 from tests.models.forms import (
     DRAWN,
     EVERY,
@@ -21,6 +22,7 @@ from tests.models.forms import (
     schemas,
     smallest,
 )
+from tests.models.talking import chat
 
 
 @given(KINDS, schemas, st.integers(1, 60), st.sampled_from([{}, DRAWN]))
@@ -109,3 +111,22 @@ def test_an_object_has_no_more_than_its_schema_names() -> None:
     }
     assert closed(parts) == parts
     assert closed({"enum": [{"properties": {}}]}) == {"enum": [{"properties": {}}]}
+
+
+ANY = {"anyOf": [{"type": "array", "items": {"type": "boolean"}, "maxItems": 2}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+@pytest.mark.parametrize("title", [{}, {"title": "colour"}])
+@pytest.mark.parametrize("schema", [{"type": "string", "enum": ["red", "green"]}, ANY])
+def test_a_schema_need_not_be_an_objects(schema: dict[str, Any], title: dict[str, str], method: str) -> None:
+    llm = chat("llama")
+    assert fits(llm.with_structured_output({**title, **schema}, method=method).invoke("Hi"), schema)
+    with pytest.raises(ConstraintError, match="has no properties"):
+        llm.with_structured_output({**title, **schema}, method="function_calling")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_schema_needs_no_title(method: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+    assert fits(chat("llama").with_structured_output(schema, method=method).invoke("Hi", max_new_tokens=60), schema)

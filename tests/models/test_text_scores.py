@@ -31,7 +31,16 @@ def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "continuations"),
-    [([], ["a"]), (["a"], []), (["a"], [""]), (["a"], [[]]), (["a", "b"], [["x"]]), (["a", "b"], [["x"], []])],
+    [
+        ([], ["a"]),
+        (["a"], []),
+        (["a"], [""]),
+        (["a"], [[]]),
+        (["a", "b"], [["x"]]),
+        (["a", "b"], [["x"], []]),
+        ("ab", ["x"]),
+        (["a"], "xy"),
+    ],
 )
 def test_nothing_to_score(inputs: list[str], continuations: Any) -> None:
     with pytest.raises(InputError):
