@@ -202,7 +202,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         except LlmkitError:
             return self._engine, []
         for given in inputs:
-            with suppress(InputError, ValueError, TypeError):
+            with suppress(InputError, ValueError, TypeError, NotImplementedError):
                 requests.append(self._request(given, stop, own)[2])
         return engine, requests
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from llmkit.errors import ConstraintError, SettingsError
@@ -34,16 +36,22 @@ def structured(
     if method not in METHODS:
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
     try:
-        described = dict(schema) if _is_json_schema(schema) else convert_to_json_schema(schema)
+        described = _described(schema)
     except (ValueError, TypeError) as error:
         raise ConstraintError(f"{schema!r} is neither a pydantic class, a TypedDict nor a JSON schema") from error
     traced = {"kwargs": {"method": method}, "schema": described}
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
     if method == "function_calling":
-        schema = _named_object(schema) if _is_json_schema(schema) else schema
-        name = convert_to_openai_tool(schema)["function"]["name"]
-        bound = llm.bind_tools([schema], tool_choice=name, ls_structured_output_format=traced, **options)
+        if not {"properties", "$ref"} & set(described):
+            raise ConstraintError(
+                f"{schema!r} has no properties, as the arguments of a function must: use method='json_schema'"
+            )
+        name = described["title"]
+        parameters = {key: item for key, item in described.items() if key not in ("title", "description")}
+        tool = {"name": name, "description": described.get("description") or "", "parameters": parameters}
+        tools = [{"type": "function", "function": tool}]
+        bound = llm.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **options)
         parser = (
             PydanticToolsParser(tools=[schema], first_tool_only=True)
             if is_class
@@ -66,12 +74,24 @@ def _is_json_schema(schema: Any) -> bool:
     return isinstance(schema, Mapping) and not _OTHERS & set(schema) and bool(_KEYWORDS & set(schema))
 
 
-def _named_object(schema: Mapping[str, Any]) -> dict[str, Any]:
-    if "properties" not in schema:
-        raise ConstraintError(
-            f"{schema!r} has no properties, as the arguments of a function must: use method='json_schema'"
-        )
-    return {"title": "answer", **schema}
+def _described(schema: Any) -> dict[str, Any]:
+    if _is_json_schema(schema):
+        return {"title": "answer", **schema}
+    told: dict[str, Any] = convert_to_json_schema(schema)
+    own = schema.model_json_schema() if hasattr(schema, "model_json_schema") else {}
+    return {"title": told["title"], **own} if _holds_itself(own) else told
+
+
+def _holds_itself(schema: Mapping[str, Any]) -> bool:
+    """Whether a definition refers to itself, as that of a tree does; LangChain would allow anything in its place."""
+    parts = schema.get("$defs", {})
+    inner = {name: set(_REFERENCE.findall(json.dumps(part))) for name, part in parts.items()}
+    for _ in inner:
+        inner = {name: refs.union(*(inner.get(ref, set()) for ref in refs)) for name, refs in inner.items()}
+    return any(name in refs for name, refs in inner.items())
+
+
+_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 
 
 def _format(method: str, schema: dict[str, Any]) -> dict[str, Any]:

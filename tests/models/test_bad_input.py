@@ -155,3 +155,10 @@ def test_other_bad_input(llm):
         HuggingFaceChat(model=llm.engine.loaded.model)
     with pytest.raises(PromptError, match="refuses"):
         chat("mistral").invoke([AIMessage("I begin."), AIMessage("And go on."), HumanMessage("Hi")])
+
+
+@pytest.mark.parametrize("odd", [None, 5, [object()], [("nobody", "Hi")]])
+def test_what_is_no_prompt_fails_alone_in_a_batch(llm, odd):
+    fine, failed = llm.batch(["Hi", odd], return_exceptions=True)
+    assert isinstance(fine, AIMessage)
+    assert isinstance(failed, (ValueError, NotImplementedError))

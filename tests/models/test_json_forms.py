@@ -2,11 +2,12 @@
 
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraint import closed
@@ -124,6 +125,20 @@ def test_a_schema_need_not_be_an_objects(schema: dict[str, Any], title: dict[str
     assert fits(llm.with_structured_output({**title, **schema}, method=method).invoke("Hi"), schema)
     with pytest.raises(ConstraintError, match="has no properties"):
         llm.with_structured_output({**title, **schema}, method="function_calling")
+
+
+class Branch(BaseModel):
+    """A tree."""
+
+    leaf: bool
+    branches: Annotated[list["Branch"], Field(min_length=1, max_length=2)] | None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_may_hold_itself(method: str) -> None:
+    for seed in range(4):
+        llm = chat("llama", temperature=2.0, seed=seed, context_window=4096)
+        assert isinstance(llm.with_structured_output(Branch, method=method).invoke("Hi", max_new_tokens=200), Branch)
 
 
 @pytest.mark.parametrize("method", METHODS)
