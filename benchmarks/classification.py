@@ -190,6 +190,7 @@ def speed(llm: HuggingFaceChat, data: Path, folder: Path, count: int, rounds: in
     used: dict[str, float] = {}
     for _ in range(rounds):
         for name, (run, size) in runs.items():
+            llm.engine.prefixes.clear()
             tokens, start = 0, time.perf_counter()
             run()
             seconds[name].append((time.perf_counter() - start) / size)

@@ -22,7 +22,7 @@ from rich.table import Table
 from llmkit import GenerationSettings, HuggingFaceChat
 from llmkit.prompts import ExampleSelector, FirstExamples, LexicalExamples, SimilarExamples, TaskPrompt
 
-WINDOWS, INPUTS, RESERVE = (2048, 8192), 5, 64
+WINDOWS, INPUTS, RESERVE = (2048, 4096), 5, 64
 
 
 def read(path: Path) -> list[dict[str, str]]:

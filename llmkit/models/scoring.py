@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,17 +63,20 @@ def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Seque
     """Prompts in dictionary order, so that those which begin alike come into one pass."""
     results = [np.zeros(len(options)) for options in continuations]
     most = GROUP_TOKENS.get(engine.loaded.device.type, PASS_TOKENS)
+    order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
+    reach = dict(zip(order, _reach([prompts[index] for index in order]), strict=True))
     shared = common_length(prompts)
     group: list[tuple[int, list[int]]] = []
     size = 0
 
     def compute() -> None:
         given = [(prompts[index], [continuations[index][at] for at in places]) for index, places in group]
-        scores = iter(_score_group(engine, given))
+        known = max(reach[index] for index, _ in group)
+        scores = iter(_score_group(engine, given, known))
         for index, places in group:
             results[index][places] = [next(scores) for _ in places]
 
-    for index in sorted(range(len(prompts)), key=lambda index: tuple(prompts[index])):
+    for index in order:
         for places, nodes in _passes(continuations[index]):
             own = len(prompts[index]) - shared + nodes
             if group and size + own > most:
@@ -82,6 +86,14 @@ def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Seque
             size += own
     compute()
     return results
+
+
+def _reach(prompts: Sequence[Tokens]) -> list[int]:
+    """Give how much of each prompt, in dictionary order, is worth keeping: what a neighbour begins with too."""
+    if len(prompts) == 1:
+        return [len(prompts[0])]
+    common = [0, *(common_length(pair) for pair in pairwise(prompts)), 0]
+    return [max(pair) for pair in pairwise(common)]
 
 
 def _passes(options: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
@@ -99,8 +111,8 @@ def _passes(options: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
     yield places, size
 
 
-def _score_group(engine: Engine, group: Sequence[tuple[Tokens, Sequence[Tokens]]]) -> list[float]:
-    shared = common_length([prompt for prompt, _ in group])
+def _score_group(engine: Engine, group: Sequence[tuple[Tokens, Sequence[Tokens]]], known: int) -> list[float]:
+    shared = min(known, common_length([prompt for prompt, _ in group]))
     forest = Forest()
     for prompt, options in group:
         for option in options:
