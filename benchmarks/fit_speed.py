@@ -1,6 +1,6 @@
 """How long fitting a prompt with 200 candidate examples takes, beside the model's own prefill of that prompt.
 
-    python benchmarks/fit_speed.py --data DIALOGSUM_FOLDER
+    python -m benchmarks.fit_speed --data DIALOGSUM_FOLDER
 
 The folder holds `dialogsum_train_pool.jsonl` and `dialogsum_test.jsonl`. The prefill is `invoke` with one new
 token on a prompt that the model has not seen before.

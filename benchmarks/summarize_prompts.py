@@ -1,7 +1,7 @@
 """ROUGE of summaries on DialogSum: zero, one and few examples, each selector, and the stock recipe.
 
     pip install -e '.[benchmarks]'
-    python benchmarks/summarize_prompts.py --data DIALOGSUM_FOLDER --only zero-shot --only lexical-3
+    python -m benchmarks.summarize_prompts --data DIALOGSUM_FOLDER --only zero-shot --only lexical-3
 
 The folder holds `dialogsum_test.jsonl` (a dialogue and three summaries a line) and
 `dialogsum_train_pool.jsonl`, where the examples come from. The wording of summarize-dialogue was chosen on some
@@ -84,12 +84,10 @@ def ask(llm: HuggingFaceChat, prompt: TaskPrompt, dialogues: Sequence[str]) -> R
 
 def ask_stock(model: str, dialogues: Sequence[str]) -> Result:
     from langchain_core.prompts import PromptTemplate
-    from langchain_huggingface import HuggingFacePipeline
 
-    settings = {"max_new_tokens": 64, "do_sample": False, "return_full_text": False}
-    llm = HuggingFacePipeline.from_model_id(
-        str(resolve(model)), task="text-generation", batch_size=8, pipeline_kwargs=settings
-    )
+    from benchmarks.peer import stock_pipeline
+
+    llm = stock_pipeline(resolve(model), 64)
     chain = PromptTemplate.from_template("Summarize the following conversation.\n\n{text}\n\nSummary:") | llm
     start = time.perf_counter()
     answers = chain.batch([{"text": text} for text in dialogues])
