@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.labels import Labels, preview
+from llmkit.chains.labels import Labels, preview, solved
 from llmkit.errors import GenerationError, InputError
 from llmkit.prompts import TaskPrompt
 
@@ -21,12 +22,21 @@ class Chooser:
     labels: Labels
 
     @classmethod
-    def over(cls, llm: Any, prompt: TaskPrompt, labels: Labels) -> Chooser:
-        """Hold a model to the labels.
+    def over(
+        cls,
+        llm: Any,
+        prompt: TaskPrompt,
+        labels: Labels,
+        examples: Sequence[Mapping[str, Any]],
+        selector: BaseExampleSelector | None,
+    ) -> Chooser:
+        """Hold a model to the labels; examples show it their names, for these are what it is to write.
 
         Raises:
-            InputError: it cannot be held to anything.
+            InputError: it cannot be held to anything, or an example has a label that is not one of the labels.
         """
+        shown, _, ranked = solved(replace(labels, spoken=labels.names), examples, selector)
+        prompt = prompt.with_examples(shown, ranked) if shown or ranked else prompt
         one = {"type": "string", "enum": list(labels.names)}
         schema = {
             "title": "Classification",

@@ -20,7 +20,7 @@ from llmkit.chains.choosing import Chooser
 from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import LabelScorer, Row, scores_of
 from llmkit.chains.priors import blended
-from llmkit.chains.shots import Expert, Shots, solved
+from llmkit.chains.shots import Expert, Shots
 from llmkit.chains.texts import Text, all_checked, checked
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
@@ -66,8 +66,26 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
 
     A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that.
 
+    Args:
+        llm: any LangChain chat model. One that has `score` (llmkit's own) tells likelihoods; another chooses.
+        labels: at least two; with `multi_label`, at least one.
+        descriptions: words for a label, which the model sees in its place: good for codes and bare names.
+        examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
+        selector: ranks the examples for each text. Without one, up to 16 may be shown, as many of each label.
+        multi_label: whether any number of labels may hold: each is scored against whatever else the text could be.
+        calibrate: whether to take off what the model believes of the labels before it has read the text.
+        prior: "neutral" learns that from texts that say nothing, and from the examples; "batch" also from the
+            texts of the same call, so that a text's result depends on its neighbours.
+        threshold: the least probability of an answer; 0.5 with `multi_label`, else none.
+        prompt: the name of a prompt text or a prompt; a field {labels} in it lists the labels.
+        show_examples: whether the examples go into the prompt. `None` measures, once, whether that helps; if it
+            does not, they only tell the model's bias. With a selector, with `calibrate=False`, and if there are
+            fewer than four, they are shown.
+        context_window: in tokens; needed for a model that does not tell its own.
+
     Raises:
-        InputError: a text is empty.
+        InputError: labels, descriptions or examples are wrong, says which; or a text is empty.
+        PromptError: the prompt is wrong.
         ContextWindowExceeded: a text and the longest label are larger than the window.
     """
 
@@ -87,54 +105,26 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         show_examples: bool | None = None,
         context_window: int | None = None,
     ) -> None:
-        """Take a model and labels, and say what is known of them.
-
-        Args:
-            llm: any LangChain chat model. One that has `score` (llmkit's own) tells likelihoods; another chooses.
-            labels: at least two; with `multi_label`, at least one.
-            descriptions: words for a label, which the model sees in its place: good for codes and bare names.
-            examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
-            selector: ranks the examples for each text. Without one, up to 16 may be shown, as many of each label.
-            multi_label: whether any number of labels may hold: each is scored against whatever else the text could be.
-            calibrate: whether to take off what the model believes of the labels before it has read the text.
-            prior: "neutral" learns that from texts that say nothing, and from the examples; "batch" also from the
-                texts of the same call, so that a text's result depends on its neighbours.
-            threshold: the least probability of an answer; 0.5 with `multi_label`, else none.
-            prompt: the name of a prompt text or a prompt; a field {labels} in it lists the labels.
-            show_examples: whether the examples go into the prompt. `None` measures, once, whether that helps; if it
-                does not, they only tell the model's bias. With a selector, or `calibrate=False`, they are shown.
-            context_window: in tokens; needed for a model that does not tell its own.
-
-        Raises:
-            InputError: labels, descriptions or examples are wrong; says which.
-            PromptError: the prompt is wrong.
-        """
         if prior not in ("neutral", "batch"):
             raise InputError(f"prior is {prior!r}, but must be 'neutral' or 'batch'; for your own texts, use fit_prior")
         self._labels = Labels.checked(labels, descriptions, several=multi_label)
         self.multi_label, self.calibrate, self._by_batch = multi_label, calibrate, prior == "batch"
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise InputError(f"threshold is {threshold!r}, but must be between 0 and 1")
-        self.threshold = threshold if threshold is not None else 0.5 if multi_label else None
+        self.threshold = _threshold(threshold, 0.5 if multi_label else None)
         self.calibration = Calibration(independent=multi_label)
         self._known: tuple[Matrix, NDArray[np.bool_]] | None = None  # what fit_temperature was given
         self._lock = threading.RLock()
-        local = scores_of(llm)
-        asking = _prompt(prompt or ("classify" if local else "choose-label"), self._labels)
         self._shots: Shots | None = None
         self._chooser: Chooser | None = None
-        if local:
-            words = self._labels.spoken
-            bare = LabelScorer.over(local, asking, words, several=multi_label, context_window=context_window)
+        if local := scores_of(llm):
+            asking = _prompt(prompt or "classify", self._labels)
+            bare = LabelScorer.over(local, asking, self._labels, context_window)
             show = True if show_examples is None and not calibrate else show_examples
             self._shots = Shots.over(bare, self._labels, examples, selector, show)
+        elif threshold is not None:
+            raise InputError(f"{type(llm).__name__} tells no likelihoods, which a threshold needs: leave it out")
         else:
-            if threshold is not None:
-                raise InputError(f"{type(llm).__name__} tells no likelihoods, which a threshold needs: leave it out")
-            named = replace(self._labels, spoken=self._labels.names)
-            said, _, ranked = solved(named, examples, selector)
-            asking = asking.with_examples(said, ranked) if said or ranked else asking
-            self._chooser = Chooser.over(llm, asking, self._labels)
+            asking = _prompt(prompt or "choose-label", self._labels)
+            self._chooser = Chooser.over(llm, asking, self._labels, examples, selector)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -272,6 +262,12 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             if isinstance(row, Exception):
                 raise row
         return np.stack(cast(list[Row], rows)), truth
+
+
+def _threshold(given: float | None, default: float | None) -> float | None:
+    if given is not None and not 0 <= given <= 1:
+        raise InputError(f"threshold is {given!r}, but must be between 0 and 1")
+    return default if given is None else given
 
 
 def _prompt(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:

@@ -12,9 +12,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBinding
 
 from llmkit.chains.calibration import Matrix
+from llmkit.chains.labels import Labels
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
-from llmkit.prompts.fields import check_count
+from llmkit.prompts.counting import Room
 
 ELSE = ("other", "something else", "general", "personal", "opinion", "a question", "a story", "information")
 """What else a text could be. Small models do not understand "not" (measured: "is not Sports" is as likely of a text on
@@ -48,18 +49,14 @@ class LabelScorer:
     context_window: int | None = None
 
     @classmethod
-    def over(
-        cls, llm: Any, prompt: TaskPrompt, spoken: Sequence[str], *, several: bool, context_window: int | None
-    ) -> LabelScorer:
+    def over(cls, llm: Any, prompt: TaskPrompt, labels: Labels, context_window: int | None = None) -> LabelScorer:
         """Give a scorer with room for the longest words.
 
         Raises:
             InputError: a label's words are longer than the window.
         """
-        window = llm.context_window
-        if context_window is not None:
-            window = min(window, check_count(context_window, "context_window"))
-        words = (*spoken, *(ELSE if several else ()))
+        window = Room(llm, 0, context_window).window
+        words = (*labels.spoken, *(ELSE if labels.several else ()))
         sizes = [llm.get_num_tokens(f" {each}") for each in words]
         if max(sizes) >= window:
             longest = words[int(np.argmax(sizes))]
@@ -67,7 +64,7 @@ class LabelScorer:
                 f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than the model's context window of "
                 f"{window}: give it a shorter name or description"
             )
-        return cls(llm, prompt, tuple(spoken), several, max(sizes), window)
+        return cls(llm, prompt, labels.spoken, labels.several, max(sizes), window)
 
     @property
     def continuations(self) -> list[str]:

@@ -16,10 +16,10 @@ import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.labels import Labels
+from llmkit.chains.labels import Labels, solved
 from llmkit.chains.likelihood import LabelScorer, Row
 from llmkit.chains.priors import Prior, blended, class_mean, neutral_prior
-from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
+from llmkit.prompts import BalancedExamples, FirstExamples
 
 SHOWN = 16
 """At most so many examples go into a prompt, where the caller brings no selector."""
@@ -30,34 +30,6 @@ FEWEST = 4
 SELECTED_SHARE = 0.5
 """How much of the bias is taken off where examples were selected for the text: their labels are half bias, half
 evidence. Measured: all of it suits six labels, none of it suits 77, half does well on both."""
-
-
-class _Spoken(BaseExampleSelector):
-    """A selector that is not llmkit's, the labels of its examples checked and in the model's words."""
-
-    def __init__(self, selector: BaseExampleSelector, labels: Labels) -> None:
-        self.selector, self.labels = selector, labels
-
-    def add_example(self, example: dict[str, str]) -> Any:
-        return self.selector.add_example(example)
-
-    def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, Any]]:
-        return self.labels.solved(self.selector.select_examples(input_variables))[0]
-
-
-def solved(
-    labels: Labels, examples: Sequence[Mapping[str, Any]], selector: BaseExampleSelector | None
-) -> tuple[list[dict[str, Any]], list[list[int]], BaseExampleSelector | None]:
-    """Give the examples, the selector's own too, in the model's words; the places of their labels; and the selector.
-
-    Raises:
-        InputError: an example has a label that is not one of the labels.
-    """
-    if selector is not None and not examples:
-        if not isinstance(selector, ExampleSelector):
-            return [], [], _Spoken(selector, labels)
-        examples, selector = selector.examples, selector.over(())
-    return *labels.solved(examples), selector
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,26 @@ class SummarizationChain(Chain[Source, Summary]):
 
     `stream` yields the text of the summary as it is written.
 
+    Args:
+        llm: any chat model of LangChain that counts its tokens.
+        prompt: asks for a summary; the name of a prompt text or a prompt.
+        examples: solved cases for it, as `{"input": …, "output": …}`.
+        selector: ranks the examples.
+        strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
+            "refine" goes from part to part; "auto" takes the whole text where it fits, and is no longer than
+            two passages, else map-reduce.
+        max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
+            they have one.
+        max_new_tokens: the room for the summary; 96, or enough for `max_words`.
+        combine_prompt: asks for one summary of several; without one, "combine-summaries", which lets answers
+            begin as those to `prompt` do.
+        refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
+            "refine-summary", in the same way.
+        max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
+            the model is trusted to read (`llm.reliable_tokens`: 512 below a billion parameters, else the window).
+        context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+        progress: is called, in any thread, whenever the model has answered.
+
     Raises:
         InputError: the text is empty.
         ContextWindowExceeded: the window does not hold the instruction, some text and the room for its summary; or,
@@ -82,28 +102,6 @@ class SummarizationChain(Chain[Source, Summary]):
         context_window: int | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Take a model, and say how it is to summarize.
-
-        Args:
-            llm: any chat model of LangChain that counts its tokens.
-            prompt: asks for a summary; the name of a prompt text or a prompt.
-            examples: solved cases for it, as `{"input": …, "output": …}`.
-            selector: ranks the examples.
-            strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
-                "refine" goes from part to part; "auto" takes the whole text where it fits, and is no longer than
-                two passages, else map-reduce.
-            max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
-                they have one.
-            max_new_tokens: the room for the summary; 96, or enough for `max_words`.
-            combine_prompt: asks for one summary of several; without one, "combine-summaries", which lets answers
-                begin as those to `prompt` do.
-            refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
-                "refine-summary", in the same way.
-            max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
-                the model is trusted to read (`llm.reliable_tokens`: 512 below a billion parameters, else the window).
-            context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
-            progress: is called, in any thread, whenever the model has answered.
-        """
         if strategy not in get_args(Choice):
             raise InputError(f"strategy is {strategy!r}, but must be one of {', '.join(get_args(Choice))}")
         self.max_words = None if max_words is None else _positive(max_words, "max_words")
@@ -114,18 +112,14 @@ class SummarizationChain(Chain[Source, Summary]):
         given = _loaded(prompt)
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
         self.llm, self.strategy, self.progress = llm, strategy, progress
-        prompts = [
-            _check_fields(self.prompt, ["max_words"]),
-            _check_fields(_loaded(combine_prompt or _begun("combine-summaries", given)), ["max_words"]),
-            _check_fields(_loaded(refine_prompt or _begun("refine-summary", given)), ["max_words", "summary"]),
-        ]
+        prompts = _prompts(self.prompt, combine_prompt, refine_prompt)
         self._reduction = Reduction(
             llm,
             Prompts(*(_with_length(each, None, self.max_new_tokens) for each in prompts)),
             Prompts(*(_with_length(each, max_words, self.max_new_tokens) for each in prompts)),
             self.max_new_tokens,
             max_passage_tokens or getattr(llm, "reliable_tokens", None),
-            _window(llm, context_window),
+            context_window,
         )
 
     def plan(self, source: Source) -> list[FittedPrompt]:
@@ -211,6 +205,17 @@ def _loaded(prompt: str | TaskPrompt) -> TaskPrompt:
     return TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
 
 
+def _prompts(
+    part: TaskPrompt, combine: str | TaskPrompt | None, refine: str | TaskPrompt | None
+) -> tuple[TaskPrompt, TaskPrompt, TaskPrompt]:
+    """Give the three prompts, their fields checked."""
+    return (
+        _check_fields(part, ["max_words"]),
+        _check_fields(_loaded(combine or _begun("combine-summaries", part)), ["max_words"]),
+        _check_fields(_loaded(refine or _begun("refine-summary", part)), ["max_words", "summary"]),
+    )
+
+
 def _begun(name: str, like: TaskPrompt) -> TaskPrompt:
     """Give a prompt text whose answers begin like those to another prompt."""
     prompt = TaskPrompt.load(name)
@@ -229,12 +234,6 @@ def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPr
         return prompt
     told = f"{prompt.wording.instruction} Use at most {max_words} words.".strip()
     return prompt.model_copy(update={"wording": replace(prompt.wording, instruction=told)})
-
-
-def _window(llm: Any, given: int | None) -> int | None:
-    """The window to keep to: what is given, unless the model's own is smaller."""
-    own = getattr(getattr(llm, "bound", llm), "context_window", None)
-    return given if given is None or own is None else min(given, own)
 
 
 def _check_fields(prompt: TaskPrompt, known: Sequence[str]) -> TaskPrompt:

@@ -85,9 +85,14 @@ class GenerationSettings:
         """Give these settings with some of them changed; `max_tokens`, LangChain's name, is `max_new_tokens`.
 
         Raises:
-            SettingsError: a name is not a setting, or a value is out of range.
+            SettingsError: a name is not a setting, a value is out of range, or both names are given, with two values.
         """
         if "max_tokens" in changes:
+            if changes.get("max_new_tokens", changes["max_tokens"]) != changes["max_tokens"]:
+                raise SettingsError(
+                    f"max_tokens is {changes['max_tokens']!r} and max_new_tokens is {changes['max_new_tokens']!r}: "
+                    "they are two names of one setting, so give one of them"
+                )
             changes["max_new_tokens"] = changes.pop("max_tokens")
         unknown = [name for name in changes if name not in NAMES]
         if unknown:

@@ -104,6 +104,8 @@ def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
     if choice == "none":
         return [], False
     if choice in ("any", "required") or choice is True:
+        if not tools:
+            raise ConstraintError(f"tool_choice is {choice!r}, but there are no tools: give tools, or leave it out")
         return list(tools), True
     inner = choice.get("function", choice) if isinstance(choice, Mapping) else choice
     name = inner.get("name") if isinstance(inner, Mapping) else inner

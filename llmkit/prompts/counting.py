@@ -36,7 +36,7 @@ class Room:
         if not isinstance(model, BaseLanguageModel):
             raise PromptError(f"model is {type(model).__name__}, but must be a LangChain chat model or LLM")
         self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
-        self.window = _window(model) if window is None else check_count(window, "context_window")
+        self.window = _window(model, window)
         self.available = self.window - self.reserve
         self.layout = check_layout(layout) or _layout(model)
         self.count_text, self._counts = _text_counter(model), _known_counts(model)
@@ -69,12 +69,16 @@ def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
     return type(model).get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages
 
 
-def _window(model: BaseLanguageModel[Any]) -> int:
+def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
+    """The window to keep to: what is given, unless the model's own is smaller."""
     profile: Any = getattr(model, "profile", None) or {}
-    window = getattr(model, "context_window", None) or profile.get("max_input_tokens")
-    if not isinstance(window, int):
+    own = getattr(model, "context_window", None) or profile.get("max_input_tokens")
+    known = [own] if isinstance(own, int) else []
+    if given is not None:
+        known.append(check_count(given, "context_window"))
+    if not known:
         raise PromptError(f"{type(model).__name__} does not say how long its context window is: pass context_window=")
-    return window
+    return min(known)
 
 
 def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:

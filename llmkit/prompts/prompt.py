@@ -121,7 +121,7 @@ class TaskPrompt(BaseChatPromptTemplate):
             input: the text that the task is about.
             model: any LangChain model, bound arguments or not; its own tokenizer counts.
             max_new_tokens: room to keep for the answer, in tokens.
-            context_window: in tokens; needed for models that do not say.
+            context_window: in tokens; needed for models that do not say, else it can only make the window smaller.
             layout: overrides the prompt's own and the model's.
             **fields: values of the prompt's fields.
 

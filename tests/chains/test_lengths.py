@@ -122,6 +122,20 @@ def test_passages_can_be_kept_short():
     assert min(sizes) > 10  # the last is no remnant
 
 
+@pytest.mark.parametrize(("size", "strategy"), [(40, "stuff"), (95, "stuff"), (250, "map_reduce")])
+def test_a_text_is_taken_whole_up_to_twice_what_the_model_is_trusted_to_read(size, strategy):
+    """Though the window would hold all of it."""
+
+    class Small(Reader):
+        reliable_tokens: int = 60
+
+    llm = Small(context_window=5000)
+    text = passages(make_text(400), llm, size)[0].text
+    summary = SummarizationChain(llm, max_new_tokens=24).invoke(text)
+    assert summary.strategy == strategy
+    assert max(passage.tokens for passage in summary.passages) <= (120 if strategy == "stuff" else 60)
+
+
 def test_documents_keep_their_places_and_metadata():
     documents = [
         Document("Tom has the time.", metadata={"source": "secret-a"}),

@@ -13,6 +13,7 @@ from langchain_core.runnables import RunnableLambda
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
+from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import ELSE, LabelScorer, scores_of
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models import scoring
@@ -37,7 +38,7 @@ def model(name: str, **options: Any) -> Any:
 
 
 def scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
-    return LabelScorer.over(llm, TaskPrompt.load(prompt), labels, several=several, context_window=None)
+    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.checked(labels, None, several=several))
 
 
 def forced(name: str, labels: Sequence[str], text: str, lead: str = " ") -> list[float]:
@@ -136,7 +137,7 @@ def test_several_labels_are_weighed_against_the_rest() -> None:
 
 
 def test_an_open_answer_begins_without_a_space() -> None:
-    own = LabelScorer.over(model("llama"), TaskPrompt("Classify."), LABELS[:3], several=False, context_window=None)
+    own = LabelScorer.over(model("llama"), TaskPrompt("Classify."), Labels.checked(LABELS[:3], None, several=False))
     assert own.continuations == LABELS[:3]
     assert scorer(model("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
 
@@ -162,7 +163,8 @@ def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
 
 
 def test_a_window_can_be_made_smaller_not_larger() -> None:
-    own = LabelScorer.over(model("llama"), TaskPrompt.load("classify"), LABELS, several=False, context_window=10**6)
+    labels = Labels.checked(LABELS, None, several=False)
+    own = LabelScorer.over(model("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
     assert own.context_window == tiny.WINDOW
     with pytest.raises(ContextWindowExceeded) as caught:
         own.fit("The " * 600)

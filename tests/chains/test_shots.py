@@ -216,7 +216,8 @@ def test_examples_may_come_from_anywhere() -> None:
 def test_as_many_examples_as_the_window_holds() -> None:
     long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
     own = shots(long, show=True).full
-    small = LabelScorer.over(own.llm, own.prompt, own.spoken, several=False, context_window=150)
+    labels = Labels.checked(own.spoken, None, several=False)
+    small = LabelScorer.over(own.llm, own.prompt, labels, context_window=150)
     fitted = small.fit(TEXT)
     assert 0 < len(fitted.examples) < len(long)
     assert fitted.tokens + small.room <= 150

@@ -45,6 +45,13 @@ def test_a_summary_stands_on_its_source(chain, llm):
     assert chain.invoke(Document(DIALOGUE)) == summary
 
 
+def test_a_small_model_is_given_short_passages(chain, llm):
+    assert (llm.reliable_tokens, llm.context_window) == (512, 8192)
+    summary = chain.invoke("\n".join([DIALOGUE] * 20))
+    assert summary.strategy == "map_reduce"
+    assert max(passage.tokens for passage in summary.passages) <= 512
+
+
 def test_batches_are_the_same_and_one_pass_a_token(chain, llm):
     texts = [DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No.", DIALOGUE + "\n#Person2#: All right."]
     alone = [chain.invoke(text).text for text in texts]

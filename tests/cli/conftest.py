@@ -23,3 +23,20 @@ def llmkit(monkeypatch, capsys) -> Run:
         return exit_.value.code, out, err
 
     return run
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(llmkit) -> Refused:
+    """Run a command line that must be refused before any work, in one line on stderr, and give that line."""
+
+    def run(*arguments: str, stdin: str = "") -> str:
+        code, out, err = llmkit(*arguments, stdin=stdin)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        return str(err)
+
+    return run

@@ -156,14 +156,10 @@ class TestLabels:
         (["no-such-file", *LABELS], "no-such-file cannot be read"),
     ],
 )
-def test_wrong_options(llmkit, text_file, tmp_path, monkeypatch, options, says):
+def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
     file = [] if options[:1] == ["no-such-file"] else [text_file]
-    code, out, err = llmkit("classify", *file, *options)
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert says in err
-    assert len(err.splitlines()) == 1
+    assert says in refused("classify", *file, *options)
 
 
 @pytest.mark.parametrize(
@@ -181,14 +177,10 @@ def test_wrong_options(llmkit, text_file, tmp_path, monkeypatch, options, says):
         ('{"input": 3, "output": "sports"}', "example 1's 'input' is int"),
     ],
 )
-def test_wrong_examples(llmkit, text_file, tmp_path, content, says):
+def test_wrong_examples(refused, text_file, tmp_path, content, says):
     path = tmp_path / "examples.jsonl"
     path.write_text(content)
-    code, out, err = llmkit("classify", text_file, *LABELS, "--examples", str(path))
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert says in err
-    assert len(err.splitlines()) == 1
+    assert says in refused("classify", text_file, *LABELS, "--examples", str(path))
 
 
 @pytest.mark.parametrize("content", ["", " \n"])

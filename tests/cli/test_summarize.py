@@ -95,13 +95,9 @@ class TestSummaries:
     ("content", "says"),
     [(b"", "is empty"), (b" \n\t", "is empty"), (b"\xff\xfe\x00", "not UTF-8"), (b"a\0b", "NUL")],
 )
-def test_a_file_that_is_no_text(llmkit, tmp_path, content, says):
+def test_a_file_that_is_no_text(refused, tmp_path, content, says):
     (tmp_path / "input").write_bytes(content)
-    code, out, err = llmkit("summarize", str(tmp_path / "input"))
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert says in err
-    assert len(err.splitlines()) == 1
+    assert says in refused("summarize", str(tmp_path / "input"))
 
 
 @pytest.mark.parametrize(
@@ -121,13 +117,9 @@ def test_a_file_that_is_no_text(llmkit, tmp_path, content, says):
         (["--model", "."], "config.json"),
     ],
 )
-def test_wrong_options(llmkit, dialogue, tmp_path, monkeypatch, options, says):
+def test_wrong_options(refused, dialogue, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
-    code, out, err = llmkit("summarize", dialogue, *options)
-    assert (code, out) == (2, "")
-    assert err.startswith("error: ")
-    assert says in err
-    assert len(err.splitlines()) == 1
+    assert says in refused("summarize", dialogue, *options)
 
 
 def test_no_such_file(llmkit):

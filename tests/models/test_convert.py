@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -117,7 +118,8 @@ def harmed(tiny_gguf: Path, tmp_path: Path, content: bytes) -> str | None:
     """Convert damaged content; give the message, or nothing where the damage is in a number or a name."""
     file, folder = tmp_path / "harmed.gguf", tmp_path / "harmed"
     file.write_bytes(content)
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     started = time.monotonic()
     told = None
     try:
@@ -140,7 +142,8 @@ def test_a_cut_file_is_refused(tiny_gguf, tmp_path, share):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 def test_noise_in_the_head_is_refused_or_harmless(tiny_gguf, tmp_path, at, noise):
     whole = tiny_gguf.read_bytes()
-    harmed(tiny_gguf, tmp_path, whole[:at] + noise + whole[at + len(noise) :])
+    told = harmed(tiny_gguf, tmp_path, whole[:at] + noise + whole[at + len(noise) :])
+    assert told or checked(tmp_path / "harmed").is_dir()
 
 
 @pytest.mark.parametrize("key", ["block_count", "embedding_length", "feed_forward_length", "attention.head_count"])

@@ -36,14 +36,15 @@ def cache_of(tokens: Sequence[int]) -> DynamicCache:
     return cache
 
 
-def check(found: tuple[int, DynamicCache | None], tokens: Sequence[int]) -> None:
+def holds(found: tuple[int, DynamicCache | None], tokens: Sequence[int]) -> bool:
+    """Tell whether what was found is what was computed for these tokens, as far as it goes."""
     known, cache = found
-    assert (cache is None) == (known == 0)
-    if cache is not None:
-        wanted = cache_of(tokens[:known])
-        for layer, want in zip(cache.layers, wanted.layers, strict=True):
-            assert torch.equal(layer.keys, want.keys)
-            assert torch.equal(layer.values, want.values)
+    if cache is None:
+        return known == 0
+    pairs = zip(cache.layers, cache_of(tokens[:known]).layers, strict=True)
+    return known > 0 and all(
+        torch.equal(layer.keys, want.keys) and torch.equal(layer.values, want.values) for layer, want in pairs
+    )
 
 
 def longest(tokens: Sequence[int], kept: Sequence[Sequence[int]]) -> int:
@@ -62,7 +63,7 @@ def test_the_longest_known_beginning_is_found(steps: list[tuple[bool, tuple[int,
             kept.append(tokens)
         found = store.find(tokens)
         assert found[0] == longest(tokens, kept)
-        check(found, tokens)
+        assert holds(found, tokens)
     beginnings = {tokens[:end] for tokens in kept for end in range(1, len(tokens) + 1)}
     assert store.nbytes == len(beginnings) * WIDTH, "each beginning is kept once"
     store.clear()
@@ -80,7 +81,7 @@ def test_no_more_is_kept_than_the_memory_allows(steps: list[tuple[bool, tuple[in
         assert store.nbytes <= room * WIDTH
         found = store.find(tokens)
         assert found[0] <= longest(tokens, kept)
-        check(found, tokens)
+        assert holds(found, tokens)
 
 
 def test_what_was_used_last_stays() -> None:
@@ -101,7 +102,8 @@ def test_what_is_found_may_be_changed() -> None:
         layer.keys.zero_()
         layer.values.zero_()
     cache.update(torch.ones(1, 2, 1, 8), torch.ones(1, 2, 1, 8), 0)
-    check(store.find((1, 2, 3)), (1, 2, 3))
+    assert store.find((1, 2, 3))[0] == 3
+    assert holds(store.find((1, 2, 3)), (1, 2, 3))
 
 
 def test_what_was_kept_may_be_changed() -> None:
@@ -110,7 +112,8 @@ def test_what_was_kept_may_be_changed() -> None:
     store.keep((1, 2, 3), cache)
     for layer in cache.layers:
         layer.keys.zero_()
-    check(store.find((1, 2, 3)), (1, 2, 3))
+    assert store.find((1, 2, 3))[0] == 3
+    assert holds(store.find((1, 2, 3)), (1, 2, 3))
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"])
@@ -168,7 +171,7 @@ def test_many_threads() -> None:
         for turn in range(60):
             tokens = tuple((number * turn + at) % 3 for at in range(1 + turn % 12))
             store.keep(tokens, cache_of(tokens))
-            check(store.find(tokens), tokens)
+            assert holds(store.find(tokens), tokens)
             assert store.nbytes <= 60 * WIDTH
 
     with ThreadPoolExecutor(4) as pool:

@@ -91,6 +91,9 @@ def test_overrides_change_a_copy() -> None:
     assert settings.override(temperature=None).temperature is None
     with pytest.raises(SettingsError, match="unknown generation setting top_kk=3: did you mean top_k"):
         settings.override(top_kk=3)
+    assert settings.override(max_tokens=7, max_new_tokens=7).max_new_tokens == 7
+    with pytest.raises(SettingsError, match="max_tokens is 7 and max_new_tokens is 8"):
+        settings.override(max_tokens=7, max_new_tokens=8)
 
 
 def test_as_many_stop_strings_as_may_be() -> None:

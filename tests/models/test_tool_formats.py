@@ -109,6 +109,9 @@ def test_a_choice_of_no_tool() -> None:
     with pytest.raises(ConstraintError, match="tool_choice is 'c', but the tools are: a, b"):
         choose_tools([tool("a"), tool("b")], "c")
     llm = speaking("hermes")
+    for choice in ("any", "required", True):
+        with pytest.raises(ConstraintError, match="but there are no tools"):
+            choose_tools([], choice)
     with pytest.raises(ConstraintError, match="tool_choice is 'Find'"):
         llm.bind_tools([Search], tool_choice="Find").invoke("Hi")
 

@@ -67,7 +67,8 @@ def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
     fitted, error = _fit(prompt, text, model=model, max_new_tokens=reserve, layout=layout, labels=value)
     if isinstance(error, ContextWindowExceeded):
         bare = prompt.with_examples([])
-        alone = bare.fit(text, model=model, max_new_tokens=0, context_window=10**6, layout=layout, labels=value)
+        large = CountingChat(kind=kind, context_window=10**6)
+        alone = bare.fit(text, model=large, max_new_tokens=0, layout=layout, labels=value)
         assert error.available == window
         assert error.needed == alone.tokens + reserve > window
         return
@@ -108,13 +109,14 @@ def test_what_did_not_fit_would_not_have_fitted(kind):
     """Every example that was left out as too long would break the budget if it were put in."""
     examples = [words(count) for count in (30, 3, 80, 1, 12, 50, 2, 40, 7)]
     prompt = TaskPrompt("Say the time.", examples=examples, output_label="Time", selector=FirstExamples())
+    large = CountingChat(kind=kind, context_window=10**6)
     for window in range(100, 400, 7):
         model = CountingChat(kind=kind, context_window=window)
         fitted = prompt.fit("time?", model=model, max_new_tokens=5)
         kept = [example for example in examples if example in fitted.examples]
         for left in fitted.report.left_out:
             more = prompt.with_examples([*kept, left.candidate.example])
-            whole = more.fit("time?", model=model, max_new_tokens=5, context_window=10**6)
+            whole = more.fit("time?", model=large, max_new_tokens=5)
             assert len(whole.examples) == len(kept) + 1
             assert whole.tokens + 5 > window, (window, left)
 
@@ -153,6 +155,17 @@ def test_the_window_is_used_to_the_last_token():
     short = prompt.fit("x", model=exact, max_new_tokens=8)
     assert short.examples == (words(9),)
     assert short.tokens == exact.get_num_tokens_from_messages(short.messages)
+
+
+def test_a_window_can_be_made_smaller_not_larger():
+    model = CountingChat(context_window=150)
+    prompt = TaskPrompt("Say.", examples=[words(30), words(60)])
+    for given, used in ((100, 100), (10**6, 150)):
+        fitted = prompt.fit("When?", model=model, max_new_tokens=5, context_window=given)
+        assert fitted.report.context_window == used
+    with pytest.raises(ContextWindowExceeded) as caught:
+        prompt.fit("When? " * 200, model=model, max_new_tokens=5, context_window=10**6)
+    assert caught.value.available == 150
 
 
 def test_too_long_an_input_is_refused_with_exact_numbers():
