@@ -1,0 +1,117 @@
+"""Every span of a text, scored behind a prompt as one tree: what stands in the text, and nothing else, can be found.
+
+A span begins and ends at a word. Its score is the log-likelihood of its words after the prompt; spans that begin alike
+share their beginning, so that all spans of a sentence are one forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import regex
+from langchain_core.language_models import BaseLLM
+from numpy.typing import NDArray
+
+from llmkit.prompts import FittedPrompt
+from llmkit.text import Span
+
+Row = NDArray[np.float64]
+
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_CHUNK = regex.compile(rf"(?V1) (?={_UNSPACED})\X | [[^\s]--{_UNSPACED}--[–—/]]+", regex.VERBOSE)
+_ALONE = regex.compile(rf"(?V1){_UNSPACED}")
+_LEAD = regex.compile(r"[\p{P}\p{C}]*+")
+_BODY = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
+_INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
+_PAIRS = {")": "(", "]": "[", "}": "{", "）": "（", "】": "【", "」": "「", "』": "『", "»": "«", "”": "“", '"': '"'}
+_OPENING = set(_PAIRS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Span):
+    """A word, without the punctuation around it.
+
+    Attributes:
+        size: 1, or 1/2 for a character of a script that writes no spaces.
+    """
+
+    size: float = 1.0
+
+
+def words(text: str) -> list[Word]:
+    """Give the words in order: what stands between spaces, dashes and slashes, without punctuation at its ends.
+
+    Scripts that write no spaces are cut after each character, as a reader sees it.
+    """
+    found = []
+    for chunk in _CHUNK.finditer(text):
+        start = _end(_LEAD, text, *chunk.span())
+        end = _end(_BODY, text, start, chunk.end())
+        if _INITIALS.fullmatch(text, start, min(end + 1, chunk.end())):  # "U.S." keeps its last point
+            end += 1
+        if start < end:
+            found.append(Word(start, end, 0.5 if _ALONE.match(text, start) else 1.0))
+    return found
+
+
+def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Span]]:
+    """Give, for each word, the spans of at most `max_words` words that begin with it, the shortest first.
+
+    What opens or closes a bracket or a quotation, but not both, is no span.
+    """
+    found = []
+    for place, first in enumerate(words):
+        spans, size = [], 0.0
+        for last in words[place:]:
+            size += last.size
+            if size > max_words:
+                break
+            if end := _closed(text, first.start, last.end):
+                spans.append(Span(first.start, end))
+        found.append(spans)
+    return found
+
+
+def span_scores(
+    llm: Any, prompts: Sequence[FittedPrompt], spans: Sequence[Sequence[str]], lead: str = " ", end: str = ""
+) -> list[Row]:
+    """Give the log-likelihood of each span's words after its prompt, in nats, `lead` before them and `end` after.
+
+    Spans that are equal are computed once. A prompt without spans has no scores.
+
+    Raises:
+        ContextWindowExceeded: a prompt and its longest span do not fit the window together.
+    """
+    plain = isinstance(llm, BaseLLM)
+    asked = [place for place, texts in enumerate(spans) if texts]
+    rows: list[Row] = [np.zeros(0) for _ in prompts]
+    if asked:
+        inputs = [prompts[place].text if plain else prompts[place].messages for place in asked]
+        told = [[f"{lead}{text}{end}" for text in spans[place]] for place in asked]
+        for place, row in zip(asked, llm.score(inputs, told), strict=True):
+            rows[place] = row
+    return rows
+
+
+def _end(pattern: regex.Pattern[str], text: str, start: int, end: int) -> int:
+    match = pattern.match(text, start, end)
+    return match.end() if match else start
+
+
+def _closed(text: str, start: int, end: int) -> int | None:
+    """Where a span ends when the brackets and quotations that it opens are closed; none if they are not."""
+    waiting: list[str] = []
+    place = start
+    while place < end or (waiting and place < len(text) and text[place] in _PAIRS):
+        sign = text[place]
+        if waiting and waiting[-1] == _PAIRS.get(sign):
+            waiting.pop()
+        elif sign in _OPENING:
+            waiting.append(sign)
+        elif sign in _PAIRS:
+            return None
+        place += 1
+    return None if waiting else place
