@@ -47,8 +47,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.catalog.resolve`), or a model of transformers that is already loaded; without
-            one, what the environment variable `LLMKIT_MODEL` names, or the catalog's default.
+        model: a name (see `llmkit.models.catalog.resolve`), a model of transformers that is already loaded, or the
+            `engine` of another model object, to share it; without one, what the environment variable `LLMKIT_MODEL`
+            names, or the catalog's default.
         tokenizer: the loaded model's tokenizer; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32", "bfloat16", "float16" or "auto" (what the device multiplies fastest).
@@ -103,6 +104,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return kept[1]
 
     def _find(self, model: Any, window: int) -> Engine:
+        if isinstance(model, Engine):
+            return model
         if not isinstance(model, str):
             if self.tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
@@ -141,12 +144,16 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return self._engine.encoder.offsets(text)
 
     def score(
-        self, inputs: Sequence[Any], continuations: Sequence[str] | Sequence[Sequence[str]]
+        self,
+        inputs: Sequence[Any],
+        continuations: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        ended: bool = False,
     ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
         """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
 
         `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
-        input, which gives a list of arrays.
+        input, which gives a list of arrays. With `ended`, each is a whole answer: the token that ends it counts too.
 
         Raises:
             InputError: there is nothing to score, or a text is empty.
@@ -162,7 +169,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
         if not inputs or len(each) != len(inputs) or not all(each):
             raise InputError("score needs at least one input, and at least one continuation for each")
-        known = {text: encoder.encode_continuation(text) for texts in each for text in texts}
+        end = self._engine.loaded.end if ended else []
+        known = {text: [*encoder.encode_continuation(text), *end] for texts in each for text in texts}
         prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
         scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])
         return np.stack(scores) if shared else scores

@@ -51,6 +51,11 @@ class LoadedModel:
         return frozenset(own if isinstance(own, list) else [] if own is None else [own])
 
     @property
+    def end(self) -> list[int]:
+        """The one token that most likely ends an answer; none for a model that knows no end."""
+        return sorted(self.ends, key=lambda token: (token != self.tokenizer.eos_token_id, token))[:1]
+
+    @property
     def beginning(self) -> list[int]:
         """What a decoder with an encoder is given before its answer."""
         own = self.model.generation_config

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -14,11 +12,11 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from llmkit.errors import PromptError
+from llmkit.lexical import Bm25, lexemes
 from llmkit.prompts.examples import Example
 from llmkit.prompts.selectors import ExampleSelector
 
 DIVERSE_AMONG = 200  # the most similar examples are ordered for diversity, the rest follow by similarity
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _computing = threading.Lock()
 
 
@@ -29,27 +27,24 @@ class LexicalExamples(ExampleSelector):
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
-        self._index: tuple[int, Any] = (0, None)  # how many examples it holds, and the index
+        self._index = (0, Bm25([]))  # how many examples it holds, and the index
         super().__init__(k, examples=examples)
 
     def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
         """Give a selector of the same kind over these examples."""
         twin = copy.copy(self)
-        twin._index = (0, None)
+        twin._index = (0, Bm25([]))
         return super(LexicalExamples, twin).over(examples, fields)
 
     def rank(self, text: str) -> Sequence[int]:
         """Give the indices by descending BM25 score; equals stay in the order given."""
-        words, index = _words(text), self._built()
-        if index is None or not words:
-            return range(len(self.examples))
-        return _descending(index.get_scores(words))
+        return _descending(self._built().scores(lexemes(text)))
 
-    def _built(self) -> Any:
+    def _built(self) -> Bm25:
         with _computing:
             if self._index[0] != len(self.examples):
-                texts = [_words(example["input"]) for example in self.examples]
-                self._index = (len(texts), _bm25(texts) if any(texts) else None)
+                texts = [lexemes(example["input"]) for example in self.examples]
+                self._index = (len(texts), Bm25(texts))
             return self._index[1]
 
 
@@ -165,16 +160,3 @@ def _unit(vectors: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     rows = np.asarray(vectors, dtype=np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(length == 0, 1, length)
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
-
-
-def _bm25(texts: list[list[str]]) -> Any:
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.INFO)  # it turns its own debugging on
-    index = bm25s.BM25()
-    index.index(texts, show_progress=False)
-    return index

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llmkit import HuggingFaceLLM
 from llmkit.errors import InputError
 from tests import tiny
 from tests.models.talking import chat, completion
@@ -55,3 +56,22 @@ def test_a_completion_model_scores_plain_text() -> None:
         for given in ("The dog", "The")
     ]
     np.testing.assert_allclose(scores, want, atol=1e-4)
+
+
+@kinds
+def test_a_whole_answer_is_scored_with_its_end(name: str) -> None:
+    llm = chat(name)
+    [end] = [token for token in llm.engine.loaded.ends if token == llm.engine.loaded.tokenizer.eos_token_id]
+    [[score]] = llm.score(["Hi"], [" Paris"], ended=True)
+    ids = [*llm.engine.encoder.encode_continuation(" Paris"), end]
+    assert score == pytest.approx(plain(tiny.make(name), ids_of(llm, "Hi"), ids), abs=1e-4)
+
+
+def test_two_models_share_an_engine() -> None:
+    chats = chat("llama")
+    plain_one = HuggingFaceLLM(model=chats.engine)
+    assert plain_one.engine is chats.engine
+    assert plain_one.context_window == tiny.WINDOW
+    [[score]] = plain_one.score(["The dog"], [" sleeps"])
+    wanted = plain(tiny.make("llama"), plain_one.get_token_ids("The dog"), plain_one.get_token_ids(" sleeps"))
+    assert score == pytest.approx(wanted, abs=1e-4)
