@@ -7,12 +7,14 @@
     │   ├── ContextWindowExceeded  the prompt and the room for its answer are larger than the model's window
     │   ├── ModelNotFound          no model has this name
     │   ├── ModelUnusable          the model was found, but is damaged, incomplete or of the wrong kind
-    │   └── ConstraintError        a schema, a pattern or a tool cannot be turned into a decoding constraint
+    │   ├── ConstraintError        a schema, a pattern or a tool cannot be turned into a decoding constraint
+    │   └── PageRefused            a URL is no web page's, leads where llmkit does not go, or to what is no text
     └── RunError                   the input was fine; the work failed
         ├── DownloadError          weights could not be fetched
         ├── CacheError             the folder that keeps models cannot be written
         ├── GenerationError        the model could not finish its answer
-        └── ReductionError         summaries of parts do not get shorter than what they summarize
+        ├── ReductionError         summaries of parts do not get shorter than what they summarize
+        └── PageError              a web page does not come, or is empty
 
 A command exits with 2 for an `InputError`, with 1 for any other.
 """
@@ -64,6 +66,10 @@ class ConstraintError(InputError):
     """Raised when a schema, regular expression or tool cannot be compiled; carries the compiler's reason."""
 
 
+class PageRefused(InputError):
+    """Raised for a URL that is no web page's, an address that is not public, a page closed by robots.txt, a PDF."""
+
+
 class RunError(LlmkitError, RuntimeError):
     """Raised when the work itself fails."""
 
@@ -85,3 +91,7 @@ class ReductionError(RunError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: choose a model that keeps to max_tokens, or one with a larger window")
+
+
+class PageError(RunError):
+    """Raised when a web page cannot be fetched within its limits, or has no text; names the URL."""

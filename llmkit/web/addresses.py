@@ -1,0 +1,112 @@
+"""Which machines may be asked: every address that a host's name stands for is checked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from llmkit.errors import PageError, PageRefused
+
+_NEVER = tuple(
+    ip_network(text)
+    for text in (
+        "169.254.0.0/16",  # link-local; 169.254.169.254 tells the secrets of a machine in a cloud
+        "168.63.129.16/32",  # Azure's, though the number looks public
+        "100.100.100.200/32",  # Alibaba's
+        "192.0.0.192/32",  # Oracle's
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "fd00:ec2::/32",  # Amazon's
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+"""Metadata services, link-local and multicast: no web page is there, not even a private one."""
+_NOT_PUBLIC = tuple(
+    ip_network(text)
+    for text in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "2001::/23",  # Teredo among them
+        "2002::/16",  # 6to4
+        "3fff::/20",
+        "5f00::/16",
+    )
+)
+"""What `is_global` lets pass, in this Python or another, and is no address of a public site."""
+_PUBLIC_V6 = IPv6Network("2000::/3")
+_NAT64, _LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
+_COMPATIBLE = IPv6Network("::/96")
+
+
+def resolve(host: str, port: int, limit: float) -> list[str]:
+    """Give all addresses that a host's name stands for.
+
+    Raises:
+        PageError: it stands for none, or the resolver takes longer than `limit` seconds.
+    """
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    # The system's resolver cannot be told a limit: it is left behind in a thread that keeps no program from ending.
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(limit)
+    answer = found[0] if found else TimeoutError(f"no answer after {limit:.0f} s")
+    if isinstance(answer, Exception) or not answer:
+        raise PageError(f"names the host {host}, which is not found ({_reason(answer)}): check the URL and the network")
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answer))
+
+
+def _reason(answer: Any) -> str:
+    return str(getattr(answer, "strerror", None) or answer or "it has no address")
+
+
+def check(addresses: list[str], allow_private: bool) -> None:
+    """Let a host pass if all its addresses may be asked.
+
+    Raises:
+        PageRefused: one may not.
+    """
+    for text in addresses:
+        address = ip_address(text.partition("%")[0])
+        if any(_is_never(form) for form in _forms(address)):
+            raise PageRefused(f"leads to {text}, where no machine serves pages: give another URL")
+        if not allow_private and not is_public(address):
+            raise PageRefused(
+                f"leads to {text}, which is no public address: "
+                "pages of local servers are read with allow_private=True (--allow-private)"
+            )
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Tell whether an address is that of a machine anyone can reach, and carries no other address that is not."""
+    if isinstance(address, IPv6Address):
+        if address in _NAT64:  # networks without IPv4 reach all of it through these
+            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _PUBLIC_V6:  # mapped and compatible IPv4 among them
+            return False
+    if address.is_multicast or address.is_reserved or not address.is_global:
+        return False
+    return not any(address in network for network in (*_NEVER, *_NOT_PUBLIC))
+
+
+def _is_never(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in _NEVER)
+
+
+def _forms(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """The address, and the IPv4 addresses that it may be a way of writing."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64 or address in _LOCAL_NAT64 or address in _COMPATIBLE:
+        inside.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return [address, *(form for form in inside if form is not None)]

@@ -1,0 +1,79 @@
+"""Which text is the URL of a web page."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from llmkit.errors import PageError, PageRefused
+
+LONGEST = 8192
+_SHOWN = 200
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
+
+
+def checked(url: Any) -> str:
+    """Give a URL as it is requested: encoded, and without a fragment.
+
+    There is one parser, urllib3's, which also makes the connection: two that disagree could be played off against
+    each other. What the host's name stands for is checked when it is connected to, see `transport`.
+
+    Raises:
+        PageRefused: it is no URL, not http or https, or has credentials, a backslash or control characters.
+    """
+    if not isinstance(url, str):
+        raise PageRefused(f"a URL is a text, not {type(url).__name__}: give one such as https://example.com/page")
+    url = url.strip(" \t\r\n")
+    shown = show(url)
+    if not url:
+        raise PageRefused("the URL is empty: give one such as https://example.com/page")
+    if not _HTTP.match(url):
+        raise PageRefused(f"{shown} is not the URL of a web page: it must begin with https:// or http://")
+    if len(url) > LONGEST:
+        raise PageRefused(f"the URL has {len(url)} characters, more than {LONGEST}: {shown}")
+    if any(_is_bad(character) for character in url):
+        raise PageRefused(
+            f"{shown} has a backslash, white space or a control character in it: write it percent-encoded"
+        )
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        raise PageRefused(f"{shown} is not a URL: give one such as https://example.com/page") from None
+    if parts.auth is not None:
+        raise PageRefused(f"{shown} has a user name or password in it: pages are only fetched without one")
+    try:
+        prepared = requests.Request("GET", url.partition("#")[0]).prepare().url
+        host = parse_url(prepared or "").host
+    except (requests.RequestException, LocationParseError, UnicodeError):
+        host = None
+    if not host or not prepared:
+        raise PageRefused(f"{shown} names no host: give a URL such as https://example.com/page")
+    return prepared
+
+
+def show(url: str) -> str:
+    """Give a URL as a message may show it: on one line, not too long, without credentials."""
+    url = _CREDENTIALS.sub("", url)
+    url = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in url)
+    return url if len(url) <= _SHOWN else f"{url[:_SHOWN]}…"
+
+
+@contextmanager
+def naming(url: str) -> Iterator[None]:
+    """Put the URL before the message of what goes wrong with its page."""
+    try:
+        yield
+    except (PageRefused, PageError) as error:
+        raise type(error)(f"{show(url) or 'the page'} {error}") from error.__cause__
+
+
+def _is_bad(character: str) -> bool:
+    return character == "\\" or character.isspace() or unicodedata.category(character) in {"Cc", "Cs"}
