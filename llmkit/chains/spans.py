@@ -76,11 +76,12 @@ def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Sp
 
 
 def span_scores(
-    llm: Any, prompts: Sequence[FittedPrompt], spans: Sequence[Sequence[str]], lead: str = " ", end: str = ""
+    llm: Any, prompts: Sequence[FittedPrompt], spans: Sequence[Sequence[str]], *, lead: str = " ", ended: bool = False
 ) -> list[Row]:
-    """Give the log-likelihood of each span's words after its prompt, in nats, `lead` before them and `end` after.
+    """Give the log-likelihood of each span's words, with `lead` before them, after its prompt, in nats.
 
-    Spans that are equal are computed once. A prompt without spans has no scores.
+    With `ended`, a span is the whole answer: the token that ends an answer counts too. Spans that are equal are
+    computed once. A prompt without spans has no scores.
 
     Raises:
         ContextWindowExceeded: a prompt and its longest span do not fit the window together.
@@ -90,8 +91,8 @@ def span_scores(
     rows: list[Row] = [np.zeros(0) for _ in prompts]
     if asked:
         inputs = [prompts[place].text if plain else prompts[place].messages for place in asked]
-        told = [[f"{lead}{text}{end}" for text in spans[place]] for place in asked]
-        for place, row in zip(asked, llm.score(inputs, told), strict=True):
+        told = [[f"{lead}{text}" for text in spans[place]] for place in asked]
+        for place, row in zip(asked, llm.score(inputs, told, ended=ended), strict=True):
             rows[place] = row
     return rows
 

@@ -77,7 +77,9 @@ def test_spans_are_scored_as_by_teacher_forcing(make: Any) -> None:
     prompt = TaskPrompt("Say it.", output_label="Answer").fit(text, model=llm, max_new_tokens=20)
     encoder = llm.engine.encoder
     given = encoder.encode_text(prompt.text) if make is completion else encoder.encode_messages(prompt.messages)
-    wanted = [plain(tiny.make("llama"), given, encoder.encode_continuation(f" {span}\n")) for span in spans]
-    [found, none] = span_scores(llm, [prompt, prompt], [spans, []], end="\n")
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    end = llm.engine.loaded.end
+    for ended, last in ((False, []), (True, end)):
+        wanted = [plain(tiny.make("llama"), given, [*encoder.encode_continuation(f" {span}"), *last]) for span in spans]
+        [found, none] = span_scores(llm, [prompt, prompt], [spans, []], ended=ended)
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert none.size == 0

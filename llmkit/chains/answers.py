@@ -1,0 +1,124 @@
+"""What question answering takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from langchain_core.documents import Document
+from pydantic import BaseModel, ConfigDict
+
+from llmkit.errors import InputError
+from llmkit.text import Span
+
+
+class Citation(BaseModel):
+    """A sentence of the source that an answer stands on.
+
+    Attributes:
+        quote: the sentence, verbatim: the document's text from `start` to `end`.
+        source: what the document's metadata say of its origin.
+        link: leads to the sentence in the page, for a document from the web.
+        document: which of the documents it is, from 0.
+        answer_start, answer_end: where the short answer stands in the document; `None` if it was written.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    quote: str
+    start: int
+    end: int
+    source: str | None = None
+    link: str | None = None
+    document: int = 0
+    answer_start: int | None = None
+    answer_end: int | None = None
+
+
+class Answer(BaseModel):
+    """An answer, or that the text gives none.
+
+    Attributes:
+        text: the answer; empty where the text does not say.
+        found: whether the text says.
+        confidence: how likely the answer is right, from 0 to 1; below the chain's `min_confidence` it is not given.
+        citations: the sentences that it stands on, the most important first.
+        unverified: quotes that the model told, but that do not stand in the source.
+        method: "spans" of the text were scored, a text was "written", or "structured output" told quotes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    found: bool
+    confidence: float
+    citations: tuple[Citation, ...] = ()
+    unverified: tuple[str, ...] = ()
+    method: Literal["spans", "written", "structured output"] = "spans"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question and what it is asked of."""
+
+    question: str
+    documents: tuple[Document, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The words of the documents."""
+        return [each.page_content for each in self.documents]
+
+    def cite(self, document: int, span: Span, answer: Span | None = None) -> Citation:
+        """Quote a place in a document."""
+        given = self.documents[document]
+        text, source = given.page_content, given.metadata.get("source")
+        quote = span.of(text)
+        link = None
+        if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+            from llmkit.web import text_fragment
+
+            link = text_fragment(source, quote, text[max(0, span.start - 200) : span.start], text[span.end :][:200])
+        return Citation(
+            quote=quote,
+            start=span.start,
+            end=span.end,
+            source=None if source is None else str(source),
+            link=link,
+            document=document,
+            answer_start=answer.start if answer else None,
+            answer_end=answer.end if answer else None,
+        )
+
+
+def checked(given: Any) -> Asked:
+    """Read `{"question": …, "context": …}`.
+
+    Raises:
+        InputError: a key is missing or unknown, the question is empty, or there is no text; says which.
+    """
+    if not isinstance(given, Mapping) or set(given) != {"question", "context"}:
+        told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and 'context'")
+    question, context = given["question"], given["context"]
+    if not isinstance(question, str):
+        raise InputError(f"the question is {type(question).__name__}, but must be text")
+    if not question.strip():
+        raise InputError("the question is empty")
+    return Asked(" ".join(question.split()), tuple(_documents(context)))
+
+
+def _documents(context: Any) -> list[Document]:
+    given = [context] if isinstance(context, str | Document) else context
+    if not isinstance(given, Sequence) or not all(isinstance(each, str | Document) for each in given):
+        raise InputError(
+            f"the context is {type(context).__name__}, but must be text, a Document or a list of Documents"
+        )
+    if not given:
+        raise InputError("the context is an empty list: give at least one document")
+    documents = [Document(each) if isinstance(each, str) else each for each in given]
+    for number, each in enumerate(documents, 1):
+        if not each.page_content.strip():
+            raise InputError("the context is empty" if len(documents) == 1 else f"document {number} has no text")
+    return documents

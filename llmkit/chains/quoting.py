@@ -1,0 +1,96 @@
+"""Answers of models that tell no likelihoods: they name their quotes, and each is looked up in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from llmkit.chains.answers import Answer, Asked
+from llmkit.chains.extraction import in_order
+from llmkit.chains.writing import quoted
+from llmkit.errors import GenerationError, InputError
+from llmkit.prompts import TaskPrompt
+from llmkit.retrieval import Hit
+from llmkit.text import Span
+
+_SCHEMA = {
+    "title": "QuotedAnswer",
+    "description": "An answer, and the sentences that say so.",
+    "type": "object",
+    "properties": {"answer": {"type": "string"}, "quotes": {"type": "array", "items": {"type": "string"}}},
+    "required": ["answer", "quotes"],
+}
+
+
+@dataclass(frozen=True)
+class Quoter:
+    """Asks for an answer with quotes, and believes only those that stand in the source."""
+
+    chain: Runnable[Any, Any]
+    form: str
+
+    @classmethod
+    def over(cls, llm: Any, prompt: TaskPrompt, form: str) -> Quoter:
+        """Hold a model to an answer with quotes.
+
+        Raises:
+            InputError: it has no structured output.
+        """
+        try:
+            return cls(prompt | llm.with_structured_output(_SCHEMA), form)
+        except (AttributeError, NotImplementedError) as error:
+            raise InputError(
+                f"{type(llm).__name__} tells no likelihoods, and has no structured output: "
+                "choose another model, such as HuggingFaceChat"
+            ) from error
+
+    def answer(
+        self, asked: Sequence[Asked], hits: Sequence[Sequence[Hit]], configs: Sequence[RunnableConfig]
+    ) -> list[Answer | Exception]:
+        """Give each answer, or the error it failed with."""
+        inputs: list[Any] = [
+            {"input": quoted(in_order(each)), "question": one.question, "form": self.form}
+            for one, each in zip(asked, hits, strict=True)
+        ]
+        told = self.chain.batch(inputs, list(configs), return_exceptions=True)
+        return [
+            each if isinstance(each, Exception) else _read(one, each) for one, each in zip(asked, told, strict=True)
+        ]
+
+
+def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:
+    """Find a quote in the documents, whatever its white space and capitals."""
+    words = quote.strip().strip("\"“”'").split()
+    if not words:
+        return None
+    pattern = regex.compile(r"\s+".join(map(regex.escape, words)), regex.IGNORECASE)
+    for number, text in enumerate(texts):
+        if match := pattern.search(text):
+            return number, Span(*match.span())
+    return None
+
+
+def _read(asked: Asked, told: Any) -> Answer | Exception:
+    if (
+        not isinstance(told, dict)
+        or not isinstance(told.get("answer"), str)
+        or not isinstance(told.get("quotes"), list)
+    ):
+        return GenerationError(f"the model answered {told!r}, which is no answer with quotes")
+    text, quotes = told["answer"].strip(), [str(each) for each in told["quotes"]]
+    places = [(quote, locate(quote, asked.texts)) for quote in quotes]
+    citations = [asked.cite(*place) for _, place in places if place]
+    lost = tuple(quote for quote, place in places if place is None)
+    found = bool(text and citations)
+    return Answer(
+        text=text if found else "",
+        found=found,
+        confidence=len(citations) / len(quotes) if found else 0.0,
+        citations=tuple(dict.fromkeys(citations)) if found else (),
+        unverified=lost,
+        method="structured output",
+    )

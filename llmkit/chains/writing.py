@@ -1,0 +1,76 @@
+"""Written answers: a model's own words, and the sentences of the source that make them likely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
+
+from llmkit.chains.extraction import Reader, Reading
+from llmkit.chains.reduction import is_complete
+from llmkit.chains.rounds import Asker, Question
+from llmkit.chains.spans import span_scores
+from llmkit.chains.tidy import tidy
+from llmkit.prompts import TaskPrompt
+from llmkit.retrieval import Hit
+
+
+def quoted(text: str) -> str:
+    """Mark text off as a quotation, which nothing inside can end."""
+    return '"""' + text.replace('"""', "'''") + '"""'
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes answers from the sentences that a reader has found."""
+
+    llm: Any
+    prompt: TaskPrompt
+    reader: Reader
+    max_new_tokens: int
+    context_window: int | None = None
+
+    def question(self, reading: Reading) -> Question:
+        """Lay out what the model is asked.
+
+        Raises:
+            ContextWindowExceeded: question and sentences do not fit.
+        """
+        prompt = self.prompt.fit(
+            quoted(reading.shown),
+            model=self.llm,
+            max_new_tokens=self.max_new_tokens,
+            context_window=self.context_window,
+            question=reading.question,
+        )
+        return Question(prompt, self.max_new_tokens)
+
+    def write(
+        self, readings: Sequence[Reading], configs: Sequence[RunnableConfig]
+    ) -> list[tuple[str, list[Hit]] | Exception]:
+        """Give each answer, empty if the model wrote none, and the sentences that it stands on, the best first."""
+        questions = [self.question(each) for each in readings]
+        told = Asker(self.llm).ask(questions, configs)
+        texts = [each if isinstance(each, Exception) else _one_sentence(each) for each in told]
+        written = [(each, text) for each, text in zip(readings, texts, strict=True) if isinstance(text, str)]
+        support = iter(self._support([each for each, _ in written], [text for _, text in written]))
+        return [(text, next(support)) if isinstance(text, str) else text for text in texts]
+
+    def _support(self, readings: Sequence[Reading], texts: Sequence[str]) -> list[list[Hit]]:
+        """Rank each reading's sentences by how likely each makes the answer."""
+        pairs = [(each, text, hit) for each, text in zip(readings, texts, strict=True) for hit in each.hits if text]
+        prompts = [self.reader.alone(each.question, hit, text) for each, text, hit in pairs]
+        scores = [float(row[0]) for row in span_scores(self.reader.llm, prompts, [[text] for _, text, _ in pairs])]
+        ranked = []
+        for each in readings:
+            own = [score for score, (other, *_) in zip(scores, pairs, strict=True) if other is each]
+            ranked.append([each.hits[place] for place in np.argsort(-np.asarray(own), kind="stable")])
+        return ranked
+
+
+def _one_sentence(answer: AIMessage) -> str:
+    return tidy(answer.text, is_complete(answer))[0]

@@ -1,0 +1,137 @@
+"""Which sentences of some documents matter for a question.
+
+By the words they share with it (BM25) and, with an embedder, by their sense too: the two rankings are fused by their
+ranks (reciprocal rank fusion, Cormack et al. 2009). What was read of a document is kept, so that the next question
+about it costs no more than a comparison.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from llmkit.errors import InputError
+from llmkit.lexical import Bm25, lexemes
+from llmkit.text import Span, passages, sentences
+
+LONGEST = 400
+"""Characters of a sentence; a longer one is cut at a good place, as if it were several."""
+
+FUSION = 60
+"""The usual constant of the fusion: how little the first ranks stand out."""
+
+Vectors = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(Span):
+    """A sentence that matters.
+
+    Attributes:
+        document: which of the documents it stands in, from 0.
+        text: what stands there: `documents[hit.document][hit.start:hit.end] == hit.text`.
+    """
+
+    document: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A document's sentences, their words, and their embeddings, of length 1, where there is an embedder."""
+
+    spans: list[Span]
+    words: list[list[str]]
+    vectors: Vectors | None
+
+
+class Retriever:
+    """Finds the sentences that matter for a question. May be used by several threads.
+
+    Args:
+        embedder: any LangChain `Embeddings`, such as `llmkit.models.embedding.default_embedder()`; without one, only
+            words count.
+        keep: how many documents are remembered.
+    """
+
+    def __init__(self, embedder: Embeddings | None = None, keep: int = 64) -> None:
+        if embedder is not None and not isinstance(embedder, Embeddings):
+            raise InputError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
+        self.embedder = embedder
+        self._keep = keep
+        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def best(self, question: str, documents: Sequence[str], count: int) -> list[Hit]:
+        """Give up to so many sentences, the best first; equals come as they stand."""
+        read = [self._read(text) for text in documents]
+        places = [(number, span) for number, each in enumerate(read) for span in each.spans]
+        if not places:
+            return []
+        words = Bm25([words for each in read for words in each.words]).scores(lexemes(question))
+        fused = 1 / (FUSION + _ranks(words))
+        if self.embedder is not None:
+            asked = _unit([self.embedder.embed_query(question)])[0]
+            alike = np.concatenate([each.vectors @ asked for each in read if each.vectors is not None])
+            fused = fused + 1 / (FUSION + _ranks(alike))
+        order = np.argsort(-fused, kind="stable")[:count]
+        return [_hit(documents, *places[place]) for place in order]
+
+    def _read(self, text: str) -> _Read:
+        with self._lock:  # a batch of questions comes in threads: only the first reads the document
+            known = self._known.get(text)
+            if known is None:
+                spans = pieces(text)
+                told = [span.of(text) for span in spans]
+                vectors = _unit(self.embedder.embed_documents(told)) if self.embedder is not None and told else None
+                known = self._known[text] = _Read(spans, [lexemes(each) for each in told], vectors)
+            self._known.move_to_end(text)
+            while len(self._known) > self._keep:
+                self._known.popitem(last=False)
+        return known
+
+
+class _Characters:
+    """Counts characters, for those who cut by length."""
+
+    def get_num_tokens(self, text: str) -> int:
+        return len(text)
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [(place, place + 1) for place in range(len(text))]
+
+
+def pieces(text: str) -> list[Span]:
+    """Give the sentences of a text, long ones in parts."""
+    found = []
+    for span in sentences(text):
+        if span.end - span.start <= LONGEST:
+            found.append(span)
+            continue
+        for part in passages(span.of(text), _Characters(), LONGEST):
+            if stripped := part.text.strip():
+                start = span.start + part.start + part.text.index(stripped)
+                found.append(Span(start, start + len(stripped)))
+    return found
+
+
+def _hit(documents: Sequence[str], number: int, span: Span) -> Hit:
+    return Hit(span.start, span.end, number, span.of(documents[number]))
+
+
+def _ranks(scores: Vectors) -> Vectors:
+    """Give each score's rank, from 1; equals share the best one."""
+    ordered = np.sort(-scores)
+    return np.asarray(np.searchsorted(ordered, -scores, side="left") + 1, dtype=np.float64)
+
+
+def _unit(vectors: Sequence[Sequence[float]]) -> Vectors:
+    rows = np.asarray(vectors, dtype=np.float64)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length == 0, 1, length)
