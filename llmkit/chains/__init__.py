@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 
+from llmkit.chains.answers import Answer, Citation
 from llmkit.chains.classification import Classification, ZeroShotClassificationChain
+from llmkit.chains.question_answering import QAChain
 from llmkit.chains.rounds import Progress
 from llmkit.chains.sources import SourcePassage
 from llmkit.chains.summarization import SummarizationChain, Summary
 
 __all__ = [
+    "Answer",
+    "Citation",
     "Classification",
     "Progress",
+    "QAChain",
     "SourcePassage",
     "SummarizationChain",
     "Summary",

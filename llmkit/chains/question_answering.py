@@ -51,7 +51,8 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
         llm: any LangChain chat model. One that has `score` (llmkit's own) weighs every span of the text; another is
             asked for quotes, which are then looked up.
         embedder: any LangChain `Embeddings`, to find sentences by their sense too.
-        style: "extractive" gives a phrase of the text, "abstractive" a written sentence with its quotes.
+        style: "extractive" gives a phrase of the text, "abstractive" a written answer with its quotes; one with a
+            number or a name that is neither in the text nor in the question is not given, but the phrase.
         examples: `{"input": context, "question": …, "output": the phrase that answers it}`.
         min_confidence: answers less likely to be right are not given; see `fit_threshold`.
         max_answer_words: the longest phrase.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,12 @@ from llmkit.chains.reduction import is_complete
 from llmkit.chains.rounds import Asker, Question
 from llmkit.chains.spans import span_scores
 from llmkit.chains.tidy import tidy
+from llmkit.lexical import lexemes
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
+from llmkit.text import sentences
+
+_WORD = re.compile(r"\w+")
 
 
 def quoted(text: str) -> str:
@@ -52,10 +57,13 @@ class Writer:
     def write(
         self, readings: Sequence[Reading], configs: Sequence[RunnableConfig]
     ) -> list[tuple[str, list[Hit]] | Exception]:
-        """Give each answer, empty if the model wrote none, and the sentences that it stands on, the best first."""
+        """Give each answer and the sentences that it stands on, the best first; empty if it does not stand on them."""
         questions = [self.question(each) for each in readings]
         told = Asker(self.llm).ask(questions, configs)
-        texts = [each if isinstance(each, Exception) else _one_sentence(each) for each in told]
+        texts = [
+            answer if isinstance(answer, Exception) else _tidied(answer, f"{each.question} {each.shown}")
+            for each, answer in zip(readings, told, strict=True)
+        ]
         written = [(each, text) for each, text in zip(readings, texts, strict=True) if isinstance(text, str)]
         support = iter(self._support([each for each, _ in written], [text for _, text in written]))
         return [(text, next(support)) if isinstance(text, str) else text for text in texts]
@@ -72,5 +80,17 @@ class Writer:
         return ranked
 
 
-def _one_sentence(answer: AIMessage) -> str:
-    return tidy(answer.text, is_complete(answer))[0]
+def _tidied(answer: AIMessage, source: str) -> str:
+    text, _ = tidy(answer.text, is_complete(answer))
+    return text if grounded(text, source) else ""
+
+
+def grounded(text: str, source: str) -> bool:
+    """Whether all numbers and names of a text, that is words with a capital inside a sentence, stand in its source."""
+    known = set(lexemes(source))
+    for sentence in sentences(text):
+        for place, word in enumerate(_WORD.findall(sentence.of(text))):
+            telling = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
+            if telling and not known.issuperset(lexemes(word)):
+                return False
+    return True

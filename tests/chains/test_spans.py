@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.chains.spans import span_scores, spans_from, words
@@ -25,6 +25,7 @@ def told(text: str) -> list[str]:
     return [word.of(text) for word in words(text)]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_words_stand_in_any_text_in_order(text: str) -> None:
     found = words(text)
@@ -35,6 +36,7 @@ def test_words_stand_in_any_text_in_order(text: str) -> None:
     assert all(place in covered for place, sign in enumerate(text) if regex.match(r"[\p{L}\p{N}]", sign))
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(1, 5))
 def test_spans_begin_and_end_at_words(text: str, most: int) -> None:
     found = words(text)

@@ -1,0 +1,84 @@
+"""Sentences are found by words and by sense, stand where they say, and a document is read once."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+
+from llmkit.errors import InputError
+from llmkit.models.embedding import default_embedder
+from llmkit.retrieval import LONGEST, Retriever, pieces
+
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.text(st.sampled_from("aé 日本。 मद ।😀👨\u200d👩.!?\n\r\u2029\u200b\u202e\x00\u0301"), max_size=200),
+    st.integers(1, 40).map(lambda count: "long words and no end " * count),
+)
+PARIS = "The tower stands in Paris. It was finished in 1889. Visitors may climb it by stairs. Cats sleep a lot."
+
+
+class Counting(Embeddings):
+    """Counts the texts that are embedded."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+        self.inner = DeterministicFakeEmbedding(size=8)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.seen.update(texts)
+        return self.inner.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.inner.embed_query(text)
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=3), st.text(max_size=20), st.integers(1, 9))
+def test_what_is_found_stands_there(documents: list[str], question: str, count: int) -> None:
+    hits = Retriever().best(question, documents, count)
+    assert len(hits) == min(count, sum(len(pieces(text)) for text in documents))
+    assert len(set(hits)) == len(hits)
+    for hit in hits:
+        assert documents[hit.document][hit.start : hit.end] == hit.text == hit.text.strip() != ""
+        assert len(hit.text) <= LONGEST
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_nothing_but_white_space_is_left_out(text: str) -> None:
+    covered = {place for span in pieces(text) for place in range(span.start, span.end)}
+    assert all(place in covered or sign.isspace() for place, sign in enumerate(text))
+
+
+def test_words_find_a_sentence() -> None:
+    [hit, *_] = Retriever().best("When was it finished?", ["Cats sleep.", PARIS], 2)
+    assert (hit.document, hit.text) == (1, "It was finished in 1889.")
+    assert Retriever().best("東京はどこ", ["猫は寝る。東京は関東にある。"], 1)[0].text == "東京は関東にある。"
+
+
+def test_without_shared_words_sentences_come_as_they_stand() -> None:
+    assert [hit.text for hit in Retriever().best("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
+
+
+def test_an_embedder_finds_what_words_do_not() -> None:
+    question = "Do felines nap?"
+    assert Retriever().best(question, [PARIS], 1)[0].text == "The tower stands in Paris."
+    assert Retriever(default_embedder()).best(question, [PARIS], 1)[0].text == "Cats sleep a lot."
+
+
+def test_a_document_is_embedded_once_and_not_kept_for_ever() -> None:
+    embedder = Counting()
+    retriever = Retriever(embedder, keep=2)
+    for _ in range(3):
+        retriever.best("Where?", [PARIS], 1)
+    assert set(embedder.seen.values()) == {1}
+    retriever.best("Where?", ["One.", "Two."], 1)
+    retriever.best("Where?", [PARIS], 1)
+    assert set(embedder.seen.values()) == {1, 2}
+
+
+def test_no_embedder() -> None:
+    with pytest.raises(InputError, match="embedder is str"):
+        Retriever("minilm")  # type: ignore[arg-type]
