@@ -8,7 +8,8 @@ import llmkit
 
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
-    "llmkit.chains": "Answer Citation Classification Progress QAChain SourcePassage SummarizationChain Summary ZeroShotClassificationChain",
+    "llmkit.chains": "Answer Citation Classification Progress QAChain SourcePassage SummarizationChain Summary "
+    "ZeroShotClassificationChain",
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "
     "RandomExamples Report SimilarExamples TaskPrompt names",

@@ -22,8 +22,10 @@ from llmkit.text import Span
 NEUTRAL = "What does the text say?"
 PRIOR = 0.6
 """The share of the neutral likelihood that is taken off."""
-CHANNEL = 0.4
+CHANNEL = 0.3
 """The weight of the question's likelihood."""
+RANK = 1.0
+"""Nats that a sentence loses to the one before it in the ranking."""
 STARTS = 12
 """Spans are tried from the words that begin an answer best: so many by likelihood, so many with the prior off."""
 CHANNEL_AMONG = 8
@@ -121,7 +123,11 @@ class Reader:
         spans = [_spans(each, self.max_words) for each in starts]
         texts = [[text for *_, text in each] for each in spans]
         likely, usual = self._both(readings, texts, ended=True)
-        scores = [one - PRIOR * two for one, two in zip(likely, usual, strict=True)]
+        ranks = [
+            np.array([each.hits.index(hit) for hit, *_ in own], dtype=float)
+            for each, own in zip(readings, spans, strict=True)
+        ]
+        scores = [one - PRIOR * two - RANK * rank for one, two, rank in zip(likely, usual, ranks, strict=True)]
         best = [_best(row, each) for row, each in zip(scores, texts, strict=True)]
         named = [[each[place] for place in places] for places, each in zip(best, texts, strict=True)]
         found: list[Finding | None] = []

@@ -213,6 +213,9 @@ def _reader(
 ) -> Reader:
     asking = _loaded(prompt or "question-answering", ("question",))
     reverse = TaskPrompt.load("question-for-answer")
+    for number, each in enumerate(examples, 1):
+        if "question" not in each:
+            raise PromptError(f"example {number} has no 'question': give input, question and output")
     if examples:
         asking = asking.with_examples([*asking.examples, *examples])
         back = [

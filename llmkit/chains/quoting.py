@@ -11,8 +11,9 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked
 from llmkit.chains.extraction import in_order
+from llmkit.chains.structured import structured
 from llmkit.chains.writing import quoted
-from llmkit.errors import GenerationError, InputError
+from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
 from llmkit.text import Span
@@ -40,13 +41,7 @@ class Quoter:
         Raises:
             InputError: it has no structured output.
         """
-        try:
-            return cls(prompt | llm.with_structured_output(_SCHEMA), form)
-        except (AttributeError, NotImplementedError) as error:
-            raise InputError(
-                f"{type(llm).__name__} tells no likelihoods, and has no structured output: "
-                "choose another model, such as HuggingFaceChat"
-            ) from error
+        return cls(structured(prompt, llm, _SCHEMA), form)
 
     def answer(
         self, asked: Sequence[Asked], hits: Sequence[Sequence[Hit]], configs: Sequence[RunnableConfig]

@@ -1,0 +1,159 @@
+"""Questions about a paragraph: F1, exact match, quotes, abstention and speed, stock recipe and ours on the same rows.
+
+    python -m benchmarks.question_answering --data FOLDER [--rows N] [--only "ours, words"] [--every odd]
+
+Right is measured as SQuAD's own script does it: small letters, no punctuation, no articles; the best of the answers
+that are given. "Words" finds sentences by BM25 alone, "words and sense" with sentence embeddings too. The stock recipe
+is `ChatPromptTemplate | HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 tokens, its first
+line; "unanswerable" where it says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from langchain_core.prompts import ChatPromptTemplate
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.peer import stock_chat
+from llmkit import HuggingFaceChat
+from llmkit.chains import QAChain
+from llmkit.chains.question_answering import MIN_CONFIDENCE
+from llmkit.models.catalog import resolve
+from llmkit.models.embedding import default_embedder
+
+Row = dict[str, Any]
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a way said to one question; `found` at its own threshold, `text` whether found or not."""
+
+    text: str
+    found: bool
+    confidence: float
+    quotes_hold: bool
+
+
+def normalized(text: str) -> str:
+    bare = "".join(sign for sign in text.lower() if sign not in string.punctuation)
+    return " ".join(_ARTICLE.sub(" ", bare).split())
+
+
+def f1(given: str, truth: str) -> float:
+    one, two = normalized(given).split(), normalized(truth).split()
+    if not one or not two:
+        return float(one == two)
+    common = sum((Counter(one) & Counter(two)).values())
+    return 2 * common / (len(one) + len(two))
+
+
+def best(measure: Callable[[str, str], float], text: str, row: Row) -> float:
+    return max(measure(text, answer["text"]) for answer in row["answers"])
+
+
+def exact(given: str, truth: str) -> float:
+    return float(normalized(given) == normalized(truth))
+
+
+def ours(chain: QAChain, rows: Sequence[Row]) -> list[Told]:
+    told = []
+    for row in rows:
+        given = chain.invoke({"question": row["question"], "context": row["context"]})
+        held = all(row["context"][each.start : each.end] == each.quote for each in given.citations)
+        told.append(Told(given.text, given.confidence >= MIN_CONFIDENCE, given.confidence, held))
+    return told
+
+
+def stock(folder: Path, rows: Sequence[Row]) -> list[Told]:
+    prompt = ChatPromptTemplate.from_messages(
+        [
+            ("system", "Answer the question with a short phrase from the context, or with 'unanswerable'."),
+            ("human", "Context: {context}\n\nQuestion: {question}"),
+        ]
+    )
+    chain = prompt | stock_chat(folder, 24)
+    told = []
+    for row in rows:
+        text = str(chain.invoke({"context": row["context"], "question": row["question"]}).content)
+        line = text.strip().splitlines()[0] if text.strip() else ""
+        found = "unanswerable" not in line.lower() and bool(line)
+        told.append(Told(line, found, float(found), line in row["context"]))
+    return told
+
+
+def figures(told: Sequence[Told], rows: Sequence[Row]) -> list[str]:
+    pairs = list(zip(told, rows, strict=True))
+    known = [(each, row) for each, row in pairs if not row["is_impossible"]]
+    unknown = [each for each, row in pairs if row["is_impossible"]]
+    values = [
+        np.mean([best(f1, each.text, row) for each, row in known]),
+        np.mean([best(exact, each.text, row) for each, row in known]),
+        np.mean([best(f1, each.text, row) if each.found else 0.0 for each, row in known]),
+        np.mean([each.text in row["context"] and each.quotes_hold for each, row in pairs]),
+        np.mean([not each.found for each, _ in known]),
+        np.mean([not each.found for each in unknown]),
+        np.mean(
+            [(a.confidence > b.confidence) + (a.confidence == b.confidence) / 2 for a, _ in known for b in unknown]
+        ),
+    ]
+    return [f"{value:.3f}" for value in values]
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="The folder with squad2_dev.jsonl.")],
+    rows: Annotated[int, typer.Option(help="How many rows to take.")] = 1000,
+    every: Annotated[str, typer.Option(help="Of the rows: all, odd or even.")] = "all",
+    only: Annotated[list[str] | None, typer.Option(help="Only this way.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="Write each way's answers here, as JSON lines.")] = None,
+) -> None:
+    lines = (data / "squad2_dev.jsonl").read_text(encoding="utf-8").splitlines()
+    taken = [json.loads(line) for line in lines][{"odd": 1}.get(every, 0) :: 1 if every == "all" else 2][:rows]
+    llm = HuggingFaceChat(temperature=0)
+    ways: dict[str, Callable[[], list[Told]]] = {
+        "stock": lambda: stock(resolve("smollm2-135m"), taken),
+        "ours, words": lambda: ours(QAChain(llm, min_confidence=0), taken),
+        "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), min_confidence=0), taken),
+    }
+    heads = (
+        "F1",
+        "exact",
+        "F1 at threshold",
+        "verbatim",
+        "abstains, answerable",
+        "abstains, not",
+        "AUC",
+        "s a question",
+    )
+    table = Table(
+        "way", *heads, title=f"{len(taken)} questions, {sum(row['is_impossible'] for row in taken)} without answer"
+    )
+    for name, way in ways.items():
+        if only and name not in only:
+            continue
+        start = time.perf_counter()
+        told = way()
+        cells = [*figures(told, taken), f"{(time.perf_counter() - start) / len(taken):.2f}"]
+        print(name, *cells, sep="\t", flush=True)
+        table.add_row(name, *cells)
+        if answers:
+            with answers.open("a", encoding="utf-8") as file:
+                for row, each in zip(taken, told, strict=True):
+                    file.write(json.dumps({"way": name, "id": row["id"], **asdict(each)}) + "\n")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
