@@ -6,10 +6,10 @@ import logging
 from typing import Any
 
 import trafilatura
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import use_config
 
-from llmkit.web.visible import clean
+from llmkit.web.characters import clean
 
 FEW = 250
 """Characters: a main text that is shorter is a heading, a caption or a notice, and all that is visible counts."""
@@ -17,11 +17,15 @@ _BLOCK, _LINE = "\x1e", "\x1f"
 """Marks for the ends of paragraphs and lines: white space in the source of a page means neither."""
 _EDGES = {"p": _BLOCK, "head": _BLOCK, "quote": _BLOCK, "list": _BLOCK, "table": _BLOCK}
 _EDGES |= {"item": _LINE, "row": _LINE, "lb": _LINE}
-_AROUND = "head, nav, footer, aside, form, button, [role=navigation], [role=banner], [role=contentinfo], [role=search]"
-_HTML_BLOCKS = (
-    "address, article, blockquote, body, dd, div, dl, dt, figcaption, figure, h1, h2, h3, h4, h5, h6, header, hr, "
-    "main, ol, p, pre, section, summary, table, ul"
-)
+_AROUND = frozenset(("head", "nav", "footer", "aside", "form", "button"))
+_ROLES_AROUND = frozenset(("navigation", "banner", "contentinfo", "search"))
+_HTML_EDGES = dict.fromkeys(("br", "li", "tr", "dt", "dd"), _LINE) | dict.fromkeys(("td", "th"), " ")
+# fmt: off
+_HTML_EDGES |= dict.fromkeys((
+    "address", "article", "blockquote", "body", "caption", "details", "div", "dl", "fieldset", "figcaption", "figure",
+    "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "ol", "p", "pre", "section", "summary", "table", "ul",
+), _BLOCK)
+# fmt: on
 
 _CONFIG = use_config()
 _CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own way out makes one paragraph of a short page
@@ -71,19 +75,21 @@ def _text(text: str | None, keep_lines: bool) -> str:
 
 def _all_text(soup: BeautifulSoup) -> str:
     """All that is visible in the body, less what stands around the text on most sites."""
-    for element in soup.select(_AROUND):
-        element.decompose()
-    for text in soup.find_all(string=True):
-        text.replace_with(_text(str(text), text.find_parent("pre") is not None))
-    for element in soup.select("br, li, tr"):
-        element.insert_before(_LINE)
-        element.insert_after(_LINE)
-    for element in soup.select("td, th"):
-        element.append(" ")
-    for element in soup.select(_HTML_BLOCKS):
-        element.insert_before(_BLOCK)
-        element.insert_after(_BLOCK)
-    return soup.get_text()
+    pieces: list[str] = []
+    open_elements = [(iter(soup.contents), "", False)]
+    while open_elements:  # no recursion: a page may nest without end
+        children, edge, keep = open_elements[-1]
+        node = next(children, None)
+        if node is None:
+            pieces.append(edge)
+            open_elements.pop()
+        elif not isinstance(node, Tag):
+            pieces.append(_text(str(node), keep))
+        elif node.name not in _AROUND and node.get("role") not in _ROLES_AROUND:
+            edge = _HTML_EDGES.get(node.name, "")
+            pieces.append(edge)
+            open_elements.append((iter(node.contents), edge, keep or node.name == "pre"))
+    return "".join(pieces)
 
 
 def _paragraphs(marked: str) -> str:

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from llmkit.errors import PageError, PageRefused
-from llmkit.web.visible import clean, strip
+from llmkit.web.characters import clean
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
     from langchain_core.documents import Document
 
 _TAG = re.compile(r"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
-_XML = re.compile(r"\s*<\?xml[^>]*>")
+_XML = re.compile(r"\A\s*<\?xml[^>]*>")
 _LANGUAGE = re.compile(r"[a-z]{2,8}(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
 _SNIFFED = 4096
 
@@ -74,23 +74,15 @@ def _plain(text: str) -> str:
 
 
 def _read_html(html: str) -> tuple[str, str, str]:
-    from bs4 import BeautifulSoup
+    from llmkit.web import main_text, visible
 
-    from llmkit.web import main_text
-
-    soup = BeautifulSoup(_XML.sub("", html, count=1) + "\n", "lxml")
-    title, language = _title(soup), _language(soup)
-    strip(soup)
-    return main_text.find(soup), title or _heading(soup), language
+    soup = visible.tree(_XML.sub("", html, count=1) + "\n")
+    return main_text.find(soup), _title(soup), _language(soup)
 
 
 def _title(soup: BeautifulSoup) -> str:
-    return " ".join(clean(soup.title.get_text(" ")).split()) if soup.title else ""
-
-
-def _heading(soup: BeautifulSoup) -> str:
-    heading = soup.find("h1")
-    return " ".join(clean(heading.get_text(" ")).split()) if heading else ""
+    element = soup.title or soup.find("h1")
+    return " ".join(clean(element.get_text(" ")).split()) if element else ""
 
 
 def _language(soup: BeautifulSoup) -> str:
