@@ -98,18 +98,18 @@ def test_an_instruction_without_a_question_goes_before_the_input_in_the_flan_lay
     assert prompt.format_prompt(input="D: Yes.").to_string() == "Summarize it.\n\nD: Yes.\n\nSummary:"
 
 
-def test_a_question_comes_after_each_input_with_its_own_value():
+def test_a_question_comes_with_each_input_and_its_own_value():
     prompt = TaskPrompt.load("question-answering").with_examples(
         [{"input": "Two is even.", "question": "What is even?", "output": "Two"}]
     )
     assert prompt.format_prompt(input="Red is {warm}.", question="What is {warm}?").text == dedent(
         """\
-        Answer the question with a short phrase from the context.
-
+        Question: What is even?
         Context: Two is even.
         Question: What is even?
         Answer: Two
 
+        Question: What is {warm}?
         Context: Red is {warm}.
         Question: What is {warm}?
         Answer:"""
