@@ -6,6 +6,8 @@ import sys
 
 from llmkit.chains.answers import Answer, Citation
 from llmkit.chains.classification import Classification, ZeroShotClassificationChain
+from llmkit.chains.entities import Entity
+from llmkit.chains.ner import NERChain
 from llmkit.chains.question_answering import QAChain
 from llmkit.chains.rounds import Progress
 from llmkit.chains.sources import SourcePassage
@@ -15,6 +17,8 @@ __all__ = [
     "Answer",
     "Citation",
     "Classification",
+    "Entity",
+    "NERChain",
     "Progress",
     "QAChain",
     "SourcePassage",

@@ -10,7 +10,8 @@ from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.labels import Labels, preview, solved
-from llmkit.errors import GenerationError, InputError
+from llmkit.chains.structured import structured
+from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 
 
@@ -45,13 +46,7 @@ class Chooser:
             "properties": {"label": {"type": "array", "items": one} if labels.several else one},
             "required": ["label"],
         }
-        try:
-            return cls(prompt | llm.with_structured_output(schema), labels)
-        except (AttributeError, NotImplementedError) as error:
-            raise InputError(
-                f"{type(llm).__name__} tells no likelihoods, and has no structured output: "
-                "choose another model, such as HuggingFaceChat"
-            ) from error
+        return cls(structured(prompt, llm, schema), labels)
 
     def choose(self, texts: Sequence[str], configs: Sequence[RunnableConfig]) -> list[tuple[str, ...] | Exception]:
         """Give the labels of each text, or the error it failed with."""

@@ -1,4 +1,4 @@
-"""Texts to classify, checked."""
+"""Texts for a chain, checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def checked(text: Text) -> str | InputError:
     words = text.page_content if isinstance(text, Document) else text
     if not isinstance(words, str):
         return InputError(f"the text is {type(text).__name__}, but must be text or a Document")
-    return words if words.strip() else InputError("the text to classify is empty")
+    return words if words.strip() else InputError("the text is empty")
 
 
 def all_checked(texts: Sequence[Text]) -> list[str]:

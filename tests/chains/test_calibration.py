@@ -158,7 +158,7 @@ def test_a_threshold_needs_texts_and_may_not_be_there() -> None:
         (TEXTS[:2], TRUTH[:1], "there are 2 texts and 1 labels"),
         (TEXTS[:1], ["London"], "text 1 has the label 'London', but the labels are"),
         (TEXTS[:1], [["Paris", "日本"]], "text 1 has 2 labels, but must have one"),
-        (["x", " "], TRUTH[:2], "text 2: the text to classify is empty"),
+        (["x", " "], TRUTH[:2], "text 2: the text is empty"),
         ("Paris", list("abcde"), "texts is one text, but must be a list"),
         (["x", "The " * 600], TRUTH[:2], "512"),
     ],

@@ -99,7 +99,7 @@ def test_an_empty_text_costs_nothing() -> None:
     chain = ZeroShotClassificationChain(llm, LABELS)
     with watched(llm.engine) as shapes:
         for text in ("", " ", Document("\n")):
-            with pytest.raises(InputError, match="the text to classify is empty"):
+            with pytest.raises(InputError, match="the text is empty"):
                 chain.invoke(text)
     assert not shapes
 

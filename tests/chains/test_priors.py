@@ -136,7 +136,7 @@ def test_a_new_prior_puts_an_end_to_an_older_fit() -> None:
     ("texts", "says"),
     [
         ([], "there are no texts to learn from"),
-        (["x", ""], "text 2: the text to classify is empty"),
+        (["x", ""], "text 2: the text is empty"),
         ("The dog", "texts is one text, but must be a list of texts"),
         (["x", None], "text 2: the text is NoneType"),
         (["The " * 600], "512"),

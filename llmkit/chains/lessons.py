@@ -1,0 +1,129 @@
+"""From scores to probabilities of entities, and what solved texts teach about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from llmkit.chains.calibration import Calibration
+from llmkit.chains.entities import Entity, Matrix, occurrences, resolved
+from llmkit.chains.weighing import Weighed
+from llmkit.errors import InputError
+from llmkit.text import Span
+
+NONE = 5.0
+"""How much must speak for a label, in nats, before a mention is as likely an entity as not."""
+
+FOLDS = 5
+GAIN = 0.03
+"""What is learned must find entities so much better, in F1, on examples that it did not see."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A text, and all of its entities: a span of each, with the place of its label."""
+
+    text: str
+    labels: Mapping[Span, int]
+
+    @classmethod
+    def checked(cls, example: Any, number: int, labels: Sequence[str]) -> Solved:
+        """Give an example whose entities stand in its text.
+
+        Raises:
+            InputError: it has no text, or an entity has no place in it or an unknown label; says which.
+        """
+        what = f"example {number}"
+        if not isinstance(example, Mapping) or not {"input", "output"} <= set(example):
+            raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
+        text, named = example["input"], example["output"]
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{what}'s 'input' is {text!r:.80}, but must be text")
+        if isinstance(named, str | Mapping) or not isinstance(named, Iterable):
+            raise InputError(f"{what}'s 'output' is {named!r:.80}, but must be a list of {{'text': …, 'label': …}}")
+        places: dict[Span, int] = {}
+        for each in named:
+            if not isinstance(each, Mapping) or not {"text", "label"} <= set(each):
+                raise InputError(f"{what} has the entity {each!r:.80}, but must have {{'text': …, 'label': …}}")
+            if each["label"] not in labels:
+                raise InputError(f"{what} has the label {each['label']!r}, but the labels are {', '.join(labels)}")
+            found = list(occurrences(str(each["text"]), text))
+            if not found:
+                raise InputError(f"{what} has the entity {each['text']!r}, which does not stand in its text")
+            places.update(dict.fromkeys(found, labels.index(each["label"])))
+        return cls(text, places)
+
+
+Lesson = tuple[Solved, Weighed]
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How scores of mentions become probabilities of labels; the last column is that of no entity at all."""
+
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def chances(self, weighed: Weighed) -> Matrix:
+        """Give the probability of each label for each mention: [mentions, labels]."""
+        return self.calibration.probabilities(_with_none(weighed.scores))[:, :-1]
+
+    def resolved(self, weighed: Weighed, labels: Sequence[str], threshold: float) -> list[Entity]:
+        """Give the entities of a text."""
+        return resolved(weighed.text, weighed.mentions, self.chances(weighed), labels, threshold)
+
+    def fitted(self, lessons: Sequence[Lesson]) -> Odds:
+        """Learn how much must speak for each label.
+
+        Only mentions that could be chosen teach: those that win where they overlap, and the entities themselves.
+        """
+        rows, truths = [], []
+        for solved, weighed in lessons:
+            names = [str(place) for place in range(weighed.scores.shape[1])]
+            winners = {Span(each.start, each.end) for each in self.resolved(weighed, names, 0.0)}
+            for mention, row in zip(weighed.mentions, _with_none(weighed.scores), strict=True):
+                label = solved.labels.get(mention.span)
+                if label is not None or mention.span in winners:
+                    rows.append(row)
+                    truths.append(len(names) if label is None else label)
+        if not rows:
+            return self
+        truth = np.eye(len(rows[0]), dtype=bool)[truths]
+        return Odds(self.calibration.fitted(np.stack(rows), truth))
+
+    def balanced(self, lessons: Sequence[Lesson]) -> Odds:
+        """Learn only how much more must speak for one label than for another."""
+        bias = np.array(self.fitted(lessons).calibration.bias or ())
+        return Odds(Calibration(bias=(*(bias[:-1] - bias[:-1].mean()).tolist(), 0.0))) if bias.size else self
+
+    def f1(self, lessons: Sequence[Lesson]) -> float:
+        """Give how well it finds the entities of solved texts: the harmonic mean of precision and recall."""
+        right = found = there = 0
+        for solved, weighed in lessons:
+            names = [str(place) for place in range(weighed.scores.shape[1])]
+            told = {(Span(each.start, each.end), int(each.label)) for each in self.resolved(weighed, names, 0.5)}
+            right += len(told & set(solved.labels.items()))
+            found, there = found + len(told), there + len(solved.labels)
+        return 2 * right / max(found + there, 1)
+
+
+def taught(lessons: Sequence[Lesson]) -> Odds:
+    """Give what the lessons teach, if those that are left out in turn say that it helps (cross-validation)."""
+    plain = Odds()
+    folds = [lessons[fold::FOLDS] for fold in range(min(FOLDS, len(lessons)))] if len(lessons) > 1 else []
+
+    def left_out(learn: Callable[[Sequence[Lesson]], Odds]) -> float:
+        rest = [[each for each in lessons if each not in fold] for fold in folds]
+        return float(np.mean([learn(known).f1(fold) for known, fold in zip(rest, folds, strict=True)]))
+
+    if not folds:
+        return plain
+    ways = [(left_out(lambda _: plain) + GAIN, lambda _: plain)]
+    ways += [(left_out(learn), learn) for learn in (plain.balanced, plain.fitted)]
+    return max(ways, key=lambda way: way[0])[1](lessons)
+
+
+def _with_none(scores: Matrix) -> Matrix:
+    return np.concatenate([scores, np.full((len(scores), 1), NONE)], axis=1)
