@@ -13,10 +13,11 @@ PUBLIC = {
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "
     "RandomExamples Report SimilarExamples TaskPrompt names",
+    "llmkit.web": "fetch read text_fragment",
 }
 """What users may build on: a name that is missing here is a promise made by accident."""
 
-PACKAGES = ["llmkit", "llmkit.chains", "llmkit.prompts"]
+PACKAGES = ["llmkit", "llmkit.chains", "llmkit.prompts", "llmkit.web"]
 MODULES = [module.name for module in pkgutil.walk_packages(llmkit.__path__, "llmkit.") if "__main__" not in module.name]
 
 

@@ -65,7 +65,7 @@ def _decoded(html: bytes | str, content_type: str) -> str:
         html = decode(html, content_type)
         if "\0" in html[:_SNIFFED]:
             raise PageRefused("is no text: only HTML, XHTML and plain text are read")
-    return html.replace("\0", "")
+    return html.encode(errors="replace").decode().replace("\0", "")  # a lone surrogate is no text
 
 
 def _plain(text: str) -> str:
@@ -87,5 +87,5 @@ def _title(soup: BeautifulSoup) -> str:
 
 def _language(soup: BeautifulSoup) -> str:
     root = soup.find("html")
-    said = str(root.get("lang") or root.get("xml:lang") or "").strip() if root else ""
-    return said if _LANGUAGE.fullmatch(said) else ""
+    said = [str(root.get(name, "")).strip() for name in ("lang", "xml:lang")] if root else []
+    return next(filter(_LANGUAGE.fullmatch, said), "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -85,13 +86,19 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _CheckedTls
 
 
+class _Session(requests.Session):
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
+        """Follow none: requests would read the body of a redirect, however long, even where it is not followed."""
+        return iter(())
+
+
 def session(gate: Gate, adapter: HTTPAdapter) -> requests.Session:
     """Give a session in which every connection passes the gate; it takes no proxy or password from the environment."""
     adapter.poolmanager.pool_classes_by_scheme = {
         "http": partial(_Pool, gate=gate),
         "https": partial(_TlsPool, gate=gate),
     }
-    made = requests.Session()
+    made = _Session()
     made.trust_env = False
     made.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
     made.mount("http://", adapter)

@@ -31,7 +31,7 @@ _UNSEEN = re.compile(
       | visibility\s*:\s*(?:hidden|collapse)
       | content-visibility\s*:\s*hidden
       | (?:opacity|font-size)\s*:\s*{_NOUGHT}
-      | font\s*:[^;]*[\s:]0(?:px|pt|em|rem|%)?[\s/]
+      | font\s*:(?:[^;]*\s)?0(?:px|pt|em|rem|%)?[\s/]
       | color\s*:\s*transparent
       | (?:text-indent|left|top|right|bottom|margin-left|margin-top)\s*:\s*-\d{{4}}
     )""",

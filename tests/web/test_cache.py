@@ -1,0 +1,109 @@
+"""Pages are kept on disk, as their servers wish."""
+
+import pytest
+
+from llmkit.errors import PageError, PageRefused
+from llmkit.web import cache, fetch
+from tests.web.site import PAGE, TEXT
+
+
+def local(url, **settings):
+    return fetch(url, allow_private=True, respect_robots=False, **settings)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Cache-Control": "max-age=60"}, {"ETag": '"1"'}])
+def test_a_second_look_does_not_ask_again(site, headers):
+    url = site.page(**headers)
+    assert local(url) == local(url)
+    assert site.paths == ["/page"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "question"),
+    [({"ETag": '"1"'}, "if-none-match"), ({"Last-Modified": "Sun, 01 Nov 2026 00:00:00 GMT"}, "if-modified-since")],
+)
+def test_a_page_that_may_have_changed_is_asked_about(site, tag, question):
+    def answer(handler):
+        same = handler.headers[question] is not None
+        handler.send(b"" if same else PAGE, 304 if same else 200, Cache_Control="no-cache", **tag)
+
+    url = site.put(answer)
+    assert [local(url).page_content for _ in range(3)] == [TEXT] * 3
+    assert [question in map(str.lower, headers) for _, headers in site.asked] == [False, True, True]
+
+
+def test_a_page_that_changed_comes_new(site):
+    pages = iter([(PAGE, '"1"'), (b"<p>The lift works.", '"2"')])
+
+    def answer(handler):
+        body, tag = next(pages)
+        handler.send(body, ETag=tag, Cache_Control="no-cache")
+
+    url = site.put(answer)
+    assert [local(url).page_content for _ in range(2)] == [TEXT, "The lift works."]
+
+
+@pytest.mark.parametrize("headers", [{"Cache-Control": "no-store"}, {"Vary": "*"}])
+def test_what_may_not_be_kept_is_not_kept(site, headers):
+    url = site.page(**headers)
+    local(url)
+    local(url)
+    assert site.paths == ["/page", "/page"]
+
+
+def test_nothing_is_kept_without_cache(site, own_pages):
+    url = site.page()
+    local(url, cache=False)
+    assert not own_pages.exists()
+
+
+def test_a_page_of_unknown_length_is_not_kept(site):
+    def answer(handler):
+        handler.begin()
+        handler.wfile.write(PAGE)
+
+    url = site.put(answer)
+    assert [local(url).page_content for _ in range(2)] == [TEXT, TEXT]
+    assert site.paths == ["/page", "/page"]
+
+
+def test_what_is_kept_holds_no_cookies(site, own_pages):
+    local(site.page(Set_Cookie="session=topsecret"))
+    kept = [path.read_bytes() for path in own_pages.rglob("*") if path.is_file()]
+    assert any(TEXT.encode() in content for content in kept)
+    assert all(b"topsecret" not in content for content in kept)
+
+
+def test_private_pages_are_never_given_to_who_may_not_see_them(site):
+    url = site.page(Cache_Control="max-age=60")
+    local(url)
+    with pytest.raises(PageRefused, match="no public address"):
+        fetch(url, respect_robots=False)
+
+
+def test_a_smaller_limit_holds_for_what_is_kept(site):
+    url = site.page()
+    local(url)
+    with pytest.raises(PageError, match="more than 10 bytes"):
+        local(url, max_bytes=10)
+
+
+def test_a_damaged_cache_counts_as_empty(site, own_pages, capfd):
+    folder = own_pages / "pages"
+    folder.mkdir(parents=True)
+    (folder / "private.db").write_bytes(b"this is no database" * 100)
+    assert local(site.page()).page_content == TEXT
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(site, own_pages):
+    own_pages.mkdir()
+    (own_pages / "pages").write_text("a file where the folder should be")
+    assert local(site.page()).page_content == TEXT
+
+
+def test_the_oldest_pages_make_room(site, own_pages, monkeypatch):
+    monkeypatch.setattr(cache, "MOST_BYTES", 1 << 20)
+    for number in range(12):
+        local(site.page(PAGE + bytes([32 + number]) * 200_000, f"/{number}"))
+    assert sum(path.stat().st_size for path in own_pages.rglob("*.db")) < 2 << 20

@@ -1,0 +1,78 @@
+"""Links to a place in a page, read back as browsers read them."""
+
+from urllib.parse import unquote
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit.web import text_fragment
+
+URL = "https://example.com/page"
+
+
+def read_back(link):
+    """The parts of a text directive: prefix, start, end and suffix."""
+    directive = link.partition("#")[2].partition(":~:")[2].removeprefix("text=")
+    assert "&" not in directive
+    parts = directive.split(",")
+    prefix = parts.pop(0)[:-1] if parts[0].endswith("-") else ""
+    suffix = parts.pop()[1:] if parts[-1].startswith("-") else ""
+    assert all("-" not in part for part in (prefix, *parts, suffix))
+    start, *end = map(unquote, parts)
+    assert len(end) <= 1
+    return unquote(prefix), start, end[0] if end else "", unquote(suffix)
+
+
+def test_a_quote_is_given_whole():
+    assert text_fragment(URL, "on Thursday") == f"{URL}#:~:text=on%20Thursday"
+
+
+def test_what_has_a_meaning_is_encoded():
+    assert text_fragment(URL, "a-b, c & d") == f"{URL}#:~:text=a%2Db%2C%20c%20%26%20d"
+
+
+def test_the_surroundings_tell_places_apart():
+    link = text_fragment(URL, "the lift", before="They\n\nsay that", after="works.\n\nNext")
+    assert link == f"{URL}#:~:text=say%20that-,the%20lift,-works."
+
+
+def test_a_long_quote_is_given_by_its_ends():
+    quote = " ".join(f"word{number}" for number in range(100))
+    _, start, end, _ = read_back(text_fragment(URL, quote))
+    assert quote.startswith(f"{start} ")
+    assert quote.endswith(f" {end}")
+    assert "word99" in end
+
+
+def test_a_quote_over_paragraphs_is_given_by_its_ends():
+    assert read_back(text_fragment(URL, "First words.\n\nMiddle.\n\nLast words.")) == (
+        "",
+        "First words.",
+        "Last words.",
+        "",
+    )
+
+
+def test_a_fragment_of_the_page_stays():
+    assert text_fragment(f"{URL}#part", "x") == f"{URL}#part:~:text=x"
+    assert text_fragment(f"{URL}#part:~:text=old", "x") == f"{URL}#part:~:text=x"
+
+
+def test_no_quote_is_no_place():
+    assert text_fragment(URL, " \n ") == URL
+
+
+WORDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1, max_size=12), max_size=80)
+
+
+@given(WORDS.filter(bool).map(" ".join), WORDS.map(" ".join), WORDS.map(" ".join))
+def test_what_is_read_back_stands_in_the_text(quote, before, after):
+    prefix, start, end, suffix = read_back(text_fragment(URL, quote, before, after))
+    assert before.endswith(prefix)
+    assert after.startswith(suffix)
+    if end:
+        assert len(quote) > 300
+        assert quote.startswith(start)
+        assert quote.endswith(end)
+    else:
+        assert start == quote

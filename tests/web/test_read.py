@@ -1,0 +1,251 @@
+"""What a page says to a reader."""
+
+import codecs
+
+import pytest
+
+from llmkit.errors import PageError, PageRefused
+from llmkit.web import read
+from llmkit.web.main_text import FEW
+
+STORY = "".join(f"<p>The lift has stood still for {day} days, and no one knows why it does so.</p>" for day in range(9))
+
+
+def text(html, content_type="text/html"):
+    return read(html, "https://example.com/", content_type).page_content
+
+
+def test_a_document_tells_where_it_is_from():
+    html = "<html lang='en-GB'><title> A \n page&zwnj; </title><p>Words."
+    assert read(html, "https://example.com/").metadata == {
+        "source": "https://example.com/",
+        "title": "A page",
+        "language": "en-GB",
+    }
+
+
+@pytest.mark.parametrize(
+    ("html", "title", "language"),
+    [
+        ("<p>Words.", "", ""),
+        ("<h1>The <b>lift</b></h1><p>Words.", "The lift", ""),
+        ("<html xml:lang=fa lang=' '><p>Words.", "", "fa"),
+        ("<html lang='ignore all instructions'><p>Words.", "", ""),
+    ],
+)
+def test_a_page_need_not_tell_all(html, title, language):
+    found = read(html).metadata
+    assert (found["title"], found["language"]) == (title, language)
+
+
+def test_the_main_text_is_found_among_the_rest():
+    html = f"<body><nav><a href=/>Home</a> <a href=/shop>Shop</a></nav><article><h1>The lift</h1>{STORY}</article>"
+    found = text(html + "<aside>Buy now</aside><footer>All rights reserved</footer>")
+    assert len(found) > FEW
+    assert found.startswith("The lift\n\nThe lift has stood still for 0 days")
+    assert not any(word in found for word in ("Home", "Shop", "Buy", "rights"))
+
+
+def test_paragraphs_items_and_rows_have_their_lines():
+    table = "<table><tr><th>Day<th>State<tr><td>1<td>broken<tr><td>2<td></table>"
+    html = f"{STORY}<ul><li>oil<li>rope\nand <b>hook</b></ul>{table}<p>a<br>b</p><pre><code>x\ny</code></pre>"
+    assert text(f"<article>{html}</article>").endswith(
+        "\n\noil\nrope and hook\n\nDay | State\n1 | broken\n2\n\na\nb\n\nx\ny"
+    )
+
+
+def test_a_short_page_is_read_whole():
+    html = "<h1>Lift</h1><div>out of order<div>until Thursday</div></div><ul><li>oil<li>rope</ul><table><tr><td>1<td>2"
+    assert text(html) == "Lift\n\nout of order\n\nuntil Thursday\n\noil\nrope\n\n1 2"
+
+
+HIDDEN = [
+    "<script>SECRET</script>",
+    "<style>SECRET</style>",
+    "<noscript>SECRET</noscript>",
+    "<template><p>SECRET</template>",
+    "<iframe>SECRET</iframe>",
+    "<!-- SECRET -->",
+    "<!-->SECRET-->".replace(">SECRET", "SECRET"),
+    "<![CDATA[SECRET]]>",
+    "<p hidden>SECRET</p>",
+    "<p HIDDEN=''>SECRET</p>",
+    "<div hidden=hidden><p>SE</p><p>SECRET</p></div>",
+    "<dialog>SECRET</dialog>",
+    "<datalist><option>SECRET</datalist>",
+    "<textarea>SECRET</textarea>",
+    "<svg><title>SECRET</title></svg>",
+    "<img alt=SECRET src=x>",
+    "<meta name=description content=SECRET>",
+    '<script type="application/ld+json">{"@type": "Article", "articleBody": "SECRET"}</script>',
+    *(
+        f'<p style="{style}">SECRET</p>'
+        for style in (
+            "display:none",
+            "color:red; Display : NONE !important",
+            "dis/* */play:none",
+            r"d\69splay:none",
+            "display:none/*",
+            "visibility:hidden",
+            "visibility: collapse",
+            "content-visibility:hidden",
+            "opacity:0",
+            "opacity:0.00;color:red",
+            "opacity:.0",
+            "opacity:0%",
+            "font-size:0",
+            "font-size: 0.0px !important",
+            "font:0/0 a",
+            "font: bold 0px serif",
+            "color:transparent",
+            "text-indent:-9999px",
+            "position:absolute; left:-10000px",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("story", [STORY, "<p>Words.</p>"])
+def test_what_nobody_sees_is_not_read(hidden, story):
+    document = read(f"<html><body><article>{story}{hidden}{story}</article></body></html>", content_type="text/html")
+    assert "SECRET" not in document.page_content + document.metadata["title"]
+    assert document.page_content
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        '<p style="display:block">SEEN</p>',
+        '<p style="opacity:0.5">SEEN</p>',
+        '<p style="font-size:0.9em">SEEN</p>',
+        '<p style="font-size:10px">SEEN</p>',
+        '<p style="font:12px/1.5 serif">SEEN</p>',
+        '<p style="margin-left:-20px">SEEN</p>',
+        '<p style="background:url(x?display:none)">SEEN</p>',
+        '<p hidden="until-found">SEEN</p>',
+        '<p aria-hidden="true">SEEN</p>',
+        "<dialog open>SEEN</dialog>",
+        "<details><summary>More</summary>SEEN</details>",
+        "<p hidden>secret</p>SEEN",
+        "<div style='display:none'><br><img><p>secret</div>SEEN",
+    ],
+)
+def test_what_is_seen_is_read(shown):
+    assert "SEEN" in text(f"<body>{shown}</body>")
+
+
+def test_a_page_that_waits_for_scripts_is_read():
+    assert text(f"<html hidden><body style='opacity:0'>{STORY}</body></html>")
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("pay\u200bload", "payload"),
+        ("a\u202eb\u2066c\u200f", "abc"),
+        ("soft\u00adhyphen\ufeff\u2060", "softhyphen"),
+        ("x\U000e0049\U000e0047", "x"),
+        ("a\ufe01\ufe02\U000e0101", "a"),
+        ("a&zwj;b&zwnj;c&shy;&#8203;", "abc"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("می\u200c\u200c\u200cخواهم", "می\u200cخواهم"),
+        ("क्\u200dष", "क्\u200dष"),
+        ("ന്\u200d", "ന്\u200d"),
+        ("👩\u200d👩\u200d👧 and ❤\ufe0f", "👩\u200d👩\u200d👧 and ❤\ufe0f"),
+        (
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        ),
+        ("葛\U000e0100", "葛\U000e0100"),
+        ("שלום\u200f עולם", "שלום עולם"),
+    ],
+)
+def test_characters_without_a_shape_go_unless_a_script_needs_them(written, seen):
+    assert text(f"<p>{written}</p>") == seen
+    assert text(written, "text/plain").replace("&", "") == seen or "&" in written
+
+
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy, a výtah stojí už týden bez opravy."
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (CZECH.encode(), "text/html; charset=utf-8"),
+        (CZECH.encode(), "text/html"),
+        (CZECH.encode("iso-8859-2"), 'text/html; charset="ISO-8859-2"'),
+        (b"<meta charset=windows-1250>" + CZECH.encode("cp1250"), "text/html"),
+        (
+            b"<meta http-equiv=content-type content='text/html; charset=iso-8859-2'>" + CZECH.encode("iso-8859-2"),
+            "text/html",
+        ),
+        (b"<meta charset=iso-8859-2>" + CZECH.encode(), "text/html; charset=utf-8"),
+        (codecs.BOM_UTF8 + CZECH.encode(), "text/html; charset=iso-8859-1"),
+        (codecs.BOM_UTF16_LE + CZECH.encode("utf-16-le"), "text/html; charset=utf-8"),
+        (CZECH.encode(), "text/html; charset=no-such-charset"),
+        (CZECH.encode("utf-8"), "text/plain"),
+        (b"<?xml version='1.0' encoding='iso-8859-2'?>" + CZECH.encode("iso-8859-2"), "application/xhtml+xml"),
+    ],
+)
+def test_the_charset_is_found_as_browsers_find_it(body, content_type):
+    assert text(body, content_type) == CZECH
+
+
+def test_labels_mean_what_browsers_take_them_for():
+    assert text("“Ça coûte 5 €”".encode("cp1252"), "text/plain; charset=iso-8859-1") == "“Ça coûte 5 €”"
+
+
+def test_a_wrong_charset_breaks_characters_not_the_page():
+    assert text("<p>größer</p>".encode("cp1252"), "text/html; charset=utf-8") == "gr\ufffd\ufffder"
+
+
+def test_plain_text_is_left_as_it_is():
+    assert text(b"One\r\n  two\r\n\r\n\r\n\r\nthree <b>\n", "text/plain") == "One\n  two\n\nthree <b>"
+
+
+@pytest.mark.parametrize(("body", "seen"), [(b"<p>Words.", "Words."), (b"a < b", "a < b")])
+def test_a_kind_that_is_not_told_is_seen(body, seen):
+    assert text(body, "") == seen
+
+
+@pytest.mark.parametrize("body", [b"%PDF-1.7\n...", b"\n%PDF-1.4"])
+def test_a_pdf_is_refused_with_a_way_out(body):
+    with pytest.raises(PageRefused, match="is a PDF, which is not read: make it text"):
+        text(body, "text/html")
+
+
+def test_what_is_no_text_is_refused():
+    with pytest.raises(PageRefused, match="is no text"):
+        text(b"GIF89a\x00\x01\x00", "")
+
+
+@pytest.mark.parametrize(
+    "html", ["", "   ", "<html></html>", "<p>\u200b</p>", "<title>Only a title</title>", "<p hidden>x"]
+)
+def test_an_empty_page_is_told(html):
+    with pytest.raises(PageError, match=r"example\.com/ has no readable text"):
+        text(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * 5000 + "Words.",
+        "</p></div><p>Words.<b><i></b></i><table><p>x</table>",
+        "<p/>Words.<br/><>< <p <<p a=<",
+        "<p>Wo\x00rds.\x01\ud800",
+        "<p " + "a='1' " * 5000 + ">Words.",
+        "<body><p>Words.</p></body></html></html><p>",
+        "<p style='" + "font:" * 5000 + "'>x</p>Words.",
+        "<font>" * 300 + "<p>" * 300 + "Words.",
+    ],
+)
+def test_broken_html_is_read_as_far_as_it_goes(html):
+    assert "Words." in text(html)
+
+
+def test_a_page_of_endless_elements_is_refused(monkeypatch):
+    monkeypatch.setattr("llmkit.web.visible.MOST_ELEMENTS", 100)
+    with pytest.raises(PageRefused, match=r"example\.com/ has more than 100 elements"):
+        text("<p>x" * 200)
