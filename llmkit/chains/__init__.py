@@ -12,6 +12,7 @@ from llmkit.chains.question_answering import QAChain
 from llmkit.chains.rounds import Progress
 from llmkit.chains.sources import SourcePassage
 from llmkit.chains.summarization import SummarizationChain, Summary
+from llmkit.chains.web_answers import WebQAChain
 
 __all__ = [
     "Answer",
@@ -24,6 +25,7 @@ __all__ = [
     "SourcePassage",
     "SummarizationChain",
     "Summary",
+    "WebQAChain",
     "ZeroShotClassificationChain",
 ]
 

@@ -11,8 +11,10 @@ import typer
 
 from llmkit import __version__
 from llmkit.cli import models, prompts
+from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
+from llmkit.cli.entities import entities
 from llmkit.cli.summarize import summarize
 from llmkit.errors import InputError, LlmkitError
 
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.command()(chat)
 app.command()(summarize)
 app.command()(classify)
+app.command()(entities)
+app.command()(ask)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 
@@ -53,6 +57,8 @@ def llmkit(
     llmkit chat                        talk with the default model
     llmkit summarize notes.txt         or - for standard input
     llmkit classify mail.txt --labels complaint,praise
+    llmkit entities article.txt        the people, organizations and places in it
+    llmkit ask "Who built it?" --url https://example.com
     llmkit models                      which models there are, and which are here
     llmkit COMMAND --help              what a command can do, with examples
     """

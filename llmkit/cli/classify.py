@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmkit.cli import lines, options
-from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification, ZeroShotClassificationChain
@@ -48,7 +47,7 @@ def classify(
 
     chosen: dict[str, Any] = {
         "labels": [label.strip() for label in labels.split(",")],
-        "examples": _examples(examples) if examples else [],
+        "examples": options.read_examples(examples),
         "multi_label": multi_label,
         "threshold": threshold,
     }
@@ -94,18 +93,3 @@ def shown(result: Classification) -> str:
 
 def _work(chain: ZeroShotClassificationChain) -> lines.Work:
     return lambda texts: chain.batch(list(texts), return_exceptions=True)
-
-
-def _examples(path: Path) -> list[Any]:
-    found = []
-    for number, line in enumerate(options.read_text(str(path)).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
-        if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
-            raise InputError(f'{path}, line {number}, must be an object with "input" and "output"')
-        found.append({"input": value["input"], "output": value["output"]})
-    return found

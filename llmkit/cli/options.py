@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -131,6 +132,26 @@ def read_text(name: str) -> str:
     if not text.strip():
         raise InputError(f"{what} is empty")
     return text.replace("\r\n", "\n")
+
+
+def read_examples(path: Path | None) -> list[dict[str, Any]]:
+    """Read solved examples, a JSON object with "input" and "output" a line; none without a file.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not like that; says which.
+    """
+    found = []
+    for number, line in enumerate(read_text(str(path)).split("\n") if path else (), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
+        if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
+            raise InputError(f'{path}, line {number}, must be an object with "input" and "output"')
+        found.append({"input": value["input"], "output": value["output"]})
+    return found
 
 
 def load_prompt(name: str, filled: Sequence[str] = ()) -> TaskPrompt:

@@ -1,0 +1,149 @@
+"""`llmkit ask`: a question in, an answer with quotes out of web pages and files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from llmkit.cli import options
+from llmkit.errors import InputError, LlmkitError
+
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+    from rich.text import Text
+
+    from llmkit.chains import Answer, Citation
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.", show_default=False)],
+    *,
+    url: Annotated[list[str] | None, typer.Option(help="A web page to read; may be repeated.")] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="A text file, or - for standard input; may be repeated.")
+    ] = None,
+    style: Annotated[
+        Literal["extractive", "abstractive"],
+        typer.Option(help="extractive: a phrase of the text; abstractive: a written sentence, with quotes."),
+    ] = "extractive",
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Give no answer that is less likely to be right.")
+    ] = None,
+    embedder: Annotated[
+        bool, typer.Option("--embedder", help="Find sentences by their sense too, with a second small model.")
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Also read pages of this machine and of private networks.")
+    ] = False,
+    ignore_robots: Annotated[
+        bool, typer.Option("--ignore-robots", help="Read a page even if its site asks programs not to.")
+    ] = False,
+    model: options.Model = options.DEFAULT_MODEL,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Answer a question from web pages or files, with the sentences that say so.
+
+    \b
+    llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse
+    llmkit ask "When is it open?" --url https://example.com/a --url https://example.com/b
+    llmkit ask "What was decided?" --file minutes.txt --file letter.txt
+    cat notes.txt | llmkit ask "Who is invited?" --file - --json
+    """
+    if not question.strip():
+        raise InputError("the question is empty")
+    if not url and not file:
+        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+    options.ModelOptions(model).check()
+    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
+    documents = [*_pages(url or [], fetching, quiet=quiet), *_files(file or [])]
+    llm = options.ModelOptions(model).load(quiet=quiet)
+    from llmkit.chains import QAChain
+    from llmkit.models.embedding import default_embedder
+
+    chain = QAChain(llm, default_embedder() if embedder else None, style=style, min_confidence=min_confidence)
+    answer = chain.invoke({"question": question, "context": documents})
+    if as_json:
+        options.write(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False), output)
+    else:
+        options.write(shown(answer, documents, colour=output is None and sys.stdout.isatty()), output)
+
+
+def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
+    """Give the answer, then each sentence that it stands on, the answer in it marked, and where that is."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not answer.found:
+        return "The text does not say."
+    lines = [Text(answer.text, style="bold")]
+    for each in answer.citations:
+        lines += [Text(), Text("  ").append_text(_quote(each, documents)), Text(f"  {_place(each)}", style="dim")]
+    console = Console(force_terminal=colour, no_color=not colour, soft_wrap=True, highlight=False, markup=False)
+    with console.capture() as caught:
+        for line in lines:
+            console.print(line)
+    return caught.get().rstrip("\n")
+
+
+def _quote(citation: Citation, documents: list[Document]) -> Text:
+    """The sentence in one line; its answer stands out, where there is colour."""
+    from rich.text import Text
+
+    if citation.answer_start is None or citation.answer_end is None:
+        return Text(f"“{_one_line(citation.quote)}”")
+    text = documents[citation.document].page_content
+    parts = (
+        text[citation.start : citation.answer_start],
+        text[citation.answer_start : citation.answer_end],
+        text[citation.answer_end : citation.end],
+    )
+    before, answer, after = map(_one_line, parts)
+    return Text("“").append(before).append(answer, style="bold reverse").append(f"{after}”")
+
+
+def _one_line(text: str) -> str:
+    """White space within is one space; that at the ends stays as one."""
+    words = " ".join(text.split())
+    return f"{' ' * text[:1].isspace()}{words}{' ' * (text[-1:].isspace() and bool(words))}"
+
+
+def _place(citation: Citation) -> str:
+    where = f"characters {citation.start} to {citation.end}"
+    return f"{citation.link or citation.source or ''} ({where})".strip()
+
+
+def _pages(urls: list[str], fetching: dict[str, Any], *, quiet: bool) -> list[Document]:
+    """Fetch the pages; of several, one that does not come is told of, and the others are read."""
+    from llmkit.web import fetch
+
+    found: list[Document] = []
+    failed: list[LlmkitError] = []
+    for url in urls:
+        if not quiet:
+            options.tell(f"reading {url} …")
+        try:
+            found.append(fetch(url, **fetching))
+        except LlmkitError as error:
+            failed.append(error)
+    options.tell("")
+    if failed and not found:
+        raise failed[0]
+    if not quiet:
+        for each in failed:
+            typer.echo(f"note: {' '.join(str(each).split())}", err=True)
+    return found
+
+
+def _files(names: list[str]) -> list[Document]:
+    from langchain_core.documents import Document
+
+    return [
+        Document(options.read_text(name), metadata={"source": "standard input" if name == "-" else str(Path(name))})
+        for name in names
+    ]

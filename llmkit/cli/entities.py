@@ -1,0 +1,96 @@
+"""`llmkit entities`: a text in, the people, places and other things that it names out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmkit.cli import lines, options
+
+if TYPE_CHECKING:
+    from llmkit.chains import Entity, NERChain
+
+
+def entities(
+    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")] = "-",
+    *,
+    labels: Annotated[str, typer.Option(help="What to find, with commas between.")] = "person,organization,location",
+    examples: Annotated[
+        Path | None,
+        typer.Option(help='Solved texts: {"input": text, "output": [{"text": …, "label": …}, …]}, one a line.'),
+    ] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="The least probability of an entity.")] = 0.5,
+    any_words: Annotated[
+        bool, typer.Option("--any-words", help="Not only proper names: for dates, foods, diseases.")
+    ] = False,
+    model: options.Model = options.DEFAULT_MODEL,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find what a text names: one entity a line, with its place, label and probability.
+
+    \b
+    llmkit entities article.txt
+    echo "Ada Lovelace was born in London." | llmkit entities
+    llmkit entities report.txt --labels drug,disease --any-words
+    llmkit entities mails.jsonl --lines --output entities.jsonl
+    """
+    from llmkit.chains.labels import Labels
+    from llmkit.chains.lessons import Solved
+
+    chosen: dict[str, Any] = {
+        "labels": [label.strip() for label in labels.split(",")],
+        "examples": options.read_examples(examples),
+        "threshold": threshold,
+        "names": not any_words,
+    }
+    known = Labels.checked(chosen["labels"], None, several=True).names
+    for number, each in enumerate(chosen["examples"], 1):
+        Solved.checked(each, number, known)
+
+    def load() -> NERChain:
+        llm = options.ModelOptions(model).load(quiet=quiet)
+        from llmkit.chains import NERChain
+
+        return NERChain(llm, **chosen)
+
+    if as_lines:
+        settings = {"command": "entities", "model": model, **chosen}
+        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
+        return
+    text = options.read_text(file)
+    found = load().invoke(text)
+    if not found and not quiet and not as_json:
+        typer.echo("note: the text names none of these", err=True)
+    told = json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
+    if found or as_json or output:
+        options.write(told if as_json else shown(found), output)
+
+
+def shown(found: Sequence[Entity]) -> str:
+    """Give the entities as columns: place, label, probability and text."""
+    places = [f"{each.start}-{each.end}" for each in found]
+    width, wide = max(map(len, places), default=0), max((len(each.label) for each in found), default=0)
+    return "\n".join(
+        f"{place:>{width}}  {each.label:<{wide}}  {each.score:6.1%}  {' '.join(each.text.split())}"
+        for place, each in zip(places, found, strict=True)
+    )
+
+
+def _work(chain: NERChain) -> lines.Work:
+    from pydantic import BaseModel
+
+    class Found(BaseModel):
+        entities: Sequence[Any]
+
+    def work(texts: list[str]) -> Sequence[BaseModel | Exception]:
+        results: list[Any] = chain.batch(texts, return_exceptions=True)
+        return [each if isinstance(each, Exception) else Found(entities=each) for each in results]
+
+    return work
