@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseLLM
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked, checked
@@ -96,6 +97,10 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
             room = _positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
             self._reader = _reader(local, prompt, examples, words, context_window, room)
             if style == "abstractive":
+                if isinstance(local, BaseLLM):
+                    raise InputError(
+                        f"{type(local).__name__} only goes on with text: to write answers, use a chat model"
+                    )
                 writing = TaskPrompt.load("answer-in-words")
                 self._writer = Writer(llm, writing, self._reader, max_new_tokens, context_window)
         else:

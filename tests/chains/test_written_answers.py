@@ -58,6 +58,11 @@ def test_a_written_answer_needs_room() -> None:
     assert isinstance(results[1], ContextWindowExceeded)
 
 
+def test_a_completion_model_writes_no_answers() -> None:
+    with pytest.raises(InputError, match="use a chat model"):
+        chain("gpt2", style="abstractive")
+
+
 def test_numbers_and_names_stand_in_the_source() -> None:
     assert grounded("It was built in 1874. Maria Holm built it.", KARN)
     assert not grounded("It was built in 1875.", KARN)
