@@ -9,9 +9,13 @@ import regex
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from llmkit.chains.spans import UNSPACED
 from llmkit.text import Span
 
 Matrix = NDArray[np.float64]
+
+_BEGINS = rf"(?:(?<![\w--{UNSPACED}])|(?={UNSPACED}))"
+_ENDS = rf"(?:(?![\w--{UNSPACED}])|(?<={UNSPACED}))"
 
 
 class Entity(BaseModel):
@@ -66,4 +70,4 @@ def occurrences(name: str, text: str) -> Iterator[Span]:
     words = name.split()
     if words:
         whole = r"\s+".join(map(regex.escape, words))
-        yield from (Span(*match.span()) for match in regex.finditer(rf"(?<!\w){whole}(?!\w)", text))
+        yield from (Span(*match.span()) for match in regex.finditer(f"(?V1){_BEGINS}{whole}{_ENDS}", text))

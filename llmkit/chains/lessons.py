@@ -112,14 +112,16 @@ class Odds:
 def taught(lessons: Sequence[Lesson]) -> Odds:
     """Give what the lessons teach, if those that are left out in turn say that it helps (cross-validation)."""
     plain = Odds()
-    folds = [lessons[fold::FOLDS] for fold in range(min(FOLDS, len(lessons)))] if len(lessons) > 1 else []
+    if len(lessons) < 2:
+        return plain
 
     def left_out(learn: Callable[[Sequence[Lesson]], Odds]) -> float:
-        rest = [[each for each in lessons if each not in fold] for fold in folds]
-        return float(np.mean([learn(known).f1(fold) for known, fold in zip(rest, folds, strict=True)]))
+        found = []
+        for fold in range(min(FOLDS, len(lessons))):
+            rest = [each for at, each in enumerate(lessons) if at % FOLDS != fold]
+            found.append(learn(rest).f1(lessons[fold::FOLDS]))
+        return float(np.mean(found))
 
-    if not folds:
-        return plain
     ways = [(left_out(lambda _: plain) + GAIN, lambda _: plain)]
     ways += [(left_out(learn), learn) for learn in (plain.balanced, plain.fitted)]
     return max(ways, key=lambda way: way[0])[1](lessons)

@@ -8,7 +8,7 @@ without capitals, and numbers, are neither for nor against.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -39,9 +39,10 @@ HOPELESS = 4.0
 
 _POSSESSIVE = regex.compile(r"['’]s?\Z", regex.IGNORECASE)
 _NUMBER = regex.compile(r"[\d.,]+")
-_LETTER = regex.compile(r"\w")
+_LETTER = regex.compile(r"[\p{L}\p{N}]")
 _OPENS = regex.compile(r"[^\w\s,;'’\-&]")
 _KNOWN_WORDS = 50_000
+_LONGEST_WORD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class Truecaser:
 
     def learn(self, found: Iterable[str]) -> None:
         """Ask the model, in one pass, for all words that are not known yet."""
-        new = list(dict.fromkeys(form for word in found for form in _forms(word) if form not in self.known))
         if len(self.known) > _KNOWN_WORDS:
             self.known.clear()
+        new = list(dict.fromkeys(form for word in found for form in _forms(word) if form not in self.known))
         if new:
             [row] = span_scores(self.llm, [self.prompt], [new])
             self.known.update(zip(new, map(float, row), strict=True))
@@ -126,12 +127,16 @@ def mentions(text: str, most: int, truecaser: Truecaser | None) -> list[Mention]
 
 def _likeness(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping[int, float]:
     """Give the name-likeness of each word that can have a capital, by its place."""
-    told = {at: word.of(text) for at, word in enumerate(found) if len(set(_forms(word.of(text)))) == 2}
+    cased = {at: word.of(text) for at, word in enumerate(found) if len(set(_forms(word.of(text)))) == 2}
+    told = {at: word for at, word in cased.items() if len(word) <= _LONGEST_WORD}
     truecaser.learn(told.values())
     capitals = [word != word.lower() for word in told.values()]
     written = (0.0, 0.0, -1.0) if all(capitals) or not any(capitals) else WRITTEN  # one case tells nothing of a word
     starts = [span.start for span in sentences(text)]
-    return {at: truecaser.likeness(word, written, first=_begins(text, found, at, starts)) for at, word in told.items()}
+    likeness = dict.fromkeys(cased, 0.0)  # what is too long to ask for is no name
+    for at, word in told.items():
+        likeness[at] = truecaser.likeness(word, written, first=_begins(text, found, at, starts))
+    return likeness
 
 
 def _begins(text: str, found: Sequence[Word], at: int, starts: Sequence[int]) -> bool:
@@ -139,7 +144,8 @@ def _begins(text: str, found: Sequence[Word], at: int, starts: Sequence[int]) ->
     if not at:
         return True
     between = Span(found[at - 1].end, found[at].start)
-    return bool(_OPENS.search(between.of(text))) or any(between.start <= each <= between.end for each in starts)
+    begun = bisect_right(starts, between.end) > bisect_left(starts, between.start)
+    return begun or bool(_OPENS.search(between.of(text)))
 
 
 def _forms(word: str) -> tuple[str, str]:

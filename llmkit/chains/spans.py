@@ -20,9 +20,11 @@ from llmkit.text import Span
 
 Row = NDArray[np.float64]
 
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_CHUNK = regex.compile(rf"(?V1) (?={_UNSPACED})\X | [[^\s]--{_UNSPACED}--[–—/]]+", regex.VERBOSE)
-_ALONE = regex.compile(rf"(?V1){_UNSPACED}")
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+"""The scripts that write no spaces, as a set of regular expressions."""
+
+_CHUNK = regex.compile(rf"(?V1) (?={UNSPACED})\X | [[^\s]--{UNSPACED}--[–—/]]+", regex.VERBOSE)
+_ALONE = regex.compile(rf"(?V1){UNSPACED}")
 _LEAD = regex.compile(r"[\p{P}\p{C}]*+")
 _BODY = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +74,7 @@ class Weigher:
 def shared_out(found: Sequence[Mention], pieces: Sequence[Passage], length: int) -> list[list[Mention]]:
     """Give each passage the mentions that it shows more around than any other does; pieces are in order."""
     own: list[list[Mention]] = [[] for _ in pieces]
-    starts = [piece.start for piece in pieces]
+    starts, ends = [piece.start for piece in pieces], [piece.end for piece in pieces]
 
     def around(mention: Mention, at: int) -> int:
         piece = pieces[at]
@@ -82,8 +82,7 @@ def shared_out(found: Sequence[Mention], pieces: Sequence[Passage], length: int)
         return min(before, piece.end - mention.end if piece.end < length else length)
 
     for mention in found:
-        last = bisect_right(starts, mention.start) - 1
-        holding = [at for at in range(max(last - 1, 0), last + 1) if mention.end <= pieces[at].end]
+        holding = range(bisect_left(ends, mention.end), bisect_right(starts, mention.start))
         if holding:  # else it crosses the end of a sentence
             own[max(holding, key=lambda at: around(mention, at))].append(mention)
     return own
