@@ -14,7 +14,7 @@ from llmkit.chains.weighing import Weighed
 from llmkit.errors import InputError
 from llmkit.text import Span
 
-NONE = 5.0
+NONE = 4.75
 """How much must speak for a label, in nats, before a mention is as likely an entity as not."""
 
 FOLDS = 5

@@ -112,10 +112,13 @@ def mentions(text: str, most: int, truecaser: Truecaser | None) -> list[Mention]
     beside = {at: BESIDE * likely for at, likely in likeness.items()}
     parted = [bool(text[left.end : right.start].strip()) for left, right in pairwise(found)]
     starts = [word.start for word in found]
+    ends = [span.end for span in sentences(text)]
     kept = []
     for first, spans in enumerate(spans_from(text, found, most)):
         before = 0.0 if not first or parted[first - 1] else beside.get(first - 1, 0.0)
         for span in spans:
+            if bisect_left(ends, span.end) > bisect_right(ends, span.start):
+                break  # no name goes over the end of a sentence
             last = bisect_left(starts, span.end) - 1
             after = 0.0 if last + 1 == len(found) or parted[last] else beside.get(last + 1, 0.0)
             within = sum(1 - likeness.get(at, inside[at]) for at in (first, last))
@@ -140,7 +143,12 @@ def _likeness(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping
 
 
 def _begins(text: str, found: Sequence[Word], at: int, starts: Sequence[int]) -> bool:
-    """Whether a word begins a sentence, or stands behind a sign that lets a capital follow."""
+    """Whether a word begins a sentence, or stands behind a sign that lets a capital follow.
+
+    If the next word has a capital as well, so that a name begins there ("Ada Lovelace was"), it counts as no beginning.
+    """
+    if at + 1 < len(found) and text[found[at].end : found[at + 1].start] == " " and text[found[at + 1].start].isupper():
+        return False
     if not at:
         return True
     between = Span(found[at - 1].end, found[at].start)
