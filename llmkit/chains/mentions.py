@@ -108,7 +108,7 @@ def mentions(text: str, most: int, truecaser: Truecaser | None) -> list[Mention]
     """
     found = name_words(text)
     likeness = _likeness(text, found, truecaser) if truecaser else {}
-    inside = [NUMBER if _NUMBER.fullmatch(text, word.start, word.end) else 1.0 for word in found]
+    inside = [NUMBER if truecaser and _NUMBER.fullmatch(text, word.start, word.end) else 1.0 for word in found]
     beside = {at: BESIDE * likely for at, likely in likeness.items()}
     parted = [bool(text[left.end : right.start].strip()) for left, right in pairwise(found)]
     starts = [word.start for word in found]
@@ -123,7 +123,7 @@ def mentions(text: str, most: int, truecaser: Truecaser | None) -> list[Mention]
             after = 0.0 if last + 1 == len(found) or parted[last] else beside.get(last + 1, 0.0)
             within = sum(1 - likeness.get(at, inside[at]) for at in (first, last))
             doubt = INSIDE * within + before + after
-            if doubt <= HOPELESS:
+            if doubt <= HOPELESS and span.end - span.start <= most * _LONGEST_WORD:
                 kept.append(Mention(span.start, span.end, doubt))
     return kept
 
