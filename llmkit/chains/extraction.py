@@ -15,17 +15,20 @@ import numpy as np
 
 from llmkit.chains.spans import Row, span_scores, spans_from, words
 from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.lexical import lexemes
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.retrieval import Hit
 from llmkit.text import Span
 
 NEUTRAL = "What does the text say?"
-PRIOR = 0.6
+PRIOR = 0.5
 """The share of the neutral likelihood that is taken off."""
 CHANNEL = 0.3
 """The weight of the question's likelihood."""
 RANK = 1.0
 """Nats that a sentence loses to the one before it in the ranking."""
+REPEATED = 4.0
+"""Nats that a span loses whose words all stand in the question: it seldom answers it."""
 STARTS = 12
 """Spans are tried from the words that begin an answer best: so many by likelihood, so many with the prior off."""
 CHANNEL_AMONG = 8
@@ -84,7 +87,11 @@ class Reader:
 
     def check(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no room for a text."""
-        self._reading(question, [Hit(0, 1, 0, "x")])
+        try:
+            self._reading(question, [Hit(0, 1, 0, "x")])
+        except ContextWindowExceeded as error:
+            what = "the question and the room for its answer"
+            raise ContextWindowExceeded(error.needed, error.available, what) from error
 
     def reading(self, question: str, hits: Sequence[Hit]) -> Reading:
         """Lay out as many of the sentences as fit.
@@ -123,11 +130,10 @@ class Reader:
         spans = [_spans(each, self.max_words) for each in starts]
         texts = [[text for *_, text in each] for each in spans]
         likely, usual = self._both(readings, texts, ended=True)
-        ranks = [
-            np.array([each.hits.index(hit) for hit, *_ in own], dtype=float)
-            for each, own in zip(readings, spans, strict=True)
+        scores = [
+            one - PRIOR * two - _handicap(each, own)
+            for one, two, each, own in zip(likely, usual, readings, spans, strict=True)
         ]
-        scores = [one - PRIOR * two - RANK * rank for one, two, rank in zip(likely, usual, ranks, strict=True)]
         best = [_best(row, each) for row, each in zip(scores, texts, strict=True)]
         named = [[each[place] for place in places] for places, each in zip(best, texts, strict=True)]
         found: list[Finding | None] = []
@@ -193,6 +199,14 @@ def _spans(starts: Sequence[tuple[Hit, Span]], max_words: int) -> list[tuple[Hit
                 if (hit, span.start) in wanted:
                     found.append((hit, Span(hit.start + span.start, hit.start + span.end), span.of(hit.text)))
     return found
+
+
+def _handicap(reading: Reading, spans: Sequence[tuple[Hit, Span, str]]) -> Row:
+    """What each span loses for its sentence's rank, and for saying no more than the question."""
+    asked = set(lexemes(reading.question))
+    return np.array(
+        [RANK * reading.hits.index(hit) + REPEATED * (set(lexemes(text)) <= asked) for hit, _, text in spans]
+    )
 
 
 def _best(scores: Row, texts: Sequence[str]) -> list[int]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from llmkit.lexical import lexemes
 
-MIDDLE, SCALE = -6.0, 6.5
+MIDDLE, SCALE = -9.0, 5.5
 """The score at which answers of the default model are right as often as not, and how soon that changes: fitted on 90
 questions of SQuAD 2, a third of them without an answer (Platt 1999)."""
 
