@@ -3,10 +3,14 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from llmkit.models import catalog, store
+
+if TYPE_CHECKING:
+    from tests.web.site import Site
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
 
@@ -44,3 +48,24 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     yield cache
     leftovers = [path.name for path in cache.rglob("*.part-*")]
     assert not leftovers, f"left in the cache: {leftovers}"
+
+
+@pytest.fixture
+def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in which there are no pages yet, but the models that are here; each robots.txt is asked for anew."""
+    from llmkit.web import robots
+
+    cache = tmp_path_factory.mktemp("pages")
+    (cache / "models").symlink_to(CACHE / "models", target_is_directory=True)
+    monkeypatch.setenv("LLMKIT_CACHE", str(cache))
+    robots.forget()
+    return cache
+
+
+@pytest.fixture
+def site(own_pages: Path) -> "Iterator[Site]":
+    """A web site on this machine."""
+    from tests.web.site import serving
+
+    with serving() as site:
+        yield site

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -15,9 +15,11 @@ from llmkit.chains.chain import Chain
 from llmkit.chains.question_answering import QAChain
 from llmkit.errors import InputError, LlmkitError
 from llmkit.web import fetch
+from llmkit.web.urls import checked
 
 AT_ONCE = 4
 """So many pages are fetched at a time."""
+_T = TypeVar("_T")
 
 
 class WebQAChain(Chain[Mapping[str, Any], Answer]):
@@ -28,8 +30,8 @@ class WebQAChain(Chain[Mapping[str, Any], Answer]):
         >>> chain.invoke({"question": "When was it built?", "url": "https://example.com/lighthouse"}).text
         '1821'
 
-    Pages are kept on disk as their servers allow, and what was read of one is kept too, so that a second question is
-    cheap.
+    All pages of a question must come. They are kept on disk as their servers allow, and what was read of one is kept
+    too, so that a second question is cheap.
 
     Args:
         llm: as for `QAChain`.
@@ -54,27 +56,43 @@ class WebQAChain(Chain[Mapping[str, Any], Answer]):
         self.fetching = dict(fetching or {})
 
     def run(self, inputs: Sequence[Mapping[str, Any]], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
-        """Fetch all pages, then answer all questions together."""
+        """Fetch every page once, then answer all questions together."""
+        asked = [_attempt(_checked, each) for each in inputs]
+        urls = list(dict.fromkeys(url for each in asked if not isinstance(each, LlmkitError) for url in each[1]))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            read = list(pool.map(self._read, inputs))
+            fetched = pool.map(lambda url: _attempt(lambda: fetch(url, **self.fetching)), urls)
+            pages = dict(zip(urls, fetched, strict=True))
+        read = [each if isinstance(each, LlmkitError) else _given(*each, pages) for each in asked]
         pairs = [(each, config) for each, config in zip(read, configs, strict=True) if isinstance(each, dict)]
         answers = iter(self.answering.run(*map(list, zip(*pairs, strict=True))) if pairs else ())
         return [next(answers) if isinstance(each, dict) else each for each in read]
 
-    def _read(self, given: Any) -> dict[str, Any] | Exception:
-        try:
-            if not isinstance(given, Mapping) or set(given) != {"question", "url"}:
-                told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-                raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and 'url'")
-            question, urls = given["question"], given["url"]
-            if not isinstance(question, str) or not question.strip():
-                raise InputError("the question is empty")
-            return {"question": question, "context": self._documents([urls] if isinstance(urls, str) else urls)}
-        except LlmkitError as error:
-            return error
 
-    def _documents(self, urls: Any) -> list[Document]:
-        if not isinstance(urls, Sequence) or not urls:
-            raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda url: fetch(url, **self.fetching), urls))
+def _checked(given: Any) -> tuple[str, list[str]]:
+    """The question, and the URLs as they are requested."""
+    if not isinstance(given, Mapping) or set(given) != {"question", "url"}:
+        told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and 'url'")
+    question, urls = given["question"], given["url"]
+    if not isinstance(question, str):
+        raise InputError(f"the question is {type(question).__name__}, but must be text")
+    if not question.strip():
+        raise InputError("the question is empty")
+    urls = [urls] if isinstance(urls, str) else urls
+    if not isinstance(urls, list | tuple) or not urls:
+        raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")
+    return question, [checked(url) for url in urls]
+
+
+def _given(question: str, urls: Sequence[str], pages: Mapping[str, Document | LlmkitError]) -> Any:
+    """What is answered from: the question with its pages, or the error of the first that did not come."""
+    context = [pages[url] for url in urls]
+    failed = (each for each in context if isinstance(each, LlmkitError))
+    return next(failed, {"question": question, "context": context})
+
+
+def _attempt(act: Callable[..., _T], *given: Any) -> _T | LlmkitError:
+    try:
+        return act(*given)
+    except LlmkitError as error:
+        return error

@@ -54,7 +54,7 @@ def test_what_may_not_be_kept_is_not_kept(site, headers):
 def test_nothing_is_kept_without_cache(site, own_pages):
     url = site.page()
     local(url, cache=False)
-    assert not own_pages.exists()
+    assert not (own_pages / "pages").exists()
 
 
 def test_a_page_of_unknown_length_is_not_kept(site):
@@ -97,7 +97,6 @@ def test_a_damaged_cache_counts_as_empty(site, own_pages, capfd):
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(site, own_pages):
-    own_pages.mkdir()
     (own_pages / "pages").write_text("a file where the folder should be")
     assert local(site.page()).page_content == TEXT
 
