@@ -1,0 +1,134 @@
+"""Questions about real web pages: which are answered right, whether the quotes stand there, and what is declined.
+
+    python -m benchmarks.web_questions --data FOLDER
+
+The folder holds `webpages_open/` with `pages.jsonl` (fields `id`, `file` and `gold_text`) and the gzipped pages that it
+names. They are served on this machine and fetched as any page is. The questions are in `web_questions.jsonl` beside
+this file: four of each page, with the answer and a part of the sentence that it stands in, and one that the page does
+not answer. An answer is right if its F1 with the true one is at least a half, measured as SQuAD's script does it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from langchain_core.documents import Document
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.question_answering import exact, f1, normalized
+from benchmarks.webpages import scores
+from llmkit import HuggingFaceChat
+from llmkit.chains import Answer, QAChain
+from llmkit.chains.question_answering import MIN_CONFIDENCE
+from llmkit.models.catalog import resolve
+from llmkit.models.embedding import default_embedder
+from llmkit.web import fetch
+
+Row = dict[str, Any]
+RIGHT = 0.5
+HEADS = (
+    "right",
+    "exact",
+    "right, any confidence",
+    "its sentence is cited",
+    "quotes verbatim",
+    "declined, no answer",
+    "s a question",
+)
+
+
+def read(path: Path) -> list[Row]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@contextmanager
+def served(pages: Mapping[str, bytes]) -> Iterator[str]:
+    """Serve each page under its name; give the URL that the names go on from."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(self.path.removeprefix("/"), b"")
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing of each request."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def figures(told: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Document]) -> list[str]:
+    pairs = list(zip(told, rows, strict=True))
+    known = [(each, row) for each, row in pairs if row["answer"]]
+    unknown = [each for each, row in pairs if not row["answer"]]
+    given = [(each, row) for each, row in known if each.confidence >= MIN_CONFIDENCE]
+    quotes = [(each, pages[row["page"]].page_content) for answer, row in pairs for each in answer.citations]
+    return [
+        share([f1(each.text, row["answer"]) >= RIGHT for each, row in given], known),
+        share([exact(each.text, row["answer"]) == 1 for each, row in given], known),
+        share([f1(each.text, row["answer"]) >= RIGHT for each, row in known], known),
+        share([any(holds(cited.quote, row["sentence"]) for cited in each.citations) for each, row in known], known),
+        share([text[each.start : each.end] == each.quote for each, text in quotes], quotes),
+        share([each.confidence < MIN_CONFIDENCE for each in unknown], unknown),
+    ]
+
+
+def holds(quote: str, part: str) -> bool:
+    return normalized(part) in normalized(quote)
+
+
+def share(hits: Sequence[bool], of: Sequence[Any]) -> str:
+    return f"{sum(hits)} of {len(of)}"
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="The folder with webpages_open.")],
+    answers: Annotated[Path | None, typer.Option(help="Write each way's answers here, as JSON lines.")] = None,
+) -> None:
+    folder = data / "webpages_open"
+    golden = {row["id"]: row for row in read(folder / "pages.jsonl")}
+    rows = read(Path(__file__).with_suffix(".jsonl"))
+    llm = HuggingFaceChat(model=str(resolve("smollm2-135m")), temperature=0)
+    ways: dict[str, Callable[[], QAChain]] = {
+        "words": lambda: QAChain(llm, min_confidence=0),
+        "words and sense": lambda: QAChain(llm, default_embedder(), min_confidence=0),
+    }
+    bodies = {name: gzip.decompress((folder / row["file"]).read_bytes()) for name, row in golden.items()}
+    with served(bodies) as site:
+        pages = {name: fetch(site + name, allow_private=True, respect_robots=False, cache=False) for name in bodies}
+    found = [scores(page.page_content, golden[name]["gold_text"])[2] for name, page in pages.items()]
+    print(f"word F1 of the extraction: {statistics.fmean(found):.3f}", flush=True)
+    table = Table("sentences found by", *HEADS)
+    for name, make in ways.items():
+        chain = make()
+        started = time.perf_counter()
+        told = [chain.invoke({"question": row["question"], "context": pages[row["page"]]}) for row in rows]
+        cells = [*figures(told, rows, pages), f"{(time.perf_counter() - started) / len(rows):.2f}"]
+        print(name, *cells, sep="\t", flush=True)
+        table.add_row(name, *cells)
+        if answers:
+            with answers.open("a", encoding="utf-8") as file:
+                for row, each in zip(rows, told, strict=True):
+                    file.write(json.dumps({"way": name, **row, "told": each.model_dump(mode="json")}) + "\n")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
