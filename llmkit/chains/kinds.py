@@ -58,7 +58,12 @@ class Kinds:
 
     @classmethod
     def over(cls, llm: Any, prompt: TaskPrompt, labels: Labels, context_window: int | None) -> Kinds:
-        """Give a scorer for labels whose descriptions are phrases, divided by commas."""
+        """Give a scorer for labels whose descriptions are phrases, divided by commas.
+
+        Raises:
+            InputError: a description says nothing.
+            ContextWindowExceeded: the window does not even hold a short sentence.
+        """
         spoken = [
             WORDS.get(name, words) if words == name else words
             for name, words in zip(labels.names, labels.spoken, strict=True)
@@ -66,7 +71,10 @@ class Kinds:
         phrases = tuple(tuple(_with_article(part) for part in words.split(",") if part.strip()) for words in spoken)
         if not all(phrases):
             raise InputError(f"the description of {labels.names[phrases.index(())]!r} has only commas: say what it is")
-        return cls(llm, prompt, phrases, context_window)
+        kinds = cls(llm, prompt, phrases, context_window)
+        for text in NEUTRAL:
+            kinds.fit(text)
+        return kinds
 
     @cached_property
     def room(self) -> int:

@@ -1,4 +1,4 @@
-"""What speaks for a kind of thing is what plain teacher forcing says of it, over that of a thing, less half the bias."""
+"""What speaks for a kind of thing is what teacher forcing says of it, over that of a thing, less half the bias."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -87,8 +87,8 @@ def test_what_is_asked() -> None:
     [asked] = llm.asked
     assert [each.type for each in asked] == ["system", "human", "ai", "human", "ai"]
     assert [each.content for each in asked] == [
-        "Find every name in the text that is one of these: person, place (a city, a country). Copy each name exactly as "
-        "it stands in the text, and say which of them it is.",
+        "Find every name in the text that is one of these: person, place (a city, a country). Copy each name exactly "
+        "as it stands in the text, and say which of them it is.",
         "Text: Bob sat.",
         'Entities: {"entities": [{"text": "Bob", "label": "person"}]}',
         "Text: It names nothing.",
@@ -108,7 +108,8 @@ def test_a_random_model_is_held_to_the_schema() -> None:
     """Whatever it writes is dropped if it does not stand in the text, and is a list of names with labels."""
     own = NERChain(made(), ["person", "location"])
     texts = ["The dog is in Paris.", "a b c d e f g"]
-    for text, found in zip(texts, own.batch(texts, return_exceptions=True), strict=True):
+    results: list[Any] = own.batch(texts, return_exceptions=True)
+    for text, found in zip(texts, results, strict=True):
         assert isinstance(found, GenerationError) or all(text[each.start : each.end] == each.text for each in found)
     assert asyncio.run(own.abatch(texts, return_exceptions=True))
 
@@ -116,7 +117,8 @@ def test_a_random_model_is_held_to_the_schema() -> None:
 def test_the_default_model(default_model_folder: Any) -> None:
     llm = Plain(llm=HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=48))
     text = "Ada Lovelace was born in London."
-    [found] = NERChain(llm).batch([text], return_exceptions=True)
+    results: list[Any] = NERChain(llm).batch([text], return_exceptions=True)
+    [found] = results
     assert isinstance(found, GenerationError) or all(text[each.start : each.end] == each.text for each in found)
 
 
