@@ -8,8 +8,8 @@ import llmkit
 
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
-    "llmkit.chains": "Answer Citation Classification Progress QAChain SourcePassage SummarizationChain Summary "
-    "ZeroShotClassificationChain",
+    "llmkit.chains": "Answer Citation Classification Entity NERChain Progress QAChain SourcePassage SummarizationChain "
+    "Summary WebQAChain ZeroShotClassificationChain",
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "
     "RandomExamples Report SimilarExamples TaskPrompt names",

@@ -34,7 +34,9 @@ class Chain(Runnable[Input, Output]):
         **kwargs: Any,
     ) -> list[Output]:
         """Run the chain on all inputs, in true batches; with `return_exceptions`, a bad input fails alone."""
-        results = self._batch_with_config(self._run_all, list(inputs), config, return_exceptions=return_exceptions, **kwargs)
+        results = self._batch_with_config(
+            self._run_all, list(inputs), config, return_exceptions=return_exceptions, **kwargs
+        )
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result  # LangChain gives even an interrupt as a result

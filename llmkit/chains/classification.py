@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.calibration import Calibration, Matrix, threshold_for
 from llmkit.chains.chain import Chain
+from llmkit.chains.checks import check_prompt, check_share
 from llmkit.chains.choosing import Chooser
 from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import LabelScorer, Row, scores_of
 from llmkit.chains.priors import blended
 from llmkit.chains.shots import Expert, Shots
 from llmkit.chains.texts import Text, all_checked, checked
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 
 Answers = Sequence[str | Sequence[str]]
@@ -109,7 +110,9 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             raise InputError(f"prior is {prior!r}, but must be 'neutral' or 'batch'; for your own texts, use fit_prior")
         self._labels = Labels.checked(labels, descriptions, several=multi_label)
         self.multi_label, self.calibrate, self._by_batch = multi_label, calibrate, prior == "batch"
-        self.threshold = _threshold(threshold, 0.5 if multi_label else None)
+        self.threshold = 0.5 if multi_label else None
+        if threshold is not None:
+            self.threshold = check_share(threshold, "threshold")
         self.calibration = Calibration(independent=multi_label)
         self._known: tuple[Matrix, NDArray[np.bool_]] | None = None  # what fit_temperature was given
         self._lock = threading.RLock()
@@ -264,17 +267,6 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         return np.stack(cast(list[Row], rows)), truth
 
 
-def _threshold(given: float | None, default: float | None) -> float | None:
-    if given is not None and not 0 <= given <= 1:
-        raise InputError(f"threshold is {given!r}, but must be between 0 and 1")
-    return default if given is None else given
-
-
 def _prompt(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
-    asking = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
-    left = [field for field in asking.input_variables if field not in ("input", "labels")]
-    if left:
-        raise PromptError(
-            f"the prompt has fields that a classification cannot fill: {', '.join(left)}; fill them with prompt.partial"
-        )
+    asking = check_prompt(prompt, ["labels"])
     return asking.partial(labels=labels.listed()) if "labels" in asking.input_variables else asking

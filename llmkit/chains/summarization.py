@@ -17,6 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.chain import Chain
+from llmkit.chains.checks import check_positive, check_prompt
 from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy, is_complete
 from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
 from llmkit.chains.sources import Source, SourcePassage
@@ -104,12 +105,12 @@ class SummarizationChain(Chain[Source, Summary]):
     ) -> None:
         if strategy not in get_args(Choice):
             raise InputError(f"strategy is {strategy!r}, but must be one of {', '.join(get_args(Choice))}")
-        self.max_words = None if max_words is None else _positive(max_words, "max_words")
+        self.max_words = None if max_words is None else check_positive(max_words, "max_words")
         room = MAX_NEW_TOKENS if max_words is None else 16 + max_words * 3 // 2
-        self.max_new_tokens = room if max_new_tokens is None else _positive(max_new_tokens, "max_new_tokens")
+        self.max_new_tokens = room if max_new_tokens is None else check_positive(max_new_tokens, "max_new_tokens")
         if max_passage_tokens is not None:
-            _positive(max_passage_tokens, "max_passage_tokens")
-        given = _loaded(prompt)
+            check_positive(max_passage_tokens, "max_passage_tokens")
+        given = check_prompt(prompt, ["max_words"])
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
         self.llm, self.strategy, self.progress = llm, strategy, progress
         prompts = _prompts(self.prompt, combine_prompt, refine_prompt)
@@ -201,18 +202,14 @@ def _together(pieces: list[Any]) -> Any:
         return pieces[-1]
 
 
-def _loaded(prompt: str | TaskPrompt) -> TaskPrompt:
-    return TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
-
-
 def _prompts(
     part: TaskPrompt, combine: str | TaskPrompt | None, refine: str | TaskPrompt | None
 ) -> tuple[TaskPrompt, TaskPrompt, TaskPrompt]:
     """Give the three prompts, their fields checked."""
     return (
-        _check_fields(part, ["max_words"]),
-        _check_fields(_loaded(combine or _begun("combine-summaries", part)), ["max_words"]),
-        _check_fields(_loaded(refine or _begun("refine-summary", part)), ["max_words", "summary"]),
+        part,
+        check_prompt(combine or _begun("combine-summaries", part), ["max_words"]),
+        check_prompt(refine or _begun("refine-summary", part), ["max_words", "summary"]),
     )
 
 
@@ -234,18 +231,3 @@ def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPr
         return prompt
     told = f"{prompt.wording.instruction} Use at most {max_words} words.".strip()
     return prompt.model_copy(update={"wording": replace(prompt.wording, instruction=told)})
-
-
-def _check_fields(prompt: TaskPrompt, known: Sequence[str]) -> TaskPrompt:
-    left = [name for name in prompt.input_variables if name not in ("input", *known)]
-    if left:
-        raise PromptError(
-            f"the prompt has fields that a summary cannot fill: {', '.join(left)}; fill them with prompt.partial(…)"
-        )
-    return prompt
-
-
-def _positive(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{what} is {value!r}, but must be a whole number, at least 1")
-    return value

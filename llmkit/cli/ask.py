@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from rich.text import Text
 
-    from llmkit.chains import Answer, Citation
+    from llmkit.chains import Answer, Citation, QAChain
+    from llmkit.models.chat import HuggingFaceChat
 
 
 def ask(
@@ -51,7 +52,6 @@ def ask(
 
     \b
     llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse
-    llmkit ask "When is it open?" --url https://example.com/a --url https://example.com/b
     llmkit ask "What was decided?" --file minutes.txt --file letter.txt
     cat notes.txt | llmkit ask "Who is invited?" --file - --json
     """
@@ -63,15 +63,19 @@ def ask(
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     documents = [*_pages(url or [], fetching, quiet=quiet), *_files(file or [])]
     llm = options.ModelOptions(model).load(quiet=quiet)
-    from llmkit.chains import QAChain
-    from llmkit.models.embedding import default_embedder
-
-    chain = QAChain(llm, default_embedder() if embedder else None, style=style, min_confidence=min_confidence)
+    chain = _chain(llm, embedder=embedder, style=style, min_confidence=min_confidence)
     answer = chain.invoke({"question": question, "context": documents})
     if as_json:
         options.write(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False), output)
     else:
         options.write(shown(answer, documents, colour=output is None and sys.stdout.isatty()), output)
+
+
+def _chain(llm: HuggingFaceChat, *, embedder: bool, **chosen: Any) -> QAChain:
+    from llmkit.chains import QAChain
+    from llmkit.models.embedding import default_embedder
+
+    return QAChain(llm, default_embedder() if embedder else None, **chosen)
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:

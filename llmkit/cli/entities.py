@@ -41,18 +41,10 @@ def entities(
     llmkit entities report.txt --labels drug,disease --any-words
     llmkit entities mails.jsonl --lines --output entities.jsonl
     """
-    from llmkit.chains.labels import Labels
-    from llmkit.chains.lessons import Solved
-
-    chosen: dict[str, Any] = {
-        "labels": [label.strip() for label in labels.split(",")],
-        "examples": options.read_examples(examples),
-        "threshold": threshold,
-        "names": not any_words,
-    }
-    known = Labels.checked(chosen["labels"], None, several=True).names
-    for number, each in enumerate(chosen["examples"], 1):
-        Solved.checked(each, number, known)
+    known = [label.strip() for label in labels.split(",")]
+    solved = options.read_examples(examples)
+    _check(known, solved)
+    chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
 
     def load() -> NERChain:
         llm = options.ModelOptions(model).load(quiet=quiet)
@@ -71,6 +63,16 @@ def entities(
     told = json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
     if found or as_json or output:
         options.write(told if as_json else shown(found), output)
+
+
+def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
+    """Tell what is wrong before a model is loaded."""
+    from llmkit.chains.labels import Labels
+    from llmkit.chains.lessons import Solved
+
+    known = Labels.checked(labels, None, several=True).names
+    for number, each in enumerate(examples, 1):
+        Solved.checked(each, number, known)
 
 
 def shown(found: Sequence[Entity]) -> str:

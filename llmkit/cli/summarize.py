@@ -35,7 +35,6 @@ def summarize(
 
     \b
     llmkit summarize meeting.txt --max-words 60
-    cat call.txt | llmkit summarize -
     llmkit summarize article.txt --prompt summarize-text --strategy refine
     llmkit summarize calls.jsonl --lines --output summaries.jsonl
     llmkit summarize meeting.txt --explain      how the model's window would be spent

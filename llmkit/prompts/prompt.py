@@ -34,6 +34,22 @@ class TaskPrompt(BaseChatPromptTemplate):
         selector: holds the examples and ranks them for an input.
         most_relevant: where the best examples stand: `last`, next to the input, or `first`.
         layout: `chat`, `completion` or `flan`; `None` leaves it to the model.
+
+    Args:
+        instruction: says the task, once, before everything else.
+        input_label: names the input, as in `Dialogue: …`.
+        question: asks about each input, after it, as in `What was going on?`.
+        output_label: names the answer, as in `Summary: …`.
+        output_start: the words that every answer begins with; the model goes on from them.
+        fields: names of the `{fields}` in the texts above; any other brace is text.
+        examples: dictionaries with `input`, `output` and, where they differ by example, fields.
+        selector: ranks the examples; as they were given, if left out.
+        most_relevant: `last` puts the best example next to the input.
+        layout: `None` takes the model's own: `chat`, `completion` or `flan`.
+        description: says in the list of prompts what this one is for.
+
+    Raises:
+        PromptError: a text, a field or an example is wrong; says which.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,24 +76,6 @@ class TaskPrompt(BaseChatPromptTemplate):
         layout: Layout | None = None,
         description: str = "",
     ) -> None:
-        """Build a prompt; every text is checked here, before any model sees it.
-
-        Args:
-            instruction: says the task, once, before everything else.
-            input_label: names the input, as in `Dialogue: …`.
-            question: asks about each input, after it, as in `What was going on?`.
-            output_label: names the answer, as in `Summary: …`.
-            output_start: the words that every answer begins with; the model goes on from them.
-            fields: names of the `{fields}` in the texts above; any other brace is text.
-            examples: dictionaries with `input`, `output` and, where they differ by example, fields.
-            selector: ranks the examples; as they were given, if left out.
-            most_relevant: `last` puts the best example next to the input.
-            layout: `None` takes the model's own: `chat`, `completion` or `flan`.
-            description: says in the list of prompts what this one is for.
-
-        Raises:
-            PromptError: a text, a field or an example is wrong; says which.
-        """
         texts = {
             "instruction": instruction,
             "input_label": input_label,

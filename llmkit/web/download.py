@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from llmkit.errors import PageError, PageRefused
+from llmkit.errors import InputError, PageError, PageRefused
 from llmkit.web import answers, cache, robots, transport
 from llmkit.web.deadline import Deadline
 from llmkit.web.urls import checked, naming, show
@@ -39,6 +39,15 @@ class Limits:
     timeout: float
     connect_timeout: float
     read_timeout: float
+
+    def __post_init__(self) -> None:
+        """Check that the limits are some.
+
+        Raises:
+            InputError: one is not above 0, or endless.
+        """
+        if not all(0 < limit < float("inf") for limit in vars(self).values()):
+            raise InputError(f"max_bytes and the time limits must be more than 0 and finite, but are {self}")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmkit.errors import InputError
-
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
@@ -28,9 +26,7 @@ def fetch(
     """Give the readable text of a web page, its paragraphs separated by blank lines.
 
     The metadata are `source` (the URL in the end, after redirects), `title` and `language` (a tag such as `en-GB`),
-    the last two empty where the page tells none.
-
-    Only public addresses are asked, by http and https, without proxies, passwords or cookies of the user's.
+    the last two empty where the page tells none. Only public addresses are asked, without proxies or cookies.
 
     Args:
         url: the whole URL.
@@ -41,7 +37,7 @@ def fetch(
         read_timeout: seconds that the server may say nothing.
         respect_robots: read only what the site's robots.txt lets programs read.
         cache: keep the page on disk, and ask the server again only as it wishes.
-        user_agent: how this program calls itself; a site's owner is glad of a way to reach you.
+        user_agent: how this program calls itself.
 
     Raises:
         PageRefused: it is no URL of a web page, leads where llmkit does not go, or to what is no text.
@@ -53,8 +49,6 @@ def fetch(
     from llmkit.web.urls import checked
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)
-    if not all(0 < limit < float("inf") for limit in (max_bytes, timeout, connect_timeout, read_timeout)):
-        raise InputError(f"max_bytes and the time limits must be more than 0 and finite, but are {limits}")
     url = checked(url)
     agent = user_agent or _agent()
     with Downloader(limits, allow_private=allow_private, keep=cache, agent=agent) as downloader:

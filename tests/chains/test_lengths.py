@@ -195,7 +195,7 @@ def test_the_length_is_told_to_the_model_and_kept():
 
 
 def test_what_cannot_be():
-    with pytest.raises(PromptError, match=r"fields that a summary cannot fill: a, b; fill them with prompt.partial"):
+    with pytest.raises(PromptError, match=r"fields that this chain cannot fill: a, b; fill them with prompt.partial"):
         SummarizationChain(Reader(), TaskPrompt("{a} {b}", fields=["a", "b"]))
     llm = Reader()
     chain = SummarizationChain(llm)

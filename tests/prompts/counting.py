@@ -124,3 +124,8 @@ class CountingChat(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "counting"
+
+
+def words(count: int) -> dict[str, str]:
+    """An example of so many words."""
+    return {"input": "time " * count, "output": "Tom"}
