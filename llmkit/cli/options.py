@@ -52,11 +52,13 @@ class ModelOptions:
 
     def check(self) -> GenerationSettings:
         """Give the settings; what is wrong with them or with the model's name is told here, before torch is loaded."""
-        from llmkit.models.catalog import resolve
+        from llmkit.models.catalog import CATALOG, resolve
         from llmkit.models.settings import GenerationSettings
 
         given = {name: value for name, value in vars(self).items() if name != "model" and value not in (None, [], ())}
         settings = GenerationSettings().override(**given)
+        if self.model in CATALOG and CATALOG[self.model].kind != "chat":
+            raise InputError(f"{self.model} gives sentence embeddings, and writes nothing: see llmkit models")
         resolve(self.model)
         return settings
 
@@ -154,8 +156,8 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
     return found
 
 
-def load_prompt(name: str, filled: Sequence[str] = ()) -> TaskPrompt:
-    """Read one of llmkit's prompt texts, whose fields the command can fill.
+def load_prompt(name: str, filled: Sequence[str] | None = None) -> TaskPrompt:
+    """Read one of llmkit's prompt texts, of whose fields the command can fill these; without them, any.
 
     Raises:
         InputError: there is none of this name, or it has further fields.
@@ -165,7 +167,7 @@ def load_prompt(name: str, filled: Sequence[str] = ()) -> TaskPrompt:
     if name not in names():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
     prompt = TaskPrompt.load(name)
-    if left := [field for field in prompt.fields if field not in filled]:
+    if filled is not None and (left := [field for field in prompt.fields if field not in filled]):
         raise InputError(f"the prompt {name} has fields that this command cannot fill: {', '.join(left)}")
     return prompt
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from llmkit.cli import options
+
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -46,9 +48,7 @@ def show(name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.
     llmkit prompts show question-answering
     llmkit prompts show question-answering --json
     """
-    from llmkit.prompts import TaskPrompt
-
-    prompt = TaskPrompt.load(name)
+    prompt = options.load_prompt(name)
     if as_json:
         facts = {"name": name, "description": prompt.description, **vars(prompt.wording)}
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}

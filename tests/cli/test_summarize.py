@@ -114,6 +114,7 @@ def test_a_file_that_is_no_text(refused, tmp_path, content, says):
         (["--prompt", "question-answering"], "question-answering has fields that this command cannot fill: question"),
         (["--explain", "--lines"], "--explain is for one text"),
         (["--model", "no-such-model"], "no-such-model"),
+        (["--model", "minilm-l6"], "minilm-l6 gives sentence embeddings, and writes nothing"),
         (["--model", "."], "config.json"),
     ],
 )

@@ -5,7 +5,7 @@ import json
 from typer.testing import CliRunner
 
 from llmkit.cli.prompts import app
-from llmkit.errors import PromptError
+from llmkit.errors import InputError
 from llmkit.prompts import names
 
 
@@ -31,5 +31,7 @@ def test_show_prints_the_file():
     assert len(shown["examples"]) == 2
 
 
-def test_an_unknown_name_is_a_prompt_error():
-    assert isinstance(run("show", "nothing").exception, PromptError)
+def test_an_unknown_name_is_told_with_the_way_to_the_others():
+    error = run("show", "nothing").exception
+    assert isinstance(error, InputError)
+    assert str(error) == "no prompt is called 'nothing': see llmkit prompts"
