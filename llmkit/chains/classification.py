@@ -123,8 +123,9 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
             bare = LabelScorer.over(local, asking, self._labels, context_window)
             show = True if show_examples is None and not calibrate else show_examples
             self._shots = Shots.over(bare, self._labels, examples, selector, show)
-        elif threshold is not None:
-            raise InputError(f"{type(llm).__name__} tells no likelihoods, which a threshold needs: leave it out")
+        elif threshold is not None or self._by_batch:
+            what = "prior='batch'" if threshold is None else "a threshold"
+            raise InputError(f"{type(llm).__name__} tells no likelihoods, which {what} needs: leave it out")
         else:
             asking = _prompt(prompt or "choose-label", self._labels)
             self._chooser = Chooser.over(llm, asking, self._labels, examples, selector)

@@ -145,6 +145,8 @@ def test_what_needs_likelihoods_says_so() -> None:
             act()
     with pytest.raises(InputError, match="Plain tells no likelihoods, which a threshold needs: leave it out"):
         ZeroShotClassificationChain(plain(), LABELS, threshold=0.5)
+    with pytest.raises(InputError, match="Plain tells no likelihoods, which prior='batch' needs: leave it out"):
+        ZeroShotClassificationChain(plain(), LABELS, prior="batch")
     with pytest.raises(InputError, match="example 1 has the label 'x'"):
         ZeroShotClassificationChain(plain(), LABELS, examples=[{"input": "a", "output": "x"}])
 
