@@ -1,4 +1,4 @@
-"""docs/summarization.md and docs/classification.md say what is so: their code runs."""
+"""The guides to the chains say what is so: their code runs."""
 
 from __future__ import annotations
 
@@ -38,3 +38,27 @@ def test_classification(default_model_folder):
     assert names["fit"].log_loss_after <= names["fit"].log_loss_before
     assert names["topics"].invoke(names["text"]).scores.keys() == {"sports", "politics", "money"}
     assert names["codes"].invoke("Who wrote Hamlet?").label == "HUM"
+
+
+def test_question_answering(default_model_folder):
+    names = run("question-answering.md", default_model_folder)
+    assert names["answer"].text == "Maria Holm"
+    citation = names["citation"]
+    assert names["text"][citation.start : citation.end] == citation.quote
+    assert names["text"][citation.answer_start : citation.answer_end] == "Maria Holm"
+    assert names["fit"].right_after >= names["fit"].right_before
+    assert all(names["text"][each.start : each.end] == each.quote for each in names["told"].citations)
+
+
+def test_entities(default_model_folder):
+    names = run("entities.md", default_model_folder)
+    text = names["text"]
+    assert [(each.text, each.label) for each in names["entities"]] == [
+        ("Microsoft", "organization"),
+        ("Berlin", "location"),
+        ("Ada Lovelace", "person"),
+        ("London", "location"),
+    ]
+    assert all(text[each.start : each.end] == each.text for each in names["entities"])
+    drugs = {each.text for each in names["found"] if each.label == "drug"}
+    assert {"aspirin", "insulin"} <= drugs
