@@ -60,9 +60,9 @@ class Weigher:
     def _pieces(self, text: str, found: Sequence[Mention]) -> list[Passage]:
         """Passages that overlap by as much as the longest mention has tokens."""
         most = min(self.max_tokens, self.kinds.max_tokens)
-        longest = max(found, key=lambda each: each.end - each.start, default=Mention(0, 0)).of(text)
-        overlap = min(self.kinds.llm.get_num_tokens(longest) + 4, most // 2)
-        return passages(text, self.kinds.llm, most, overlap)
+        starts = [start for start, _ in self.kinds.llm.token_offsets(text)]
+        tokens = (bisect_left(starts, each.end) - bisect_left(starts, each.start) for each in found)
+        return passages(text, self.kinds.llm, most, min(max(tokens, default=0) + 4, most // 2))
 
     def _put_together(self, text: str, plan: Sequence[tuple[Any, Any, list[Mention]]], scores: list[Matrix]) -> Weighed:
         found = [mention for _, _, own in plan for mention in own]
@@ -83,6 +83,6 @@ def shared_out(found: Sequence[Mention], pieces: Sequence[Passage], length: int)
 
     for mention in found:
         holding = range(bisect_left(ends, mention.end), bisect_right(starts, mention.start))
-        if holding:  # else it crosses the end of a sentence
+        if holding:  # else it is longer than what passages share
             own[max(holding, key=lambda at: around(mention, at))].append(mention)
     return own
