@@ -1,0 +1,172 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+TEXT = "Ada Lovelace was born in London.\nShe wrote to Charles Babbage, and never went to Paris."
+FOUND = [("Ada Lovelace", "person"), ("London", "location"), ("Charles Babbage", "person"), ("Paris", "location")]
+PLAIN = "it rained all day, and nothing else happened."
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return str(path)
+
+
+def rows_of(out: str) -> list[Any]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def check(found: Any, text: str) -> None:
+    for each in found:
+        assert text[each["start"] : each["end"]] == each["text"]
+        assert 0.5 <= each["score"] <= 1
+
+
+@pytest.mark.usefixtures("default_model_folder")
+class TestEntities:
+    def test_a_file(self, llmkit, text_file):
+        code, out, err = llmkit("entities", text_file)
+        assert (code, err) == (0, "")
+        rows = [line.split(maxsplit=3) for line in out.splitlines()]
+        assert [(text, label) for _, label, _, text in rows] == FOUND
+        assert [row[0] for row in rows] == ["0-12", "25-31", "46-61", "81-86"]
+        assert all(50 <= float(row[2].removesuffix("%")) <= 100 for row in rows)
+        columns = [
+            (line.index(row[1]), line.index("%"), line.index(row[3]))
+            for line, row in zip(out.splitlines(), rows, strict=True)
+        ]
+        assert len(set(columns)) == 1
+
+    def test_standard_input_as_json(self, llmkit):
+        code, out, err = llmkit("entities", "--json", stdin=TEXT)
+        found = json.loads(out)
+        check(found, TEXT)
+        assert (code, err) == (0, "")
+        assert [(each["text"], each["label"]) for each in found] == FOUND
+        assert out == llmkit("entities", "-", "--json", stdin=TEXT.replace("\n", "\r\n"))[1]
+
+    def test_into_a_file(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "out.txt"
+        _, out, _ = llmkit("entities", text_file)
+        assert llmkit("entities", text_file, "--output", str(output)) == (0, "", "")
+        assert output.read_text(encoding="utf-8") == out
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "text.txt"]
+
+    def test_own_labels(self, llmkit, text_file):
+        code, out, _ = llmkit("entities", text_file, "--labels", " city , person", "--json")
+        found = json.loads(out)
+        check(found, TEXT)
+        assert code == 0
+        assert {each["label"] for each in found} == {"city", "person"}
+
+    def test_a_text_that_names_nothing(self, llmkit, tmp_path):
+        assert llmkit("entities", stdin=PLAIN) == (0, "", "note: the text names none of these\n")
+        assert llmkit("entities", "--quiet", stdin=PLAIN) == (0, "", "")
+        assert llmkit("entities", "--threshold", "1", "--json", stdin=TEXT) == (0, "[]\n", "")
+
+    def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
+        path = tmp_path / "examples.jsonl"
+        solved = [
+            {"input": "Grace Hopper lived in Arlington.", "output": [
+                {"text": "Grace Hopper", "label": "person"}, {"text": "Arlington", "label": "location"}]},
+            {"input": "The weather was fine.", "output": []},
+        ]  # fmt: skip
+        path.write_text("".join(json.dumps(each) + "\n" for each in solved), encoding="utf-8")
+        code, out, err = llmkit("entities", text_file, "--examples", str(path), "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        check(found, TEXT)
+        assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
+
+    def test_a_document_a_line(self, llmkit, tmp_path):
+        given = [{"text": TEXT, "id": "a"}, {"text": " "}, {"body": "x"}, {"text": PLAIN, "id": 7}]
+        (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))
+        code, out, err = llmkit("entities", str(tmp_path / "in.jsonl"), "--lines")
+        rows = rows_of(out)
+        assert (code, err) == (0, 'note: 2 of 4 documents failed: see "error" in their lines\n')
+        assert rows[1:] == [
+            {"line": 2, "error": "the line is empty"},
+            {"line": 3, "error": 'the line is a JSON object without a "text"'},
+            {"line": 4, "id": 7, "entities": []},
+        ]
+        assert (rows[0]["line"], rows[0]["id"], set(rows[0])) == (1, "a", {"line", "id", "entities"})
+        check(rows[0]["entities"], TEXT)
+        assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
+
+    def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
+        source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
+        texts = [f"Number {number}: Ada went to London." for number in range(36)]
+        source.write_text("\n".join(texts))
+        command = [sys.executable, "-m", "llmkit", "entities", str(source), "--lines", "--output", str(output)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while process.poll() is None and not (output.exists() and output.stat().st_size):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        assert (process.returncode, err) == (130, b"")
+        before = output.read_bytes()
+        count = before.count(b"\n")
+        assert 0 < count < 36
+        source.write_text("\n".join(texts[: count + 3]))
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert output.read_bytes().startswith(before)
+        rows = rows_of(output.read_text(encoding="utf-8"))
+        assert [row["line"] for row in rows] == list(range(1, count + 4))
+        for row, text in zip(rows, texts, strict=False):
+            check(row["entities"], text)
+        other = subprocess.run([*command, "--labels", "town"], capture_output=True, check=False)
+        assert (other.returncode, other.stdout) == (2, b"")
+        assert b"error: line 1 of --output was made from another text, or with other options" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--labels", ""], "label 1 is empty"),
+        (["--labels", "a,b,a"], "label 'a' is given twice"),
+        (["--labels", "a,,b"], "label 2 is empty"),
+        (["--threshold", "1.5"], "--threshold"),
+        (["--threshold", "high"], "--threshold is 'high', but must be a number"),
+        (["--threshold", "nan"], "threshold"),
+        (["--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
+        (["--model", "no-such-model"], "no-such-model"),
+    ],
+)
+def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):
+    monkeypatch.chdir(tmp_path)
+    assert says in refused("entities", text_file, *options)
+
+
+def test_no_such_file(refused):
+    assert refused("entities", "nowhere.txt") == "error: nowhere.txt cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_text(refused, content):
+    assert refused("entities", stdin=content) == "error: standard input is empty\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nothing", "examples.jsonl, line 1, is not JSON"),
+        ('{"input": "x"}', 'line 1, must be an object with "input" and "output"'),
+        ('{"input": "Ada came.", "output": "person"}', "example 1"),
+        ('{"input": "Ada came.", "output": [{"text": "Bob", "label": "person"}]}', "example 1"),
+        ('{"input": "Ada came.", "output": [{"text": "Ada", "label": "planet"}]}', "example 1"),
+        ('{"input": "Ada came.", "output": [{"text": "Ada"}]}', "example 1"),
+        ('{"input": " ", "output": []}', "example 1"),
+    ],
+)
+def test_wrong_examples(refused, text_file, tmp_path, line, says):
+    path = tmp_path / "examples.jsonl"
+    path.write_text(line)
+    assert says in refused("entities", text_file, "--examples", str(path))
