@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked, checked
 from llmkit.chains.chain import Chain
+from llmkit.chains.checks import check_positive, check_prompt, check_share
 from llmkit.chains.extraction import Finding, Reader, Reading
 from llmkit.chains.likelihood import scores_of
 from llmkit.chains.quoting import Quoter
@@ -86,15 +87,17 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
         if style not in get_args(Style):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
         self.style = style
-        self.min_confidence = MIN_CONFIDENCE if min_confidence is None else _share(min_confidence)
-        self.passages = _positive(passages, "passages")
+        self.min_confidence = (
+            MIN_CONFIDENCE if min_confidence is None else check_share(min_confidence, "min_confidence")
+        )
+        self.passages = check_positive(passages, "passages")
         self.retriever = Retriever(embedder)
         self._reader: Reader | None = None
         self._writer: Writer | None = None
         self._quoter: Quoter | None = None
         if local := scores_of(llm):
-            words = _positive(max_answer_words, "max_answer_words")
-            room = _positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
+            words = check_positive(max_answer_words, "max_answer_words")
+            room = check_positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
             self._reader = _reader(local, prompt, examples, words, context_window, room)
             if style == "abstractive":
                 if isinstance(local, BaseLLM):
@@ -104,7 +107,7 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
                 writing = TaskPrompt.load("answer-in-words")
                 self._writer = Writer(llm, writing, self._reader, max_new_tokens, context_window)
         else:
-            asking = _loaded(prompt or "answer-with-quotes", ("question", "form"))
+            asking = _asking(prompt or "answer-with-quotes", ("question", "form"))
             self._quoter = Quoter.over(llm, asking.with_examples(examples) if examples else asking, _FORMS[style])
 
     def run(self, inputs: Sequence[Mapping[str, Any]], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
@@ -217,7 +220,7 @@ def _reader(
     context_window: int | None,
     room: int,
 ) -> Reader:
-    asking = _loaded(prompt or "question-answering", ("question",))
+    asking = _asking(prompt or "question-answering", ("question",))
     reverse = TaskPrompt.load("question-for-answer")
     for number, each in enumerate(examples, 1):
         if "question" not in each:
@@ -239,12 +242,10 @@ def _plain(llm: Any) -> Any:
     return HuggingFaceLLM(model=llm.engine) if hasattr(llm, "engine") else llm
 
 
-def _loaded(prompt: str | TaskPrompt, known: Sequence[str]) -> TaskPrompt:
-    asking = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
-    left = [field for field in asking.input_variables if field not in ("input", *known)]
-    if left or "question" not in asking.input_variables:
-        told = f"has fields that this chain cannot fill: {', '.join(left)}" if left else "has no field {question}"
-        raise PromptError(f"the prompt {told}")
+def _asking(prompt: str | TaskPrompt, known: Sequence[str]) -> TaskPrompt:
+    asking = check_prompt(prompt, known)
+    if "question" not in asking.input_variables:
+        raise PromptError("the prompt has no field {question}")
     return asking
 
 
@@ -253,15 +254,3 @@ def _attempt(act: Callable[..., _Task], *given: Any) -> _Task | Exception:
         return act(*given)
     except InputError as error:
         return error
-
-
-def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"min_confidence is {value!r}, but must be between 0 and 1")
-    return float(value)
-
-
-def _positive(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{what} is {value!r}, but must be a whole number, at least 1")
-    return value
