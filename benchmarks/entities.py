@@ -176,16 +176,7 @@ def main(
     model: Annotated[str, typer.Option()] = "smollm2-135m",
 ) -> None:
     llm, folder = Remembering(model=model), resolve(model)
-    heads = (
-        "F1",
-        "precision",
-        "recall",
-        "parses",
-        "stands in text",
-        "false a row",
-        "rows with false",
-        "texts a second",
-    )
+    heads = ("F1", "precision", "recall", "parses", "in text", "false a row", "false rows", "texts a second")
     for name in corpus or FILES:
         every = read(data / f"{FILES[name]}_test.jsonl")
         taken = every[1 if half == "odd" else 0 :: 1 if half == "all" else 2][:rows]
