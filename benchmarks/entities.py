@@ -4,9 +4,10 @@
 
 F1 is nervaluate's "strict": the same characters and the same label, of person, organization and location. Groups and
 corporations of WNUT-17 are organizations; other labels of either corpus are left out. Examples are the first rows of
-the data's training pool. The stock recipe is `PromptTemplate | HuggingFacePipeline`, which asks for JSON: whatever of
-its answer can be read as a list of objects counts, and each name is taken where it first stands in the text. Ours
-scores a text once, whatever the number of examples, so its speed is that without any.
+the data's training pool. The stock recipe is `PromptTemplate | HuggingFacePipeline`, which asks for JSON, for
+`FewShotPromptTemplate` takes no braces: whatever of its answer can be read as a list of objects counts, and each name
+is taken where it first stands in the text. Ours scores a text once, whatever the number of examples, so its speed is
+that without any.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from langchain_core.prompts import FewShotPromptTemplate, PromptTemplate
+from langchain_core.prompts import PromptTemplate
 from nervaluate.evaluator import Evaluator
 from pydantic import PrivateAttr
 from rich.console import Console
@@ -106,13 +107,10 @@ def ours(llm: HuggingFaceChat, examples: Sequence[Row]) -> Way:
 
 
 def stock(folder: Path, examples: Sequence[Row]) -> Way:
-    template = "Text: {input}\nEntities:"
-    prompt = FewShotPromptTemplate(
-        prefix=f"{HOW} The labels are {', '.join(LABELS)}.",
-        examples=[{"input": each.text, "output": json.dumps(each.example["output"])} for each in examples],
-        example_prompt=PromptTemplate.from_template(f"{template} {{output}}"),
-        suffix=template,
-        input_variables=["input"],
+    shown = "".join(f"Text: {each.text}\nEntities: {json.dumps(each.example['output'])}\n\n" for each in examples)
+    prompt = PromptTemplate.from_template(
+        "{how} The labels are {labels}.\n\n{shown}Text: {input}\nEntities:",
+        partial_variables={"how": HOW, "labels": ", ".join(LABELS), "shown": shown},
     )
     chain = prompt | stock_pipeline(folder, 128)
 
