@@ -2,10 +2,12 @@
 
 python examples/web_qa.py https://example.com/lighthouse "Who built the lighthouse?"
 python examples/web_qa.py https://example.com/a https://example.com/b "When is it open?"
+python examples/web_qa.py --allow-private http://localhost:8000/notes.html "What is to be done?"
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from llmkit import HuggingFaceChat, LlmkitError
@@ -14,18 +16,19 @@ from llmkit.chains import WebQAChain
 BOLD, OFF = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 
-def main(*arguments: str) -> int:
-    """Print the answer to the last argument, from the pages that the others name."""
-    if len(arguments) < 2:
-        print(__doc__, file=sys.stderr)
-        return 2
-    *urls, question = arguments
-    chain = WebQAChain(HuggingFaceChat())
+def main() -> int:
+    """Print the answer to the question from the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", nargs="+", help="a page to read")
+    parser.add_argument("question")
+    parser.add_argument("--allow-private", action="store_true", help="also read pages of this machine or network")
+    given = parser.parse_args()
+    chain = WebQAChain(HuggingFaceChat(), fetching={"allow_private": given.allow_private})
     try:
-        answer = chain.invoke({"question": question, "url": urls})
+        answer = chain.invoke({"question": given.question, "url": given.url})
     except LlmkitError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1
     print(f"{BOLD}{answer.text}{OFF}" if answer.found else "The pages do not say.")
     for citation in answer.citations:
         print(f"\n  “{citation.quote.replace(answer.text, f'{BOLD}{answer.text}{OFF}')}”\n  {citation.link}")
@@ -33,4 +36,4 @@ def main(*arguments: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -61,14 +62,15 @@ def ask(
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     options.ModelOptions(model).check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    documents = [*_pages(url or [], fetching, quiet=quiet), *_files(file or [])]
+    files = _files(file or [])
+    documents = [*_pages(url or [], fetching, needed=not files, quiet=quiet), *files]
     llm = options.ModelOptions(model).load(quiet=quiet)
     chain = _chain(llm, embedder=embedder, style=style, min_confidence=min_confidence)
     answer = chain.invoke({"question": question, "context": documents})
     if as_json:
         options.write(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False), output)
     else:
-        options.write(shown(answer, documents, colour=output is None and sys.stdout.isatty()), output)
+        options.write(shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
 def _chain(llm: HuggingFaceChat, *, embedder: bool, **chosen: Any) -> QAChain:
@@ -85,14 +87,18 @@ def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
 
     if not answer.found:
         return "The text does not say."
-    lines = [Text(answer.text, style="bold")]
+    lines = [Text(answer.text, style="bold"), Text(f"confidence {answer.confidence:.0%}", style="dim")]
     for each in answer.citations:
         lines += [Text(), Text("  ").append_text(_quote(each, documents)), Text(f"  {_place(each)}", style="dim")]
-    console = Console(force_terminal=colour, no_color=not colour, soft_wrap=True, highlight=False, markup=False)
+    console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
     with console.capture() as caught:
         for line in lines:
             console.print(line)
     return caught.get().rstrip("\n")
+
+
+def _has_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _quote(citation: Citation, documents: list[Document]) -> Text:
@@ -122,8 +128,8 @@ def _place(citation: Citation) -> str:
     return f"{citation.link or citation.source or ''} ({where})".strip()
 
 
-def _pages(urls: list[str], fetching: dict[str, Any], *, quiet: bool) -> list[Document]:
-    """Fetch the pages; of several, one that does not come is told of, and the others are read."""
+def _pages(urls: list[str], fetching: dict[str, Any], *, needed: bool, quiet: bool) -> list[Document]:
+    """Fetch the pages; one that does not come is told of, and is an error only if there is nothing else to read."""
     from llmkit.web import fetch
 
     found: list[Document] = []
@@ -136,7 +142,7 @@ def _pages(urls: list[str], fetching: dict[str, Any], *, quiet: bool) -> list[Do
         except LlmkitError as error:
             failed.append(error)
     options.tell("")
-    if failed and not found:
+    if failed and needed and not found:
         raise failed[0]
     if not quiet:
         for each in failed:

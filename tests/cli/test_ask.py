@@ -1,0 +1,184 @@
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KARN = (
+    "The old lighthouse at Karn stands on a cliff above the sea. The engineer Maria Holm built it in 1874, after two "
+    "ships had sunk in one winter. Today the tower is a small hotel with six rooms."
+)
+QUOTE = "The engineer Maria Holm built it in 1874, after two ships had sunk in one winter."
+VILM = "Vilm is an island without cars. Its windmill was painted by Peter Falk."
+FRAGMENT = (
+    "#:~:text=on%20a%20cliff%20above%20the%20sea.-,The%20engineer%20Maria%20Holm%20built%20it%20in%201874%2C%20after%20"
+    "two%20ships%20had%20sunk%20in%20one%20winter.,-Today%20the%20tower%20is%20a%20small"
+)
+QUESTION = "Who built the lighthouse?"
+PAGE = "<!doctype html><html lang=en><title>Karn</title><body><p>{}</p></body></html>"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "web_qa.py"
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "karn.txt"
+    path.write_text(KARN, encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def karn(site):
+    return site.page(PAGE.format(KARN).encode(), "/karn")
+
+
+@pytest.fixture
+def vilm(site):
+    return site.page(PAGE.format(VILM).encode(), "/vilm")
+
+
+def plain(out: str) -> str:
+    """The output with what may differ a little from one machine to another made the same."""
+    return re.sub(r"(?m)^confidence [1-9]\d?%$", "confidence N%", out)
+
+
+@pytest.mark.usefixtures("default_model_folder")
+class TestAnswers:
+    def test_a_page(self, llmkit, karn):
+        code, out, err = llmkit("ask", QUESTION, "--url", karn, "--allow-private")
+        assert (code, err) == (0, "")
+        assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  {karn}{FRAGMENT} (characters 60 to 141)\n")
+
+    def test_several_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
+        pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
+        code, out, err = llmkit("ask", QUESTION, *pages, "--allow-private", "--json")
+        answer = json.loads(out)
+        assert (code, answer["text"], answer["citations"][0]["source"]) == (0, "Maria Holm", karn)
+        assert err == (
+            f"note: {site.url}/nowhere is not there (404): check the URL\n"
+            "note: nonsense is not the URL of a web page: it must begin with https:// or http://\n"
+        )
+
+    def test_a_file_beside_a_page_that_fails(self, llmkit, site, text_file):
+        given = ["--url", f"{site.url}/nowhere", "--file", text_file, "--allow-private"]
+        code, out, err = llmkit("ask", QUESTION, *given)
+        assert (code, out.splitlines()[0]) == (0, "Maria Holm")
+        assert err == f"note: {site.url}/nowhere is not there (404): check the URL\n"
+
+    def test_a_file_on_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "40")  # the terminal wraps, so that links and quotes can be copied in whole
+        code, out, err = llmkit("ask", QUESTION, "--file", text_file)
+        assert (code, err) == (0, "")
+        assert plain(out) == f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  {text_file} (characters 60 to 141)\n"
+
+    def test_standard_input_as_json(self, llmkit):
+        text = "\ufeff" + KARN.replace(". ", ".\r\n")
+        code, out, err = llmkit("ask", QUESTION, "--file", "-", "--json", stdin=text)
+        answer = json.loads(out)
+        [citation] = answer["citations"]
+        assert (code, err, answer["text"], answer["found"], answer["method"]) == (0, "", "Maria Holm", True, "spans")
+        assert (citation["source"], citation["link"], citation["start"]) == ("standard input", None, 60)
+        assert citation["quote"] == QUOTE
+
+    def test_colour_is_for_terminals(self, llmkit, text_file, monkeypatch):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        _, out, _ = llmkit("ask", QUESTION, "--file", text_file)
+        assert out.startswith("\x1b[1mMaria Holm\x1b[0m\n")
+        assert "The engineer \x1b[1;7mMaria Holm\x1b[0m built it" in out
+        monkeypatch.setenv("NO_COLOR", "1")
+        _, out, _ = llmkit("ask", QUESTION, "--file", text_file)
+        assert QUOTE in out
+        assert "\x1b" not in out
+
+    def test_into_a_file(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "out.txt"
+        assert llmkit("ask", QUESTION, "--file", text_file, "--output", str(output)) == (0, "", "")
+        assert output.read_text(encoding="utf-8").startswith("Maria Holm\nconfidence ")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["karn.txt", "out.txt"]
+
+    def test_a_text_that_does_not_say(self, llmkit, text_file):
+        given = ["ask", QUESTION, "--file", text_file, "--min-confidence", "1"]
+        assert llmkit(*given) == (0, "The text does not say.\n", "")
+        answer = json.loads(llmkit(*given, "--json")[1])
+        assert (answer["found"], answer["text"], answer["citations"]) == (False, "", [])
+
+    def test_a_written_answer(self, llmkit, text_file):
+        _, out, _ = llmkit("ask", QUESTION, "--file", text_file, "--style", "abstractive", "--json")
+        answer = json.loads(out)
+        assert answer["method"] == "written"
+        assert "Maria Holm" in answer["text"]
+        assert all(KARN[each["start"] : each["end"]] == each["quote"] for each in answer["citations"])
+
+    def test_a_question_that_is_too_long(self, llmkit, text_file):
+        code, out, err = llmkit("ask", "why " * 10_000, "--file", text_file)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: the question and the room for its answer need ")
+        assert err.count("\n") == 1
+
+    def test_the_example(self, karn, vilm):
+        command = [sys.executable, str(EXAMPLE), karn, vilm, QUESTION, "--allow-private"]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"Maria Holm\n\n  “{QUOTE}”\n  {karn}{FRAGMENT}\n"
+
+    def test_the_example_says_what_it_refuses(self, karn, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "argv", [str(EXAMPLE), karn, QUESTION])
+        with pytest.raises(SystemExit, match="1"):
+            runpy.run_path(str(EXAMPLE), run_name="__main__")
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith(f"error: {karn} leads to 127.0.0.1, which is no public address")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Missing argument 'question'"),
+        ([QUESTION], "there is nothing to read: give --url or --file, or --file - for standard input"),
+        (["", "--file", "karn.txt"], "the question is empty"),
+        ([" ", "--file", "karn.txt"], "the question is empty"),
+        ([QUESTION, "--file", "nowhere.txt"], "nowhere.txt cannot be read: No such file or directory"),
+        ([QUESTION, "--file", "-"], "standard input is empty"),
+        ([QUESTION, "--file", "karn.txt", "--style", "poetic"], "--style is 'poetic', but must be one of"),
+        ([QUESTION, "--file", "karn.txt", "--min-confidence", "2"], "--min-confidence"),
+        ([QUESTION, "--file", "karn.txt", "--min-confidence", "sure"], "'sure', but must be a number"),
+        ([QUESTION, "--file", "karn.txt", "--min-confidence", "nan"], "min"),
+        ([QUESTION, "--file", "karn.txt", "--model", "no-such-model"], "no-such-model"),
+        ([QUESTION, "--url", ""], "the URL is empty"),
+        ([QUESTION, "--url", "nonsense"], "nonsense is not the URL of a web page"),
+        ([QUESTION, "--url", "file:///etc/passwd"], "file:///etc/passwd is not the URL of a web page"),
+        ([QUESTION, "--url", "http://127.0.0.1:9/"], "pages of local servers are read with allow_private=True"),
+        ([QUESTION, "--url", "http://[::ffff:10.0.0.1]/"], "leads to ::ffff:10.0.0.1, which is no public address"),
+        ([QUESTION, "--url", "http://user:pw@example.com/"], "has a user name or password in it"),
+    ],
+)
+def test_wrong_options(refused, text_file, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    told = refused("ask", *arguments)
+    assert says in told
+    assert "pw" not in told
+
+
+def test_a_file_that_is_missing_is_told_before_a_page_is_fetched(refused, karn, site):
+    assert "nowhere.txt cannot be read" in refused("ask", QUESTION, "--url", karn, "--file", "nowhere.txt")
+    assert site.asked == []
+
+
+def test_what_the_site_says_to_programs_is_kept_to(llmkit, site, karn):
+    site.page(b"User-agent: *\nDisallow: /", "/robots.txt", kind="text/plain")
+    code, out, err = llmkit("ask", QUESTION, "--url", karn, "--allow-private")
+    assert (code, out) == (2, "")
+    assert "robots.txt" in err
+    assert "/karn" not in site.paths
+
+
+def test_pages_that_do_not_come(llmkit, site):
+    site.page(b"<html><body></body></html>", "/empty")
+    code, out, err = llmkit("ask", QUESTION, "--url", f"{site.url}/empty", "--allow-private")
+    assert (code, out) == (1, "")
+    assert err == (
+        f"error: {site.url}/empty has no readable text: if a browser shows some, scripts made it; save it from there\n"
+    )
