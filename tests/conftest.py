@@ -56,7 +56,9 @@ def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     from llmkit.web import robots
 
     cache = tmp_path_factory.mktemp("pages")
-    (cache / "models").symlink_to(CACHE / "models", target_is_directory=True)
+    models = CACHE / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    (cache / "models").symlink_to(models, target_is_directory=True)
     monkeypatch.setenv("LLMKIT_CACHE", str(cache))
     robots.forget()
     return cache
