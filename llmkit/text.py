@@ -57,16 +57,20 @@ _GRAPHEME = regex.compile(r"\X")
 _SENTENCE = regex.compile(
     r"""(?V1)
       (?: (?<! (?: ^ | [\s\p{Ps}] ) \p{Lu} | \b(?:Mrs?|Ms|Dr|Prof|St|Jr|vs|No) ) \. | [!?…] )
-      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \s++ (?!\p{Ll}) | \s*+$ )  # a space after it, no small letter
+      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*               # footnotes stay with it
+      (?: \s++ (?!\p{Ll}) | \s*+$ )                            # a space after it, no small letter
     | [\p{SB=STerm}--[!?]]+ [\p{Pe}\p{Pf}"']* \s*             # 。！？ ؟ । ። and others need no space
-    | (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*                 # a line of its own: a heading, a turn
+    | (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*+ (?!\p{Ll})      # a line of its own: a heading, a turn
+    | (?: \r\n | [\n\r\x85\u2028] ) [^\S\n\r]* [\n\r\x85\u2028] \s*  # an empty line
     """,
     regex.VERBOSE,
 )
 
 
 def sentences(text: str) -> list[Span]:
-    """Give the sentences in order, without white space around them; a line end closes a sentence too.
+    """Give the sentences in order, without white space around them.
+
+    A line end closes a sentence too, unless a small letter follows: a text that is wrapped goes on there.
 
     Approximates Unicode's sentence borders (UAX #29), but lets initials and a few English titles pass.
     """

@@ -166,6 +166,9 @@ def test_a_character_with_too_many_tokens_is_named():
         ("Wait... what?! No…  \n", ["Wait... what?!", "No…"]),
         ("  \n ", []),
         ("", []),
+        ("It grew.[47][48] The town did not.", ["It grew.[47][48]", "The town did not."]),
+        ("It was built by\nthe engineer Holm.\nAnn: hi", ["It was built by\nthe engineer Holm.", "Ann: hi"]),
+        ("a list\n\nof words", ["a list", "of words"]),
     ],
 )
 def test_sentences_in_several_scripts(text, expected):
