@@ -69,19 +69,26 @@ class Retriever:
         self._lock = threading.Lock()
 
     def best(self, question: str, documents: Sequence[str], count: int) -> list[Hit]:
-        """Give up to so many sentences, the best first; equals come as they stand."""
+        """Give up to so many sentences, the best first; equals come as they stand.
+
+        A sentence that stands in several places, as in a document given twice, is found once: at the first.
+        """
         read = [self._read(text) for text in documents]
-        places = [(number, span) for number, each in enumerate(read) for span in each.spans]
-        if not places:
+        first: dict[str, tuple[int, int]] = {}
+        for number, each in enumerate(read):
+            for at, span in enumerate(each.spans):
+                first.setdefault(span.of(documents[number]), (number, at))
+        if not first:
             return []
-        words = Bm25([words for each in read for words in each.words]).scores(lexemes(question))
+        places = list(first.values())
+        words = Bm25([read[number].words[at] for number, at in places]).scores(lexemes(question))
         fused = 1 / (FUSION + _ranks(words))
         if self.embedder is not None:
             asked = _unit([self.embedder.embed_query(question)])[0]
-            alike = np.concatenate([each.vectors @ asked for each in read if each.vectors is not None])
-            fused = fused + 1 / (FUSION + _ranks(alike))
-        order = np.argsort(-fused, kind="stable")[:count]
-        return [_hit(documents, *places[place]) for place in order]
+            near = [() if each.vectors is None else each.vectors @ asked for each in read]
+            fused = fused + 1 / (FUSION + _ranks(np.array([near[number][at] for number, at in places])))
+        best = [places[place] for place in np.argsort(-fused, kind="stable")[:count]]
+        return [_hit(documents, number, read[number].spans[at]) for number, at in best]
 
     def _read(self, text: str) -> _Read:
         with self._lock:  # a batch of questions comes in threads: only the first reads the document

@@ -38,8 +38,8 @@ class Counting(Embeddings):
 @given(st.lists(TEXTS, max_size=3), st.text(max_size=20), st.integers(1, 9))
 def test_what_is_found_stands_there(documents: list[str], question: str, count: int) -> None:
     hits = Retriever().best(question, documents, count)
-    assert len(hits) == min(count, sum(len(pieces(text)) for text in documents))
-    assert len(set(hits)) == len(hits)
+    assert len(hits) == min(count, len({span.of(text) for text in documents for span in pieces(text)}))
+    assert len({hit.text for hit in hits}) == len(hits)
     for hit in hits:
         assert documents[hit.document][hit.start : hit.end] == hit.text == hit.text.strip() != ""
         assert len(hit.text) <= LONGEST
@@ -60,6 +60,12 @@ def test_words_find_a_sentence() -> None:
 
 def test_without_shared_words_sentences_come_as_they_stand() -> None:
     assert [hit.text for hit in Retriever().best("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
+
+
+@pytest.mark.parametrize("embedder", [None, DeterministicFakeEmbedding(size=8)])
+def test_a_document_given_twice_changes_nothing(embedder: Embeddings | None) -> None:
+    retriever, question = Retriever(embedder), "Who may climb the tower?"
+    assert retriever.best(question, [PARIS, PARIS, f"{PARIS} {PARIS}"], 9) == retriever.best(question, [PARIS], 9)
 
 
 def test_an_embedder_finds_what_words_do_not() -> None:
