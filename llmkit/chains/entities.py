@@ -14,8 +14,8 @@ from llmkit.text import Span
 
 Matrix = NDArray[np.float64]
 
-_BEGINS = rf"(?:(?<![\w--{UNSPACED}])|(?={UNSPACED}))"
-_ENDS = rf"(?:(?![\w--{UNSPACED}])|(?<={UNSPACED}))"
+_BORDER = rf"(?:(?<![\w--{UNSPACED}])|(?![\w--{UNSPACED}]))"
+"""Between two characters, of which at least one belongs to no word, or to a script that writes no spaces."""
 
 
 class Entity(BaseModel):
@@ -65,9 +65,10 @@ def resolved(
     ]
 
 
-def occurrences(name: str, text: str) -> Iterator[Span]:
-    """Yield every place where a name stands in a text as a whole word, whatever its white space."""
+def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Span]:
+    """Yield every place where a name stands in a text in whole words, whatever its white space."""
     words = name.split()
     if words:
-        whole = r"\s+".join(map(regex.escape, words))
-        yield from (Span(*match.span()) for match in regex.finditer(f"(?V1){_BEGINS}{whole}{_ENDS}", text))
+        whole = _BORDER + r"\s+".join(map(regex.escape, words)) + _BORDER
+        flags = regex.VERSION1 | (regex.IGNORECASE if any_case else 0)
+        yield from (Span(*match.span()) for match in regex.finditer(whole, text, flags))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import regex
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked
+from llmkit.chains.entities import occurrences
 from llmkit.chains.extraction import in_order
 from llmkit.chains.structured import structured
 from llmkit.chains.writing import quoted
@@ -58,15 +58,10 @@ class Quoter:
 
 
 def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:
-    """Find a quote in the documents, whatever its white space and capitals."""
-    words = quote.strip().strip("\"“”'").split()
-    if not words:
-        return None
-    pattern = regex.compile(r"\s+".join(map(regex.escape, words)), regex.IGNORECASE)
-    for number, text in enumerate(texts):
-        if match := pattern.search(text):
-            return number, Span(*match.span())
-    return None
+    """Find a quote in the documents, in whole words, whatever its white space and capitals."""
+    words = quote.strip().strip("\"“”'")
+    places = ((number, span) for number, text in enumerate(texts) for span in occurrences(words, text, any_case=True))
+    return next(places, None)
 
 
 def _read(asked: Asked, told: Any) -> Answer | Exception:

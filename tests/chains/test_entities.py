@@ -70,6 +70,8 @@ def test_entities_never_overlap_and_are_in_order(data: st.DataObject) -> None:
         ("Paris", "Parisの塔", [(0, 5)]),
         ("C++ (1998)", "C++ (1998).", [(0, 10)]),
         ("😀", "a 😀 b", [(2, 3)]),
+        ("Yahoo!", "Yahoo!is Yahoo", [(0, 6)]),
+        ("He left.", "She left.He left.[3]", [(9, 17)]),
         ("  ", "a  b", []),
         ("שלום", "שלום, שלום", [(0, 4), (6, 10)]),
     ],
