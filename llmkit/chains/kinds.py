@@ -30,6 +30,9 @@ WORDS: Mapping[str, str] = {
 }
 """What is scored for the usual labels, where the caller gives no description."""
 
+TAGS = {"per": "person", "org": "organization", "organisation": "organization", "loc": "location"}
+"""The usual labels, as corpora and British write them."""
+
 ELSE = "a thing"
 PRIOR_SHARE = 0.5
 """How much of the bias is taken off: none, or all, did worse on two corpora, for one word a label and for several."""
@@ -65,7 +68,7 @@ class Kinds:
             ContextWindowExceeded: the window does not even hold a short sentence.
         """
         spoken = [
-            WORDS.get(name, words) if words == name else words
+            _usual(words) if words == name.strip() else words
             for name, words in zip(labels.names, labels.spoken, strict=True)
         ]
         phrases = tuple(tuple(_with_article(part) for part in words.split(",") if part.strip()) for words in spoken)
@@ -121,6 +124,11 @@ class Kinds:
         parts = np.split(scores[:, 1:], ends[:-1], axis=1)
         columns = [np.logaddexp.reduce(part, axis=1) - np.log(part.shape[1]) for part in parts]
         return np.stack(columns, axis=1) - scores[:, :1]
+
+
+def _usual(label: str) -> str:
+    known = label.lower()
+    return WORDS.get(TAGS.get(known, known), label)
 
 
 def _with_article(words: str) -> str:

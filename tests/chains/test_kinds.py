@@ -76,6 +76,8 @@ def test_phrases() -> None:
     assert kinds(llm).phrases == (("a man", "a woman"), ("the city",))
     usual = kinds(llm, ("person", "organization", "location"), None)
     assert usual.phrases == tuple(tuple(each.split(", ")) for each in WORDS.values())
+    for known in (("Person", "ORGANISATION", " location "), ("PER", "ORG", "LOC")):
+        assert kinds(llm, known, None).phrases == usual.phrases
     said = {"drug": "medicine,  an antibiotic ,the pill,, ", "org": "organ, Umbrella", "a b": "b"}
     assert kinds(llm, ("drug", "org", "a b", "disease"), said).phrases == (
         ("a medicine", "an antibiotic", "the pill"),
