@@ -37,7 +37,9 @@ def check_prompt(prompt: str | TaskPrompt, known: Sequence[str] = ()) -> TaskPro
     Raises:
         PromptError: no prompt has this name, or it has a field that nothing fills.
     """
-    asking = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+    asking: Any = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+    if not isinstance(asking, TaskPrompt):
+        raise PromptError(f"prompt is {type(prompt).__name__}, but must be the name of a prompt text or a TaskPrompt")
     left = [field for field in asking.input_variables if field not in ("input", *known)]
     if left:
         raise PromptError(

@@ -46,12 +46,7 @@ class Labels:
             if words in seen:
                 raise InputError(f"label {name!r} is given twice: every label must differ from the others")
             seen[words] = name
-        told = dict(descriptions or {})
-        for name, text in told.items():
-            if name not in given:
-                raise InputError(f"the description of {name!r} is of no label: the labels are {preview(given)}")
-            if not check_text(text, f"the description of {name!r}").strip():
-                raise InputError(f"the description of {name!r} is empty: leave it out, or say what the label means")
+        told = _described({} if descriptions is None else descriptions, given)
         spoken = tuple(told.get(name, name).strip() for name in given)
         if twins := [name for name, words in zip(given, spoken, strict=True) if spoken.count(words) > 1]:
             raise InputError(
@@ -128,6 +123,17 @@ def preview(names: Sequence[str]) -> str:
     """Give the names as an error shows them: the first ones, if there are many."""
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return ", ".join(repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:10]) + more
+
+
+def _described(descriptions: Any, names: Sequence[str]) -> dict[str, str]:
+    if not isinstance(descriptions, Mapping):
+        raise InputError(f"descriptions is {descriptions!r:.80}, but must say what labels mean: {{label: text}}")
+    for name, text in descriptions.items():
+        if name not in names:
+            raise InputError(f"the description of {name!r} is of no label: the labels are {preview(names)}")
+        if not check_text(text, f"the description of {name!r}").strip():
+            raise InputError(f"the description of {name!r} is empty: leave it out, or say what the label means")
+    return dict(descriptions)
 
 
 def _count(number: int) -> str:

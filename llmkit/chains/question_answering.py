@@ -126,7 +126,7 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
         Raises:
             InputError: there are no questions, or one is not like that; says which.
         """
-        if isinstance(questions, Mapping | str) or not questions:
+        if isinstance(questions, str) or not isinstance(questions, Sequence) or not questions:
             raise InputError("fit_threshold needs a list of labelled questions")
         for number, each in enumerate(questions, 1):
             given: Any = each

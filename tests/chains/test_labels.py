@@ -60,6 +60,7 @@ def test_a_description_stands_in_its_label_s_place() -> None:
         ({"c": "x"}, "the description of 'c' is of no label: the labels are 'a', 'b'"),
         ({"a": " "}, "the description of 'a' is empty: leave it out"),
         ({"a": 3}, "the description of 'a' is int"),
+        (["x", "y"], r"descriptions is \['x', 'y'\], but must say what labels mean"),
         ({"a": "same", "b": " same "}, "the labels 'a', 'b' have the same words"),
         ({"a": "b"}, "the labels 'a', 'b' have the same words, 'b'"),
     ],

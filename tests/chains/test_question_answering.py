@@ -152,6 +152,7 @@ def test_what_does_not_fit_is_left_out_or_said() -> None:
         ({"passages": "3"}, "passages is '3'"),
         ({"embedder": "minilm"}, "embedder is str"),
         ({"prompt": TaskPrompt("Answer.")}, "no field {question}"),
+        ({"prompt": 3}, "prompt is int, but must be the name of a prompt text or a TaskPrompt"),
         ({"prompt": TaskPrompt("{a} {question}", fields=("a", "question"))}, "cannot fill: a"),
         ({"examples": [{"input": "x", "output": "y"}]}, "example 1 has no 'question'"),
     ],
@@ -178,7 +179,7 @@ def test_a_threshold_is_learned() -> None:
     )
     assert own.invoke(asked(KARN, "Question 1?")).found
     assert own.fit_threshold(answers[:1]).answered in (0, 1)
-    for wrong in ([], [{"question": "x", "context": "y"}], [{**asked("x"), "answer": ""}], ["x"]):
+    for wrong in ([], [{"question": "x", "context": "y"}], [{**asked("x"), "answer": ""}], ["x"], iter(rows), 5):
         with pytest.raises(InputError):
             own.fit_threshold(wrong)  # type: ignore[arg-type]
 
