@@ -21,7 +21,7 @@ class Citation(BaseModel):
         source: what the document's metadata say of its origin.
         link: leads to the sentence in the page, for a document from the web.
         document: which of the documents it is, from 0.
-        answer_start, answer_end: where the short answer stands in the document; `None` if it was written.
+        answer_start, answer_end: where the phrase that answers stands in the document; `None` if none in it does.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -19,6 +19,7 @@ from llmkit.chains.quoting import Quoter
 from llmkit.chains.threshold import ThresholdFit, confidence, fitted, overlap
 from llmkit.chains.writing import Writer
 from llmkit.errors import InputError, PromptError
+from llmkit.lexical import lexemes
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit, Retriever
 
@@ -54,8 +55,9 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
         llm: any LangChain chat model. One that has `score` (llmkit's own) weighs every span of the text; another is
             asked for quotes, which are then looked up.
         embedder: any LangChain `Embeddings`, to find sentences by their sense too.
-        style: "extractive" gives a phrase of the text, "abstractive" a written answer with its quotes; one with a
-            number or a name that is neither in the text nor in the question is not given, but the phrase.
+        style: "extractive" gives a phrase of the text, "abstractive" a written answer with its quotes; one without a
+            word of the phrase, or with a number or a name that is neither in the text nor in the question, is not
+            given, but the phrase.
         examples: `{"input": context, "question": …, "output": the phrase that answers it}`.
         min_confidence: answers less likely to be right are not given; see `fit_threshold`.
         max_answer_words: the longest phrase.
@@ -126,7 +128,8 @@ class QAChain(Chain[Mapping[str, Any], Answer]):
         Raises:
             InputError: there are no questions, or one is not like that; says which.
         """
-        if isinstance(questions, str) or not isinstance(questions, Sequence) or not questions:
+        rows: Any = questions
+        if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
             raise InputError("fit_threshold needs a list of labelled questions")
         for number, each in enumerate(questions, 1):
             given: Any = each
@@ -204,7 +207,7 @@ def _in_words(task: _Task, found: Answer, told: tuple[str, list[Hit]] | Exceptio
     if isinstance(told, Exception):
         return told
     text, hits = told
-    if not text:
+    if not set(lexemes(text)) & set(lexemes(found.text)):  # something else, and how sure it is nobody knows
         return found
     first = found.citations[0]
     best = task.asked.cite(hits[0].document, hits[0])
