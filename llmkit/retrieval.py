@@ -57,7 +57,7 @@ class Retriever:
     Args:
         embedder: any LangChain `Embeddings`, such as `llmkit.models.embedding.default_embedder()`; without one, only
             words count.
-        keep: how many documents are remembered.
+        keep: how many documents are remembered; those of the last question are in any case.
     """
 
     def __init__(self, embedder: Embeddings | None = None, keep: int = 64) -> None:
@@ -73,7 +73,7 @@ class Retriever:
 
         A sentence that stands in several places, as in a document given twice, is found once: at the first.
         """
-        read = [self._read(text) for text in documents]
+        read = [self._read(text, max(self._keep, len(documents))) for text in documents]
         first: dict[str, tuple[int, int]] = {}
         for number, each in enumerate(read):
             for at, span in enumerate(each.spans):
@@ -90,7 +90,7 @@ class Retriever:
         best = [places[place] for place in np.argsort(-fused, kind="stable")[:count]]
         return [_hit(documents, number, read[number].spans[at]) for number, at in best]
 
-    def _read(self, text: str) -> _Read:
+    def _read(self, text: str, keep: int) -> _Read:
         with self._lock:  # a batch of questions comes in threads: only the first reads the document
             known = self._known.get(text)
             if known is None:
@@ -99,7 +99,7 @@ class Retriever:
                 vectors = _unit(self.embedder.embed_documents(told)) if self.embedder is not None and told else None
                 known = self._known[text] = _Read(spans, [lexemes(each) for each in told], vectors)
             self._known.move_to_end(text)
-            while len(self._known) > self._keep:
+            while len(self._known) > keep:
                 self._known.popitem(last=False)
         return known
 

@@ -85,6 +85,14 @@ def test_a_document_is_embedded_once_and_not_kept_for_ever() -> None:
     assert set(embedder.seen.values()) == {1, 2}
 
 
+def test_the_documents_of_one_question_are_kept_however_many() -> None:
+    embedder = Counting()
+    retriever = Retriever(embedder, keep=2)
+    for _ in range(2):
+        retriever.best("Where?", ["One.", "Two.", "Three."], 1)
+    assert embedder.seen == Counter({"One.": 1, "Two.": 1, "Three.": 1})
+
+
 def test_no_embedder() -> None:
     with pytest.raises(InputError, match="embedder is str"):
         Retriever("minilm")  # type: ignore[arg-type]
