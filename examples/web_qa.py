@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from llmkit import HuggingFaceChat, LlmkitError
-from llmkit.chains import WebQAChain
+from llmkit.chains import Citation, WebQAChain
 
 BOLD, OFF = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
@@ -31,8 +31,17 @@ def main() -> int:
         return 1
     print(f"{BOLD}{answer.text}{OFF}" if answer.found else "The pages do not say.")
     for citation in answer.citations:
-        print(f"\n  “{citation.quote.replace(answer.text, f'{BOLD}{answer.text}{OFF}')}”\n  {citation.link}")
+        print(f"\n  “{marked(citation)}”\n  {citation.link}")
     return 0
+
+
+def marked(citation: Citation) -> str:
+    """Give the quote, the answer in it bold."""
+    quote, start, end = citation.quote, citation.answer_start, citation.answer_end
+    if start is None or end is None:
+        return quote
+    start, end = start - citation.start, end - citation.start
+    return f"{quote[:start]}{BOLD}{quote[start:end]}{OFF}{quote[end:]}"
 
 
 if __name__ == "__main__":

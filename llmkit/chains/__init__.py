@@ -1,11 +1,11 @@
 """Applications that stand on prompts and a model: each is a LangChain `Runnable` that gives a frozen result.
 
-    summarization       sources -> reduction, rounds -> tidy
-    classification      texts, labels -> likelihood, priors, shots -> calibration; or choosing
-    ner                 mentions, kinds -> weighing -> lessons -> entities; or naming
-    question_answering  answers -> extraction -> threshold; then writing; or quoting
-    web_answers         pages before that
-    chain, checks, spans, structured: what they share
+summarization       sources -> reduction, rounds -> tidy
+classification      texts, labels -> likelihood, priors, shots -> calibration; or choosing
+ner                 mentions, kinds -> weighing -> lessons -> entities; or naming
+question_answering  answers -> extraction -> threshold; then writing; or quoting
+web_answers         pages before that
+chain, checks, spans, structured: what they share
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         >>> chain.invoke("The match ended 3 to 2.").label
         'sports'
 
-    A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that.
+    A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that; in bfloat16 rounding may
+    move a probability by some hundredths from one batch to another.
 
     Args:
         llm: any LangChain chat model. One that has `score` (llmkit's own) tells likelihoods; another chooses.

@@ -36,7 +36,8 @@ class NERChain(Chain[Text, list[Entity]]):
         >>> [(each.text, each.label) for each in chain.invoke("Ada Lovelace was born in London.")]
         [('Ada Lovelace', 'person'), ('London', 'location')]
 
-    A text's result does not depend on the texts beside it.
+    A text's result does not depend on the texts beside it, but for rounding: in bfloat16 a probability may differ by some
+    hundredths from one batch to another.
 
     Args:
         llm: any LangChain chat model. One that has `score` (llmkit's own) weighs spans; another is asked for names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -54,6 +55,8 @@ class WebQAChain(Chain[Mapping[str, Any], Answer]):
     ) -> None:
         self.answering = QAChain(llm, embedder, **answering)
         self.fetching = dict(fetching or {})
+        if unknown := self.fetching.keys() - inspect.signature(fetch).parameters.keys() - {"url"}:
+            raise InputError(f"fetching has {', '.join(sorted(unknown))}, which is no argument of llmkit.web.fetch")
 
     def run(self, inputs: Sequence[Mapping[str, Any]], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
         """Fetch every page once, then answer all questions together."""

@@ -223,6 +223,11 @@ def test_a_question_that_is_too_long(site, question):
         chain().invoke({"question": question, "url": site.page(page(KARN))})
 
 
+def test_unknown_arguments_of_fetching_are_told_at_once(llm):
+    with pytest.raises(InputError, match=r"fetching has robots, which is no argument of llmkit\.web\.fetch"):
+        WebQAChain(llm, fetching={"robots": False})
+
+
 def test_arguments_are_those_of_the_chain_inside(site):
     with pytest.raises(InputError, match="style is 'poetic'"):
         WebQAChain(chat("llama"), style="poetic")
