@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,11 +123,10 @@ def _watch(process: subprocess.Popen[bytes], wheel: Wheel, temporary: Path) -> N
 
 def _largest(folder: Path) -> int:
     sizes = [0]
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:  # pip moved it in the meantime
-            continue
+    for place, _, names in os.walk(folder):  # passes over what pip has removed in the meantime; so does the next line
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append(Path(place, name).stat().st_size)
     return max(sizes)
 
 

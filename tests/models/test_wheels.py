@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,3 +196,23 @@ def test_an_interrupt_stops_pip_too(slow_index, links, tmp_path):
     assert not list((tmp_path / "w" / "out").iterdir())
     children = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(tmp_path / "w") not in children
+
+
+def test_folders_that_go_away_while_they_are_looked_at(tmp_path):
+    """Pip makes and removes folders all the time; the bar must not fail over one (seen: its build tracker)."""
+    (tmp_path / "part.whl").write_bytes(bytes(7))
+    gone = threading.Event()
+
+    def come_and_go() -> None:
+        while not gone.is_set():
+            folder = tmp_path / "tracker" / "deep"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(tmp_path / "tracker")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        assert {wheels._largest(tmp_path) for _ in range(2000)} == {7}
+    finally:
+        gone.set()
+        thread.join()
