@@ -45,7 +45,7 @@ def ask(
         bool, typer.Option("--ignore-robots", help="Read a page even if its site asks programs not to.")
     ] = False,
     model: options.Model = options.DEFAULT_MODEL,
-    output: options.Output = None,
+    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -60,6 +60,7 @@ def ask(
         raise InputError("the question is empty")
     if not url and not file:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+    options.check_output(output)
     options.ModelOptions(model).check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     files = _files(file or [])
@@ -67,10 +68,8 @@ def ask(
     llm = options.ModelOptions(model).load(quiet=quiet)
     chain = _chain(llm, embedder=embedder, style=style, min_confidence=min_confidence)
     answer = chain.invoke({"question": question, "context": documents})
-    if as_json:
-        options.write(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False), output)
-    else:
-        options.write(shown(answer, documents, colour=output is None and _has_colour()), output)
+    told = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
+    options.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
 def _chain(llm: HuggingFaceChat, *, embedder: bool, **chosen: Any) -> QAChain:
@@ -124,8 +123,7 @@ def _one_line(text: str) -> str:
 
 
 def _place(citation: Citation) -> str:
-    where = f"characters {citation.start} to {citation.end}"
-    return f"{citation.link or citation.source or ''} ({where})".strip()
+    return f"characters {citation.start} to {citation.end} of {citation.link or citation.source}"
 
 
 def _pages(urls: list[str], fetching: dict[str, Any], *, needed: bool, quiet: bool) -> list[Document]:

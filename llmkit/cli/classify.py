@@ -64,7 +64,7 @@ def classify(
         settings = {"command": "classify", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_text(file)
+    text = options.read_input(file, output)
     result = load().invoke(text)
     options.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
 

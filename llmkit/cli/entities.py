@@ -56,7 +56,7 @@ def entities(
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_text(file)
+    text = options.read_input(file, output)
     found = load().invoke(text)
     if not found and not quiet and not as_json:
         typer.echo("note: the text names none of these", err=True)

@@ -172,6 +172,22 @@ def load_prompt(name: str, filled: Sequence[str] | None = None) -> TaskPrompt:
     return prompt
 
 
+def check_output(output: Path | None) -> None:
+    """Tell before any work that a result could not be written.
+
+    Raises:
+        InputError: the file's folder is not there.
+    """
+    if output and not output.parent.is_dir():
+        raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
+
+
+def read_input(name: str, output: Path | None) -> str:
+    """Read the text that a command works on, if its result can be written."""
+    check_output(output)
+    return read_text(name)
+
+
 def write(text: str, output: Path | None) -> None:
     """Print a result, or write it to a file, which is then there in whole or not at all.
 

@@ -55,7 +55,7 @@ def summarize(
         settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_text(file)
+    text = options.read_input(file, output)
     with progress.bar("steps", quiet=quiet) as bar:
         chain = load(lambda done: bar.show(done.done, done.total))
         if explain:

@@ -49,7 +49,7 @@ class TestAnswers:
     def test_a_page(self, llmkit, karn):
         code, out, err = llmkit("ask", QUESTION, "--url", karn, "--allow-private")
         assert (code, err) == (0, "")
-        assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  {karn}{FRAGMENT} (characters 60 to 141)\n")
+        assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {karn}{FRAGMENT}\n")
 
     def test_several_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
         pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
@@ -71,7 +71,7 @@ class TestAnswers:
         monkeypatch.setenv("COLUMNS", "40")  # the terminal wraps, so that links and quotes can be copied in whole
         code, out, err = llmkit("ask", QUESTION, "--file", text_file)
         assert (code, err) == (0, "")
-        assert plain(out) == f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  {text_file} (characters 60 to 141)\n"
+        assert plain(out) == f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {text_file}\n"
 
     def test_standard_input_as_json(self, llmkit):
         text = "\ufeff" + KARN.replace(". ", ".\r\n")

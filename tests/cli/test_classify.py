@@ -154,6 +154,7 @@ class TestLabels:
         ([*LABELS, "--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
         ([*LABELS, "--model", "no-such-model"], "no-such-model"),
         (["no-such-file", *LABELS], "no-such-file cannot be read"),
+        ([*LABELS, "--output", "no/result"], "no/result cannot be written: there is no folder no"),
     ],
 )
 def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):
