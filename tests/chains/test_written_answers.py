@@ -14,7 +14,7 @@ from llmkit.chains import QAChain
 from llmkit.chains.quoting import locate
 from llmkit.chains.writing import grounded, quoted
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
-from tests.chains.test_question_answering import KARN, asked, chain, check
+from tests.chains.test_question_answering import KARN, asked, chain, quotes_stand
 
 LONG = 40
 
@@ -46,7 +46,7 @@ def test_a_written_answer_has_quotes() -> None:
     own = chain(style="abstractive", max_new_tokens=LONG)
     results = own.batch([asked(KARN), asked("The dog sleeps. It is late.", "Who sleeps?")])
     for found, text in zip(results, (KARN, "The dog sleeps. It is late."), strict=True):
-        check(found, [text])
+        assert quotes_stand(found, [text])
         assert found.method in ("written", "spans")
     assert own.invoke(asked(KARN)).text == results[0].text
 
@@ -54,7 +54,7 @@ def test_a_written_answer_has_quotes() -> None:
 def test_a_written_answer_needs_room() -> None:
     own = chain(style="abstractive", max_new_tokens=LONG, context_window=250)
     results: list[Any] = own.batch([asked("The dog sleeps."), asked("x", "why " * 300)], return_exceptions=True)
-    check(results[0], ["The dog sleeps."])
+    assert quotes_stand(results[0], ["The dog sleeps."])
     assert isinstance(results[1], ContextWindowExceeded)
 
 
@@ -78,7 +78,7 @@ def test_nothing_ends_a_quotation(text: str) -> None:
 
 def test_quotes_count_if_they_stand_in_the_source() -> None:
     found = told("Maria Holm", "maria  holm built it in 1874,", "She was born in Karn.")
-    check(found, [KARN])
+    assert quotes_stand(found, [KARN])
     assert [each.quote for each in found.citations] == ["Maria Holm built it in 1874,"]
     assert found.unverified == ("She was born in Karn.",)
     assert (found.text, found.confidence, found.method) == ("Maria Holm", 0.5, "structured output")
