@@ -98,15 +98,25 @@ def checked(given: Any) -> Asked:
     Raises:
         InputError: a key is missing or unknown, the question is empty, or there is no text; says which.
     """
-    if not isinstance(given, Mapping) or set(given) != {"question", "context"}:
+    question, context = question_and("context", given)
+    return Asked(question, tuple(_documents(context)))
+
+
+def question_and(key: str, given: Any) -> tuple[str, Any]:
+    """Read a question, in one line, and what is given beside it under a key.
+
+    Raises:
+        InputError: a key is missing or unknown, or the question is empty; says which.
+    """
+    if not isinstance(given, Mapping) or set(given) != {"question", key}:
         told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and 'context'")
-    question, context = given["question"], given["context"]
+        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and {key!r}")
+    question = given["question"]
     if not isinstance(question, str):
         raise InputError(f"the question is {type(question).__name__}, but must be text")
     if not question.strip():
         raise InputError("the question is empty")
-    return Asked(" ".join(question.split()), tuple(_documents(context)))
+    return " ".join(question.split()), given[key]
 
 
 def _documents(context: Any) -> list[Document]:

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.answers import Answer
+from llmkit.chains.answers import Answer, question_and
 from llmkit.chains.chain import Chain
 from llmkit.chains.question_answering import QAChain
 from llmkit.errors import InputError, LlmkitError
@@ -73,14 +73,7 @@ class WebQAChain(Chain[Mapping[str, Any], Answer]):
 
 def _checked(given: Any) -> tuple[str, list[str]]:
     """The question, and the URLs as they are requested."""
-    if not isinstance(given, Mapping) or set(given) != {"question", "url"}:
-        told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and 'url'")
-    question, urls = given["question"], given["url"]
-    if not isinstance(question, str):
-        raise InputError(f"the question is {type(question).__name__}, but must be text")
-    if not question.strip():
-        raise InputError("the question is empty")
+    question, urls = question_and("url", given)
     urls = [urls] if isinstance(urls, str) else urls
     if not isinstance(urls, list | tuple) or not urls:
         raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")

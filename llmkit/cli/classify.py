@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from llmkit.cli import lines, options
 
 if TYPE_CHECKING:
-    from llmkit.chains import Classification, ZeroShotClassificationChain
+    from llmkit.chains import Classification
 
 WIDTH = 24  # of a bar for the probability one
 NARROWEST = 4
@@ -54,15 +55,10 @@ def classify(
 
     Labels.checked(chosen["labels"], None, several=multi_label).solved(chosen["examples"])
 
-    def load() -> ZeroShotClassificationChain:
-        llm = options.ModelOptions(model).load(quiet=quiet)
-        from llmkit.chains import ZeroShotClassificationChain
-
-        return ZeroShotClassificationChain(llm, **chosen)
-
+    load = partial(options.load_chain, "ZeroShotClassificationChain", model, chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "classify", "model": model, **chosen}
-        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
+        lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
     text = options.read_input(file, output)
     result = load().invoke(text)
@@ -89,7 +85,3 @@ def shown(result: Classification) -> str:
         for label, chance in ranked
     )
     return "\n".join("  ".join(row).rstrip() for row in rows)
-
-
-def _work(chain: ZeroShotClassificationChain) -> lines.Work:
-    return lambda texts: chain.batch(list(texts), return_exceptions=True)

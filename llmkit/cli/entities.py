@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,12 +47,7 @@ def entities(
     _check(known, solved)
     chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
 
-    def load() -> NERChain:
-        llm = options.ModelOptions(model).load(quiet=quiet)
-        from llmkit.chains import NERChain
-
-        return NERChain(llm, **chosen)
-
+    load = partial(options.load_chain, "NERChain", model, chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
@@ -92,7 +88,7 @@ def _work(chain: NERChain) -> lines.Work:
         entities: Sequence[Any]
 
     def work(texts: list[str]) -> Sequence[BaseModel | Exception]:
-        results: list[Any] = chain.batch(texts, return_exceptions=True)
+        results: Sequence[Any] = lines.batches(chain)(texts)
         return [each if isinstance(each, Exception) else Found(entities=each) for each in results]
 
     return work

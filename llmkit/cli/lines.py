@@ -54,6 +54,11 @@ class _Document:
     given: dict[str, Any] = field(default_factory=dict)
 
 
+def batches(chain: Any) -> Work:
+    """Work on documents with a chain: all of them together, and what is wrong with one fails alone."""
+    return lambda texts: chain.batch(list(texts), return_exceptions=True)
+
+
 def run(
     file: str, output: Path | None, load: Callable[[], Work], *, settings: Mapping[str, Any], quiet: bool = False
 ) -> None:

@@ -6,7 +6,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -74,6 +74,14 @@ class ModelOptions:
         llm = HuggingFaceChat(model=self.model, settings=settings)
         tell("")
         return llm
+
+
+def load_chain(name: str, model: str, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
+    """Load a model, and give the chain of `llmkit.chains` that has this name over it, with these arguments."""
+    llm = ModelOptions(model).load(quiet=quiet)
+    from llmkit import chains
+
+    return getattr(chains, name)(llm, **chosen)
 
 
 def takes_model(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

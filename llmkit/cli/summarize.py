@@ -53,7 +53,7 @@ def summarize(
 
     if as_lines:
         settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
-        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
+        lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
     text = options.read_input(file, output)
     with progress.bar("steps", quiet=quiet) as bar:
@@ -65,7 +65,3 @@ def summarize(
     if not summary.complete and max_words is None and not quiet:
         typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)
     options.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)
-
-
-def _work(chain: SummarizationChain) -> lines.Work:
-    return lambda texts: chain.batch(list(texts), return_exceptions=True)

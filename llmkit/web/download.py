@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -75,11 +74,9 @@ class Downloader:
         self._deadline.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._session.close()
-        self._deadline.__exit__(kind, error, trace)
+        self._deadline.__exit__()
 
     def page(self, url: str, allow: Callable[[str], None]) -> Download:
         """Give a page.
