@@ -1,11 +1,10 @@
 import json
-import signal
 import subprocess
 import sys
-import time
-from typing import Any
 
 import pytest
+
+from tests.cli.runs import broken_off, gone_on, rows_of
 
 TEXT = "The match ended 3 to 2 after extra time."
 LABELS = ["--labels", "sports,politics,technology"]
@@ -23,10 +22,6 @@ def text_file(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     return str(path)
-
-
-def rows_of(out: str) -> list[Any]:
-    return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.mark.usefixtures("default_model_folder")
@@ -116,19 +111,10 @@ class TestLabels:
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
         command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output), *LABELS]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        while process.poll() is None and not (output.exists() and output.stat().st_size):
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-        assert (process.returncode, err) == (130, b"")
-        before = output.read_bytes()
+        before = broken_off(command, output)
         assert 0 < before.count(b"\n") < 400
         source.write_text("".join(json.dumps(each) + "\n" for each in given[: before.count(b"\n") + 4]))
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert output.read_bytes().startswith(before)
-        rows = rows_of(output.read_text(encoding="utf-8"))
+        rows = gone_on(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, before.count(b"\n") + 5))
         assert [row["id"] for row in rows] == list(range(len(rows)))
         assert all(set(row["scores"]) == {"sports", "politics", "technology"} for row in rows)

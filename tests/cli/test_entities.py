@@ -1,11 +1,11 @@
 import json
-import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
+
+from tests.cli.runs import broken_off, gone_on, rows_of
 
 TEXT = "Ada Lovelace was born in London.\nShe wrote to Charles Babbage, and never went to Paris."
 FOUND = [("Ada Lovelace", "person"), ("London", "location"), ("Charles Babbage", "person"), ("Paris", "location")]
@@ -17,10 +17,6 @@ def text_file(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     return str(path)
-
-
-def rows_of(out: str) -> list[Any]:
-    return [json.loads(line) for line in out.splitlines()]
 
 
 def stands(found: Any, text: str) -> bool:
@@ -104,20 +100,11 @@ class TestEntities:
         texts = [f"Number {number}: Ada went to London." for number in range(36)]
         source.write_text("\n".join(texts))
         command = [sys.executable, "-m", "llmkit", "entities", str(source), "--lines", "--output", str(output)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        while process.poll() is None and not (output.exists() and output.stat().st_size):
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-        assert (process.returncode, err) == (130, b"")
-        before = output.read_bytes()
+        before = broken_off(command, output)
         count = before.count(b"\n")
         assert 0 < count < 36
         source.write_text("\n".join(texts[: count + 3]))
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert output.read_bytes().startswith(before)
-        rows = rows_of(output.read_text(encoding="utf-8"))
+        rows = gone_on(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, count + 4))
         for row, text in zip(rows, texts, strict=False):
             assert stands(row["entities"], text)

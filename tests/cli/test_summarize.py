@@ -1,10 +1,10 @@
 import json
 import signal
-import subprocess
 import sys
-import time
 
 import pytest
+
+from tests.cli.runs import broken_off, gone_on
 
 DIALOGUE = "Ann: The train leaves at nine.\nBen: Then we must hurry, it is half past eight."
 
@@ -67,18 +67,9 @@ class TestSummaries:
         source.write_text("".join(f"Ann: The number is {number}.\n" for number in range(50)))
         command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
         command += ["--max-new-tokens", "6"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        while process.poll() is None and not (output.exists() and output.stat().st_size):
-            time.sleep(0.02)
-        process.send_signal(stop)
-        _, err = process.communicate()
-        assert (process.returncode, err) == (130 if stop == signal.SIGINT else -stop, b"")
-        before = output.read_bytes()
+        before = broken_off(command, output, stop)
         assert 0 < before.count(b"\n") < 50
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert output.read_bytes().startswith(before)
-        rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+        rows = gone_on(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, 51))
         texts = [row["passages"][0]["text"] for row in rows]
         assert texts == [f"Ann: The number is {number}." for number in range(50)]
