@@ -1,5 +1,6 @@
 """What every test gets: real weights that are fetched once, and nothing of the user's own."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     """Keep tests off the user's settings, histories and accounts; the cache of models stays where it is."""
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("LLMKIT_")]:
+        monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home", numbered=True)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):
         monkeypatch.setenv(name, str(home))

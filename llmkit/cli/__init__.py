@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import traceback
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import models, prompts
+from llmkit.cli import config, models, preferences, prompts
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -33,6 +34,7 @@ app.command()(entities)
 app.command()(ask)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
+app.add_typer(config.app, name="config")
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,10 +62,18 @@ def llmkit(
     llmkit entities article.txt        the people, organizations and places in it
     llmkit ask "Who built it?" --url https://example.com
     llmkit models                      which models there are, and which are here
+    llmkit config                      what is set once for all, and where
     llmkit COMMAND --help              what a command can do, with examples
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    elif context.invoked_subcommand != "config" and not _asks_for_help(sys.argv[1:]):
+        context.default_map = preferences.default_map(preferences.settable(context.command))
+
+
+def _asks_for_help(arguments: list[str]) -> bool:
+    """Tell whether only help is wanted, which a mistake in a configuration must not keep away."""
+    return not {"-h", "--help"}.isdisjoint(itertools.takewhile(lambda each: each != "--", arguments))
 
 
 def main() -> None:

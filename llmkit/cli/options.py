@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "smollm2-135m"
 Model = Annotated[
     str,
-    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.", envvar="LLMKIT_MODEL"),
+    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr, only errors.")]
