@@ -1,0 +1,115 @@
+"""Messages and their answers: what is asked of the model, and what of its answer is kept as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from llmkit.cli.chat import sources, window
+from llmkit.cli.chat.events import Event, Note, Piece, Working
+from llmkit.cli.chat.history import Change, History, applied
+from llmkit.cli.chat.keeper import Keeper
+from llmkit.errors import InputError, LlmkitError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+
+    from llmkit.cli.chat.session import Session
+
+
+def say(session: Session, text: str) -> Iterator[Event]:
+    """Take a message: an answer out of what is attached, of a prompt text, or of the conversation."""
+    change = {"do": "say", "text": text, "prompt": "" if session.history.attached else session.prompt}
+    yield from respond(session, change, applied(session.history, change))
+
+
+def respond(session: Session, change: Change, after: History) -> Iterator[Event]:
+    """Answer the last turn of the conversation that a change leads to; nothing is changed if that cannot be done."""
+    if after.attached and not after.turns[-1].answer:
+        yield from sources.answer(session, change, after)
+        return
+    messages = yield from _messages(session, after)
+    yield from _answer(session, change, messages)
+
+
+def _messages(session: Session, after: History) -> Generator[Event, None, list[BaseMessage]]:
+    from langchain_core.messages import AIMessage
+
+    turn = after.turns[-1]
+    if not turn.prompt:
+        after = yield from _trimmed(session, after)
+        return window.laid_out(after)
+    from llmkit.cli.options import load_prompt
+
+    fitted = load_prompt(turn.prompt, ()).fit(turn.said, model=session.llm, max_new_tokens=window.room(session.llm))
+    if not turn.answer:
+        return fitted.messages
+    asked = [*fitted.messages[:-1]] if fitted.messages[-1].type == "ai" else fitted.messages
+    return [*asked, AIMessage(turn.answer)]
+
+
+def _trimmed(session: Session, after: History) -> Generator[Event, None, History]:
+    """Let the oldest turns go where the window is full, and say so."""
+    llm, before = session.llm, after.forgotten
+    count = window.to_forget(llm, after)
+    if count == before:
+        return after
+    summary = ""
+    if session.trim == "summarize":
+        yield Working(f"summarizing the oldest {count - before} turns …")
+        try:
+            count, summary = sources.shortened(llm, after)
+        except LlmkitError as error:
+            yield Note(f"no summary of the oldest turns: {error}")
+        yield Working("")
+    gone = replace(after, forgotten=count, summary=summary)
+    freed = window.tokens(llm, after) - window.tokens(llm, gone)
+    session.change({"do": "trim", "turns": count, "summary": summary})
+    what = "are now a summary" if summary else "were left out"
+    yield Note(
+        f"the oldest {2 * (count - before)} messages no longer fit the window and {what}: {freed} tokens are free again"
+    )
+    return gone
+
+
+def _answer(session: Session, change: Change, messages: list[BaseMessage]) -> Iterator[Event]:
+    keeper = Keeper(session, change)
+    if change["do"] == "say":  # a message is kept even if nothing of its answer comes
+        keeper.begin()
+    begun, first, tokens, reason = time.perf_counter(), 0.0, 0, "cancelled"
+    opened = change["do"] != "continue" and messages[-1].type == "ai"
+    try:
+        if opened:  # the prompt text says how an answer begins
+            keeper.push(messages[-1].text)
+            yield Piece(messages[-1].text)
+        with closing(_stream(session, messages)) as chunks:
+            for chunk in chunks:
+                first = first or time.perf_counter() - begun
+                tokens += 1
+                if chunk.usage_metadata:
+                    tokens = chunk.usage_metadata["output_tokens"]
+                if chunk.text:
+                    keeper.push(chunk.text)
+                    yield Piece(chunk.text)
+                reason = chunk.response_metadata.get("finish_reason") or reason
+    except InputError:
+        keeper.take_back()
+        raise
+    finally:
+        keeper.end(reason)
+    yield session.ended(reason, tokens, first, time.perf_counter() - begun)
+
+
+def _stream(session: Session, messages: list[BaseMessage]) -> Generator[AIMessageChunk, None, None]:
+    if (session.llm.settings.num_beams or 1) > 1:  # what beams answer is known only at its end
+        from langchain_core.messages import AIMessageChunk
+
+        answer = session.llm.invoke(messages)
+        whole = AIMessageChunk(content=answer.text, usage_metadata=answer.usage_metadata)
+        whole.response_metadata = answer.response_metadata
+        yield whole
+        return
+    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages))

@@ -1,0 +1,108 @@
+"""A conversation as a value, and the changes that make one out of another: what is kept in a file is these changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+VERSION = 1
+SHOWN = 28
+"""Characters of a message that a list shows."""
+
+Change = Mapping[str, Any]
+"""A JSON object; its `do` says which change it is (see `applied`)."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message and its answer.
+
+    Attributes:
+        prompt: the name of the prompt text that the message filled; without one it was said as it is.
+        answer: empty where none has come.
+        finish_reason: of the answer, `stop`, `length` or `cancelled`, which it is until its end has come.
+    """
+
+    said: str
+    prompt: str = ""
+    answer: str = ""
+    finish_reason: str = "cancelled"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A text that questions are answered from; `source` is a path or a URL."""
+
+    text: str
+    source: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """All that was said, and how much of it the model still sees.
+
+    Attributes:
+        model: the name of the model that it was last said to.
+        system: an instruction that always stays.
+        forgotten: so many of the first turns are no longer shown to the model.
+        summary: of those, if there is one.
+    """
+
+    model: str = ""
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+    forgotten: int = 0
+    summary: str = ""
+    attached: tuple[Attachment, ...] = ()
+
+
+def applied(history: History, change: Change) -> History:
+    """Give the conversation after a change.
+
+    Raises:
+        ValueError: it is no change, or none of this conversation.
+    """
+    match change:
+        case {"do": "begin", "version": int(version)} if version <= VERSION:
+            return history
+        case {"do": "model", "name": str(name)}:
+            return replace(history, model=name)
+        case {"do": "system", "text": str(text)}:
+            return replace(history, system=text)
+        case {"do": "say", "text": str(text), "prompt": str(prompt)}:
+            return replace(history, turns=(*history.turns, Turn(text, prompt)))
+        case {"do": "attach", "text": str(text), "source": str(source), "title": str(title)}:
+            return replace(history, attached=(*history.attached, Attachment(text, source, title)))
+        case {"do": "detach"}:
+            return replace(history, attached=())
+        case {"do": "trim", "turns": int(count), "summary": str(summary)} if 0 <= count <= len(history.turns):
+            return replace(history, forgotten=count, summary=summary)
+    if history.turns:
+        return _last_changed(history, change)
+    raise ValueError("it changes a turn, but there is none")
+
+
+def _last_changed(history: History, change: Change) -> History:
+    *others, last = history.turns
+    match change:
+        case {"do": "piece", "text": str(text)}:
+            last = replace(last, answer=last.answer + text)
+        case {"do": "end", "finish_reason": str(reason)}:
+            last = replace(last, finish_reason=reason)
+        case {"do": "continue"}:
+            last = replace(last, finish_reason="cancelled")
+        case {"do": "retry"}:
+            last = replace(last, answer="", finish_reason="cancelled")
+        case {"do": "undo"}:
+            return replace(history, turns=tuple(others), forgotten=min(history.forgotten, len(others)))
+        case _:
+            raise ValueError("it is no change that this version knows")
+    return replace(history, turns=(*others, last))
+
+
+def short(text: str) -> str:
+    """Give the beginning of a text, for a list."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"

@@ -1,0 +1,120 @@
+"""What the model sees of a conversation, and which turns go when its window gets full."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llmkit.cli.chat.history import History, Turn
+from llmkit.errors import ContextWindowExceeded
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+    from llmkit.models.chat import HuggingFaceChat
+
+ROOM = 512
+KEPT = 0.75
+"""When turns have to go, so many go that this share of the window is enough for the rest.
+
+Whatever goes changes what stands right after the system text, and the model reads all that follows anew. If only as
+much went as must, each later turn would be as slow as that one; so it is one in many.
+"""
+
+
+def laid_out(history: History) -> list[BaseMessage]:
+    """Give the messages that the model gets: an answer that has begun is last, and left open.
+
+    A summary begins the first message that is still seen: every chat template takes that, and the system text stays
+    as it is, with what was computed for it.
+    """
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    messages: list[BaseMessage] = [SystemMessage(history.system)] if history.system else []
+    seen = history.turns[history.forgotten :]
+    head = f"Earlier in this conversation: {history.summary}\n\n" if history.summary else ""
+    for turn in seen:
+        if turn.answer:
+            messages += [HumanMessage(head + turn.said), AIMessage(turn.answer)]
+            head = ""
+    if seen and not seen[-1].answer:
+        messages.append(HumanMessage(head + seen[-1].said))
+    return messages
+
+
+def tokens(llm: HuggingFaceChat, history: History) -> int:
+    """Count the tokens that the model gets, chat markup included."""
+    messages = laid_out(history)
+    return llm.get_num_tokens_from_messages(messages) if messages else 0
+
+
+def room(llm: HuggingFaceChat) -> int:
+    """Give the tokens that are kept free for an answer."""
+    return llm.settings.max_new_tokens or min(ROOM, llm.context_window // 4)
+
+
+def to_forget(llm: HuggingFaceChat, history: History, reserve: int = 0) -> int:
+    """Give how many turns the model is not to see, so that the last one and its answer fit.
+
+    The history ends with the turn that is to be answered; `reserve` tokens are kept free beside the room for it.
+
+    Raises:
+        ContextWindowExceeded: the last turn does not fit even alone.
+    """
+    last, window = len(history.turns) - 1, llm.context_window
+    free = room(llm) + reserve
+
+    def first(limit: float) -> int:
+        return bisect_left(
+            range(last), True, lo=history.forgotten, key=lambda n: _tokens_from(llm, history, n) <= limit
+        )
+
+    if history.forgotten > last or _tokens_from(llm, history, history.forgotten) + room(llm) <= window:
+        return history.forgotten
+    if (count := first(window * KEPT - free)) < last or (count := first(window - free)) < last:
+        return count
+    needed = _tokens_from(llm, history, last) + (llm.settings.max_new_tokens or 1)
+    if needed > window:
+        raise ContextWindowExceeded(needed, window, "the message and the room for its answer")
+    return last
+
+
+def _tokens_from(llm: HuggingFaceChat, history: History, count: int) -> int:
+    summary = history.summary if count == history.forgotten else ""
+    return tokens(llm, replace(history, forgotten=count, summary=summary))
+
+
+def spent(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
+    """Give how the window is spent, part by part; the parts' tokens add up to those of the conversation."""
+    parts: list[tuple[str, int]] = []
+    bare = replace(history, turns=(), summary="", forgotten=0)
+    before = tokens(llm, bare)
+    if history.system:
+        parts.append((f"system: {history.system}", before))
+
+    def add(label: str, upto: History) -> None:
+        nonlocal before
+        now = tokens(llm, upto)
+        parts.append((label, now - before))
+        before = now
+
+    seen = tuple(turn for turn in history.turns[history.forgotten :] if turn.answer)
+    for number, turn in enumerate(seen):
+        asked = (*seen[:number], Turn(turn.said))
+        add(f"you: {turn.said}", replace(bare, turns=asked))
+        add(f"model: {turn.answer}", replace(bare, turns=(*seen[:number], turn)))
+    if history.summary and seen:
+        add(f"summary of {history.forgotten} turns", replace(bare, turns=seen, summary=history.summary))
+    return parts
+
+
+def check_system(llm: HuggingFaceChat, history: History) -> None:
+    """Check that a system text leaves room for a conversation.
+
+    Raises:
+        ContextWindowExceeded: it does not.
+    """
+    needed = tokens(llm, replace(history, turns=(), forgotten=0, summary="")) + (llm.settings.max_new_tokens or 1)
+    if needed > llm.context_window:
+        raise ContextWindowExceeded(needed, llm.context_window, "the system text and the room for an answer")
