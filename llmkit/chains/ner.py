@@ -14,10 +14,11 @@ from llmkit.chains.checks import check_positive, check_prompt, check_share
 from llmkit.chains.entities import Entity
 from llmkit.chains.kinds import Kinds
 from llmkit.chains.labels import Labels
-from llmkit.chains.lessons import Odds, Solved, taught
+from llmkit.chains.lessons import Odds, taught
 from llmkit.chains.likelihood import scores_of
 from llmkit.chains.mentions import Truecaser
 from llmkit.chains.naming import Namer
+from llmkit.chains.solved import Solved
 from llmkit.chains.texts import Text, checked
 from llmkit.chains.weighing import Weighed, Weigher
 from llmkit.prompts import TaskPrompt
@@ -36,8 +37,8 @@ class NERChain(Chain[Text, list[Entity]]):
         >>> [(each.text, each.label) for each in chain.invoke("Ada Lovelace was born in London.")]
         [('Ada Lovelace', 'person'), ('London', 'location')]
 
-    A text's result does not depend on the texts beside it, but for rounding: in bfloat16 a probability may differ by some
-    hundredths from one batch to another.
+    A text's result does not depend on the texts beside it, but for rounding: in bfloat16 a probability may differ by
+    some hundredths from one batch to another.
 
     Args:
         llm: any LangChain chat model. One that has `score` (llmkit's own) weighs spans; another is asked for names,

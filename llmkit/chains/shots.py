@@ -16,9 +16,10 @@ import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.labels import Labels, solved
+from llmkit.chains.labels import Labels
 from llmkit.chains.likelihood import LabelScorer, Row
 from llmkit.chains.priors import Prior, blended, class_mean, neutral_prior
+from llmkit.chains.spoken import solved
 from llmkit.prompts import BalancedExamples, FirstExamples
 
 SHOWN = 16

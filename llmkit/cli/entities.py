@@ -64,9 +64,10 @@ def entities(
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     """Tell what is wrong before a model is loaded."""
     from llmkit.chains.labels import Labels
-    from llmkit.chains.lessons import Solved
 
     known = Labels.checked(labels, None, several=True).names
+    if examples:  # else numpy and pydantic are not needed, and a mistake is told at once
+        from llmkit.chains.solved import Solved
     for number, each in enumerate(examples, 1):
         Solved.checked(each, number, known)
 
