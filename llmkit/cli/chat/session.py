@@ -63,6 +63,7 @@ class Session:
         self._told = ""
         self._notes = self._opening()
         if system and system != self.history.system:
+            window.check_system(self.llm, system)
             self.change({"do": "system", "text": system})
         self._name_model()
         self._status = self._ended()

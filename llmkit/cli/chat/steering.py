@@ -20,9 +20,8 @@ def system(session: Session, argument: str) -> Iterator[Event]:
         yield Output(session.history.system or "There is no system text.")
         return
     text = "" if argument == "-" else argument
-    change = {"do": "system", "text": text}
-    window.check_system(session.llm, applied(session.history, change))
-    session.change(change)
+    window.check_system(session.llm, text)
+    session.change({"do": "system", "text": text})
     yield Note("the system text holds from now on" if text else "there is no system text any more")
 
 

@@ -107,7 +107,7 @@ class Store:
         """
         path = self.path(name)
         if not path.is_file():
-            raise InputError(f"no conversation is called {name!r}: /list shows those that are kept")
+            raise InputError(f"no conversation is called {name!r}: /list in a chat shows those that are kept")
         lock = self.locked(name) if keep else None
         try:
             data = path.read_bytes()

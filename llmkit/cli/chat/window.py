@@ -109,12 +109,12 @@ def spent(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
     return parts
 
 
-def check_system(llm: HuggingFaceChat, history: History) -> None:
+def check_system(llm: HuggingFaceChat, text: str) -> None:
     """Check that a system text leaves room for a conversation.
 
     Raises:
         ContextWindowExceeded: it does not.
     """
-    needed = tokens(llm, replace(history, turns=(), forgotten=0, summary="")) + (llm.settings.max_new_tokens or 1)
+    needed = tokens(llm, History(system=text)) + (llm.settings.max_new_tokens or 1)
     if needed > llm.context_window:
         raise ContextWindowExceeded(needed, llm.context_window, "the system text and the room for an answer")
