@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from typing import Any
+
+from llmkit.models.waiting import ticking, waiting
+
+__all__ = ["Bar", "bar", "hushed", "waiting"]
 
 
 class Bar:
@@ -26,9 +32,20 @@ class Bar:
 
 @contextmanager
 def bar(unit: str, *, total: int | None = None, quiet: bool = False) -> Iterator[Bar]:
-    """Give a bar, which appears when the work has taken a second and goes away at its end."""
+    """Give a bar, which appears when the work has taken a second, tells the time, and goes away at its end."""
     from tqdm import tqdm
 
     hidden = quiet or not sys.stderr.isatty()
     with tqdm(total=total, unit=f" {unit}", leave=False, delay=1, disable=hidden, file=sys.stderr) as shown:
-        yield Bar(shown)
+
+        def draw(_: float) -> None:
+            shown.last_print_t = time.time()  # what tqdm never printed itself it would not clear at the end
+            shown.refresh()
+
+        with nullcontext() if hidden else ticking(draw):
+            yield Bar(shown)
+
+
+def hushed(quiet: bool) -> AbstractContextManager[Any]:
+    """Keep notices and bars of the work off stderr, where nothing but errors is wanted there."""
+    return redirect_stderr(io.StringIO()) if quiet else nullcontext()

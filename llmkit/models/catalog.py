@@ -15,6 +15,7 @@ from typing import Literal
 from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
 from llmkit.models import hub, store, wheels
 from llmkit.models.folders import checked
+from llmkit.models.waiting import waiting
 
 DEFAULT_MODEL = "smollm2-135m"
 DEFAULT_EMBEDDER = "minilm-l6"
@@ -191,7 +192,8 @@ def _convert(file: Path, folder: Path, name: str) -> None:
     from llmkit.models.convert import convert
 
     store.notice(f"converting {name} to safetensors, this once")
-    convert(file, folder)
+    with waiting(f"converting {name}"):
+        convert(file, folder)
 
 
 def _not_found(name: str) -> ModelNotFound:

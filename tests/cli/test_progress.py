@@ -5,29 +5,41 @@ import pytest
 
 from llmkit.cli import progress
 
-PROGRAM = (
+BAR = (
     "import time\nfrom llmkit.cli import progress\n"
     "with progress.bar('steps', quiet={quiet}) as bar:\n"
-    "    bar.show(1, 2)\n    time.sleep(1.2)\n    bar.show(2, 4)\n    bar.advance(1)\nprint('done')"
+    "    bar.show(1, 2)\n    time.sleep({seconds})\n    bar.show(2, 4)\n    bar.advance(1)\nprint('done')"
+)
+WAITING = (
+    "import contextlib, io, time\nfrom llmkit.cli import progress\n"
+    "with progress.waiting('loading', quiet={quiet}), contextlib.redirect_stderr(io.StringIO()):\n"
+    "    time.sleep({seconds})\nprint('done')"
 )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("quiet", [False, True])
-def test_a_bar_on_a_terminal_after_a_second_which_goes_away(quiet):
-    program = PROGRAM.format(quiet=quiet)
+def shown_by(program: str) -> str:
     child = pexpect.spawn(sys.executable, ["-c", program], dimensions=(24, 80), encoding="utf-8", timeout=30)
-    shown = child.read()
+    shown: str = child.read()
     child.close()
-    assert ("2/4" in shown) is not quiet
-    assert "1/2" not in shown
-    assert shown.split("\r")[-2:] == ["done", "\n"]
-    if quiet:
-        assert shown == "done\r\n"
+    return shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("program", "says"), [(BAR, "1/2"), (WAITING, "loading … 1 s")])
+def test_on_a_terminal_after_a_second_and_then_gone(program, says):
+    shown = shown_by(program.format(quiet=False, seconds=1.3))
+    assert says in shown
+    *_, last, done, end = shown.split("\r")
+    assert done == "\x1b[Kdone" or (done, last.strip()) == ("done", "")  # cleared, or written over with blanks
+    assert end == "\n"
+    assert says not in shown_by(program.format(quiet=False, seconds=0))
+    assert shown_by(program.format(quiet=True, seconds=1.3)) == "done\r\n"
 
 
 def test_no_bar_elsewhere(capsys):
     with progress.bar("steps", total=3) as bar:
         bar.advance(3)
         bar.show(3, 3)
+    with progress.waiting("loading"):
+        pass
     assert capsys.readouterr().err == ""

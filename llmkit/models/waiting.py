@@ -1,0 +1,59 @@
+"""Work that takes a while: shown on a terminal's stderr with the seconds that it has taken, and gone at its end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+DELAY = 1.0
+"""Seconds: what is done by then is not shown."""
+EVERY = 0.5
+
+_running: list[object] = []
+
+
+@contextmanager
+def ticking(draw: Callable[[float], None]) -> Iterator[None]:
+    """Call `draw` with the seconds so far, again and again, after a moment; of several at once the innermost draws."""
+    own, done, started = object(), threading.Event(), time.monotonic()
+
+    def tick() -> None:
+        pause = DELAY
+        while not done.wait(pause):
+            pause = EVERY
+            if _running[-1:] == [own]:
+                draw(time.monotonic() - started)
+
+    thread = threading.Thread(target=tick, daemon=True)
+    _running.append(own)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        _running.remove(own)
+
+
+@contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show what is being done, and for how long; nothing where stderr is no terminal."""
+    terminal = sys.stderr  # kept: the work itself may hide what it writes to stderr
+    if quiet or not terminal.isatty():
+        yield
+        return
+    shown: list[float] = []
+
+    def draw(seconds: float) -> None:
+        shown.append(seconds)
+        print(f"\r\x1b[K{what} … {seconds:.0f} s", end="", file=terminal, flush=True)
+
+    try:
+        with ticking(draw):
+            yield
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=terminal, flush=True)
