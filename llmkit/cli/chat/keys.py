@@ -1,0 +1,46 @@
+"""What keys do that they do not do by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus, is_searching
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+LEAVING = "Ctrl-C again leaves, and so does Ctrl-D."
+
+
+class Keys:
+    """Enter sends, Alt-Enter begins a line, Ctrl-C clears what is typed, and leaves where it is pressed on nothing.
+
+    Attributes:
+        bindings: for a prompt.
+        leaving: the next Ctrl-C leaves.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.bindings = KeyBindings()
+        self.leaving = False
+        self._tell = tell
+        typing = has_focus(DEFAULT_BUFFER) & ~is_searching
+        self.bindings.add("enter", filter=typing)(self._send)
+        self.bindings.add("escape", "enter", filter=typing)(self._begin_line)
+        self.bindings.add("c-c", filter=typing)(self._clear_or_leave)
+        self.bindings.add("<sigint>")(self._clear_or_leave)
+
+    def _send(self, event: KeyPressEvent) -> None:
+        if event.current_buffer.text.strip():
+            event.current_buffer.validate_and_handle()
+
+    def _begin_line(self, event: KeyPressEvent) -> None:
+        event.current_buffer.newline(copy_margin=False)
+
+    def _clear_or_leave(self, event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        elif self.leaving:
+            event.app.exit(exception=EOFError)
+        else:
+            self.leaving = True
+            self._tell(LEAVING)

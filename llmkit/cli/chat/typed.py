@@ -1,0 +1,115 @@
+"""What the person types: one prompt after the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.output import create_output
+from prompt_toolkit.styles import Style
+
+from llmkit.cli.chat.completion import CommandCompleter
+from llmkit.cli.chat.events import Ended
+from llmkit.cli.chat.keys import LEAVING, Keys
+from llmkit.cli.chat.status import status_line
+from llmkit.cli.chat.symbols import symbols_for
+
+_STYLE = Style.from_dict({"prompt": "bold", "bottom-toolbar": "noreverse dim"})
+
+
+class Asks(Protocol):
+    """What of a session a prompt shows and completes."""
+
+    def status(self) -> Ended:
+        """Give how the window stands."""
+
+    def choices(self, kind: str) -> Sequence[str]:
+        """Give what an argument may be completed to."""
+
+
+class Typed:
+    """The prompt at a terminal: history, search, completion, and a line that tells how the window stands."""
+
+    def __init__(self, session: Asks) -> None:
+        stream = sys.stdout if sys.stdout.isatty() else sys.stderr
+        output = create_output(stdout=stream)
+        self._dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+        self._session, self._symbols = session, symbols_for(stream)
+        self._keys = Keys(self._tell)
+        self._output = output
+        self._prompt: PromptSession[str] = PromptSession(
+            [("", "\n"), ("class:prompt", "> ")],
+            output=output,
+            history=history(),
+            completer=CommandCompleter(session.choices),
+            complete_while_typing=Condition(_at_command),
+            reserve_space_for_menu=6,
+            key_bindings=self._keys.bindings,
+            multiline=True,
+            prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more} ",
+            bottom_toolbar=self._below,
+            enable_open_in_editor=True,
+            tempfile_suffix=".md",
+            style=_STYLE,
+        )
+
+    def line(self) -> str | None:
+        """Give the next line, which may hold several; None when the person has left."""
+        return self._asked("")
+
+    def edited(self, text: str) -> str | None:
+        """Let the person write in their editor, from this text on."""
+        return self._asked(text, _in_editor)
+
+    def _asked(self, text: str, begin: Callable[[], None] | None = None) -> str | None:
+        self._keys.leaving = False
+        try:
+            return self._prompt.prompt(default=text, pre_run=begin)
+        except EOFError:
+            return None
+
+    def _below(self) -> str:
+        buffer = self._prompt.default_buffer
+        if self._keys.leaving and not buffer.text:
+            return LEAVING
+        self._keys.leaving = False
+        return status_line(self._session.status(), self._output.get_size().columns, self._symbols)
+
+    def _tell(self, text: str) -> None:
+        if self._dumb:
+            self._output.write(f"\r\n{text}\r\n> ")
+            self._output.flush()
+
+
+def _in_editor() -> None:
+    get_app().current_buffer.open_in_editor(validate_and_handle=True)
+
+
+def _at_command() -> bool:
+    return get_app().current_buffer.text.startswith("/")
+
+
+def history() -> History:
+    """Open the history of all chats, which only its user can read; where it cannot be written, one for this chat."""
+    path = history_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(path)
+
+
+def history_file() -> Path:
+    """Give the file of what was typed: in `LLMKIT_DATA`, or else the system's place for such."""
+    import platformdirs
+
+    named = os.environ.get("LLMKIT_DATA")
+    return (Path(named).expanduser().absolute() if named else platformdirs.user_state_path("llmkit")) / "history"
