@@ -12,6 +12,7 @@ import sys
 
 from llmkit import HuggingFaceChat, LlmkitError
 from llmkit.chains import Citation, WebQAChain
+from llmkit.errors import InputError
 
 BOLD, OFF = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
@@ -28,7 +29,7 @@ def main() -> int:
         answer = chain.invoke({"question": given.question, "url": given.url})
     except LlmkitError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InputError) else 1
     print(f"{BOLD}{answer.text}{OFF}" if answer.found else "The pages do not say.")
     for citation in answer.citations:
         print(f"\n  “{marked(citation)}”\n  {citation.link}")

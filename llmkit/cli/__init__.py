@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, models, preferences, prompts
+from llmkit.cli import config, models, options, preferences, prompts, values
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -22,16 +22,12 @@ from llmkit.errors import InputError, LlmkitError
 _INTERRUPTED = 130  # 128 and the signal's number, as shells say it
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,  # rich is a third of a second of imports for a page of help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(chat)
-app.command()(summarize)
-app.command()(classify)
-app.command()(entities)
-app.command()(ask)
+for _command in (chat, summarize, classify, entities, ask):
+    app.command(epilog=options.EPILOG)(_command)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(config.app, name="config")
@@ -78,6 +74,8 @@ def _asks_for_help(arguments: list[str]) -> bool:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted."""
+    if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps what it offers, and a shell takes each line for one offer
+        os.environ["COLUMNS"] = "10000"
     arguments, debug = _take_debug(sys.argv[1:])
     try:
         code = _run(arguments)
@@ -125,17 +123,9 @@ def _report(error: BaseException) -> int:
 
 
 def _told(error: typer.TyperException) -> str:
-    """What is wrong with the command line: a value in our own words, else in typer's."""
+    """Say what is wrong with the command line: a value in our own words, else in typer's."""
     wrong: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
-    options: list[str] = getattr(getattr(error, "param", None), "opts", [])
-    if not wrong or not options:
+    option = getattr(error, "param", None)
+    if not wrong or option is None:
         return error.format_message().rstrip(".")
-    kind, message = wrong[0]["type"], wrong[0]["msg"].rstrip(".")
-    wanted = {
-        "float_parsing": "a number",
-        "int_parsing": "a whole number",
-        "int_from_float": "a whole number",
-        "greater_than_equal": f"at least {wrong[0].get('ctx', {}).get('ge')}",
-        "value_error": message.partition(" is not ")[2],  # "'x' is not one of 'a', 'b'"
-    }.get(kind)
-    return f"{max(options, key=len)} is {wrong[0]['input']!r}, but must be {wanted or f'otherwise: {message}'}"
+    return f"{max(option.opts, key=len)} is {wrong[0]['input']!r}, but must be {values.wanted(option)}"

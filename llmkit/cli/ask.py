@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import options
+from llmkit.cli import options, progress
 from llmkit.errors import InputError, LlmkitError
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def ask(
         float | None, typer.Option(min=0, max=1, help="Give no answer that is less likely to be right.")
     ] = None,
     embedder: Annotated[
-        bool, typer.Option("--embedder", help="Find sentences by their sense too, with a second small model.")
+        bool,
+        typer.Option(
+            "--embedder/--no-embedder",
+            help="Find sentences by their sense too, with a second small model.",
+            show_default=False,
+        ),
     ] = False,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Also read pages of this machine and of private networks.")
@@ -61,22 +66,30 @@ def ask(
     if not url and not file:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     options.check_output(output)
-    options.ModelOptions(model).check()
+    with progress.hushed(quiet):
+        options.ModelOptions(model).check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     files = _files(file or [])
     documents = [*_pages(url or [], fetching, needed=not files, quiet=quiet), *files]
     llm = options.ModelOptions(model).load(quiet=quiet)
-    chain = _chain(llm, embedder=embedder, style=style, min_confidence=min_confidence)
-    answer = chain.invoke({"question": question, "context": documents})
+    chain = _chain(llm, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
+    with progress.waiting("reading", quiet=quiet):
+        answer = chain.invoke({"question": question, "context": documents})
     told = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
     options.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
-def _chain(llm: HuggingFaceChat, *, embedder: bool, **chosen: Any) -> QAChain:
-    from llmkit.chains import QAChain
+def _chain(llm: HuggingFaceChat, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
+    from llmkit.models.catalog import DEFAULT_EMBEDDER, resolve
     from llmkit.models.embedding import default_embedder
 
-    return QAChain(llm, default_embedder() if embedder else None, **chosen)
+    with progress.hushed(quiet):
+        if embedder:
+            resolve(DEFAULT_EMBEDDER)  # a download has a bar of its own
+        with progress.waiting(f"loading {DEFAULT_EMBEDDER if embedder else ''}".strip()):
+            from llmkit.chains import QAChain
+
+            return QAChain(llm, default_embedder() if embedder else None, **chosen)
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
@@ -133,13 +146,11 @@ def _pages(urls: list[str], fetching: dict[str, Any], *, needed: bool, quiet: bo
     found: list[Document] = []
     failed: list[LlmkitError] = []
     for url in urls:
-        if not quiet:
-            options.tell(f"reading {url} …")
         try:
-            found.append(fetch(url, **fetching))
+            with progress.waiting(f"reading {url}", quiet=quiet):
+                found.append(fetch(url, **fetching))
         except LlmkitError as error:
             failed.append(error)
-    options.tell("")
     if failed and needed and not found:
         raise failed[0]
     if not quiet:

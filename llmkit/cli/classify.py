@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import lines, options
+from llmkit.cli import lines, options, progress
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
@@ -26,7 +26,10 @@ def classify(
     examples: Annotated[
         Path | None, typer.Option(help='Solved examples: {"input": text, "output": label}, one a line.')
     ] = None,
-    multi_label: Annotated[bool, typer.Option("--multi-label", help="Any number of the labels may hold.")] = False,
+    multi_label: Annotated[
+        bool,
+        typer.Option("--multi-label/--no-multi-label", help="Any number of the labels may hold.", show_default=False),
+    ] = False,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least probability of an answer; below it there is none.")
     ] = None,
@@ -61,7 +64,11 @@ def classify(
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
     text = options.read_input(file, output)
-    result = load().invoke(text)
+    chain = load()
+    with progress.waiting("reading", quiet=quiet):
+        result = chain.invoke(text)
+    if not result.labels and not quiet:
+        typer.echo(f"note: no label is as likely as {chain.threshold:g}", err=True)
     options.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
 
 

@@ -23,7 +23,7 @@ from llmkit.cli.preferences import (
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog="--debug shows the traceback of an error.")
 def config(context: typer.Context, as_json: options.Json = False) -> None:
     """Show what is set, and where each value comes from.
 
@@ -59,7 +59,7 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
         typer.echo(f"{name:<{wide[0]}}  {value:<{wide[1]}}  {origin}")
 
 
-@app.command()
+@app.command(epilog=options.EPILOG)
 def path() -> None:
     """Print where the file is, or would be; LLMKIT_CONFIG names another.
 

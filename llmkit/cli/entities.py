@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import lines, options
+from llmkit.cli import lines, options, progress
 
 if TYPE_CHECKING:
     from llmkit.chains import Entity, NERChain
@@ -26,7 +26,12 @@ def entities(
     ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The least probability of an entity.")] = 0.5,
     any_words: Annotated[
-        bool, typer.Option("--any-words", help="Not only proper names: for dates, foods, diseases.")
+        bool,
+        typer.Option(
+            "--any-words/--no-any-words",
+            help="Not only proper names: for dates, foods, diseases.",
+            show_default=False,
+        ),
     ] = False,
     model: options.Model = options.DEFAULT_MODEL,
     as_lines: options.Lines = False,
@@ -53,7 +58,9 @@ def entities(
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
     text = options.read_input(file, output)
-    found = load().invoke(text)
+    chain = load()
+    with progress.waiting("reading", quiet=quiet):
+        found = chain.invoke(text)
     if not found and not quiet and not as_json:
         typer.echo("note: the text names none of these", err=True)
     told = json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)

@@ -8,7 +8,9 @@ A command gives `run` its input, its output, and a function that loads what does
 
     lines.run(file, output, load, settings={"command": "summarize", "model": model, ...}, quiet=quiet)
 
-A line is plain text, or a JSON object with a `"text"`, in which `\n` is a line end; an `"id"` in it is handed on.
+A line is plain text or, where it begins with a brace, a JSON object with a `"text"`, in which `\n` is a line end; an
+`"id"` in it is handed on. A broken object is an error, never taken for text: a text that begins with a brace is
+written as an object.
 Line n of the output belongs to line n of the input: `{"line": n, ...the result's fields}`, or
 `{"line": n, "error": "what was wrong"}` where a document failed.
 
@@ -66,25 +68,34 @@ def run(
 
     Raises:
         InputError: the file cannot be read, or the output holds something else; nothing was computed.
-        RunError: the output cannot be written, or not one document succeeded.
+        RunError: the output cannot be written, or documents failed: all others were done.
     """
+    sink: _Sink | None = None
+    try:
+        with ExitStack() as stack:
+            source = _open_input(file, stack)
+            sink = _File(output, file, stack) if output else _Sink()
+            bar = stack.enter_context(progress.bar("documents", total=_count(file), quiet=quiet))
+            _work(_documents(source, settings), sink, load, bar)
+    except KeyboardInterrupt:
+        if output and sink and not quiet:
+            print(f"note: {sink.written} documents are done; the same command goes on", file=sys.stderr)
+        raise
+    if sink.failed:
+        raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
+
+
+def _work(documents: Iterable[_Document], sink: _Sink, load: Callable[[], Work], bar: progress.Bar) -> None:
+    """Work on what is left of the documents, as many at once as a batch holds."""
     work: Work | None = None
-    with ExitStack() as stack:
-        source = _open_input(file, stack)
-        sink = _File(output, file, stack) if output else _Sink()
-        bar = stack.enter_context(progress.bar("documents", total=_count(file), quiet=quiet))
-        bar.advance(len(sink.keys))
-        for chunk in _chunks(_left(_documents(source, settings), sink)):
-            good = [each for each in chunk if not each.error]
-            work = work or (load() if good else None)
-            results = iter(work([each.text for each in good]) if work and good else ())
-            for each in chunk:
-                sink.write(each, InputError(each.error) if each.error else next(results))
-            bar.advance(len(chunk))
-    if sink.written and sink.failed == sink.written:
-        raise RunError(f"all documents failed ({sink.failed}), the first because {sink.first_error}")
-    if sink.failed and not quiet:
-        print(f'note: {sink.failed} of {sink.written} documents failed: see "error" in their lines', file=sys.stderr)
+    bar.advance(len(sink.keys))
+    for chunk in _chunks(_left(documents, sink)):
+        good = [each for each in chunk if not each.error]
+        work = work or (load() if good else None)
+        results = iter(work([each.text for each in good]) if work and good else ())
+        for each in chunk:
+            sink.write(each, InputError(each.error) if each.error else next(results))
+        bar.advance(len(chunk))
 
 
 class _Sink:
@@ -191,9 +202,11 @@ def _documents(source: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator
 
 
 def _read(document: _Document, line: str) -> None:
-    value = _object(line) if line.lstrip().startswith("{") else None
-    if value is None:
+    if not line.lstrip().startswith("{"):
         document.text = line
+    elif (value := _object(line)) is None:
+        document.error = 'the line begins with { but is no JSON object: mend it, or write a text as {"text": …}'
+        return
     elif isinstance(value.get("text"), str):
         document.text = value["text"].replace("\r\n", "\n")
         document.given = {"id": value["id"]} if "id" in value else {}

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
+from llmkit.cli import completing, options, progress
+
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
-Name = Annotated[str, typer.Argument(help="A key of the catalog, a .gguf file or a Hugging Face id.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="A key of the catalog, a .gguf file or a Hugging Face id.", autocompletion=completing.models),
+]
 
 
-@app.callback(invoke_without_command=True)
-def models(context: typer.Context, as_json: Json = False) -> None:
+@app.callback(invoke_without_command=True, epilog=options.EPILOG)
+def models(context: typer.Context, as_json: options.Json = False) -> None:
     """List, fetch and remove models.
 
     \b
@@ -42,8 +46,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-@app.command()
-def pull(name: Name) -> None:
+@app.command(epilog=options.EPILOG)
+def pull(name: Name, quiet: options.Quiet = False) -> None:
     """Fetch a model into the cache, and print its folder.
 
     \b
@@ -54,13 +58,15 @@ def pull(name: Name) -> None:
     from llmkit.models.catalog import cached, resolve
     from llmkit.models.store import notice
 
-    if cached(name):
-        notice(f"{name} is here already")
-    typer.echo(str(resolve(name)))
+    with progress.hushed(quiet):
+        if cached(name):
+            notice(f"{name} is here already")
+        folder = resolve(name)
+    typer.echo(str(folder))
 
 
-@app.command()
-def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
+@app.command(epilog=options.EPILOG)
+def show(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
     """Tell what is known about a model of the catalog, a folder or a .gguf file.
 
     \b
@@ -76,8 +82,8 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
         typer.echo(f"{fact.replace('_', ' '):<15} {said}")
 
 
-@app.command()
-def remove(name: Name) -> None:
+@app.command(epilog=options.EPILOG)
+def remove(name: Name, quiet: options.Quiet = False) -> None:
     """Delete what the cache keeps of a model.
 
     \b
@@ -86,7 +92,8 @@ def remove(name: Name) -> None:
     from llmkit.models import catalog
     from llmkit.models.store import notice
 
-    notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
+    with progress.hushed(quiet):
+        notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
 
 
 def _yes(truth: bool) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from llmkit.cli import completing, progress
 from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -21,17 +22,36 @@ if TYPE_CHECKING:
     from llmkit.models.settings import GenerationSettings
     from llmkit.prompts import TaskPrompt
 
+EPILOG = "--debug shows the traceback of an error. llmkit config --help: how options are set once for all."
+"""Stands below the help of each command."""
+
 DEFAULT_MODEL = "smollm2-135m"
 Model = Annotated[
     str,
-    typer.Option(help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id."),
+    typer.Option(
+        help="A key of `llmkit models`, a folder, a .gguf file or a Hugging Face id.",
+        autocompletion=completing.chat_models,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr, only errors.")]
-Lines = Annotated[bool, typer.Option("--lines", help="A document a line in, a JSON object a line out, in order.")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet/--no-quiet", "-q", help="No progress and no notes on stderr, only errors.", show_default=False
+    ),
+]
+Lines = Annotated[
+    bool,
+    typer.Option(
+        "--lines",
+        help='A document a line in: plain text or, where it begins with {, JSON: {"text": …, "id": …}, "id" as you '
+        'like. A JSON object a line out, in order: {"line": number, "id": …, the fields of --json}, or '
+        '{"line": number, "error": …} for a document that fails; then the exit code is 1.',
+    ),
+]
 Output = Annotated[
     Path | None,
-    typer.Option(help="Write to this file; with --lines, a run that broke off goes on where it was."),
+    typer.Option(help="Write to this file; with --lines, the same command goes on where a run broke off."),
 ]
 
 
@@ -64,22 +84,21 @@ class ModelOptions:
 
     def load(self, *, quiet: bool = False) -> HuggingFaceChat:
         """Load the model, and say so on a terminal."""
-        settings = self.check()
         # Threads that wait busily starve each other where another program computes too: seen to cost 4 times the time.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        if not quiet:
-            tell(f"loading {self.model} …")
-        from llmkit.models.chat import HuggingFaceChat
+        with progress.hushed(quiet):
+            settings = self.check()
+            with progress.waiting(f"loading {self.model}"):
+                from llmkit.models.chat import HuggingFaceChat
 
-        llm = HuggingFaceChat(model=self.model, settings=settings)
-        tell("")
-        return llm
+                return HuggingFaceChat(model=self.model, settings=settings)
 
 
 def load_chain(name: str, model: str, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
     """Load a model, and give the chain of `llmkit.chains` that has this name over it, with these arguments."""
     llm = ModelOptions(model).load(quiet=quiet)
-    from llmkit import chains
+    with progress.waiting("loading", quiet=quiet):
+        from llmkit import chains
 
     return getattr(chains, name)(llm, **chosen)
 
@@ -116,18 +135,14 @@ def takes_model(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
-def tell(notice: str) -> None:
-    """Show what is being done on a terminal's stderr, in a line that the next notice takes the place of."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{notice}", end="", file=sys.stderr, flush=True)
-
-
 def read_text(name: str) -> str:
     """Read a file, or standard input for `-`.
 
     Raises:
         InputError: it cannot be read, is empty, or is not text.
     """
+    if name == "-" and sys.stdin.isatty() and sys.stderr.isatty():
+        typer.echo("note: reading what you type; Ctrl-D on an empty line ends it", err=True)
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

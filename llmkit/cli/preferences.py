@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from llmkit.cli import values
 from llmkit.errors import InputError, SettingsError
 from llmkit.models.settings import NAMES, GenerationSettings
 
@@ -132,7 +133,10 @@ def shared(commands: Commands) -> dict[str, Any]:
 def _from_environment(commands: Commands) -> Iterator[tuple[str, Held]]:
     for variable, (name, option) in variables(commands).items():
         if said := os.environ.get(variable):
-            yield name, Held(_checked(variable, name.rpartition(".")[2], option, _from_text(option, said)), variable)
+            yield (
+                name,
+                Held(_checked(variable, name.rpartition(".")[2], option, values.from_text(option, said)), variable),
+            )
 
 
 def _from_file(commands: Commands) -> Iterator[tuple[str, Held]]:
@@ -177,22 +181,6 @@ def _known(place: str, key: str, options: Mapping[str, Any], commands: Commands)
     raise InputError(f"{place}: {key} is no setting: {hint}")
 
 
-def _from_text(option: Any, said: str) -> Any:
-    """Read a variable as its option's type; what cannot be read stays as it is, and is refused by the check."""
-    kind = option.type_descriptor.annotation
-    known = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
-    readers: Mapping[Any, Callable[[str], Any]] = {
-        bool: lambda text: known.get(text.lower(), text),
-        int: int,
-        float: float,
-        list[str]: lambda text: [text],
-    }
-    try:
-        return readers.get(kind, str)(said)
-    except ValueError:
-        return said
-
-
 def _checked(place: str, key: str, option: Any, value: Any) -> Any:
     """Give the value if its option can have it."""
     if key in NAMES:
@@ -201,34 +189,6 @@ def _checked(place: str, key: str, option: Any, value: Any) -> Any:
         except SettingsError as error:
             raise InputError(f"{place}: {error}") from error
         return [value] if key == "stop" and isinstance(value, str) else value
-    if wanted := _wanted(option, value):
-        raise InputError(f"{place}: {key} is {value!r}, but must be {wanted}")
+    if not values.fits(option, value):
+        raise InputError(f"{place}: {key} is {value!r}, but must be {values.wanted(option)}")
     return value
-
-
-def _wanted(option: Any, value: Any) -> str:
-    """Say what a value should be and is not; nothing where it is right."""
-    kind, choices = option.type_descriptor.annotation, option.type_descriptor.choices
-    if choices:
-        return "" if value in choices else f"one of {', '.join(map(repr, choices))}"
-    if kind is bool:
-        return "" if isinstance(value, bool) else "true or false"
-    if kind in (int, float):
-        number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-        if number and between(option, value):
-            return ""
-        return span(option, "a whole number" if kind is int else "a number")
-    return "" if isinstance(value, str) else "a text"
-
-
-def between(option: Any, value: float) -> bool:
-    """Tell whether a number is one that its option may have."""
-    return (option.min is None or value >= option.min) and (option.max is None or value <= option.max)
-
-
-def span(option: Any, kind: str = "a number") -> str:
-    """Say which numbers an option may have."""
-    low, high = option.min, option.max
-    if low is None:
-        return kind if high is None else f"{kind} of at most {high}"
-    return f"{kind} of at least {low}" if high is None else f"{kind} between {low} and {high}"

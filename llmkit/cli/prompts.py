@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from llmkit.cli import options
+from llmkit.cli import completing, options
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
-
-@app.callback(invoke_without_command=True)
-def prompts(context: typer.Context, as_json: Json = False) -> None:
+@app.callback(invoke_without_command=True, epilog=options.EPILOG)
+def prompts(context: typer.Context, as_json: options.Json = False) -> None:
     """List the prompt texts, or show one.
 
     \b
@@ -40,8 +38,11 @@ def prompts(context: typer.Context, as_json: Json = False) -> None:
         typer.echo(f"{name:<{wide}}  {prompt.description}{fields}")
 
 
-@app.command()
-def show(name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.")], as_json: Json = False) -> None:
+@app.command(epilog=options.EPILOG)
+def show(
+    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.", autocompletion=completing.prompts)],
+    as_json: options.Json = False,
+) -> None:
     """Print a prompt text with its fields, as it stands in its file.
 
     \b

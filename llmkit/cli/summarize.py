@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import lines, options, progress
+from llmkit.cli import completing, lines, options, progress
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 
 @options.takes_model(temperature=0.0)
 def summarize(
-    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")],
-    model: options.ModelOptions,
-    prompt: Annotated[str, typer.Option(help="One of `llmkit prompts`.")] = "summarize-dialogue",
+    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")] = "-",
+    prompt: Annotated[
+        str, typer.Option(help="One of `llmkit prompts`.", autocompletion=completing.summary_prompts)
+    ] = "summarize-dialogue",
     strategy: Annotated[
         Literal["auto", "stuff", "map_reduce", "refine"],
         typer.Option(help="stuff: the whole text at once; map_reduce, refine: part by part; auto: stuff if it fits."),
     ] = "auto",
     max_words: Annotated[int | None, typer.Option(min=1, help="The most words that the summary may have.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the prompts' budgets; ask nothing.")] = False,
+    *,
+    model: options.ModelOptions,
     as_lines: options.Lines = False,
     output: options.Output = None,
     as_json: options.Json = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show the prompts' budgets; ask nothing.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Summarize a conversation or another text, of any length.
@@ -44,10 +47,10 @@ def summarize(
     chosen: dict[str, Any] = {"strategy": strategy, "max_words": max_words, "max_new_tokens": model.max_new_tokens}
 
     def load(report: Any = None) -> SummarizationChain:
-        model.check()
         task = options.load_prompt(prompt, ["max_words"])
         llm = model.load(quiet=quiet)
-        from llmkit.chains import SummarizationChain
+        with progress.waiting("loading", quiet=quiet):
+            from llmkit.chains import SummarizationChain
 
         return SummarizationChain(llm, prompt=task, progress=report, **chosen)
 
@@ -56,11 +59,14 @@ def summarize(
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
     text = options.read_input(file, output)
+    options.load_prompt(prompt, ["max_words"])
+    with progress.hushed(quiet):
+        model.check()  # a download has a bar of its own
+    if explain:
+        options.write("\n\n".join(str(each.report) for each in load().plan(text)), output)
+        return
     with progress.bar("steps", quiet=quiet) as bar:
         chain = load(lambda done: bar.show(done.done, done.total))
-        if explain:
-            options.write("\n\n".join(str(each.report) for each in chain.plan(text)), output)
-            return
         summary = chain.invoke(text)
     if not summary.complete and max_words is None and not quiet:
         typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)

@@ -126,7 +126,7 @@ class TestAnswers:
 
     def test_the_example_says_what_it_refuses(self, karn, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [str(EXAMPLE), karn, QUESTION])
-        with pytest.raises(SystemExit, match="1"):
+        with pytest.raises(SystemExit, match="2"):
             runpy.run_path(str(EXAMPLE), run_name="__main__")
         out, err = capsys.readouterr()
         assert out == ""

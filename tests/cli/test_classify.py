@@ -61,8 +61,10 @@ class TestLabels:
         assert [line.split()[:2] for line in out.splitlines()] == [["*", "sports"]]
 
     def test_below_the_threshold_nothing_is_marked(self, llmkit, text_file):
-        code, out, _ = llmkit("classify", text_file, *LABELS, "--threshold", "1")
+        code, out, err = llmkit("classify", text_file, *LABELS, "--threshold", "1")
         assert (code, out.count("*"), len(out.splitlines())) == (0, 0, 3)
+        assert err == "note: no label is as likely as 1\n"
+        assert llmkit("classify", text_file, *LABELS, "--threshold", "1", "--quiet")[1:] == (out, "")
 
     def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
@@ -99,7 +101,7 @@ class TestLabels:
         code, out, err = llmkit("classify", str(tmp_path / "in.jsonl"), "--lines", *LABELS)
         rows = rows_of(out)
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
-        assert (code, err) == (0, 'note: 2 of 4 documents failed: see "error" in their lines\n')
+        assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
         assert "8192" in rows[2]["error"]
         assert [rows[0]["label"], rows[3]["label"]] == ["sports", "politics"]
@@ -133,8 +135,8 @@ class TestLabels:
         (["--labels", "a,,b"], "label 2 is empty"),
         (["--labels", "a,b,"], "label 3 is empty"),
         (["--labels", "", "--multi-label"], "label 1 is empty"),
-        ([*LABELS, "--threshold", "1.5"], "--threshold"),
-        ([*LABELS, "--threshold", "-1"], "--threshold"),
+        ([*LABELS, "--threshold", "1.5"], "--threshold is '1.5', but must be a number between 0 and 1"),
+        ([*LABELS, "--threshold", "-1"], "--threshold is '-1', but must be a number between 0 and 1"),
         ([*LABELS, "--threshold", "nan"], "threshold"),
         ([*LABELS, "--threshold", "high"], "--threshold is 'high', but must be a number"),
         ([*LABELS, "--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),

@@ -55,7 +55,7 @@ class TestSummaries:
         )
         rows = [json.loads(line) for line in out.splitlines()]
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
-        assert (code, err) == (0, 'note: 2 of 4 documents failed: see "error" in their lines\n')
+        assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
         assert "8192" in rows[2]["error"]
         alone = json.loads(llmkit("summarize", "-", "--json", "--max-new-tokens", "8", stdin=documents[3])[1])
@@ -98,7 +98,7 @@ def test_a_file_that_is_no_text(refused, tmp_path, content, says):
         (["--temperature", "hot"], "--temperature is 'hot', but must be a number"),
         (["--seed", "x"], "--seed is 'x', but must be a whole number"),
         (["--strategy", "all"], "--strategy is 'all', but must be one of 'auto', 'stuff', 'map_reduce', 'refine'"),
-        (["--max-words", "0"], "--max-words is '0', but must be at least 1"),
+        (["--max-words", "0"], "--max-words is '0', but must be a whole number of at least 1"),
         (["--top-p", "1.5"], "top_p is 1.5"),
         (["--max-new-tokens", "0"], "max_new_tokens is 0"),
         (["--prompt", "nothing"], "no prompt is called 'nothing': see llmkit prompts"),
