@@ -54,7 +54,9 @@ def ask(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Answer a question from web pages or files, with the sentences that say so.
+    """Answer a question from web pages or files.
+
+    Below the answer are the sentences that say so, and where they stand.
 
     \b
     llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse

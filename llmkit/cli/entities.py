@@ -39,7 +39,9 @@ def entities(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find what a text names: one entity a line, with its place, label and probability.
+    """Find what a text names: people, places, other things.
+
+    One entity a line, with its place, label and probability.
 
     \b
     llmkit entities article.txt

@@ -135,19 +135,6 @@ def test_help_loads_nothing_heavy():
     assert HEAVY.isdisjoint(done.stderr.split())
 
 
-def test_every_command_teaches_by_an_example(llmkit):
-    names = [info.name or getattr(info.callback, "__name__", "") for info in cli.app.registered_commands]
-    groups = {info.name: info.typer_instance for info in cli.app.registered_groups}
-    calls = [[str(name)] for name in [*names, *groups]]
-    for group, inner in groups.items():
-        assert inner is not None
-        calls += [[str(group), getattr(info.callback, "__name__", "")] for info in inner.registered_commands]
-    for call in calls:
-        code, out, _ = llmkit(*call, "--help")
-        assert code == 0
-        assert f"\n  llmkit {' '.join(call)}" in out, f"no example for {call}"
-
-
 def test_python_m_llmkit():
     done = subprocess.run([sys.executable, "-m", "llmkit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"llmkit {__version__}\n"
