@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmkit import __version__, cli
+from llmkit import __version__
 from llmkit.errors import DownloadError, ModelNotFound
 
 HEAVY = {"torch", "transformers", "langchain_core", "pydantic", "rich", "prompt_toolkit", "requests", "numpy"}
