@@ -100,7 +100,8 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage]) -> It
         raise
     finally:
         keeper.end(reason)
-    yield session.ended(reason, tokens, first, time.perf_counter() - begun)
+        ended = session.ended(reason, tokens, first, time.perf_counter() - begun)
+    yield ended
 
 
 def _stream(session: Session, messages: list[BaseMessage]) -> Generator[AIMessageChunk, None, None]:

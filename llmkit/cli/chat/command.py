@@ -3,97 +3,86 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmkit.cli import options
+from llmkit.cli import completing, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.cli.conversation import Conversation
+    from llmkit.cli.chat.store import Record, Store
+
+
+def _conversations(incomplete: str) -> list[str]:
+    from llmkit.cli.chat.store import Store
+
+    return [name for name in Store().names() if name.startswith(incomplete)]
 
 
 @options.takes_model()
 def chat(
     model: options.ModelOptions,
     system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
+    prompt: Annotated[
+        str,
+        typer.Option(help="One of `llmkit prompts`: each message fills its input.", autocompletion=completing.prompts),
+    ] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")] = False,
+    load: Annotated[
+        str, typer.Option(help="Go on with the conversation of this name.", autocompletion=_conversations)
+    ] = "",
+    save: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep the conversation; left out, one at a terminal, or gone on with, is.", show_default=False
+        ),
+    ] = None,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="/url also reads pages of this machine and of private networks.")
+    ] = False,
+    ignore_robots: Annotated[
+        bool, typer.Option("--ignore-robots", help="/url reads a page even if its site asks programs not to.")
+    ] = False,
+    quiet: options.Quiet = False,
 ) -> int:
-    """Talk with a model. Ctrl-C stops an answer, Ctrl-D leaves.
+    """Talk with a model; /help in it shows what else it can do. Ctrl-C stops an answer, Ctrl-D leaves.
 
     \b
     llmkit chat
     llmkit chat --system "Answer in one sentence." --temperature 0
+    llmkit chat --resume                         where the last one ended, or was killed
+    llmkit chat --load holiday                   one that /save holiday gave a name
     printf 'My name is Ann.\\nWhat is my name?\\n' | llmkit chat      a line a turn
+    printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
     """
-    from llmkit.cli.conversation import Conversation
+    if resume and load:
+        raise InputError("--resume and --load name two conversations: give one of them")
+    model.check()
+    if prompt:
+        options.load_prompt(prompt, ())
+    from llmkit.cli.chat.store import Store
 
-    llm = model.load()
-    conversation = Conversation(llm, system)
-    if sys.stdin.isatty():
-        _notice(f"{model.model}, {llm.context_window} tokens. Ctrl-C stops an answer, Ctrl-D leaves.")
-        for line in _typed():
-            _turn_at_terminal(conversation, line)
-        return 0
-    good = True
-    for number, data in enumerate(sys.stdin.buffer, 1):
-        good = _piped_turn(conversation, number, data) and good
-    return 0 if good else 2
+    store = Store()
+    at_terminal = sys.stdin.isatty()
+    keep = save if save is not None else at_terminal or resume or bool(load)
+    record = _opened(store, store.last() if resume else load, keep=keep)
+    llm = model.load(quiet=quiet)
+    from llmkit.cli.chat.session import Session
 
-
-def _turn(conversation: Conversation, line: str) -> None:
-    """Take one turn: the answer on stdout as it comes, what the person should know on stderr."""
-    dropped = conversation.say(line)
-    if dropped:
-        _notice(f"[the oldest {dropped} messages no longer fit the window and were left out]")
-    with closing(conversation.answer()) as pieces:
-        for piece in pieces:
-            print(piece, end="", flush=True)
-    print(flush=True)
-    if conversation.finish_reason == "length":
-        _notice("[the answer was cut at its limit of tokens: --max-new-tokens]")
-
-
-def _piped_turn(conversation: Conversation, number: int, data: bytes) -> bool:
-    """Take one turn; a line that is no text, or does not fit, is told, and the next one comes."""
+    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
+    session = Session(llm, store=store, system=system, prompt=prompt, resume=record, fetching=fetching, keep=keep)
     try:
-        if line := data.decode().strip():
-            _turn(conversation, line)
-    except UnicodeDecodeError:
-        _notice(f"error: line {number} of standard input is not UTF-8 text")
-    except InputError as error:
-        _notice(f"error: line {number} of standard input: {error}")
-    else:
-        return True
-    return False
+        if at_terminal:
+            from llmkit.cli.chat.terminal import talk as at_the_terminal
+
+            return at_the_terminal(session, quiet=quiet)
+        from llmkit.cli.chat.plain import talk
+
+        return talk(session, sys.stdin.buffer, quiet=quiet)
+    finally:
+        session.close()
 
 
-def _turn_at_terminal(conversation: Conversation, line: str) -> None:
-    try:
-        _turn(conversation, line)
-    except KeyboardInterrupt:
-        print()
-        _notice("[stopped]")
-    except InputError as error:  # a message that does not fit is no reason to end the conversation
-        _notice(f"error: {error}")
-
-
-def _typed() -> Iterator[str]:
-    from prompt_toolkit import PromptSession
-
-    session: PromptSession[str] = PromptSession()
-    while True:
-        try:
-            line = session.prompt("> ").strip()
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
-        if line:
-            yield line
-
-
-def _notice(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _opened(store: Store, name: str, *, keep: bool) -> Record | None:
+    return store.open(name, keep=keep) if name else None

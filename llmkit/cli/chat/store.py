@@ -188,8 +188,10 @@ class Record:
 
         Raises:
             InputError: the name cannot be, or is taken.
-            RunError: the file cannot be written.
+            RunError: the file cannot be written, or could not before.
         """
+        if self.trouble:
+            raise RunError(self.trouble)
         path = self.store.path(name)
         lock = self.store.locked(name) if name != self.name else None
         try:

@@ -1,0 +1,157 @@
+"""Conversations that are named, left, found again and written elsewhere."""
+
+import json
+import re
+
+from llmkit.cli.chat.events import Note, Problem
+
+FRANCE = "What is the capital of France?"
+
+
+def test_save_names_the_conversation_and_it_goes_on(talk):
+    chat = talk()
+    assert chat.text("/save") == "Not saved yet."
+    assert chat.problem("/save trip") == "there is nothing to save yet: nothing was said"
+    chat.answer(FRANCE)
+    assert chat.text("/save trip") == "saved as trip; it goes on being saved"
+    assert chat.text("/save") == "Saved as trip."
+    chat.answer("And of Italy?")
+    assert chat.store.names() == ["trip"]
+    assert [said for said, _, _ in chat.read_again()] == [FRANCE, "And of Italy?"]
+    assert "cannot be called '../trip'" in chat.problem("/save ../trip")
+    assert "called 'trip' already" in chat.problem("/save trip")
+
+
+def test_clear_keeps_the_old_conversation(talk):
+    chat = talk(system="Be brief.")
+    chat.answer(FRANCE)
+    old = chat.session.record.name
+    assert chat.text("/clear") == f"a new conversation; the last one is kept as {old}"
+    assert chat.said == []
+    assert chat.session.history.system == "Be brief."
+    assert chat.store.names() == [old]
+    chat.answer("Hello")
+    assert len(chat.store.names()) == 2
+
+
+def test_load_goes_on_where_it_was(talk):
+    chat = talk()
+    chat.answer(FRANCE)
+    chat("/save trip")
+    first = chat.said
+    chat("/clear")
+    chat.answer("Hello")
+    other = chat.session.record.name
+    assert chat("/load trip") == [Note("trip: 1 turn so far")]
+    assert chat.said == first
+    chat.answer("And of Italy?")
+    assert len(chat.read_again()) == 2
+    assert "'trip' is this conversation" in chat.problem("/load trip")
+    assert "no conversation is called 'nope'" in chat.problem("/load nope")
+    assert "needs the name" in chat.problem("/load")
+    assert chat("/load " + other) == [Note(f"{other}: 1 turn so far")]
+
+
+def test_one_that_is_open_elsewhere_is_refused(talk):
+    one, two = talk(), talk()
+    one.answer(FRANCE)
+    two.answer("Hello")
+    assert "is open in another chat" in two.problem(f"/load {one.session.record.name}")
+    assert "is open in another chat" in one.problem(f"/save {two.session.record.name}")
+    one.answer("And of Italy?")
+    two.answer("How are you?")
+    assert len(one.read_again()) == len(two.read_again()) == 2
+
+
+def test_list_shows_what_is_kept(talk):
+    chat = talk()
+    assert chat.text("/list") == "No conversation is kept yet."
+    chat.answer("Please tell me what the capital of France is.")
+    chat("/save trip")
+    chat.answer("And of Italy?")
+    chat("/clear")
+    chat.answer("Hello")
+    head, second, first = chat.text("/list").splitlines()
+    assert head.split() == ["name", "when", "turns"]
+    assert second.endswith("    1  Hello")
+    assert re.fullmatch(r"trip +\d{4}-\d\d-\d\d \d\d:\d\d      2  Please tell me what the cap…", first)
+
+
+def test_what_is_not_kept_has_no_file_until_it_is_saved(talk):
+    chat = talk(keep=False)
+    chat.answer(FRANCE)
+    assert chat.store.names() == []
+    assert "saved as              not saved" in chat.text("/show")
+    chat("/save trip")
+    chat.answer("And of Italy?")
+    assert chat.read_again() == chat.said
+
+
+def test_export_as_markdown(talk, tmp_path):
+    chat = talk(system="Be brief.")
+    answer = chat.answer(FRANCE)
+    events = chat.session.take("Write a story about a fox.")
+    begun = next(events).text
+    events.close()
+    file = tmp_path / "talk.md"
+    assert chat(f"/export {file}") == [Note(f"written to {file}")]
+    assert file.read_text() == (
+        f"# Conversation\n\n**System:** Be brief.\n\n## You\n\n{FRANCE}\n\n## smollm2-135m\n\n{answer}\n\n"
+        f"## You\n\nWrite a story about a fox.\n\n## smollm2-135m\n\n{begun}\n\n*(stopped)*\n"
+    )
+
+
+def test_export_as_json(talk, tmp_path):
+    chat = talk(system="Be brief.")
+    answer = chat.answer(FRANCE)
+    chat(f"/export {tmp_path / 'talk.json'}")
+    assert json.loads((tmp_path / "talk.json").read_text()) == {
+        "model": "smollm2-135m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": FRANCE},
+            {"role": "assistant", "content": answer, "finish_reason": "stop"},
+        ],
+    }
+
+
+def test_export_overwrites_only_when_told_to(talk, tmp_path):
+    chat = talk()
+    file = tmp_path / "a talk.md"
+    assert "nothing was said" in chat.problem(f"/export {file}")
+    chat.answer(FRANCE)
+    file.write_text("mine")
+    assert f"{file} exists" in chat.problem(f"/export {file}")
+    assert file.read_text() == "mine"
+    assert chat(f"/export {file} !") == [Note(f"written to {file}")]
+    assert FRANCE in file.read_text()
+    assert "a .md or a .json file, but was given 'talk.txt'" in chat.problem("/export talk.txt")
+    assert "but was given ''" in chat.problem("/export")
+    assert "there is no folder" in chat.problem(f"/export {tmp_path}/none/talk.md")
+    (tmp_path / "folder.md").mkdir()
+    assert "it is a folder" in chat.problem(f"/export {tmp_path}/folder.md !")
+
+
+def test_resumed_with_another_model(talk, llm):
+    chat = talk()
+    chat.answer(FRANCE)
+    chat("/save trip")
+    chat.session.change({"do": "model", "name": "another"})
+    chat.session.close()
+    again = talk(resume=chat.store.open("trip"))
+    assert list(again.session.opened()) == [
+        Note("trip: 1 turn so far"),
+        Note("so far with another, from now on with smollm2-135m"),
+    ]
+    assert list(again.session.opened()) == []
+
+
+def test_a_file_that_cannot_be_written_any_more_is_told_once(talk, tmp_path):
+    (tmp_path / "conversations").write_text("no folder")
+    chat = talk()
+    *_, problem = chat(FRANCE)
+    assert isinstance(problem, Problem)
+    assert problem.text.startswith("the conversation is no longer saved")
+    assert not any(isinstance(event, Problem) for event in chat("And of Italy?"))
+    assert len(chat.said) == 2
+    assert chat.problem("/save trip").startswith("the conversation is no longer saved")
