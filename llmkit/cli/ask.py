@@ -71,7 +71,7 @@ def ask(
     with progress.hushed(quiet):
         options.ModelOptions(model).check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    files = _files(file or [])
+    files = _files(file or [], quiet=quiet)
     documents = [*_pages(url or [], fetching, needed=not files, quiet=quiet), *files]
     llm = options.ModelOptions(model).load(quiet=quiet)
     chain = _chain(llm, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
@@ -161,10 +161,13 @@ def _pages(urls: list[str], fetching: dict[str, Any], *, needed: bool, quiet: bo
     return found
 
 
-def _files(names: list[str]) -> list[Document]:
+def _files(names: list[str], *, quiet: bool) -> list[Document]:
     from langchain_core.documents import Document
 
     return [
-        Document(options.read_text(name), metadata={"source": "standard input" if name == "-" else str(Path(name))})
+        Document(
+            options.read_text(name, quiet=quiet),
+            metadata={"source": "standard input" if name == "-" else str(Path(name))},
+        )
         for name in names
     ]

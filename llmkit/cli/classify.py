@@ -63,7 +63,7 @@ def classify(
         settings = {"command": "classify", "model": model, **chosen}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output)
+    text = options.read_input(file, output, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         result = chain.invoke(text)

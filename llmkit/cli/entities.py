@@ -59,7 +59,7 @@ def entities(
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output)
+    text = options.read_input(file, output, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         found = chain.invoke(text)

@@ -73,6 +73,7 @@ def run(
     sink: _Sink | None = None
     try:
         with ExitStack() as stack:
+            progress.tell_typing(file, quiet=quiet)
             source = _open_input(file, stack)
             sink = _File(output, file, stack) if output else _Sink()
             bar = stack.enter_context(progress.bar("documents", total=_count(file), quiet=quiet))

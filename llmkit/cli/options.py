@@ -135,14 +135,13 @@ def takes_model(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
-def read_text(name: str) -> str:
+def read_text(name: str, *, quiet: bool = False) -> str:
     """Read a file, or standard input for `-`.
 
     Raises:
         InputError: it cannot be read, is empty, or is not text.
     """
-    if name == "-" and sys.stdin.isatty() and sys.stderr.isatty():
-        typer.echo("note: reading what you type; Ctrl-D on an empty line ends it", err=True)
+    progress.tell_typing(name, quiet=quiet)
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -205,10 +204,10 @@ def check_output(output: Path | None) -> None:
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
 
 
-def read_input(name: str, output: Path | None) -> str:
+def read_input(name: str, output: Path | None, *, quiet: bool = False) -> str:
     """Read the text that a command works on, if its result can be written."""
     check_output(output)
-    return read_text(name)
+    return read_text(name, quiet=quiet)
 
 
 def write(text: str, output: Path | None) -> None:

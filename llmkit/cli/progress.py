@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 from llmkit.models.waiting import ticking, waiting
 
-__all__ = ["Bar", "bar", "hushed", "waiting"]
+__all__ = ["Bar", "bar", "hushed", "tell_typing", "waiting"]
 
 
 class Bar:
@@ -39,11 +38,17 @@ def bar(unit: str, *, total: int | None = None, quiet: bool = False) -> Iterator
     with tqdm(total=total, unit=f" {unit}", leave=False, delay=1, disable=hidden, file=sys.stderr) as shown:
 
         def draw(_: float) -> None:
-            shown.last_print_t = time.time()  # what tqdm never printed itself it would not clear at the end
+            shown.delay = 0  # else tqdm does not know that there is something to clear at the end
             shown.refresh()
 
         with nullcontext() if hidden else ticking(draw):
             yield Bar(shown)
+
+
+def tell_typing(file: str, *, quiet: bool) -> None:
+    """Tell a person at a terminal that standard input, `-`, is what they type."""
+    if file == "-" and not quiet and sys.stdin.isatty() and sys.stderr.isatty():
+        print("note: reading what you type; Ctrl-D on an empty line ends it", file=sys.stderr)
 
 
 def hushed(quiet: bool) -> AbstractContextManager[Any]:

@@ -58,7 +58,7 @@ def summarize(
         settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output)
+    text = options.read_input(file, output, quiet=quiet)
     options.load_prompt(prompt, ["max_words"])
     with progress.hushed(quiet):
         model.check()  # a download has a bar of its own

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 DELAY = 1.0
 """Seconds: what is done by then is not shown."""
-EVERY = 0.5
+EVERY = 1.0
 
 _running: list[object] = []
 
