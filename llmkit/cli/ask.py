@@ -68,8 +68,7 @@ def ask(
     if not url and not file:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     options.check_output(output)
-    with progress.hushed(quiet):
-        options.ModelOptions(model).check()
+    options.ModelOptions(model).check(quiet=quiet)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     files = _files(file or [], quiet=quiet)
     documents = [*_pages(url or [], fetching, needed=not files, quiet=quiet), *files]

@@ -67,7 +67,7 @@ def classify(
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         result = chain.invoke(text)
-    if not result.labels and not quiet:
+    if not result.labels and not quiet and not as_json:
         typer.echo(f"note: no label is as likely as {chain.threshold:g}", err=True)
     options.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
 

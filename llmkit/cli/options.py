@@ -70,7 +70,7 @@ class ModelOptions:
     seed: Annotated[int | None, typer.Option(help="Makes chance repeatable.")] = None
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends an answer; may be repeated.")] = None
 
-    def check(self) -> GenerationSettings:
+    def check(self, *, quiet: bool = False) -> GenerationSettings:
         """Give the settings; what is wrong with them or with the model's name is told here, before torch is loaded."""
         from llmkit.models.catalog import CATALOG, resolve
         from llmkit.models.settings import GenerationSettings
@@ -79,19 +79,19 @@ class ModelOptions:
         settings = GenerationSettings().override(**given)
         if self.model in CATALOG and CATALOG[self.model].kind != "chat":
             raise InputError(f"{self.model} gives sentence embeddings, and writes nothing: see llmkit models")
-        resolve(self.model)
+        with progress.hushed(quiet):
+            resolve(self.model)
         return settings
 
     def load(self, *, quiet: bool = False) -> HuggingFaceChat:
         """Load the model, and say so on a terminal."""
         # Threads that wait busily starve each other where another program computes too: seen to cost 4 times the time.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        with progress.hushed(quiet):
-            settings = self.check()
-            with progress.waiting(f"loading {self.model}"):
-                from llmkit.models.chat import HuggingFaceChat
+        settings = self.check(quiet=quiet)
+        with progress.hushed(quiet), progress.waiting(f"loading {self.model}"):
+            from llmkit.models.chat import HuggingFaceChat
 
-                return HuggingFaceChat(model=self.model, settings=settings)
+            return HuggingFaceChat(model=self.model, settings=settings)
 
 
 def load_chain(name: str, model: str, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
@@ -184,10 +184,12 @@ def load_prompt(name: str, filled: Sequence[str] | None = None) -> TaskPrompt:
     Raises:
         InputError: there is none of this name, or it has further fields.
     """
-    from llmkit.prompts import TaskPrompt, names
+    from llmkit.prompts.library import names
 
     if name not in names():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
+    from llmkit.prompts import TaskPrompt
+
     prompt = TaskPrompt.load(name)
     if filled is not None and (left := [field for field in prompt.fields if field not in filled]):
         raise InputError(f"the prompt {name} has fields that this command cannot fill: {', '.join(left)}")

@@ -22,20 +22,20 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from llmkit.prompts import TaskPrompt, names
+    from llmkit.prompts.library import names, read
 
-    known = {name: TaskPrompt.load(name) for name in names()}
+    known = {name: read(name) for name in names()}
     if as_json:
         rows = [
-            {"name": name, "description": prompt.description, "fields": list(prompt.fields)}
-            for name, prompt in known.items()
+            {"name": name, "description": parts["description"], "fields": list(parts.get("fields", ()))}
+            for name, parts in known.items()
         ]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     wide = max(map(len, known))
-    for name, prompt in known.items():
-        fields = f" Fields: {', '.join(prompt.fields)}." if prompt.fields else ""
-        typer.echo(f"{name:<{wide}}  {prompt.description}{fields}")
+    for name, parts in known.items():
+        fields = f" Fields: {', '.join(parts['fields'])}." if parts.get("fields") else ""
+        typer.echo(f"{name:<{wide}}  {parts['description']}{fields}")
 
 
 @app.command(epilog=options.EPILOG)

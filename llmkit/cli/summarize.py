@@ -60,8 +60,7 @@ def summarize(
         return
     text = options.read_input(file, output, quiet=quiet)
     options.load_prompt(prompt, ["max_words"])
-    with progress.hushed(quiet):
-        model.check()  # a download has a bar of its own
+    model.check(quiet=quiet)  # a download has a bar of its own
     if explain:
         options.write("\n\n".join(str(each.report) for each in load().plan(text)), output)
         return

@@ -4,8 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.main import get_command
 
 from llmkit.cli import app, preferences
+from llmkit.errors import InputError
 
 
 @pytest.fixture
@@ -161,9 +165,30 @@ def test_where_the_file_is(llmkit):
     assert out.endswith(f"{os.sep}llmkit{os.sep}config.toml\n")
 
 
-def test_every_option_can_be_set_or_is_for_one_run():
-    from typer.main import get_command
+NAMES = st.sampled_from([*preferences.SHARED, "threshold", "labels", "style", "chat", "classify", "ask", "other"])
+VALUES = st.one_of(
+    *(st.text(max_size=5), st.booleans(), st.integers(-3, 10**9), st.floats(), st.just("extractive")),
+    *(st.lists(st.text(max_size=3), max_size=3), st.just([1])),
+)
 
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(NAMES, VALUES | st.dictionaries(NAMES, VALUES, max_size=2), max_size=3))
+def test_a_file_holds_what_it_says_or_is_refused_in_our_words(monkeypatch, content):
+    commands = preferences.settable(get_command(app))
+    monkeypatch.setattr(preferences, "_load", lambda path: content)
+    try:
+        held = preferences.read(commands)
+    except InputError:
+        return
+    for command, own in commands.items():
+        for key in own:
+            said = content.get(command, {}).get(key, content.get(key))
+            found = held.find(command, key)
+            assert said is None if found is None else found.value in (said, [said])
+
+
+def test_every_option_can_be_set_or_is_for_one_run():
     commands = preferences.settable(get_command(app))
     names = {f"{command}.{key}" for command, own in commands.items() for key in own if key not in preferences.SHARED}
     assert names >= {"summarize.prompt", "summarize.strategy", "summarize.max_words", "ask.style", "ask.min_confidence"}

@@ -80,6 +80,16 @@ def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
     assert models("remove", file) == (0, "", f"llmkit: {file} is not in the cache\n")
 
 
+def test_quietly(models, empty_cache, tmp_path):
+    file = str(make_gguf(tmp_path / "tiny.gguf"))
+    code, out, err = models("pull", file, "--quiet")
+    assert (code, err) == (0, "")
+    assert models("pull", file, "-q") == (0, out, "")
+    assert models("remove", file, "-q") == (0, "", "")
+    code, _, err = models("pull", str(tmp_path), "-q")  # errors are told all the same
+    assert (code, err.startswith("error: ")) == (2, True)
+
+
 def test_pull_of_a_folder(models, tmp_path):
     code, _, err = models("pull", str(tmp_path))
     assert code == 2

@@ -58,7 +58,7 @@ def chat(
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
-    model.check()
+    model.check(quiet=quiet)
     if prompt:
         options.load_prompt(prompt, ())
     from llmkit.cli.chat.store import Store

@@ -1,0 +1,37 @@
+import json
+
+import pytest
+
+from llmkit.prompts import TaskPrompt, names
+from llmkit.prompts.library import FOLDER
+
+
+def test_list(llmkit):
+    code, out, err = llmkit("prompts")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in lines] == names()
+    [line] = [line for line in lines if line.startswith("question-answering")]
+    assert line.endswith("Fields: question.")
+
+
+def test_list_as_json(llmkit):
+    rows = json.loads(llmkit("prompts", "--json")[1])
+    prompts = {name: TaskPrompt.load(name) for name in names()}
+    assert rows == [
+        {"name": name, "description": prompt.description, "fields": list(prompt.fields)}
+        for name, prompt in prompts.items()
+    ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_show(llmkit, name):
+    prompt = TaskPrompt.load(name)
+    assert llmkit("prompts", "show", name) == (0, (FOLDER / f"{name}.md").read_text(encoding="utf-8"), "")
+    facts = json.loads(llmkit("prompts", "show", name, "--json")[1])
+    assert (facts["name"], facts["fields"]) == (name, list(prompt.fields))
+    assert len(facts["examples"]) == len(prompt.examples)
+
+
+def test_an_unknown_name(refused):
+    assert refused("prompts", "show", "nothing") == "error: no prompt is called 'nothing': see llmkit prompts\n"
