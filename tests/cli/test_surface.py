@@ -1,5 +1,7 @@
 """The whole surface: every command, every option, as typer has them."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +99,18 @@ def test_the_page_on_commands_tells_what_can_be_set():
         named = [key for key in own if key not in preferences.SHARED]
         assert f"| `[{command}]` | {', '.join(f'`{key}`' for key in named)} |" in DOCS
     assert f"| top | {', '.join(f'`{key}`' for key in preferences.SHARED)} |" in DOCS
+
+
+def test_the_file_on_the_page_is_one(llmkit, monkeypatch, tmp_path):
+    [content] = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    (tmp_path / "config.toml").write_text(content)
+    monkeypatch.setenv("LLMKIT_CONFIG", str(tmp_path / "config.toml"))
+    held = {row["setting"]: row["value"] for row in json.loads(llmkit("config", "--json")[1])}
+    assert (held["temperature"], held["stop"], held["classify.threshold"]) == (0.2, ["\n\n"], 0.6)
+
+
+def test_the_error_on_the_page_is_told(llmkit, monkeypatch):
+    monkeypatch.setenv("LLMKIT_TEMPERATURE", "hot")
+    code, out, err = llmkit("chat")
+    assert (code, out) == (2, "")
+    assert f"$ LLMKIT_TEMPERATURE=hot llmkit chat\n    {err}" in DOCS
