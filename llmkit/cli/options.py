@@ -100,7 +100,7 @@ def load_chain(name: str, model: str, chosen: Mapping[str, Any], *, quiet: bool)
     with progress.waiting("loading", quiet=quiet):
         from llmkit import chains
 
-    return getattr(chains, name)(llm, **chosen)
+        return getattr(chains, name)(llm, **chosen)
 
 
 def takes_model(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
