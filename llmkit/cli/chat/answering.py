@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from llmkit.cli.chat import sources, window
 from llmkit.cli.chat.events import Event, Note, Piece, Working
-from llmkit.cli.chat.history import Change, History, applied
+from llmkit.cli.chat.history import Change, History, Turn, applied
 from llmkit.cli.chat.keeper import Keeper
 from llmkit.errors import InputError, LlmkitError
 
@@ -31,24 +31,26 @@ def respond(session: Session, change: Change, after: History) -> Iterator[Event]
     if after.attached and not after.turns[-1].answer:
         yield from sources.answer(session, change, after)
         return
-    messages = yield from _messages(session, after)
-    yield from _answer(session, change, messages)
+    turn = after.turns[-1]
+    stop: tuple[str, ...] = ()
+    if turn.prompt:
+        messages, stop = _filled(session, turn)
+    else:
+        messages = window.laid_out((yield from _trimmed(session, after)))
+    yield from _answer(session, change, messages, [*session.llm.settings.stop, *stop])
 
 
-def _messages(session: Session, after: History) -> Generator[Event, None, list[BaseMessage]]:
+def _filled(session: Session, turn: Turn) -> tuple[list[BaseMessage], tuple[str, ...]]:
+    """Give the messages of a prompt text that a turn's message fills, its answer so far last, and where answers end."""
     from langchain_core.messages import AIMessage
 
-    turn = after.turns[-1]
-    if not turn.prompt:
-        after = yield from _trimmed(session, after)
-        return window.laid_out(after)
     from llmkit.cli.options import load_prompt
 
     fitted = load_prompt(turn.prompt, ()).fit(turn.said, model=session.llm, max_new_tokens=window.room(session.llm))
-    if not turn.answer:
-        return fitted.messages
-    asked = [*fitted.messages[:-1]] if fitted.messages[-1].type == "ai" else fitted.messages
-    return [*asked, AIMessage(turn.answer)]
+    messages = fitted.messages
+    if turn.answer:
+        messages = [*(messages[:-1] if messages[-1].type == "ai" else messages), AIMessage(turn.answer)]
+    return messages, fitted.stop
 
 
 def _trimmed(session: Session, after: History) -> Generator[Event, None, History]:
@@ -75,7 +77,7 @@ def _trimmed(session: Session, after: History) -> Generator[Event, None, History
     return gone
 
 
-def _answer(session: Session, change: Change, messages: list[BaseMessage]) -> Iterator[Event]:
+def _answer(session: Session, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
     keeper = Keeper(session, change)
     if change["do"] == "say":  # a message is kept even if nothing of its answer comes
         keeper.begin()
@@ -85,7 +87,7 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage]) -> It
         if opened:  # the prompt text says how an answer begins
             keeper.push(messages[-1].text)
             yield Piece(messages[-1].text)
-        with closing(_stream(session, messages)) as chunks:
+        with closing(_stream(session, messages, list(stop))) as chunks:
             for chunk in chunks:
                 first = first or time.perf_counter() - begun
                 tokens += 1
@@ -104,13 +106,13 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage]) -> It
     yield ended
 
 
-def _stream(session: Session, messages: list[BaseMessage]) -> Generator[AIMessageChunk, None, None]:
+def _stream(session: Session, messages: list[BaseMessage], stop: list[str]) -> Generator[AIMessageChunk, None, None]:
     if (session.llm.settings.num_beams or 1) > 1:  # what beams answer is known only at its end
         from langchain_core.messages import AIMessageChunk
 
-        answer = session.llm.invoke(messages)
+        answer = session.llm.invoke(messages, stop=stop)
         whole = AIMessageChunk(content=answer.text, usage_metadata=answer.usage_metadata)
         whole.response_metadata = answer.response_metadata
         yield whole
         return
-    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages))
+    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages, stop=stop))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
+_UNKNOWN = "it is no change that this version of llmkit knows, or not one for here"
 SHOWN = 28
 """Characters of a message that a list shows."""
 
@@ -79,12 +80,12 @@ def applied(history: History, change: Change) -> History:
             return replace(history, attached=())
         case {"do": "trim", "turns": int(count), "summary": str(summary)} if 0 <= count <= len(history.turns):
             return replace(history, forgotten=count, summary=summary)
-    if history.turns:
-        return _last_changed(history, change)
-    raise ValueError("it changes a turn, but there is none")
+    return _last_changed(history, change)
 
 
 def _last_changed(history: History, change: Change) -> History:
+    if not history.turns:
+        raise ValueError(_UNKNOWN)
     *others, last = history.turns
     match change:
         case {"do": "piece", "text": str(text)}:
@@ -98,7 +99,7 @@ def _last_changed(history: History, change: Change) -> History:
         case {"do": "undo"}:
             return replace(history, turns=tuple(others), forgotten=min(history.forgotten, len(others)))
         case _:
-            raise ValueError("it is no change that this version knows")
+            raise ValueError(_UNKNOWN)
     return replace(history, turns=(*others, last))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.cli.chat.history import History, short
+from llmkit.cli.chat.sources import path_of
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load(session: Session, argument: str) -> Iterator[Event]:
 
 def list_(session: Session, argument: str) -> Iterator[Event]:
     """Show the kept conversations, the last one first."""
-    entries = session.store.entries()
+    entries = list(session.store.entries())
     if not entries:
         yield Output("No conversation is kept yet.")
         return
@@ -61,16 +61,15 @@ def export(session: Session, argument: str) -> Iterator[Event]:
     """Write the conversation to a file: Markdown, or the messages as JSON."""
     from llmkit.cli.options import check_output, write
 
-    name = argument.removesuffix("!").strip()
-    path = Path(name).expanduser()
+    path = path_of(argument.removesuffix("!").strip())
     if path.suffix not in (".md", ".json"):
-        raise InputError(f"/export writes a .md or a .json file, but was given {name!r}")
+        raise InputError(f"/export writes a .md or a .json file, but was given {str(path)!r}")
     if not session.history.turns:
         raise InputError("there is nothing to export yet: nothing was said")
     if path.is_dir():
-        raise InputError(f"{name} cannot be written: it is a folder")
+        raise InputError(f"{path} cannot be written: it is a folder")
     if path.exists() and not argument.endswith("!"):
-        raise InputError(f"{name} exists: take another name, or /export {name} ! to overwrite it")
+        raise InputError(f"{path} exists: take another name, or /export {path} ! to overwrite it")
     check_output(path)
     write((to_markdown if path.suffix == ".md" else to_json)(session.history), path)
     yield Note(f"written to {path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import answering, commands, window
 from llmkit.cli.chat.events import Ended, Event, Note, Problem
-from llmkit.cli.chat.history import Change, applied
+from llmkit.cli.chat.history import Change, applied, short
 from llmkit.cli.chat.store import Record, Store
 from llmkit.errors import LlmkitError
 
@@ -84,8 +84,8 @@ class Session:
             yield from self._taken(line)
         except LlmkitError as error:
             yield Problem(" ".join(str(error).split()))
-        except (MemoryError, RuntimeError) as error:  # torch says so when memory runs out
-            yield Problem(f"the model broke off: {' '.join(str(error).split())}")
+        except Exception as error:  # no error ends a conversation: torch and files have many
+            yield Problem(f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected)")
         finally:
             self._status = self._ended(self._status)
         if self.record.trouble != self._told:
@@ -145,8 +145,13 @@ class Session:
 
     def _opening(self) -> list[str]:
         notes = list(self.record.notes)
-        if self.record.name:
-            notes.append(f"{self.record.name}: {_count(len(self.history.turns), 'turn')} so far")
+        if self.record.name and self.history.turns:
+            count, last = len(self.history.turns), self.history.turns[-1]
+            notes.append(f"{self.record.name}: {count} turn{'s' * (count > 1)} so far, the last: {short(last.said)}")
+            if not last.answer:
+                notes.append("it has no answer yet: /retry answers it")
+            elif last.finish_reason == "cancelled":
+                notes.append("its answer was broken off: /continue goes on with it")
         return notes
 
     def _name_model(self) -> None:
@@ -164,7 +169,3 @@ class Session:
         return Ended(
             self.model, last.finish_reason, last.tokens, used, self.llm.context_window, last.first, last.seconds
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from llmkit.cli.chat import window
@@ -27,14 +29,24 @@ def attach_file(session: Session, argument: str) -> Iterator[Event]:
     if not argument:
         yield _listed(session)
         return
-    from pathlib import Path
-
     from llmkit.cli.options import read_text
 
-    name = str(Path(argument).expanduser())
+    name = str(path_of(argument))
     if name == "-":
         raise InputError("standard input is the chat itself: give /file the name of a file")
     yield _attached(session, read_text(name), name, "")
+
+
+def path_of(typed: str) -> Path:
+    """Give the path that was typed: as it stands, or, where nothing is called that, as a shell would read it."""
+    plain = Path(typed).expanduser()
+    if plain.exists():
+        return plain
+    try:
+        words = shlex.split(typed)
+    except ValueError:
+        return plain
+    return Path(words[0]).expanduser() if len(words) == 1 else plain
 
 
 def attach_page(session: Session, argument: str) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,21 +55,19 @@ class Store:
         found = []
         with suppress(OSError):
             for path in self.folder.glob(f"*{_ENDING}"):
-                with suppress(OSError):  # another chat has just renamed it
-                    found.append((path.stat().st_mtime_ns, path.stem))
+                with suppress(OSError, InputError):  # another chat has just renamed it, or it is none of ours
+                    found.append((self.path(path.stem).stat().st_mtime_ns, path.stem))
         return [name for _, name in sorted(found, reverse=True)]
 
-    def entries(self) -> list[Entry]:
-        """Give all conversations in which something was said, the last one changed first."""
-        found = []
+    def entries(self) -> Iterator[Entry]:
+        """Yield all conversations in which something was said, the last one changed first."""
         for name in self.names():
             path = self.path(name)
             with suppress(OSError):
                 history = _read(path.read_bytes())[0]
                 if history.turns:
                     when = datetime.fromtimestamp(path.stat().st_mtime)
-                    found.append(Entry(name, when, len(history.turns), history.turns[0].said))
-        return found
+                    yield Entry(name, when, len(history.turns), history.turns[0].said)
 
     def last(self) -> str:
         """Give the name of the conversation that was changed last.
@@ -77,9 +75,9 @@ class Store:
         Raises:
             InputError: there is none.
         """
-        if not (entries := self.entries()):
-            raise InputError(f"there is no conversation to resume in {self.folder}")
-        return entries[0].name
+        for entry in self.entries():
+            return entry.name
+        raise InputError(f"there is no conversation to resume in {self.folder}")
 
     def path(self, name: str) -> Path:
         """Give the file of a conversation.

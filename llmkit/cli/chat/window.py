@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkit.cli.chat.history import History, Turn
+from llmkit.cli.chat.history import History
 from llmkit.errors import ContextWindowExceeded
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ KEPT = 0.75
 Whatever goes changes what stands right after the system text, and the model reads all that follows anew. If only as
 much went as must, each later turn would be as slow as that one; so it is one in many.
 """
+_SPEAKERS = {"system": "system", "human": "you", "ai": "model"}
 
 
 def laid_out(history: History) -> list[BaseMessage]:
@@ -33,7 +34,7 @@ def laid_out(history: History) -> list[BaseMessage]:
 
     messages: list[BaseMessage] = [SystemMessage(history.system)] if history.system else []
     seen = history.turns[history.forgotten :]
-    head = f"Earlier in this conversation: {history.summary}\n\n" if history.summary else ""
+    head = _head(history)
     for turn in seen:
         if turn.answer:
             messages += [HumanMessage(head + turn.said), AIMessage(turn.answer)]
@@ -41,6 +42,10 @@ def laid_out(history: History) -> list[BaseMessage]:
     if seen and not seen[-1].answer:
         messages.append(HumanMessage(head + seen[-1].said))
     return messages
+
+
+def _head(history: History) -> str:
+    return f"Earlier in this conversation: {history.summary}\n\n" if history.summary else ""
 
 
 def tokens(llm: HuggingFaceChat, history: History) -> int:
@@ -88,24 +93,15 @@ def _tokens_from(llm: HuggingFaceChat, history: History, count: int) -> int:
 def spent(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
     """Give how the window is spent, part by part; the parts' tokens add up to those of the conversation."""
     parts: list[tuple[str, int]] = []
-    bare = replace(history, turns=(), summary="", forgotten=0)
-    before = tokens(llm, bare)
-    if history.system:
-        parts.append((f"system: {history.system}", before))
-
-    def add(label: str, upto: History) -> None:
-        nonlocal before
-        now = tokens(llm, upto)
-        parts.append((label, now - before))
-        before = now
-
-    seen = tuple(turn for turn in history.turns[history.forgotten :] if turn.answer)
-    for number, turn in enumerate(seen):
-        asked = (*seen[:number], Turn(turn.said))
-        add(f"you: {turn.said}", replace(bare, turns=asked))
-        add(f"model: {turn.answer}", replace(bare, turns=(*seen[:number], turn)))
-    if history.summary and seen:
-        add(f"summary of {history.forgotten} turns", replace(bare, turns=seen, summary=history.summary))
+    head = _head(history)
+    for message in laid_out(history):
+        text = str(message.text)
+        if head and text.startswith(head):
+            parts.append((f"summary of {history.forgotten} turns", llm.get_num_tokens(head)))
+            text, head = text.removeprefix(head), ""
+        parts.append((f"{_SPEAKERS[message.type]}: {text}", llm.get_num_tokens(text)))
+    if parts:  # what the template puts around them, a system text of its own where there is no other
+        parts.append(("chat markup", tokens(llm, history) - sum(count for _, count in parts)))
     return parts
 
 

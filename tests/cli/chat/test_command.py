@@ -113,7 +113,7 @@ def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, kept_loade
     [name] = store.names()
     code, out, err = llmkit("chat", *short, "--resume", stdin="And of Italy?\n/save trip\n")
     assert code == 0
-    assert f"[{name}: 1 turn so far]" in err
+    assert f"[{name}: 1 turn so far, the last: {FRANCE[:27]}…]" in err
     assert store.names() == ["trip"]
     assert llmkit("chat", *short, "--load", "trip", "--no-save", stdin="And of Spain?\n")[0] == 0
     turns = store.open("trip", keep=False).history.turns
@@ -136,7 +136,8 @@ def test_killed_in_an_answer_and_gone_on_with(llmkit, kept_loaded, store):
     first, second = store.open(path.stem, keep=False).history.turns
     assert (first.said, first.finish_reason) == ("My name is Ann.", "stop")
     assert first.answer + second.answer == "".join(pieces) + out.removesuffix("\n")
-    assert f"{path.stem}: 2 turns so far" in err
+    assert f"[{path.stem}: 2 turns so far, the last: Write a very long story ab…]" in err
+    assert "[its answer was broken off: /continue goes on with it]" in err
     assert second.finish_reason == "length"
 
 

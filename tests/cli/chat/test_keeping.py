@@ -6,6 +6,7 @@ import re
 from llmkit.cli.chat.events import Note, Problem
 
 FRANCE = "What is the capital of France?"
+SHORT = "What is the capital of Fran…"
 
 
 def test_save_names_the_conversation_and_it_goes_on(talk):
@@ -42,14 +43,14 @@ def test_load_goes_on_where_it_was(talk):
     chat("/clear")
     chat.answer("Hello")
     other = chat.session.record.name
-    assert chat("/load trip") == [Note("trip: 1 turn so far")]
+    assert chat("/load trip") == [Note(f"trip: 1 turn so far, the last: {SHORT}")]
     assert chat.said == first
     chat.answer("And of Italy?")
     assert len(chat.read_again()) == 2
     assert "'trip' is this conversation" in chat.problem("/load trip")
     assert "no conversation is called 'nope'" in chat.problem("/load nope")
     assert "needs the name" in chat.problem("/load")
-    assert chat("/load " + other) == [Note(f"{other}: 1 turn so far")]
+    assert chat("/load " + other) == [Note(f"{other}: 1 turn so far, the last: Hello")]
 
 
 def test_one_that_is_open_elsewhere_is_refused(talk):
@@ -126,7 +127,7 @@ def test_export_overwrites_only_when_told_to(talk, tmp_path):
     assert chat(f"/export {file} !") == [Note(f"written to {file}")]
     assert FRANCE in file.read_text()
     assert "a .md or a .json file, but was given 'talk.txt'" in chat.problem("/export talk.txt")
-    assert "but was given ''" in chat.problem("/export")
+    assert "but was given '.'" in chat.problem("/export")
     assert "there is no folder" in chat.problem(f"/export {tmp_path}/none/talk.md")
     (tmp_path / "folder.md").mkdir()
     assert "it is a folder" in chat.problem(f"/export {tmp_path}/folder.md !")
@@ -140,7 +141,7 @@ def test_resumed_with_another_model(talk, llm):
     chat.session.close()
     again = talk(resume=chat.store.open("trip"))
     assert list(again.session.opened()) == [
-        Note("trip: 1 turn so far"),
+        Note(f"trip: 1 turn so far, the last: {SHORT}"),
         Note("so far with another, from now on with smollm2-135m"),
     ]
     assert list(again.session.opened()) == []

@@ -352,12 +352,13 @@ def test_tokens_add_up(talk):
         "system: Be brief.",
         "you: What is the capital of…",
         "model: The capital of Franc…",
+        "chat markup",
         "room for the answer",
         "free",
     ]
     counts = [int(count) for count, _, _ in rows]
     assert sum(counts) == 8192
-    assert sum(counts[:3]) == chat.session.status().used
+    assert sum(counts[:4]) == chat.session.status().used
     assert abs(sum(float(share.rstrip("%")) for _, share, _ in rows) - 100) < 0.5
 
 

@@ -141,3 +141,11 @@ def test_the_answer_is_the_chains(talk, mill, llm):
     chat(f"/file {mill}")
     answer = QAChain(llm).invoke({"question": "What is the mill today?", "context": MILL})
     assert chat.answer("What is the mill today?").partition("\n")[0] == (answer.text or "The text does not say.")
+
+
+@pytest.mark.parametrize("typed", ["{}", "'{}'", '"{}"'])
+def test_paths_as_people_type_them(talk, mill, typed):
+    chat = talk()
+    assert isinstance(chat(f"/file {typed.format(mill)}")[0], Note)
+    chat(f"/file {str(mill).replace(' ', chr(92) + ' ')}")  # as a terminal writes a file that is dropped on it
+    assert [each.source for each in chat.session.history.attached] == [str(mill)] * 2

@@ -230,3 +230,11 @@ def test_attachments_come_back(tmp_path):
     ]
     kept(tmp_path, changes).close()
     assert read(tmp_path, "talk").attached == (Attachment("The mill was built in 1821.", "mill.txt"),)
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
+    kept(tmp_path, [{"do": "say", "text": "Hi", "prompt": ""}]).close()
+    (tmp_path / "what?.jsonl").write_text("mine")
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "empty.jsonl").write_text("")
+    assert [entry.name for entry in Store(tmp_path).entries()] == ["talk"]

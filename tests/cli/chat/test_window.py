@@ -1,0 +1,177 @@
+"""A window that gets full: what goes, what is told of it, and what stays."""
+
+import pytest
+
+from llmkit import HuggingFaceChat
+from llmkit.chains import SummarizationChain
+from llmkit.cli.chat import window
+from llmkit.cli.chat.events import Ended, Note, Piece, Problem, Working
+from llmkit.cli.chat.history import History, Turn
+from llmkit.errors import GenerationError
+
+WINDOW, ROOM = 240, 8
+SYSTEM = "Be brief."
+
+
+@pytest.fixture(scope="module")
+def narrow(default_model_folder):
+    return HuggingFaceChat(model="smollm2-135m", max_new_tokens=ROOM, temperature=0, context_window=WINDOW)
+
+
+def message(number: int) -> str:
+    return f"This is message number {number}, and it has some words, of which none is of any importance."
+
+
+def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
+    chat = talk(narrow, system=SYSTEM)
+    notes = []
+    for number in range(14):
+        before = chat.session.history.forgotten
+        events = chat(message(number))
+        told = [event.text for event in events if isinstance(event, Note)]
+        gone = chat.session.history.forgotten - before
+        assert bool(told) == bool(gone)
+        if told:
+            notes.append(number)
+            assert told[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were left out: ")
+            assert chat.session.status().used - ROOM <= WINDOW * window.KEPT
+        assert isinstance(events[-1], Ended)
+        assert chat.session.status().used <= WINDOW
+        assert window.laid_out(chat.session.history)[0].text == SYSTEM
+    assert 2 <= len(notes) <= 6  # not with every message, once the window is full: each time all is read anew
+    assert len(chat.said) == len(chat.read_again()) == 14  # what the model forgets is not lost
+    seen = window.laid_out(chat.session.history)
+    assert seen[1].text == message(chat.session.history.forgotten)
+    assert [each.type for each in seen] == ["system", *["human", "ai"] * (len(seen) // 2)]
+
+
+def test_a_resumed_conversation_stays_trimmed(talk, narrow):
+    chat = talk(narrow)
+    for number in range(8):
+        chat(message(number))
+    forgotten, used = chat.session.history.forgotten, chat.session.status().used
+    assert forgotten > 0
+    chat("/save long")
+    chat.session.close()
+    again = talk(narrow, resume=chat.store.open("long"))
+    assert (again.session.history.forgotten, again.session.status().used) == (forgotten, used)
+
+
+def test_a_message_that_does_not_fit_alone_lets_nothing_go(talk, narrow):
+    chat = talk(narrow)
+    for number in range(3):
+        chat(message(number))
+    assert "the message and the room for its answer need" in chat.problem("word " * 300)
+    assert len(chat.read_again()) == 3
+
+
+def test_a_long_message_that_fits_alone_lets_all_others_go(talk, narrow):
+    chat = talk(narrow, system=SYSTEM)
+    for number in range(3):
+        chat(message(number))
+    note, *_, ended = chat("word " * 190)
+    assert note.text.startswith("the oldest 6 messages")
+    assert isinstance(ended, Ended)
+    assert [each.type for each in window.laid_out(chat.session.history)] == ["system", "human", "ai"]
+
+
+def test_continue_makes_room_too(talk, narrow):
+    chat = talk(narrow)
+    chat("/set min_new_tokens 8")
+    for number in range(4):
+        chat(message(number))
+    notes = []
+    for _ in range(12):
+        notes += [event for event in chat("/continue") if isinstance(event, Note)]
+        assert chat.session.status().used <= WINDOW
+    assert notes
+    assert len(chat.said) == 4
+    assert window.laid_out(chat.session.history)[-1].text == chat.said[-1][1]
+
+
+def test_what_is_undone_makes_room_again(talk, narrow):
+    chat = talk(narrow)
+    for number in range(8):
+        chat(message(number))
+    for _ in range(8):
+        chat("/undo")
+    assert chat.session.history.turns == ()
+    assert chat.session.history.forgotten == 0
+    assert isinstance(chat(message(0))[-1], Ended)
+
+
+def test_a_window_that_is_smaller_than_before(talk, narrow, llm):
+    """As after /model, or a resume: what fitted no longer does."""
+    chat = talk(llm)
+    for number in range(6):
+        chat.answer(message(number))
+    chat.session.use(narrow)
+    chat("/set max_new_tokens 8")
+    note, *_, ended = chat(message(6))
+    assert note.text.startswith("the oldest ")
+    assert ended.used <= WINDOW
+
+
+def test_trim_summarize_keeps_a_summary(talk, narrow):
+    chat = talk(narrow, system=SYSTEM)
+    chat("/set trim summarize")
+    summaries = []
+    for number in range(12):
+        events = chat(message(number))
+        assert chat.session.status().used <= WINDOW
+        if any(isinstance(event, Working) for event in events):
+            begun, done, note = [event for event in events if isinstance(event, Working | Note)]
+            assert begun.text.startswith("summarizing the oldest ")
+            assert done.text == ""
+            assert "are now a summary" in note.text
+            summaries.append(chat.session.history.summary)
+    assert len(summaries) >= 2
+    assert all(summaries)
+    first = window.laid_out(chat.session.history)[1]
+    assert first.type == "human"
+    assert first.text.startswith(f"Earlier in this conversation: {summaries[-1]}\n\nThis is message number")
+    assert "summary of" in chat.text("/tokens")
+    saved = chat.store.open(chat.session.record.name, keep=False).history
+    assert saved == chat.session.history
+
+
+def test_a_summary_that_fails_is_told_and_the_turns_go(talk, narrow, monkeypatch):
+    def fail(*_):
+        raise GenerationError("no memory")
+
+    monkeypatch.setattr(SummarizationChain, "invoke", fail)
+    chat = talk(narrow)
+    chat("/set trim summarize")
+    told = [event.text for number in range(6) for event in chat(message(number)) if isinstance(event, Note)]
+    assert "no summary of the oldest turns: no memory" in told
+    assert any("were left out" in note for note in told)
+    assert not any(isinstance(event, Problem) for event in chat("Hi"))
+
+
+@pytest.mark.parametrize("system", ["", SYSTEM])
+@pytest.mark.parametrize("summary", ["", "Ann met Bob."])
+def test_what_the_model_sees(system, summary):
+    turns = (Turn("one", answer="1"), Turn("two"), Turn("three", answer="3"), Turn("four"))
+    seen = window.laid_out(History(system=system, turns=turns, forgotten=1 if summary else 0, summary=summary))
+    told = [(each.type, each.text) for each in seen]
+    head = [("system", SYSTEM)] if system else []
+    one = [] if summary else [("human", "one"), ("ai", "1")]
+    three = f"Earlier in this conversation: {summary}\n\nthree" if summary else "three"
+    assert told == [*head, *one, ("human", three), ("ai", "3"), ("human", "four")]
+
+
+def test_later_turns_read_only_what_is_new(talk, llm):
+    """What was computed for the turns before is found again: else an answer would begin later each time."""
+    chat = talk(llm, system=SYSTEM)
+    for number in range(4):
+        chat.answer(message(number))
+    assert _left(llm, chat) <= 1
+    assert [event for event in chat("/retry") if isinstance(event, Piece)]
+    chat("/undo")
+    assert _left(llm, chat) <= 1
+
+
+def _left(llm, chat):
+    """Tokens of the conversation that are not computed yet."""
+    prompt = llm.engine.encoder.encode_messages(window.laid_out(chat.session.history))
+    return len(prompt) - llm.engine.prefixes.find(prompt)[0]
