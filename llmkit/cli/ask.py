@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import options, progress
+from llmkit.cli import files, options, progress
 from llmkit.errors import InputError, LlmkitError
 
 if TYPE_CHECKING:
@@ -67,17 +67,17 @@ def ask(
         raise InputError("the question is empty")
     if not url and not file:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
-    options.check_output(output)
+    files.check_output(output)
     options.ModelOptions(model).check(quiet=quiet)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    files = _files(file or [], quiet=quiet)
-    documents = [*_pages(url or [], fetching, needed=not files, quiet=quiet), *files]
+    own = _files(file or [], quiet=quiet)
+    documents = [*_pages(url or [], fetching, needed=not own, quiet=quiet), *own]
     llm = options.ModelOptions(model).load(quiet=quiet)
     chain = _chain(llm, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
     with progress.waiting("reading", quiet=quiet):
         answer = chain.invoke({"question": question, "context": documents})
     told = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
-    options.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
+    files.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
 def _chain(llm: HuggingFaceChat, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
@@ -165,7 +165,7 @@ def _files(names: list[str], *, quiet: bool) -> list[Document]:
 
     return [
         Document(
-            options.read_text(name, quiet=quiet),
+            files.read_text(name, quiet=quiet),
             metadata={"source": "standard input" if name == "-" else str(Path(name))},
         )
         for name in names

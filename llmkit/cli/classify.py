@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import lines, options, progress
+from llmkit.cli import files, lines, options, progress
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
@@ -51,7 +51,7 @@ def classify(
 
     chosen: dict[str, Any] = {
         "labels": [label.strip() for label in labels.split(",")],
-        "examples": options.read_examples(examples),
+        "examples": files.read_examples(examples),
         "multi_label": multi_label,
         "threshold": threshold,
     }
@@ -63,13 +63,13 @@ def classify(
         settings = {"command": "classify", "model": model, **chosen}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output, quiet=quiet)
+    text = files.read_input(file, output, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         result = chain.invoke(text)
     if not result.labels and not quiet and not as_json:
         typer.echo(f"note: no label is as likely as {chain.threshold:g}", err=True)
-    options.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
+    files.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
 
 
 def shown(result: Classification) -> str:

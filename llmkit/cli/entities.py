@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import lines, options, progress
+from llmkit.cli import files, lines, options, progress
 
 if TYPE_CHECKING:
     from llmkit.chains import Entity, NERChain
@@ -50,7 +50,7 @@ def entities(
     llmkit entities mails.jsonl --lines --output entities.jsonl
     """
     known = [label.strip() for label in labels.split(",")]
-    solved = options.read_examples(examples)
+    solved = files.read_examples(examples)
     _check(known, solved)
     chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
 
@@ -59,7 +59,7 @@ def entities(
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output, quiet=quiet)
+    text = files.read_input(file, output, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         found = chain.invoke(text)
@@ -67,7 +67,7 @@ def entities(
         typer.echo("note: the text names none of these", err=True)
     told = json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
     if found or as_json or output:
-        options.write(told if as_json else shown(found), output)
+        files.write(told if as_json else shown(found), output)
 
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import completing, lines, options, progress
+from llmkit.cli import completing, files, lines, options, progress
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def summarize(
         settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
-    text = options.read_input(file, output, quiet=quiet)
+    text = files.read_input(file, output, quiet=quiet)
     options.load_prompt(prompt, ["max_words"])
     model.check(quiet=quiet)  # a download has a bar of its own
     if explain:
-        options.write("\n\n".join(str(each.report) for each in load().plan(text)), output)
+        files.write("\n\n".join(str(each.report) for each in load().plan(text)), output)
         return
     with progress.bar("steps", quiet=quiet) as bar:
         chain = load(lambda done: bar.show(done.done, done.total))
         summary = chain.invoke(text)
     if not summary.complete and max_words is None and not quiet:
         typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)
-    options.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)
+    files.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)

@@ -39,7 +39,7 @@ def test_on_a_terminal_after_a_second_and_then_gone(program, says):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("quiet", [False, True])
 def test_who_types_is_told_so(quiet):
-    program = f"from llmkit.cli import options\nprint(options.read_text('-', quiet={quiet}).upper())"
+    program = f"from llmkit.cli import files\nprint(files.read_text('-', quiet={quiet}).upper())"
     child = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=30, echo=False)
     if not quiet:
         child.expect_exact("note: reading what you type; Ctrl-D on an empty line ends it\r\n")
