@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import threading
 import time
@@ -40,16 +42,18 @@ def ticking(draw: Callable[[float], None]) -> Iterator[None]:
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show what is being done, and for how long; nothing where stderr is no terminal."""
+    """Show what is being done, and for how long; nothing where stderr is no terminal that can clear a line."""
     terminal = sys.stderr  # kept: the work itself may hide what it writes to stderr
-    if quiet or not terminal.isatty():
+    if quiet or not terminal.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
     shown: list[float] = []
 
     def draw(seconds: float) -> None:
         shown.append(seconds)
-        print(f"\r\x1b[K{what} … {seconds:.0f} s", end="", file=terminal, flush=True)
+        time_so_far = f" … {seconds:.0f} s"
+        room = shutil.get_terminal_size().columns - len(time_so_far) - 1  # a line that wraps could not be cleared
+        print(f"\r\x1b[K{what[: max(room, 0)]}{time_so_far}", end="", file=terminal, flush=True)
 
     try:
         with ticking(draw):

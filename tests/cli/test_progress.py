@@ -1,3 +1,4 @@
+import os
 import sys
 
 import pexpect
@@ -17,8 +18,10 @@ WAITING = (
 )
 
 
-def shown_by(program: str) -> str:
-    child = pexpect.spawn(sys.executable, ["-c", program], dimensions=(24, 80), encoding="utf-8", timeout=30)
+def shown_by(program: str, width: int = 80, **environment: str) -> str:
+    given = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environment
+    size = (24, width)
+    child = pexpect.spawn(sys.executable, ["-c", program], dimensions=size, env=given, encoding="utf-8", timeout=30)
     shown: str = child.read()
     child.close()
     return shown
@@ -34,6 +37,15 @@ def test_on_a_terminal_after_a_second_and_then_gone(program, says):
     assert end == "\n"
     assert says not in shown_by(program.format(quiet=False, seconds=0))
     assert shown_by(program.format(quiet=True, seconds=1.3)) == "done\r\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_narrow_terminal_and_on_one_that_clears_no_line():
+    program = WAITING.format(quiet=False, seconds=1.3).replace("loading", "reading " + "x" * 60)
+    [line] = [line for line in shown_by(program, width=40).split("\r") if "reading" in line]
+    assert len(line.removeprefix("\x1b[K")) < 40
+    assert line.endswith("x … 1 s")
+    assert shown_by(program, TERM="dumb") == "done\r\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
