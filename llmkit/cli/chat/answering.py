@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from llmkit.cli import options
 from llmkit.cli.chat import sources, window
 from llmkit.cli.chat.events import Event, Note, Piece, Working
 from llmkit.cli.chat.history import Change, History, Turn, applied
@@ -44,9 +45,9 @@ def _filled(session: Session, turn: Turn) -> tuple[list[BaseMessage], tuple[str,
     """Give the messages of a prompt text that a turn's message fills, its answer so far last, and where answers end."""
     from langchain_core.messages import AIMessage
 
-    from llmkit.cli.options import load_prompt
-
-    fitted = load_prompt(turn.prompt, ()).fit(turn.said, model=session.llm, max_new_tokens=window.room(session.llm))
+    fitted = options.load_prompt(turn.prompt, ()).fit(
+        turn.said, model=session.llm, max_new_tokens=window.room(session.llm)
+    )
     messages = fitted.messages
     if turn.answer:
         messages = [*(messages[:-1] if messages[-1].type == "ai" else messages), AIMessage(turn.answer)]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from llmkit.cli import files
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.cli.chat.history import History, short
 from llmkit.cli.chat.sources import path_of
@@ -59,8 +60,6 @@ def list_(session: Session, argument: str) -> Iterator[Event]:
 
 def export(session: Session, argument: str) -> Iterator[Event]:
     """Write the conversation to a file: Markdown, or the messages as JSON."""
-    from llmkit.cli.options import check_output, write
-
     path = path_of(argument.removesuffix("!").strip())
     if path.suffix not in (".md", ".json"):
         raise InputError(f"/export writes a .md or a .json file, but was given {str(path)!r}")
@@ -70,8 +69,8 @@ def export(session: Session, argument: str) -> Iterator[Event]:
         raise InputError(f"{path} cannot be written: it is a folder")
     if path.exists() and not argument.endswith("!"):
         raise InputError(f"{path} exists: take another name, or /export {path} ! to overwrite it")
-    check_output(path)
-    write((to_markdown if path.suffix == ".md" else to_json)(session.history), path)
+    files.check_output(path)
+    files.write((to_markdown if path.suffix == ".md" else to_json)(session.history), path)
     yield Note(f"written to {path}")
 
 

@@ -9,6 +9,7 @@ from llmkit.cli.chat import answering, commands, window
 from llmkit.cli.chat.events import Ended, Event, Note, Problem
 from llmkit.cli.chat.history import Change, applied, short
 from llmkit.cli.chat.store import Record, Store
+from llmkit.cli.options import ModelOptions
 from llmkit.errors import LlmkitError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 def load_model(name: str) -> HuggingFaceChat:
     """Load a chat model, checked first as the command's own is."""
-    from llmkit.cli.options import ModelOptions
-
     ModelOptions(name).check()
     from llmkit.models.chat import HuggingFaceChat
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from llmkit.cli import files
 from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.cli.chat.history import Attachment, Change, History, Turn
@@ -29,12 +30,10 @@ def attach_file(session: Session, argument: str) -> Iterator[Event]:
     if not argument:
         yield _listed(session)
         return
-    from llmkit.cli.options import read_text
-
     name = str(path_of(argument))
     if name == "-":
         raise InputError("standard input is the chat itself: give /file the name of a file")
-    yield _attached(session, read_text(name), name, "")
+    yield _attached(session, files.read_text(name), name, "")
 
 
 def path_of(typed: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from llmkit.cli import options
 from llmkit.cli.chat import answering, window
 from llmkit.cli.chat.events import Event, Note, Output, Working
 from llmkit.cli.chat.history import Change, Turn, applied, short
@@ -48,10 +49,8 @@ def models() -> list[str]:
 
 def prompt(session: Session, argument: str) -> Iterator[Event]:
     """Fill a prompt text with each message from now on, or no more."""
-    from llmkit.cli.options import load_prompt
-
     if argument:
-        load_prompt(argument, ())
+        options.load_prompt(argument, ())
     session.prompt = argument
     if argument:
         yield Note(f"each message is now the input of the prompt {argument}, until /prompt")
