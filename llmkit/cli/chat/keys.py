@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.search import accept_search
 
 LEAVING = "Ctrl-C again leaves, and so does Ctrl-D."
 
@@ -25,6 +26,7 @@ class Keys:
         self._tell = tell
         typing = has_focus(DEFAULT_BUFFER) & ~is_searching
         self.bindings.add("enter", filter=typing)(self._send)
+        self.bindings.add("enter", filter=is_searching)(self._send_found)
         self.bindings.add("escape", "enter", filter=typing)(self._begin_line)
         self.bindings.add("c-c", filter=typing)(self._clear_or_leave)
         self.bindings.add("<sigint>")(self._clear_or_leave)
@@ -32,6 +34,10 @@ class Keys:
     def _send(self, event: KeyPressEvent) -> None:
         if event.current_buffer.text.strip():
             event.current_buffer.validate_and_handle()
+
+    def _send_found(self, event: KeyPressEvent) -> None:
+        accept_search()
+        self._send(event)
 
     def _begin_line(self, event: KeyPressEvent) -> None:
         event.current_buffer.newline(copy_margin=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from types import FrameType
+from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
+from llmkit.cli.chat.interrupt import interruptible
 from llmkit.cli.chat.screen import screen_for
 from llmkit.cli.chat.spinner import Spinner
 from llmkit.cli.chat.symbols import symbols_for
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
 def talk(session: Session, *, quiet: bool = False) -> int:
     """Take lines and show what comes of them until the person leaves; the exit code."""
     view, typed = View(quiet=quiet), Typed(session)
+    status = session.status()
+    view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, Ctrl-D leaves. See /help.")
     for event in session.opened():
         view.show(event)
+    view.end()
     line = typed.line()
     while line is not None:
         last = _answered(session.take(line), view)
@@ -87,7 +89,7 @@ def _answered(events: Generator[Event, None, None], view: View) -> Event | None:
     """Show all that comes of a line; give the last event. Ctrl-C stops it."""
     event = None
     view.wait()
-    with closing(events), _interruptible() as interrupt:
+    with closing(events), interruptible() as interrupt:
         try:
             for event in events:
                 interrupt.held = isinstance(event, Piece)
@@ -102,24 +104,3 @@ def _answered(events: Generator[Event, None, None], view: View) -> Event | None:
         finally:
             view.end()
     return event
-
-
-class _Interrupt:
-    """Ctrl-C: looked at between the pieces of an answer, so that none is torn; at once where none has come yet."""
-
-    held = pressed = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if not self.held:
-            raise KeyboardInterrupt
-        self.pressed = True
-
-
-@contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    interrupt = _Interrupt()
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
