@@ -10,7 +10,7 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Symbols:
-    """Signs of one cell each; `spinner` holds one a frame."""
+    """Signs of one cell each, but for `more`."""
 
     bullet: str
     line: str
@@ -19,11 +19,14 @@ class Symbols:
     empty: str
     more: str
     dot: str
-    spinner: str
+
+    def fitting(self, text: str) -> str:
+        """Give a text of this program without signs that may not be shown."""
+        return text.replace("…", self.more)
 
 
-UNICODE = Symbols(bullet="•", line="─", bar="│", full="█", empty="░", more="…", dot="·", spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-ASCII = Symbols(bullet="-", line="-", bar="|", full="#", empty=".", more=".", dot="-", spinner="|/-\\")
+UNICODE = Symbols(bullet="•", line="─", bar="│", full="█", empty="░", more="…", dot="·")
+ASCII = Symbols(bullet="-", line="-", bar="|", full="#", empty=".", more="...", dot="-")
 
 
 def symbols_for(stream: TextIO) -> Symbols:

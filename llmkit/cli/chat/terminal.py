@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
 from llmkit.cli.chat.interrupt import interruptible
+from llmkit.cli.chat.progress import Progress
 from llmkit.cli.chat.screen import screen_for
-from llmkit.cli.chat.spinner import Spinner
 from llmkit.cli.chat.symbols import symbols_for
 from llmkit.cli.chat.typed import Typed
 
@@ -41,27 +41,28 @@ class View:
     def __init__(self, *, quiet: bool = False) -> None:
         self._screen, self._quiet = screen_for(sys.stdout), quiet
         self._beside = screen_for(sys.stderr)
-        self._spinner = Spinner(sys.stderr, symbols_for(sys.stderr), hidden=quiet)
+        self._symbols = symbols_for(sys.stderr)
+        self._progress = Progress(sys.stderr, self._symbols, hidden=quiet)
 
     def show(self, event: Event) -> None:
         """Show an event; nothing of the one before is in its way."""
         if isinstance(event, Working) and event.text:
             self._screen.end()
-            self._spinner.show(event)
+            self._progress.show(event)
             return
-        self._spinner.stop()
+        self._progress.stop()
         match event:
             case Piece(text):
                 self._screen.piece(text)
                 return
             case Output(text, markdown):
                 self._screen.end()
-                self._screen.output(text, markdown=markdown)
+                self._screen.output(text if markdown else self._symbols.fitting(text), markdown=markdown)
             case Note(text):
                 self.note(text)
             case Problem(text):
                 self._screen.end()
-                self._beside.output(f"error: {text}", markdown=False)
+                self._tell(f"error: {text}")
             case Ended(finish_reason="length"):
                 self.note("the answer was cut at its limit of tokens; /continue goes on")
             case _:
@@ -73,15 +74,18 @@ class View:
         """Say something beside the conversation."""
         self._screen.end()
         if not self._quiet:
-            self._beside.output(f"[{text}]", markdown=False)
+            self._tell(f"[{text}]")
+
+    def _tell(self, text: str) -> None:
+        self._beside.output(self._symbols.fitting(text), markdown=False)
 
     def wait(self) -> None:
         """Say that something is going on, if it takes long."""
-        self._spinner.show(Working(""))
+        self._progress.show(Working(""))
 
     def end(self) -> None:
         """Leave the cursor at the beginning of a line."""
-        self._spinner.stop()
+        self._progress.stop()
         self._screen.end()
 
 

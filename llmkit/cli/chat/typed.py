@@ -53,7 +53,7 @@ class Typed:
             reserve_space_for_menu=6,
             key_bindings=self._keys.bindings,
             multiline=True,
-            prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more} ",
+            prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more[0]} ",
             bottom_toolbar=self._below,
             enable_open_in_editor=True,
             tempfile_suffix=".md",
