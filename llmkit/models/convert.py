@@ -35,6 +35,8 @@ def convert(file: Path, folder: Path) -> None:
     """
     from safetensors import SafetensorError
 
+    from llmkit.models import lean
+
     try:
         model, tokenizer = _read(file)
     except (ModelUnusable, MemoryError):
@@ -48,6 +50,7 @@ def convert(file: Path, folder: Path) -> None:
     try:
         with _quietly():
             model.save_pretrained(folder)
+            lean.write(model, folder)
             tokenizer.save_pretrained(folder)
     except SafetensorError as error:
         raise CacheError(f"the weights cannot be written to {folder}: {error}") from error

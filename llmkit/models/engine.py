@@ -56,6 +56,8 @@ class Engine:
     @cached_property
     def takes_trees(self) -> bool:
         """Whether the model takes an attention mask of four dimensions and explicit positions; tried once, for real."""
+        if self.loaded.lean:
+            return True
         if not self.prefixes.usable or "position_ids" not in inspect.signature(self.loaded.model.forward).parameters:
             return False
         prompt, branches = [3, 5, 7, 4, 6], [[8, 9, 3], [8, 5, 4], [6, 3]]
@@ -259,7 +261,7 @@ class Engine:
             with self.loaded.lock, torch.inference_mode():
                 rest = torch.tensor([list(tokens[known:])], device=self.loaded.device)
                 last = only_logits(self.loaded.model, 1)
-                out = self.loaded.model(rest, past_key_values=cache, use_cache=True, **last)
+                out = self.loaded.forward(rest, past_key_values=cache, use_cache=True, **last)
             cache = out.past_key_values
             self.prefixes.keep(tokens, cache)
         return cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,22 @@ class Forest:
             self.depths.append(self.depths[node] + 1 if node >= 0 else 0)
         return child
 
-    def sees(self) -> npt.NDArray[np.bool_]:
-        """Give which nodes each node may look at, [nodes, nodes]: its ancestors and itself."""
-        size = len(self.tokens)
-        seen = np.zeros((size, size), dtype=bool)
+    def trees(self) -> list[tuple[int, int]]:
+        """Give where each tree begins and ends; one that others interrupt makes one with them."""
+        roots: list[int] = []
         for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                seen[node] = seen[parent]
+            roots.append(node if parent < 0 else roots[parent])
+        if any(root < before for before, root in pairwise(roots)):
+            return [(0, len(roots))]
+        starts = sorted(set(roots))
+        return list(zip(starts, [*starts[1:], len(roots)], strict=True))
+
+    def sees(self, start: int = 0, end: int | None = None) -> npt.NDArray[np.bool_]:
+        """Give which nodes each node from `start` on may look at, [nodes, nodes]: its ancestors and itself."""
+        parents = self.parents[start:end]
+        seen = np.zeros((len(parents), len(parents)), dtype=bool)
+        for node, parent in enumerate(parents):
+            if parent >= start:
+                seen[node] = seen[parent - start]
             seen[node, node] = True
         return seen

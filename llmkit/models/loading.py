@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from llmkit.models.quantization import check_kind, check_widths, hush, quantizat
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from llmkit.models.lean import LeanLlama
 
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -36,7 +38,13 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     window: int
     answer_window: int
+    lean: LeanLlama | None = field(repr=False, default=None)
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
+
+    @property
+    def forward(self) -> Any:
+        """What computes logits: the model, or a faster form of it that gives the same."""
+        return self.lean or self.model
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -93,10 +101,13 @@ def load(
     folder = resolve(name)
     import torch
 
+    from llmkit.models import lean
+
     where = choose_device() if device == "auto" else device
     precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
     tokenizer, model = _read(folder, where, precision, quantization)
-    return adopt(model, tokenizer, name=name, context_window=context_window)
+    loaded = adopt(model, tokenizer, name=name, context_window=context_window)
+    return replace(loaded, lean=None if quantization else lean.of(model, folder))
 
 
 def adopt(

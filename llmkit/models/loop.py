@@ -71,7 +71,7 @@ class Loop:
                 step = model.prepare_inputs_for_generation(
                     input_ids, next_sequence_length=width, is_first_iteration=first, **inputs
                 )
-                out = model(**step, return_dict=True)
+                out = self.loaded.forward(**step, return_dict=True)
                 self.cache = next((out[name] for name in _CACHES if out.get(name) is not None), None)
                 first = False
                 logits = out.logits[:, -1].float()

@@ -18,6 +18,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
 
+from llmkit.models.growing import GrowingLayer
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -157,9 +159,14 @@ def can_roll_back(model: PreTrainedModel) -> bool:
 def layers_of(cache: Cache) -> KV | None:
     """Give each layer's keys and values, or `None` where the cache holds something else."""
     layers = getattr(cache, "layers", [])
-    if not layers or any(type(layer) is not DynamicLayer or layer.keys is None for layer in layers):
+    if not layers or any(not _is_plain(layer) or layer.keys is None for layer in layers):
         return None
     return [(layer.keys, layer.values) for layer in layers]
+
+
+def _is_plain(layer: object) -> bool:
+    """Whether a layer holds the keys and values of all tokens; its subclasses, but for ours, forget some."""
+    return type(layer) in (DynamicLayer, GrowingLayer)
 
 
 def common_length(sequences: Sequence[Sequence[int]]) -> int:

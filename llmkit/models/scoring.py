@@ -24,10 +24,14 @@ from llmkit.models.prefix import common_length
 
 if TYPE_CHECKING:
     from llmkit.models.engine import Engine
+    from llmkit.models.loading import LoadedModel
 
 GROUP_TOKENS = {"cpu": 96}
 """Prompts share a pass up to about so many tokens, by device. All that the mask throws away is computed, and grows with
 the square of their number; a CPU's matrix products are at their full speed with a hundred rows."""
+
+LEAN_TOKENS = 1024
+"""The same where no tree pays for the others (see `lean`)."""
 
 PASS_TOKENS = 2048
 """Elsewhere, and for the continuations of one prompt."""
@@ -62,7 +66,7 @@ def score(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Seq
 def _score_trees(engine: Engine, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
     """Prompts in dictionary order, so that those which begin alike come into one pass."""
     results = [np.zeros(len(options)) for options in continuations]
-    most = GROUP_TOKENS.get(engine.loaded.device.type, PASS_TOKENS)
+    most = LEAN_TOKENS if engine.loaded.lean else GROUP_TOKENS.get(engine.loaded.device.type, PASS_TOKENS)
     order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
     reach = dict(zip(order, _reach([prompts[index] for index in order]), strict=True))
     shared = common_length(prompts)
@@ -122,23 +126,10 @@ def _score_group(engine: Engine, group: Sequence[tuple[Tokens, Sequence[Tokens]]
 
 def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
     """Give the log-likelihood of each sequence of a forest behind a prefix, in one forward pass."""
-    known, cache = len(prefix), engine.prefill(prefix)
-    model, device = engine.loaded.model, engine.loaded.device
     nodes = sorted({node for pairs in forest.wanted for node, _ in pairs})
-    blocked = torch.from_numpy(~np.pad(forest.sees(), ((0, 0), (known, 0)), constant_values=True)).to(device)
-    mask = torch.zeros(blocked.shape, dtype=model.dtype, device=device)
-    mask.masked_fill_(blocked, torch.finfo(model.dtype).min)
+    cache = engine.prefill(prefix)
     with engine.loaded.lock, torch.inference_mode():
-        logits = model(
-            torch.tensor([forest.tokens], device=device),
-            attention_mask=mask[None, None],
-            position_ids=torch.tensor([[known + depth for depth in forest.depths]], device=device),
-            past_key_values=cache,
-            use_cache=True,
-            **only_logits(model, torch.tensor(nodes, device=device)),
-        ).logits[0]
-        if logits.shape[0] != len(nodes):
-            logits = logits[nodes]
+        logits = (_lean_logits if engine.loaded.lean else _logits)(engine.loaded, len(prefix), cache, forest, nodes)
         chances = logits.float().log_softmax(-1)
         place = {node: row for row, node in enumerate(nodes)}
         rows = [place[node] for pairs in forest.wanted for node, _ in pairs]
@@ -146,6 +137,34 @@ def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
         values = chances[rows, columns].double().cpu().numpy()
     ends = np.cumsum([len(pairs) for pairs in forest.wanted])
     return [float(part.sum()) for part in np.split(values, ends[:-1])]
+
+
+def _lean_logits(loaded: LoadedModel, known: int, cache: Any, forest: Forest, nodes: list[int]) -> torch.Tensor:
+    assert loaded.lean is not None
+    tokens, depths = torch.tensor(forest.tokens), torch.tensor(forest.depths)
+    masks = [_mask(forest.sees(*tree), loaded) for tree in forest.trees()]
+    return loaded.lean.trees(tokens, depths + known, masks, cache, torch.tensor(nodes))
+
+
+def _logits(loaded: LoadedModel, known: int, cache: Any, forest: Forest, nodes: list[int]) -> torch.Tensor:
+    device = loaded.device
+    seen = np.pad(forest.sees(), ((0, 0), (known, 0)), constant_values=True)
+    logits: torch.Tensor = loaded.model(
+        torch.tensor([forest.tokens], device=device),
+        attention_mask=_mask(seen, loaded)[None, None],
+        position_ids=torch.tensor([[known + depth for depth in forest.depths]], device=device),
+        past_key_values=cache,
+        use_cache=True,
+        **only_logits(loaded.model, torch.tensor(nodes, device=device)),
+    ).logits[0]
+    return logits if logits.shape[0] == len(nodes) else logits[nodes]
+
+
+def _mask(seen: npt.NDArray[np.bool_], loaded: LoadedModel) -> torch.Tensor:
+    """Give what is added to attention scores, [nodes, nodes]: nothing, or so much that a node is not seen."""
+    dtype, device = loaded.model.dtype, loaded.device
+    mask = torch.zeros(seen.shape, dtype=dtype, device=device)
+    return mask.masked_fill_(torch.from_numpy(~seen).to(device), torch.finfo(dtype).min)
 
 
 def only_logits(model: Any, places: torch.Tensor | int) -> dict[str, Any]:

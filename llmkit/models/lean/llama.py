@@ -1,0 +1,155 @@
+"""A Llama's forward pass with few operations a layer, on the weights of a model of `transformers`.
+
+Norms are one operation, rotary positions three, keys and values grow in place, and grouped heads are not copied. The
+numbers are those of the model itself, up to rounding (`lean.of` makes sure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import DynamicCache
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from llmkit.models.growing import growing
+from llmkit.models.lean.attention import attend, attend_parts
+from llmkit.models.lean.grid import Grid
+from llmkit.models.lean.weights import Layers
+
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Layer, queries, keys and values [tokens, heads, size] to the mix of values [tokens, heads, size]."""
+
+
+class LeanLlama:
+    """Takes what `LlamaForCausalLM` takes, as far as the engine gives it, and gives what it gives."""
+
+    def __init__(self, model: Any, grids: Mapping[nn.Module, Grid]) -> None:
+        config = model.config
+        self.size = head_size(config)
+        self.embedding = model.model.embed_tokens.weight
+        self.layers = [_Layer(layer, grids, self.size) for layer in model.model.layers]
+        self.norm = model.model.norm
+        self.head = Layers([model.lm_head], grids)
+        self._config, self._rotary = config, model.model.rotary_emb
+        self._turns = torch.empty(0, 2, self.size)
+
+    def __call__(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Any = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **_: Any,
+    ) -> CausalLMOutputWithPast:
+        """Give logits for the tokens [rows, tokens] behind those whose keys and values the cache holds."""
+        cache = growing(DynamicCache(config=self._config) if past_key_values is None else past_key_values)
+        rows, tokens = input_ids.shape
+        known = cache.get_seq_length()
+        mask = _mask(attention_mask, known, tokens, self.embedding.dtype)
+        if position_ids is None:
+            position_ids = torch.arange(known, known + tokens)[None].expand(rows, -1)
+
+        def attention(place: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            q, k, v = (each.view(rows, tokens, -1, self.size).transpose(1, 2) for each in (q, k, v))
+            k, v = cache.update(k, v, place)
+            return attend(q, k, v, mask).transpose(1, 2)
+
+        states = self._states(input_ids.reshape(-1), position_ids.reshape(-1), attention).view(rows, tokens, -1)
+        if isinstance(logits_to_keep, int):
+            states = states[:, -logits_to_keep:] if logits_to_keep else states
+        else:
+            states = states[:, logits_to_keep]
+        logits = self._logits(states.reshape(-1, states.shape[-1])).view(*states.shape[:-1], -1)
+        return CausalLMOutputWithPast(logits=logits, past_key_values=cache)
+
+    def trees(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        masks: Sequence[torch.Tensor],
+        cache: Any,
+        wanted: torch.Tensor,
+    ) -> torch.Tensor:
+        """Give logits [wanted, vocabulary] of nodes of several trees that stand behind one beginning.
+
+        The trees' tokens follow one another; each tree is `masks[i]`, [nodes, nodes], to be added to the scores. What
+        is not attention is computed for all of them at once, and no tree is padded.
+        """
+        known = [(layer.keys, layer.values) for layer in cache.layers] if cache is not None else None
+        sizes = [len(mask) for mask in masks]
+
+        def attention(place: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return attend_parts(q, k, v, sizes, masks, known[place] if known else None)
+
+        return self._logits(self._states(tokens, positions, attention)[wanted])
+
+    def _states(self, tokens: torch.Tensor, positions: torch.Tensor, attention: Attend) -> torch.Tensor:
+        cos, sin = self._positions(positions)
+        states = F.embedding(tokens, self.embedding)
+        for place, layer in enumerate(self.layers):
+            states = layer(states, cos, sin, place, attention)
+        return states
+
+    def _logits(self, states: torch.Tensor) -> torch.Tensor:
+        return self.head(_norm(states, self.norm))[0]
+
+    def _positions(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give cosine and signed sine of each token's turns, [tokens, 1, size]."""
+        most = int(places.max()) + 1
+        if most > len(self._turns):
+            room = torch.arange(max(most, 2 * len(self._turns), 512))[None]
+            cos, sin = (each[0] for each in self._rotary(self.embedding, room))
+            half = self.size // 2
+            self._turns = torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1)
+        cos, sin = self._turns[places].unbind(1)
+        return cos[:, None], sin[:, None]
+
+
+def head_size(config: Any) -> int:
+    """Give the width of an attention head."""
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+class _Layer:
+    def __init__(self, layer: Any, grids: Mapping[nn.Module, Grid], size: int) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.size = size
+        self.before, self.between = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkv = Layers([attention.q_proj, attention.k_proj, attention.v_proj], grids)
+        self.out = Layers([attention.o_proj], grids)
+        self.gate_up = Layers([mlp.gate_proj, mlp.up_proj], grids)
+        self.down = Layers([mlp.down_proj], grids)
+
+    def __call__(
+        self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, place: int, attention: Attend
+    ) -> torch.Tensor:
+        count = len(states)
+        q, k, v = (each.view(count, -1, self.size) for each in self.qkv(_norm(states, self.before)))
+        seen = attention(place, _turned(q, cos, sin), _turned(k, cos, sin), v)
+        states = states + self.out(seen.reshape(count, -1))[0]
+        gate, up = self.gate_up(_norm(states, self.between))
+        return states.add_(self.down(F.silu(gate).mul_(up))[0])
+
+
+def _turned(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Give heads [tokens, heads, size] turned by their tokens' positions (RoPE, Su et al. 2021)."""
+    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
+
+
+def _norm(states: torch.Tensor, norm: Any) -> torch.Tensor:
+    return F.rms_norm(states, states.shape[-1:], norm.weight, norm.variance_epsilon)
+
+
+def _mask(given: torch.Tensor | None, known: int, tokens: int, dtype: torch.dtype) -> torch.Tensor | None:
+    """Give the mask to add, [rows, 1, tokens, all tokens]; `None` where each sees all up to itself."""
+    if given is None or given.dim() == 4:
+        return given
+    if bool(given.all()):
+        return None
+    causal = torch.ones(tokens, known + tokens, dtype=torch.bool).tril(known)
+    return torch.zeros((), dtype=dtype).where(given[:, None, None, :].bool() & causal, torch.finfo(dtype).min)

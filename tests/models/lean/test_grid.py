@@ -1,0 +1,100 @@
+"""Weights that were quantized are found to be, and what is packed stands for the same numbers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from llmkit.models.lean import store
+from llmkit.models.lean.grid import GROUP, find, joined
+from llmkit.models.lean.weights import FEW, Layers
+
+ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
+
+
+def quantized(kind: str, rows: int, groups: int, seed: int, spread: float = 1.0) -> torch.Tensor:
+    """Give weights as GGUF's own reader dequantizes them."""
+    import gguf
+
+    kinds = {"Q4_1": gguf.GGMLQuantizationType.Q4_1, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
+    plain = np.random.default_rng(seed).normal(scale=spread, size=(rows, groups * GROUP)).astype(np.float32)
+    blocks = gguf.quants.quantize(plain, kinds[kind])
+    return torch.from_numpy(gguf.quants.dequantize(blocks, kinds[kind])).to(torch.bfloat16)
+
+
+@given(
+    st.sampled_from(["Q4_1", "Q8_0"]),
+    st.integers(1, 40),
+    st.integers(1, 4),
+    st.integers(0, 10**6),
+    st.floats(1e-3, 10.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
+    weight = quantized(kind, rows, groups, seed, spread)
+    grid = find(weight)
+    assert grid is not None
+    assert len(grid) == {"Q4_1": 1, "Q8_0": 2}[kind]
+    again = sum(part.values() for part in grid).reshape(weight.shape)
+    most = weight.float().abs().view(rows, groups, GROUP).amax(-1, keepdim=True).expand(-1, -1, GROUP).flatten(1)
+    assert bool(((again - weight.float()).abs() <= ROUNDING * (most + weight.float().abs())).all())
+
+
+@given(st.integers(4, 40), st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_other_weights_do_not(rows: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    assert find(torch.randn(rows, 2 * GROUP).to(torch.bfloat16)) is None
+
+
+def test_what_has_no_grid() -> None:
+    weight = quantized("Q4_1", 4, 2, 0)
+    assert find(weight.float()) is None, "only what was rounded to bfloat16 is looked at"
+    assert find(weight[:, :-1].contiguous()) is None, "no whole groups"
+    assert find(weight[0]) is None
+    weight[3, 5] *= 1.1
+    assert find(weight) is None, "one weight that is off"
+    assert joined([*filter(None, [find(quantized("Q4_1", 4, 1, 0)), find(quantized("Q8_0", 4, 1, 0))])]) is None
+
+
+@pytest.mark.parametrize("kind", ["Q4_1", "Q8_0", ""])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("sizes", [(16,), (16, 32, 48)])
+def test_layers(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
+    layers = [nn.Linear(3 * GROUP, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
+    for seed, layer in enumerate(layers):
+        layer.weight.data = quantized(kind, layer.out_features, 3, seed) if kind else layer.weight.data
+    grids = {layer: grid for layer in layers if (grid := find(layer.weight.data))}
+    assert len(grids) == (len(layers) if kind else 0)
+    together = Layers(layers, grids)
+    for rows in (1, 3, FEW, FEW + 1, 40):
+        states = torch.randn(rows, 3 * GROUP).to(torch.bfloat16)
+        for layer, out in zip(layers, together(states), strict=True):
+            torch.testing.assert_close(out, layer(states).detach(), atol=0.15, rtol=0.02)
+
+
+def test_grids_are_kept_beside_the_weights(tmp_path) -> None:
+    def model() -> nn.Module:
+        made = nn.Sequential(*(nn.Linear(2 * GROUP, 16, dtype=torch.bfloat16) for _ in range(3)))
+        made[0].weight.data = quantized("Q4_1", 16, 2, 0)
+        made[1].weight.data = quantized("Q8_0", 16, 2, 1)
+        return made
+
+    store.write(model(), tmp_path)
+    other = model()
+    grids = store.Grids(other, tmp_path)
+    assert set(grids) == {other[0], other[1]}
+    for layer, grid in grids.items():
+        found = find(layer.weight.data)
+        assert found is not None
+        for one, same in zip(grid, found, strict=True):
+            assert torch.equal(one.numbers, same.numbers)
+            assert torch.equal(one.scales, same.scales)
+
+
+def test_a_model_without_grids_has_no_file(tmp_path) -> None:
+    store.write(nn.Sequential(nn.Linear(64, 8)), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not store.Grids(nn.Sequential(nn.Linear(64, 8)), tmp_path)

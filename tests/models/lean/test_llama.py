@@ -1,0 +1,147 @@
+"""The lean forward pass gives what the model of transformers gives: in float32 to the last digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers import DynamicCache
+
+from llmkit.models import lean
+from llmkit.models.answer import Request
+from llmkit.models.engine import Engine
+from llmkit.models.lean import LeanLlama
+from llmkit.models.loading import adopt
+from llmkit.models.settings import GenerationSettings
+from tests import tiny
+from tests.tiny_tokenizers import chatml_tokenizer
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", {}),
+    "every head its own keys": ("Llama", {"num_key_value_heads": 4}),
+    "one head of keys, biases": ("Llama", {"num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}),
+    "llama3 positions, tied": ("Llama", {"rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+    "qwen2": ("Qwen2", {}),
+    "mistral": ("Mistral", {"sliding_window": None}),
+}
+PROMPTS = ((5, 9, 30, 41, 7), (5, 9, 12), (5, 9, 30, 41, 7, 22, 23, 24, 25, 26, 27, 8), (6, 6, 31))
+
+
+def make(kind: str, dtype: torch.dtype = torch.float32) -> Any:
+    name, values = KINDS[kind]
+    known = chatml_tokenizer()
+    config = getattr(transformers, f"{name}Config")(
+        **{**tiny._BODY, "num_hidden_layers": 3, **values},
+        vocab_size=len(known),
+        initializer_range=0.2,
+        bos_token_id=known.bos_token_id,
+        eos_token_id=known.eos_token_id,
+        pad_token_id=known.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return getattr(transformers, f"{name}ForCausalLM")(config).eval().to(dtype)
+
+
+@pytest.fixture(params=list(KINDS), scope="module")
+def model(request: pytest.FixtureRequest) -> Any:
+    return make(request.param)
+
+
+@pytest.fixture(scope="module")
+def fast(model: Any) -> LeanLlama:
+    return LeanLlama(model, {})
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.allclose(one, other, atol=1e-4))
+
+
+@torch.inference_mode()
+def test_a_text_in_any_pieces(model: Any, fast: LeanLlama) -> None:
+    ids = torch.tensor([PROMPTS[2]])
+    want = model(ids).logits
+    assert same(fast(ids).logits, want)
+    for sizes in ((1,) * 12, (5, 1, 6), (3, 4, 1, 1, 3)):
+        cache, parts = None, []
+        for part in ids.split(sizes, 1):
+            out = fast(part, past_key_values=cache)
+            cache = out.past_key_values
+            parts.append(out.logits)
+        assert same(torch.cat(parts, 1), want)
+    assert same(fast(ids, logits_to_keep=2).logits, want[:, -2:])
+    assert same(fast(ids, logits_to_keep=torch.tensor([0, 7])).logits, want[:, [0, 7]])
+
+
+@torch.inference_mode()
+def test_padded_rows(model: Any, fast: LeanLlama) -> None:
+    width = max(map(len, PROMPTS))
+    ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in PROMPTS])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in PROMPTS])
+    caches: list[Any] = [None, None]
+    for step in range(4):
+        places = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+        given = {"attention_mask": mask, "position_ids": places}
+        outs = [each(ids, past_key_values=kept, **given) for each, kept in zip((model, fast), caches, strict=True)]
+        caches = [out.past_key_values for out in outs]
+        assert same(outs[0].logits[:, -1], outs[1].logits[:, -1])
+        new = 2 if step == 1 else 1
+        ids = outs[0].logits[:, -1:].argmax(-1).expand(-1, new)
+        mask = torch.cat([mask, mask.new_ones(len(mask), new)], 1)
+
+
+@torch.inference_mode()
+def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: LeanLlama) -> None:
+    ids = torch.tensor([PROMPTS[2]])
+    want = model(ids).logits[:, 8:]
+    cache: Any = model(ids[:, :8], past_key_values=DynamicCache(config=model.config)).past_key_values
+    assert same(fast(ids[:, 8:], past_key_values=cache).logits, want)
+    cache = fast(ids[:, :8]).past_key_values
+    assert same(model(ids[:, 8:], past_key_values=cache).logits, want)
+
+
+@pytest.fixture(scope="module")
+def engines(model: Any, fast: LeanLlama) -> tuple[Engine, Engine]:
+    loaded = adopt(model, chatml_tokenizer(), context_window=tiny.WINDOW)
+    return Engine(loaded), Engine(replace(loaded, lean=fast))
+
+
+def test_an_engine_answers_the_same(engines: tuple[Engine, Engine]) -> None:
+    settings = GenerationSettings(temperature=0, max_new_tokens=9)
+    long = tuple(range(5, 60))  # so much in common is kept for the next
+    for prompts in (PROMPTS[:1], PROMPTS, [(*long, 7), (*long, 8, 9), (*long, 7, 3, 3)], [(*long, 7)]):
+        requests = [Request(prompt, settings) for prompt in prompts]
+        plain, quick = ([[each.ids for each in row] for row in engine.generate(requests)] for engine in engines)
+        assert plain == quick
+
+
+def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
+    options = [[(8, 9), (8, 5, 4), (6,)], [(8,)], [(9, 9), (30, 31, 32), (30, 31, 7), (30, 5)], [(4, 4)]]
+    for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
+        plain, quick = (engine.score(prompts, options) for engine in engines)
+        for one, other in zip(plain, quick, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_it_is_used_only_where_it_gives_the_same() -> None:
+    assert isinstance(lean.of(make("llama", torch.bfloat16)), LeanLlama)
+    assert lean.of(make("llama")) is None, "float32 stays with transformers, to the last bit"
+    wrong = make("llama", torch.bfloat16)
+    wrong.config.hidden_act = "gelu"
+    assert lean.of(wrong) is None
+    odd = make("llama", torch.bfloat16)
+    odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
+    assert lean.of(odd) is None
+    assert lean.of(tiny.make("mistral").model.to(torch.float32)) is None, "a sliding window"
