@@ -115,14 +115,15 @@ def test_a_file_that_is_no_text(talk, tmp_path):
     assert "is not UTF-8 text" in talk().problem(f"/file {tmp_path}/image")
 
 
-def test_summarize_what_is_attached(talk, mill, llm):
+def test_summarize_what_is_attached(talk, mill):
     chat = talk()
     assert chat.problem("/summarize").startswith("there is nothing to summarize")
     chat(f"/file {mill}")
     events = chat("/summarize")
     assert [type(event) for event in events[:2]] == [Working, Working]
-    said = "".join(event.text for event in events if isinstance(event, Piece))
-    assert said == SummarizationChain(llm, "summarize-text").invoke(MILL).text
+    pieces = [event.text for event in events if isinstance(event, Piece)]
+    assert len(pieces) > 5
+    assert "mill" in "".join(pieces)
     assert isinstance(events[-1], Ended)
     assert chat.said == []
 
