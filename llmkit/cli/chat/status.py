@@ -24,7 +24,7 @@ def status_line(status: Ended, columns: int, symbols: Symbols) -> str:
         [status.model, f"{bar} {status.used} of {status.window} tokens ({share:.0%})", *rest],
         [name, f"{bar} {status.used}/{status.window} ({share:.0%})", *rest],
         [name, f"{status.used}/{status.window} ({share:.0%})", *rest[:1]],
-        [name, f"{status.used}/{status.window}"],
+        [name, f"{status.used}/{status.window} ({share:.0%})"],
         [f"{share:.0%}", name],
     ):
         line = separator.join(parts)
