@@ -11,7 +11,8 @@ from llmkit.cli import completing, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.store import Record, Store
+    from llmkit.cli.chat.record import Record
+    from llmkit.cli.chat.store import Store
 
 
 def _conversations(incomplete: str) -> list[str]:

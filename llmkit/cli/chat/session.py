@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from llmkit.cli.chat import answering, commands, window
 from llmkit.cli.chat.events import Ended, Event, Note, Problem
 from llmkit.cli.chat.history import Change, applied, short
-from llmkit.cli.chat.store import Record, Store
+from llmkit.cli.chat.record import Record
+from llmkit.cli.chat.store import Store
 from llmkit.cli.options import ModelOptions
 from llmkit.errors import LlmkitError
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.cli.chat.history import Attachment, History, Turn, applied
-from llmkit.cli.chat.store import Record, Store
+from llmkit.cli.chat.record import Record
+from llmkit.cli.chat.store import Store
 from llmkit.errors import InputError
 
 WORDS = st.text(max_size=30)  # every script, line ends, halves of surrogate pairs
