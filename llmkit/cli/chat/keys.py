@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -20,10 +18,9 @@ class Keys:
         leaving: the next Ctrl-C leaves.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.bindings = KeyBindings()
         self.leaving = False
-        self._tell = tell
         typing = has_focus(DEFAULT_BUFFER) & ~is_searching
         self.bindings.add("enter", filter=typing)(self._send)
         self.bindings.add("enter", filter=is_searching)(self._send_found)
@@ -49,4 +46,3 @@ class Keys:
             event.app.exit(exception=EOFError)
         else:
             self.leaving = True
-            self._tell(LEAVING)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import create_app_session, get_app
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
@@ -40,25 +40,24 @@ class Typed:
     def __init__(self, session: Asks) -> None:
         stream = sys.stdout if sys.stdout.isatty() else sys.stderr
         output = create_output(stdout=stream)
-        self._dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
         self._session, self._symbols = session, symbols_for(stream)
-        self._keys = Keys(self._tell)
+        self._keys = Keys()
         self._output = output
-        self._prompt: PromptSession[str] = PromptSession(
-            [("", "\n"), ("class:prompt", "> ")],
-            output=output,
-            history=history(),
-            completer=CommandCompleter(session.choices),
-            complete_while_typing=Condition(_at_command),
-            reserve_space_for_menu=6,
-            key_bindings=self._keys.bindings,
-            multiline=True,
-            prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more[0]} ",
-            bottom_toolbar=self._below,
-            enable_open_in_editor=True,
-            tempfile_suffix=".md",
-            style=_STYLE,
-        )
+        with create_app_session(output=output):  # given to the prompt itself, it would not heed TERM=dumb
+            self._prompt: PromptSession[str] = PromptSession(
+                [("", "\n"), ("class:prompt", "> ")],
+                history=history(),
+                completer=CommandCompleter(session.choices),
+                complete_while_typing=Condition(_at_command),
+                reserve_space_for_menu=6,
+                key_bindings=self._keys.bindings,
+                multiline=True,
+                prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more[0]} ",
+                bottom_toolbar=self._below,
+                enable_open_in_editor=True,
+                tempfile_suffix=".md",
+                style=_STYLE,
+            )
 
     def line(self) -> str | None:
         """Give the next line, which may hold several; None when the person has left."""
@@ -70,10 +69,18 @@ class Typed:
 
     def _asked(self, text: str, begin: Callable[[], None] | None = None) -> str | None:
         self._keys.leaving = False
-        try:
-            return self._prompt.prompt(default=text, pre_run=begin)
-        except EOFError:
-            return None
+        while True:
+            try:
+                return self._prompt.prompt(default=text, pre_run=begin)
+            except EOFError:
+                return None
+            except KeyboardInterrupt:  # the prompt of a dumb terminal keeps Ctrl-C to itself
+                if self._prompt.default_buffer.text:
+                    continue
+                if self._keys.leaving:
+                    return None
+                self._keys.leaving = True
+                self._output.write(LEAVING)
 
     def _below(self) -> str:
         buffer = self._prompt.default_buffer
@@ -81,11 +88,6 @@ class Typed:
             return LEAVING
         self._keys.leaving = False
         return status_line(self._session.status(), self._output.get_size().columns, self._symbols)
-
-    def _tell(self, text: str) -> None:
-        if self._dumb:
-            self._output.write(f"\r\n{text}\r\n> ")
-            self._output.flush()
 
 
 def _in_editor() -> None:
