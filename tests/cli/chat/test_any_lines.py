@@ -1,4 +1,4 @@
-"""Whatever is typed, on models of every layout: the session goes on, the window holds, the file is the conversation."""
+"""Whatever is typed, on models of every layout: the session goes on, and the file is the conversation."""
 
 import itertools
 from contextlib import closing
@@ -51,7 +51,6 @@ def test_any_lines(tiny, tmp_path_factory, steps):
         assert not any(isinstance(event, Left) for event in shown[:-1])
         if most == 99 and any(isinstance(event, Piece) for event in shown):
             assert isinstance(shown[-1], Ended | Problem)
-        assert session.status().used <= WINDOW + tiny.settings.max_new_tokens
         if session.record.name:
             assert store.open(session.record.name, keep=False).history == session.history
     had = bool(session.history.turns)
