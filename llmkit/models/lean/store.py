@@ -21,7 +21,7 @@ def write(model: nn.Module, folder: Path) -> None:
     for name, layer in model.named_modules():
         grid = find(layer.weight.data) if isinstance(layer, nn.Linear) else None
         for place, part in enumerate(grid or ()):
-            tensors[f"{name}.{place}.numbers"] = part.numbers[:, ::2] << 4 | part.numbers[:, 1::2]
+            tensors[f"{name}.{place}.pairs"] = part.pairs
             tensors[f"{name}.{place}.scales"] = part.scales
     if tensors:
         save_file(tensors, folder / FILE)
@@ -39,7 +39,7 @@ class Grids(Mapping[nn.Module, Grid]):
         with safe_open(self._path, "pt") as file:
             for key in sorted(file.keys()):
                 place, what = key.rsplit(".", 1)
-                if what == "numbers":
+                if what == "pairs":
                     self._places.setdefault(layers[place.rsplit(".", 1)[0]], []).append(place)
 
     def __getitem__(self, layer: nn.Module) -> Grid:
@@ -53,6 +53,6 @@ class Grids(Mapping[nn.Module, Grid]):
         return len(self._places)
 
     def _read(self, place: str) -> Nibbles:
-        with safe_open(self._path, "pt") as file:  # closed each time, or all that was read stays in memory
-            pairs, scales = (file.get_tensor(f"{place}.{what}") for what in ("numbers", "scales"))
-        return Nibbles(torch.stack([pairs >> 4, pairs & 15], -1).flatten(1), scales)
+        with safe_open(self._path, "pt") as file:
+            # copied, or the file would stay in memory as well
+            return Nibbles(*(file.get_tensor(f"{place}.{what}").clone() for what in ("pairs", "scales")))

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from llmkit.models.lean.grid import GROUP, Grid, joined
+from llmkit.models.lean.grid import GROUP, Grid, joined, unpacked
 
 FEW = 12
 """So many rows and fewer are multiplied in 4 bits; with more, bfloat16 is faster (measured with AVX-512)."""
 
-_ROWS = 4096  # a multiple of all blocks that the kernels have
+_ROWS = 1024  # a multiple of all blocks that the kernels have
 
 
 class Layers:
@@ -28,7 +28,7 @@ class Layers:
         self._weights = [(layer.weight.detach(), layer.bias) for layer in layers]
         self._sizes = [layer.out_features for layer in layers]
         grid = joined([grids[layer] for layer in layers]) if all(layer in grids for layer in layers) else None
-        self._packed = [(_packed(part.numbers), part.scales) for part in grid or ()]
+        self._packed = [(_packed(part.pairs), part.scales) for part in grid or ()]
         biases: list[Any] = [layer.bias for layer in layers]
         self._bias = None if biases[0] is None else torch.cat(biases).detach()
 
@@ -45,7 +45,10 @@ class Layers:
         return torch.split_with_sizes(out, self._sizes, 1) if len(self._sizes) > 1 else (out,)
 
 
-def _packed(numbers: torch.Tensor) -> torch.Tensor:
-    """Lay numbers [rows, columns] out as the kernel wants them; some rows at a time, as it takes them in 32 bits."""
+def _packed(pairs: torch.Tensor) -> torch.Tensor:
+    """Lay a grid's numbers out as the kernel wants them; some rows at a time, as it takes them in 32 bits."""
     pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-    return torch.cat([pack(part.to(torch.int32), 1) for part in torch.split(numbers, _ROWS)])
+    packed = torch.empty_like(pairs)
+    for part, place in zip(torch.split(pairs, _ROWS), torch.split(packed, _ROWS), strict=True):
+        place.copy_(pack(unpacked(part).to(torch.int32), 1))
+    return packed

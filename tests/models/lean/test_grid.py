@@ -90,7 +90,7 @@ def test_grids_are_kept_beside_the_weights(tmp_path) -> None:
         found = find(layer.weight.data)
         assert found is not None
         for one, same in zip(grid, found, strict=True):
-            assert torch.equal(one.numbers, same.numbers)
+            assert torch.equal(one.pairs, same.pairs)
             assert torch.equal(one.scales, same.scales)
 
 

@@ -1,0 +1,1 @@
+"""Where the time goes, ours beside what a user would pick instead: what `python -m benchmarks` runs."""

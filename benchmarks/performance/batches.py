@@ -1,0 +1,181 @@
+"""Many texts: answers to prompts of mixed length, and labels at any number of examples and labels."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from benchmarks.batch import make_prompts
+from benchmarks.classification import Task, ask_stock, shots, stock, task
+from benchmarks.peer import stock_pipeline
+from benchmarks.performance.answers import before
+from benchmarks.performance.results import Comparison, Given, Growth, Way, Ways
+from llmkit import HuggingFaceChat
+from llmkit.chains import ZeroShotClassificationChain
+from llmkit.models.catalog import resolve
+
+PROMPTS, TOKENS = 64, 32
+TEXTS, STOCK_TEXTS = 32, 16
+
+
+def batch(given: Given) -> Comparison:
+    prompts = make_prompts(PROMPTS)
+    llm = HuggingFaceChat(model=given.model, temperature=0, max_new_tokens=TOKENS)
+    old = HuggingFaceChat(model=before(given.model).engine, temperature=0, max_new_tokens=TOKENS)
+    peer = stock_pipeline(resolve(given.model), TOKENS)
+    rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
+
+    def rate(ask: Callable[[], int]) -> Way:
+        def run() -> float:
+            start = time.perf_counter()
+            return ask() / (time.perf_counter() - start)
+
+        return run
+
+    def own(model: HuggingFaceChat) -> int:
+        model.engine.prefixes.clear()
+        return sum(answer.usage_metadata["output_tokens"] for answer in model.batch(prompts))
+
+    ways = Ways(
+        {
+            "HuggingFacePipeline, batch size 8": rate(
+                lambda: sum(llm.get_num_tokens(text) + 1 for text in peer.batch(rendered))
+            ),
+            "llmkit, transformers' forward pass": rate(lambda: own(old)),
+            "llmkit": rate(lambda: own(llm)),
+        }
+    )
+    return Comparison(
+        "Answers to many prompts",
+        "tokens a second",
+        ways.measure(given.rounds, warm=False),
+        "HuggingFacePipeline, batch size 8",
+        f"{PROMPTS} prompts of 10 to 400 tokens, up to {TOKENS} tokens of answer each, greedy.",
+    )
+
+
+def labels(given: Given) -> Comparison:
+    """Compare labels by their likelihood with the stock recipe, which generates them."""
+    assert given.data is not None
+    ag, bank = (task(given.data, name, TEXTS) for name in ("ag", "banking77"))
+    llm = HuggingFaceChat(model=given.model)
+    old = HuggingFaceChat(model=before(given.model).engine)
+    few = replace(ag, rows=ag.rows[:STOCK_TEXTS])
+    ways: dict[str, Way] = {}
+    for count in (0, 8):
+        chain = stock(ag, shots(ag, count), resolve(given.model))
+        ways[f"stock recipe, {count} examples"] = a_second(len(few.rows), lambda chain=chain: ask_stock(chain, few))
+    ways["llmkit, transformers' forward pass, 0 examples"] = classified(old, ag, 0)
+    ways["llmkit, 0 examples"] = classified(llm, ag, 0)
+    ways["llmkit, 8 examples"] = classified(llm, ag, 8)
+    ways["llmkit, 8 examples, shown"] = classified(llm, ag, 8, show_examples=True)
+    ways["llmkit, 16 examples, shown"] = classified(llm, ag, 16, show_examples=True)
+    ways["llmkit, 77 labels"] = classified(llm, replace(bank, rows=ag.rows), 0)
+    found = Ways(ways).measure(given.rounds)
+    return Comparison(
+        "Labels of short texts",
+        "texts a second",
+        found,
+        "stock recipe, 0 examples",
+        f"{TEXTS} texts of AG News with 4 labels, and with the 77 of banking77. The stock recipe is "
+        "`FewShotPromptTemplate | HuggingFacePipeline`, which generates 4 tokens at batch size 8.",
+        notes=label_notes(llm, found, ways["llmkit, 0 examples"]),
+    )
+
+
+def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Way) -> list[str]:
+    """Say what the targets are about: the ratios, and the share of the matrix throughput."""
+    median = {name: statistics.median(values) for name, values in found.items()}
+    stock_8, none = median["stock recipe, 8 examples"], median["llmkit, 0 examples"]
+    decided, shown = median["llmkit, 8 examples"] / stock_8, median["llmkit, 8 examples, shown"] / stock_8
+    sixteen, many = none / median["llmkit, 16 examples, shown"], none / median["llmkit, 77 labels"]
+    each, peak = tokens_read(llm, zero) / TEXTS, matrix_rate()
+    layers = sum(p.numel() for name, p in llm.engine.loaded.model.named_parameters() if "embed" not in name)
+    return [
+        f"8 examples: {decided:.1f} times the stock recipe's texts a second as the chain decides, {shown:.1f} times "
+        "with the examples in the prompt.",
+        f"A text costs {sixteen:.2f} times as much with 16 examples in the prompt as with none, and {many:.2f} times "
+        "as much with 77 labels as with 4.",
+        f"bf16 matrix throughput, measured in this run: {peak / 1e9:.0f} GFLOP/s. Scoring reads {each:.0f} tokens a "
+        f"text and reaches {2 * layers * each * none / peak:.0%} of it.",
+    ]
+
+
+def tokens_read(llm: HuggingFaceChat, work: Way) -> int:
+    """Count the tokens that a piece of work puts through the model's layers."""
+    lean, tokens = llm.engine.loaded.lean, 0
+    if lean is None:
+        return 0
+    inner = lean._states
+
+    def tally(given: Any, *rest: Any) -> Any:
+        nonlocal tokens
+        tokens += len(given)
+        return inner(given, *rest)
+
+    lean._states = tally  # type: ignore[method-assign]
+    try:
+        work()
+    finally:
+        lean._states = inner  # type: ignore[method-assign]
+    return tokens
+
+
+def classified(llm: HuggingFaceChat, given: Task, count: int, **options: Any) -> Way:
+    chain = ZeroShotClassificationChain(llm, given.labels, examples=shots(given, count), **options)
+    texts = [row["input"] for row in given.rows]
+    chain.batch(texts[:2])  # what is learned once
+
+    def run() -> None:
+        llm.engine.prefixes.clear()
+        chain.batch(texts)
+
+    return a_second(len(texts), run)
+
+
+def a_second(count: int, work: Callable[[], Any]) -> Way:
+    def run() -> float:
+        start = time.perf_counter()
+        work()
+        return count / (time.perf_counter() - start)
+
+    return run
+
+
+def matrix_rate() -> float:
+    """Give this machine's bf16 matrix throughput, in floating-point operations a second."""
+    one = torch.randn(2048, 2048, dtype=torch.bfloat16)
+    best = 1e9
+    for _ in range(8):
+        start = time.perf_counter()
+        one @ one
+        best = min(best, time.perf_counter() - start)
+    return 2 * 2048**3 / best
+
+
+def label_growth(given: Given) -> Growth:
+    """Time a text against the number of examples in the prompt, and against the number of labels."""
+    assert given.data is not None
+    llm = HuggingFaceChat(model=given.model)
+    ag, bank = (task(given.data, name, TEXTS) for name in ("ag", "banking77"))
+    lines: dict[str, list[tuple[float, float]]] = {"llmkit, examples in the prompt": [], "llmkit, labels": []}
+    for count in (0, 2, 4, 8, 16, 32):
+        options = {"show_examples": True} if count else {}
+        rate = max(classified(llm, ag, count, **options)() for _ in range(given.rounds))
+        lines["llmkit, examples in the prompt"].append((count, 1000 / rate))
+    for count in (4, 8, 16, 32, 77):
+        rate = max(classified(llm, replace(bank, rows=ag.rows, labels=bank.labels[:count]), 0)() for _ in range(2))
+        lines["llmkit, labels"].append((count, 1000 / rate))
+    return Growth(
+        "Cost of a label against examples and labels",
+        "milliseconds a text",
+        "examples, or labels",
+        lines,
+        f"{TEXTS} texts in one batch, the best of {given.rounds} rounds; 4 labels for the examples, no example for the "
+        "labels.",
+    )

@@ -1,0 +1,101 @@
+"""How time grows with the turns of a conversation, the length of a document and the size of a page."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from benchmarks.batch import SENTENCES
+from benchmarks.conversation import first_tokens
+from benchmarks.peer import stock_chat
+from benchmarks.performance.answers import before
+from benchmarks.performance.results import Given, Growth
+from benchmarks.web_questions import served
+from llmkit import HuggingFaceChat
+from llmkit.chains import SummarizationChain, WebQAChain
+from llmkit.models.catalog import resolve
+
+TURNS, TOKENS = 10, 24
+
+
+def turns(given: Given) -> Growth:
+    """Time the first token of each turn."""
+    ours = HuggingFaceChat(model=given.model, temperature=0, max_new_tokens=TOKENS)
+    old = HuggingFaceChat(model=before(given.model).engine, temperature=0, max_new_tokens=TOKENS)
+    ways: dict[str, Any] = {
+        "ChatHuggingFace": stock_chat(resolve(given.model), TOKENS),
+        "llmkit, transformers' forward pass": old,
+        "llmkit": ours,
+    }
+    lines = {}
+    for name, llm in ways.items():
+        runs = []
+        for _ in range(1 if llm is ways["ChatHuggingFace"] else given.rounds):
+            first_tokens(llm, 1)
+            if isinstance(llm, HuggingFaceChat):
+                llm.engine.prefixes.clear()
+            runs.append(first_tokens(llm, TURNS))
+        lines[name] = [(turn, statistics.median(times)) for turn, times in enumerate(zip(*runs, strict=True), 1)]
+    ratios = {name: points[-1][1] / points[0][1] for name, points in lines.items()}
+    notes = [f"Turn {TURNS} to turn 1: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) + "."]
+    title = "First token against the turns of a conversation"
+    return Growth(title, "seconds", "turn", lines, "Each turn says equally much.", notes)
+
+
+def summaries(given: Given) -> Growth:
+    """Time the summary of documents of growing length."""
+    llm = HuggingFaceChat(model=given.model, temperature=0)
+    chain = SummarizationChain(llm, prompt="summarize-text", context_window=1024)
+    points = []
+    for words in (1000, 2000, 4000, 8000):
+        llm.engine.prefixes.clear()
+        text = document(words)
+        start = time.perf_counter()
+        chain.invoke(text)
+        points.append((float(words), time.perf_counter() - start))
+    each = [f"{seconds / words * 1000:.1f}" for words, seconds in points]
+    return Growth(
+        "Summaries against the length of a document",
+        "seconds",
+        "words",
+        {"llmkit": points},
+        "Made-up text, summarized part by part within a window of 1,024 tokens, and the summaries summarized.",
+        [f"Seconds for 1,000 words: {', '.join(each)}."],
+    )
+
+
+def pages(given: Given) -> Growth:
+    """Time an answer from web pages of growing size: the first question, and the next on the same page."""
+    llm = HuggingFaceChat(model=given.model)
+    sizes = (500, 2000, 8000, 32000)
+    html = {
+        f"{words}.html": f"<html><body><main><h1>News</h1>{paragraphs(words)}</main></body></html>".encode()
+        for words in sizes
+    }
+    lines: dict[str, list[tuple[float, float]]] = {"llmkit, first question": [], "llmkit, next question": []}
+    with served(html) as url:
+        chain = WebQAChain(llm, allow_private=True)
+        chain.invoke({"question": "Why was the ferry late?", "url": f"{url}500.html"})
+        for words in sizes:
+            for name, question in zip(lines, ("Who voted for the bridge?", "When is rain expected?"), strict=True):
+                start = time.perf_counter()
+                chain.invoke({"question": question, "url": f"{url}{words}.html"})
+                lines[name].append((words, time.perf_counter() - start))
+    return Growth(
+        "Answers against the size of a web page",
+        "seconds",
+        "words",
+        lines,
+        "Made-up pages from a local server: fetched, read, ranked, answered with quotes.",
+    )
+
+
+def document(words: int) -> str:
+    text = " ".join(f"In week {number}, {SENTENCES[number % len(SENTENCES)].lower()}" for number in range(words // 8))
+    return " ".join(text.split()[:words])
+
+
+def paragraphs(words: int) -> str:
+    parts = document(words).split(". ")
+    return "".join(f"<p>{'. '.join(parts[at : at + 5])}.</p>" for at in range(0, len(parts), 5))

@@ -1,0 +1,114 @@
+"""Whole processes: from the shell to the first token, and how much memory is taken at most."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from benchmarks.performance.results import Comparison, Given, Ways
+from llmkit.models.catalog import resolve
+
+BARE = """
+import sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder = sys.argv[1]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], add_generation_prompt=True,
+                                    return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**ids, max_new_tokens=1, do_sample=False)[0][-1:]), flush=True)
+"""
+CHAT = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0"]
+LOADED = "import torch\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\nAutoModelForCausalLM"
+PEAK = """
+import sys
+from llmkit import HuggingFaceChat
+llm = HuggingFaceChat(model=sys.argv[1], quantization=sys.argv[2] or None, temperature=0, max_new_tokens=32)
+for question in ("Tell me about foxes.", "And about owls?"):
+    llm.invoke(question)
+from llmkit.models.quantization import weights_nbytes
+print(weights_nbytes(llm.engine.loaded.model) / 2**20)
+"""
+
+
+def start(given: Given) -> Comparison:
+    """Time the first token of a new process."""
+
+    def bare() -> float:
+        return first_output([sys.executable, "-c", BARE, str(resolve(given.model))], "")
+
+    def ours() -> float:
+        return first_output([*CHAT, "--model", given.model], "Hello\n")
+
+    def help_() -> float:
+        return first_output([sys.executable, "-m", "llmkit", "--help"], "")
+
+    def models() -> float:
+        return first_output([sys.executable, "-m", "llmkit", "models"], "")
+
+    ways = Ways(
+        {"a bare script": bare, "llmkit chat": ours, "llmkit --help": help_, "llmkit models": models},
+    )
+    return Comparison(
+        "From the shell to the first token",
+        "seconds",
+        ways.measure(given.rounds),
+        "a bare script",
+        "The bare script imports torch and transformers, loads the same safetensors and decodes one token.",
+        more_is_better=False,
+    )
+
+
+def first_output(command: list[str], given: str) -> float:
+    """Give the seconds until a process has written its first byte."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(given.encode())
+        process.stdin.close()
+        if not os.read(process.stdout.fileno(), 1):
+            raise RuntimeError(f"{command[:4]} wrote nothing")
+        seconds = time.perf_counter() - started
+        process.kill()
+    return seconds
+
+
+def memory(given: Given) -> Comparison:
+    """Give the peak resident size of processes that talk twice."""
+    notes = []
+
+    def peak(*command: str) -> tuple[float, str]:
+        # getrusage would begin with what the process had that started this one.
+        code = f"{command[0]}\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+        done = subprocess.run([sys.executable, "-c", code, *command[1:]], capture_output=True, text=True, check=True)
+        *before, last = done.stdout.split()
+        return float(last) / 1024, before[-1] if before else "0"
+
+    ways = Ways({"torch and transformers imported": lambda: peak(LOADED)[0]})
+    kinds = {"llmkit, bfloat16": ""}
+    try:
+        import torchao  # noqa: F401
+
+        kinds["llmkit, int8"] = "int8"
+    except ImportError:
+        notes.append("int8 was not measured: torchao is not installed.")
+    for name, kind in kinds.items():
+        ways.ways[name] = lambda kind=kind: peak(PEAK, given.model, kind)[0]
+    found = ways.measure(1, warm=False)
+    base = found["torch and transformers imported"][0]
+    for name, kind in kinds.items():
+        size = float(peak(PEAK, given.model, kind)[1])
+        times = (found[name][0] - base) / size
+        notes.append(f"{name}: weights of {size:.0f} MiB; {times:.2f} times that above the imports.")
+    return Comparison(
+        "Memory at most",
+        "MiB resident",
+        found,
+        "torch and transformers imported",
+        "Two questions to a chat model. The pages of the weights' files count as they are read.",
+        more_is_better=False,
+        notes=notes,
+    )
