@@ -21,7 +21,17 @@ from llmkit.cli.chat.keys import LEAVING, Keys
 from llmkit.cli.chat.status import status_line
 from llmkit.cli.chat.symbols import symbols_for
 
-_STYLE = Style.from_dict({"prompt": "bold", "bottom-toolbar": "noreverse dim"})
+_STYLE = Style.from_dict(
+    {  # the terminal's own colours, light or dark
+        "prompt": "bold",
+        "bottom-toolbar": "noreverse dim",
+        "completion-menu": "noinherit",
+        "completion-menu.completion": "noinherit",
+        "completion-menu.completion.current": "noinherit reverse",
+        "completion-menu.meta.completion": "noinherit dim",
+        "completion-menu.meta.completion.current": "noinherit reverse",
+    }
+)
 
 
 class Asks(Protocol):

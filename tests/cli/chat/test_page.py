@@ -1,0 +1,11 @@
+import re
+from pathlib import Path
+
+from llmkit.cli.chat.commands import COMMANDS
+
+PAGE = Path(__file__).parents[3] / "docs" / "chat.md"
+
+
+def test_the_page_tells_every_command():
+    rows = re.findall(r"^\| `/(.*)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [(f"{command.name} {command.argument}".rstrip(), command.help) for command in COMMANDS]
