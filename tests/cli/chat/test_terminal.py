@@ -95,12 +95,14 @@ def _clears_a_line_and_leaves(person: Terminal) -> None:
 
 def test_killed_in_a_narrow_window_without_colours_or_unicode(default_model_folder, data):
     before = turns(data)
-    person = Terminal("chat", "--temperature", "0", columns=40, LLMKIT_DATA=str(data), NO_COLOR="1", LC_ALL="C")
+    plain = {"NO_COLOR": "1", "LC_ALL": "C", "VISUAL": "sh -c 'printf _tokens\\ 300 >>$0'"}
+    person = Terminal("chat", "--temperature", "0", columns=40, LLMKIT_DATA=str(data), **plain)
     person.wait(r"smollm2-135m - [.#]{10} \d+/8192 ")
     person.type(UP, "> Write a very long story")
     person.type(CTRL_C, lambda text: "long story" not in text)
-    person.type(f"{CTRL_R}max_new", "> /set max_new_tokens 300")
-    person.type("\r", r"\[max_new_tokens is 300\]")
+    person.type(f"{CTRL_R}tokens 8", "> /set max_new_tokens 8")
+    person.type("\r", r"\[max_new_tokens is 8\]")
+    person.type("/edit /set max_new\r", r"\[max_new_tokens is 300\]")
     person.type("/system Wörter, 数量和文字很长很长很长很长很长很长很长很长 🍎\r", "holds from now on")
     person.type("/system\r", "Wörter, 数量和文字")
     person.type("/tokens\r", "system")
