@@ -216,7 +216,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""
-        return weights_nbytes(self._engine.loaded.model) + self._engine.prefixes.nbytes
+        loaded = self._engine.loaded
+        packed = loaded.lean.nbytes if loaded.lean else 0
+        return weights_nbytes(loaded.model) + packed + self._engine.prefixes.nbytes
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class LeanLlama:
         self._config, self._rotary = config, model.model.rotary_emb
         self._turns = torch.empty(0, 2, self.size)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes beside the model's own weights, in bytes."""
+        return self.head.nbytes + sum(layer.nbytes for layer in self.layers)
+
     def __call__(
         self,
         input_ids: torch.Tensor,
@@ -124,6 +129,10 @@ class _Layer:
         self.out = Layers([attention.o_proj], grids)
         self.gate_up = Layers([mlp.gate_proj, mlp.up_proj], grids)
         self.down = Layers([mlp.down_proj], grids)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(each.nbytes for each in (self.qkv, self.out, self.gate_up, self.down))
 
     def __call__(
         self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, place: int, attention: Attend

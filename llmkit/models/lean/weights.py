@@ -32,6 +32,11 @@ class Layers:
         biases: list[Any] = [layer.bias for layer in layers]
         self._bias = None if biases[0] is None else torch.cat(biases).detach()
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of what is packed, in bytes."""
+        return sum(numbers.nbytes + scales.nbytes for numbers, scales in self._packed)
+
     def __call__(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
         """Give what each layer makes of `rows` [n, inputs]: [n, outputs]."""
         if not self._packed or rows.shape[0] > FEW:
