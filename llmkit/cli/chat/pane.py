@@ -12,6 +12,8 @@ from rich.text import Text
 
 _REFLOWING = ("TMUX", "VTE_VERSION", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "ITERM_SESSION_ID", "WT_SESSION")
 """What terminals set that break rows anew when they get narrower; others cut them."""
+_CUTTING = ("XTERM_VERSION", "STY")
+"""What xterm and screen set, which cut: to take too few rows for changeable leaves one behind, too many loses one."""
 
 
 def size_of(stream: TextIO) -> tuple[int, int]:
@@ -64,7 +66,8 @@ class Pane:
 
     def _height(self, rows: Sequence[tuple[str, int]], columns: int) -> int:
         """Give the rows of the terminal that were drawn, now that it may be narrower."""
-        if columns >= self._columns or not any(name in os.environ for name in _REFLOWING):
+        reflowing = any(name in os.environ for name in _REFLOWING) and not any(name in os.environ for name in _CUTTING)
+        if columns >= self._columns or not reflowing:
             return len(rows)
         return sum(max(1, -(-cells // columns)) for _, cells in rows)
 
