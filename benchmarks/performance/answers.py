@@ -49,10 +49,11 @@ def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
     """Give the model without what the lean pass does, or without its 4-bit weights."""
     from llmkit.models.engine import Engine
     from llmkit.models.lean import LeanLlama
+    from llmkit.models.lean.weights import leave
     from llmkit.models.loading import load
 
     loaded = load(model)
-    pass_ = LeanLlama(loaded.model, {}) if lean else None
+    pass_ = LeanLlama(loaded.model, leave) if lean else None
     return chat(Engine(replace(loaded, lean=pass_)))
 
 

@@ -50,7 +50,7 @@ def convert(file: Path, folder: Path) -> None:
     try:
         with _quietly():
             model.save_pretrained(folder)
-            lean.write(model, folder)
+            lean.keep(model, folder)
             tokenizer.save_pretrained(folder)
     except SafetensorError as error:
         raise CacheError(f"the weights cannot be written to {folder}: {error}") from error

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from llmkit.models.lean.llama import LeanLlama
-from llmkit.models.lean.store import Grids, write
+from llmkit.models.lean.store import kept, write
+from llmkit.models.lean.weights import pack
 from llmkit.models.prefix import can_roll_back
 
 _CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
@@ -22,20 +23,16 @@ _DIVERGENCE = 0.01
 """Nats of Kullback-Leibler divergence that rounding may cause; of the default model it is 0.0003."""
 
 
-def of(model: Any, folder: Path | None = None) -> LeanLlama | None:
+def of(model: Any, folder: Path) -> LeanLlama | None:
     """Give a lean forward pass of a model in bfloat16 on a CPU, or `None` where there is none that is the same.
 
     Args:
         model: its weights are shared, and may not be changed from then on.
-        folder: where the grids of its weights may be written.
+        folder: where `keep` may have written packed weights.
     """
-    if type(model).__name__ not in _CLASSES or model.device.type != "cpu" or model.dtype != torch.bfloat16:
+    if model.device.type != "cpu" or model.dtype != torch.bfloat16 or not _is_llama(model):
         return None
-    config = model.config
-    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if config.hidden_act != "silu" or rope not in _STATIC or not can_roll_back(model):
-        return None
-    lean = LeanLlama(model, Grids(model, folder))
+    lean = LeanLlama(model, kept(folder))
     tokens = torch.tensor([_TRIED])
     with torch.inference_mode():
         passes: tuple[Any, ...] = (model, lean)
@@ -44,4 +41,17 @@ def of(model: Any, folder: Path | None = None) -> LeanLlama | None:
     return lean if apart < _DIVERGENCE else None
 
 
-__all__ = ["LeanLlama", "of", "write"]
+def keep(model: Any, folder: Path) -> None:
+    """Look for the grids that a model's weights lie on, and write the weights packed where they have any."""
+    if model.dtype == torch.bfloat16 and _is_llama(model):
+        write({name: part.packed for name, part in LeanLlama(model, pack).parts.items()}, folder)
+
+
+def _is_llama(model: Any) -> bool:
+    config = model.config
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    known = type(model).__name__ in _CLASSES and config.hidden_act == "silu" and rope in _STATIC
+    return known and can_roll_back(model)
+
+
+__all__ = ["LeanLlama", "keep", "of"]

@@ -26,29 +26,23 @@ class Nibbles:
     """A matrix of numbers 0 to 15, and what they stand for: (number - 8) x scale + middle, by group of a row.
 
     Attributes:
-        pairs: [rows, columns / 2], uint8: two numbers, the first in the upper half.
+        numbers: [rows, columns], uint8.
         scales: [groups, rows, 2], bfloat16: scale and middle.
     """
 
-    pairs: torch.Tensor
+    numbers: torch.Tensor
     scales: torch.Tensor
 
     @classmethod
     def of(cls, numbers: torch.Tensor, scale: torch.Tensor, middle: torch.Tensor) -> Nibbles:
         """Take numbers [rows, groups, 32], scale and middle [rows, groups]."""
         scales = torch.stack([scale, middle], -1).transpose(0, 1).to(torch.bfloat16).contiguous()
-        whole = numbers.to(torch.uint8).flatten(1)
-        return cls(whole[:, ::2] << 4 | whole[:, 1::2], scales)
+        return cls(numbers.to(torch.uint8).flatten(1), scales)
 
     def values(self) -> torch.Tensor:
         """Give what the numbers stand for, [rows, groups, 32], float32."""
         scale, middle = (each.float().T[..., None] for each in self.scales.unbind(-1))
-        return torch.addcmul(middle, unpacked(self.pairs).view(len(self.pairs), -1, GROUP) - 8.0, scale)
-
-
-def unpacked(pairs: torch.Tensor) -> torch.Tensor:
-    """Give the numbers, [rows, columns], of pairs [rows, columns / 2]."""
-    return torch.stack([pairs >> 4, pairs & 15], -1).flatten(1)
+        return torch.addcmul(middle, self.numbers.view(len(self.numbers), -1, GROUP) - 8.0, scale)
 
 
 Grid = tuple[Nibbles, ...]
@@ -78,7 +72,7 @@ def joined(grids: Sequence[Grid]) -> Grid | None:
     if len({len(grid) for grid in grids}) != 1:
         return None
     return tuple(
-        Nibbles(torch.cat([part.pairs for part in parts]), torch.cat([part.scales for part in parts], 1))
+        Nibbles(torch.cat([part.numbers for part in parts]), torch.cat([part.scales for part in parts], 1))
         for parts in zip(*grids, strict=True)
     )
 

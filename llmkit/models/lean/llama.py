@@ -6,19 +6,17 @@ numbers are those of the model itself, up to rounding (`lean.of` makes sure).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from transformers import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llmkit.models.growing import growing
 from llmkit.models.lean.attention import attend, attend_parts
-from llmkit.models.lean.grid import Grid
-from llmkit.models.lean.weights import Layers
+from llmkit.models.lean.weights import Layers, Pack
 
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Layer, queries, keys and values [tokens, heads, size] to the mix of values [tokens, heads, size]."""
@@ -27,20 +25,25 @@ Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 class LeanLlama:
     """Takes what `LlamaForCausalLM` takes, as far as the engine gives it, and gives what it gives."""
 
-    def __init__(self, model: Any, grids: Mapping[nn.Module, Grid]) -> None:
+    def __init__(self, model: Any, pack: Pack) -> None:
         config = model.config
         self.size = head_size(config)
         self.embedding = model.model.embed_tokens.weight
-        self.layers = [_Layer(layer, grids, self.size) for layer in model.model.layers]
+        self.layers = [_Layer(layer, pack, self.size, f"layers.{i}") for i, layer in enumerate(model.model.layers)]
         self.norm = model.model.norm
-        self.head = Layers([model.lm_head], grids)
+        self.head = Layers([model.lm_head], pack("head", [model.lm_head]))
         self._config, self._rotary = config, model.model.rotary_emb
         self._turns = torch.empty(0, 2, self.size)
 
     @property
     def nbytes(self) -> int:
         """The memory that it takes beside the model's own weights, in bytes."""
-        return self.head.nbytes + sum(layer.nbytes for layer in self.layers)
+        return sum(part.nbytes for part in self.parts.values())
+
+    @property
+    def parts(self) -> dict[str, Layers]:
+        """All linear layers, by name."""
+        return {"head": self.head} | {name: part for layer in self.layers for name, part in layer.parts.items()}
 
     def __call__(
         self,
@@ -121,18 +124,18 @@ def head_size(config: Any) -> int:
 
 
 class _Layer:
-    def __init__(self, layer: Any, grids: Mapping[nn.Module, Grid], size: int) -> None:
+    def __init__(self, layer: Any, pack: Pack, size: int, name: str) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self.size = size
         self.before, self.between = layer.input_layernorm, layer.post_attention_layernorm
-        self.qkv = Layers([attention.q_proj, attention.k_proj, attention.v_proj], grids)
-        self.out = Layers([attention.o_proj], grids)
-        self.gate_up = Layers([mlp.gate_proj, mlp.up_proj], grids)
-        self.down = Layers([mlp.down_proj], grids)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(each.nbytes for each in (self.qkv, self.out, self.gate_up, self.down))
+        parts = {
+            "qkv": [attention.q_proj, attention.k_proj, attention.v_proj],
+            "out": [attention.o_proj],
+            "gate_up": [mlp.gate_proj, mlp.up_proj],
+            "down": [mlp.down_proj],
+        }
+        self.parts = {f"{name}.{part}": Layers(own, pack(f"{name}.{part}", own)) for part, own in parts.items()}
+        self.qkv, self.out, self.gate_up, self.down = self.parts.values()
 
     def __call__(
         self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, place: int, attention: Attend

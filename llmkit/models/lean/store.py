@@ -1,58 +1,50 @@
-"""The grids of a model's weights, in a file beside them, so that they need not be looked for at each start."""
+"""Packed weights in a file beside the model's own, so that they need not be looked for at each start."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from llmkit.models.lean.grid import Grid, Nibbles, find
+from llmkit.models.lean.weights import Pack, Packed, pack
 
-FILE = "grids.safetensors"
+FILE = "packed.safetensors"
 
 
-def write(model: nn.Module, folder: Path) -> None:
-    """Look for the grids of a model's linear layers, and write those that there are."""
-    tensors: dict[str, torch.Tensor] = {}
-    for name, layer in model.named_modules():
-        grid = find(layer.weight.data) if isinstance(layer, nn.Linear) else None
-        for place, part in enumerate(grid or ()):
-            tensors[f"{name}.{place}.pairs"] = part.pairs
-            tensors[f"{name}.{place}.scales"] = part.scales
+def write(packed: Mapping[str, Packed], folder: Path) -> None:
+    """Write what is packed, if anything is."""
+    tensors = {
+        f"{name}.{place}.{what}": tensor
+        for name, parts in packed.items()
+        for place, part in enumerate(parts)
+        for what, tensor in zip(("numbers", "scales"), part, strict=True)
+    }
     if tensors:
-        save_file(tensors, folder / FILE)
+        save_file(tensors, folder / FILE, {"kernel": _kernel()})
 
 
-class Grids(Mapping[nn.Module, Grid]):
-    """The grids of a model's linear layers, as far as a folder tells them; each is read when it is asked for."""
+def kept(folder: Path) -> Pack:
+    """Give what a folder's file holds; packed anew where it was packed for a processor of another kind."""
+    if not (folder / FILE).exists():
+        return lambda name, layers: ()
+    file: Any = safe_open(folder / FILE, "pt")  # stays open: what is read of it are views of the file
+    if file.metadata().get("kernel") != _kernel():
+        return pack
+    names = set(file.keys())
 
-    def __init__(self, model: nn.Module, folder: Path | None) -> None:
-        self._places: dict[nn.Module, list[str]] = {}
-        if folder is None or not (folder / FILE).exists():
-            return
-        self._path = folder / FILE
-        layers = dict(model.named_modules())
-        with safe_open(self._path, "pt") as file:
-            for key in sorted(file.keys()):
-                place, what = key.rsplit(".", 1)
-                if what == "pairs":
-                    self._places.setdefault(layers[place.rsplit(".", 1)[0]], []).append(place)
+    def read(name: str, _: Sequence[nn.Linear]) -> Packed:
+        places = (f"{name}.{place}" for place in range(2))
+        found = (place for place in places if f"{place}.numbers" in names)
+        return [(file.get_tensor(f"{place}.numbers"), file.get_tensor(f"{place}.scales")) for place in found]
 
-    def __getitem__(self, layer: nn.Module) -> Grid:
-        """Give a layer's grid; raises `KeyError` where none is known."""
-        return tuple(self._read(place) for place in self._places[layer])
+    return read
 
-    def __iter__(self) -> Iterator[nn.Module]:
-        return iter(self._places)
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def _read(self, place: str) -> Nibbles:
-        with safe_open(self._path, "pt") as file:
-            # copied, or the file would stay in memory as well
-            return Nibbles(*(file.get_tensor(f"{place}.{what}").clone() for what in ("pairs", "scales")))
+def _kernel() -> str:
+    """Say for which kernel weights are laid out: it differs with the processor, and may with the version of PyTorch."""
+    return f"{torch.backends.cpu.get_cpu_capability()} {torch.__version__.partition('+')[0]}"

@@ -6,54 +6,68 @@ product. Weights that come from a 4-bit GGUF file lose nothing by that: they lie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from llmkit.models.lean.grid import GROUP, Grid, joined, unpacked
+from llmkit.models.lean.grid import GROUP, find, joined
 
 FEW = 12
 """So many rows and fewer are multiplied in 4 bits; with more, bfloat16 is faster (measured with AVX-512)."""
 
 _ROWS = 1024  # a multiple of all blocks that the kernels have
 
+Packed = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Matrices that add up to a weight: numbers laid out for the kernel, and their scales [groups, rows, 2]."""
+
+Pack = Callable[[str, Sequence[nn.Linear]], Packed]
+"""Gives layers of the same input, which together have this name, as one packed weight; nothing if they have no grid."""
+
 
 class Layers:
-    """Linear layers with the same input; the model's own weights, and their grids packed into one matrix."""
+    """Linear layers with the same input: the model's own weights, and all of them packed as one."""
 
-    def __init__(self, layers: Sequence[nn.Linear], grids: Mapping[nn.Module, Grid]) -> None:
+    def __init__(self, layers: Sequence[nn.Linear], packed: Packed) -> None:
         self._weights = [(layer.weight.detach(), layer.bias) for layer in layers]
         self._sizes = [layer.out_features for layer in layers]
-        grid = joined([grids[layer] for layer in layers]) if all(layer in grids for layer in layers) else None
-        self._packed = [(_packed(part.pairs), part.scales) for part in grid or ()]
+        self.packed = packed
         biases: list[Any] = [layer.bias for layer in layers]
         self._bias = None if biases[0] is None else torch.cat(biases).detach()
 
     @property
     def nbytes(self) -> int:
         """The memory of what is packed, in bytes."""
-        return sum(numbers.nbytes + scales.nbytes for numbers, scales in self._packed)
+        return sum(numbers.nbytes + scales.nbytes for numbers, scales in self.packed)
 
     def __call__(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
         """Give what each layer makes of `rows` [n, inputs]: [n, outputs]."""
-        if not self._packed or rows.shape[0] > FEW:
+        if not self.packed or rows.shape[0] > FEW:
             return [F.linear(rows, weight, bias) for weight, bias in self._weights]
         product = torch.ops.aten._weight_int4pack_mm_for_cpu
-        out: torch.Tensor = product(rows, self._packed[0][0], GROUP, self._packed[0][1])
-        for numbers, scales in self._packed[1:]:
+        out: torch.Tensor = product(rows, self.packed[0][0], GROUP, self.packed[0][1])
+        for numbers, scales in self.packed[1:]:
             out += product(rows, numbers, GROUP, scales)
         if self._bias is not None:
             out += self._bias
         return torch.split_with_sizes(out, self._sizes, 1) if len(self._sizes) > 1 else (out,)
 
 
-def _packed(pairs: torch.Tensor) -> torch.Tensor:
-    """Lay a grid's numbers out as the kernel wants them; some rows at a time, as it takes them in 32 bits."""
-    pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-    packed = torch.empty_like(pairs)
-    for part, place in zip(torch.split(pairs, _ROWS), torch.split(packed, _ROWS), strict=True):
-        place.copy_(pack(unpacked(part).to(torch.int32), 1))
-    return packed
+def pack(_: str, layers: Sequence[nn.Linear]) -> Packed:
+    """Look for the grids of layers, and pack them."""
+    grids = [grid for layer in layers if (grid := find(layer.weight.detach()))]
+    grid = joined(grids) if len(grids) == len(layers) else None
+    return [(_laid_out(part.numbers), part.scales) for part in grid or ()]
+
+
+def leave(_: str, __: Sequence[nn.Linear]) -> Packed:
+    """Pack nothing."""
+    return ()
+
+
+def _laid_out(numbers: torch.Tensor) -> torch.Tensor:
+    """Lay numbers out as the kernel wants them: some rows at a time, as it takes them in 32 bits."""
+    lay_out = torch.ops.aten._convert_weight_to_int4pack_for_cpu
+    return torch.cat([lay_out(part.to(torch.int32), 1) for part in torch.split(numbers, _ROWS)])

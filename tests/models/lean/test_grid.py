@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from llmkit.models.lean import store
 from llmkit.models.lean.grid import GROUP, find, joined
-from llmkit.models.lean.weights import FEW, Layers
+from llmkit.models.lean.weights import FEW, Layers, pack
 
 ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
 
@@ -66,35 +65,10 @@ def test_layers(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
     layers = [nn.Linear(3 * GROUP, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
     for seed, layer in enumerate(layers):
         layer.weight.data = quantized(kind, layer.out_features, 3, seed) if kind else layer.weight.data
-    grids = {layer: grid for layer in layers if (grid := find(layer.weight.data))}
-    assert len(grids) == (len(layers) if kind else 0)
-    together = Layers(layers, grids)
+    packed = pack("", layers)
+    assert len(packed) == {"Q4_1": 1, "Q8_0": 2, "": 0}[kind]
+    together = Layers(layers, packed)
     for rows in (1, 3, FEW, FEW + 1, 40):
         states = torch.randn(rows, 3 * GROUP).to(torch.bfloat16)
         for layer, out in zip(layers, together(states), strict=True):
             torch.testing.assert_close(out, layer(states).detach(), atol=0.15, rtol=0.02)
-
-
-def test_grids_are_kept_beside_the_weights(tmp_path) -> None:
-    def model() -> nn.Module:
-        made = nn.Sequential(*(nn.Linear(2 * GROUP, 16, dtype=torch.bfloat16) for _ in range(3)))
-        made[0].weight.data = quantized("Q4_1", 16, 2, 0)
-        made[1].weight.data = quantized("Q8_0", 16, 2, 1)
-        return made
-
-    store.write(model(), tmp_path)
-    other = model()
-    grids = store.Grids(other, tmp_path)
-    assert set(grids) == {other[0], other[1]}
-    for layer, grid in grids.items():
-        found = find(layer.weight.data)
-        assert found is not None
-        for one, same in zip(grid, found, strict=True):
-            assert torch.equal(one.pairs, same.pairs)
-            assert torch.equal(one.scales, same.scales)
-
-
-def test_a_model_without_grids_has_no_file(tmp_path) -> None:
-    store.write(nn.Sequential(nn.Linear(64, 8)), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert not store.Grids(nn.Sequential(nn.Linear(64, 8)), tmp_path)

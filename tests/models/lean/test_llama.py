@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ from transformers import DynamicCache
 from llmkit.models import lean
 from llmkit.models.answer import Request
 from llmkit.models.engine import Engine
-from llmkit.models.lean import LeanLlama
+from llmkit.models.lean import LeanLlama, store
+from llmkit.models.lean.grid import GROUP
+from llmkit.models.lean.store import kept
+from llmkit.models.lean.weights import leave, pack
 from llmkit.models.loading import adopt
 from llmkit.models.settings import GenerationSettings
 from tests import tiny
+from tests.models.lean.test_grid import quantized
 from tests.tiny_tokenizers import chatml_tokenizer
 
 LLAMA3 = {
@@ -62,7 +67,11 @@ def model(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="module")
 def fast(model: Any) -> LeanLlama:
-    return LeanLlama(model, {})
+    return LeanLlama(model, leave)
+
+
+def near(one: torch.Tensor, other: torch.Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=0.1, rtol=0.05)
 
 
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -135,13 +144,39 @@ def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
             np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_it_is_used_only_where_it_gives_the_same() -> None:
-    assert isinstance(lean.of(make("llama", torch.bfloat16)), LeanLlama)
-    assert lean.of(make("llama")) is None, "float32 stays with transformers, to the last bit"
+def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
+    assert isinstance(lean.of(make("llama", torch.bfloat16), tmp_path), LeanLlama)
+    assert lean.of(make("llama"), tmp_path) is None, "float32 stays with transformers, to the last bit"
     wrong = make("llama", torch.bfloat16)
     wrong.config.hidden_act = "gelu"
-    assert lean.of(wrong) is None
+    assert lean.of(wrong, tmp_path) is None
     odd = make("llama", torch.bfloat16)
     odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
-    assert lean.of(odd) is None
-    assert lean.of(tiny.make("mistral").model.to(torch.float32)) is None, "a sliding window"
+    assert lean.of(odd, tmp_path) is None
+    assert lean.of(tiny.make("mistral").model, tmp_path) is None, "a sliding window"
+
+
+@torch.inference_mode()
+def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("llama", torch.bfloat16)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data = quantized("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+    lean.keep(model, tmp_path)
+    read, found = LeanLlama(model, kept(tmp_path)), LeanLlama(model, pack)
+    assert read.nbytes == found.nbytes > 0
+    for name, part in found.parts.items():
+        assert len(part.packed) == len(read.parts[name].packed) == 1
+        assert all(torch.equal(*pair) for pair in zip(part.packed[0], read.parts[name].packed[0], strict=True))
+    ids = torch.tensor([PROMPTS[0]])
+    near(read(ids).logits, model(ids).logits)
+    monkeypatch.setattr(store, "_kernel", lambda: "another processor")
+    again = LeanLlama(model, kept(tmp_path))
+    assert torch.equal(again(ids).logits, read(ids).logits)
+
+
+def test_nothing_is_kept_of_weights_without_a_grid(tmp_path: Path) -> None:
+    lean.keep(make("llama", torch.bfloat16), tmp_path)
+    lean.keep(make("llama"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert LeanLlama(make("llama", torch.bfloat16), kept(tmp_path)).nbytes == 0
