@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, models, options, preferences, prompts, values
+from llmkit.cli import completing, config, models, options, preferences, prompts, values
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -61,15 +61,17 @@ def llmkit(
     llmkit config                      what is set once for all, and where
     llmkit COMMAND --help              what a command can do, with examples
     """
+    context.obj = debug
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-    elif context.invoked_subcommand != "config" and not _asks_for_help(sys.argv[1:]):
+    elif context.invoked_subcommand != "config" and {"-h", "--help"}.isdisjoint(_before_dashes(sys.argv[1:])):
+        # a mistake in a configuration must not keep help away
         context.default_map = preferences.default_map(preferences.settable(context.command))
 
 
-def _asks_for_help(arguments: list[str]) -> bool:
-    """Tell whether only help is wanted, which a mistake in a configuration must not keep away."""
-    return not {"-h", "--help"}.isdisjoint(itertools.takewhile(lambda each: each != "--", arguments))
+def _before_dashes(arguments: list[str]) -> list[str]:
+    """Give what may be options: behind `--` there are none."""
+    return list(itertools.takewhile(lambda each: each != "--", arguments))
 
 
 def main() -> None:
@@ -78,7 +80,8 @@ def main() -> None:
         os.environ["COLUMNS"] = "10000"
     arguments, debug = _take_debug(sys.argv[1:])
     try:
-        code = _run(arguments)
+        completing.check_shell(_before_dashes(arguments))
+        code = _run(["--debug", *arguments] if debug else arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has left: the last flush, at exit, must not complain about it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,9 +100,9 @@ def _run(arguments: list[str]) -> int:
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
     """Take `--debug` out wherever it stands before a `--`, so that it can be added at the end of a line."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept = [argument for argument in arguments[:end] if argument != "--debug"]
-    return kept + arguments[end:], len(kept) < end
+    before = _before_dashes(arguments)
+    kept = [argument for argument in before if argument != "--debug"]
+    return kept + arguments[len(before) :], len(kept) < len(before)
 
 
 def _report(error: BaseException) -> int:

@@ -2,6 +2,40 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
+from llmkit.errors import InputError
+
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+
+
+def check_shell(arguments: Sequence[str]) -> None:
+    """Check that there is completion for the shell, where its script is asked for.
+
+    Raises:
+        InputError: there is none.
+    """
+    asked, _, shell = os.environ.get("_LLMKIT_COMPLETE", "").partition("_")
+    if asked != "source":
+        if {"--install-completion", "--show-completion"}.isdisjoint(arguments):
+            return
+        shell = _shell()
+    if shell not in SHELLS:
+        raise InputError(
+            f"the shell is {shell or 'unknown'}, but completion is for bash, zsh, fish and PowerShell: call llmkit "
+            "from one of them, or name one: _LLMKIT_COMPLETE=source_bash llmkit prints its script"
+        )
+
+
+def _shell() -> str:
+    import shellingham  # type: ignore[import-untyped]  # typer brings it
+
+    try:
+        return str(shellingham.detect_shell()[0])
+    except shellingham.ShellDetectionFailure:
+        return ""
+
 
 def chat_models(incomplete: str) -> list[str]:
     """Give the catalog's models that write."""

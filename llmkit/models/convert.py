@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import CacheError, ModelUnusable
+from llmkit.models.quantization import hush
 from llmkit.models.store import need_room
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def convert(file: Path, folder: Path) -> None:
 
     from llmkit.models import lean
 
+    hush()
     try:
         model, tokenizer = _read(file)
     except (ModelUnusable, MemoryError):

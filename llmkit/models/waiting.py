@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import shutil
 import sys
@@ -9,12 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 DELAY = 1.0
 """Seconds: what is done by then is not shown."""
 EVERY = 1.0
 
 _running: list[object] = []
+
+
+def shows_unicode(stream: TextIO) -> bool:
+    """Tell whether a stream can show any sign: Python writes UTF-8 under `LC_ALL=C` too, where a terminal may not."""
+    written = (stream.encoding or "ascii").lower().replace("-", "")
+    read = locale.getencoding().lower().replace("-", "") if os.name == "posix" else written
+    return written == read == "utf8"
 
 
 @contextmanager
@@ -48,10 +57,11 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
         yield
         return
     shown: list[float] = []
+    more = "…" if shows_unicode(terminal) else "..."
 
     def draw(seconds: float) -> None:
         shown.append(seconds)
-        time_so_far = f" … {seconds:.0f} s"
+        time_so_far = f" {more} {seconds:.0f} s"
         room = shutil.get_terminal_size().columns - len(time_so_far) - 1  # a line that wraps could not be cleared
         print(f"\r\x1b[K{what[: max(room, 0)]}{time_so_far}", end="", file=terminal, flush=True)
 

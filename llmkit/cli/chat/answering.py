@@ -9,28 +9,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from llmkit.cli import options
-from llmkit.cli.chat import sources, window
+from llmkit.cli.chat import window
+from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, applied, trim
+from llmkit.cli.chat.conversation.partial import PartialAnswer
 from llmkit.cli.chat.events import Event, Note, Piece, Working
-from llmkit.cli.chat.history import Change, History, Turn, applied
-from llmkit.cli.chat.keeper import Keeper
 from llmkit.errors import InputError, LlmkitError
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
+    from llmkit.chains import Answer
     from llmkit.cli.chat.session import Session
 
 
 def say(session: Session, text: str) -> Iterator[Event]:
     """Take a message: an answer out of what is attached, of a prompt text, or of the conversation."""
-    change = {"do": "say", "text": text, "prompt": "" if session.history.attached else session.prompt}
+    change = {"do": "say", "text": text, "prompt": "" if session.history.attached else session.history.prompt}
     yield from respond(session, change, applied(session.history, change))
 
 
 def respond(session: Session, change: Change, after: History) -> Iterator[Event]:
     """Answer the last turn of the conversation that a change leads to; nothing is changed if that cannot be done."""
     if after.attached and not after.turns[-1].answer:
-        yield from sources.answer(session, change, after)
+        yield from _quote(session, change, after)
         return
     turn = after.turns[-1]
     stop: tuple[str, ...] = ()
@@ -61,10 +63,10 @@ def _trimmed(session: Session, after: History) -> Generator[Event, None, History
     if count == before:
         return after
     summary = ""
-    if session.trim == "summarize":
+    if trim(session.history) == "summarize":
         yield Working(f"summarizing the oldest {count - before} turns …")
         try:
-            count, summary = sources.shortened(llm, after)
+            count, summary = window.shortened(llm, after)
         except LlmkitError as error:
             yield Note(f"no summary of the oldest turns: {error}")
         yield Working("")
@@ -79,14 +81,14 @@ def _trimmed(session: Session, after: History) -> Generator[Event, None, History
 
 
 def _answer(session: Session, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
-    keeper = Keeper(session, change)
+    partial = PartialAnswer(session, change)
     if change["do"] == "say":  # a message is kept even if nothing of its answer comes
-        keeper.begin()
+        partial.begin()
     begun, first, tokens, reason = time.perf_counter(), 0.0, 0, "cancelled"
     opened = change["do"] != "continue" and messages[-1].type == "ai"
     try:
         if opened:  # the prompt text says how an answer begins
-            keeper.push(messages[-1].text)
+            partial.push(messages[-1].text)
             yield Piece(messages[-1].text)
         with closing(_stream(session, messages, list(stop))) as chunks:
             for chunk in chunks:
@@ -95,14 +97,14 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage], stop:
                 if chunk.usage_metadata:
                     tokens = chunk.usage_metadata["output_tokens"]
                 if chunk.text:
-                    keeper.push(chunk.text)
+                    partial.push(chunk.text)
                     yield Piece(chunk.text)
                 reason = chunk.response_metadata.get("finish_reason") or reason
     except InputError:
-        keeper.take_back()
+        partial.take_back()
         raise
     finally:
-        keeper.end(reason)
+        partial.end(reason)
         ended = session.ended(reason, tokens, first, time.perf_counter() - begun)
     yield ended
 
@@ -117,3 +119,42 @@ def _stream(session: Session, messages: list[BaseMessage], stop: list[str]) -> G
         yield whole
         return
     yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages, stop=stop))
+
+
+def _quote(session: Session, change: Change, after: History) -> Iterator[Event]:
+    """Answer a question from what is attached: the phrase, then the sentences that say so, and where they stand."""
+    from llmkit.chains import QAChain
+
+    begun = time.perf_counter()
+    session.chain = session.chain or QAChain(session.llm)
+    given = documents(after.attached)
+    yield Working("reading what is attached …")
+    try:
+        found = session.chain.invoke({"question": after.turns[-1].said, "context": given})
+    finally:
+        yield Working("")
+    text = _shown(found)
+    partial = PartialAnswer(session, change)
+    partial.push(text)
+    partial.end("stop")
+    yield Piece(text)
+    seconds = time.perf_counter() - begun
+    yield session.ended("stop", session.llm.get_num_tokens(text), seconds, seconds)
+
+
+def documents(attached: Sequence[Attachment]) -> list[Document]:
+    """Give what is attached to a chain."""
+    from langchain_core.documents import Document
+
+    return [Document(each.text, metadata={"source": each.source, "title": each.title}) for each in attached]
+
+
+def _shown(answer: Answer) -> str:
+    """The answer and its quotes as Markdown that reads well as plain text too."""
+    if not answer.found:
+        return "The text does not say."
+    parts = [answer.text]
+    for each in answer.citations:
+        place = each.link or f"{each.source}, characters {each.start} to {each.end}"
+        parts.append(f"> {' '.join(each.quote.split())}\n>\n> {place}")
+    return "\n\n".join(parts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,19 +13,18 @@ from llmkit.cli import completing, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.record import Record
-    from llmkit.cli.chat.store import Store
+    from llmkit.models.chat import HuggingFaceChat
 
 
 def _conversations(incomplete: str) -> list[str]:
-    from llmkit.cli.chat.store import Store
+    from llmkit.cli.chat.conversation.store import Store
 
     return [name for name in Store().names() if name.startswith(incomplete)]
 
 
 @options.takes_model()
 def chat(
-    model: options.ModelOptions,
+    context: typer.Context,
     system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
     prompt: Annotated[
         str,
@@ -45,6 +46,8 @@ def chat(
     ignore_robots: Annotated[
         bool, typer.Option("--ignore-robots", help="/url reads a page even if its site asks programs not to.")
     ] = False,
+    *,
+    model: options.ModelOptions,
     quiet: options.Quiet = False,
 ) -> int:
     """Talk with a model; /help in it shows what else it can do. Ctrl-C stops an answer, Ctrl-D leaves.
@@ -59,31 +62,50 @@ def chat(
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
+    given = _given(context, model)
     model.check(quiet=quiet)
     if prompt:
         options.load_prompt(prompt, ())
-    from llmkit.cli.chat.store import Store
+    from llmkit.cli.chat.conversation.store import Store
 
-    store = Store()
-    at_terminal = sys.stdin.isatty()
+    store, at_terminal = Store(), sys.stdin.isatty()
     keep = save if save is not None else at_terminal or resume or bool(load)
-    record = _opened(store, store.last() if resume else load, keep=keep)
-    llm = model.load(quiet=quiet)
+    name = store.last() if resume else load
+    record = store.open(name, keep=keep) if name else None
+    if record and record.history.model and "model" not in given:
+        model = replace(model, model=record.history.model)
+    llm = _loaded(model, at_terminal=at_terminal, quiet=quiet)
+    from llmkit.cli.chat import talking
+    from llmkit.cli.chat.screen.view import View
     from llmkit.cli.chat.session import Session
 
-    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    session = Session(llm, store=store, system=system, prompt=prompt, resume=record, fetching=fetching, keep=keep)
-    try:
+    session = Session(
+        llm,
+        store=store,
+        system=system,
+        prompt=prompt,
+        given={name: value for name, value in given.items() if name != "model"},
+        resume=record,
+        fetching={"allow_private": allow_private, "respect_robots": not ignore_robots},
+        keep=keep,
+    )
+    view = View(quiet=quiet, debug=bool(context.obj))
+    with closing(session):
         if at_terminal:
-            from llmkit.cli.chat.terminal import talk as at_the_terminal
-
-            return at_the_terminal(session, quiet=quiet)
-        from llmkit.cli.chat.plain import talk
-
-        return talk(session, sys.stdin.buffer, quiet=quiet)
-    finally:
-        session.close()
+            return talking.at_terminal(session, view)
+        return talking.through_pipe(session, sys.stdin.buffer, view)
 
 
-def _opened(store: Store, name: str, *, keep: bool) -> Record | None:
-    return store.open(name, keep=keep) if name else None
+def _given(context: typer.Context, model: options.ModelOptions) -> dict[str, Any]:
+    """Give what the command line itself says of the model: that holds over what a conversation has kept."""
+    sources = {name: context.get_parameter_source(name) for name in vars(model)}
+    return {name: vars(model)[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _loaded(model: options.ModelOptions, *, at_terminal: bool, quiet: bool) -> HuggingFaceChat:
+    if not at_terminal:
+        return model.load(quiet=quiet)
+    from llmkit.cli.chat.keyboard.interrupt import silent_keys
+
+    with silent_keys():
+        return model.load(quiet=quiet)

@@ -5,7 +5,7 @@ A session takes lines and yields these. It knows no terminal; who shows them kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Problem:
-    """What could not be done, and what to do; the conversation goes on."""
+    """What could not be done, and what to do; the conversation goes on.
+
+    Attributes:
+        trace: the traceback, where an error is behind it.
+    """
 
     text: str
+    trace: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import answering, commands, window
+from llmkit.cli.chat.conversation.history import Change, applied, short, standing
+from llmkit.cli.chat.conversation.record import Record
+from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Event, Note, Problem
-from llmkit.cli.chat.history import Change, applied, short
-from llmkit.cli.chat.record import Record
-from llmkit.cli.chat.store import Store
 from llmkit.cli.options import ModelOptions
-from llmkit.errors import LlmkitError
+from llmkit.errors import LlmkitError, SettingsError
 
 if TYPE_CHECKING:
     from llmkit.chains import QAChain
@@ -30,10 +31,11 @@ class Session:
     """A conversation with a model, and the commands that steer it.
 
     Args:
-        llm: the model; its settings are those that `/set` goes back to.
+        llm: the model; its settings hold where the conversation has none of its own.
         store: where conversations are kept.
         system: an instruction that holds for the whole conversation; without one, what a resumed one has.
-        prompt: the name of a prompt text that each message fills.
+        prompt: the name of a prompt text that each message fills; without one, what a resumed one has.
+        given: settings that hold in this conversation from now on, as `/set` makes them hold.
         resume: the record of a conversation to go on with.
         load: gives a model by its name, for `/model`.
         fetching: arguments of `llmkit.web.fetch`, for `/url`.
@@ -47,6 +49,7 @@ class Session:
         store: Store,
         system: str = "",
         prompt: str = "",
+        given: Mapping[str, Any] | None = None,
         resume: Record | None = None,
         load: Callable[[str], HuggingFaceChat] = load_model,
         fetching: Mapping[str, Any] | None = None,
@@ -54,9 +57,8 @@ class Session:
     ) -> None:
         self.llm = llm.model_copy()  # its settings change, and the caller's model stays as it is
         self.settings = llm.settings
-        self.store, self.load, self.prompt, self.keep = store, load, prompt, keep
+        self.store, self.load, self.keep = store, load, keep
         self.fetching = dict(fetching or {})
-        self.trim: str = "oldest"
         self.chain: QAChain | None = None
         self.record = resume or store.new(keep=keep)
         self.history = self.record.history
@@ -65,7 +67,12 @@ class Session:
         if system and system != self.history.system:
             window.check_system(self.llm, system)
             self.change({"do": "system", "text": system})
-        self._name_model()
+        if prompt and prompt != self.history.prompt:
+            self.change({"do": "prompt", "name": prompt})
+        for name, value in (given or {}).items():
+            if self.history.settings.get(name) != value:
+                self.change({"do": "set", "name": name, "value": value})
+        self._begin()
         self._status = self._ended()
 
     def opened(self) -> Iterator[Event]:
@@ -77,15 +84,17 @@ class Session:
     def take(self, line: str) -> Generator[Event, None, None]:
         """Yield what comes of a line: a command (see `commands.read`), or a message, which may have several lines.
 
-        Closing the generator stops the answer; what was said of it stays. A problem changes nothing but what its
-        text says, and the session goes on.
+        Closing the generator stops the answer; what was said of it stays. Work that gives no pieces (a question to
+        what is attached, a page, another model) is one step between two events: an exception that a signal raises
+        breaks it off, and changes nothing. A problem changes nothing but what its text says, and the session goes on.
         """
         try:
             yield from self._taken(line)
         except LlmkitError as error:
-            yield Problem(" ".join(str(error).split()))
+            yield Problem(" ".join(str(error).split()), traceback.format_exc())
         except Exception as error:  # no error ends a conversation: torch and files have many
-            yield Problem(f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected)")
+            told = f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; --debug shows where)"
+            yield Problem(told, traceback.format_exc())
         finally:
             self._status = self._ended(self._status)
         if self.record.trouble != self._told:
@@ -111,13 +120,14 @@ class Session:
 
     def switch(self, record: Record) -> None:
         """Go on with another conversation; the one before is closed."""
-        system = self.history.system
+        before = self.history
         self.close()
         self.record, self.history = record, record.history
         self._notes = self._opening()
-        if not record.name and system:
-            self.change({"do": "system", "text": system})
-        self._name_model()
+        if not record.name:  # a new one, under what held so far
+            for change in standing(before):
+                self.change(change)
+        self._begin()
 
     def use(self, llm: HuggingFaceChat) -> None:
         """Go on with another model, under the same settings."""
@@ -153,6 +163,16 @@ class Session:
             elif last.finish_reason == "cancelled":
                 notes.append("its answer was broken off: /continue goes on with it")
         return notes
+
+    def _begin(self) -> None:
+        """Let the conversation's settings hold, and say which model it goes on with."""
+        own = {name: value for name, value in self.history.settings.items() if name != "trim"}
+        try:
+            self.llm.settings = self.settings.override(**own)
+        except SettingsError as error:  # a file of another version, or one that was edited
+            self.llm.settings = self.settings
+            self._notes.append(f"the conversation's own settings are passed over: {error}")
+        self._name_model()
 
     def _name_model(self) -> None:
         if self.history.model != self.model:

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkit.cli.chat.history import History
-from llmkit.errors import ContextWindowExceeded
+from llmkit.cli.chat.conversation.history import History, transcript
+from llmkit.errors import ContextWindowExceeded, ReductionError
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -114,3 +114,22 @@ def check_system(llm: HuggingFaceChat, text: str) -> None:
     needed = tokens(llm, History(system=text)) + (llm.settings.max_new_tokens or 1)
     if needed > llm.context_window:
         raise ContextWindowExceeded(needed, llm.context_window, "the system text and the room for an answer")
+
+
+def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
+    """Give how many of the first turns are to become a summary, and that summary, with that of earlier ones in it.
+
+    Raises:
+        LlmkitError: the summary cannot be made, or is too long to be worth it.
+    """
+    from llmkit.chains import SummarizationChain
+
+    length = min(192, llm.context_window // 8)
+    count = to_forget(llm, after, reserve=length)
+    old = f"{after.summary}\n" if after.summary else ""
+    text = old + transcript(after.turns[after.forgotten : count])
+    summary = SummarizationChain(llm, max_new_tokens=length).invoke(text).text
+    short = replace(after, forgotten=count, summary=summary)
+    if not summary or tokens(llm, short) + room(llm) > llm.context_window:
+        raise ReductionError("the summary of the oldest turns is longer than its place")
+    return count, summary

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from llmkit import HuggingFaceChat
+from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Event, Piece, Problem
 from llmkit.cli.chat.session import Session
-from llmkit.cli.chat.store import Store
 
 
 class Talk:
@@ -49,10 +49,15 @@ class Talk:
         return [(turn.said, turn.answer, turn.finish_reason) for turn in turns]
 
 
+def anew(llm: HuggingFaceChat) -> None:
+    """Let nothing be computed already: rounding then is the same whichever way the same messages are given."""
+    llm.engine.prefixes.clear()
+
+
 @pytest.fixture(scope="session")
 def llm(default_model_folder):
-    """The default model, exact enough for the same answer whatever is in its cache already."""
-    return HuggingFaceChat(model="smollm2-135m", dtype="float32", temperature=0, max_new_tokens=10)
+    """The default model, one for all tests of a chat."""
+    return HuggingFaceChat(temperature=0, max_new_tokens=10)
 
 
 @pytest.fixture

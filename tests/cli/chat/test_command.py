@@ -10,9 +10,9 @@ import time
 import pytest
 
 from llmkit import HuggingFaceChat
-from llmkit.cli.chat.store import Store
+from llmkit.cli.chat.conversation.store import Store
 
-CUT = "[the answer was cut at its limit of tokens: --max-new-tokens]"
+CUT = "[the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it]"
 PROGRAM = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0"]
 FRANCE = "What is the capital of France?"
 

@@ -7,6 +7,7 @@ from llmkit import HuggingFaceChat
 from llmkit.cli.chat.commands import COMMANDS, Call, read
 from llmkit.cli.chat.events import Edit, Left, Note, Output, Piece, Problem
 from llmkit.errors import InputError
+from tests.cli.chat.conftest import anew
 
 FRANCE = "What is the capital of France?"
 STORY = "Write a story about a fox."
@@ -257,8 +258,10 @@ def test_a_prompt_text_is_filled_by_each_message(talk, llm):
     chat = talk()
     assert "until /prompt" in chat.text("/prompt summarize-dialogue")
     dialogue = "Ann: Lunch at noon?\nBob: Yes, at the station."
+    anew(llm)
     answer = chat.answer(dialogue)
     fitted = TaskPrompt.load("summarize-dialogue").fit(dialogue, model=llm, max_new_tokens=10)
+    anew(llm)
     assert answer == "In this conversation," + llm.invoke(fitted.messages).text
     assert chat.said == chat.read_again() == [(dialogue, answer, "length")]
     more = chat.answer("/continue")

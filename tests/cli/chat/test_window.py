@@ -5,8 +5,8 @@ import pytest
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain
 from llmkit.cli.chat import window
+from llmkit.cli.chat.conversation.history import History, Turn
 from llmkit.cli.chat.events import Ended, Note, Piece, Problem, Working
-from llmkit.cli.chat.history import History, Turn
 from llmkit.errors import GenerationError
 
 WINDOW, ROOM = 240, 8

@@ -1,0 +1,1 @@
+"""A conversation: what was said, as a value (`history`), and on disk while it grows (`store`, `record`)."""

@@ -1,0 +1,1 @@
+"""What is shown: events become text, laid out where a terminal can show that (`view`)."""

@@ -1,0 +1,119 @@
+"""What a terminal shows of what is written to it: a real one, whose screen can be read."""
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+import pyte
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmkit.cli.chat.screen.characters import symbols_for
+from llmkit.cli.chat.screen.screens import Screen, screen_for
+from tests.cli.chat.screen.test_markdown import shown
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+SYMBOLS = symbols_for(io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+TEXTS = st.text(st.sampled_from("ab 数🍎é*_`#-1.|\n\n\t"), max_size=200)
+
+
+@pytest.fixture(autouse=True)
+def a_terminal_with_unicode(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def seen(write: Callable[[Screen, Callable[[int], None]], None], columns: int = 30, rows: int = 8) -> list[str]:
+    """Give all rows that a terminal shows, scrolled up or not; `write` gets a way to change its width."""
+    import termios
+
+    main, side = os.openpty()
+    terminal = pyte.HistoryScreen(columns, rows, history=10000)
+    stream = pyte.ByteStream(terminal)
+
+    def read() -> None:
+        try:
+            while data := os.read(main, 65536):
+                stream.feed(data)
+        except OSError:  # the other side was closed
+            return
+
+    def resize(width: int) -> None:
+        termios.tcsetwinsize(side, (rows, width))
+        terminal.resize(rows, width)
+
+    resize(columns)
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(side, "w", encoding="utf-8", newline="") as file:
+        write(screen_for(file), resize)
+        file.flush()
+        termios.tcdrain(side)
+    reader.join()
+    os.close(main)
+    width = terminal.columns
+    above = ["".join(line[column].data for column in range(width)) for line in terminal.history.top]
+    return "\n".join(line.rstrip() for line in [*above, *terminal.display]).rstrip().splitlines()
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, st.integers(1, 40), st.integers(4, 30))
+def test_whatever_the_pieces_the_screen_shows_the_whole_text(text, cut, rows):
+    def pieces(screen: Screen, _: object) -> None:
+        for start in range(0, len(text), cut):
+            screen.piece(text[start : start + cut])
+        screen.end()
+
+    expected = "\n".join(shown(text, 30, SYMBOLS)).rstrip().splitlines()
+    assert seen(pieces, rows=rows) == expected
+
+
+def test_a_text_longer_than_the_screen_in_a_window_that_changes():
+    lines = [f"Line {number} is not a short one." for number in range(40)]
+
+    def pieces(screen: Screen, resize: Callable[[int], None]) -> None:
+        for number, line in enumerate(lines):
+            screen.piece(f"{line}\n\n" if number % 10 == 9 else f"{line}\n")
+            if number == 20:
+                resize(60)
+        screen.end()
+
+    assert [row for row in seen(pieces, rows=12) if row] == lines
+
+
+def test_sequences_of_control_characters_are_shown_and_not_obeyed():
+    text = "a \x1b[2J\x1b]0;title\x07 b\x00 c\x9b1m \x7f \u202eevil"
+
+    def write(screen: Screen, _: object) -> None:
+        screen.piece(text)
+        screen.end()
+        screen.output(f"```\n{text}", markdown=True)
+        screen.output(text, markdown=False)
+
+    expected = "a ^[[2J^[]0;title^G b^@ c<9b>1m ^? <202e>evil"
+    assert seen(write, 60) == [expected, "```", expected, expected]
+
+
+def test_a_dumb_terminal_gets_text_as_it_comes(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+
+    def write(screen: Screen, _: object) -> None:
+        screen.piece("**a")
+        screen.piece("** \x1b[2Jb")
+        screen.end()
+
+    assert seen(write) == ["**a** ^[[2Jb"]
+
+
+def test_a_file_gets_what_was_written():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")
+    screen = screen_for(file)
+    for piece in ("**a**\r\n", "\x1b[2J", "é"):
+        screen.piece(piece)
+    screen.end()
+    screen.end()
+    assert file.buffer.getvalue() == b"**a**\r\n\x1b[2J\\xe9\n"  # type: ignore[attr-defined]
