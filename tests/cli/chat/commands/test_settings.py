@@ -1,0 +1,97 @@
+"""Settings of a conversation: set, shown, kept."""
+
+import pytest
+
+from llmkit.cli.chat.events import Piece
+
+FRANCE = "What is the capital of France?"
+
+
+def test_show_and_set(talk):
+    chat = talk()
+    assert chat.text("/set seed 7") == "seed is 7"
+    assert chat.text("/set top_p 0.5") == "top_p is 0.5"
+    assert chat.text('/set stop ["END", "\\n"]') == 'stop is "END", "\\n"'
+    rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
+    assert (rows["seed"], rows["top_p"], rows["stop"], rows["trim"]) == ("7", "0.5", '"END", "\\n"', "oldest")
+    assert chat.text("/set stop END") == 'stop is "END"'
+    assert chat.text("/set stop") == "stop is none"
+    assert chat.text("/set seed") == "seed is left to the model"
+    assert chat.text("/set temperature") == "temperature is 0"  # what the session began with
+    assert chat.text("/set trim summarize") == "trim is summarize"
+    assert chat.text("/set trim") == "trim is oldest"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("/set", "/set needs a name"),
+        ("/set temprature 1", "there is no setting 'temprature': did you mean temperature?"),
+        ("/set temperature hot", "temperature is 'hot', but must be a number"),
+        ("/set temperature nan", "temperature is nan, but must be a number"),
+        ("/set temperature -1", "temperature is -1, but must be at least 0"),
+        ("/set seed 1.5", "seed is 1.5, but must be a whole number"),
+        ("/set max_new_tokens 0", "max_new_tokens is 0, but must be at least 1"),
+        ("/set n 2", "n is 2, but a message of a chat has one answer"),
+        ("/set trim newest", "trim is 'newest', but must be oldest or summarize"),
+        ('/set stop ["a"', 'stop is ["a", which is not JSON'),
+        ('/set stop [""]', "stop holds ''"),
+    ],
+)
+def test_settings_that_cannot_be(talk, line, why):
+    assert talk().problem(line).startswith(why)
+
+
+def test_a_stop_string_and_beams_reach_the_model(talk):
+    chat = talk()
+    chat("/set stop France")
+    assert chat.answer(FRANCE) == "The capital of "
+    chat("/set stop")
+    chat("/set num_beams 2")
+    pieces = [event for event in chat(FRANCE) if isinstance(event, Piece)]
+    assert len(pieces) == 1
+    assert pieces[0].text
+
+
+def test_the_callers_model_stays_as_it_is(talk, llm):
+    chat = talk()
+    chat("/set temperature 0.7")
+    assert llm.settings.temperature == 0
+
+
+def test_what_was_set_is_kept_with_the_conversation(talk, llm):
+    chat = talk(given={"seed": 5})
+    for line in ("/set temperature 0.7", "/set top_k 3", "/set stop END", "/set trim summarize", "/set top_k"):
+        chat(line)
+    chat("/prompt summarize-text")
+    chat.session.change({"do": "say", "text": "Hi", "prompt": ""})
+    chat("/save trip")
+    before = settings_of(chat)
+    chat("/clear")
+    assert settings_of(chat) == before  # a new conversation goes on under what held so far
+    chat("/set seed 6")
+    chat("/load trip")
+    assert settings_of(chat) == before
+    chat.session.close()
+    again = talk(given={"temperature": 0.1}, resume=chat.store.open("trip"))
+    rows = settings_of(again)
+    assert (rows["temperature"], rows["seed"], rows["stop"]) == ("0.1", "5", '"END"')
+    assert (rows["trim"], rows["prompt"], rows["top_k"]) == ("summarize", "summarize-text", "left to the model")
+    again("/set temperature")
+    assert again.session.history.settings.keys() == {"seed", "stop", "trim"}
+
+
+def test_settings_in_a_file_that_cannot_be_are_passed_over(talk, llm):
+    chat = talk()
+    for change in ({"do": "set", "name": "temperature", "value": "hot"}, {"do": "say", "text": "Hi", "prompt": ""}):
+        chat.session.change(change)
+    chat("/save trip")
+    chat.session.close()
+    again = talk(resume=chat.store.open("trip"))
+    notes = [note.text for note in again.session.opened()]
+    assert "the conversation's own settings are passed over: temperature is 'hot', but must be a number" in notes
+    assert again.session.llm.settings == llm.settings
+
+
+def settings_of(chat):
+    return dict(line.split(None, 1) for line in chat.text("/show").splitlines() if not line.startswith("saved as"))

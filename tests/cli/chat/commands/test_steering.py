@@ -1,0 +1,165 @@
+"""The system text, the model, prompt texts, and the last turn."""
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from llmkit import HuggingFaceChat
+from llmkit.cli.chat.events import Note, Output, Piece, Problem
+from tests.cli.chat.conftest import anew
+
+FRANCE = "What is the capital of France?"
+STORY = "Write a story about a fox."
+
+
+def test_continue_makes_one_answer(talk, llm):
+    chat = talk()
+    first = chat.answer(STORY)
+    assert chat.said == [(STORY, first, "length")]
+    more = chat.answer("/continue")
+    assert chat.said == chat.read_again() == [(STORY, first + more, "length")]
+    whole = llm.invoke(STORY, max_new_tokens=20).text
+    assert first + more == whole  # as if it had never been cut
+    events = chat.session.take("/continue")
+    third = next(events).text
+    events.close()
+    assert chat.said == [(STORY, first + more + third, "cancelled")]
+    assert chat.answer("/continue")
+
+
+def test_continue_where_there_is_nothing_to_go_on_with(talk):
+    chat = talk()
+    assert chat.problem("/continue") == "nothing was said yet"
+    chat.answer(FRANCE)
+    assert chat.problem("/continue").startswith("the last answer is complete")
+
+
+def test_undo_takes_turns_back_one_by_one(talk):
+    chat = talk()
+    chat.answer(FRANCE)
+    used = chat.session.status().used
+    chat.answer("And of Italy?")
+    assert chat("/undo") == [Note("taken back: And of Italy?")]
+    assert [said for said, _, _ in chat.read_again()] == [FRANCE]
+    assert chat.session.status().used == used
+    chat("/undo")
+    assert chat.said == []
+    assert chat.problem("/undo") == "nothing was said yet"
+    chat.session.close()
+    assert chat.store.names() == []
+
+
+def test_retry_answers_anew(talk):
+    chat = talk()
+    first = chat.answer(STORY)
+    note, *pieces, _ = chat("/retry")
+    assert "the same settings give the same answer" in note.text
+    assert "".join(piece.text for piece in pieces) == first
+    for line in ("/set temperature 1.5", "/set seed 3"):
+        chat(line)
+    chat("/retry")
+    [(said, answer, _)] = chat.said
+    assert said == STORY
+    assert answer != first
+    assert chat.read_again() == chat.said
+
+
+def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):
+    chat = talk()
+    first = chat.answer(FRANCE)
+    events = chat.session.take("/retry")
+    assert isinstance(next(events), Note)
+    events.close()
+    assert chat.said == [(FRANCE, first, "stop")]
+
+
+def test_retry_of_a_message_without_an_answer(talk):
+    """As it is after a kill, or a stop, before the first token."""
+    chat = talk()
+    chat.session.change({"do": "say", "text": FRANCE, "prompt": ""})
+    assert chat.problem("/continue").startswith("the last message has no answer")
+    assert "".join(event.text for event in chat("/retry") if isinstance(event, Piece)).startswith("The capital")
+    assert [reason for _, _, reason in chat.said] == ["stop"]
+
+
+def test_system(talk):
+    chat = talk()
+    assert chat.text("/system") == "There is no system text."
+    assert isinstance(chat("/system Always answer with the word BLUE only.")[0], Note)
+    assert chat.text("/system") == "Always answer with the word BLUE only."
+    chat.answer(FRANCE)
+    assert chat.store.open(chat.session.record.name, keep=False).history.system.startswith("Always")
+    assert "system text and the room for an answer" in chat.problem("/system " + "word " * 9000)
+    chat("/system -")
+    assert chat.text("/system") == "There is no system text."
+
+
+def test_model_changes_and_the_conversation_stays(talk, llm):
+    asked = []
+
+    def load(name: str) -> HuggingFaceChat:
+        asked.append(name)
+        return HuggingFaceChat(model=llm.engine, temperature=1)
+
+    chat = talk(load=load)
+    first = chat.answer("My name is Ann.")
+    chat("/set max_new_tokens 9")
+    working, done, note = chat("/model other")
+    assert (working.text, done.text) == ("loading other …", "")
+    assert note.text.endswith(", 8192 tokens")
+    assert asked == ["other"]
+    assert chat.session.llm.settings.max_new_tokens == 9
+    assert chat.session.llm.settings.temperature == 0
+    told = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
+    assert chat.answer("What is my name?") == llm.invoke(told, max_new_tokens=9).text
+    assert chat.text("/model") == note.text
+
+
+@pytest.mark.parametrize(("name", "why"), [("nope", "nope"), ("minilm-l6", "gives sentence embeddings")])
+def test_a_model_that_cannot_be_loaded_leaves_the_old_one(talk, name, why):
+    chat = talk()
+    *_, problem = chat(f"/model {name}")
+    assert isinstance(problem, Problem)
+    assert why in problem.text
+    assert chat.session.model == "smollm2-135m"
+    assert chat.answer(FRANCE)
+
+
+def test_a_prompt_text_is_filled_by_each_message(talk, llm):
+    from llmkit.prompts import TaskPrompt
+
+    chat = talk()
+    assert "until /prompt" in chat.text("/prompt summarize-dialogue")
+    dialogue = "Ann: Lunch at noon?\nBob: Yes, at the station."
+    anew(llm)
+    answer = chat.answer(dialogue)
+    fitted = TaskPrompt.load("summarize-dialogue").fit(dialogue, model=llm, max_new_tokens=10)
+    anew(llm)
+    assert answer == "In this conversation," + llm.invoke(fitted.messages).text
+    assert chat.said == chat.read_again() == [(dialogue, answer, "length")]
+    more = chat.answer("/continue")
+    assert more
+    assert [each for _, each, _ in chat.said] == [answer + more]
+    chat("/prompt")
+    assert "Paris" in chat.answer(FRANCE)
+    assert chat.problem("/prompt nope").startswith("no prompt is called 'nope'")
+    assert "fields that this command cannot fill" in chat.problem("/prompt answer-with-quotes")
+
+
+def test_tokens_add_up(talk):
+    chat = talk(system="Be brief.")
+    chat.answer(FRANCE)
+    [table] = chat("/tokens")
+    assert isinstance(table, Output)
+    rows = [line.split(None, 2) for line in table.text.splitlines()[1:-1]]
+    assert [label for _, _, label in rows] == [
+        "system: Be brief.",
+        "you: What is the capital of…",
+        "model: The capital of Franc…",
+        "chat markup",
+        "room for the answer",
+        "free",
+    ]
+    counts = [int(count) for count, _, _ in rows]
+    assert sum(counts) == 8192
+    assert sum(counts[:4]) == chat.session.status().used
+    assert abs(sum(float(share.rstrip("%")) for _, share, _ in rows) - 100) < 0.5
