@@ -12,10 +12,14 @@ Run = Callable[..., tuple[Any, str, str]]
 
 @pytest.fixture
 def llmkit(monkeypatch, capsys) -> Run:
-    """Run the command line in this process, with `stdin` in its pipe; give exit code, stdout and stderr."""
+    """Run the command line in this process; give exit code, stdout and stderr.
+
+    `stdin` is in its pipe, in which a lone surrogate, such as the one of the code dcff, is the byte ff.
+    """
 
     def run(*arguments: str, stdin: str = "") -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+        pipe = io.BytesIO(stdin.encode(errors="surrogateescape"))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe, encoding="utf-8"))
         monkeypatch.setattr(sys, "argv", ["llmkit", *arguments])
         with pytest.raises(SystemExit) as exit_:
             cli.main()

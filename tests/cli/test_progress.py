@@ -19,7 +19,8 @@ WAITING = (
 
 
 def shown_by(program: str, width: int = 80, **environment: str) -> str:
-    given = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | environment
+    given = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    given |= {"LC_ALL": "C.UTF-8"} | environment
     size = (24, width)
     child = pexpect.spawn(sys.executable, ["-c", program], dimensions=size, env=given, encoding="utf-8", timeout=30)
     shown: str = child.read()
@@ -46,6 +47,13 @@ def test_on_a_narrow_terminal_and_on_one_that_clears_no_line():
     assert len(line.removeprefix("\x1b[K")) < 40
     assert line.endswith("x … 1 s")
     assert shown_by(program, TERM="dumb") == "done\r\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_without_unicode():
+    shown = shown_by(WAITING.format(quiet=False, seconds=1.3), LC_ALL="C")
+    assert "loading ... 1 s" in shown
+    assert shown.isascii()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

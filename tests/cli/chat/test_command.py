@@ -1,7 +1,6 @@
 """`llmkit chat` through a pipe: whole transcripts, and processes that are killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,17 +8,11 @@ import time
 
 import pytest
 
-from llmkit import HuggingFaceChat
 from llmkit.cli.chat.conversation.store import Store
 
 CUT = "[the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it]"
-PROGRAM = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0"]
+PROGRAM = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0", "--save"]
 FRANCE = "What is the capital of France?"
-
-
-@pytest.fixture(scope="module")
-def kept_loaded(default_model_folder):
-    return HuggingFaceChat()
 
 
 @pytest.fixture
@@ -28,7 +21,7 @@ def store(monkeypatch, tmp_path):
     return Store()
 
 
-def test_through_a_pipe(llmkit, kept_loaded, store):
+def test_through_a_pipe(llmkit, llm, store):
     lines = f"{FRANCE}\n\nMy name is Ann.\n"
     code, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "24", stdin=lines)
     first, second = out.splitlines()
@@ -39,11 +32,11 @@ def test_through_a_pipe(llmkit, kept_loaded, store):
     assert store.names() == []  # nobody asked for it
 
 
-def test_an_empty_pipe(llmkit, kept_loaded):
+def test_an_empty_pipe(llmkit, llm):
     assert llmkit("chat", stdin="") == (0, "", "")
 
 
-def test_commands_through_a_pipe(llmkit, kept_loaded, tmp_path):
+def test_commands_through_a_pipe(llmkit, llm, tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("The mill was built in 1821.")
     lines = f"/system Be brief.\n/system\n/file {notes}\nWhen was the mill built?\n/bye\nnever said\n"
@@ -57,7 +50,7 @@ def test_commands_through_a_pipe(llmkit, kept_loaded, tmp_path):
     assert llmkit("chat", "--quiet", stdin=lines) == (0, out, "")
 
 
-def test_problems_are_told_by_line_and_end_nothing(llmkit, kept_loaded):
+def test_problems_are_told_by_line_and_end_nothing(llmkit, llm):
     lines = f"/sytem x\n/edit\n/undo\n{FRANCE}\n"
     code, out, err = llmkit("chat", "--temperature", "0", stdin=lines)
     assert code == 2
@@ -67,7 +60,7 @@ def test_problems_are_told_by_line_and_end_nothing(llmkit, kept_loaded):
     assert err.splitlines()[1] == "error: line 2 of standard input: there is no editor where the chat is a pipe"
 
 
-def test_a_line_that_does_not_fit(llmkit, kept_loaded):
+def test_a_line_that_does_not_fit(llmkit, llm):
     code, out, err = llmkit("chat", "--max-new-tokens", "4", stdin="Hi\n" + "word " * 9000 + "\nHo\n")
     assert code == 2
     assert len(out.splitlines()) == 2  # the others are answered
@@ -75,14 +68,10 @@ def test_a_line_that_does_not_fit(llmkit, kept_loaded):
     assert err.splitlines()[1].startswith("error: line 2 of standard input: the message and the room")
 
 
-def test_a_line_that_is_no_text(kept_loaded):
-    command = [*PROGRAM, "--max-new-tokens", "4"]
-    done = subprocess.run(command, input=b"\xff\nHi\n", capture_output=True, check=False)
-    assert (done.returncode, done.stderr.splitlines()[0]) == (
-        2,
-        b"error: line 1 of standard input: it is not UTF-8 text",
-    )
-    assert len(done.stdout.splitlines()) == 1
+def test_a_line_that_is_no_text(llmkit, llm):
+    code, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "4", stdin="\udcff\nHi\n")
+    assert (code, err.splitlines()[0]) == (2, "error: line 1 of standard input: it is not UTF-8 text")
+    assert len(out.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,11 +92,32 @@ def test_wrong_options(refused, store, options):
     refused("chat", *options, stdin="Hi\n")
 
 
-def test_a_system_text_that_does_not_fit(refused, kept_loaded):
+def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
+    plain, debug = llmkit("chat", stdin="/undo\n"), llmkit("chat", "--debug", stdin="/undo\n")
+    assert plain == (2, "", "error: line 1 of standard input: nothing was said yet\n")
+    assert debug[:2] == plain[:2]
+    assert debug[2].startswith("Traceback")
+    assert debug[2].endswith(f"InputError: nothing was said yet\n{plain[2]}")
+
+
+def test_what_the_command_line_says_is_kept_and_it_says_it_last(llmkit, llm, store, default_model_folder):
+    model = ("--model", str(default_model_folder))
+    given = ("--seed", "7", "--max-new-tokens", "4", "--prompt", "summarize-text")
+    assert llmkit("chat", "--save", *model, *given, stdin="Hi\n")[0] == 0
+    code, out, _ = llmkit("chat", "--resume", "--seed", "8", stdin="/show\n")
+    assert code == 0
+    rows = dict(line.split(None, 1) for line in out.splitlines())
+    assert (rows["seed"], rows["max_new_tokens"], rows["prompt"]) == ("8", "4", "summarize-text")
+    assert rows["model"] == f"{default_model_folder}, 8192 tokens"
+    _, out, _ = llmkit("chat", "--resume", "--model", "smollm2-135m", stdin="/model\n")
+    assert out == "smollm2-135m, 8192 tokens\n"
+
+
+def test_a_system_text_that_does_not_fit(refused, llm):
     assert "the system text and the room for an answer" in refused("chat", "--system", "word " * 9000, stdin="Hi\n")
 
 
-def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, kept_loaded, store):
+def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, llm, store):
     short = ("--temperature", "0", "--max-new-tokens", "8")
     assert llmkit("chat", *short, "--save", stdin=f"{FRANCE}\n")[0] == 0
     [name] = store.names()
@@ -122,36 +132,25 @@ def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, kept_loade
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
-def test_killed_in_an_answer_and_gone_on_with(llmkit, kept_loaded, store):
-    command = [*PROGRAM, "--save"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        child.stdin.write(b"My name is Ann.\nWrite a very long story about a fox, a river and a mountain.\n")
+def test_a_file_is_its_chats_own_until_that_is_killed_in_an_answer(llmkit, refused, llm, store):
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        child.stdin.write(
+            b"/set max_new_tokens 8\nHi\n/set max_new_tokens 4000\nWrite a very long story about a fox.\n"
+        )
         child.stdin.flush()
         path = _file_with(store, '"do": "piece"', after="very long story")
+        assert "is open in another chat" in refused("chat", "--load", path.stem, stdin="Ho\n")
         child.send_signal(signal.SIGKILL)
         child.stdout.read()
     lines = path.read_bytes().split(b"\n")[:-1]
     pieces = [json.loads(line)["text"] for line in lines if b'"piece"' in line]
-    _, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "8", "--resume", stdin="/continue\n/bye\n")
+    _, out, err = llmkit("chat", "--max-new-tokens", "8", "--resume", stdin="/continue\n/bye\n")
     first, second = store.open(path.stem, keep=False).history.turns
-    assert (first.said, first.finish_reason) == ("My name is Ann.", "stop")
+    assert (first.said, first.finish_reason) == ("Hi", "length")
     assert first.answer + second.answer == "".join(pieces) + out.removesuffix("\n")
     assert f"[{path.stem}: 2 turns so far, the last: Write a very long story abo…]" in err
     assert "[its answer was broken off: /continue goes on with it]" in err
     assert second.finish_reason == "length"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
-def test_while_a_chat_runs_its_file_is_its_own(llmkit, refused, kept_loaded, store):
-    command = [*PROGRAM, "--max-new-tokens", "4", "--save"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        child.stdin.write(b"Hi\n")
-        child.stdin.flush()
-        path = _file_with(store, '"do": "end"')
-        assert "is open in another chat" in refused("chat", "--load", path.stem, stdin="Ho\n")
-        os.kill(child.pid, signal.SIGKILL)
-        child.stdout.read()
-    assert llmkit("chat", "--max-new-tokens", "4", "--resume", stdin="Ho\n")[0] == 0
 
 
 def _file_with(store, sign, after=""):

@@ -3,15 +3,18 @@
 import os
 import re
 import signal
+import socket
 import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from llmkit.cli.chat.conversation.history import Turn
 from llmkit.cli.chat.conversation.store import Store
+from llmkit.models import catalog
 from tests.cli.chat.terminals import ALT_ENTER, CTRL_C, CTRL_D, CTRL_R, TAB, UP, Terminal, pasted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -34,11 +37,11 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def test_a_conversation(default_model_folder, data):
-    person = Terminal("chat", "--temperature", "0", LLMKIT_DATA=str(data))
-    person.wait(r"smollm2-135m · ░{10} \d+ of 8192 tokens \(0%\)")
-    assert "See /help." in person.shown
+def test_a_conversation(default_model_folder, data, tmp_path):
+    person = Terminal("chat", "--temperature", "0", "--allow-private", LLMKIT_DATA=str(data))
+    _types_while_the_model_loads(person)
     _types_a_command(person)
+    _stops_work_that_has_no_pieces(person, tmp_path)
     _pastes_lines_and_is_answered(person, data)
     _stops_an_answer_in_a_window_that_changes(person, data)
     _clears_a_line_and_leaves(person)
@@ -47,11 +50,36 @@ def test_a_conversation(default_model_folder, data):
     assert stat.S_IMODE((data / "history").stat().st_mode) == 0o600
 
 
+def _types_while_the_model_loads(person: Terminal) -> None:
+    person.wait(lambda _: not person.child.getecho())
+    person.type("early", "> early")
+    person.wait(r"smollm2-135m · ░{10} \d+ of 8192 tokens \(0%\)")
+    before, _, _ = person.raw.partition("See /help.")
+    assert "early" not in before
+    person.type(CTRL_C, lambda text: "early" not in text)
+
+
 def _types_a_command(person: Terminal) -> None:
     person.type("/set max_n", r"max_new_tokens\s*$|> /set max_n")
     person.settle()
     person.type(TAB, "> /set max_new_tokens")
     person.type(" 8\r", r"\[max_new_tokens is 8\]")
+
+
+def _stops_work_that_has_no_pieces(person: Terminal, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never answers
+        page = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        person.type(f"/url {page}\r", f"reading {page} … 1 s")
+        person.type(CTRL_C, r"\[stopped\]\n\n>")
+    other = folder / "other.gguf"
+    other.write_bytes(b"GGUF")
+    place = catalog.place(str(other))
+    lock = place.with_name(f"{place.name}.lock")
+    with FileLock(lock):  # as if another process were converting it
+        person.type(f"/model {other}\r", r"loading (.|\n)*1 s")
+        person.type(CTRL_C, r"(\[stopped\]\n\n>(.|\n)*){2}")
+    lock.unlink(missing_ok=True)
+    person.type("/show\r", "model +smollm2-135m, 8192 tokens(.|\n)*attached +nothing")
 
 
 def _pastes_lines_and_is_answered(person: Terminal, data: Path) -> None:

@@ -1,5 +1,8 @@
 """Texts and pages that are attached: answers with quotes, and summaries."""
 
+import signal
+import sys
+
 import pytest
 
 from llmkit.chains import QAChain, SummarizationChain
@@ -45,6 +48,24 @@ def test_detach_gives_the_model_its_own_answers_back(talk, mill):
     assert isinstance(chat("/detach")[0], Note)
     assert "Paris" in chat.answer("What is the capital of France?")
     assert chat.problem("/detach").startswith("nothing is attached")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX timers")
+def test_a_question_that_is_interrupted_changes_nothing(talk, mill):
+    """It is one step, which no generator's end can stop; a signal does, whatever is being computed."""
+    chat = talk()
+    mill.write_text(" ".join([MILL] * 300))
+    chat(f"/file {mill}")
+    before = chat.session.history
+    events = chat.session.take(BUILT)
+    next(events)
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(KeyboardInterrupt):
+        list(events)
+    signal.signal(signal.SIGALRM, handler)
+    assert chat.session.history == before
+    assert chat.answer(BUILT).startswith("1821\n")
 
 
 def test_retry_asks_what_is_attached_again(talk, mill):
