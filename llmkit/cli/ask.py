@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmkit.chains import Answer, Citation, QAChain
-    from llmkit.models.chat import HuggingFaceChat
 
 
 def ask(
@@ -43,12 +42,8 @@ def ask(
             show_default=False,
         ),
     ] = False,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Also read pages of this machine and of private networks.")
-    ] = False,
-    ignore_robots: Annotated[
-        bool, typer.Option("--ignore-robots", help="Read a page even if its site asks programs not to.")
-    ] = False,
+    allow_private: options.AllowPrivate = False,
+    ignore_robots: options.IgnoreRobots = False,
     model: options.Model = options.DEFAULT_MODEL,
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     as_json: options.Json = False,
@@ -63,27 +58,32 @@ def ask(
     llmkit ask "What was decided?" --file minutes.txt --file letter.txt
     cat notes.txt | llmkit ask "Who is invited?" --file - --json
     """
-    if not question.strip():
-        raise InputError("the question is empty")
-    if not url and not file:
-        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+    _check(question, [*(url or []), *(file or [])])
     files.check_output(output)
     options.ModelOptions(model).check(quiet=quiet)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     own = _files(file or [], quiet=quiet)
     documents = [*_pages(url or [], fetching, needed=not own, quiet=quiet), *own]
-    llm = options.ModelOptions(model).load(quiet=quiet)
-    chain = _chain(llm, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
+    chain = _chain(model, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
     with progress.waiting("reading", quiet=quiet):
         answer = chain.invoke({"question": question, "context": documents})
     told = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
     files.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
-def _chain(llm: HuggingFaceChat, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
+def _check(question: str, sources: list[str]) -> None:
+    """Tell what is missing before anything is read."""
+    if not question.strip():
+        raise InputError("the question is empty")
+    if not sources:
+        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+
+
+def _chain(model: str, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
     from llmkit.models.catalog import DEFAULT_EMBEDDER, resolve
     from llmkit.models.embedding import default_embedder
 
+    llm = options.ModelOptions(model).load(quiet=quiet)
     with progress.hushed(quiet):
         if embedder:
             resolve(DEFAULT_EMBEDDER)  # a download has a bar of its own

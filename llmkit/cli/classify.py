@@ -55,10 +55,8 @@ def classify(
         "multi_label": multi_label,
         "threshold": threshold,
     }
-
     Labels.checked(chosen["labels"], None, several=multi_label).solved(chosen["examples"])
-
-    load = partial(options.load_chain, "ZeroShotClassificationChain", model, chosen, quiet=quiet)
+    load = partial(options.load_chain, "ZeroShotClassificationChain", options.ModelOptions(model), chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "classify", "model": model, **chosen}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)

@@ -27,11 +27,7 @@ def entities(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The least probability of an entity.")] = 0.5,
     any_words: Annotated[
         bool,
-        typer.Option(
-            "--any-words/--no-any-words",
-            help="Not only proper names: for dates, foods, diseases.",
-            show_default=False,
-        ),
+        typer.Option("--any-words/--no-any-words", help="Not only proper names: for dates, foods.", show_default=False),
     ] = False,
     model: options.Model = options.DEFAULT_MODEL,
     as_lines: options.Lines = False,
@@ -54,7 +50,7 @@ def entities(
     _check(known, solved)
     chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
 
-    load = partial(options.load_chain, "NERChain", model, chosen, quiet=quiet)
+    load = partial(options.load_chain, "NERChain", options.ModelOptions(model), chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
@@ -65,9 +61,12 @@ def entities(
         found = chain.invoke(text)
     if not found and not quiet and not as_json:
         typer.echo("note: the text names none of these", err=True)
-    told = json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
     if found or as_json or output:
-        files.write(told if as_json else shown(found), output)
+        files.write(_as_json(found) if as_json else shown(found), output)
+
+
+def _as_json(found: Any) -> str:
+    return json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
 
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:

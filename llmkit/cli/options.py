@@ -52,6 +52,13 @@ Output = Annotated[
     typer.Option(help="Write to this file; with --lines, the same command goes on where a run broke off."),
 ]
 
+AllowPrivate = Annotated[
+    bool, typer.Option("--allow-private", help="Also read pages of this machine and of private networks.")
+]
+IgnoreRobots = Annotated[
+    bool, typer.Option("--ignore-robots", help="Read a page even if its site asks programs not to.")
+]
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -92,9 +99,9 @@ class ModelOptions:
             return HuggingFaceChat(model=self.model, settings=settings)
 
 
-def load_chain(name: str, model: str, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
+def load_chain(name: str, model: ModelOptions, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
     """Load a model, and give the chain of `llmkit.chains` that has this name over it, with these arguments."""
-    llm = ModelOptions(model).load(quiet=quiet)
+    llm = model.load(quiet=quiet)
     with progress.waiting("loading", quiet=quiet):
         from llmkit import chains
 

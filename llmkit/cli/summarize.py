@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -46,14 +47,7 @@ def summarize(
         raise InputError("--explain is for one text: leave out --lines")
     chosen: dict[str, Any] = {"strategy": strategy, "max_words": max_words, "max_new_tokens": model.max_new_tokens}
 
-    def load(report: Any = None) -> SummarizationChain:
-        task = options.load_prompt(prompt, ["max_words"])
-        llm = model.load(quiet=quiet)
-        with progress.waiting("loading", quiet=quiet):
-            from llmkit.chains import SummarizationChain
-
-        return SummarizationChain(llm, prompt=task, progress=report, **chosen)
-
+    load = partial(_chain, model, prompt, chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "summarize", "prompt": prompt, **chosen, **asdict(model)}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
@@ -70,3 +64,10 @@ def summarize(
     if not summary.complete and max_words is None and not quiet:
         typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)
     files.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)
+
+
+def _chain(
+    model: options.ModelOptions, prompt: str, chosen: dict[str, Any], report: Any = None, *, quiet: bool
+) -> SummarizationChain:
+    further = {"prompt": options.load_prompt(prompt, ["max_words"]), "progress": report}
+    return cast("SummarizationChain", options.load_chain("SummarizationChain", model, chosen | further, quiet=quiet))

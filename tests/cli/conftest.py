@@ -44,3 +44,11 @@ def refused(llmkit) -> Refused:
         return str(err)
 
     return run
+
+
+@pytest.fixture
+def text_file(request, tmp_path) -> str:
+    """A file that holds the `TEXT` of the test's module."""
+    path = tmp_path / "text.txt"
+    path.write_text(request.module.TEXT, encoding="utf-8")
+    return str(path)

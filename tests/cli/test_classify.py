@@ -17,13 +17,6 @@ EXAMPLES = [
 ]
 
 
-@pytest.fixture
-def text_file(tmp_path):
-    path = tmp_path / "text.txt"
-    path.write_text(TEXT, encoding="utf-8")
-    return str(path)
-
-
 @pytest.mark.usefixtures("default_model_folder")
 class TestLabels:
     def test_a_file(self, llmkit, text_file):

@@ -12,13 +12,6 @@ FOUND = [("Ada Lovelace", "person"), ("London", "location"), ("Charles Babbage",
 PLAIN = "it rained all day, and nothing else happened."
 
 
-@pytest.fixture
-def text_file(tmp_path):
-    path = tmp_path / "text.txt"
-    path.write_text(TEXT, encoding="utf-8")
-    return str(path)
-
-
 def stands(found: Any, text: str) -> bool:
     """Whether each entity stands at its place, and is likely enough."""
     return all(text[each["start"] : each["end"]] == each["text"] and 0.5 <= each["score"] <= 1 for each in found)

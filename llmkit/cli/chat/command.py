@@ -13,6 +13,7 @@ from llmkit.cli import completing, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
+    from llmkit.cli.chat.session import Session
     from llmkit.models.chat import HuggingFaceChat
 
 
@@ -40,12 +41,8 @@ def chat(
             help="Keep the conversation; left out, one at a terminal, or gone on with, is.", show_default=False
         ),
     ] = None,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="/url also reads pages of this machine and of private networks.")
-    ] = False,
-    ignore_robots: Annotated[
-        bool, typer.Option("--ignore-robots", help="/url reads a page even if its site asks programs not to.")
-    ] = False,
+    allow_private: options.AllowPrivate = False,
+    ignore_robots: options.IgnoreRobots = False,
     *,
     model: options.ModelOptions,
     quiet: options.Quiet = False,
@@ -62,48 +59,51 @@ def chat(
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
-    given = _given(context, model)
-    model.check(quiet=quiet)
-    if prompt:
-        options.load_prompt(prompt, ())
-    from llmkit.cli.chat.conversation.store import Store
-
-    store, at_terminal = Store(), sys.stdin.isatty()
-    keep = save if save is not None else at_terminal or resume or bool(load)
-    name = store.last() if resume else load
-    record = store.open(name, keep=keep) if name else None
-    if record and record.history.model and "model" not in given:
-        model = replace(model, model=record.history.model)
-    llm = _loaded(model, at_terminal=at_terminal, quiet=quiet)
+    keep = save if save is not None else sys.stdin.isatty() or resume or bool(load)
+    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
+    session = _session(context, model, resume=resume, name=load, keep=keep, fetching=fetching, quiet=quiet)
     from llmkit.cli.chat import talking
     from llmkit.cli.chat.screen.view import View
-    from llmkit.cli.chat.session import Session
 
-    session = Session(
-        llm,
-        store=store,
-        system=system,
-        prompt=prompt,
-        given={name: value for name, value in given.items() if name != "model"},
-        resume=record,
-        fetching={"allow_private": allow_private, "respect_robots": not ignore_robots},
-        keep=keep,
-    )
     view = View(quiet=quiet, debug=bool(context.obj))
     with closing(session):
-        if at_terminal:
+        if sys.stdin.isatty():
             return talking.at_terminal(session, view)
         return talking.through_pipe(session, sys.stdin.buffer, view)
 
 
-def _given(context: typer.Context, model: options.ModelOptions) -> dict[str, Any]:
-    """Give what the command line itself says of the model: that holds over what a conversation has kept."""
-    sources = {name: context.get_parameter_source(name) for name in vars(model)}
-    return {name: vars(model)[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+def _session(
+    context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, quiet: bool, **options_: Any
+) -> Session:
+    """Begin a conversation, or go on with one: what it has kept holds, but for what the command line itself says."""
+    from llmkit.cli.chat.conversation.history import History
+    from llmkit.cli.chat.conversation.store import Store
+
+    model.check(quiet=quiet)
+    if context.params["prompt"]:
+        options.load_prompt(context.params["prompt"], ())
+    store = Store()
+    name = store.last() if resume else name
+    record = store.open(name, keep=options_["keep"]) if name else None
+    kept = record.history if record else History()
+    said = {each for each in context.params if _said(context, each)}
+    if kept.model and "model" not in said:
+        model = replace(model, model=kept.model)
+    begun = {each: context.params[each] for each in ("system", "prompt") if each in said or not getattr(kept, each)}
+    given = {each: value for each, value in vars(model).items() if each in said and each != "model"}
+    llm = _loaded(model, quiet=quiet)
+    from llmkit.cli.chat.session import Session
+
+    return Session(llm, store=store, resume=record, given=given, **begun, **options_)
 
 
-def _loaded(model: options.ModelOptions, *, at_terminal: bool, quiet: bool) -> HuggingFaceChat:
-    if not at_terminal:
+def _said(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _loaded(model: options.ModelOptions, *, quiet: bool) -> HuggingFaceChat:
+    if not sys.stdin.isatty():
         return model.load(quiet=quiet)
     from llmkit.cli.chat.keyboard.interrupt import silent_keys
 

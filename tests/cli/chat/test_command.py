@@ -100,14 +100,20 @@ def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
     assert debug[2].endswith(f"InputError: nothing was said yet\n{plain[2]}")
 
 
-def test_what_the_command_line_says_is_kept_and_it_says_it_last(llmkit, llm, store, default_model_folder):
+def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_environment(
+    llmkit, llm, store, default_model_folder, monkeypatch
+):
     model = ("--model", str(default_model_folder))
     given = ("--seed", "7", "--max-new-tokens", "4", "--prompt", "summarize-text")
     assert llmkit("chat", "--save", *model, *given, stdin="Hi\n")[0] == 0
+    monkeypatch.setenv("LLMKIT_MAX_NEW_TOKENS", "5")
+    monkeypatch.setenv("LLMKIT_CHAT_PROMPT", "summarize-dialogue")
+    monkeypatch.setenv("LLMKIT_CHAT_SYSTEM", "Be brief.")
     code, out, _ = llmkit("chat", "--resume", "--seed", "8", stdin="/show\n")
     assert code == 0
     rows = dict(line.split(None, 1) for line in out.splitlines())
     assert (rows["seed"], rows["max_new_tokens"], rows["prompt"]) == ("8", "4", "summarize-text")
+    assert rows["system"] == "Be brief."  # of which the conversation said nothing
     assert rows["model"] == f"{default_model_folder}, 8192 tokens"
     _, out, _ = llmkit("chat", "--resume", "--model", "smollm2-135m", stdin="/model\n")
     assert out == "smollm2-135m, 8192 tokens\n"
