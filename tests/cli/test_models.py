@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -78,6 +80,12 @@ def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
     assert models("remove", file) == (0, "", f"llmkit: {file} removed\n")
     assert not os.path.exists(out.strip())
     assert models("remove", file) == (0, "", f"llmkit: {file} is not in the cache\n")
+
+
+def test_what_libraries_log_while_a_file_is_converted_is_not_shown(empty_cache, tmp_path):
+    command = [sys.executable, "-m", "llmkit", "models", "pull", str(make_gguf(tmp_path / "tiny.gguf"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "llmkit: converting tiny.gguf to safetensors, this once\n"
 
 
 def test_quietly(models, empty_cache, tmp_path):

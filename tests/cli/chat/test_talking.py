@@ -93,7 +93,7 @@ def _stops_an_answer_in_a_window_that_changes(person: Terminal, data: Path) -> N
     person.type("/set max_new_tokens 300\r", r"\[max_new_tokens is 300\]")
     _begins_to_be_told(person)
     person.resize(50, 24)
-    person.wait(_more_than(person, 150))
+    person.wait(_more_than(person, 80))
     person.type(f"keys between words{CTRL_C}", r"\n\[stopped\]\n\n>")
     turn = turns(data)[-1]
     assert (turn.said, turn.finish_reason) == (STORY, "cancelled")
@@ -103,7 +103,7 @@ def _stops_an_answer_in_a_window_that_changes(person: Terminal, data: Path) -> N
 
 def _begins_to_be_told(person: Terminal) -> None:
     person.type(STORY, "mountain")
-    person.type("\r", _more_than(person, 200))
+    person.type("\r", _more_than(person, 100))
 
 
 def _more_than(person: Terminal, count: int) -> Callable[[str], bool]:
