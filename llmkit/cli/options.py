@@ -90,8 +90,8 @@ class ModelOptions:
 
     def load(self, *, quiet: bool = False) -> HuggingFaceChat:
         """Load the model, and say so on a terminal."""
-        # Threads that wait busily starve each other where another program computes too: 2 tokens a second instead of
-        # 28 beside one. Those that sleep at once are slow everywhere (33 instead of 45): so they wait busily, but briefly.
+        # Threads that wait busily starve each other where another program computes too (2 tokens a second instead of
+        # 28), and those that sleep at once are slow everywhere (33 instead of 45): so they wait busily, but briefly.
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         settings = self.check(quiet=quiet)
