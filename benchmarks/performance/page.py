@@ -62,7 +62,7 @@ def _comparison(result: Comparison) -> list[str]:
 
 
 def _growth(result: Growth) -> list[str]:
-    sizes = [size for size, _ in next(iter(result.lines.values()))]
+    sizes = sorted({size for points in result.lines.values() for size, _ in points})
     rows = [f"| {result.size} | {' | '.join(f'{size:g}' for size in sizes)} |", f"| --- |{' --- |' * len(sizes)}"]
     for name, points in result.lines.items():
         found = dict(points)
@@ -73,7 +73,7 @@ def _growth(result: Growth) -> list[str]:
 
 def number(value: float) -> str:
     """Give a value with three digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"  # no 1e+03
 
 
 def machine() -> str:

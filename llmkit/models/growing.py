@@ -28,23 +28,28 @@ class GrowingLayer(DynamicLayer):
         """Add keys and values [rows, heads, new tokens, size]; give all."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        known = [each for each in (self.keys, self.values) if each is not None and each.numel()]
-        before = known[0].shape[-2] if known else 0
+        before = self.get_seq_length()
         after = before + key_states.shape[-2]
         # Whoever cuts, repeats or selects makes new tensors of the views: the buffers hold something else then.
         same = self._given[0] is self.keys and self._given[1] is self.values
         if not same or not self._buffers or after > self._buffers[0].shape[-2]:
-            rows, heads, _, size = key_states.shape
-            room = after + max(_ROOM, after // 2)
-            self._buffers = [key_states.new_empty(rows, heads, room, size) for _ in range(2)]
-            for buffer, old in zip(self._buffers, known, strict=False):
-                buffer[:, :, :before] = old
+            self._move(key_states, before, after)
         keys, values = self._buffers
-        keys[:, :, before:after] = key_states
-        values[:, :, before:after] = value_states
-        self.keys, self.values = keys[:, :, :after], values[:, :, :after]
+        new = after - before
+        keys.narrow(2, before, new).copy_(key_states)
+        values.narrow(2, before, new).copy_(value_states)
+        self.keys, self.values = keys.narrow(2, 0, after), values.narrow(2, 0, after)
         self._given = (self.keys, self.values)
         return self.keys, self.values
+
+    def _move(self, like: torch.Tensor, before: int, after: int) -> None:
+        """Take buffers with room, and what is known into them."""
+        rows, heads, _, size = like.shape
+        room = after + max(_ROOM, after // 2)
+        self._buffers = [like.new_empty(rows, heads, room, size) for _ in range(2)]
+        if before:
+            for buffer, old in zip(self._buffers, (self.keys, self.values), strict=True):
+                buffer[:, :, :before] = old
 
 
 def growing(cache: Cache) -> Cache:

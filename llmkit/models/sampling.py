@@ -100,6 +100,8 @@ def lift_bans(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
 
     A form and a ban, such as `no_repeat_ngram_size` or `min_new_tokens`, may contradict each other: the form wins.
     """
+    if scores is allowed:
+        return scores
     left = torch.isfinite(scores).any(-1, keepdim=True)
     return torch.where(left, scores, allowed)
 

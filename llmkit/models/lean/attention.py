@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 
 Part = tuple[torch.Tensor, torch.Tensor]
 """Values mixed over some of the keys, and the log of the sum of the weights of these."""

@@ -18,6 +18,7 @@ from llmkit.models.lean.grid import GROUP, find, joined
 FEW = 12
 """So many rows and fewer are multiplied in 4 bits; with more, bfloat16 is faster (measured with AVX-512)."""
 
+_product = torch.ops.aten._weight_int4pack_mm_for_cpu.default  # the overload itself: finding it takes time too
 _ROWS = 1024  # a multiple of all blocks that the kernels have
 
 Packed = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -46,10 +47,9 @@ class Layers:
         """Give what each layer makes of `rows` [n, inputs]: [n, outputs]."""
         if not self.packed or rows.shape[0] > FEW:
             return [F.linear(rows, weight, bias) for weight, bias in self._weights]
-        product = torch.ops.aten._weight_int4pack_mm_for_cpu
-        out: torch.Tensor = product(rows, self.packed[0][0], GROUP, self.packed[0][1])
+        out: torch.Tensor = _product(rows, self.packed[0][0], GROUP, self.packed[0][1])
         for numbers, scales in self.packed[1:]:
-            out += product(rows, numbers, GROUP, scales)
+            out += _product(rows, numbers, GROUP, scales)
         if self._bias is not None:
             out += self._bias
         return torch.split_with_sizes(out, self._sizes, 1) if len(self._sizes) > 1 else (out,)
