@@ -47,9 +47,9 @@ class GrowingLayer(DynamicLayer):
         rows, heads, _, size = like.shape
         room = after + max(_ROOM, after // 2)
         self._buffers = [like.new_empty(rows, heads, room, size) for _ in range(2)]
-        if before:
-            for buffer, old in zip(self._buffers, (self.keys, self.values), strict=True):
-                buffer[:, :, :before] = old
+        if self.keys is not None and self.values is not None and before:
+            self._buffers[0][:, :, :before] = self.keys
+            self._buffers[1][:, :, :before] = self.values
 
 
 def growing(cache: Cache) -> Cache:

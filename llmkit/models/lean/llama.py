@@ -55,7 +55,7 @@ class LeanLlama:
         **_: Any,
     ) -> CausalLMOutputWithPast:
         """Give logits for the tokens [rows, tokens] behind those whose keys and values the cache holds."""
-        cache = growing(DynamicCache(config=self._config) if past_key_values is None else past_key_values)
+        cache: Any = growing(DynamicCache(config=self._config) if past_key_values is None else past_key_values)
         rows, tokens = input_ids.shape
         known = cache.get_seq_length()
         mask = _mask(attention_mask, known, tokens, self.embedding.dtype)
