@@ -22,7 +22,7 @@ from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy, 
 from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
 from llmkit.chains.sources import Source, SourcePassage
 from llmkit.chains.tidy import Tidy, tidy
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError
 from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.fields import fill
@@ -40,7 +40,7 @@ class Summary(BaseModel):
         passages: the parts of the source that it stands on, in order, with their places in it; each has the summary
             that was first made of it.
         model_calls: how often the model was asked.
-        complete: whether the model ended the summary itself; if not, it was cut after its last whole sentence.
+        complete: whether the model ended the summary itself; if not, it was cut, after a whole sentence if it has one.
     """
 
     model_config = ConfigDict(frozen=True)

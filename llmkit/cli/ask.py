@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from llmkit.chains import Answer, Citation, QAChain
 
+NOT_FOUND = "The text does not say."
+
 
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.", show_default=False)],
@@ -59,7 +61,7 @@ def ask(
     cat notes.txt | llmkit ask "Who is invited?" --file - --json
     """
     _check(question, [*(url or []), *(file or [])])
-    files.check_output(output)
+    files.check_output(output, *(file or []))
     options.ModelOptions(model).check(quiet=quiet)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     own = _files(file or [], quiet=quiet)
@@ -94,20 +96,28 @@ def _chain(model: str, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
-    """Give the answer, then each sentence that it stands on, the answer in it marked, and where that is."""
+    """Give the answer and what it stands on."""
     from rich.console import Console
     from rich.text import Text
 
     if not answer.found:
-        return "The text does not say."
-    lines = [Text(answer.text, style="bold"), Text(f"confidence {answer.confidence:.0%}", style="dim")]
-    for each in answer.citations:
-        lines += [Text(), Text("  ").append_text(_quote(each, documents)), Text(f"  {_place(each)}", style="dim")]
+        return NOT_FOUND
+    lines = [Text(answer.text, style="bold"), *evidence(answer, documents)]
     console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
     with console.capture() as caught:
         for line in lines:
             console.print(line)
     return caught.get().rstrip("\n")
+
+
+def evidence(answer: Answer, documents: list[Document]) -> list[Text]:
+    """Give how sure an answer is, then each sentence that it stands on, the answer in it marked, and where that is."""
+    from rich.text import Text
+
+    lines = [Text(f"confidence {answer.confidence:.0%}", style="dim")]
+    for each in answer.citations:
+        lines += [Text(), Text("  ").append_text(_quote(each, documents)), Text(f"  {_place(each)}", style="dim")]
+    return lines
 
 
 def _has_colour() -> bool:

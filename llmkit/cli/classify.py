@@ -50,7 +50,7 @@ def classify(
     from llmkit.chains.labels import Labels
 
     chosen: dict[str, Any] = {
-        "labels": [label.strip() for label in labels.split(",")],
+        "labels": options.listed(labels),
         "examples": files.read_examples(examples),
         "multi_label": multi_label,
         "threshold": threshold,
@@ -61,7 +61,7 @@ def classify(
         settings = {"command": "classify", "model": model, **chosen}
         lines.run(file, output, lambda: lines.batches(load()), settings=settings, quiet=quiet)
         return
-    text = files.read_input(file, output, quiet=quiet)
+    text = files.read_input(file, output, examples=examples, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         result = chain.invoke(text)

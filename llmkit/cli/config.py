@@ -47,8 +47,9 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
         return
     commands = settable(context.find_root().command)
     rows = dict(_rows(commands, read(commands)))
-    for name, near in unknown_variables(commands).items():
-        typer.echo(f"note: {name} is no setting{f': did you mean {near}?' if near else ''}", err=True)
+    strange = {} if rows["quiet"].value else unknown_variables(commands)
+    for name, hint in strange.items():
+        typer.echo(f"note: {name} is no setting{f': {hint}' if hint else ''}", err=True)
     if as_json:
         facts = [{"setting": name, "value": held.value, "from": held.origin} for name, held in rows.items()]
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -45,7 +45,7 @@ def entities(
     llmkit entities report.txt --labels drug,disease --any-words
     llmkit entities mails.jsonl --lines --output entities.jsonl
     """
-    known = [label.strip() for label in labels.split(",")]
+    known = options.listed(labels)
     solved = files.read_examples(examples)
     _check(known, solved)
     chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
@@ -55,7 +55,7 @@ def entities(
         settings = {"command": "entities", "model": model, **chosen}
         lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
         return
-    text = files.read_input(file, output, quiet=quiet)
+    text = files.read_input(file, output, examples=examples, quiet=quiet)
     chain = load()
     with progress.waiting("reading", quiet=quiet):
         found = chain.invoke(text)

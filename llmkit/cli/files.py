@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +58,39 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
     return found
 
 
-def check_output(output: Path | None) -> None:
-    """Tell before any work that a result could not be written.
+def check_output(output: Path | None, *inputs: str | Path | None) -> None:
+    """Tell before any work that a result could not be written, or would be written over what is read.
 
     Raises:
-        InputError: the file's folder is not there.
+        InputError: the file is an input, a folder, in none, or may not be written.
     """
-    if output and not output.parent.is_dir():
+    if output is None:
+        return
+    if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
+    if output.is_dir():
+        raise InputError(f"{output} cannot be written: it is a folder")
+    touched = [output] if _is_device(output) else [output.parent, output]
+    if not all(os.access(each, os.W_OK) for each in touched if each.exists()):
+        raise InputError(f"{output} cannot be written: there is no permission")
+    if any(_is_same(output, each) for each in inputs if each is not None):
+        raise InputError(f"{output} is the input: name another file for --output")
 
 
-def read_input(name: str, output: Path | None, *, quiet: bool = False) -> str:
+def _is_device(path: Path) -> bool:
+    """Tell whether a path is `/dev/null`, a pipe or the like, in whose place no file may come."""
+    return path.exists() and not path.is_file()
+
+
+def _is_same(output: Path, source: str | Path) -> bool:
+    with suppress(OSError):  # what is not there is told when it is read; a pipe without a number is no file
+        return os.path.samestat(output.stat(), os.fstat(sys.stdin.fileno()) if source == "-" else os.stat(source))
+    return False
+
+
+def read_input(name: str, output: Path | None, *, examples: Path | None = None, quiet: bool = False) -> str:
     """Read the text that a command works on, if its result can be written."""
-    check_output(output)
+    check_output(output, name, examples)
     return read_text(name, quiet=quiet)
 
 
@@ -83,6 +105,9 @@ def write(text: str, output: Path | None) -> None:
         return
     part = output.with_name(f".{output.name}.part")
     try:
+        if _is_device(output):
+            output.write_text(text + "\n", encoding="utf-8")
+            return
         part.write_text(text + "\n", encoding="utf-8")
         part.replace(output)
     except OSError as error:

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkit.cli import progress
+from llmkit.cli import files, progress
 from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Work = Callable[[list[str]], "Sequence[BaseModel | Exception]"]
 """Gives a result, or the error it failed with, for each text."""
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Documents that are worked on, and written, together: what an interrupt may cost."""
 CHARACTERS_AT_ONCE = 50_000
 """Fewer documents, where they are long."""
@@ -137,9 +137,8 @@ class _File(_Sink):
     def __init__(self, path: Path, source: str, stack: ExitStack) -> None:
         super().__init__()
         self._path = path
+        files.check_output(path, source)
         try:
-            if source != "-" and path.exists() and path.samefile(source):
-                raise InputError(f"{path} is the input: name another file for --output")
             self._file = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror}") from error

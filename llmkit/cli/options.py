@@ -101,6 +101,11 @@ class ModelOptions:
             return HuggingFaceChat(model=self.model, settings=settings)
 
 
+def listed(labels: str) -> list[str]:
+    """Give the labels of an option, which has commas between them."""
+    return [label.strip() for label in labels.split(",")] if labels.strip() else []
+
+
 def load_chain(name: str, model: ModelOptions, chosen: Mapping[str, Any], *, quiet: bool) -> Any:
     """Load a model, and give the chain of `llmkit.chains` that has this name over it, with these arguments."""
     llm = model.load(quiet=quiet)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -118,10 +119,17 @@ def variables(commands: Commands) -> dict[str, tuple[str, Any]]:
 
 
 def unknown_variables(commands: Commands) -> dict[str, str]:
-    """Give the variables whose names begin as llmkit's do and that nothing reads, each with what it may be meant as."""
-    known = [*variables(commands), "LLMKIT_CACHE", "LLMKIT_CONFIG", "LLMKIT_DATA"]
-    strange = sorted(name for name in os.environ if name.startswith("LLMKIT_") and name not in known)
-    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in strange}
+    """Give the variables whose names begin as llmkit's do and that nothing reads, each with a hint, if there is one."""
+    known = [name.removeprefix("LLMKIT_") for name in (*variables(commands), "CACHE", "CONFIG", "DATA")]
+    own = sorted(name.removeprefix("LLMKIT_") for name in os.environ if name.startswith("LLMKIT_"))
+    prefixes = "|".join(commands)
+    hints = {}
+    for name in own:
+        if name not in known:
+            key = re.sub(f"^(?:{prefixes})_", "", name.lower())
+            near = [f"did you mean LLMKIT_{each}?" for each in difflib.get_close_matches(name, known, n=1)]
+            hints[f"LLMKIT_{name}"] = _for_one_run(key) if key in ONE_RUN else "".join(near)
+    return hints
 
 
 def shared(commands: Commands) -> dict[str, Any]:
@@ -172,13 +180,19 @@ def _known(place: str, key: str, options: Mapping[str, Any], commands: Commands)
     tables = [f"[{command}]" for command, own in commands.items() if key in own]
     if key in commands:
         hint = f"it is a table, [{key}]"
-    elif tables and options.keys() <= set(SHARED):
-        hint = f"it stands in a table: {' or '.join(tables)}"
+    elif key in ONE_RUN:
+        hint = _for_one_run(key)
+    elif tables:
+        hint = f"it belongs in {' or '.join(tables)}"
     elif near := difflib.get_close_matches(key.replace("-", "_"), [*options, *commands], n=1):
         hint = f"did you mean {near[0]}?"
     else:
         hint = f"what can be set here is {', '.join(options)}"
     raise InputError(f"{place}: {key} is no setting: {hint}")
+
+
+def _for_one_run(key: str) -> str:
+    return f"--{key.replace('_', '-')} is given for each run"
 
 
 def _checked(place: str, key: str, option: Any, value: Any) -> Any:
@@ -189,6 +203,8 @@ def _checked(place: str, key: str, option: Any, value: Any) -> Any:
         except SettingsError as error:
             raise InputError(f"{place}: {error}") from error
         return [value] if key == "stop" and isinstance(value, str) else value
+    if key == "labels" and isinstance(value, list) and all(isinstance(each, str) and "," not in each for each in value):
+        return ",".join(value)
     if not values.fits(option, value):
         raise InputError(f"{place}: {key} is {value!r}, but must be {values.wanted(option)}")
     return value

@@ -56,14 +56,24 @@ def summarize(
     options.load_prompt(prompt, ["max_words"])
     model.check(quiet=quiet)  # a download has a bar of its own
     if explain:
-        files.write("\n\n".join(str(each.report) for each in load().plan(text)), output)
+        reports = [each.report for each in load().plan(text)]
+        told = json.dumps([asdict(each) for each in reports], ensure_ascii=False) if as_json else ""
+        files.write(told or "\n\n".join(map(str, reports)), output)
         return
     with progress.bar("steps", quiet=quiet) as bar:
         chain = load(lambda done: bar.show(done.done, done.total))
         summary = chain.invoke(text)
-    if not summary.complete and max_words is None and not quiet:
-        typer.echo(f"note: the summary was cut at {chain.max_new_tokens} tokens: --max-new-tokens", err=True)
+    if not summary.complete and not quiet:
+        typer.echo(f"note: the summary was cut at {_limit(chain, model)}", err=True)
     files.write(json.dumps(summary.model_dump(mode="json"), ensure_ascii=False) if as_json else summary.text, output)
+
+
+def _limit(chain: SummarizationChain, model: options.ModelOptions) -> str:
+    """Say what may have cut a summary: of two limits that were given, either."""
+    tokens, words = f"{chain.max_new_tokens} tokens: --max-new-tokens", f"{chain.max_words} words: --max-words"
+    if chain.max_words is None:
+        return tokens
+    return words if model.max_new_tokens is None else f"{words}, or {tokens}"
 
 
 def _chain(

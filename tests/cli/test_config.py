@@ -92,8 +92,9 @@ def test_a_command_takes_what_is_set_and_an_option_goes_before_it(llmkit, file, 
     assert model_of("--model", "from-option") == "from-option"
 
 
-def test_an_option_that_must_be_given_may_be_set(llmkit, file, tmp_path):
-    file('[classify]\nlabels = "a,a"\n')
+@pytest.mark.parametrize("labels", ['"a,a"', '["a", "a"]'])
+def test_an_option_that_must_be_given_may_be_set(llmkit, file, tmp_path, labels):
+    file(f"[classify]\nlabels = {labels}\n")
     (tmp_path / "text.txt").write_text("text")
     assert llmkit("classify", str(tmp_path / "text.txt"))[2].startswith("error: label 'a' is given twice")
 
@@ -103,10 +104,14 @@ def test_an_option_that_must_be_given_may_be_set(llmkit, file, tmp_path):
     [
         ("temprature = 1", ": temprature is no setting: did you mean temperature?"),
         ("max-words = 1", ": max-words is no setting: did you mean"),
-        ("threshold = 1", ": threshold is no setting: it stands in a table: [classify] or [entities]"),
+        ("threshold = 1", ": threshold is no setting: it belongs in [classify] or [entities]"),
+        ("[chat]\nmax_words = 3", ", [chat]: max_words is no setting: it belongs in [summarize]"),
+        ("json = true", ": json is no setting: --json is given for each run"),
         ("chat = 1", ": chat is no setting: it is a table, [chat]"),
         ("[clasify]", ": clasify is no setting: did you mean classify?"),
-        ("[ask]\nallow_private = true", ", [ask]: allow_private is no setting: what can be set here is"),
+        ("[ask]\nallow_private = true", ", [ask]: allow_private is no setting: --allow-private is given for each run"),
+        ("[ask]\nxyzzy = true", ", [ask]: xyzzy is no setting: what can be set here is style,"),
+        ('[classify]\nlabels = ["a,b", "c"]', ", [classify]: labels is ['a,b', 'c'], but must be a text"),
         ('temperature = "hot"', ": temperature is 'hot', but must be a number"),
         ("temperature = -1", ": temperature is -1, but must be at least 0 and at most 100"),
         ("seed = true", ": seed is True, but must be a whole number"),
@@ -155,8 +160,17 @@ def test_files_that_cannot_be_read(refused, monkeypatch, tmp_path):
 
 def test_a_variable_that_nothing_reads_is_told(llmkit, monkeypatch):
     monkeypatch.setenv("LLMKIT_TEMPRATURE", "1")
+    monkeypatch.setenv("LLMKIT_ASK_JSON", "1")
+    monkeypatch.setenv("LLMKIT_XYZZY", "1")
     code, _, err = llmkit("config")
-    assert (code, err) == (0, "note: LLMKIT_TEMPRATURE is no setting: did you mean LLMKIT_TEMPERATURE?\n")
+    assert code == 0
+    assert err.splitlines() == [
+        "note: LLMKIT_ASK_JSON is no setting: --json is given for each run",
+        "note: LLMKIT_TEMPRATURE is no setting: did you mean LLMKIT_TEMPERATURE?",
+        "note: LLMKIT_XYZZY is no setting",
+    ]
+    monkeypatch.setenv("LLMKIT_QUIET", "1")
+    assert llmkit("config")[2] == ""
 
 
 def test_where_the_file_is(llmkit):

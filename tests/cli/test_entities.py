@@ -109,7 +109,7 @@ class TestEntities:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--labels", ""], "label 1 is empty"),
+        (["--labels", ""], "there are no labels: give at least 1"),
         (["--labels", "a,b,a"], "label 'a' is given twice"),
         (["--labels", "a,,b"], "label 2 is empty"),
         (["--threshold", "1.5"], "--threshold"),

@@ -142,8 +142,8 @@ def test_wrong_files_are_told_before_the_model_is_loaded(source, tmp_path):
         (tmp_path / "none", None, "cannot be read: No such file"),
         (tmp_path, None, "cannot be read: Is a directory"),
         (source, source, "is the input"),
-        (source, tmp_path, "cannot be written: Is a directory"),
-        (source, tmp_path / "no" / "out", "cannot be written: No such file"),
+        (source, tmp_path, "cannot be written: it is a folder"),
+        (source, tmp_path / "no" / "out", "cannot be written: there is no folder"),
     ):
         with pytest.raises(InputError, match=says):
             run(file, output, worker)

@@ -35,10 +35,14 @@ class TestSummaries:
         code, out, _ = llmkit("summarize", dialogue, "--explain")
         assert code == 0
         assert "8192" in out.replace(",", "")
+        code, out, _ = llmkit("summarize", dialogue, "--explain", "--json")
+        [report] = json.loads(out)
+        assert (code, report["context_window"], sum(each["tokens"] for each in report["parts"])) == (0, 8192, 8192)
 
     def test_at_most_so_many_words_in_a_file(self, llmkit, dialogue, tmp_path):
         output = tmp_path / "summary.txt"
-        assert llmkit("summarize", dialogue, "--max-words", "5", "--output", str(output)) == (0, "", "")
+        code, out, err = llmkit("summarize", dialogue, "--max-words", "5", "--output", str(output))
+        assert (code, out, err) == (0, "", "note: the summary was cut at 5 words: --max-words\n")
         assert 0 < len(output.read_text(encoding="utf-8").split()) <= 5
         assert sorted(path.name for path in tmp_path.iterdir()) == ["dialogue.txt", "summary.txt"]
 
