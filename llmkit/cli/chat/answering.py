@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import options
+from llmkit.cli.ask import NOT_FOUND, evidence
 from llmkit.cli.chat import window
 from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, applied, trim
 from llmkit.cli.chat.conversation.partial import PartialAnswer
-from llmkit.cli.chat.events import Event, Note, Piece, Working
+from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.errors import InputError, LlmkitError
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
-    from llmkit.chains import Answer
     from llmkit.cli.chat.session import Session
 
 
@@ -81,6 +81,12 @@ def _trimmed(session: Session, after: History) -> Generator[Event, None, History
 
 
 def _answer(session: Session, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
+    settings = session.llm.settings
+    asked = (session.model, settings, messages, stop)
+    if change["do"] == "retry" and asked == session.asked and (settings.sampled is False or settings.seed is not None):
+        yield Note("the same settings give the same answer: /set temperature or /set seed makes it another")
+    session.asked = asked
+    limits = window.less_room(session.llm, messages) if change["do"] == "continue" else {}
     partial = PartialAnswer(session, change)
     if change["do"] == "say":  # a message is kept even if nothing of its answer comes
         partial.begin()
@@ -90,7 +96,7 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage], stop:
         if opened:  # the prompt text says how an answer begins
             partial.push(messages[-1].text)
             yield Piece(messages[-1].text)
-        with closing(_stream(session, messages, list(stop))) as chunks:
+        with closing(_stream(session, messages, list(stop), limits)) as chunks:
             for chunk in chunks:
                 first = first or time.perf_counter() - begun
                 tokens += 1
@@ -109,16 +115,18 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage], stop:
     yield ended
 
 
-def _stream(session: Session, messages: list[BaseMessage], stop: list[str]) -> Generator[AIMessageChunk, None, None]:
+def _stream(
+    session: Session, messages: list[BaseMessage], stop: list[str], limits: Mapping[str, Any]
+) -> Generator[AIMessageChunk, None, None]:
     if (session.llm.settings.num_beams or 1) > 1:  # what beams answer is known only at its end
         from langchain_core.messages import AIMessageChunk
 
-        answer = session.llm.invoke(messages, stop=stop)
+        answer = session.llm.invoke(messages, stop=stop, **limits)
         whole = AIMessageChunk(content=answer.text, usage_metadata=answer.usage_metadata)
         whole.response_metadata = answer.response_metadata
         yield whole
         return
-    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages, stop=stop))
+    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages, stop=stop, **limits))
 
 
 def _quote(session: Session, change: Change, after: History) -> Iterator[Event]:
@@ -126,18 +134,23 @@ def _quote(session: Session, change: Change, after: History) -> Iterator[Event]:
     from llmkit.chains import QAChain
 
     begun = time.perf_counter()
-    session.chain = session.chain or QAChain(session.llm)
+    session.chain, session.asked = session.chain or QAChain(session.llm), None
     given = documents(after.attached)
     yield Working("reading what is attached …")
     try:
         found = session.chain.invoke({"question": after.turns[-1].said, "context": given})
     finally:
         yield Working("")
-    text = _shown(found)
+    text = found.text if found.found else NOT_FOUND
+    citations = "\n".join(line.plain for line in evidence(found, given)) if found.found else ""
     partial = PartialAnswer(session, change)
     partial.push(text)
+    if citations:
+        session.change({"do": "cite", "text": citations})
     partial.end("stop")
     yield Piece(text)
+    if citations:
+        yield Output(citations)
     seconds = time.perf_counter() - begun
     yield session.ended("stop", session.llm.get_num_tokens(text), seconds, seconds)
 
@@ -147,14 +160,3 @@ def documents(attached: Sequence[Attachment]) -> list[Document]:
     from langchain_core.documents import Document
 
     return [Document(each.text, metadata={"source": each.source, "title": each.title}) for each in attached]
-
-
-def _shown(answer: Answer) -> str:
-    """The answer and its quotes as Markdown that reads well as plain text too."""
-    if not answer.found:
-        return "The text does not say."
-    parts = [answer.text]
-    for each in answer.citations:
-        place = each.link or f"{each.source}, characters {each.start} to {each.end}"
-        parts.append(f"> {' '.join(each.quote.split())}\n>\n> {place}")
-    return "\n\n".join(parts)

@@ -40,10 +40,16 @@ class Ended:
 
 @dataclass(frozen=True)
 class Output:
-    """What a command was asked for, to be read or piped: plain text, or Markdown where it says so."""
+    """What a command was asked for, or an answer stands on, to be read or piped.
+
+    Attributes:
+        markdown: it is to be laid out, else shown as it stands.
+        table: its rows are of no use in pieces: at a terminal they end where that does.
+    """
 
     text: str
     markdown: bool = False
+    table: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Session:
         self.store, self.load, self.keep = store, load, keep
         self.fetching = dict(fetching or {})
         self.chain: QAChain | None = None
+        self.asked: object = None  # what the model was asked last, and under which settings
         self.record = resume or store.new(keep=keep)
         self.history = self.record.history
         self._told = ""
@@ -128,6 +129,7 @@ class Session:
             for change in standing(before):
                 self.change(change)
         self._begin()
+        self.forget_speed()
 
     def use(self, llm: HuggingFaceChat) -> None:
         """Go on with another model, under the same settings."""
@@ -140,6 +142,10 @@ class Session:
         """Give an answer's end, and remember it as the status."""
         self._status = self._ended(Ended("", finish_reason, tokens, 0, 0, first, seconds))
         return self._status
+
+    def forget_speed(self) -> None:
+        """Let the status tell no more of the last answer, which is no longer there."""
+        self._status = self._ended()
 
     @property
     def model(self) -> str:
@@ -172,6 +178,10 @@ class Session:
         except SettingsError as error:  # a file of another version, or one that was edited
             self.llm.settings = self.settings
             self._notes.append(f"the conversation's own settings are passed over: {error}")
+        try:
+            window.check_system(self.llm, self.history.system)
+        except LlmkitError as error:
+            self._notes.append(str(error))
         self._name_model()
 
     def _name_model(self) -> None:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkit.cli.chat.conversation.history import History, transcript
+from llmkit.cli.chat.conversation.history import History, Turn, transcript
 from llmkit.errors import ContextWindowExceeded, ReductionError
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 ROOM = 512
 KEPT = 0.75
-"""When turns have to go, so many go that this share of the window is enough for the rest.
+"""When turns have to go, so many go that this share of the window beside the answer's room is enough for the rest.
 
 Whatever goes changes what stands right after the system text, and the model reads all that follows anew. If only as
 much went as must, each later turn would be as slow as that one; so it is one in many.
 """
+LONGEST, SHORTEST = 192, 16
+"""Tokens of a summary of the oldest turns; where there is no room for the fewest, there is none."""
 _SPEAKERS = {"system": "system", "human": "you", "ai": "model"}
 
 
@@ -68,7 +70,7 @@ def to_forget(llm: HuggingFaceChat, history: History, reserve: int = 0) -> int:
         ContextWindowExceeded: the last turn does not fit even alone.
     """
     last, window = len(history.turns) - 1, llm.context_window
-    free = room(llm) + reserve
+    most = window - room(llm) - reserve
 
     def first(limit: float) -> int:
         return bisect_left(
@@ -77,12 +79,23 @@ def to_forget(llm: HuggingFaceChat, history: History, reserve: int = 0) -> int:
 
     if history.forgotten > last or _tokens_from(llm, history, history.forgotten) + room(llm) <= window:
         return history.forgotten
-    if (count := first(window * KEPT - free)) < last or (count := first(window - free)) < last:
+    if (count := first(most * KEPT)) < last or (count := first(most)) < last:
         return count
-    needed = _tokens_from(llm, history, last) + (llm.settings.max_new_tokens or 1)
+    begun = history.turns[-1].answer != ""  # it goes on as far as there is room
+    needed = _tokens_from(llm, history, last) + (1 if begun else llm.settings.max_new_tokens or 1)
     if needed > window:
-        raise ContextWindowExceeded(needed, window, "the message and the room for its answer")
+        what = "the message and its answer so far" if begun else "the message and the room for its answer"
+        raise ContextWindowExceeded(needed, window, what)
     return last
+
+
+def less_room(llm: HuggingFaceChat, messages: list[BaseMessage]) -> dict[str, int]:
+    """Give the settings for an answer that goes on where the window has less room than they say."""
+    left = llm.context_window - llm.get_num_tokens_from_messages(messages)
+    if left < 1:
+        return {}
+    asked = {name: getattr(llm.settings, name) for name in ("max_new_tokens", "min_new_tokens")}
+    return {name: left for name, count in asked.items() if count and count > left}
 
 
 def _tokens_from(llm: HuggingFaceChat, history: History, count: int) -> int:
@@ -105,13 +118,14 @@ def spent(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
     return parts
 
 
-def check_system(llm: HuggingFaceChat, text: str) -> None:
-    """Check that a system text leaves room for a conversation.
+def check_system(llm: HuggingFaceChat, text: str, room: int | None = None) -> None:
+    """Check that a system text leaves room for a message and an answer, of `room` tokens or as the settings say.
 
     Raises:
         ContextWindowExceeded: it does not.
     """
-    needed = tokens(llm, History(system=text)) + (llm.settings.max_new_tokens or 1)
+    least = History(system=text, turns=(Turn("?"),))
+    needed = tokens(llm, least) + (room or llm.settings.max_new_tokens or 1)
     if needed > llm.context_window:
         raise ContextWindowExceeded(needed, llm.context_window, "the system text and the room for an answer")
 
@@ -124,8 +138,11 @@ def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
     """
     from llmkit.chains import SummarizationChain
 
-    length = min(192, llm.context_window // 8)
-    count = to_forget(llm, after, reserve=length)
+    head = llm.get_num_tokens(_head(replace(after, summary="?")))
+    length = _length(llm, after, head)
+    if length < SHORTEST:
+        raise ReductionError("a summary of the oldest turns has no place")
+    count = to_forget(llm, after, reserve=length + head)
     old = f"{after.summary}\n" if after.summary else ""
     text = old + transcript(after.turns[after.forgotten : count])
     summary = SummarizationChain(llm, max_new_tokens=length).invoke(text).text
@@ -133,3 +150,16 @@ def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
     if not summary or tokens(llm, short) + room(llm) > llm.context_window:
         raise ReductionError("the summary of the oldest turns is longer than its place")
     return count, summary
+
+
+def _length(llm: HuggingFaceChat, after: History, head: int) -> int:
+    """Give the most tokens that a summary may have: half of what is free, with the last but one turn if there is any.
+
+    Without room for a summary beside that turn, it becomes part of it.
+    """
+    last, window = len(after.turns) - 1, llm.context_window
+    for count in range(max(last - 1, after.forgotten + 1), last + 1):
+        free = window - room(llm) - _tokens_from(llm, after, count) - head
+        if free >= SHORTEST:
+            return min(LONGEST, window // 8, max(SHORTEST, free // 2))
+    return 0

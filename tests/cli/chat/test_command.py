@@ -1,6 +1,7 @@
 """`llmkit chat` through a pipe: whole transcripts, and processes that are killed."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def test_commands_through_a_pipe(llmkit, llm, tmp_path):
     lines = f"/system Be brief.\n/system\n/file {notes}\nWhen was the mill built?\n/bye\nnever said\n"
     code, out, err = llmkit("chat", stdin=lines)
     assert code == 0
-    assert out == f"Be brief.\n1821\n\n> The mill was built in 1821.\n>\n> {notes}, characters 0 to 27\n"
+    assert re.sub(r"\d+%", "N%", out) == (
+        f"Be brief.\n1821\nconfidence N%\n\n  “The mill was built in 1821.”\n  characters 0 to 27 of {notes}\n"
+    )
     assert err.splitlines() == [
         "[the system text holds from now on]",
         f"[attached {notes}: questions are answered from it, until /detach]",

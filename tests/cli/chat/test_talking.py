@@ -113,7 +113,7 @@ def _more_than(person: Terminal, count: int) -> Callable[[str], bool]:
 
 
 def _clears_a_line_and_leaves(person: Terminal) -> None:
-    person.type("never sent", "> never sent")
+    person.type("never \x1b[31msent\x1b[M !!", "> never sent")  # colours, and what a mouse sends
     person.type(CTRL_C, lambda text: "never sent" not in text)
     person.type(CTRL_C, "Ctrl-C again leaves")
     person.type("x", lambda text: "Ctrl-C again" not in text)

@@ -1,5 +1,7 @@
 """A window that gets full: what goes, what is told of it, and what stays."""
 
+import itertools
+
 import pytest
 
 from llmkit import HuggingFaceChat
@@ -85,6 +87,43 @@ def test_continue_makes_room_too(talk, narrow):
         assert chat.session.status().used <= WINDOW
     assert len(chat.said) == 4
     assert window.laid_out(chat.session.history)[-1].text == chat.said[-1][1]
+
+
+def test_continue_goes_on_to_the_end_of_the_window(talk, default_model_folder):
+    chat = talk(HuggingFaceChat(max_new_tokens=40, min_new_tokens=40, temperature=0, context_window=WINDOW))
+    chat(message(0))
+    chat(message(1))
+    while chat.session.status().used <= WINDOW - 40:
+        assert isinstance(chat("/continue")[-1], Ended)
+    last = chat("/continue")[-1]
+    assert isinstance(last, Ended)  # with less room than the settings say
+    assert WINDOW - 8 <= chat.session.status().used <= WINDOW
+    while isinstance(last, Ended):
+        last = chat("/continue")[-1]
+    assert last.text.startswith("the message and its answer so far need 16")
+    assert isinstance(chat(message(2))[-1], Ended)
+
+
+@pytest.mark.parametrize("trim", ["oldest", "summarize"])
+def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, llm, trim):
+    chat = talk(llm)
+    chat(f"/set trim {trim}")
+    for number in range(5):
+        chat(message(number))
+    used = chat.session.status().used
+    room = llm.context_window - used
+    chat(f"/set max_new_tokens {room}")
+    events = chat.session.take(message(5))
+    notes = [event.text for event in itertools.takewhile(lambda event: not isinstance(event, Piece), events)]
+    events.close()
+    assert any("the oldest" in note for note in notes)
+    assert 1 <= chat.session.history.forgotten <= 4
+    seen = [each.text for each in window.laid_out(chat.session.history)]
+    assert any(text.endswith(message(4)) for text in seen)  # behind the summary, if there is one
+    summary = chat.session.history.summary
+    assert bool(summary) == (trim == "summarize")
+    rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
+    assert rows["summary"] == (" ".join(summary.split()) or "none")
 
 
 def test_what_is_undone_makes_room_again(talk, narrow):

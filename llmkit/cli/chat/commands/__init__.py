@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llmkit.cli.chat.commands import attaching, conversations, settings, steering, summarizing
+from llmkit.cli.chat.conversation.history import short
 from llmkit.cli.chat.events import Edit, Event, Left, Output
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from llmkit.cli.chat.session import Session
 
-Completes = Literal["command", "setting", "file", "conversation", "prompt", "model"]
+Completes = Literal["command", "setting", "file", "attached", "conversation", "prompt", "model"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Command:
         help: one line.
         run: does it, with the argument as it was typed.
         completes: what the argument can be completed to.
+        more: what `/help` with its name tells beside.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Command:
     help: str
     run: Callable[[Session, str], Iterator[Event]]
     completes: Completes | None = None
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Call:
 def _help(session: Session, argument: str) -> Iterator[Event]:
     if argument:
         command = _named(argument.removeprefix("/"))
-        yield Output(f"/{command.name} {command.argument}".rstrip() + f"\n{command.help}")
+        told = [f"/{command.name} {command.argument}".rstrip(), command.help, *command.more.splitlines()]
+        yield Output("\n".join(told))
         return
     usages = {f"/{each.name} {each.argument}".rstrip(): each.help for each in COMMANDS}
     width = max(map(len, usages))
@@ -66,7 +70,14 @@ def _leave(session: Session, argument: str) -> Iterator[Event]:
 
 COMMANDS = (
     Command("help", "[COMMAND]", "What the commands do.", _help, "command"),
-    Command("set", "NAME [VALUE]", "Change a setting; without a value, back to its default.", settings.set_, "setting"),
+    Command(
+        "set",
+        "NAME [VALUE]",
+        "Change a setting; without a value, back to its default.",
+        settings.set_,
+        "setting",
+        "\n".join(f"{name:{max(map(len, settings.MEANINGS))}}  {told}" for name, told in settings.MEANINGS.items()),
+    ),
     Command("show", "", "All settings, and what holds now.", settings.show),
     Command(
         "system", "[TEXT]", "Show or change what holds for the whole conversation; - for nothing.", steering.system
@@ -96,7 +107,7 @@ COMMANDS = (
         "file",
     ),
     Command("url", "[URL]", "Attach a web page, likewise.", attaching.attach_page),
-    Command("detach", "", "Let go of what is attached.", attaching.detach),
+    Command("detach", "[NAME]", "Let go of what is attached, or of this one text.", attaching.detach, "attached"),
     Command("summarize", "", "Summarize what is attached, or else the conversation.", summarizing.summarize),
     Command("edit", "[TEXT]", "Write the next message in your editor.", _edit),
     Command("bye", "", "Leave.", _leave),
@@ -113,7 +124,7 @@ def read(line: str) -> str | Call | None:
     for one that begins like a command, `//word` says `/word`.
 
     Raises:
-        InputError: there is no such command; names the nearest.
+        InputError: there is no such command, or it takes no argument.
     """
     line = line.strip()
     if line.startswith("//"):
@@ -121,7 +132,10 @@ def read(line: str) -> str | Call | None:
     if not (call := _CALL.fullmatch(line)):
         return line or None
     name, argument = call.groups()
-    return Call(_named("help" if name == "?" else name), argument.strip())
+    command = _named("help" if name == "?" else name)
+    if argument.strip() and not command.argument:
+        raise InputError(f"/{command.name} takes no argument, but was given {short(argument)!r}")
+    return Call(command, argument.strip())
 
 
 def choices(session: Session, kind: str) -> list[str]:
@@ -130,7 +144,9 @@ def choices(session: Session, kind: str) -> list[str]:
         case "command":
             return [each.name for each in COMMANDS]
         case "setting":
-            return list(settings.names())
+            return list(settings.MEANINGS)
+        case "attached":
+            return [each.source for each in session.history.attached]
         case "conversation":
             return session.store.names()
         case "prompt":

@@ -31,6 +31,8 @@ def save(session: Session, argument: str) -> Iterator[Event]:
         return
     if not session.history.turns:
         raise InputError("there is nothing to save yet: nothing was said")
+    if argument == session.record.name:
+        raise InputError(f"this conversation is called {argument!r} already")
     session.record.rename(argument)
     yield Note(f"saved as {argument}; it goes on being saved")
 
@@ -55,22 +57,24 @@ def list_(session: Session, argument: str) -> Iterator[Event]:
     lines = [
         f"{each.name:{width}}  {each.when:%Y-%m-%d %H:%M}  {each.turns:5}  {short(each.first)}" for each in entries
     ]
-    yield Output("\n".join([f"{'name':{width}}  {'when':16}  turns", *lines]))
+    yield Output("\n".join([f"{'name':{width}}  {'when':16}  turns", *lines]), table=True)
 
 
 def export(session: Session, argument: str) -> Iterator[Event]:
     """Write the conversation to a file: Markdown, or the messages as JSON."""
-    path = path_of(argument.removesuffix("!").strip())
-    if path.suffix not in (".md", ".json"):
+    name = argument.removesuffix("!").strip()
+    if not name:
+        raise InputError("/export needs the name of a .md or a .json file")
+    path = path_of(name)
+    kind = path.suffix.lower()
+    if kind not in (".md", ".json"):
         raise InputError(f"/export writes a .md or a .json file, but was given {str(path)!r}")
     if not session.history.turns:
         raise InputError("there is nothing to export yet: nothing was said")
-    if path.is_dir():
-        raise InputError(f"{path} cannot be written: it is a folder")
+    files.check_output(path)
     if path.exists() and not argument.endswith("!"):
         raise InputError(f"{path} exists: take another name, or /export {path} ! to overwrite it")
-    files.check_output(path)
-    files.write((to_markdown if path.suffix == ".md" else to_json)(session.history), path)
+    files.write((to_markdown if kind == ".md" else to_json)(session.history), path)
     yield Note(f"written to {path}")
 
 
@@ -82,6 +86,8 @@ def to_markdown(history: History) -> str:
         if turn.answer:
             mark = {"cancelled": "\n\n*(stopped)*", "length": "\n\n*(cut)*"}.get(turn.finish_reason, "")
             parts.append(f"## {history.model}\n\n{turn.answer.strip()}{mark}")
+        if turn.citations:
+            parts.append("\n".join(f"> {line}".rstrip() for line in turn.citations.splitlines()))
     return "\n\n".join(parts)
 
 
@@ -91,5 +97,6 @@ def to_json(history: History) -> str:
     for turn in history.turns:
         messages.append({"role": "user", "content": turn.said})
         if turn.answer:
-            messages.append({"role": "assistant", "content": turn.answer, "finish_reason": turn.finish_reason})
+            answer = {"role": "assistant", "content": turn.answer, "finish_reason": turn.finish_reason}
+            messages.append(answer | ({"citations": turn.citations} if turn.citations else {}))
     return json.dumps({"model": history.model, "messages": messages}, ensure_ascii=False, indent=2)

@@ -73,22 +73,20 @@ def tokens(session: Session, argument: str) -> Iterator[Event]:
     rows = [*parts, ("room for the answer", room), ("free", free)]
     lines = [f"{'tokens':>6} {'share':>6}"]
     lines += [f"{count:6} {count / llm.context_window:6.1%} {short(label)}" for label, count in rows]
-    yield Output("\n".join([*lines, f"{llm.context_window:6}        window of {session.model}"]))
+    yield Output("\n".join([*lines, f"{llm.context_window:6}        window of {session.model}"]), table=True)
 
 
 def undo(session: Session, argument: str) -> Iterator[Event]:
     """Take back the last message and its answer."""
     said = _last(session).said
     session.change({"do": "undo"}, sync=True)
+    session.forget_speed()
     yield Note(f"taken back: {short(said)}")
 
 
 def retry(session: Session, argument: str) -> Iterator[Event]:
     """Answer the last message anew; the old answer goes when the new one begins."""
     _last(session)
-    settings = session.llm.settings
-    if settings.sampled is False or settings.seed is not None:
-        yield Note("the same settings give the same answer: /set temperature or /set seed makes it another")
     yield from _anew(session, {"do": "retry"})
 
 

@@ -24,12 +24,15 @@ class Turn:
         prompt: the name of the prompt text that the message filled; without one it was said as it is.
         answer: empty where none has come.
         finish_reason: of the answer, `stop`, `length` or `cancelled`, which it is until its end has come.
+        citations: what an answer out of a text stands on, as it is shown; the model never sees it, and so cannot
+            learn to write what looks like it.
     """
 
     said: str
     prompt: str = ""
     answer: str = ""
     finish_reason: str = "cancelled"
+    citations: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,28 @@ def applied(history: History, change: Change) -> History:
         case {"do": "prompt", "name": str(name)}:
             return replace(history, prompt=name)
         case {"do": "set", "name": str(name), "value": value}:  # none puts it back to its default
-            others = {each: own for each, own in history.settings.items() if each != name}
-            return replace(history, settings=others if value is None else others | {name: value})
+            kept = {each: own for each, own in history.settings.items() if each != name}
+            return replace(history, settings=kept if value is None else kept | {name: value})
         case {"do": "say", "text": str(text), "prompt": str(prompt)}:
             return replace(history, turns=(*history.turns, Turn(text, prompt)))
-        case {"do": "attach", "text": str(text), "source": str(source), "title": str(title)}:
-            return replace(history, attached=(*history.attached, Attachment(text, source, title)))
-        case {"do": "detach"}:
-            return replace(history, attached=())
+        case {"do": "attach" | "detach"}:
+            return replace(history, attached=_attached(history.attached, change))
         case {"do": "trim", "turns": int(count), "summary": str(summary)} if 0 <= count <= len(history.turns):
             return replace(history, forgotten=count, summary=summary)
     return _last_changed(history, change)
+
+
+def _attached(attached: tuple[Attachment, ...], change: Change) -> tuple[Attachment, ...]:
+    """Give what is attached after a change; a text takes the place of an older one from the same source."""
+    others = tuple(each for each in attached if each.source != change.get("source"))
+    match change:
+        case {"do": "attach", "text": str(text), "source": str(source), "title": str(title)}:
+            return (*others, Attachment(text, source, title))
+        case {"do": "detach", "source": str()}:
+            return others
+        case {"do": "detach"}:
+            return ()
+    raise ValueError(_UNKNOWN)
 
 
 def _last_changed(history: History, change: Change) -> History:
@@ -100,12 +114,14 @@ def _last_changed(history: History, change: Change) -> History:
     match change:
         case {"do": "piece", "text": str(text)}:
             last = replace(last, answer=last.answer + text)
+        case {"do": "cite", "text": str(text)}:
+            last = replace(last, citations=text)
         case {"do": "end", "finish_reason": str(reason)}:
             last = replace(last, finish_reason=reason)
         case {"do": "continue"}:
             last = replace(last, finish_reason="cancelled")
         case {"do": "retry"}:
-            last = replace(last, answer="", finish_reason="cancelled")
+            last = replace(last, answer="", finish_reason="cancelled", citations="")
         case {"do": "undo"}:
             return replace(history, turns=tuple(others), forgotten=min(history.forgotten, len(others)))
         case _:

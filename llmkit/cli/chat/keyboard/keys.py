@@ -5,6 +5,7 @@ from __future__ import annotations
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys as Key
 from prompt_toolkit.search import accept_search
 
 LEAVING = "Ctrl-C again leaves, and so does Ctrl-D."
@@ -27,6 +28,8 @@ class Keys:
         self.bindings.add("escape", "enter", filter=typing)(self._begin_line)
         self.bindings.add("c-c", filter=typing)(self._clear_or_leave)
         self.bindings.add("<sigint>")(self._clear_or_leave)
+        # A colour's sequence, ESC[31m, in text that is pasted without brackets looks like a mouse's.
+        self.bindings.add(Key.Vt100MouseEvent)(_pass_over)
 
     def _send(self, event: KeyPressEvent) -> None:
         if event.current_buffer.text.strip():
@@ -46,3 +49,7 @@ class Keys:
             event.app.exit(exception=EOFError)
         else:
             self.leaving = True
+
+
+def _pass_over(event: KeyPressEvent) -> None:
+    """Leave it out."""

@@ -40,14 +40,15 @@ class Symbols:
     empty: str
     more: str
     dot: str
+    quotes: str
 
     def fitting(self, text: str) -> str:
         """Give a text of this program without signs that may not be shown."""
-        return text.replace("…", self.more)
+        return text.replace("…", self.more).replace("“", self.quotes[0]).replace("”", self.quotes[-1])
 
 
-UNICODE = Symbols(bullet="•", line="─", bar="│", full="█", empty="░", more="…", dot="·")
-ASCII = Symbols(bullet="-", line="-", bar="|", full="#", empty=".", more="...", dot="-")
+UNICODE = Symbols(bullet="•", line="─", bar="│", full="█", empty="░", more="…", dot="·", quotes="“”")
+ASCII = Symbols(bullet="-", line="-", bar="|", full="#", empty=".", more="...", dot="-", quotes='"')
 
 
 def symbols_for(stream: TextIO) -> Symbols:

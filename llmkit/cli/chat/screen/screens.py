@@ -22,7 +22,7 @@ class Screen(Protocol):
     def end(self) -> None:
         """End the answer, if one has begun, and its line."""
 
-    def output(self, text: str, *, markdown: bool) -> None:
+    def output(self, text: str, *, markdown: bool, table: bool = False) -> None:
         """Show a text that is there as a whole."""
 
 
@@ -56,7 +56,7 @@ class PlainScreen:
         if not self._ended:
             self.piece("\n")
 
-    def output(self, text: str, *, markdown: bool) -> None:
+    def output(self, text: str, *, markdown: bool, table: bool = False) -> None:
         """Show a text, Markdown as it was written."""
         self.piece(text)
         self.end()
@@ -95,14 +95,14 @@ class MarkdownScreen:
         self._pane.end()
         self._text = None
 
-    def output(self, text: str, *, markdown: bool) -> None:
+    def output(self, text: str, *, markdown: bool, table: bool = False) -> None:
         """Show a text that is there as a whole."""
         columns, _ = size_of(self._stream)
         page = self._page(columns)
         shown = clean(text, self._stream.encoding)
         whole = Stream()
         whole.add(shown if markdown else "")
-        rows = whole.rest(page) if markdown else page.plain(shown.rstrip("\n"))
+        rows = whole.rest(page) if markdown else page.as_it_stands(shown.rstrip("\n"), table=table)
         self._pane.draw(rows, [], columns)
         self._pane.end()
 

@@ -38,9 +38,10 @@ class View:
             case Piece(text):
                 self._screen.piece(text)
                 return
-            case Output(text, markdown):
+            case Output(text, markdown, table):
                 self._screen.end()
-                self._screen.output(text if markdown else self._symbols.fitting(text), markdown=markdown)
+                told = text if markdown else self._symbols.fitting(text)
+                self._screen.output(told, markdown=markdown, table=table)
             case Note(text):
                 self.note(text)
             case Problem(text, trace):

@@ -5,6 +5,7 @@ import pytest
 from llmkit.cli.chat.commands import COMMANDS, Call, read
 from llmkit.cli.chat.events import Edit, Left
 from llmkit.errors import InputError
+from llmkit.models.settings import NAMES
 
 FRANCE = "What is the capital of France?"
 
@@ -48,11 +49,19 @@ def test_an_unknown_command_names_the_nearest(talk):
     assert chat.problem("/xyzzy now").startswith("there is no command /xyzzy: /help shows all")
 
 
+def test_a_word_that_no_command_takes_is_told(talk):
+    chat = talk()
+    assert chat.problem("/clear all") == "/clear takes no argument, but was given 'all'"
+    assert chat.problem("/tokens foo") == "/tokens takes no argument, but was given 'foo'"
+
+
 def test_help_tells_of_every_command(talk):
     chat = talk()
     told = chat.text("/help")
     assert all(f"/{each.name}" in told and each.help in told for each in COMMANDS)
     assert chat.text("/help set").startswith("/set NAME [VALUE]\n")
+    assert all(f"\n{name} " in chat.text("/help set") for name in (*NAMES, "trim"))
+    assert '"\\n" is a line end' in chat.text("/help set")
     assert "did you mean /save" in chat.problem("/help sve")
 
 
@@ -80,6 +89,7 @@ def test_what_arguments_are_completed_to(talk):
         "prompt",
         "conversation",
         "file",
+        "attached",
     }
 
 

@@ -20,15 +20,20 @@ def test_save_names_the_conversation_and_it_goes_on(talk):
     assert chat.store.names() == ["trip"]
     assert [said for said, _, _ in chat.read_again()] == [FRANCE, "And of Italy?"]
     assert "cannot be called '../trip'" in chat.problem("/save ../trip")
-    assert "called 'trip' already" in chat.problem("/save trip")
+    assert chat.problem("/save trip") == "this conversation is called 'trip' already"
+    chat("/clear")
+    chat.answer(FRANCE)
+    assert "there is a conversation called 'trip' already" in chat.problem("/save trip")
 
 
 def test_clear_keeps_the_old_conversation(talk):
     chat = talk(system="Be brief.")
     chat.answer(FRANCE)
     old = chat.session.record.name
+    assert chat.session.status().tokens > 0
     assert chat.text("/clear") == f"a new conversation; the last one is kept as {old}"
     assert chat.said == []
+    assert chat.session.status().tokens == 0  # whose speed would be told of no answer that is there
     assert chat.session.history.system == "Be brief."
     assert chat.store.names() == [old]
     chat.answer("Hello")
@@ -127,7 +132,9 @@ def test_export_overwrites_only_when_told_to(talk, tmp_path):
     assert chat(f"/export {file} !") == [Note(f"written to {file}")]
     assert FRANCE in file.read_text()
     assert "a .md or a .json file, but was given 'talk.txt'" in chat.problem("/export talk.txt")
-    assert "but was given '.'" in chat.problem("/export")
+    assert chat.problem("/export") == chat.problem("/export !") == "/export needs the name of a .md or a .json file"
+    assert chat(f"/export {tmp_path}/LOUD.MD") == [Note(f"written to {tmp_path}/LOUD.MD")]
+    assert (tmp_path / "LOUD.MD").read_text() == file.read_text()
     assert "there is no folder" in chat.problem(f"/export {tmp_path}/none/talk.md")
     (tmp_path / "folder.md").mkdir()
     assert "it is a folder" in chat.problem(f"/export {tmp_path}/folder.md !")

@@ -32,6 +32,8 @@ def test_show_and_set(talk):
         ("/set temperature -1", "temperature is -1, but must be at least 0"),
         ("/set seed 1.5", "seed is 1.5, but must be a whole number"),
         ("/set max_new_tokens 0", "max_new_tokens is 0, but must be at least 1"),
+        ("/set max_new_tokens 8190", "the system text and the room for an answer need 8"),
+        ("/set max_new_tokens 999999", "the system text and the room for an answer need 1000"),
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
         ("/set trim newest", "trim is 'newest', but must be oldest or summarize"),
         ('/set stop ["a"', 'stop is ["a", which is not JSON'),
@@ -40,6 +42,12 @@ def test_show_and_set(talk):
 )
 def test_settings_that_cannot_be(talk, line, why):
     assert talk().problem(line).startswith(why)
+
+
+def test_a_session_that_no_message_fits_says_so(talk):
+    chat = talk(given={"max_new_tokens": 9000})
+    [note] = chat.session.opened()
+    assert note.text.startswith("the system text and the room for an answer need 9")
 
 
 def test_a_stop_string_and_beams_reach_the_model(talk):

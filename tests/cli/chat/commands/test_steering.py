@@ -43,6 +43,7 @@ def test_undo_takes_turns_back_one_by_one(talk):
     assert chat.session.status().used == used
     chat("/undo")
     assert chat.said == []
+    assert (chat.session.status().tokens, chat.session.status().seconds) == (0, 0)
     assert chat.problem("/undo") == "nothing was said yet"
     chat.session.close()
     assert chat.store.names() == []
@@ -56,11 +57,14 @@ def test_retry_answers_anew(talk):
     assert "".join(piece.text for piece in pieces) == first
     for line in ("/set temperature 1.5", "/set seed 3"):
         chat(line)
-    chat("/retry")
+    assert not any(isinstance(event, Note) for event in chat("/retry"))  # settings have changed since
     [(said, answer, _)] = chat.said
     assert said == STORY
     assert answer != first
     assert chat.read_again() == chat.said
+    assert isinstance(chat("/retry")[0], Note)  # now the seed is that of the last answer
+    chat("/system Be brief.")
+    assert not any(isinstance(event, Note) for event in chat("/retry"))
 
 
 def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):

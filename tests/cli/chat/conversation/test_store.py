@@ -23,7 +23,10 @@ BETWEEN = st.one_of(
     st.builds(lambda text: {"do": "system", "text": text}, WORDS),
     st.builds(lambda name: {"do": "model", "name": name}, WORDS),
     st.builds(lambda text: {"do": "attach", "text": text, "source": "a", "title": text}, WORDS),
-    st.sampled_from([{"do": "detach"}, {"do": "undo"}, {"do": "retry"}, {"do": "continue"}]),
+    st.builds(lambda text: {"do": "cite", "text": text}, WORDS),
+    st.sampled_from(
+        [{"do": "detach"}, {"do": "detach", "source": "a"}, {"do": "undo"}, {"do": "retry"}, {"do": "continue"}]
+    ),
     st.builds(lambda text: {"do": "trim", "turns": 1, "summary": text}, WORDS),
 )
 

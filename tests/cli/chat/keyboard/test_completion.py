@@ -3,12 +3,12 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from llmkit.cli.chat.commands import COMMANDS
-from llmkit.cli.chat.commands.settings import names
+from llmkit.cli.chat.commands.settings import MEANINGS
 from llmkit.cli.chat.keyboard.completion import CommandCompleter
 
 CHOICES = {
     "command": [command.name for command in COMMANDS],
-    "setting": list(names()),
+    "setting": list(MEANINGS),
     "conversation": ["holiday", "Home work"],
     "prompt": ["summarize-dialogue"],
     "model": ["smollm2-135m"],

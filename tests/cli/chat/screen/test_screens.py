@@ -98,6 +98,18 @@ def test_sequences_of_control_characters_are_shown_and_not_obeyed():
     assert seen(write, 60) == [expected, "```", expected, expected]
 
 
+def test_addresses_are_whole_and_rows_of_a_table_are_not_broken():
+    page = "https://a.example/" + "x" * 40
+
+    def write(screen: Screen, _: object) -> None:
+        screen.output(f"  words before {page} after", markdown=False)
+        screen.output("name  and much that has no room\n数量数量数量数量数量数量数量数量", markdown=False, table=True)
+
+    rows = seen(write)
+    assert page in "".join(rows[:-2])
+    assert rows[-2:] == ["name  and much that has no roo", "数量数量数量数量数量数量数量数"]
+
+
 def test_a_dumb_terminal_gets_text_as_it_comes(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 

@@ -44,6 +44,19 @@ class Page:
         """Give a text as it was written."""
         return self._wrapped(Text(source))
 
+    def as_it_stands(self, text: str, *, table: bool) -> list[Text]:
+        """Give a text whose words are never cut: where the terminal itself breaks an address, it is copied in whole.
+
+        Of a table each line is one row, as far as there is room for it.
+        """
+        rows: list[Text] = []
+        for line in Text(text).split("\n", allow_blank=True):
+            if table:
+                line.truncate(self.width, overflow="crop")
+            long = any(cell_len(word) > self.width for word in line.plain.split())
+            rows += [line] if table or long else self._wrapped(line)
+        return rows
+
     def _rows(self, node: SyntaxTreeNode) -> list[Text]:
         match node.type:
             case "heading":
