@@ -1,11 +1,11 @@
-"""Labels of short texts: accuracy, log-loss, calibration and speed, stock recipe and ours on the same rows.
+"""Labels of short texts: accuracy, log-loss and calibration, stock recipe and ours on the same rows.
 
-    python -m benchmarks.classification --data FOLDER [--rows 128] [--only ag --only sst2] [--speed]
+    python -m benchmarks.classification --data FOLDER [--rows 128] [--only ag --only sst2]
 
 The stock recipe is `FewShotPromptTemplate | HuggingFacePipeline`: it lists the labels, generates 4 tokens (8 for the 77
 labels of banking77) at batch size 8, and takes the first label that its answer begins with; what is none counts as
 wrong. "8 selected" are the most similar of all examples of the data's pool. Ours gives each text alone: no result
-depends on the others, except in the rows that say "batch".
+depends on the others, except in the rows that say "batch". `python -m benchmarks --which labels` measures the speed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from langchain_core.prompts import FewShotPromptTemplate, PromptTemplate
 from rich.console import Console
@@ -147,88 +146,14 @@ def quality(llm: HuggingFaceChat, given: Task, folder: Path, console: Console, o
     console.print(table)
 
 
-def matrix_rate() -> float:
-    """Give this machine's bf16 matrix throughput, in floating-point operations a second."""
-    one = torch.randn(2048, 2048, dtype=torch.bfloat16)
-    best = 1e9
-    for _ in range(5):
-        start = time.perf_counter()
-        one @ one
-        best = min(best, time.perf_counter() - start)
-    return 2 * 2048**3 / best
-
-
-def speed(llm: HuggingFaceChat, data: Path, folder: Path, count: int, rounds: int, console: Console) -> None:
-    """Compare texts a second, our ways and the stock recipe in turn, and print medians and ratios."""
-    ag, bank = task(data, "ag", count), task(data, "banking77", count)
-    texts = [row["input"] for row in ag.rows]
-
-    def own(given: Task, number: int, **options: Any) -> Any:
-        chain = ZeroShotClassificationChain(llm, given.labels, examples=shots(given, number), **options)
-        chain.batch(texts[:2])  # what is learned once
-        return lambda: chain.batch(texts)
-
-    few = Task("ag", ag.rows[: max(8, count // 4)], ag.pool, ag.labels)
-    runs: dict[str, tuple[Any, int]] = {
-        "ours, 0 shots": (own(ag, 0), count),
-        "ours, 8 shots": (own(ag, 8), count),
-        "ours, 8 shots shown": (own(ag, 8, show_examples=True), count),
-        "ours, 16 shots shown": (own(ag, 16, show_examples=True), count),
-        "ours, 77 labels": (own(bank, 0), count),
-    }
-    for number in (0, 8):
-        chain = stock(ag, shots(ag, number), folder)
-        runs[f"stock, {number} shots"] = ((lambda chain=chain: ask_stock(chain, few)), len(few.rows))
-    tokens = 0
-
-    def tally(_: Any, given: tuple[Any, ...]) -> None:
-        nonlocal tokens
-        tokens += given[0].numel()
-
-    hook = llm.engine.loaded.model.register_forward_pre_hook(tally)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    used: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, (run, size) in runs.items():
-            llm.engine.prefixes.clear()
-            tokens, start = 0, time.perf_counter()
-            run()
-            seconds[name].append((time.perf_counter() - start) / size)
-            used[name] = tokens / size
-    hook.remove()
-    table = Table("method", "texts a second", "spread", "tokens a text", "of matrix throughput")
-    weights = sum(p.numel() for name, p in llm.engine.loaded.model.named_parameters() if "embed" not in name)
-    rate, median = matrix_rate(), {name: float(np.median(each)) for name, each in seconds.items()}
-    for name, each in seconds.items():
-        share = f"{2 * weights * used[name] / median[name] / rate:.0%}" if used[name] else ""
-        table.add_row(
-            name, f"{1 / median[name]:.2f}", f"{1 / max(each):.2f} to {1 / min(each):.2f}", f"{used[name]:.0f}", share
-        )
-    console.print(table)
-    for over, under in (
-        ("stock, 0 shots", "ours, 0 shots"),
-        ("stock, 8 shots", "ours, 8 shots"),
-        ("stock, 8 shots", "ours, 8 shots shown"),
-        ("ours, 16 shots shown", "ours, 0 shots"),
-        ("ours, 77 labels", "ours, 0 shots"),
-    ):
-        console.print(f"time of {over} / {under}: {median[over] / median[under]:.2f}")
-    console.print(f"bf16 matrix throughput: {rate / 1e9:.0f} GFLOP/s")
-
-
 def main(
     data: Annotated[Path, typer.Option(help="The folder with the JSON lines files.")],
     rows: Annotated[int, typer.Option(help="Texts of each data set.")] = 128,
     only: Annotated[list[str] | None, typer.Option(help=f"Data sets: {', '.join(FILES)}; all if left out.")] = None,
     method: Annotated[list[str] | None, typer.Option(help="stock, or the name of one of our rows.")] = None,
-    measure_speed: Annotated[bool, typer.Option("--speed", help="Measure speed instead.")] = False,
-    rounds: Annotated[int, typer.Option(help="How often each way is timed.")] = 3,
     model: Annotated[str, typer.Option()] = "smollm2-135m",
 ) -> None:
     console, folder, llm = Console(width=110), resolve(model), HuggingFaceChat(model=model)
-    if measure_speed:
-        speed(llm, data, folder, rows, rounds, console)
-        return
     for name in only or FILES:
         quality(llm, task(data, name, rows), folder, console, method or ())
 
