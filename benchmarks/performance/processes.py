@@ -87,7 +87,10 @@ def memory(given: Given) -> Comparison:
         *before, last = done.stdout.split()
         return float(last) / 1024, before[-1] if before else "0"
 
-    ways = Ways({"torch and transformers imported": lambda: peak(LOADED)[0]})
+    folder = str(resolve(given.model))
+    ways = Ways(
+        {"torch and transformers imported": lambda: peak(LOADED)[0], "a bare script": lambda: peak(BARE, folder)[0]}
+    )
     kinds = {"llmkit, bfloat16": ""}
     try:
         import torchao  # noqa: F401
@@ -108,7 +111,8 @@ def memory(given: Given) -> Comparison:
         "MiB resident",
         found,
         "torch and transformers imported",
-        "Two questions to a chat model. The pages of the weights' files count as they are read.",
+        "Two questions to a chat model; the bare script decodes one token with transformers alone. The pages of the "
+        "weights' files count as they are read.",
         more_is_better=False,
         notes=notes,
     )
