@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from tokenizers import Tokenizer, decoders
@@ -66,11 +66,14 @@ MADE = {
 
 
 @given(st.sampled_from(list(MADE)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
+@example("bytes", [35])
 def test_the_bytes_of_tokens_are_the_text_that_is_read(kind: str, numbers: list[int]) -> None:
     tokenizer = MADE[kind]
     vocabulary = vocabulary_of(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     tokens = [number % len(tokenizer) for number in numbers]
     tokens = [one for one in tokens if vocabulary.decode_bytes([one]) and not vocabulary.is_special_token(one)]
+    # llguidance's name for a token that writes nothing: the byte of a space, beside the token of a space
+    tokens = [one for one in tokens if vocabulary.decode_bytes([one]) != f"<[{one}]>".encode()]
     try:
         text = b"".join(vocabulary.decode_bytes([token]) for token in tokens).decode()
     except UnicodeDecodeError:
