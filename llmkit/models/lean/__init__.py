@@ -1,4 +1,4 @@
-"""The same model, faster on a CPU: fewer operations a layer, 4-bit weights where they are exact, no copies of keys.
+"""The same model, faster on a CPU: fewer operations a layer, 4-bit weights where they lie on such a grid.
 
 `transformers` spends more than half of a small model's time on a CPU between its matrix products. `of` gives a forward
 pass for models of Llama's shape that takes and gives the same, if on trying it gives the same numbers.

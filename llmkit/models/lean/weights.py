@@ -1,7 +1,8 @@
 """Linear layers in the form in which a CPU computes them fastest: few rows in 4 bits, many in bfloat16.
 
 One token against a matrix is bound by memory, and PyTorch's 4-bit kernel takes a quarter of the time of its bfloat16
-product. Weights that come from a 4-bit GGUF file lose nothing by that: they lie on the file's own grid (see `grid`).
+product. Weights that come from a 4-bit GGUF file lose nothing to speak of: they lie on the file's own grid, whose
+scales are rounded to bfloat16 as the weights were (see `grid`).
 """
 
 from __future__ import annotations
