@@ -78,21 +78,21 @@ def test_a_line_that_is_no_text(llmkit, llm):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "told"),
     [
-        ["--temperature", "-1"],
-        ["--model", "nope"],
-        ["--top-p", "1.5"],
-        ["--prompt", "nope"],
-        ["--prompt", "entities"],  # it has a field that nothing fills
-        ["--resume"],
-        ["--load", "nope"],
-        ["--load", "../nope"],
-        ["--load", "a", "--resume"],
+        ("--temperature -1", "temperature is -1.0, but must be at least 0"),
+        ("--model nope", "no model is called 'nope'"),
+        ("--top-p 1.5", "top_p is 1.5, but must be more than 0 and at most 1"),
+        ("--prompt nope", "no prompt is called 'nope': see llmkit prompts"),
+        ("--prompt entities", "the prompt entities has fields that this command cannot fill: labels"),
+        ("--resume", "there is no conversation to resume"),
+        ("--load nope", "no conversation is called 'nope'"),
+        ("--load ../nope", "a conversation cannot be called '../nope'"),
+        ("--load a --resume", "--resume and --load name two conversations: give one of them"),
     ],
 )
-def test_wrong_options(refused, store, options):
-    refused("chat", *options, stdin="Hi\n")
+def test_wrong_options(refused, store, options, told):
+    assert refused("chat", *options.split(), stdin="Hi\n").startswith(f"error: {told}")
 
 
 def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
