@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from llmkit.errors import CacheError
 
 MANIFEST = "llmkit.json"
-RECIPE = 4
+RECIPE = 5
 """Part of every folder's name: raise it when models are made in another way, and they are made anew."""
 
 

@@ -40,8 +40,9 @@ RIGHT = [("Ada", "person"), ("Bob", "person"), ("Rome", "place")]
 
 def test_chances_are_a_softmax_with_none_of_the_labels() -> None:
     given = lesson({"Ada": (NONE, -30.0), "met": (NONE - 2, NONE - 2)})
-    np.testing.assert_allclose(Odds().chances(given[1])[0], [0.5, 0.0], atol=1e-9)
-    np.testing.assert_allclose(Odds().chances(given[1])[1], [1 / (2 + np.e**2)] * 2)
+    ada, met = Odds().chances(given[1])
+    assert ada == pytest.approx([0.5, 0.0], abs=1e-9)
+    assert met == pytest.approx([1 / (2 + np.e**2)] * 2)
 
 
 def test_what_is_right_already_is_left_as_it_is() -> None:

@@ -30,21 +30,28 @@ def of(model: Any, folder: Path) -> LeanLlama | None:
         model: its weights are shared, and may not be changed from then on.
         folder: where `keep` may have written packed weights.
     """
-    if model.device.type != "cpu" or model.dtype != torch.bfloat16 or not _is_llama(model):
+    here = all(weight.device.type == "cpu" for weight in model.parameters())  # none on a disk or a GPU
+    if not here or model.dtype != torch.bfloat16 or not _is_llama(model):
         return None
-    lean = LeanLlama(model, kept(folder))
+    lean = LeanLlama(model, kept(model, folder))
+    try:
+        apart = _divergence(model, lean)
+    except (RuntimeError, NotImplementedError):  # a kernel that is not there for this processor
+        return None
+    return lean if apart < _DIVERGENCE else None
+
+
+def _divergence(model: Any, lean: Any) -> float:
     tokens = torch.tensor([_TRIED])
     with torch.inference_mode():
-        passes: tuple[Any, ...] = (model, lean)
-        own, other = (each(tokens).logits[0].float().log_softmax(-1) for each in passes)
-    apart = float((own.exp() * (own - other)).sum(-1).max())
-    return lean if apart < _DIVERGENCE else None
+        own, other = (each(tokens).logits[0].float().log_softmax(-1) for each in (model, lean))
+    return float((own.exp() * (own - other)).sum(-1).max())
 
 
 def keep(model: Any, folder: Path) -> None:
     """Look for the grids that a model's weights lie on, and write the weights packed where they have any."""
     if model.dtype == torch.bfloat16 and _is_llama(model):
-        write({name: part.packed for name, part in LeanLlama(model, pack).parts.items()}, folder)
+        write(model, {name: part.packed for name, part in LeanLlama(model, pack).parts.items()}, folder)
 
 
 def _is_llama(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from llmkit.models.lean.weights import Pack, Packed, pack
 FILE = "packed.safetensors"
 
 
-def write(packed: Mapping[str, Packed], folder: Path) -> None:
-    """Write what is packed, if anything is."""
+def write(model: nn.Module, packed: Mapping[str, Packed], folder: Path) -> None:
+    """Write what is packed of a model, if anything is."""
     tensors = {
         f"{name}.{place}.{what}": tensor
         for name, parts in packed.items()
@@ -25,15 +26,15 @@ def write(packed: Mapping[str, Packed], folder: Path) -> None:
         for what, tensor in zip(("numbers", "scales"), part, strict=True)
     }
     if tensors:
-        save_file(tensors, folder / FILE, {"kernel": _kernel()})
+        save_file(tensors, folder / FILE, _made_for(model))
 
 
-def kept(folder: Path) -> Pack:
-    """Give what a folder's file holds; packed anew where it was packed for a processor of another kind."""
+def kept(model: nn.Module, folder: Path) -> Pack:
+    """Give what a folder's file holds; packed anew where it was made of other weights or for another processor."""
     if not (folder / FILE).exists():
         return lambda name, layers: ()
     file: Any = safe_open(folder / FILE, "pt")  # stays open: what is read of it are views of the file
-    if file.metadata().get("kernel") != _kernel():
+    if file.metadata() != _made_for(model):
         return pack
     names = set(file.keys())
 
@@ -45,6 +46,15 @@ def kept(folder: Path) -> Pack:
     return read
 
 
-def _kernel() -> str:
-    """Say for which kernel weights are laid out: it differs with the processor, and may with the version of PyTorch."""
-    return f"{torch.backends.cpu.get_cpu_capability()} {torch.__version__.partition('+')[0]}"
+def _made_for(model: nn.Module) -> dict[str, str]:
+    """Say of what and for what weights are packed.
+
+    The kernel differs with the processor, and may with the version of PyTorch. Of the weights the first row of each
+    linear layer is told: who trains on and saves into the same folder changes it.
+    """
+    rows = hashlib.sha256()
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            rows.update(layer.weight.detach()[0].float().numpy().tobytes())
+    kernel = f"{torch.backends.cpu.get_cpu_capability()} {torch.__version__.partition('+')[0]}"
+    return {"kernel": kernel, "weights": rows.hexdigest()}

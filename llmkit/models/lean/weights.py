@@ -20,6 +20,7 @@ FEW = 12
 """So many rows and fewer are multiplied in 4 bits; with more, bfloat16 is faster (measured with AVX-512)."""
 
 _product = torch.ops.aten._weight_int4pack_mm_for_cpu.default  # the overload itself: finding it takes time too
+_BLOCK = 16  # the kernel takes rows in blocks of so many; a vocabulary of 32,001 tokens, say, is not packed
 _ROWS = 1024  # a multiple of all blocks that the kernels have
 
 Packed = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -57,7 +58,9 @@ class Layers:
 
 
 def pack(_: str, layers: Sequence[nn.Linear]) -> Packed:
-    """Look for the grids of layers, and pack them."""
+    """Look for the grids of layers, and pack them, if the kernel takes so many rows."""
+    if sum(layer.out_features for layer in layers) % _BLOCK:
+        return ()
     grids = [grid for layer in layers if (grid := find(layer.weight.detach()))]
     grid = joined(grids) if len(grids) == len(layers) else None
     return [(_laid_out(part.numbers), part.scales) for part in grid or ()]

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from llmkit.models import lean
 from llmkit.models.answer import Request
 from llmkit.models.engine import Engine
-from llmkit.models.lean import LeanLlama, store
+from llmkit.models.lean import LeanLlama
 from llmkit.models.lean.grid import GROUP
 from llmkit.models.lean.store import kept
 from llmkit.models.lean.weights import leave, pack
@@ -68,6 +68,13 @@ def model(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(scope="module")
 def fast(model: Any) -> LeanLlama:
     return LeanLlama(model, leave)
+
+
+def on_a_grid(model: Any) -> Any:
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data = quantized("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+    return model
 
 
 def near(one: torch.Tensor, other: torch.Tensor) -> None:
@@ -141,7 +148,7 @@ def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
     for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
         plain, quick = (engine.score(prompts, options) for engine in engines)
         for one, other in zip(plain, quick, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-4)
+            assert np.allclose(one, other, atol=1e-4)
 
 
 def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
@@ -158,25 +165,45 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
 
 @torch.inference_mode()
 def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make("llama", torch.bfloat16)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Linear):
-            layer.weight.data = quantized("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+    model = on_a_grid(make("llama", torch.bfloat16))
     lean.keep(model, tmp_path)
-    read, found = LeanLlama(model, kept(tmp_path)), LeanLlama(model, pack)
+    read, found = LeanLlama(model, kept(model, tmp_path)), LeanLlama(model, pack)
     assert read.nbytes == found.nbytes > 0
     for name, part in found.parts.items():
         assert len(part.packed) == len(read.parts[name].packed) == 1
         assert all(torch.equal(*pair) for pair in zip(part.packed[0], read.parts[name].packed[0], strict=True))
     ids = torch.tensor([PROMPTS[0]])
     near(read(ids).logits, model(ids).logits)
-    monkeypatch.setattr(store, "_kernel", lambda: "another processor")
-    again = LeanLlama(model, kept(tmp_path))
-    assert torch.equal(again(ids).logits, read(ids).logits)
+    assert kept(model, tmp_path) is not pack
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another processor")
+    assert kept(model, tmp_path) is pack
+
+
+@torch.inference_mode()
+def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: Path) -> None:
+    model = on_a_grid(make("llama", torch.bfloat16))
+    lean.keep(model, tmp_path)
+    for weight in model.parameters():
+        weight.mul_(1.01)
+    assert kept(model, tmp_path) is pack
+    ids = torch.tensor([PROMPTS[0]])
+    near(LeanLlama(model, kept(model, tmp_path))(ids).logits, model(ids).logits)
+
+
+@torch.inference_mode()
+def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
+    model = make("llama", torch.bfloat16)
+    model.resize_token_embeddings(model.config.vocab_size // 16 * 16 + 1)
+    model = on_a_grid(model)
+    lean.keep(model, tmp_path)
+    found = lean.of(model, tmp_path)
+    assert found is not None
+    assert not found.parts["head"].packed
+    assert found.parts["layers.0.qkv"].packed
 
 
 def test_nothing_is_kept_of_weights_without_a_grid(tmp_path: Path) -> None:
     lean.keep(make("llama", torch.bfloat16), tmp_path)
     lean.keep(make("llama"), tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert LeanLlama(make("llama", torch.bfloat16), kept(tmp_path)).nbytes == 0
+    assert lean.of(make("llama", torch.bfloat16), tmp_path).nbytes == 0
