@@ -5,8 +5,9 @@ The names below are loaded when first used: `import llmkit` itself loads no torc
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llmkit.lazy import lazy as _lazy
 
 if TYPE_CHECKING:
     from llmkit.errors import ContextWindowExceeded, LlmkitError
@@ -18,19 +19,11 @@ __version__ = "0.1.0"
 __all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "HuggingFaceLLM", "LlmkitError"]
 
 _HOMES = {
-    "ContextWindowExceeded": "llmkit.errors",
-    "GenerationSettings": "llmkit.models.settings",
-    "HuggingFaceChat": "llmkit.models.chat",
-    "HuggingFaceLLM": "llmkit.models.llm",
-    "LlmkitError": "llmkit.errors",
+    "ContextWindowExceeded": "errors",
+    "GenerationSettings": "models.settings",
+    "HuggingFaceChat": "models.chat",
+    "HuggingFaceLLM": "models.llm",
+    "LlmkitError": "errors",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'llmkit' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = _lazy("llmkit", _HOMES)

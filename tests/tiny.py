@@ -70,7 +70,7 @@ class Tiny(NamedTuple):
         return Tiny(model, self.tokenizer)
 
 
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 2,
@@ -105,20 +105,20 @@ _BART: dict[str, Any] = {
 }
 
 DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
-    "llama": ("Llama", chatml_tokenizer, _BODY),
-    "qwen3": ("Qwen3", qwen_tokenizer, _BODY),
+    "llama": ("Llama", chatml_tokenizer, BODY),
+    "qwen3": ("Qwen3", qwen_tokenizer, BODY),
     "gpt2": ("GPT2", gpt2_tokenizer, _GPT2),
-    "opt": ("OPT", gpt2_tokenizer, {**_BODY, "ffn_dim": 64, "word_embed_proj_dim": 32, "init_std": 0.2}),
-    "gpt_neox": ("GPTNeoX", neox_tokenizer, _BODY),
+    "opt": ("OPT", gpt2_tokenizer, {**BODY, "ffn_dim": 64, "word_embed_proj_dim": 32, "init_std": 0.2}),
+    "gpt_neox": ("GPTNeoX", neox_tokenizer, BODY),
     "falcon": ("Falcon", gpt2_tokenizer, {**_FEW, "num_attention_heads": 4, "alibi": True}),
     "bloom": ("Bloom", gpt2_tokenizer, {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
-    "mistral": ("Mistral", inst_tokenizer, {**_BODY, "sliding_window": SLIDING}),
-    "gemma2": ("Gemma2", turns_tokenizer, {**_BODY, "sliding_window": SLIDING, "query_pre_attn_scalar": 8}),
+    "mistral": ("Mistral", inst_tokenizer, {**BODY, "sliding_window": SLIDING}),
+    "gemma2": ("Gemma2", turns_tokenizer, {**BODY, "sliding_window": SLIDING, "query_pre_attn_scalar": 8}),
     "gpt_oss": (
         "GptOss",
         chatml_tokenizer,
         {
-            **_BODY,
+            **BODY,
             "sliding_window": SLIDING,
             "num_local_experts": 2,
             "num_experts_per_tok": 1,
@@ -126,7 +126,7 @@ DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
         },
     ),
     "mamba": ("Mamba", gpt2_tokenizer, {**_FEW, "state_size": 8}),
-    "lfm2": ("Lfm2", chatml_tokenizer, {**_BODY, "layer_types": ["conv", "full_attention"]}),
+    "lfm2": ("Lfm2", chatml_tokenizer, {**BODY, "layer_types": ["conv", "full_attention"]}),
 }
 """Each decoder-only architecture: transformers' name, its tokenizer, its configuration."""
 
@@ -143,8 +143,15 @@ ARCHITECTURES = DECODERS | ENCODER_DECODERS
 def make(name: str) -> Tiny:
     """Give the model of this name, always the same one, in float32."""
     kind, tokenizer, values = ARCHITECTURES[name]
-    head = "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM"
     known = tokenizer()
+    model = build(kind, known, values, "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM")
+    if name == "bart":
+        model.generation_config.forced_bos_token_id = known.bos_token_id
+    return Tiny(model, known)
+
+
+def build(kind: str, known: PreTrainedTokenizerBase, values: dict[str, Any], head: str = "ForCausalLM") -> Any:
+    """Give a model of transformers' class of this kind, with this configuration, for this tokenizer."""
     config = getattr(transformers, f"{kind}Config")(
         vocab_size=len(known),
         initializer_range=0.2,
@@ -155,7 +162,4 @@ def make(name: str) -> Tiny:
     )
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        model = getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else kind + head)(config)
-    if name == "bart":
-        model.generation_config.forced_bos_token_id = known.bos_token_id
-    return Tiny(model.eval(), known)
+        return getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else kind + head)(config).eval()

@@ -12,10 +12,10 @@ The names below are loaded when first used, so that what is light here stays so.
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llmkit.lazy import lazy as _lazy
+from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
     from llmkit.chains.answers import Answer, Citation
@@ -58,26 +58,7 @@ _HOMES = {
     "ZeroShotClassificationChain": "classification",
 }
 
+__getattr__, __dir__ = _lazy("llmkit.chains", _HOMES)
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'llmkit.chains' has no attribute {name!r}")
-    return getattr(import_module(f"llmkit.chains.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
-
-
-# From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs this file under
-# another name. The real package is loaded, all of it, and takes over that name: every class exists once.
-if __name__ != "llmkit.chains":
-    for _each in iter_modules(__path__, "llmkit.chains."):
-        import_module(_each.name)
-    sys.modules.update(
-        {
-            name.removeprefix("llmkit."): module
-            for name, module in list(sys.modules.items())
-            if name.startswith("llmkit.chains")
-        }
-    )
+if __name__ != "llmkit.chains":  # it was reached by the link at the root of a checkout
+    _take_over("llmkit.chains")
