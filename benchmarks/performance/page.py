@@ -99,7 +99,9 @@ def draw(result: Result, file: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "llmkit", "axes.spines.top": False, "axes.spines.right": False})
+    mpl.rcParams.update(
+        {"svg.hashsalt": "llmkit", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+    )
     from matplotlib import pyplot
 
     ways = len(result.values) if isinstance(result, Comparison) else 0

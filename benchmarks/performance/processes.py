@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 from benchmarks.performance.results import Comparison, Given, Ways
 from llmkit.models.catalog import resolve
@@ -79,33 +80,18 @@ def first_output(command: list[str], given: str) -> float:
 def memory(given: Given) -> Comparison:
     """Give the peak resident size of processes that talk twice."""
     notes = []
-
-    def peak(*command: str) -> tuple[float, str]:
-        # getrusage would begin with what the process had that started this one.
-        code = f"{command[0]}\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-        done = subprocess.run([sys.executable, "-c", code, *command[1:]], capture_output=True, text=True, check=True)
-        *before, last = done.stdout.split()
-        return float(last) / 1024, before[-1] if before else "0"
-
-    folder = str(resolve(given.model))
-    ways = Ways(
-        {"torch and transformers imported": lambda: peak(LOADED)[0], "a bare script": lambda: peak(BARE, folder)[0]}
-    )
-    kinds = {"llmkit, bfloat16": ""}
-    try:
-        import torchao  # noqa: F401
-
-        kinds["llmkit, int8"] = "int8"
-    except ImportError:
-        notes.append("int8 was not measured: torchao is not installed.")
-    for name, kind in kinds.items():
-        ways.ways[name] = lambda kind=kind: peak(PEAK, given.model, kind)[0]
-    found = ways.measure(1, warm=False)
-    base = found["torch and transformers imported"][0]
-    for name, kind in kinds.items():
-        size = float(peak(PEAK, given.model, kind)[1])
-        times = (found[name][0] - base) / size
-        notes.append(f"{name}: weights of {size:.0f} MiB; {times:.2f} times that above the imports.")
+    found = {
+        "torch and transformers imported": [peak(LOADED)[0]],
+        "a bare script": [peak(BARE, str(resolve(given.model)))[0]],
+    }
+    for name, kind in {"llmkit, bfloat16": "", "llmkit, int8": "int8"}.items():
+        if kind and find_spec("torchao") is None:
+            notes.append(f"{name} was not measured: torchao is not installed.")
+            continue
+        most, size = peak(PEAK, given.model, kind)
+        found[name] = [most]
+        times = (most - found["torch and transformers imported"][0]) / float(size)
+        notes.append(f"{name}: weights of {float(size):.0f} MiB; {times:.2f} times that above the imports.")
     return Comparison(
         "Memory at most",
         "MiB resident",
@@ -116,3 +102,12 @@ def memory(given: Given) -> Comparison:
         more_is_better=False,
         notes=notes,
     )
+
+
+def peak(code: str, *arguments: str) -> tuple[float, str]:
+    """Give the peak resident size of a Python process in MiB, and the last word that it printed."""
+    # getrusage would begin with what the process had that started this one.
+    code += "\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    *before, last = done.stdout.split()
+    return float(last) / 1024, before[-1] if before else ""
