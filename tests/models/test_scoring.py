@@ -169,6 +169,10 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
     assert sorted(paths) == sorted(beginnings)
     assert forest.depths == [len(path) - 1 for path in paths]
     sees = forest.sees()
+    apart = np.zeros_like(sees)
+    for start, end in forest.trees():
+        apart[start:end, start:end] = forest.sees(start, end)
+    assert np.array_equal(apart, sees), "no tree sees another, and together they are the forest"
     for node, path in enumerate(paths):
         assert {paths[other] for other in np.flatnonzero(sees[node])} == {path[:end] for end in range(1, len(path) + 1)}
     for (prompt, continuation), wanted in zip(pairs, forest.wanted, strict=True):

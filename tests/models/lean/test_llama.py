@@ -148,7 +148,11 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
     odd = make("llama", torch.bfloat16)
     odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
     assert lean.of(odd, tmp_path) is None
-    assert lean.of(tiny.make("mistral").model, tmp_path) is None, "a sliding window"
+    sliding = tiny.build("Mistral", chatml_tokenizer(), {**tiny.BODY, "sliding_window": tiny.SLIDING})
+    assert lean.of(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
+    spread = make("llama", torch.bfloat16)
+    spread.model.layers[1].mlp.to("meta")
+    assert lean.of(spread, tmp_path) is None, "a part of it is elsewhere"
 
 
 @torch.inference_mode()
