@@ -70,14 +70,14 @@ def _stops_work_that_has_no_pieces(person: Terminal, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never answers
         page = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         person.type(f"/url {page}\r", f"reading {page} … 1 s")
-        person.type(CTRL_C, r"\[stopped\]\n\n>")
+        person.type(CTRL_C, _stopped_again(person))
     other = folder / "other.gguf"
     other.write_bytes(b"GGUF")
     place = catalog.place(str(other))
     lock = place.with_name(f"{place.name}.lock")
     with FileLock(lock):  # as if another process were converting it
         person.type(f"/model {other}\r", r"loading (.|\n)*1 s")
-        person.type(CTRL_C, r"(\[stopped\]\n\n>(.|\n)*){2}")
+        person.type(CTRL_C, _stopped_again(person))
     lock.unlink(missing_ok=True)
     person.type("/show\r", "model +smollm2-135m, 8192 tokens(.|\n)*attached +nothing")
 
@@ -94,7 +94,7 @@ def _stops_an_answer_in_a_window_that_changes(person: Terminal, data: Path) -> N
     _begins_to_be_told(person)
     person.resize(50, 24)
     person.wait(_more_than(person, 80))
-    person.type(f"keys between words{CTRL_C}", r"\n\[stopped\]\n\n>")
+    person.type(f"keys between words{CTRL_C}", _stopped_again(person))
     turn = turns(data)[-1]
     assert (turn.said, turn.finish_reason) == (STORY, "cancelled")
     assert squeezed(turn.answer) in squeezed(person.text)
@@ -110,6 +110,12 @@ def _more_than(person: Terminal, count: int) -> Callable[[str], bool]:
     """Tell when so many more letters are shown than now."""
     before = len(squeezed(person.text))
     return lambda text: len(squeezed(text)) > before + count
+
+
+def _stopped_again(person: Terminal) -> Callable[[str], bool]:
+    """Tell when something more was stopped, and a line is asked for again."""
+    before = person.text.count("[stopped]\n\n>")
+    return lambda text: text.count("[stopped]\n\n>") > before
 
 
 def _clears_a_line_and_leaves(person: Terminal) -> None:
