@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from llmkit.models import lean
 from llmkit.models.answer import Request
@@ -153,6 +153,14 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
     spread = make("llama", torch.bfloat16)
     spread.model.layers[1].mlp.to("meta")
     assert lean.of(spread, tmp_path) is None, "a part of it is elsewhere"
+
+
+def test_the_default_model_has_it_with_its_grids_and_without(default_model_folder: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
+    for folder in (default_model_folder, tmp_path):
+        assert lean.of(model, folder), folder
+    model.model.layers[-1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)
+    assert lean.of(model, default_model_folder) is None, "one of thirty layers is another"
 
 
 @torch.inference_mode()
