@@ -39,6 +39,9 @@ PASS_TOKENS = 2048
 ROWS_TOKENS = 8192
 """A pass over padded rows holds at most so many tokens, the prompt before each row included."""
 
+_ROWS = 8
+"""Logits become float32 so many rows at a time: they stay in the processor's cache, and take no memory to speak of."""
+
 Scores = npt.NDArray[np.float64]
 
 
@@ -130,11 +133,11 @@ def tree_scores(engine: Engine, prefix: Tokens, forest: Forest) -> list[float]:
     cache = engine.prefill(prefix)
     with engine.loaded.lock, torch.inference_mode():
         logits = (_lean_logits if engine.loaded.lean else _logits)(engine.loaded, len(prefix), cache, forest, nodes)
-        chances = logits.float().log_softmax(-1)
+        totals = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, _ROWS)])
         place = {node: row for row, node in enumerate(nodes)}
         rows = [place[node] for pairs in forest.wanted for node, _ in pairs]
         columns = [token for pairs in forest.wanted for _, token in pairs]
-        values = chances[rows, columns].double().cpu().numpy()
+        values = (logits[rows, columns].float() - totals[rows]).double().cpu().numpy()
     ends = np.cumsum([len(pairs) for pairs in forest.wanted])
     return [float(part.sum()) for part in np.split(values, ends[:-1])]
 
