@@ -9,9 +9,9 @@ from typing import Any
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.labels import Labels, preview
+from llmkit.chains.capabilities import structured
+from llmkit.chains.label_set import Labels, preview
 from llmkit.chains.spoken import solved
-from llmkit.chains.structured import structured
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.calibration import Calibration, Matrix, threshold_for
+from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_prompt, check_share
 from llmkit.chains.choosing import Chooser
-from llmkit.chains.labels import Labels
-from llmkit.chains.likelihood import LabelScorer, Row, scores_of
+from llmkit.chains.label_set import Labels
+from llmkit.chains.likelihood import LabelScorer, Row
 from llmkit.chains.priors import blended
 from llmkit.chains.shots import Expert, Shots
 from llmkit.chains.texts import Text, all_checked, checked
@@ -65,8 +66,8 @@ class ZeroShotClassificationChain(Chain[Text, Classification]):
         >>> chain.invoke("The match ended 3 to 2.").label
         'sports'
 
-    A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that; in bfloat16 rounding may
-    move a probability by some hundredths from one batch to another.
+    A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that; in bfloat16 rounding
+    may move a probability by some hundredths from one batch to another.
 
     Args:
         llm: any LangChain chat model. One that has `score` (llmkit's own) tells likelihoods; another chooses.

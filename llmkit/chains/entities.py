@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import regex
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from llmkit.chains.spans import UNSPACED
+from llmkit.chains.calibration import Matrix
 from llmkit.text import Span
-
-Matrix = NDArray[np.float64]
-
-_BORDER = rf"(?:(?<![\w--{UNSPACED}])|(?![\w--{UNSPACED}]))"
-"""Between two characters, of which at least one belongs to no word, or to a script that writes no spaces."""
 
 
 class Entity(BaseModel):
@@ -63,12 +56,3 @@ def resolved(
         Entity(text=text[a:b], label=labels[label], start=a, end=b, score=float(chances[places[a, b], label]))
         for a, b, label in found
     ]
-
-
-def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Span]:
-    """Yield every place where a name stands in a text in whole words, whatever its white space."""
-    words = name.split()
-    if words:
-        whole = _BORDER + r"\s+".join(map(regex.escape, words)) + _BORDER
-        flags = regex.VERSION1 | (regex.IGNORECASE if any_case else 0)
-        yield from (Span(*match.span()) for match in regex.finditer(whole, text, flags))

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from llmkit.chains.spans import Row, span_scores, spans_from, words
+from llmkit.chains.spans import Row, span_scores, spans_from
+from llmkit.chains.words import words
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.lexical import lexemes
 from llmkit.prompts import FittedPrompt, TaskPrompt

@@ -13,15 +13,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmkit.chains.labels import Labels
-from llmkit.chains.spans import Row, span_scores, words
+from llmkit.chains.calibration import Matrix
+from llmkit.chains.label_set import Labels
+from llmkit.chains.spans import Row, span_scores
+from llmkit.chains.words import words
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.counting import Room
-
-Matrix = NDArray[np.float64]
 
 WORDS: Mapping[str, str] = {
     "person": "a person, a man, a woman",

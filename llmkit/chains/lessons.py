@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llmkit.chains.calibration import Calibration
-from llmkit.chains.entities import Entity, Matrix, resolved
+from llmkit.chains.calibration import Calibration, Matrix
+from llmkit.chains.entities import Entity, resolved
 from llmkit.chains.solved import Solved
 from llmkit.chains.weighing import Weighed
 from llmkit.text import Span

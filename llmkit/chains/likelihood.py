@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 from langchain_core.language_models import BaseLLM
-from langchain_core.runnables import Runnable
-from langchain_core.runnables.base import RunnableBinding
 
 from llmkit.chains.calibration import Matrix
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.counting import Room
@@ -22,13 +20,6 @@ ELSE = ("other", "something else", "general", "personal", "opinion", "a question
 sports as of any other), so the negation of a label is all of this, and the other labels."""
 
 Row = np.ndarray[tuple[int], np.dtype[np.float64]]
-
-
-def scores_of(llm: Runnable[Any, Any]) -> Any:
-    """Give the model that tells likelihoods (`llm.score`), bound arguments or not; `None` if it tells none."""
-    while isinstance(llm, RunnableBinding):
-        llm = llm.bound
-    return llm if hasattr(llm, "score") else None
 
 
 @dataclass(frozen=True)

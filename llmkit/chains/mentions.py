@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import regex
 
-from llmkit.chains.spans import Word, span_scores, spans_from, words
+from llmkit.chains.spans import span_scores, spans_from
+from llmkit.chains.words import Word, words
 from llmkit.prompts import FittedPrompt
 from llmkit.text import Span, sentences
 

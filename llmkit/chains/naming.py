@@ -9,9 +9,10 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.entities import Entity, occurrences
-from llmkit.chains.labels import Labels
-from llmkit.chains.structured import structured
+from llmkit.chains.capabilities import structured
+from llmkit.chains.entities import Entity
+from llmkit.chains.label_set import Labels
+from llmkit.chains.words import occurrences
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 
+from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt, check_share
 from llmkit.chains.entities import Entity
 from llmkit.chains.kinds import Kinds
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.chains.lessons import Odds, taught
-from llmkit.chains.likelihood import scores_of
 from llmkit.chains.mentions import Truecaser
 from llmkit.chains.naming import Namer
 from llmkit.chains.solved import Solved

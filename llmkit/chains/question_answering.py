@@ -11,10 +11,10 @@ from langchain_core.language_models import BaseLLM
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked, checked
+from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt, check_share
 from llmkit.chains.extraction import Finding, Reader, Reading
-from llmkit.chains.likelihood import scores_of
 from llmkit.chains.quoting import Quoter
 from llmkit.chains.threshold import ThresholdFit, confidence, fitted, overlap
 from llmkit.chains.writing import Writer

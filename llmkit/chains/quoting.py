@@ -9,9 +9,9 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.answers import Answer, Asked
-from llmkit.chains.entities import occurrences
+from llmkit.chains.capabilities import structured
 from llmkit.chains.extraction import in_order
-from llmkit.chains.structured import structured
+from llmkit.chains.words import occurrences
 from llmkit.chains.writing import quoted
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt

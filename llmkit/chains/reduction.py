@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage
 
 from llmkit.chains.rounds import Question, Rounds
 from llmkit.chains.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
-from llmkit.chains.tidy import tidy
+from llmkit.chains.tidy import is_complete, tidy
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import TaskPrompt
 from llmkit.prompts.counting import Room
@@ -215,8 +215,3 @@ def _summarized(parts: list[Part], answers: list[AIMessage]) -> list[Part]:
 
 def _passed_over(tokens: int, size: int) -> ReductionError:
     return ReductionError(f"a summary that may have {tokens} tokens has {size}")
-
-
-def is_complete(answer: AIMessage) -> bool:
-    """Tell whether the model ended its answer itself."""
-    return answer.response_metadata.get("finish_reason") != "length"

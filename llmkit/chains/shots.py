@@ -16,7 +16,7 @@ import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.chains.likelihood import LabelScorer, Row
 from llmkit.chains.priors import Prior, blended, class_mean, neutral_prior
 from llmkit.chains.spoken import solved

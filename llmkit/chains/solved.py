@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmkit.chains.entities import occurrences
+from llmkit.chains.words import occurrences
 from llmkit.errors import InputError
 from llmkit.text import Span
 

@@ -7,56 +7,20 @@ share their beginning, so that all spans of a sentence are one forward pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import regex
 from langchain_core.language_models import BaseLLM
 from numpy.typing import NDArray
 
+from llmkit.chains.words import Word
 from llmkit.prompts import FittedPrompt
 from llmkit.text import Span
 
 Row = NDArray[np.float64]
 
-UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-"""The scripts that write no spaces, as a set of regular expressions."""
-
-_CHUNK = regex.compile(rf"(?V1) (?={UNSPACED})\X | [[^\s]--{UNSPACED}--[–—/]]+", regex.VERBOSE)
-_ALONE = regex.compile(rf"(?V1){UNSPACED}")
-_LEAD = regex.compile(r"[\p{P}\p{C}]*+")
-_BODY = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
-_INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
 _PAIRS = {")": "(", "]": "[", "}": "{", "）": "（", "】": "【", "」": "「", "』": "『", "»": "«", "”": "“", '"': '"'}
 _OPENING = set(_PAIRS.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Word(Span):
-    """A word, without the punctuation around it.
-
-    Attributes:
-        size: 1, or 1/2 for a character of a script that writes no spaces.
-    """
-
-    size: float = 1.0
-
-
-def words(text: str) -> list[Word]:
-    """Give the words in order: what stands between spaces, dashes and slashes, without punctuation at its ends.
-
-    Scripts that write no spaces are cut after each character, as a reader sees it.
-    """
-    found = []
-    for chunk in _CHUNK.finditer(text):
-        start = _end(_LEAD, text, *chunk.span())
-        end = _end(_BODY, text, start, chunk.end())
-        if _INITIALS.fullmatch(text, start, min(end + 1, chunk.end())):  # "U.S." keeps its last point
-            end += 1
-        if start < end:
-            found.append(Word(start, end, 0.5 if _ALONE.match(text, start) else 1.0))
-    return found
 
 
 def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Span]]:
@@ -97,11 +61,6 @@ def span_scores(
         for place, row in zip(asked, llm.score(inputs, told, ended=ended), strict=True):
             rows[place] = row
     return rows
-
-
-def _end(pattern: regex.Pattern[str], text: str, start: int, end: int) -> int:
-    match = pattern.match(text, start, end)
-    return match.end() if match else start
 
 
 def _closed(text: str, start: int, end: int) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.example_selectors import BaseExampleSelector
 
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.prompts import ExampleSelector
 
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt
-from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy, is_complete
+from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy
 from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
 from llmkit.chains.sources import Source, SourcePassage
-from llmkit.chains.tidy import Tidy, tidy
+from llmkit.chains.tidy import Tidy, is_complete, tidy
 from llmkit.errors import InputError
 from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt

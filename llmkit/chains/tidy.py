@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from langchain_core.messages import AIMessage
+
 from llmkit.text import sentences
 
 _ENDED = re.compile(r"""(?<!\d)[.!?…。！？][\])"'”’]*$""")
@@ -93,3 +95,8 @@ def tidy(answer: str, complete: bool, max_words: int | None = None) -> tuple[str
     keeper = Tidy(max_words)
     text = keeper.push(answer) + keeper.end(complete)
     return text, keeper.cut
+
+
+def is_complete(answer: AIMessage) -> bool:
+    """Tell whether the model ended its answer itself."""
+    return answer.response_metadata.get("finish_reason") != "length"

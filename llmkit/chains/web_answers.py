@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class WebQAChain(Chain[Mapping[str, Any], Answer]):
-    """`{"question": …, "url": a URL or a list of them}` in, `Answer` out; its citations link to their place in the page.
+    """`{"question": …, "url": a URL or a list of them}` in, `Answer` out; its citations link to their places.
 
     Example:
         >>> chain = WebQAChain(HuggingFaceChat())

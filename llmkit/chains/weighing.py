@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from llmkit.chains.kinds import Kinds, Matrix
+from llmkit.chains.calibration import Matrix
+from llmkit.chains.kinds import Kinds
 from llmkit.chains.mentions import Mention, Truecaser, mentions
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt

@@ -12,10 +12,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.extraction import Reader, Reading
-from llmkit.chains.reduction import is_complete
 from llmkit.chains.rounds import Asker, Question
 from llmkit.chains.spans import span_scores
-from llmkit.chains.tidy import tidy
+from llmkit.chains.tidy import is_complete, tidy
 from llmkit.lexical import lexemes
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit

@@ -47,7 +47,7 @@ def classify(
     llmkit classify mails.txt --lines --labels complaint,question,praise --output labels.jsonl
     llmkit classify talk.txt --labels money,health,travel --multi-label --json
     """
-    from llmkit.chains.labels import Labels
+    from llmkit.chains.label_set import Labels
 
     chosen: dict[str, Any] = {
         "labels": options.listed(labels),

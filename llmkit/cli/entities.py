@@ -71,11 +71,10 @@ def _as_json(found: Any) -> str:
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     """Tell what is wrong before a model is loaded."""
-    from llmkit.chains.labels import Labels
+    from llmkit.chains.label_set import Labels
+    from llmkit.chains.solved import Solved
 
     known = Labels.checked(labels, None, several=True).names
-    if examples:  # else numpy and pydantic are not needed, and a mistake is told at once
-        from llmkit.chains.solved import Solved
     for number, each in enumerate(examples, 1):
         Solved.checked(each, number, known)
 

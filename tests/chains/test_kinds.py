@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from llmkit import HuggingFaceChat
 from llmkit.chains.kinds import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, Kinds
-from llmkit.chains.labels import Labels
-from llmkit.chains.spans import words
+from llmkit.chains.label_set import Labels
+from llmkit.chains.words import words
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import TaskPrompt
 from tests import tiny

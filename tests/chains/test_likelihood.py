@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.runnables import RunnableLambda
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.labels import Labels
-from llmkit.chains.likelihood import ELSE, LabelScorer, scores_of
+from llmkit.chains.label_set import Labels
+from llmkit.chains.likelihood import ELSE, LabelScorer
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models import scoring
 from llmkit.prompts import TaskPrompt
@@ -184,8 +183,6 @@ def test_a_label_longer_than_the_window(several: bool) -> None:
 
 def test_bound_arguments_do_not_hide_the_scores() -> None:
     llm = model("llama")
-    assert scores_of(llm.bind(temperature=1).bind(stop=["x"])) is llm
-    assert scores_of(RunnableLambda(str)) is None
     plain_one = ZeroShotClassificationChain(llm, LABELS).invoke(TEXT)
     assert ZeroShotClassificationChain(llm.bind(temperature=1), LABELS).invoke(TEXT).method == plain_one.method
 

@@ -12,7 +12,7 @@ from llmkit.chains.spans import spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text import sentences
 from tests import tiny
-from tests.chains.test_spans import TEXTS
+from tests.chains.test_words import TEXTS
 from tests.models.talking import chat
 from tests.models.test_generate import watched
 from tests.models.test_scoring import plain

@@ -15,13 +15,13 @@ from langchain_core.documents import Document
 from llmkit import HuggingFaceChat
 from llmkit.chains import Entity, NERChain
 from llmkit.chains.kinds import Kinds
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.chains.lessons import NONE
 from llmkit.chains.mentions import name_words
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text import Span
-from tests.chains.test_spans import TEXTS
+from tests.chains.test_words import TEXTS
 from tests.models.talking import chat, completion
 
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}

@@ -11,7 +11,7 @@ from langchain_core.prompts import PromptTemplate
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.chains.likelihood import LabelScorer
 from llmkit.chains.priors import neutral_prior
 from llmkit.chains.shots import FEWEST, SHOWN, Shots

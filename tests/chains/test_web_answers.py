@@ -196,7 +196,7 @@ def test_wrong_inputs(given, says):
     ],
 )
 def test_what_is_no_page(own_pages, url, says):
-    with pytest.raises(PageRefused, match="https?:|URL") as caught:
+    with pytest.raises(PageRefused, match=r"https?:|URL") as caught:
         WebQAChain(chat("llama")).invoke({"question": "Who?", "url": url})
     assert says in str(caught.value)
     assert "pw" not in str(caught.value)

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmkit.chains.kinds import Kinds
-from llmkit.chains.labels import Labels
+from llmkit.chains.label_set import Labels
 from llmkit.chains.mentions import Mention, Truecaser, mentions
 from llmkit.chains.weighing import Weighed, Weigher, shared_out
 from llmkit.errors import InputError

@@ -1,4 +1,4 @@
-"""Models that tell no likelihoods: what they write is held to a schema."""
+"""What a model can do: tell likelihoods or, where it tells none, hold what it writes to a schema."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import Runnable
+from langchain_core.runnables.base import RunnableBinding
 
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
+
+
+def scores_of(llm: Runnable[Any, Any]) -> Any:
+    """Give the model that tells likelihoods (`llm.score`), bound arguments or not; `None` if it tells none."""
+    while isinstance(llm, RunnableBinding):
+        llm = llm.bound
+    return llm if hasattr(llm, "score") else None
 
 
 def structured(prompt: TaskPrompt, llm: Any, schema: Mapping[str, Any]) -> Runnable[Any, Any]:

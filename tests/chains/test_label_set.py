@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmkit.chains.labels import Labels, preview
+from llmkit.chains.label_set import Labels, preview
 from llmkit.errors import InputError
 
 
