@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 
@@ -31,7 +31,7 @@ def take_over(package: str) -> None:
     From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs that file under another
     name. The real package is loaded, all of it, and takes over that name: every class exists once.
     """
-    for each in iter_modules(import_module(package).__path__, f"{package}."):
+    for each in walk_packages(import_module(package).__path__, f"{package}."):
         import_module(each.name)
     for name, module in list(sys.modules.items()):
         if name == package or name.startswith(f"{package}."):

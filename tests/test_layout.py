@@ -38,10 +38,12 @@ def test_links_resolve_into_the_package(name):
 @pytest.mark.parametrize("name", LINKS)
 @pytest.mark.parametrize("first", ["{name}", "llmkit.{name}"])
 def test_a_link_gives_the_very_modules_of_the_package(name, first):
-    modules = [module.name for module in pkgutil.iter_modules([str(ROOT / "llmkit" / name)])]
+    package = f"llmkit.{name}"
+    found = pkgutil.walk_packages([str(ROOT / "llmkit" / name)], f"{package}.")
+    modules = [module.name.removeprefix(package) for module in found]
     program = (
         f"import importlib; importlib.import_module({first.format(name=name)!r})\n"
-        f"for name in {['', *(f'.{module}' for module in modules)]}:\n"
+        f"for name in {['', *modules]}:\n"
         f"    ours = importlib.import_module('{name}' + name)\n"
         f"    theirs = importlib.import_module('llmkit.{name}' + name)\n"
         f"    assert ours is theirs, name\n"

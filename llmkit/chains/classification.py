@@ -18,11 +18,11 @@ from llmkit.chains.calibration import Calibration, Matrix, threshold_for
 from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_prompt, check_share
-from llmkit.chains.choosing import Chooser
 from llmkit.chains.label_set import Labels
-from llmkit.chains.likelihood import LabelScorer, Row
-from llmkit.chains.priors import blended
-from llmkit.chains.shots import Expert, Shots
+from llmkit.chains.labels.choosing import Chooser
+from llmkit.chains.labels.likelihood import LabelScorer, Row
+from llmkit.chains.labels.priors import blended
+from llmkit.chains.labels.shots import Expert, Shots
 from llmkit.chains.texts import Text, all_checked, checked
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt

@@ -14,7 +14,7 @@ from llmkit import HuggingFaceChat
 from llmkit.chains import Classification, ZeroShotClassificationChain
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from tests.chains.test_likelihood import LABELS, model
+from tests.chains.labels.test_likelihood import LABELS, model
 from tests.models.test_generate import watched
 
 TEXTS = [

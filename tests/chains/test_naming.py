@@ -12,8 +12,8 @@ from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain
 from llmkit.errors import GenerationError, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from tests.chains.test_choosing import Plain
-from tests.chains.test_choosing import plain as made
+from tests.chains.labels.test_choosing import Plain
+from tests.chains.labels.test_choosing import plain as made
 
 TEXT = "Ada Lovelace met Ada in New York, near the New York Times, and 安倍晋三は東京で."
 NAMED: list[Any] = [

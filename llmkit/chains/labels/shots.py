@@ -17,9 +17,9 @@ from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
 from llmkit.chains.label_set import Labels
-from llmkit.chains.likelihood import LabelScorer, Row
-from llmkit.chains.priors import Prior, blended, class_mean, neutral_prior
-from llmkit.chains.spoken import solved
+from llmkit.chains.labels.likelihood import LabelScorer, Row
+from llmkit.chains.labels.priors import Prior, blended, class_mean, neutral_prior
+from llmkit.chains.labels.spoken import solved
 from llmkit.prompts import BalancedExamples, FirstExamples
 
 SHOWN = 16

@@ -12,13 +12,13 @@ from langchain_core.prompts import PromptTemplate
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.label_set import Labels
-from llmkit.chains.likelihood import LabelScorer
-from llmkit.chains.priors import neutral_prior
-from llmkit.chains.shots import FEWEST, SHOWN, Shots
+from llmkit.chains.labels.likelihood import LabelScorer
+from llmkit.chains.labels.priors import neutral_prior
+from llmkit.chains.labels.shots import FEWEST, SHOWN, Shots
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import LexicalExamples
+from tests.chains.labels.test_likelihood import model, scorer
 from tests.chains.test_classification import near
-from tests.chains.test_likelihood import model, scorer
 
 LABELS = ["animal", "place", "number"]
 EXAMPLES = [

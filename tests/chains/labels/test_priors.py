@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.priors import NEUTRAL, NEUTRAL_WEIGHT, blended, class_mean, neutral_prior
+from llmkit.chains.labels.priors import NEUTRAL, NEUTRAL_WEIGHT, blended, class_mean, neutral_prior
 from llmkit.errors import ContextWindowExceeded, InputError
+from tests.chains.labels.test_likelihood import LABELS, model, scorer
 from tests.chains.test_classification import near
-from tests.chains.test_likelihood import LABELS, model, scorer
 
 TEXTS = ["The dog sleeps on.", "What is Paris?", "東京", "def add(a, b):", "The quick brown fox"]
 

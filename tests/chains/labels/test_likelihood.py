@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.label_set import Labels
-from llmkit.chains.likelihood import ELSE, LabelScorer
+from llmkit.chains.labels.likelihood import ELSE, LabelScorer
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models import scoring
 from llmkit.prompts import TaskPrompt

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.capabilities import structured
 from llmkit.chains.label_set import Labels, preview
-from llmkit.chains.spoken import solved
+from llmkit.chains.labels.spoken import solved
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 
