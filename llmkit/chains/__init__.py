@@ -20,7 +20,7 @@ from llmkit.lazy import take_over as _take_over
 if TYPE_CHECKING:
     from llmkit.chains.answers import Answer, Citation
     from llmkit.chains.classification import Classification, ZeroShotClassificationChain
-    from llmkit.chains.entities import Entity
+    from llmkit.chains.entities.entity import Entity
     from llmkit.chains.ner import NERChain
     from llmkit.chains.question_answering import QAChain
     from llmkit.chains.rounds import Progress
@@ -47,7 +47,7 @@ _HOMES = {
     "Answer": "answers",
     "Citation": "answers",
     "Classification": "classification",
-    "Entity": "entities",
+    "Entity": "entities.entity",
     "NERChain": "ner",
     "Progress": "rounds",
     "QAChain": "question_answering",

@@ -12,15 +12,15 @@ from langchain_core.runnables import RunnableConfig
 from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt, check_share
-from llmkit.chains.entities import Entity
-from llmkit.chains.kinds import Kinds
+from llmkit.chains.entities.entity import Entity
+from llmkit.chains.entities.kinds import Kinds
+from llmkit.chains.entities.lessons import Odds, taught
+from llmkit.chains.entities.mentions import Truecaser
+from llmkit.chains.entities.naming import Namer
+from llmkit.chains.entities.solved import Solved
+from llmkit.chains.entities.weighing import Weighed, Weigher
 from llmkit.chains.label_set import Labels
-from llmkit.chains.lessons import Odds, taught
-from llmkit.chains.mentions import Truecaser
-from llmkit.chains.naming import Namer
-from llmkit.chains.solved import Solved
 from llmkit.chains.texts import Text, checked
-from llmkit.chains.weighing import Weighed, Weigher
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")

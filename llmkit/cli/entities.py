@@ -71,8 +71,8 @@ def _as_json(found: Any) -> str:
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     """Tell what is wrong before a model is loaded."""
+    from llmkit.chains.entities.solved import Solved
     from llmkit.chains.label_set import Labels
-    from llmkit.chains.solved import Solved
 
     known = Labels.checked(labels, None, several=True).names
     for number, each in enumerate(examples, 1):

@@ -14,10 +14,10 @@ from langchain_core.documents import Document
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Entity, NERChain
-from llmkit.chains.kinds import Kinds
+from llmkit.chains.entities.kinds import Kinds
+from llmkit.chains.entities.lessons import NONE
+from llmkit.chains.entities.mentions import name_words
 from llmkit.chains.label_set import Labels
-from llmkit.chains.lessons import NONE
-from llmkit.chains.mentions import name_words
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text import Span

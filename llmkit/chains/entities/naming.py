@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.capabilities import structured
-from llmkit.chains.entities import Entity
+from llmkit.chains.entities.entity import Entity
 from llmkit.chains.label_set import Labels
 from llmkit.chains.words import occurrences
 from llmkit.errors import GenerationError

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import mentions as module
-from llmkit.chains.mentions import BESIDE, HOPELESS, INSIDE, NUMBER, WRITTEN, Truecaser, mentions, name_words
+from llmkit.chains.entities import mentions as module
+from llmkit.chains.entities.mentions import BESIDE, HOPELESS, INSIDE, NUMBER, WRITTEN, Truecaser, mentions, name_words
 from llmkit.chains.spans import spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text import sentences

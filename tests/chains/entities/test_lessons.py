@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from llmkit.chains.lessons import NONE, Lesson, Odds, taught
-from llmkit.chains.mentions import Mention
-from llmkit.chains.solved import Solved
-from llmkit.chains.weighing import Weighed
+from llmkit.chains.entities.lessons import NONE, Lesson, Odds, taught
+from llmkit.chains.entities.mentions import Mention
+from llmkit.chains.entities.solved import Solved
+from llmkit.chains.entities.weighing import Weighed
 
 LABELS = ("person", "place")
 TEXT = "Ada met Bob in Rome"

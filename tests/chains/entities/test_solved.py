@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmkit.chains.solved import Solved
+from llmkit.chains.entities.solved import Solved
 from llmkit.errors import InputError
 from llmkit.text import Span
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.calibration import Matrix
-from llmkit.chains.kinds import Kinds
-from llmkit.chains.mentions import Mention, Truecaser, mentions
+from llmkit.chains.entities.kinds import Kinds
+from llmkit.chains.entities.mentions import Mention, Truecaser, mentions
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
 from llmkit.text import Passage, passages

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.entities import Entity, resolved
-from llmkit.chains.solved import Solved
-from llmkit.chains.weighing import Weighed
+from llmkit.chains.entities.entity import Entity, resolved
+from llmkit.chains.entities.solved import Solved
+from llmkit.chains.entities.weighing import Weighed
 from llmkit.text import Span
 
 NONE = 4.75

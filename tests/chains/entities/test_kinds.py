@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from llmkit import HuggingFaceChat
-from llmkit.chains.kinds import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, Kinds
+from llmkit.chains.entities.kinds import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, Kinds
 from llmkit.chains.label_set import Labels
 from llmkit.chains.words import words
 from llmkit.errors import ContextWindowExceeded, InputError

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from llmkit.chains.entities import Entity, resolved
+from llmkit.chains.entities.entity import Entity, resolved
 from llmkit.text import Span
 
 TEXT = "Ada Lovelace met Charles Babbage in London."

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from llmkit.chains.kinds import Kinds
+from llmkit.chains.entities.kinds import Kinds
+from llmkit.chains.entities.mentions import Mention, Truecaser, mentions
+from llmkit.chains.entities.weighing import Weighed, Weigher, shared_out
 from llmkit.chains.label_set import Labels
-from llmkit.chains.mentions import Mention, Truecaser, mentions
-from llmkit.chains.weighing import Weighed, Weigher, shared_out
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text import Passage
