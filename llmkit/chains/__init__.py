@@ -18,7 +18,7 @@ from llmkit.lazy import lazy as _lazy
 from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
-    from llmkit.chains.answers import Answer, Citation
+    from llmkit.chains.answers.answer import Answer, Citation
     from llmkit.chains.classification import Classification, ZeroShotClassificationChain
     from llmkit.chains.entities.entity import Entity
     from llmkit.chains.ner import NERChain
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "answers",
-    "Citation": "answers",
+    "Answer": "answers.answer",
+    "Citation": "answers.answer",
     "Classification": "classification",
     "Entity": "entities.entity",
     "NERChain": "ner",

@@ -10,14 +10,15 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseLLM
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.answers import Answer, Asked, checked
+from llmkit.chains.answers.answer import Answer
+from llmkit.chains.answers.extraction import Finding, Reader, Reading
+from llmkit.chains.answers.question import Asked, checked
+from llmkit.chains.answers.quoting import Quoter
+from llmkit.chains.answers.threshold import ThresholdFit, confidence, fitted, overlap
+from llmkit.chains.answers.writing import Writer
 from llmkit.chains.capabilities import scores_of
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt, check_share
-from llmkit.chains.extraction import Finding, Reader, Reading
-from llmkit.chains.quoting import Quoter
-from llmkit.chains.threshold import ThresholdFit, confidence, fitted, overlap
-from llmkit.chains.writing import Writer
 from llmkit.errors import InputError, PromptError
 from llmkit.lexical import lexemes
 from llmkit.prompts import TaskPrompt

@@ -11,7 +11,8 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.answers import Answer, question_and
+from llmkit.chains.answers.answer import Answer
+from llmkit.chains.answers.question import question_and
 from llmkit.chains.chain import Chain
 from llmkit.chains.question_answering import QAChain
 from llmkit.errors import InputError, LlmkitError

@@ -11,7 +11,7 @@ import numpy as np
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.extraction import Reader, Reading
+from llmkit.chains.answers.extraction import Reader, Reading
 from llmkit.chains.rounds import Asker, Question
 from llmkit.chains.spans import span_scores
 from llmkit.chains.tidy import is_complete, tidy

@@ -8,11 +8,12 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.answers import Answer, Asked
+from llmkit.chains.answers.answer import Answer
+from llmkit.chains.answers.extraction import in_order
+from llmkit.chains.answers.question import Asked
+from llmkit.chains.answers.writing import quoted
 from llmkit.chains.capabilities import structured
-from llmkit.chains.extraction import in_order
 from llmkit.chains.words import occurrences
-from llmkit.chains.writing import quoted
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit

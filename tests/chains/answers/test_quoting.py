@@ -1,4 +1,4 @@
-"""Written answers carry verbatim quotes; a model's own quotes count if they stand in the source."""
+"""A model's own quotes count if they stand in the source."""
 
 from typing import Any
 
@@ -11,12 +11,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
 from llmkit.chains import QAChain
-from llmkit.chains.quoting import locate
-from llmkit.chains.writing import grounded, quoted
-from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
-from tests.chains.test_question_answering import KARN, asked, chain, quotes_stand
-
-LONG = 40
+from llmkit.chains.answers.quoting import locate
+from llmkit.errors import GenerationError, InputError
+from tests.chains.test_question_answering import KARN, asked, quotes_stand
 
 
 class Telling(BaseChatModel):
@@ -40,40 +37,6 @@ class Telling(BaseChatModel):
 
 def told(answer: str, *quotes: str, **options: Any) -> Any:
     return QAChain(Telling(says={"answer": answer, "quotes": list(quotes)}), **options).invoke(asked(KARN))
-
-
-def test_a_written_answer_has_quotes() -> None:
-    own = chain(style="abstractive", max_new_tokens=LONG)
-    results = own.batch([asked(KARN), asked("The dog sleeps. It is late.", "Who sleeps?")])
-    for found, text in zip(results, (KARN, "The dog sleeps. It is late."), strict=True):
-        assert quotes_stand(found, [text])
-        assert found.method in ("written", "spans")
-    assert own.invoke(asked(KARN)).text == results[0].text
-
-
-def test_a_written_answer_needs_room() -> None:
-    own = chain(style="abstractive", max_new_tokens=LONG, context_window=250)
-    results: list[Any] = own.batch([asked("The dog sleeps."), asked("x", "why " * 300)], return_exceptions=True)
-    assert quotes_stand(results[0], ["The dog sleeps."])
-    assert isinstance(results[1], ContextWindowExceeded)
-
-
-def test_a_completion_model_writes_no_answers() -> None:
-    with pytest.raises(InputError, match="use a chat model"):
-        chain("gpt2", style="abstractive")
-
-
-def test_numbers_and_names_stand_in_the_source() -> None:
-    assert grounded("It was built in 1874. Maria Holm built it.", KARN)
-    assert not grounded("It was built in 1875.", KARN)
-    assert not grounded("The engineer was Peter Holm.", KARN)
-    assert grounded("", KARN)
-
-
-@given(st.text())
-def test_nothing_ends_a_quotation(text: str) -> None:
-    assert quoted(text).count('"""') == 2 or '""' in text[-2:] + text[:2]
-    assert '"""' not in quoted(f'a{text}"""b')[3:-3]
 
 
 def test_quotes_count_if_they_stand_in_the_source() -> None:

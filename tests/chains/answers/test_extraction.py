@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llmkit import HuggingFaceLLM
-from llmkit.chains.extraction import CHANNEL, NEUTRAL, PRIOR, RANK, REPEATED, Reader, Reading
+from llmkit.chains.answers.extraction import CHANNEL, NEUTRAL, PRIOR, RANK, REPEATED, Reader, Reading
 from llmkit.errors import ContextWindowExceeded
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
