@@ -27,6 +27,7 @@ def decode(given: Given) -> Comparison:
     ways.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
     ways.add("llmkit, lean pass, no 4-bit grids", lambda: ours(before(given.model, lean=True)))
     ways.add("llmkit", lambda: ours(chat(given.model)))
+    ways.add("llmkit, float32, as without bfloat16 units", lambda: ours(wide(given.model)))
     ways.add("llmkit, quantization='int8'", lambda: int8(given.model))
     ways.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
     ways.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
@@ -55,6 +56,16 @@ def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
     loaded = load(model)
     pass_ = LeanLlama(loaded.model, leave) if lean else None
     return chat(Engine(replace(loaded, lean=pass_)))
+
+
+def wide(model: str) -> HuggingFaceChat:
+    """Give the model as a CPU gets it that does not multiply in bfloat16."""
+    from llmkit.models import lean
+    from llmkit.models.engine import Engine
+    from llmkit.models.loading import load
+
+    loaded = load(model, dtype="float32")
+    return chat(Engine(replace(loaded, lean=lean.of(loaded.model, resolve(model)))))
 
 
 def rate(pieces: Callable[[], Any]) -> Way:
@@ -157,34 +168,39 @@ def llama_cpp(model: str) -> Way:
 
 
 def forms(given: Given) -> Comparison:
-    """Compare free answers with answers that are held to a form, on the same tokens."""
-    llm, engine = chat(given.model), chat(given.model).engine
-    schema = {
-        "title": "Fox",
-        "type": "object",
-        "properties": {name: {"type": "string", "maxLength": 60} for name in ("habitat", "food", "young", "story")},
-        "required": ["habitat", "food", "young", "story"],
-    }
-    held = llm.bind(response_format={"type": "json_schema", "json_schema": {"name": "Fox", "schema": schema}})
+    """Compare free answers with answers that are held to a form."""
+    llm = chat(given.model)
 
-    def timed(chain: Any) -> Way:
+    def held(*names: str, longest: int) -> Any:
+        properties = {name: {"type": "string", "maxLength": longest} for name in names}
+        schema = {"title": "Fox", "type": "object", "properties": properties, "required": list(names)}
+        return llm.bind(response_format={"type": "json_schema", "json_schema": {"name": "Fox", "schema": schema}})
+
+    def timed(chain: Any, *, computed: bool = False) -> Way:
         def run() -> float:
-            engine.prefixes.clear()
-            start = first = time.perf_counter()
+            llm.engine.prefixes.clear()
+            moments, count = [], 0
             for piece in chain.stream(QUESTION, min_new_tokens=None):
-                if first == start and piece.content:
-                    first = time.perf_counter()
+                moments += [time.perf_counter()] if piece.content else []
                 count = (piece.usage_metadata or {}).get("output_tokens", 0)
-            return (count - 1) / (time.perf_counter() - first)
+            return ((len(moments) if computed else count) - 1) / (moments[-1] - moments[0])
 
         return run
 
-    ways = Ways({"free": timed(llm), "JSON of a schema": timed(held)})
+    four = held("habitat", "food", "young", "story", longest=60)
+    ways = Ways(
+        {
+            "free": timed(llm),
+            "JSON of four fields": timed(four),
+            "one long field, computed tokens alone": timed(held("story", longest=1000), computed=True),
+        }
+    )
     return Comparison(
         "Answers held to a form",
         "tokens a second",
         ways.measure(given.rounds),
         "free",
-        "The same question, answered freely and as an object with four fields. Tokens that the form leaves no choice "
-        "about are not computed one by one, so a form may also be faster.",
+        "The same question, answered freely, as an object with four short fields, and with one long one. Tokens that "
+        "the form leaves no choice about are not computed one by one, so a form may also be faster; without them the "
+        "last row tells what holding to a form costs.",
     )

@@ -52,7 +52,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             names, or the catalog's default.
         tokenizer: the loaded model's tokenizer; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
-        dtype: "float32", "bfloat16", "float16" or "auto" (what the device multiplies fastest).
+        dtype: "float32" (then exact to the last bit), "bfloat16", "float16" or "auto" (what the device multiplies
+            fastest).
         quantization: "int8", "int4" or `None`.
         settings: what holds for every call that does not say otherwise.
         context_window: the most tokens that a prompt and its answer may have together.

@@ -107,7 +107,8 @@ def load(
     precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
     tokenizer, model = _read(folder, where, precision, quantization)
     loaded = adopt(model, tokenizer, name=name, context_window=context_window)
-    return replace(loaded, lean=None if quantization else lean.of(model, folder))
+    exact = dtype == "float32"  # who asks for it does not want the rounding of a 4-bit product
+    return replace(loaded, lean=None if quantization or exact else lean.of(model, folder))
 
 
 def adopt(

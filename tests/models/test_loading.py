@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import InputError, ModelNotFound, ModelUnusable
+from llmkit.models.lean.weights import has_kernel
 from llmkit.models.loading import adopt, choose_device, choose_dtype, load
 from tests import tiny
 from tests.tiny_tokenizers import chatml_tokenizer, gpt2_tokenizer
@@ -189,6 +190,15 @@ def test_a_device_that_is_asked_for(folders: dict[str, Path], device: str) -> No
     same = HuggingFaceChat(model=str(folders["llama"]), temperature=0, max_new_tokens=6)
     assert llm.invoke("Hi").usage_metadata == same.invoke("Hi").usage_metadata
     assert [one.content for one in llm.batch(["Hi", "Hi"])] == [llm.invoke("Hi").content] * 2
+
+
+def test_a_cpu_that_does_not_multiply_in_bfloat16(default_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    loaded = load("smollm2-135m", device="cpu")
+    assert loaded.model.dtype == torch.float32
+    assert loaded.lean is not None
+    assert bool(loaded.lean.nbytes) == has_kernel(), "one token at a time is still read in 4 bits"
+    assert load("smollm2-135m", device="cpu", dtype="float32").lean is None, "who asks for it gets it to the last bit"
 
 
 def test_no_such_model(tmp_path: Path) -> None:

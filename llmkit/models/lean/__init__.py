@@ -26,14 +26,17 @@ _ROUNDING = 0.1
 
 
 def of(model: Any, folder: Path) -> LeanLlama | None:
-    """Give a lean forward pass of a model in bfloat16 on a CPU, or `None` where there is none that is the same.
+    """Give a lean forward pass of a model on a CPU, or `None` where there is none that is the same.
+
+    What lies on a 4-bit grid is multiplied with bfloat16's rounding, in float32 too: who wants that to the last bit
+    stays with `transformers`.
 
     Args:
         model: its weights are shared, and may not be changed from then on.
         folder: where `keep` may have written packed weights.
     """
     here = all(weight.device.type == "cpu" for weight in model.parameters())  # none on a disk or a GPU
-    if not here or model.dtype != torch.bfloat16 or not _is_llama(model):
+    if not here or model.dtype not in (torch.bfloat16, torch.float32) or not _is_llama(model):
         return None
     lean = LeanLlama(model, kept(model, folder))
     try:
@@ -43,7 +46,7 @@ def of(model: Any, folder: Path) -> LeanLlama | None:
     return lean if apart < _ROUNDING else None
 
 
-def _apart(model: Any, lean: LeanLlama) -> float:
+def _apart(model: Any, lean: Any) -> float:
     """Give how far the logits are apart, as a share of their spread; of tokens across the vocabulary the median one.
 
     bfloat16 makes single rare tokens chaotic. Logits are compared at the ends of the vocabulary: all of them would

@@ -50,8 +50,8 @@ Grid = tuple[Nibbles, ...]
 
 
 def find(weight: torch.Tensor) -> Grid | None:
-    """Give the grid that a matrix's values lie on, or `None`."""
-    if weight.dtype != torch.bfloat16 or weight.dim() != 2 or weight.shape[1] % GROUP:
+    """Give the grid that a matrix's values lie on, or `None`; they may be kept in float32, but be those of bfloat16."""
+    if weight.dim() != 2 or weight.shape[1] % GROUP or not _is_rounded(weight):
         return None
     for look, share in ((_four, 1.0), (_eight, 0.25)):  # of the group's largest, that the terms of a sum may have
         parts = []
@@ -65,6 +65,10 @@ def find(weight: torch.Tensor) -> Grid | None:
         else:
             return joined(parts)
     return None
+
+
+def _is_rounded(weight: torch.Tensor) -> bool:
+    return weight.dtype == torch.bfloat16 or torch.equal(weight.to(torch.bfloat16).to(weight.dtype), weight)
 
 
 def joined(grids: Sequence[Grid]) -> Grid | None:

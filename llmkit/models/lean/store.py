@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from llmkit.models.lean.weights import Pack, Packed, pack
+from llmkit.models.lean.weights import Pack, Packed, has_kernel, leave, pack
 
 FILE = "packed.safetensors"
 
@@ -31,8 +31,8 @@ def write(model: nn.Module, packed: Mapping[str, Packed], folder: Path) -> None:
 
 def kept(model: nn.Module, folder: Path) -> Pack:
     """Give what a folder's file holds; packed anew where it was made of other weights or for another processor."""
-    if not (folder / FILE).exists():
-        return lambda name, layers: ()
+    if not (folder / FILE).exists() or not has_kernel():
+        return leave
     file: Any = safe_open(folder / FILE, "pt")  # stays open: what is read of it are views of the file
     if file.metadata() != _made_for(model):
         return pack

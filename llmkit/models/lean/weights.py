@@ -1,4 +1,4 @@
-"""Linear layers in the form in which a CPU computes them fastest: few rows in 4 bits, many in bfloat16.
+"""Linear layers in the form in which a CPU computes them fastest: few rows in 4 bits, many in the model's precision.
 
 One token against a matrix is bound by memory, and PyTorch's 4-bit kernel takes a quarter of the time of its bfloat16
 product. Weights that come from a 4-bit GGUF file lose nothing to speak of: they lie on the file's own grid, whose
@@ -7,6 +7,7 @@ scales are rounded to bfloat16 as the weights were (see `grid`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from llmkit.models.lean.grid import GROUP, find, joined
 
 FEW = 12
-"""So many rows and fewer are multiplied in 4 bits; with more, bfloat16 is faster (measured with AVX-512)."""
+"""So many rows and fewer are multiplied in 4 bits; with more, bfloat16 and float32 are faster (with AVX-512)."""
 
 _product = torch.ops.aten._weight_int4pack_mm_for_cpu.default  # the overload itself: finding it takes time too
 _BLOCK = 16  # the kernel takes rows in blocks of so many; a vocabulary of 32,001 tokens, say, is not packed
@@ -49,17 +50,24 @@ class Layers:
         """Give what each layer makes of `rows` [n, inputs]: [n, outputs]."""
         if not self.packed or rows.shape[0] > FEW:
             return [F.linear(rows, weight, bias) for weight, bias in self._weights]
-        out: torch.Tensor = _product(rows, self.packed[0][0], GROUP, self.packed[0][1])
+        few = rows.to(torch.bfloat16)  # of float32 the kernel is ten times slower
+        out: torch.Tensor = _product(few, self.packed[0][0], GROUP, self.packed[0][1])
         for numbers, scales in self.packed[1:]:
-            out += _product(rows, numbers, GROUP, scales)
+            out += _product(few, numbers, GROUP, scales)
+        out = out.to(rows.dtype)
         if self._bias is not None:
             out += self._bias
         return torch.split_with_sizes(out, self._sizes, 1) if len(self._sizes) > 1 else (out,)
 
 
+def has_kernel() -> bool:
+    """Whether PyTorch has a 4-bit kernel for this processor; elsewhere a plain loop stands in, ten times slower."""
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") and sys.platform != "win32"
+
+
 def pack(_: str, layers: Sequence[nn.Linear]) -> Packed:
-    """Look for the grids of layers, and pack them, if the kernel takes so many rows."""
-    if sum(layer.out_features for layer in layers) % _BLOCK:
+    """Look for the grids of layers, and pack them, if there is a kernel, and it takes so many rows."""
+    if not has_kernel() or sum(layer.out_features for layer in layers) % _BLOCK:
         return ()
     grids = [grid for layer in layers if (grid := find(layer.weight.detach()))]
     grid = joined(grids) if len(grids) == len(layers) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from llmkit.models.engine import Engine
 from llmkit.models.lean import LeanLlama
 from llmkit.models.lean.grid import GROUP
 from llmkit.models.lean.store import kept
-from llmkit.models.lean.weights import leave, pack
+from llmkit.models.lean.weights import has_kernel, leave, pack
 from llmkit.models.loading import adopt
 from llmkit.models.settings import GenerationSettings
 from tests import tiny
@@ -140,8 +141,9 @@ def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
 
 
 def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
-    assert isinstance(lean.of(make("llama", torch.bfloat16), tmp_path), LeanLlama)
-    assert lean.of(make("llama"), tmp_path) is None, "float32 stays with transformers, to the last bit"
+    for dtype in (torch.bfloat16, torch.float32):
+        assert isinstance(lean.of(make("llama", dtype), tmp_path), LeanLlama)
+    assert lean.of(make("llama", torch.float16), tmp_path) is None, "a CPU does not compute in it"
     wrong = make("llama", torch.bfloat16)
     wrong.config.hidden_act = "gelu"
     assert lean.of(wrong, tmp_path) is None
@@ -163,6 +165,10 @@ def test_the_default_model_has_it_with_its_grids_and_without(default_model_folde
     assert lean.of(model, default_model_folder) is None, "one of thirty layers is another"
 
 
+needs_kernel = pytest.mark.skipif(not has_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
+
+
+@needs_kernel
 @torch.inference_mode()
 def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = on_a_grid(make("llama", torch.bfloat16))
@@ -174,11 +180,28 @@ def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert all(torch.equal(*pair) for pair in zip(part.packed[0], read.parts[name].packed[0], strict=True))
     ids = torch.tensor([PROMPTS[0]])
     near(read(ids).logits, model(ids).logits)
+    exact = copy.deepcopy(model).float()
+    quick = LeanLlama(exact, kept(exact, tmp_path))
+    assert quick.nbytes == read.nbytes, "float32 that holds bfloat16's values"
+    near(quick(ids).logits, exact(ids).logits)
     assert kept(model, tmp_path) is not pack
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another processor")
-    assert kept(model, tmp_path) is pack
+    capability = torch.backends.cpu.get_cpu_capability()
+    other = {"AVX2": "AVX512", "AVX512": "AVX2"}[capability]
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: other)
+    assert kept(model, tmp_path) is pack, "laid out for another processor"
 
 
+@torch.inference_mode()
+def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = on_a_grid(make("llama", torch.bfloat16))
+    lean.keep(model, tmp_path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    found = lean.of(model, tmp_path)
+    assert found is not None
+    assert found.nbytes == 0, "what stands in for the kernel is ten times slower than bfloat16"
+
+
+@needs_kernel
 @torch.inference_mode()
 def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: Path) -> None:
     model = on_a_grid(make("llama", torch.bfloat16))
@@ -189,6 +212,7 @@ def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: P
     assert lean.of(model, tmp_path) is not None
 
 
+@needs_kernel
 @torch.inference_mode()
 def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
     model = make("llama", torch.bfloat16)
