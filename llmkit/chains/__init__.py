@@ -1,11 +1,19 @@
 """Applications that stand on prompts and a model: each is a LangChain `Runnable` that gives a frozen result.
 
-summarization       sources -> reduction, rounds -> tidy
-classification      texts, labels, spoken -> likelihood, priors, shots -> calibration; or choosing
-ner                 mentions, kinds -> weighing -> solved, lessons -> entities; or naming
-question_answering  answers -> extraction -> threshold; then writing; or quoting
-web_answers         pages before that
-chain, checks, spans, structured: what they share
+    summarization       summaries/: sources, reduction
+    classification      labels/: likelihood, priors, shots; or choosing
+    ner                 entities/: mentions, kinds, weighing, lessons; or naming
+    question_answering  answers/: question, extraction, writing, threshold; or quoting
+    web_answers         fetched pages before that
+
+A folder holds what one chain alone is made of, and is named for what that chain gives; no folder knows another. What
+several of them stand on is here:
+
+    chain, checks, texts            what all chains are, and what they are given
+    capabilities                    what a model can do: tell likelihoods, or hold what it writes to a schema
+    label_set, calibration          the labels in a model's words; scores -> probabilities
+    words, spans                    what stands in a text, and how likely each of it is
+    rounds, tidy                    what a model is asked to write, and its answer made fit to print
 
 The names below are loaded when first used, so that what is light here stays so.
 """
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
     from llmkit.chains.ner import NERChain
     from llmkit.chains.question_answering import QAChain
     from llmkit.chains.rounds import Progress
-    from llmkit.chains.sources import SourcePassage
+    from llmkit.chains.summaries.sources import SourcePassage
     from llmkit.chains.summarization import SummarizationChain, Summary
     from llmkit.chains.web_answers import WebQAChain
 
@@ -51,7 +59,7 @@ _HOMES = {
     "NERChain": "ner",
     "Progress": "rounds",
     "QAChain": "question_answering",
-    "SourcePassage": "sources",
+    "SourcePassage": "summaries.sources",
     "SummarizationChain": "summarization",
     "Summary": "summarization",
     "WebQAChain": "web_answers",

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt
-from llmkit.chains.reduction import LastQuestion, Prompts, Reduction, Strategy
 from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
-from llmkit.chains.sources import Source, SourcePassage
+from llmkit.chains.summaries.reduction import LastQuestion, Prompts, Reduction, Strategy
+from llmkit.chains.summaries.sources import Source, SourcePassage
 from llmkit.chains.tidy import Tidy, is_complete, tidy
 from llmkit.errors import InputError
 from llmkit.models.base import in_threads

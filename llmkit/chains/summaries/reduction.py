@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from llmkit.chains.rounds import Question, Rounds
-from llmkit.chains.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
+from llmkit.chains.summaries.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
 from llmkit.chains.tidy import is_complete, tidy
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import TaskPrompt
