@@ -8,7 +8,6 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts import FirstExamples, TaskPrompt, counting
@@ -156,8 +155,8 @@ def test_the_window_is_used_to_the_last_token():
 def test_a_window_can_be_made_smaller_not_larger():
     model = CountingChat(context_window=150)
     prompt = TaskPrompt("Say.", examples=[words(30), words(60)])
-    for given, used in ((100, 100), (10**6, 150)):
-        fitted = prompt.fit("When?", model=model, max_new_tokens=5, context_window=given)
+    for asked, used in ((100, 100), (10**6, 150)):
+        fitted = prompt.fit("When?", model=model, max_new_tokens=5, context_window=asked)
         assert fitted.report.context_window == used
     with pytest.raises(ContextWindowExceeded) as caught:
         prompt.fit("When? " * 200, model=model, max_new_tokens=5, context_window=10**6)
