@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -20,16 +20,17 @@ Last = TypeVar("Last")
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, and the most tokens that its answer may have."""
+    """A prompt, the most tokens that its answer may have, and what else the model's call is to have."""
 
     prompt: FittedPrompt
     max_tokens: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
         """The arguments of the model's call."""
         stop = {"stop": list(self.prompt.stop)} if self.prompt.stop else {}
-        return {"max_tokens": self.max_tokens, **stop}
+        return {"max_tokens": self.max_tokens, **stop, **self.settings}
 
 
 Rounds = Generator[list[Question], list[AIMessage], Last]
@@ -144,7 +145,7 @@ def run_rounds(jobs: Sequence[Job[Any]], asker: Asker) -> None:
     """Run all rounds but what is to be asked last."""
     while going := [job for job in jobs if job.open]:
         pairs = [(question, job.config) for job in going for question in job.questions]
-        asker.expect(len(pairs) + len(jobs))
+        asker.expect(len(pairs))
         answers = asker.ask([question for question, _ in pairs], [config for _, config in pairs])
         at = 0
         for job in going:

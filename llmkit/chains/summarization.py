@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from llmkit.chains.chain import Chain
 from llmkit.chains.checks import check_positive, check_prompt
 from llmkit.chains.rounds import Asker, Job, Progress, run_rounds
-from llmkit.chains.summaries.reduction import LastQuestion, Prompts, Reduction, Strategy
+from llmkit.chains.summaries.reduction import Chosen, End, LastQuestion, Prompts, Reduction, Strategy
 from llmkit.chains.summaries.sources import Source, SourcePassage
 from llmkit.chains.tidy import Tidy, is_complete, tidy
 from llmkit.errors import InputError
@@ -29,6 +29,9 @@ from llmkit.prompts.fields import fill
 
 Choice = Literal["auto", "stuff", "map_reduce", "refine"]
 MAX_NEW_TOKENS = 96
+PENALTIES = {"presence_penalty": 0.4, "frequency_penalty": 0.4}
+"""For models below a billion parameters: on 100 dialogues ROUGE-1 rises from 0.34 to 0.37, and on meetings summaries of
+parts no longer run in circles. One of the two alone, of 0.5 to 1.2, gives 0.36 to 0.37."""
 
 
 class Summary(BaseModel):
@@ -72,7 +75,8 @@ class SummarizationChain(Chain[Source, Summary]):
             they have one.
         max_new_tokens: the room for the summary; 96, or enough for `max_words`.
         combine_prompt: asks for one summary of several; without one, "combine-summaries", which lets answers
-            begin as those to `prompt` do.
+            begin as those to `prompt` do. Models below a billion parameters are not asked without one: they are
+            better at parts than at the whole, so the sentences about the parts that tell most of it are chosen.
         refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
             "refine-summary", in the same way.
         max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
@@ -113,30 +117,35 @@ class SummarizationChain(Chain[Source, Summary]):
         given = check_prompt(prompt, ["max_words"])
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
         self.llm, self.strategy, self.progress = llm, strategy, progress
-        prompts = _prompts(self.prompt, combine_prompt, refine_prompt)
+        prompts = _prompts(self.prompt, combine_prompt, refine_prompt, chooses=getattr(llm, "is_small", False))
         self._reduction = Reduction(
             llm,
-            Prompts(*(_with_length(each, None, self.max_new_tokens) for each in prompts)),
-            Prompts(*(_with_length(each, max_words, self.max_new_tokens) for each in prompts)),
+            _with_lengths(prompts, None, self.max_new_tokens),
+            _with_lengths(prompts, max_words, self.max_new_tokens),
             self.max_new_tokens,
+            self.max_words,
             max_passage_tokens or getattr(llm, "reliable_tokens", None),
             context_window,
+            _against_repetition(llm),
         )
 
     def plan(self, source: Source) -> list[FittedPrompt]:
         """Give what the model would be asked first: one prompt, or one for each part that is summarized at once."""
         job = self._job(source, {})
-        return [each.prompt for each in (job.questions or [job.result().question])]
+        if not job.open and isinstance(end := job.result(), LastQuestion):
+            return [end.question.prompt]
+        return [each.prompt for each in job.questions]
 
     def run(self, inputs: Sequence[Source], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
         """Summarize all sources, in true batches."""
         jobs = [self._job(source, config) for source, config in zip(inputs, configs, strict=True)]
         asker = Asker(self.llm, self.progress)
         run_rounds(jobs, asker)
-        fine = [job for job in jobs if not job.error]
-        answers = asker.ask([job.result().question for job in fine], [job.config for job in fine])
-        told = dict(zip(map(id, fine), answers, strict=True))
-        return [job.error or self._summary(job, told[id(job)]) for job in jobs]
+        asked = [(job, job.last.question) for job in jobs if isinstance(job.last, LastQuestion)]
+        asker.expect(len(asked))
+        answers = asker.ask([question for _, question in asked], [job.config for job, _ in asked])
+        told = {id(job): answer for (job, _), answer in zip(asked, answers, strict=True)}
+        return [job.error or self._summary(job, told.get(id(job))) for job in jobs]
 
     def stream(  # type: ignore[override]  # a stream is for showing: it gives text
         self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
@@ -164,15 +173,20 @@ class SummarizationChain(Chain[Source, Summary]):
         """Give the whole `Summary`, for what follows in a sequence."""
         yield await self.ainvoke(_together([each async for each in input]), config, **kwargs)
 
-    def _job(self, source: Source, config: RunnableConfig) -> Job[LastQuestion]:
+    def _job(self, source: Source, config: RunnableConfig) -> Job[End]:
         return Job(getattr(self._reduction, self.strategy)(source), config)
 
     def _pieces(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[str]:
         asker = Asker(self.llm, self.progress)
         job = self._job(next(inputs), config)
         run_rounds([job], asker)
+        end = job.result()
+        if isinstance(end, Chosen):
+            yield tidy(end.text, complete=True, max_words=self.max_words)[0]
+            return
+        asker.expect(1)
         keeper, complete = Tidy(self.max_words), True
-        with closing(asker.stream(job.result().question, config)) as chunks:
+        with closing(asker.stream(end.question, config)) as chunks:
             for chunk in chunks:
                 complete = complete and is_complete(chunk)
                 if piece := keeper.push(chunk.text):
@@ -180,16 +194,17 @@ class SummarizationChain(Chain[Source, Summary]):
         if piece := keeper.end(complete):
             yield piece
 
-    def _summary(self, job: Job[LastQuestion], answer: AIMessage | Exception) -> Summary | Exception:
+    def _summary(self, job: Job[End], answer: AIMessage | Exception | None) -> Summary | Exception:
         if isinstance(answer, Exception):
             return answer
-        last, complete = job.result(), is_complete(answer)
-        text, is_cut = tidy(answer.text, complete, self.max_words)
+        end = job.result()
+        written, complete = (answer.text, is_complete(answer)) if answer else (getattr(end, "text", ""), True)
+        text, is_cut = tidy(written, complete, self.max_words)
         return Summary(
             text=text,
-            strategy=last.strategy,
-            passages=last.passages,
-            model_calls=job.calls + 1,
+            strategy=end.strategy,
+            passages=end.passages,
+            model_calls=job.calls + (answer is not None),
             complete=complete and not is_cut,
         )
 
@@ -203,14 +218,23 @@ def _together(pieces: list[Any]) -> Any:
 
 
 def _prompts(
-    part: TaskPrompt, combine: str | TaskPrompt | None, refine: str | TaskPrompt | None
-) -> tuple[TaskPrompt, TaskPrompt, TaskPrompt]:
-    """Give the three prompts, their fields checked."""
-    return (
+    part: TaskPrompt, combine: str | TaskPrompt | None, refine: str | TaskPrompt | None, *, chooses: bool
+) -> Prompts:
+    """Give the prompts, their fields checked."""
+    asked = None if chooses and not combine else combine or _begun("combine-summaries", part)
+    return Prompts(
         part,
-        check_prompt(combine or _begun("combine-summaries", part), ["max_words"]),
+        None if asked is None else check_prompt(asked, ["max_words"]),
         check_prompt(refine or _begun("refine-summary", part), ["max_words", "summary"]),
     )
+
+
+def _against_repetition(llm: BaseChatModel) -> Mapping[str, float]:
+    """Give what keeps a small decoder from saying the same again and again, unless its settings have such penalties."""
+    own = getattr(llm, "settings", None)
+    if not getattr(llm, "is_small", False) or getattr(llm, "layout", "flan") == "flan" or own is None:
+        return {}
+    return {} if own.presence_penalty or own.frequency_penalty else PENALTIES
 
 
 def _begun(name: str, like: TaskPrompt) -> TaskPrompt:
@@ -221,6 +245,12 @@ def _begun(name: str, like: TaskPrompt) -> TaskPrompt:
     )
     wording = replace(prompt.wording, output_label=label, output_start=start)
     return prompt.model_copy(update={"wording": wording})
+
+
+def _with_lengths(prompts: Prompts, max_words: int | None, room: int) -> Prompts:
+    combine = None if prompts.combine is None else _with_length(prompts.combine, max_words, room)
+    part, refine = (_with_length(each, max_words, room) for each in (prompts.part, prompts.refine))
+    return Prompts(part, combine, refine)
 
 
 def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPrompt:

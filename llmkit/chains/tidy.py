@@ -11,7 +11,6 @@ from llmkit.text import sentences
 _ENDED = re.compile(r"""(?<!\d)[.!?…。！？][\])"'”’]*$""")
 _WORD = re.compile(r"\S+")
 _CONTENT = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
-"""Words that say something, roughly: long ones, numbers, names."""
 
 
 class Tidy:
@@ -85,8 +84,13 @@ class Tidy:
         return new
 
 
+def content_words(sentence: str) -> list[str]:
+    """Give the words of a sentence that say something, roughly: long ones, numbers, names."""
+    return [word.casefold() for word in _CONTENT.findall(sentence[:1].lower() + sentence[1:])]
+
+
 def _content(sentence: str) -> frozenset[str]:
-    words = frozenset(word.casefold() for word in _CONTENT.findall(sentence[:1].lower() + sentence[1:]))
+    words = frozenset(content_words(sentence))
     return words if len(words) >= 4 else frozenset([" ".join(sentence.casefold().split())])
 
 

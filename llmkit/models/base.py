@@ -33,8 +33,7 @@ DEFAULT_MODEL = "smollm2-135m"
 
 SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 512
 """Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
-a meeting of some 7,000 tokens gets a summary of ROUGE-1 0.00 at once, 0.09 in parts of 1,024 tokens, 0.32 in parts of
-400."""
+ten meetings of 2,000 to 20,000 words get summaries of ROUGE-1 0.16 out of one full window, and 0.30 out of parts."""
 
 T = TypeVar("T")
 
@@ -131,10 +130,14 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return self._engine.encoder.layout
 
     @property
+    def is_small(self) -> bool:
+        """Whether the model has fewer than a billion parameters: such models read long texts badly, and repeat."""
+        return int(self._engine.loaded.model.num_parameters()) < SMALL_MODEL
+
+    @property
     def reliable_tokens(self) -> int:
-        """How long a passage the model is trusted to read: its window, or 512 tokens below a billion parameters."""
-        small = self._engine.loaded.model.num_parameters() < SMALL_MODEL
-        return min(self.context_window, SMALL_MODEL_TOKENS) if small else self.context_window
+        """How long a passage the model is trusted to read: its window, or 512 tokens if it is small."""
+        return min(self.context_window, SMALL_MODEL_TOKENS) if self.is_small else self.context_window
 
     def get_token_ids(self, text: str) -> list[int]:
         """Give the model's own tokens of plain text, without start or end tokens."""

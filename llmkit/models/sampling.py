@@ -91,8 +91,8 @@ class Penalties(LogitsProcessor):
         if self._prompt is None:
             self._prompt = input_ids.shape[1]
         answer = input_ids[:, self._prompt :]
-        counts = torch.zeros_like(scores).scatter_add_(1, answer, torch.ones_like(answer, dtype=scores.dtype))
-        return scores - self.presence * (counts > 0) - self.frequency * counts
+        once = scores.scatter(1, answer, scores.gather(1, answer) - self.presence)
+        return once.scatter_add_(1, answer, torch.full_like(scores[:, :1], -self.frequency).expand(answer.shape))
 
 
 def lift_bans(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:

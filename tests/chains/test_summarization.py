@@ -1,5 +1,5 @@
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -7,8 +7,10 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import SummarizationChain, Summary
+from llmkit.chains import Progress, SummarizationChain, Summary
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.text import sentences
+from tests import tiny
 
 DIALOGUE = """#Person1#: The lift is broken again, I had to walk up nine floors with the shopping.
 #Person2#: I called the landlord this morning. He says that it will be repaired on Thursday.
@@ -50,6 +52,36 @@ def test_a_small_model_is_given_short_passages(chain, llm):
     summary = chain.invoke("\n".join([DIALOGUE] * 20))
     assert summary.strategy == "map_reduce"
     assert max(passage.tokens for passage in summary.passages) <= 512
+
+
+def test_a_small_model_is_not_asked_to_combine(llm):
+    text = "\n".join([DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No, the sun is out.", "A: Bye.\nB: See you."])
+    for limit in ({"max_words": 20}, {"max_new_tokens": 24}):
+        seen: list[Progress] = []
+        chain = SummarizationChain(llm, strategy="map_reduce", max_passage_tokens=60, progress=seen.append, **limit)
+        summary = chain.invoke(text)
+        assert (summary.strategy, summary.complete) == ("map_reduce", True)
+        assert summary.model_calls == len(chain.plan(text)) == seen[-1].done == seen[-1].total > 1
+        told = {passage.summary for passage in summary.passages}
+        assert all(any(each.of(summary.text) in one for one in told) for each in sentences(summary.text))
+        assert len(summary.text.split()) <= 20 if "max_words" in limit else llm.get_num_tokens(summary.text) <= 24
+        assert "".join(chain.stream(text)) == summary.text
+    chain = SummarizationChain(
+        llm, strategy="map_reduce", max_passage_tokens=60, max_new_tokens=24, combine_prompt="combine-summaries"
+    )
+    assert chain.invoke(text).model_calls == summary.model_calls + 1
+
+
+def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
+    def asked(chain: SummarizationChain) -> dict[str, Any]:
+        return dict(chain._job("A: Bye.\nB: See you.", {}).result().question.settings)
+
+    assert asked(SummarizationChain(llm)) == {"presence_penalty": 0.4, "frequency_penalty": 0.4}
+    own = HuggingFaceChat(model=llm.engine, temperature=0, frequency_penalty=0.1)
+    assert asked(SummarizationChain(own)) == {}
+    flan = HuggingFaceChat(model=tiny.make("t5").model, tokenizer=tiny.make("t5").tokenizer, context_window=256)
+    assert asked(SummarizationChain(flan)) == {}
+    assert asked(SummarizationChain(CountingChat(responses=["so"]), context_window=512)) == {}
 
 
 def test_batches_are_the_same_and_one_pass_a_token(chain, llm):

@@ -1,14 +1,15 @@
 """How a long source becomes one summary: in one prompt, by map-reduce, or by refining from part to part.
 
-Every strategy is a generator of rounds: it yields questions, is sent their answers, and returns the last question.
-It ends: each level of map-reduce has fewer parts than the one before, and refining has a round for each part.
+Every strategy is a generator of rounds: it yields questions, is sent their answers, and returns the last question, or
+the summary, if sentences about the parts are chosen for it. It ends: each level of map-reduce has fewer parts than the
+one before, and refining has a round for each part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,11 +17,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from llmkit.chains.rounds import Question, Rounds
+from llmkit.chains.summaries.selection import select
 from llmkit.chains.summaries.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
 from llmkit.chains.tidy import is_complete, tidy
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import TaskPrompt
 from llmkit.prompts.counting import Room
+from llmkit.text import sentences
 
 Strategy = Literal["stuff", "map_reduce", "refine"]
 
@@ -44,32 +47,50 @@ class LastQuestion:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The summary: sentences about the parts."""
+
+    text: str
+    passages: tuple[SourcePassage, ...]
+    strategy: Strategy
+
+
+End = LastQuestion | Chosen
+
+
+@dataclass(frozen=True)
 class Prompts:
     """What a model is asked.
 
     Attributes:
         part: asks for the summary of a part, or of a source that is whole.
-        combine: asks for one summary of several.
+        combine: asks for one summary of several; `None` where sentences of these are chosen.
         refine: asks for a summary of a part and of what was before it, its field `summary`.
     """
 
     part: TaskPrompt
-    combine: TaskPrompt
+    combine: TaskPrompt | None
     refine: TaskPrompt
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """The strategies. The `last` question has prompts of its own, which say how long the summary may be."""
+    """The strategies. The `last` question has prompts of its own, which say how long the summary may be.
+
+    Attributes:
+        settings: what every call of the model is to have.
+    """
 
     llm: BaseChatModel
     prompts: Prompts
     last: Prompts
     max_new_tokens: int
+    max_words: int | None = None
     max_passage_tokens: int | None = None
     context_window: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def auto(self, source: Source) -> Rounds[LastQuestion]:
+    def auto(self, source: Source) -> Rounds[End]:
         """Take the whole source where it fits and is no longer than two passages may be, else map-reduce."""
         size = self._counter.get_num_tokens(whole(source, self._counter).text)
         if size <= 2 * self._limited(size):  # what is cut in two must be put together again, which costs more
@@ -77,30 +98,35 @@ class Reduction:
                 return (yield from self.stuff(source))
         return (yield from self.map_reduce(source))
 
-    def stuff(self, source: Source) -> Rounds[LastQuestion]:
+    def stuff(self, source: Source) -> Rounds[End]:
         """Ask once, with the whole source."""
         yield from ()
         part = whole(source, self._counter)
         return LastQuestion(self._ask(self.last.part, part.text), part.passages, "stuff")
 
-    def map_reduce(self, source: Source) -> Rounds[LastQuestion]:
-        """Summarize parts, and combine their summaries, level by level, until one prompt holds them."""
-        tokens = self._tokens_of_a_part(self.last.combine)
+    def map_reduce(self, source: Source) -> Rounds[End]:
+        """Summarize parts, and combine their summaries, level by level, until one prompt holds them.
+
+        Without a prompt for that, choose among the sentences of the first level.
+        """
+        combine = self.last.combine
+        tokens = self._tokens_of_a_part(combine or self.last.part)
         everything = whole(source, self._counter)
         parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(everything, self._counter, most))
         if len(parts) == 1:
             return (yield from self.stuff(source))
         for _ in range(MAX_LEVELS):
             parts = _summarized(parts, (yield questions))
+            passages = tuple(each for part in parts for each in part.passages)
+            if not combine:
+                return Chosen(self._chosen(parts), passages, "map_reduce")
             try:
-                last = self._ask(self.last.combine, joined(parts))
+                return LastQuestion(self._ask(combine, joined(parts)), passages, "map_reduce")
             except ContextWindowExceeded:
                 parts, questions = self._combine(parts, tokens)
-            else:
-                return LastQuestion(last, tuple(each for part in parts for each in part.passages), "map_reduce")
         raise ReductionError(f"after {MAX_LEVELS} levels there are still {len(parts)} summaries of parts")
 
-    def refine(self, source: Source) -> Rounds[LastQuestion]:
+    def refine(self, source: Source) -> Rounds[End]:
         """Summarize the first part; then, part by part, the summary so far and what comes next."""
         tokens = self._tokens_of_a_part(self.last.refine)
         space = min(self._space(self.last.part), self._space(self.last.refine)) - BORDERS
@@ -133,13 +159,24 @@ class Reduction:
                     raise _passed_over(tokens, self._counter.get_num_tokens(summary)) from error
                 rest = [*cut(rest[0], self._counter, most), *rest[1:]]
 
+    def _chosen(self, parts: list[Part]) -> str:
+        """Give the sentences of the parts' summaries that tell most of the whole, as many as there is room for."""
+        text, _ = tidy(joined(parts), complete=True)
+        told = [span.of(text) for span in sentences(text)]
+        if self.max_words is not None:
+            places = select(told, [len(each.split()) for each in told], self.max_words)
+        else:
+            places = select(told, [self._counter.get_num_tokens(each) for each in told], self.max_new_tokens)
+        return " ".join(told[place] for place in places)
+
     def _combine(self, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
         """Group neighbours; each group's summaries are to become one."""
+        prompt = self.prompts.combine
+        if prompt is None:
+            raise ValueError("there is no prompt to combine summaries")
         size = max(self._counter.get_num_tokens(part.text) for part in parts)
         try:
-            groups, questions = self._fit(
-                self.prompts.combine, tokens, lambda most: packed(parts, self._counter, max(most, size))
-            )
+            groups, questions = self._fit(prompt, tokens, lambda most: packed(parts, self._counter, max(most, size)))
         except ContextWindowExceeded as error:
             raise _passed_over(tokens, size) from error
         if len(groups) >= len(parts):
@@ -195,7 +232,7 @@ class Reduction:
     def _ask(self, prompt: TaskPrompt, text: str, tokens: int | None = None, **fields: Any) -> Question:
         room = self.max_new_tokens if tokens is None else tokens
         fitted = prompt.fit(text, model=self.llm, max_new_tokens=room, context_window=self.context_window, **fields)
-        return Question(fitted, room)
+        return Question(fitted, room, self.settings)
 
     @cached_property
     def _room(self) -> Room:
