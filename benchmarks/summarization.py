@@ -60,9 +60,11 @@ def main(
     rows = [json.loads(line) for line in lines][:limit]
     llm = HuggingFaceChat(model=model, temperature=0, context_window=window)
     ours = SummarizationChain(llm, strategy=strategy, max_words=max_words)
+    combined = SummarizationChain(llm, strategy=strategy, max_words=max_words, combine_prompt="combine-summaries")
     first = SummarizationChain(llm, strategy="stuff", max_words=max_words)
     methods: dict[str, Callable[[str], Any]] = {
         "ours": ours.invoke,
+        "ours, combined by the model": combined.invoke,
         "first window": lambda text: first_window(first, text),
         "lead": lambda text: " ".join(text.split()[:max_words]),
     }

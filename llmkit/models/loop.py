@@ -94,7 +94,12 @@ class Loop:
                 input_ids, inputs = self._drop_done(input_ids, inputs)
 
     def _constrain(self, logits: torch.Tensor) -> torch.Tensor:
-        """Give a copy of logits [rows, vocabulary], in which -inf is what a row's constraint forbids."""
+        """Give logits [rows, vocabulary] in which -inf is what a row's constraint forbids.
+
+        It is a copy, unless nobody will ask what they were.
+        """
+        if not any(row.matcher or row.request.logprobs is not None for row in self.rows):
+            return logits
         scores = logits.clone()
         for row, line in zip(self.rows, scores, strict=True):
             if row.matcher and row.waits:

@@ -76,7 +76,7 @@ def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
     def asked(chain: SummarizationChain) -> dict[str, Any]:
         return dict(chain._job("A: Bye.\nB: See you.", {}).result().question.settings)
 
-    assert asked(SummarizationChain(llm)) == {"presence_penalty": 0.4, "frequency_penalty": 0.4}
+    assert asked(SummarizationChain(llm)) == {"presence_penalty": 0.8}
     own = HuggingFaceChat(model=llm.engine, temperature=0, frequency_penalty=0.1)
     assert asked(SummarizationChain(own)) == {}
     flan = HuggingFaceChat(model=tiny.make("t5").model, tokenizer=tiny.make("t5").tokenizer, context_window=256)
