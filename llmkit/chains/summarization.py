@@ -145,7 +145,8 @@ class SummarizationChain(Chain[Source, Summary]):
         asker.expect(len(asked))
         answers = asker.ask([question for _, question in asked], [job.config for job, _ in asked])
         told = {id(job): answer for (job, _), answer in zip(asked, answers, strict=True)}
-        return [job.error or self._summary(job, told.get(id(job))) for job in jobs]
+        told |= {id(job): AIMessage(job.last.text) for job in jobs if isinstance(job.last, Chosen)}
+        return [job.error or self._summary(job, told[id(job)]) for job in jobs]
 
     def stream(  # type: ignore[override]  # a stream is for showing: it gives text
         self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
@@ -194,17 +195,16 @@ class SummarizationChain(Chain[Source, Summary]):
         if piece := keeper.end(complete):
             yield piece
 
-    def _summary(self, job: Job[End], answer: AIMessage | Exception | None) -> Summary | Exception:
+    def _summary(self, job: Job[End], answer: AIMessage | Exception) -> Summary | Exception:
         if isinstance(answer, Exception):
             return answer
-        end = job.result()
-        written, complete = (answer.text, is_complete(answer)) if answer else (getattr(end, "text", ""), True)
-        text, is_cut = tidy(written, complete, self.max_words)
+        end, complete = job.result(), is_complete(answer)
+        text, is_cut = tidy(answer.text, complete, self.max_words)
         return Summary(
             text=text,
             strategy=end.strategy,
             passages=end.passages,
-            model_calls=job.calls + (answer is not None),
+            model_calls=job.calls + isinstance(end, LastQuestion),
             complete=complete and not is_cut,
         )
 

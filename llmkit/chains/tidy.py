@@ -53,7 +53,7 @@ class Tidy:
         text = self._pending.strip()
         if self.cut or not text:
             return ""
-        if self._said and not complete and not _ENDED.search(text):
+        if self._said and not complete and not is_sentence(text):
             self.cut = True
             return ""
         return self._close(self._pending[: self._pending.index(text[0])], text)
@@ -99,6 +99,11 @@ def tidy(answer: str, complete: bool, max_words: int | None = None) -> tuple[str
     keeper = Tidy(max_words)
     text = keeper.push(answer) + keeper.end(complete)
     return text, keeper.cut
+
+
+def is_sentence(text: str) -> bool:
+    """Tell whether a text ends as sentences do; a heading does not, nor does the number of an item."""
+    return bool(_ENDED.search(text))
 
 
 def is_complete(answer: AIMessage) -> bool:

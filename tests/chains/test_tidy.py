@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.chains.tidy import Tidy, tidy
+from llmkit.chains.tidy import Tidy, is_sentence, tidy
 
 WORDS = ["ann", "Ann", "met", "Mr. Smith", "a plan for", "3.5", "then", "agreed", '"no"', "\n", "你好。", "etc.", "So!"]
 ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_size=40).map(" ".join)
@@ -76,3 +76,10 @@ def test_the_first_sentence_comes_at_once():
         "",
         " They left.",
     ]
+
+
+def test_a_sentence_ends_as_sentences_do():
+    for text in ("They meet.", "Is it so?", 'He said "no."', "他们见面。", "Well …"):
+        assert is_sentence(text), text
+    for text in ("1.", "2. 3.", "The two of them are:", "They talk about", ""):
+        assert not is_sentence(text), text

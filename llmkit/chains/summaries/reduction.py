@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage
 from llmkit.chains.rounds import Question, Rounds
 from llmkit.chains.summaries.selection import select
 from llmkit.chains.summaries.sources import Counter, Part, Source, SourcePassage, cut, evenly, joined, packed, whole
-from llmkit.chains.tidy import is_complete, tidy
+from llmkit.chains.tidy import is_complete, is_sentence, tidy
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import TaskPrompt
 from llmkit.prompts.counting import Room
@@ -110,7 +110,7 @@ class Reduction:
         Without a prompt for that, choose among the sentences of the first level.
         """
         combine = self.last.combine
-        tokens = self._tokens_of_a_part(combine or self.last.part)
+        tokens = self._tokens_of_a_part(self.last.part if combine is None else combine)
         everything = whole(source, self._counter)
         parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(everything, self._counter, most))
         if len(parts) == 1:
@@ -118,7 +118,7 @@ class Reduction:
         for _ in range(MAX_LEVELS):
             parts = _summarized(parts, (yield questions))
             passages = tuple(each for part in parts for each in part.passages)
-            if not combine:
+            if combine is None:
                 return Chosen(self._chosen(parts), passages, "map_reduce")
             try:
                 return LastQuestion(self._ask(combine, joined(parts)), passages, "map_reduce")
@@ -162,18 +162,19 @@ class Reduction:
     def _chosen(self, parts: list[Part]) -> str:
         """Give the sentences of the parts' summaries that tell most of the whole, as many as there is room for."""
         text, _ = tidy(joined(parts), complete=True)
-        told = [span.of(text) for span in sentences(text)]
+        everything = [span.of(text) for span in sentences(text)]
+        told = [each for each in everything if is_sentence(each)] or everything
         if self.max_words is not None:
-            places = select(told, [len(each.split()) for each in told], self.max_words)
+            sizes, room = [len(each.split()) for each in told], self.max_words
         else:
-            places = select(told, [self._counter.get_num_tokens(each) for each in told], self.max_new_tokens)
+            sizes, room = [self._counter.get_num_tokens(each) for each in told], self.max_new_tokens
+        places = select(told, sizes, room)
         return " ".join(told[place] for place in places)
 
     def _combine(self, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
         """Group neighbours; each group's summaries are to become one."""
         prompt = self.prompts.combine
-        if prompt is None:
-            raise ValueError("there is no prompt to combine summaries")
+        assert prompt is not None
         size = max(self._counter.get_num_tokens(part.text) for part in parts)
         try:
             groups, questions = self._fit(prompt, tokens, lambda most: packed(parts, self._counter, max(most, size)))
