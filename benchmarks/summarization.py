@@ -6,7 +6,8 @@
 
 The folder holds `qmsum_test.jsonl` (QMSum, Zhong et al. 2021): a meeting a line, with a `transcript` and a summary of
 the whole meeting in `general_queries`. ROUGE is F1, stemmed; decoding is greedy. `first window` summarizes as much of
-the meeting as one prompt holds, with the same prompt and room; `lead` is the meeting's first words.
+the meeting as one prompt holds, with the same prompt and room; `lead` is the meeting's first words. `ours, combined by
+the model` asks the model to combine the summaries of parts, which a small model is not asked otherwise.
 """
 
 from __future__ import annotations

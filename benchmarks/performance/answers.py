@@ -64,7 +64,7 @@ def wide(model: str) -> HuggingFaceChat:
     from llmkit.models.engine import Engine
     from llmkit.models.loading import load
 
-    loaded = load(model, dtype="float32")
+    loaded = load(model, device="cpu", dtype="float32")
     return chat(Engine(replace(loaded, lean=lean.of(loaded.model, resolve(model)))))
 
 

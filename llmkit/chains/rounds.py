@@ -141,11 +141,14 @@ class Asker:
                 self._report(Progress(self.done, self.total))
 
 
-def run_rounds(jobs: Sequence[Job[Any]], asker: Asker) -> None:
-    """Run all rounds but what is to be asked last."""
+def run_rounds(jobs: Sequence[Job[Last]], asker: Asker, to_come: Callable[[Job[Last]], int]) -> None:
+    """Run all rounds but what is to be asked last.
+
+    `to_come` says how many calls a job will still need after them.
+    """
     while going := [job for job in jobs if job.open]:
         pairs = [(question, job.config) for job in going for question in job.questions]
-        asker.expect(len(pairs))
+        asker.expect(len(pairs) + sum(map(to_come, jobs)))
         answers = asker.ask([question for question, _ in pairs], [config for _, config in pairs])
         at = 0
         for job in going:

@@ -14,6 +14,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.base import RunnableBinding
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.chain import Chain
@@ -23,7 +24,7 @@ from llmkit.chains.summaries.reduction import Chosen, End, LastQuestion, Prompts
 from llmkit.chains.summaries.sources import Source, SourcePassage
 from llmkit.chains.tidy import Tidy, is_complete, tidy
 from llmkit.errors import InputError
-from llmkit.models.base import in_threads
+from llmkit.models.base import AGAINST_REPETITION, in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.fields import fill
 
@@ -43,7 +44,8 @@ class Summary(BaseModel):
         passages: the parts of the source that it stands on, in order, with their places in it; each has the summary
             that was first made of it.
         model_calls: how often the model was asked.
-        complete: whether the model ended the summary itself; if not, it was cut, after a whole sentence if it has one.
+        complete: whether the model ended the summary itself, or at least one sentence of those that were chosen for
+            it; if not, it was cut, after a whole sentence if it has one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +63,7 @@ class SummarizationChain(Chain[Source, Summary]):
     Example:
         >>> SummarizationChain(HuggingFaceChat(temperature=0), max_words=60).invoke(meeting).text
 
-    `stream` yields the text of the summary as it is written.
+    `stream` yields the text of the summary as it is written; at once, where sentences are chosen.
 
     Args:
         llm: any chat model of LangChain that counts its tokens.
@@ -70,13 +72,13 @@ class SummarizationChain(Chain[Source, Summary]):
         selector: ranks the examples.
         strategy: "stuff" takes the whole text, "map_reduce" summarizes parts and combines their summaries,
             "refine" goes from part to part; "auto" takes the whole text where it fits, and is no longer than
-            two passages, else map-reduce.
+            two passages, else map-reduce. Models below a billion parameters are better at parts than at putting
+            them together: for their summary sentences about the parts are chosen, those that tell most of the whole.
         max_words: the summary has no more words than that. The prompts say so, in their field `max_words` if
             they have one.
         max_new_tokens: the room for the summary; 96, or enough for `max_words`.
         combine_prompt: asks for one summary of several; without one, "combine-summaries", which lets answers
-            begin as those to `prompt` do. Models below a billion parameters are better at parts than at putting
-            them together: without one, the sentences about the parts that tell most of the whole are chosen.
+            begin as those to `prompt` do. Given, small models are asked too.
         refine_prompt: asks for a summary of a part and of what was before, in its field `summary`; without one,
             "refine-summary", in the same way.
         max_passage_tokens: parts are no longer than that, even where the window has room; without it, as long as
@@ -89,6 +91,7 @@ class SummarizationChain(Chain[Source, Summary]):
         ContextWindowExceeded: the window does not hold the instruction, some text and the room for its summary; or,
             with the strategy "stuff", the whole text.
         ReductionError: the model's summaries of parts are so long that they cannot be combined.
+        GenerationError: the model says nothing about any part.
     """
 
     def __init__(
@@ -140,13 +143,12 @@ class SummarizationChain(Chain[Source, Summary]):
         """Summarize all sources, in true batches."""
         jobs = [self._job(source, config) for source, config in zip(inputs, configs, strict=True)]
         asker = Asker(self.llm, self.progress)
-        run_rounds(jobs, asker)
+        run_rounds(jobs, asker, self._to_come)
         asked = [(job, job.last.question) for job in jobs if isinstance(job.last, LastQuestion)]
-        asker.expect(len(asked))
         answers = asker.ask([question for _, question in asked], [job.config for job, _ in asked])
-        told = {id(job): answer for (job, _), answer in zip(asked, answers, strict=True)}
-        told |= {id(job): AIMessage(job.last.text) for job in jobs if isinstance(job.last, Chosen)}
-        return [job.error or self._summary(job, told[id(job)]) for job in jobs]
+        told = {id(job): self._answered(job, answer) for (job, _), answer in zip(asked, answers, strict=True)}
+        told |= {id(job): self._chosen(job, job.last) for job in jobs if isinstance(job.last, Chosen)}
+        return [job.error or told[id(job)] for job in jobs]
 
     def stream(  # type: ignore[override]  # a stream is for showing: it gives text
         self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
@@ -180,12 +182,11 @@ class SummarizationChain(Chain[Source, Summary]):
     def _pieces(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[str]:
         asker = Asker(self.llm, self.progress)
         job = self._job(next(inputs), config)
-        run_rounds([job], asker)
+        run_rounds([job], asker, self._to_come)
         end = job.result()
         if isinstance(end, Chosen):
-            yield tidy(end.text, complete=True, max_words=self.max_words)[0]
+            yield self._chosen(job, end).text
             return
-        asker.expect(1)
         keeper, complete = Tidy(self.max_words), True
         with closing(asker.stream(end.question, config)) as chunks:
             for chunk in chunks:
@@ -195,16 +196,26 @@ class SummarizationChain(Chain[Source, Summary]):
         if piece := keeper.end(complete):
             yield piece
 
-    def _summary(self, job: Job[End], answer: AIMessage | Exception) -> Summary | Exception:
-        if isinstance(answer, Exception):
-            return answer
-        end, complete = job.result(), is_complete(answer)
-        text, is_cut = tidy(answer.text, complete, self.max_words)
+    def _to_come(self, job: Job[End]) -> int:
+        """Whether a job will ask once more after its rounds, as far as is known."""
+        if job.open:
+            return self.strategy == "refine" or not self._reduction.chooses
+        return isinstance(job.last, LastQuestion)
+
+    def _answered(self, job: Job[End], answer: AIMessage | Exception) -> Summary | Exception:
+        return answer if isinstance(answer, Exception) else self._summary(job, answer.text, is_complete(answer), 1)
+
+    def _chosen(self, job: Job[End], chosen: Chosen) -> Summary:
+        return self._summary(job, chosen.text, chosen.complete, 0)
+
+    def _summary(self, job: Job[End], written: str, complete: bool, last_calls: int) -> Summary:
+        end = job.result()
+        text, is_cut = tidy(written, complete, self.max_words)
         return Summary(
             text=text,
             strategy=end.strategy,
             passages=end.passages,
-            model_calls=job.calls + isinstance(end, LastQuestion),
+            model_calls=job.calls + last_calls,
             complete=complete and not is_cut,
         )
 
@@ -229,12 +240,14 @@ def _prompts(
     )
 
 
-def _against_repetition(llm: BaseChatModel) -> Mapping[str, float]:
-    """Give what keeps a small decoder from saying the same again, unless its own settings have such penalties."""
-    own = getattr(llm, "settings", None)
-    if not getattr(llm, "is_small", False) or getattr(llm, "layout", "flan") == "flan" or own is None:
+def _against_repetition(llm: Any) -> Mapping[str, float]:
+    """Give the penalty for a model that repeats itself, unless one is bound to it."""
+    bound: set[str] = set()
+    while isinstance(llm, RunnableBinding):
+        llm, bound = llm.bound, bound | llm.kwargs.keys()
+    if not getattr(llm, "repeats_itself", False) or bound & AGAINST_REPETITION:
         return {}
-    return {} if own.presence_penalty or own.frequency_penalty else {"presence_penalty": PRESENCE_PENALTY}
+    return {"presence_penalty": PRESENCE_PENALTY}
 
 
 def _begun(name: str, like: TaskPrompt) -> TaskPrompt:

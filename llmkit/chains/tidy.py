@@ -9,6 +9,8 @@ from langchain_core.messages import AIMessage
 from llmkit.text import sentences
 
 _ENDED = re.compile(r"""(?<!\d)[.!?…。！？][\])"'”’]*$""")
+_END = re.compile(r"""[.!?…。！？।؟۔][\])"'”’»」』）]*$""")
+_NUMBER = re.compile(r"[\W\d]*")
 _WORD = re.compile(r"\S+")
 _CONTENT = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
 
@@ -53,7 +55,7 @@ class Tidy:
         text = self._pending.strip()
         if self.cut or not text:
             return ""
-        if self._said and not complete and not is_sentence(text):
+        if self._said and not complete and not _ENDED.search(text):
             self.cut = True
             return ""
         return self._close(self._pending[: self._pending.index(text[0])], text)
@@ -102,8 +104,8 @@ def tidy(answer: str, complete: bool, max_words: int | None = None) -> tuple[str
 
 
 def is_sentence(text: str) -> bool:
-    """Tell whether a text ends as sentences do; a heading does not, nor does the number of an item."""
-    return bool(_ENDED.search(text))
+    """Tell whether a text ends as sentences do, and is more than the number of an item."""
+    return bool(_END.search(text)) and not _NUMBER.fullmatch(text)
 
 
 def is_complete(answer: AIMessage) -> bool:

@@ -49,6 +49,11 @@ def words(text: str) -> list[Word]:
     return found
 
 
+def unspaced(text: str) -> list[str]:
+    """Give the characters of scripts that write no spaces."""
+    return _ALONE.findall(text)
+
+
 def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Span]:
     """Yield every place where a name stands in a text in whole words, whatever its white space."""
     words = name.split()

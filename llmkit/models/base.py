@@ -35,6 +35,8 @@ SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 512
 """Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
 ten meetings of 2,000 to 20,000 words get summaries of ROUGE-1 0.16 out of one full window, and 0.32 out of parts."""
 
+AGAINST_REPETITION = frozenset({"presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram_size"})
+
 T = TypeVar("T")
 
 _engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
@@ -133,6 +135,15 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def is_small(self) -> bool:
         """Whether the model has fewer than a billion parameters: such models read long texts badly, and repeat."""
         return int(self._engine.loaded.model.num_parameters()) < SMALL_MODEL
+
+    @property
+    def repeats_itself(self) -> bool:
+        """Whether the model is a small decoder, and neither its settings nor its own hold it back from repetition."""
+        loaded = self._engine.loaded
+        own = loaded.model.generation_config
+        named = [getattr(given, name, None) for given in (self.settings, own) for name in AGAINST_REPETITION]
+        held = any(value not in (None, 0, 1) for value in named)
+        return self.is_small and not loaded.is_encoder_decoder and not held
 
     @property
     def reliable_tokens(self) -> int:

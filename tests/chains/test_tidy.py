@@ -79,7 +79,7 @@ def test_the_first_sentence_comes_at_once():
 
 
 def test_a_sentence_ends_as_sentences_do():
-    for text in ("They meet.", "Is it so?", 'He said "no."', "他们见面。", "Well …"):
+    for text in ("They meet.", "Is it so?", 'He said "no."', "他们见面。", "Well …", "It opens in 2020.", "「好。」"):
         assert is_sentence(text), text
     for text in ("1.", "2. 3.", "The two of them are:", "They talk about", ""):
         assert not is_sentence(text), text

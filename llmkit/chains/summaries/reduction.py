@@ -48,9 +48,10 @@ class LastQuestion:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The summary: sentences about the parts."""
+    """The summary: sentences about the parts; not complete, if the model ended none of them."""
 
     text: str
+    complete: bool
     passages: tuple[SourcePassage, ...]
     strategy: Strategy
 
@@ -90,6 +91,11 @@ class Reduction:
     context_window: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether map-reduce chooses sentences, and asks no last question."""
+        return self.last.combine is None
+
     def auto(self, source: Source) -> Rounds[End]:
         """Take the whole source where it fits and is no longer than two passages may be, else map-reduce."""
         size = self._counter.get_num_tokens(whole(source, self._counter).text)
@@ -109,7 +115,7 @@ class Reduction:
 
         Without a prompt for that, choose among the sentences of the first level.
         """
-        combine = self.last.combine
+        combine, between = self.last.combine, self.prompts.combine
         tokens = self._tokens_of_a_part(self.last.part if combine is None else combine)
         everything = whole(source, self._counter)
         parts, questions = self._fit(self.prompts.part, tokens, lambda most: cut(everything, self._counter, most))
@@ -118,12 +124,12 @@ class Reduction:
         for _ in range(MAX_LEVELS):
             parts = _summarized(parts, (yield questions))
             passages = tuple(each for part in parts for each in part.passages)
-            if combine is None:
-                return Chosen(self._chosen(parts), passages, "map_reduce")
+            if combine is None or between is None:
+                return Chosen(*self._chosen(parts), passages, "map_reduce")
             try:
                 return LastQuestion(self._ask(combine, joined(parts)), passages, "map_reduce")
             except ContextWindowExceeded:
-                parts, questions = self._combine(parts, tokens)
+                parts, questions = self._combine(between, parts, tokens)
         raise ReductionError(f"after {MAX_LEVELS} levels there are still {len(parts)} summaries of parts")
 
     def refine(self, source: Source) -> Rounds[End]:
@@ -159,22 +165,21 @@ class Reduction:
                     raise _passed_over(tokens, self._counter.get_num_tokens(summary)) from error
                 rest = [*cut(rest[0], self._counter, most), *rest[1:]]
 
-    def _chosen(self, parts: list[Part]) -> str:
-        """Give the sentences of the parts' summaries that tell most of the whole, as many as there is room for."""
+    def _chosen(self, parts: list[Part]) -> tuple[str, bool]:
+        """Give the sentences about the parts that tell most of the whole, as many as there is room for."""
         text, _ = tidy(joined(parts), complete=True)
         everything = [span.of(text) for span in sentences(text)]
-        told = [each for each in everything if is_sentence(each)] or everything
+        told = [each for each in everything if is_sentence(each)]
+        complete, told = bool(told), told or everything
         if self.max_words is not None:
             sizes, room = [len(each.split()) for each in told], self.max_words
         else:
             sizes, room = [self._counter.get_num_tokens(each) for each in told], self.max_new_tokens
-        places = select(told, sizes, room)
-        return " ".join(told[place] for place in places)
+        between = " " if complete else "\n"
+        return between.join(told[place] for place in select(told, sizes, room)), complete
 
-    def _combine(self, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
+    def _combine(self, prompt: TaskPrompt, parts: list[Part], tokens: int) -> tuple[list[Part], list[Question]]:
         """Group neighbours; each group's summaries are to become one."""
-        prompt = self.prompts.combine
-        assert prompt is not None
         size = max(self._counter.get_num_tokens(part.text) for part in parts)
         try:
             groups, questions = self._fit(prompt, tokens, lambda most: packed(parts, self._counter, max(most, size)))

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from llmkit.chains.tidy import content_words
+from llmkit.chains.words import unspaced
 
 RELEVANCE = 0.7
 """What a sentence says of the whole counts so much, and what others said before it the rest."""
 
 
 def select(sentences: Sequence[str], sizes: Sequence[int], room: int) -> list[int]:
-    """Give the places, in order, of sentences that have room together; of at least one.
+    """Give the places, in order, of sentences that have room together; of the best one, if none has room.
 
     Args:
         sentences: at least one.
@@ -27,33 +29,31 @@ def select(sentences: Sequence[str], sizes: Sequence[int], room: int) -> list[in
         room: for all that are chosen.
     """
     vectors = _weighted(sentences)
-    central = vectors @ _normed(vectors.sum(0, keepdims=True))[0]
+    centre = vectors.sum(0)
+    central = vectors @ (centre / (np.linalg.norm(centre) or 1))
     said = np.zeros(len(sentences))
     chosen: list[int] = []
-    open_ = dict.fromkeys(range(len(sentences)))
-    while open_:
-        best = max(open_, key=lambda place: RELEVANCE * central[place] - (1 - RELEVANCE) * said[place])
-        del open_[best]
-        if sizes[best] <= room:
-            room -= sizes[best]
-            chosen.append(best)
-            said = np.maximum(said, vectors @ vectors[best])
+    left = [place for place, size in enumerate(sizes) if size <= room]
+    while left:
+        best = max(left, key=lambda place: RELEVANCE * central[place] - (1 - RELEVANCE) * said[place])
+        chosen.append(best)
+        room -= sizes[best]
+        left = [place for place in left if place != best and sizes[place] <= room]
+        said = np.maximum(said, vectors @ vectors[[best]].toarray()[0])
     return sorted(chosen) or [int(central.argmax())]
 
 
-def _weighted(sentences: Sequence[str]) -> npt.NDArray[np.float64]:
+def _weighted(sentences: Sequence[str]) -> Any:
     """Give each sentence's words by how often it and how seldom others have them, [sentences, words], of length 1."""
-    counts = [Counter(content_words(sentence)) for sentence in sentences]
+    counts = [Counter([*content_words(sentence), *unspaced(sentence)]) for sentence in sentences]
     seen_in = Counter(word for count in counts for word in count)
     place = {word: number for number, word in enumerate(seen_in)}
-    weights = np.zeros((len(sentences), len(place)))
-    for row, count in zip(weights, counts, strict=True):
-        for word, times in count.items():
-            row[place[word]] = (1 + np.log(times)) * np.log(1 + len(sentences) / seen_in[word])
-    return _normed(weights)
-
-
-def _normed(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    sizes = np.linalg.norm(rows, axis=1, keepdims=True)
-    normed: npt.NDArray[np.float64] = rows / np.where(sizes > 0, sizes, 1)
-    return normed
+    weights: list[float] = []
+    columns: list[int] = []
+    ends = [0]
+    for count in counts:
+        row = np.array([(1 + np.log(n)) * np.log(1 + len(counts) / seen_in[word]) for word, n in count.items()])
+        weights.extend(row / (np.linalg.norm(row) or 1))
+        columns.extend(place[word] for word in count)
+        ends.append(len(columns))
+    return csr_array((weights, columns, ends), shape=(len(counts), max(len(place), 1)))

@@ -14,15 +14,18 @@ from torch.nn import functional as F
 
 from llmkit.models.lean.llama import LeanLlama
 from llmkit.models.lean.store import kept, write
-from llmkit.models.lean.weights import pack
+from llmkit.models.lean.weights import FEW, pack
 from llmkit.models.prefix import can_roll_back
 
 _CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 _STATIC = ("default", "linear", "llama3", "yarn")  # rotary embeddings that do not depend on the length of the text
-_TOKENS = 12
+_TOKENS = FEW  # so that what is packed is tried
 _ENDS = 1024  # tokens
 _ROUNDING = 0.1
 """Rounding may set logits apart by this share of their spread: 0.02 in the default model, 0.01 in a very small one."""
+
+_EXACT = 1e-3
+"""The same in float32 without a 4-bit product; it is 4e-7."""
 
 
 def of(model: Any, folder: Path) -> LeanLlama | None:
@@ -43,7 +46,8 @@ def of(model: Any, folder: Path) -> LeanLlama | None:
         apart = _apart(model, lean)
     except (RuntimeError, NotImplementedError):  # a kernel that is not there for this processor
         return None
-    return lean if apart < _ROUNDING else None
+    exact = model.dtype == torch.float32 and not lean.nbytes
+    return lean if apart < (_EXACT if exact else _ROUNDING) else None
 
 
 def _apart(model: Any, lean: Any) -> float:

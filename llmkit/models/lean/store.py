@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -30,10 +30,16 @@ def write(model: nn.Module, packed: Mapping[str, Packed], folder: Path) -> None:
 
 
 def kept(model: nn.Module, folder: Path) -> Pack:
-    """Give what a folder's file holds; packed anew where it was made of other weights or for another processor."""
+    """Give what a folder's file holds: nothing without a file, or without a kernel for it.
+
+    It is packed anew where the file is damaged, or was made of other weights or for another processor.
+    """
     if not (folder / FILE).exists() or not has_kernel():
         return leave
-    file: Any = safe_open(folder / FILE, "pt")  # stays open: what is read of it are views of the file
+    try:
+        file: Any = safe_open(folder / FILE, "pt")  # stays open: what is read of it are views of the file
+    except SafetensorError:
+        return pack
     if file.metadata() != _made_for(model):
         return pack
     names = set(file.keys())

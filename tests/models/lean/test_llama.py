@@ -17,7 +17,7 @@ from llmkit.models.answer import Request
 from llmkit.models.engine import Engine
 from llmkit.models.lean import LeanLlama
 from llmkit.models.lean.grid import GROUP
-from llmkit.models.lean.store import kept
+from llmkit.models.lean.store import FILE, kept
 from llmkit.models.lean.weights import has_kernel, leave, pack
 from llmkit.models.loading import adopt
 from llmkit.models.settings import GenerationSettings
@@ -150,6 +150,9 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
     odd = make("llama", torch.bfloat16)
     odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
     assert lean.of(odd, tmp_path) is None
+    slight = make("llama")
+    slight.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.05)
+    assert lean.of(slight, tmp_path) is None, "float32 is the same to the last digits"
     sliding = tiny.build("Mistral", chatml_tokenizer(), {**tiny.BODY, "sliding_window": tiny.SLIDING})
     assert lean.of(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
     spread = make("llama", torch.bfloat16)
@@ -159,8 +162,10 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
 
 def test_the_default_model_has_it_with_its_grids_and_without(default_model_folder: Path, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
-    for folder in (default_model_folder, tmp_path):
-        assert lean.of(model, folder), folder
+    packed, plain = (lean.of(model, folder) for folder in (default_model_folder, tmp_path))
+    assert packed is not None
+    assert plain is not None
+    assert (bool(packed.nbytes), plain.nbytes) == (has_kernel(), 0)
     model.model.layers[-1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)
     assert lean.of(model, default_model_folder) is None, "one of thirty layers is another"
 
@@ -189,6 +194,9 @@ def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     other = {"AVX2": "AVX512", "AVX512": "AVX2"}[capability]
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: other)
     assert kept(model, tmp_path) is pack, "laid out for another processor"
+    monkeypatch.undo()
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-100])
+    assert kept(model, tmp_path) is pack, "cut off"
 
 
 @torch.inference_mode()
