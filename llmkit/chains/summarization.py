@@ -126,10 +126,10 @@ class SummarizationChain(Chain[Source, Summary]):
             _with_lengths(prompts, None, self.max_new_tokens),
             _with_lengths(prompts, max_words, self.max_new_tokens),
             self.max_new_tokens,
-            self.max_words,
-            max_passage_tokens or getattr(llm, "reliable_tokens", None),
-            context_window,
-            _against_repetition(llm),
+            max_words=self.max_words,
+            max_passage_tokens=max_passage_tokens or getattr(llm, "reliable_tokens", None),
+            context_window=context_window,
+            settings=_against_repetition(llm),
         )
 
     def plan(self, source: Source) -> list[FittedPrompt]:

@@ -8,8 +8,8 @@ from langchain_core.messages import AIMessage
 
 from llmkit.text import sentences
 
-_ENDED = re.compile(r"""(?<!\d)[.!?…。！？][\])"'”’]*$""")
 _END = re.compile(r"""[.!?…。！？।؟۔][\])"'”’»」』）]*$""")
+_ENDED = re.compile(rf"(?<!\d){_END.pattern}")  # in an answer that was cut, "3." may have been to be 3.5
 _NUMBER = re.compile(r"[\W\d]*")
 _WORD = re.compile(r"\S+")
 _CONTENT = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")

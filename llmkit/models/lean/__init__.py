@@ -21,7 +21,7 @@ _CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 _STATIC = ("default", "linear", "llama3", "yarn")  # rotary embeddings that do not depend on the length of the text
 _TOKENS = FEW  # so that what is packed is tried
 _ENDS = 1024  # tokens
-_ROUNDING = 0.1
+_ROUNDING = 0.05
 """Rounding may set logits apart by this share of their spread: 0.02 in the default model, 0.01 in a very small one."""
 
 _EXACT = 1e-3
