@@ -15,7 +15,7 @@ import time
 
 from benchmarks.peer import stock_pipeline
 from llmkit import HuggingFaceChat
-from llmkit.models.catalog import DEFAULT_MODEL, resolve
+from llmkit.models.weights.catalog import DEFAULT_MODEL, resolve
 
 SENTENCES = (
     "The ferry was late because of the fog.",

@@ -28,7 +28,7 @@ from benchmarks.peer import stock_pipeline
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.calibration import expected_calibration_error
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 from llmkit.prompts import SimilarExamples
 
 Row = dict[str, str]

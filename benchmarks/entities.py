@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks.peer import stock_pipeline
 from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 
 LABELS = ("person", "organization", "location")
 FILES = {"wikineural": "wikineural_en", "wnut17": "wnut17"}
@@ -74,10 +74,10 @@ class Remembering(HuggingFaceChat):
 
     _known: dict[str, Any] = PrivateAttr(default_factory=dict)
 
-    def score(self, inputs: Any, continuations: Any, *, ended: bool = False) -> Any:
-        key = repr((inputs, continuations, ended))
+    def score(self, inputs: Any, continuations: Any, *, include_eos: bool = False) -> Any:
+        key = repr((inputs, continuations, include_eos))
         if key not in self._known:
-            self._known[key] = super().score(inputs, continuations, ended=ended)
+            self._known[key] = super().score(inputs, continuations, include_eos=include_eos)
         return self._known[key]
 
 

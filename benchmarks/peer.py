@@ -12,7 +12,7 @@ def stock_pipeline(folder: Path, max_new_tokens: int, batch_size: int = 8) -> Hu
     """Give `HuggingFacePipeline` on these weights, greedy, in the precision that ours chooses."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
-    from llmkit.models.loading import choose_dtype
+    from llmkit.models.weights.loading import choose_dtype
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=choose_dtype("cpu"))
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")

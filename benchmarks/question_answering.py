@@ -29,9 +29,9 @@ from rich.table import Table
 from benchmarks.peer import stock_chat
 from llmkit import HuggingFaceChat
 from llmkit.chains import QAChain
-from llmkit.chains.question_answering import MIN_CONFIDENCE
-from llmkit.models.catalog import resolve
-from llmkit.models.embedding import default_embedder
+from llmkit.chains.qa.chain import MIN_CONFIDENCE
+from llmkit.models.embeddings import default_embedder
+from llmkit.models.weights.catalog import resolve
 
 Row = dict[str, Any]
 _ARTICLE = re.compile(r"\b(a|an|the)\b")

@@ -25,9 +25,9 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain
-from llmkit.chains.summarization import Summary
+from llmkit.chains.summarization.chain import Summary
 from llmkit.errors import ContextWindowExceeded
-from llmkit.text import passages
+from llmkit.text.segmentation import passages
 
 KINDS = ["rouge1", "rougeL"]
 _scorer = RougeScorer(KINDS, use_stemmer=True)

@@ -26,7 +26,7 @@ from rich.table import Table
 from rouge_score.rouge_scorer import RougeScorer
 
 from llmkit import GenerationSettings, HuggingFaceChat
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 from llmkit.prompts import (
     DiverseExamples,
     ExampleSelector,
@@ -36,7 +36,7 @@ from llmkit.prompts import (
     SimilarExamples,
     TaskPrompt,
 )
-from llmkit.text import sentences
+from llmkit.text.segmentation import sentences
 
 MAX_NEW_TOKENS = 48
 SELECTORS: Mapping[str, Callable[[], ExampleSelector]] = {

@@ -30,9 +30,9 @@ from benchmarks.question_answering import exact, f1, normalized
 from benchmarks.webpages import scores
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain
-from llmkit.chains.question_answering import MIN_CONFIDENCE
-from llmkit.models.catalog import resolve
-from llmkit.models.embedding import default_embedder
+from llmkit.chains.qa.chain import MIN_CONFIDENCE
+from llmkit.models.embeddings import default_embedder
+from llmkit.models.weights.catalog import resolve
 from llmkit.web import fetch
 
 Row = dict[str, Any]

@@ -12,15 +12,15 @@ from llmkit.lazy import lazy as _lazy
 if TYPE_CHECKING:
     from llmkit.errors import ContextWindowExceeded, LlmkitError
     from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.llm import HuggingFaceLLM
-    from llmkit.models.settings import GenerationSettings
 
 __version__ = "0.1.0"
 __all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "HuggingFaceLLM", "LlmkitError"]
 
 _HOMES = {
     "ContextWindowExceeded": "errors",
-    "GenerationSettings": "models.settings",
+    "GenerationSettings": "models.generation.settings",
     "HuggingFaceChat": "models.chat",
     "HuggingFaceLLM": "models.llm",
     "LlmkitError": "errors",

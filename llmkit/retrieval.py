@@ -17,8 +17,8 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.lexical import Bm25, lexemes
-from llmkit.text import Span, passages, sentences
+from llmkit.text.bm25 import Bm25, lexemes
+from llmkit.text.segmentation import Span, passages, sentences
 
 LONGEST = 400
 """Characters of a sentence; a longer one is cut at a good place, as if it were several."""
@@ -55,7 +55,7 @@ class Retriever:
     """Finds the sentences that matter for a question. May be used by several threads.
 
     Args:
-        embedder: any LangChain `Embeddings`, such as `llmkit.models.embedding.default_embedder()`; without one, only
+        embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; without one, only
             words count.
         keep: how many documents are remembered; those of the last question are in any case.
     """

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmkit.models import catalog, store
+from llmkit.models.weights import cache as store
+from llmkit.models.weights import catalog
 
 if TYPE_CHECKING:
-    from tests.web.site import Site
+    from tests.support.site import Site
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
 
@@ -70,7 +71,7 @@ def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def site(own_pages: Path) -> "Iterator[Site]":
     """A web site on this machine."""
-    from tests.web.site import serving
+    from tests.support.site import serving
 
     with serving() as site:
         yield site

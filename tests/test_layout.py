@@ -104,7 +104,7 @@ def test_an_application_may_have_its_own_prompts_and_chains(wheel, tmp_path):
     (tmp_path / "chains" / "__init__.py").write_text("OWN = 'chains'")
     program = (
         "import llmkit, llmkit.prompts, llmkit.chains, prompts, chains\n"
-        "print(prompts.OWN, chains.OWN, llmkit.__file__, len(llmkit.prompts.names()) > 0)"
+        "print(prompts.OWN, chains.OWN, llmkit.__file__, len(llmkit.prompts.list_prompts()) > 0)"
     )
     assert python(program, tmp_path) == f"prompts chains {tmp_path / 'llmkit' / '__init__.py'} True"
 

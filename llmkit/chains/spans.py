@@ -13,9 +13,9 @@ import numpy as np
 from langchain_core.language_models import BaseLLM
 from numpy.typing import NDArray
 
-from llmkit.chains.words import Word
 from llmkit.prompts import FittedPrompt
-from llmkit.text import Span
+from llmkit.text.segmentation import Span
+from llmkit.text.words import Word
 
 Row = NDArray[np.float64]
 
@@ -42,11 +42,16 @@ def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Sp
 
 
 def span_scores(
-    llm: Any, prompts: Sequence[FittedPrompt], spans: Sequence[Sequence[str]], *, lead: str = " ", ended: bool = False
+    llm: Any,
+    prompts: Sequence[FittedPrompt],
+    spans: Sequence[Sequence[str]],
+    *,
+    lead: str = " ",
+    include_eos: bool = False,
 ) -> list[Row]:
     """Give the log-likelihood of each span's words, with `lead` before them, after its prompt, in nats.
 
-    With `ended`, a span is the whole answer: the token that ends an answer counts too. Spans that are equal are
+    With `include_eos`, a span is the whole answer: the token that ends an answer counts too. Spans that are equal are
     computed once. A prompt without spans has no scores.
 
     Raises:
@@ -58,7 +63,7 @@ def span_scores(
     if asked:
         inputs = [prompts[place].text if plain else prompts[place].messages for place in asked]
         told = [[f"{lead}{text}" for text in spans[place]] for place in asked]
-        for place, row in zip(asked, llm.score(inputs, told, ended=ended), strict=True):
+        for place, row in zip(asked, llm.score(inputs, told, include_eos=include_eos), strict=True):
             rows[place] = row
     return rows
 

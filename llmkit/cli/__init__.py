@@ -11,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import completing, config, models, options, preferences, prompts, values
+from llmkit.cli import completion as completing
+from llmkit.cli import config, models, options, prompts, values
+from llmkit.cli import configuration as preferences
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify

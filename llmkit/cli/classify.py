@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import files, lines, options, progress
+from llmkit.cli import files, options, progress
+from llmkit.cli import jsonl_batch as lines
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
@@ -47,7 +48,7 @@ def classify(
     llmkit classify mails.txt --lines --labels complaint,question,praise --output labels.jsonl
     llmkit classify talk.txt --labels money,health,travel --multi-label --json
     """
-    from llmkit.chains.label_set import Labels
+    from llmkit.chains.labels import Labels
 
     chosen: dict[str, Any] = {
         "labels": options.listed(labels),

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from llmkit.cli import options
-from llmkit.cli.preferences import (
+from llmkit.cli.configuration import (
     Commands,
     Held,
     Preferences,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import files, lines, options, progress
+from llmkit.cli import files, options, progress
+from llmkit.cli import jsonl_batch as lines
 
 if TYPE_CHECKING:
     from llmkit.chains import Entity, NERChain
@@ -71,8 +72,8 @@ def _as_json(found: Any) -> str:
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     """Tell what is wrong before a model is loaded."""
-    from llmkit.chains.entities.solved import Solved
-    from llmkit.chains.label_set import Labels
+    from llmkit.chains.labels import Labels
+    from llmkit.chains.ner.examples import Solved
 
     known = Labels.checked(labels, None, several=True).names
     for number, each in enumerate(examples, 1):

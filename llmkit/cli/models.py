@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from llmkit.cli import completing, options, progress
+from llmkit.cli import completion as completing
+from llmkit.cli import options, progress
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
@@ -30,7 +31,7 @@ def models(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from llmkit.models.catalog import CATALOG
+    from llmkit.models.weights.catalog import CATALOG
 
     facts = [_facts(name) for name in CATALOG]
     if as_json:
@@ -55,8 +56,8 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
     llmkit models pull ./tiny.Q4_0.gguf          convert a GGUF file ahead of its first use
     llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
-    from llmkit.models.catalog import cached, resolve
-    from llmkit.models.store import notice
+    from llmkit.models.weights.cache import notice
+    from llmkit.models.weights.catalog import cached, resolve
 
     with progress.hushed(quiet):
         if cached(name):
@@ -89,8 +90,8 @@ def remove(name: Name, quiet: options.Quiet = False) -> None:
     \b
     llmkit models remove smollm2-135m
     """
-    from llmkit.models import catalog
-    from llmkit.models.store import notice
+    from llmkit.models.weights import catalog
+    from llmkit.models.weights.cache import notice
 
     with progress.hushed(quiet):
         notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
@@ -101,7 +102,7 @@ def _yes(truth: bool) -> str:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    from llmkit.models import catalog
+    from llmkit.models.weights import catalog
 
     path = Path(name).expanduser()
     if name not in catalog.CATALOG and path.exists():
@@ -123,8 +124,8 @@ def _facts(name: str) -> dict[str, Any]:
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     """What a folder or a .gguf file tells; of a file, what its conversion tells, once it was made."""
-    from llmkit.models import catalog
-    from llmkit.models.folders import checked
+    from llmkit.models.weights import catalog
+    from llmkit.models.weights.model_folder import checked
 
     if path.is_file():
         catalog.check_gguf(path)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from llmkit.cli import completing, progress
+from llmkit.cli import completion as completing
+from llmkit.cli import progress
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
-    from llmkit.models.settings import GenerationSettings
+    from llmkit.models.generation.settings import GenerationSettings
     from llmkit.prompts import TaskPrompt
 
 EPILOG = "--debug shows the traceback of an error. llmkit config --help: how options are set once for all."
@@ -77,8 +78,8 @@ class ModelOptions:
 
     def check(self, *, quiet: bool = False) -> GenerationSettings:
         """Give the settings; what is wrong with them or with the model's name is told here, before torch is loaded."""
-        from llmkit.models.catalog import CATALOG, resolve
-        from llmkit.models.settings import GenerationSettings
+        from llmkit.models.generation.settings import GenerationSettings
+        from llmkit.models.weights.catalog import CATALOG, resolve
 
         given = {name: value for name, value in vars(self).items() if name != "model" and value not in (None, [], ())}
         settings = GenerationSettings().override(**given)
@@ -153,9 +154,9 @@ def load_prompt(name: str, filled: Sequence[str] | None = None) -> TaskPrompt:
     Raises:
         InputError: there is none of this name, or it has further fields.
     """
-    from llmkit.prompts.library import names
+    from llmkit.prompts.library import list_prompts
 
-    if name not in names():
+    if name not in list_prompts():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
     from llmkit.prompts import TaskPrompt
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
-from llmkit.models.waiting import ticking, waiting
+from llmkit.console import ticking, waiting
 
 __all__ = ["Bar", "bar", "hushed", "tell_typing", "waiting"]
 

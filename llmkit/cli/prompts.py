@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from llmkit.cli import completing, options
+from llmkit.cli import completion as completing
+from llmkit.cli import options
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
@@ -22,9 +23,9 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from llmkit.prompts.library import names, read
+    from llmkit.prompts.library import list_prompts, read
 
-    known = {name: read(name) for name in names()}
+    known = {name: read(name) for name in list_prompts()}
     if as_json:
         rows = [
             {"name": name, "description": parts["description"], "fields": list(parts.get("fields", ()))}

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from llmkit.cli import completing, files, lines, options, progress
+from llmkit.cli import completion as completing
+from llmkit.cli import files, options, progress
+from llmkit.cli import jsonl_batch as lines
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:

@@ -15,19 +15,19 @@ from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
-from llmkit.models.answer import Request
-from llmkit.models.batching import Batching
-from llmkit.models.call import Call
-from llmkit.models.engine import Engine
-from llmkit.models.loading import adopt, load
-from llmkit.models.quantization import weights_nbytes
-from llmkit.models.settings import NAMES, GenerationSettings
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Request
+from llmkit.models.generation.settings import NAMES, GenerationSettings
+from llmkit.models.langchain.batching import Batching
+from llmkit.models.langchain.call_options import Call
+from llmkit.models.weights.loading import adopt, load
+from llmkit.models.weights.quantization import weights_nbytes
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from llmkit.models.encoding import Layout
+    from llmkit.models.tokens.chat_template import Layout
 
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -48,7 +48,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.catalog.resolve`), a model of transformers that is already loaded, or the
+        model: a name (see `llmkit.models.weights.catalog.resolve`), a model of transformers that is already loaded, or the
             `engine` of another model object, to share it; without one, what the environment variable `LLMKIT_MODEL`
             names, or the catalog's default.
         tokenizer: the loaded model's tokenizer; not needed with a name.
@@ -163,12 +163,12 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         inputs: Sequence[Any],
         continuations: Sequence[str] | Sequence[Sequence[str]],
         *,
-        ended: bool = False,
+        include_eos: bool = False,
     ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
         """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
 
         `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
-        input, which gives a list of arrays. With `ended`, each is a whole answer: the token that ends it counts too.
+        input, which gives a list of arrays. With `include_eos`, each is a whole answer: the token that ends it counts too.
 
         Raises:
             InputError: there is nothing to score, or a text is empty.
@@ -184,7 +184,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
         if not inputs or len(each) != len(inputs) or not all(each):
             raise InputError("score needs at least one input, and at least one continuation for each")
-        end = self._engine.loaded.end if ended else []
+        end = self._engine.loaded.end if include_eos else []
         known = {text: [*encoder.encode_continuation(text), *end] for texts in each for text in texts}
         prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
         scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])

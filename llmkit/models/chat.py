@@ -16,15 +16,15 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
 
-from llmkit.models.answer import Answer, Request
 from llmkit.models.base import LocalModel, in_threads
-from llmkit.models.call import Call
-from llmkit.models.engine import Engine
-from llmkit.models.plan import Plan, answer, planned
-from llmkit.models.reading import MessageReader
-from llmkit.models.results import metadata, usage
-from llmkit.models.structured import structured
-from llmkit.models.tools import described
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Answer, Request
+from llmkit.models.langchain.batch_plan import Plan, answer, planned
+from llmkit.models.langchain.call_options import Call
+from llmkit.models.langchain.message_parser import MessageReader
+from llmkit.models.langchain.response_metadata import metadata, usage
+from llmkit.models.langchain.structured_output import structured
+from llmkit.models.langchain.tools import described
 
 
 class HuggingFaceChat(LocalModel, BaseChatModel):

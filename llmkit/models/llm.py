@@ -16,13 +16,13 @@ from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPro
 from langchain_core.runnables.config import run_in_executor
 
 from llmkit.errors import SettingsError
-from llmkit.models.answer import Answer
 from llmkit.models.base import LocalModel, in_threads
-from llmkit.models.call import Call
-from llmkit.models.encoding import flatten
-from llmkit.models.engine import Engine
-from llmkit.models.plan import Plan, answer, planned
-from llmkit.models.results import metadata, usage
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Answer
+from llmkit.models.langchain.batch_plan import Plan, answer, planned
+from llmkit.models.langchain.call_options import Call
+from llmkit.models.langchain.response_metadata import metadata, usage
+from llmkit.models.tokens.chat_template import flatten
 
 
 class HuggingFaceLLM(LocalModel, BaseLLM):

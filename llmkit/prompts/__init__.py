@@ -3,7 +3,7 @@
 library (a name -> a prompt text) -> selectors (an input -> ranked examples) -> layout (turns or plain text)
 -> budget (as many examples as fit) -> FittedPrompt.
 
-The names below are loaded when first used, so that what is light here stays so.
+The list_prompts below are loaded when first used, so that what is light here stays so.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
     from llmkit.prompts.budget import FittedPrompt
-    from llmkit.prompts.library import names
+    from llmkit.prompts.library import list_prompts
     from llmkit.prompts.prompt import TaskPrompt
-    from llmkit.prompts.ranking import DiverseExamples, LexicalExamples, SimilarExamples
     from llmkit.prompts.report import Report
     from llmkit.prompts.selectors import BalancedExamples, ExampleSelector, FirstExamples, RandomExamples
+    from llmkit.prompts.similarity import DiverseExamples, LexicalExamples, SimilarExamples
 
 __all__ = [
     "BalancedExamples",
@@ -32,21 +32,21 @@ __all__ = [
     "Report",
     "SimilarExamples",
     "TaskPrompt",
-    "names",
+    "list_prompts",
 ]
 
 _HOMES = {
     "BalancedExamples": "selectors",
-    "DiverseExamples": "ranking",
+    "DiverseExamples": "similarity",
     "ExampleSelector": "selectors",
     "FirstExamples": "selectors",
     "FittedPrompt": "budget",
-    "LexicalExamples": "ranking",
+    "LexicalExamples": "similarity",
     "RandomExamples": "selectors",
     "Report": "report",
-    "SimilarExamples": "ranking",
+    "SimilarExamples": "similarity",
     "TaskPrompt": "prompt",
-    "names": "library",
+    "list_prompts": "library",
 }
 
 __getattr__, __dir__ = _lazy("llmkit.prompts", _HOMES)

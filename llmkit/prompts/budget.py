@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from langchain_core.messages import BaseMessage
 
 from llmkit.errors import ContextWindowExceeded, PromptError
-from llmkit.prompts.counting import Room
+from llmkit.prompts.context_budget import ContextBudget
 from llmkit.prompts.examples import Candidate, Example, same_text
 from llmkit.prompts.fields import fill
-from llmkit.prompts.layout import Case, Layout, Wording, answer, ask, lay_out, solved, stops, transcript
+from llmkit.prompts.rendering import Case, Layout, Wording, answer, ask, lay_out, solved, stops, transcript
 from llmkit.prompts.report import LeftOut, Part, Report
 
 
@@ -44,7 +44,7 @@ class Draft:
 
     wording: Wording
     case: Case
-    room: Room
+    room: ContextBudget
     best_last: bool
 
     def ordered(self, kept: Sequence[Candidate]) -> list[Example]:

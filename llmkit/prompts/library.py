@@ -27,7 +27,7 @@ TEXTS = ("description", "input_label", "question", "output_label", "output_start
 KEYS = (*TEXTS, "fields", "example")
 
 
-def names() -> list[str]:
+def list_prompts() -> list[str]:
     """Give the names of the prompt texts that ship with llmkit."""
     inside = FOLDER.resolve()  # a link that leads elsewhere is none of them
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.resolve().parent == inside)
@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
 
 
 def _known(name: str) -> str:
-    known = names()
+    known = list_prompts()
     if name not in known:
         there = ", ".join(known)
         raise PromptError(f"no prompt text is called {name!r}: there are {there}; for a file, give a pathlib.Path")

@@ -15,10 +15,10 @@ from pydantic import ConfigDict
 
 from llmkit.errors import PromptError
 from llmkit.prompts import budget, library
-from llmkit.prompts.counting import Room
+from llmkit.prompts.context_budget import ContextBudget
 from llmkit.prompts.examples import Example, check_example, same_text
 from llmkit.prompts.fields import check_names, check_text, check_values
-from llmkit.prompts.layout import Case, LaidOut, Layout, Wording, check_layout, lay_out, solved, to_text
+from llmkit.prompts.rendering import Case, LaidOut, Layout, Wording, check_layout, lay_out, solved, to_text
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
 
 Place = Literal["last", "first"]
@@ -129,7 +129,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """
         case = Case(check_text(input, "the input"), self._values(fields))
         ranked, most = candidates(self.selector, {"input": input, **case.values}, self.fields)
-        room = Room(model, max_new_tokens, context_window, layout or self.layout)
+        room = ContextBudget(model, max_new_tokens, context_window, layout or self.layout)
         draft = budget.Draft(self.wording, case, room, best_last=self.most_relevant == "last")
         return budget.fit(draft, ranked, most)
 

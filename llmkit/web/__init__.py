@@ -7,8 +7,8 @@ requests, beautifulsoup4 and trafilatura are loaded at the first use.
 
 from __future__ import annotations
 
+from llmkit.web.extraction import read
 from llmkit.web.fetching import fetch
 from llmkit.web.fragments import text_fragment
-from llmkit.web.reading import read
 
 __all__ = ["fetch", "read", "text_fragment"]

@@ -12,7 +12,7 @@ import requests
 from hishel import SqliteStorage
 from hishel.requests import CacheAdapter
 
-from llmkit.models.store import cache_folder
+from llmkit.models.weights.cache import cache_folder
 
 MOST_BYTES = 256 << 20
 FRESH = 600

@@ -16,7 +16,8 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from llmkit.errors import InputError, PageError, PageRefused
-from llmkit.web import answers, cache, robots, transport
+from llmkit.web import cache, robots, transport
+from llmkit.web import responses as answers
 from llmkit.web.deadline import Deadline
 from llmkit.web.urls import checked, naming, show
 

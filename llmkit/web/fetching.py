@@ -45,7 +45,7 @@ def fetch(
     """
     from llmkit.web import robots
     from llmkit.web.download import Downloader, Limits
-    from llmkit.web.reading import read
+    from llmkit.web.extraction import read
     from llmkit.web.urls import checked
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)

@@ -9,7 +9,7 @@ import trafilatura
 from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import use_config
 
-from llmkit.web.characters import clean
+from llmkit.web.invisible_characters import clean
 
 FEW = 250
 """Characters: a main text that is shorter is a heading, a caption or a notice, and all that is visible counts."""

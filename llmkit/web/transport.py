@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from llmkit.errors import PageError
-from llmkit.web import addresses
+from llmkit.web import ssrf as addresses
 from llmkit.web.deadline import Deadline
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.calibration import Calibration, expected_calibration_error, threshold_for
 from llmkit.errors import InputError
-from tests.chains.labels.test_likelihood import model
+from tests.chains.classification.test_scorer import model
 
 LABELS = ["the dog", "Paris", "日本"]
 TEXTS = [f"{words} {number}" for number in range(8) for words in ("The dog", "What is Paris?", "東京")]

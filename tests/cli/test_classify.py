@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.cli.runs import broken_off, gone_on, rows_of
+from tests.support.cli_runs import broken_off, gone_on, rows_of
 
 TEXT = "The match ended 3 to 2 after extra time."
 LABELS = ["--labels", "sports,politics,technology"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.runs import broken_off, gone_on, rows_of
+from tests.support.cli_runs import broken_off, gone_on, rows_of
 
 TEXT = "Ada Lovelace was born in London.\nShe wrote to Charles Babbage, and never went to Paris."
 FOUND = [("Ada Lovelace", "person"), ("London", "location"), ("Charles Babbage", "person"), ("Paris", "location")]

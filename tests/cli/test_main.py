@@ -20,7 +20,7 @@ def failing(llmkit, monkeypatch):
         def fail(name: str) -> None:
             raise error
 
-        monkeypatch.setattr("llmkit.models.catalog.remove", fail)
+        monkeypatch.setattr("llmkit.models.weights.catalog.remove", fail)
         return llmkit("models", "remove", "x", *options)
 
     return run

@@ -7,8 +7,8 @@ import numpy
 import pytest
 from safetensors.numpy import save_file
 
-from llmkit.models import catalog
-from tests.models.makers import make_gguf
+from llmkit.models.weights import catalog
+from tests.support.gguf_files import make_gguf
 
 FACTS = {
     "name",

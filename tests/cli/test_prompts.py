@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from llmkit.prompts import TaskPrompt, names
+from llmkit.prompts import TaskPrompt, list_prompts
 from llmkit.prompts.library import FOLDER
 
 
@@ -10,21 +10,21 @@ def test_list(llmkit):
     code, out, err = llmkit("prompts")
     lines = out.splitlines()
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in lines] == names()
+    assert [line.split()[0] for line in lines] == list_prompts()
     [line] = [line for line in lines if line.startswith("question-answering")]
     assert line.endswith("Fields: question.")
 
 
 def test_list_as_json(llmkit):
     rows = json.loads(llmkit("prompts", "--json")[1])
-    prompts = {name: TaskPrompt.load(name) for name in names()}
+    prompts = {name: TaskPrompt.load(name) for name in list_prompts()}
     assert rows == [
         {"name": name, "description": prompt.description, "fields": list(prompt.fields)}
         for name, prompt in prompts.items()
     ]
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_prompts())
 def test_show(llmkit, name):
     prompt = TaskPrompt.load(name)
     assert llmkit("prompts", "show", name) == (0, (FOLDER / f"{name}.md").read_text(encoding="utf-8"), "")

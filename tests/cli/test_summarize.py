@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.cli.runs import broken_off, gone_on
+from tests.support.cli_runs import broken_off, gone_on
 
 DIALOGUE = "Ann: The train leaves at nine.\nBen: Then we must hurry, it is half past eight."
 

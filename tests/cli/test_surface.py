@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from llmkit.cli import app, preferences
+from llmkit.cli import app
+from llmkit.cli import configuration as preferences
 
 FIRST_LINES = {
     "chat": ("[OPTIONS]", "Talk with a model; /help in it shows what else it can do."),

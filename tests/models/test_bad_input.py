@@ -15,10 +15,10 @@ from llmkit.errors import (
     PromptError,
     SettingsError,
 )
-from tests import tiny
-from tests.models.talking import chat, completion, each_pass
-from tests.models.test_answers import PROMPT, ids_of, kinds
-from tests.models.test_calls import Town
+from tests.models.generation.test_chat_answers import PROMPT, ids_of, kinds
+from tests.models.langchain.test_calls import Town
+from tests.support import tiny
+from tests.support.models import chat, completion, each_pass
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
 from llmkit import HuggingFaceChat
-from llmkit.models.encoding import to_turn
-from tests.models.talking import comparable, joined
-from tests.models.test_encoding import controls, decoded
-from tests.models.test_generate import watched
-from tests.models.test_scoring import plain
-from tests.tiny import Tiny
+from llmkit.models.tokens.chat_template import to_turn
+from tests.models.generation.test_generate import watched
+from tests.models.scoring.test_scorer import plain
+from tests.models.tokens.test_chat_template import controls, decoded
+from tests.support.models import comparable, joined
+from tests.support.tiny import Tiny
 
 LENGTH = 10
 QUESTIONS = ["What is the capital of France?", "Name three colours, in one line.", "Hi!"]

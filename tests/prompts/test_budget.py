@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import ContextWindowExceeded, PromptError
-from llmkit.prompts import FirstExamples, TaskPrompt, counting
-from tests.prompts.counting import KINDS, CountingChat, encoder, words
+from llmkit.prompts import FirstExamples, TaskPrompt
+from llmkit.prompts import context_budget as counting
+from tests.support.counting import KINDS, CountingChat, encoder, words
 
 NASTY = st.sampled_from(
     [

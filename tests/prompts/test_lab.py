@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from llmkit import HuggingFaceChat
-from tests.prompts.counting import CountingChat
+from tests.support.counting import CountingChat
 
 LAB = Path(__file__).parents[2] / "examples" / "prompting_lab.py"
 EXAMPLES = [{"input": f"A: {word}?\nB: Yes.", "output": f"B agrees to {word}."} for word in ("tea", "walk", "sing")]

@@ -40,7 +40,7 @@ def test_a_file_is_saved_and_loaded(tmp_path):
     assert TaskPrompt.load(path) != TaskPrompt("Count to {n}.", fields=["n"])
 
 
-@pytest.mark.parametrize("name", library.names())
+@pytest.mark.parametrize("name", library.list_prompts())
 def test_every_prompt_text_is_good_and_says_what_it_is_for(name):
     prompt = TaskPrompt.load(name)
     assert prompt.description.endswith(".")
@@ -63,7 +63,7 @@ def _parts(prompt):
 def test_the_prompts_that_the_chains_need_are_there():
     needed = {"summarize-dialogue", "summarize-text", "summarize-flan", "combine-summaries"}
     needed |= {"sentiment", "classify", "question-answering", "entities"}
-    assert needed <= set(library.names())
+    assert needed <= set(library.list_prompts())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_link_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
     (folder / "escape.md").symlink_to(outside)
     (folder / "good.md").write_text("---\n---\ngood", encoding="utf-8")
     monkeypatch.setattr(library, "FOLDER", folder)
-    assert library.names() == ["good"]
+    assert library.list_prompts() == ["good"]
     with pytest.raises(PromptError, match="no prompt text is called 'escape'"):
         library.read("escape")
 

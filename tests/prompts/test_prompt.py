@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableLambda
 
 from llmkit.errors import PromptError
 from llmkit.prompts import FirstExamples, RandomExamples, TaskPrompt
-from tests.prompts.counting import CountingChat
+from tests.support.counting import CountingChat
 
 TWO = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "output": "C leaves."}]
 

@@ -4,7 +4,7 @@ import pytest
 
 from llmkit.errors import PageError, PageRefused
 from llmkit.web import cache, fetch
-from tests.web.site import PAGE, TEXT
+from tests.support.site import PAGE, TEXT
 
 
 def local(url, **settings):

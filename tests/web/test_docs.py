@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.web.site import TEXT
+from tests.support.site import TEXT
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ import pytest
 
 from llmkit.errors import InputError, PageError, PageRefused
 from llmkit.web import download, fetch
-from tests.web.site import PAGE, TEXT
+from tests.support.site import PAGE, TEXT
 
 
 def local(url, **settings):

@@ -4,7 +4,7 @@ import pytest
 
 from llmkit.errors import PageError, PageRefused
 from llmkit.web import fetch
-from tests.web.site import TEXT
+from tests.support.site import TEXT
 
 CLOSED = b"User-agent: *\nDisallow: /page"
 

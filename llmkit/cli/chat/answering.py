@@ -12,7 +12,7 @@ from llmkit.cli import options
 from llmkit.cli.ask import NOT_FOUND, evidence
 from llmkit.cli.chat import window
 from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, applied, trim
-from llmkit.cli.chat.conversation.partial import PartialAnswer
+from llmkit.cli.chat.conversation.streamed_answer import PartialAnswer
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.errors import InputError, LlmkitError
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import completing, options
+from llmkit.cli import completion as completing
+from llmkit.cli import options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def chat(
     keep = save if save is not None else sys.stdin.isatty() or resume or bool(load)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     session = _session(context, model, resume=resume, name=load, keep=keep, fetching=fetching, quiet=quiet)
-    from llmkit.cli.chat import talking
+    from llmkit.cli.chat import repl as talking
     from llmkit.cli.chat.screen.view import View
 
     view = View(quiet=quiet, debug=bool(context.obj))

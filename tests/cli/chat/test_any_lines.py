@@ -13,7 +13,7 @@ from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Left, Note, Piece, Problem
 from llmkit.cli.chat.session import Session
-from tests.tiny import make
+from tests.support.tiny import make
 
 WINDOW = 120
 WORDS = st.text(max_size=40)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.commands.settings import MEANINGS
-from llmkit.models.settings import NAMES
+from llmkit.models.generation.settings import NAMES
 
 PAGE = Path(__file__).parents[3] / "docs" / "chat.md"
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from llmkit.cli.chat.commands import attaching, conversations, settings, steering, summarizing
+from llmkit.cli.chat.commands import attachments as attaching
+from llmkit.cli.chat.commands import conversations, settings
+from llmkit.cli.chat.commands import summaries as summarizing
+from llmkit.cli.chat.commands import turns as steering
 from llmkit.cli.chat.conversation.history import short
 from llmkit.cli.chat.events import Edit, Event, Left, Output
 from llmkit.errors import InputError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from llmkit.cli import files
-from llmkit.cli.chat.commands.attaching import path_of
+from llmkit.cli.chat.commands.attachments import path_of
 from llmkit.cli.chat.conversation.history import History, short
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.errors import InputError

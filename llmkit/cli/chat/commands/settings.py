@@ -66,7 +66,7 @@ def set_(session: Session, argument: str) -> Iterator[Event]:
 
 def show(session: Session, argument: str) -> Iterator[Event]:
     """Show all settings, and what else holds."""
-    from llmkit.models.settings import NAMES
+    from llmkit.models.generation.settings import NAMES
 
     rows = {name: _told(getattr(session.llm.settings, name)) for name in NAMES}
     rows |= {

@@ -5,7 +5,7 @@ import pytest
 from llmkit.cli.chat.commands import COMMANDS, Call, read
 from llmkit.cli.chat.events import Edit, Left
 from llmkit.errors import InputError
-from llmkit.models.settings import NAMES
+from llmkit.models.generation.settings import NAMES
 
 FRANCE = "What is the capital of France?"
 

@@ -1,0 +1,1 @@
+"""Named-entity recognition: every span of the text scored against the labels."""

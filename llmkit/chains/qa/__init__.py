@@ -1,0 +1,1 @@
+"""Question answering over texts and web pages: answers are spans of the source, with citations."""

@@ -1,0 +1,1 @@
+"""Faster forward passes for Llama-shaped models on a CPU, with int4 weights where these are exact."""

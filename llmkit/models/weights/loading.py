@@ -1,0 +1,232 @@
+"""From a folder, or from loaded objects, to a model that is ready to compute."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmkit.errors import InputError, LlmkitError, ModelUnusable
+from llmkit.models.weights.catalog import CATALOG, resolve
+from llmkit.models.weights.quantization import check_kind, check_widths, hush, quantization_config
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from llmkit.models.cpu.build import LeanLlama
+
+_WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_MAPS = ("balanced", "balanced_low_0", "sequential")  # accelerate's ways to spread a model over the devices here
+_NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """Weights and tokenizer, with what the engine needs to know about them.
+
+    Attributes:
+        window: the most tokens that a prompt and its answer may have together; for an encoder-decoder model, the
+            most tokens that its encoder reads.
+        answer_window: the most tokens that a decoder with positions of its own can write, else the window.
+    """
+
+    name: str
+    model: Any  # a PreTrainedModel; what generates comes by a mixin that its type does not tell
+    tokenizer: PreTrainedTokenizerBase
+    window: int
+    answer_window: int
+    lean: LeanLlama | None = field(repr=False, default=None)
+    lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
+
+    @property
+    def forward(self) -> Any:
+        """What computes logits: the model, or a faster form of it that gives the same."""
+        return self.lean or self.model
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the prompt and a decoder of its own writes the answer."""
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: those of the model's own settings, else the tokenizer's."""
+        own = self.model.generation_config.eos_token_id
+        own = self.tokenizer.eos_token_id if own is None else own
+        return frozenset(own if isinstance(own, list) else [] if own is None else [own])
+
+    @property
+    def end(self) -> list[int]:
+        """The one token that most likely ends an answer; none for a model that knows no end."""
+        return sorted(self.ends, key=lambda token: (token != self.tokenizer.eos_token_id, token))[:1]
+
+    @property
+    def beginning(self) -> list[int]:
+        """What a decoder with an encoder is given before its answer."""
+        own = self.model.generation_config
+        start = own.bos_token_id if own.decoder_start_token_id is None else own.decoder_start_token_id
+        return [start, *([] if own.forced_bos_token_id is None else [own.forced_bos_token_id])]
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go; for a model spread over devices, where its first layer is."""
+        device: torch.device = self.model.device
+        return device
+
+
+def load(
+    name: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantization: str | None = None,
+    context_window: int | None = None,
+) -> LoadedModel:
+    """Load a model by name (see `llmkit.models.weights.catalog.resolve`).
+
+    Raises:
+        ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
+        InputError: `device`, `dtype` or `quantization` is not to be had here.
+    """
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
+    check_kind(quantization)
+    if device != "auto":
+        _check_device(device)
+    if name in CATALOG and CATALOG[name].kind != "chat":
+        raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
+    folder = resolve(name)
+    import torch
+
+    from llmkit.models.cpu import build as lean
+
+    where = choose_device() if device == "auto" else device
+    precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
+    tokenizer, model = _read(folder, where, precision, quantization)
+    loaded = adopt(model, tokenizer, name=name, context_window=context_window)
+    exact = dtype == "float32"  # who asks for it does not want the rounding of a 4-bit product
+    return replace(loaded, lean=None if quantization or exact else lean.of(model, folder))
+
+
+def adopt(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str = "", context_window: int | None = None
+) -> LoadedModel:
+    """Take a model and a tokenizer that are already loaded; neither is changed.
+
+    Raises:
+        ModelUnusable: the model cannot generate or is being trained, the tokenizer is not a fast one, or no window is
+            known.
+    """
+    if not getattr(model, "can_generate", lambda: False)():
+        raise ModelUnusable(
+            f"{type(model).__name__} cannot generate text: use a causal language model (…ForCausalLM) or an "
+            "encoder-decoder model (…ForConditionalGeneration)"
+        )
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelUnusable(
+            f"{type(tokenizer).__name__} is not a fast tokenizer: save it again with a tokenizer.json "
+            "(AutoTokenizer.from_pretrained(...).save_pretrained(...))"
+        )
+    if model.training:
+        raise ModelUnusable(
+            f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"
+        )
+    window = context_window or _window(model.config, tokenizer)
+    positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
+    name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+    return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
+
+
+def _window(config: Any, tokenizer: Any) -> int:
+    text = config.get_text_config()
+    for name in _WINDOW_NAMES:
+        value = getattr(text, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    if tokenizer.model_max_length < _NO_LIMIT:
+        return int(tokenizer.model_max_length)
+    raise ModelUnusable(
+        f"neither the configuration nor the tokenizer of this {config.model_type} model says how long its context "
+        "window is: pass context_window=, in tokens"
+    )
+
+
+def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
+    """Read tokenizer and weights; whatever is wrong with the files is one error that names the folder."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a model of this size loads in seconds, and the command shows its own line
+    hush()
+    try:
+        return _read_files(folder, device, dtype, quantization)
+    except LlmkitError:
+        raise
+    except Exception as error:  # transformers raises many kinds for files that are not as they should be
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
+
+
+def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **local)
+    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    if type(config) not in kind._model_mapping:
+        raise ModelUnusable(
+            f"{folder} holds a {config.model_type} model, which cannot generate text: choose a causal language model "
+            "or an encoder-decoder model"
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+    model, read = kind.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        device_map=device,
+        output_loading_info=True,
+        **local,
+        **quantization_config(quantization, dtype),
+    )
+    if read["missing_keys"]:
+        missing = sorted(read["missing_keys"])
+        raise ModelUnusable(
+            f"{folder} lacks {len(missing)} of the weights of a {type(model).__name__}, such as {missing[0]}: it is "
+            "incomplete, or a model of another kind"
+        )
+    check_widths(model, quantization)
+    return tokenizer, model.eval()
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device in _MAPS:
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device is {device!r}, which is not to be had here: {str(error).splitlines()[0]}") from error
+
+
+def choose_device() -> str:
+    """Give the best device here: cuda, else mps, else cpu."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_dtype(device: str) -> torch.dtype:
+    """Give bfloat16 where the device multiplies matrices in it, else float16 on a GPU and float32 on a CPU."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.startswith("mps"):
+        return torch.float16
+    matrix_units = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(has for name, has in matrix_units.items() if name.endswith("bf16")) else torch.float32

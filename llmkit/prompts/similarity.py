@@ -1,0 +1,162 @@
+"""Selectors that look at the input: by words, by meaning, and by meaning without repetition."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from llmkit.errors import PromptError
+from llmkit.prompts.examples import Example
+from llmkit.prompts.selectors import ExampleSelector
+from llmkit.text.bm25 import Bm25, lexemes
+
+DIVERSE_AMONG = 200  # the most similar examples are ordered for diversity, the rest follow by similarity
+_computing = threading.Lock()
+
+
+class LexicalExamples(ExampleSelector):
+    """Ranks examples by the words they share with the input (BM25), without a second model.
+
+    Chinese, Japanese and Korean text, which has few spaces, is compared character by character.
+    """
+
+    def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
+        self._index = (0, Bm25([]))  # how many examples it holds, and the index
+        super().__init__(k, examples=examples)
+
+    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Give a selector of the same kind over these examples."""
+        twin = copy.copy(self)
+        twin._index = (0, Bm25([]))
+        return super(LexicalExamples, twin).over(examples, fields)
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices by descending BM25 score; equals stay in the order given."""
+        return _descending(self._built().scores(lexemes(text)))
+
+    def _built(self) -> Bm25:
+        with _computing:
+            if self._index[0] != len(self.examples):
+                texts = [lexemes(example["input"]) for example in self.examples]
+                self._index = (len(texts), Bm25(texts))
+            return self._index[1]
+
+
+class SimilarExamples(ExampleSelector):
+    """Ranks examples by the cosine similarity of their inputs' embeddings to the input's.
+
+    Each example is embedded once, all new ones in one call; selectors made from this one share what is known.
+
+    Args:
+        embedder: any LangChain `Embeddings`; the catalog's `minilm-l6` (English, the first 256 tokens of a
+            text) if left out.
+    """
+
+    def __init__(
+        self, k: int | None = 4, embedder: Embeddings | None = None, *, examples: Iterable[Example] = ()
+    ) -> None:
+        if embedder is not None and not isinstance(embedder, Embeddings):
+            raise PromptError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
+        self.embedder = embedder
+        self._known: dict[str, NDArray[np.float64]] = {}
+        super().__init__(k, examples=examples)
+
+    def settings(self) -> tuple[Any, ...]:
+        """Give the embedder too."""
+        return (self.k, self.embedder)
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices by descending similarity; equals stay in the order given."""
+        if not self.examples:
+            return ()
+        return _descending(self._vectors() @ self._query(text))
+
+    def _query(self, text: str) -> NDArray[np.float64]:
+        rows = _unit([self._embedder().embed_query(text)])
+        return np.asarray(rows[0])
+
+    def _vectors(self) -> NDArray[np.float64]:
+        """The examples' embeddings, of length 1: shape (examples, dimensions)."""
+        texts = [example["input"] for example in self.examples]
+        with _computing:  # a batch of inputs comes in threads: only the first embeds the examples
+            new = list(dict.fromkeys(text for text in texts if text not in self._known))
+            if new:
+                self._known.update(zip(new, _unit(self._embedder().embed_documents(new)), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def _embedder(self) -> Embeddings:
+        if self.embedder is None:
+            from llmkit.models.embeddings import default_embedder
+
+            return default_embedder()
+        return self.embedder
+
+
+class DiverseExamples(SimilarExamples):
+    """Ranks examples that are similar to the input, but not to one another.
+
+    Maximal marginal relevance (Carbonell & Goldstein 1998): the next example is the one with the greatest
+    `relevance` * similarity to the input - (1 - `relevance`) * largest similarity to those before it.
+
+    Args:
+        relevance: from 0, only diversity, to 1, only similarity.
+    """
+
+    def __init__(
+        self,
+        k: int | None = 4,
+        embedder: Embeddings | None = None,
+        *,
+        relevance: float = 0.5,
+        examples: Iterable[Example] = (),
+    ) -> None:
+        if not 0 <= relevance <= 1:
+            raise PromptError(f"relevance is {relevance!r}, but must be between 0 and 1")
+        self.relevance = relevance
+        super().__init__(k, embedder, examples=examples)
+
+    def settings(self) -> tuple[Any, ...]:
+        """Give the relevance too."""
+        return (*super().settings(), self.relevance)
+
+    def rank(self, text: str) -> Sequence[int]:
+        """Give the indices by descending marginal relevance."""
+        if not self.examples:
+            return ()
+        vectors = self._vectors()
+        similar = vectors @ self._query(text)
+        order = _descending(similar)
+        near = order[:DIVERSE_AMONG]
+        return [*_marginal(vectors[near], similar[near], near, self.relevance), *order[DIVERSE_AMONG:]]
+
+
+def _marginal(
+    vectors: NDArray[np.float64], similar: NDArray[np.float64], order: Sequence[int], relevance: float
+) -> list[int]:
+    chosen: list[int] = []
+    left = np.ones(len(order), dtype=bool)
+    repeated = np.zeros(len(order))
+    for step in range(len(order)):
+        gain = relevance * similar - (1 - relevance) * repeated
+        best = int(np.argmax(np.where(left, gain if step else similar, -np.inf)))
+        chosen.append(order[best])
+        left[best] = False
+        overlap = vectors @ vectors[best]
+        repeated = np.maximum(repeated, overlap) if step else overlap
+    return chosen
+
+
+def _descending(scores: NDArray[Any]) -> list[int]:
+    return [int(index) for index in np.argsort(-scores, kind="stable")]
+
+
+def _unit(vectors: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    rows = np.asarray(vectors, dtype=np.float64)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length == 0, 1, length)

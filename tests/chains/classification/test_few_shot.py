@@ -1,0 +1,225 @@
+"""Examples: shown, or only learned from; ranked by any selector; in the model's words."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.documents import Document
+from langchain_core.example_selectors import LengthBasedExampleSelector
+from langchain_core.example_selectors.base import BaseExampleSelector
+from langchain_core.prompts import PromptTemplate
+
+from llmkit import HuggingFaceChat
+from llmkit.chains import ZeroShotClassificationChain
+from llmkit.chains.classification.contextual_calibration import neutral_prior
+from llmkit.chains.classification.few_shot import FEWEST, SHOWN, Shots
+from llmkit.chains.classification.scorer import LabelScorer
+from llmkit.chains.labels import Labels
+from llmkit.errors import InputError, PromptError
+from llmkit.prompts import LexicalExamples
+from tests.chains.classification.test_chain import near
+from tests.chains.classification.test_scorer import model, scorer
+
+LABELS = ["animal", "place", "number"]
+EXAMPLES = [
+    {"input": "The fox jumps.", "output": "animal"},
+    {"input": "The dog sleeps.", "output": "animal"},
+    {"input": "Paris is far.", "output": "place"},
+    {"input": "Seven and ten.", "output": "number"},
+    {"input": "France is large.", "output": "place"},
+    {"input": "Ninety.", "output": "number"},
+]
+TEXT = "The dog is in Paris."
+
+
+def chain_of(**options: Any) -> ZeroShotClassificationChain:
+    return ZeroShotClassificationChain(model("llama"), LABELS, **options)
+
+
+def shots(examples: Any, selector: Any = None, show: bool | None = None, **options: Any) -> Shots:
+    """Give the examples as a chain with the same arguments has them."""
+    several = options.pop("several", False)
+    labels = Labels.checked(LABELS, options.pop("descriptions", None), several=several)
+    bare = scorer(options.pop("llm", model("llama")), labels.spoken, several=several)
+    return Shots.over(bare, labels, examples, selector, show)
+
+
+def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
+    return [each["output"] for each in own.fit(text).examples]
+
+
+def test_the_whole_prompt(default_model_folder: Any) -> None:
+    llm = HuggingFaceChat(model=str(default_model_folder))
+    own = shots(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).full
+    assert llm.engine.encoder.render(own.fit(TEXT).messages) == (
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nText: Paris is far.\n\nWhat is the category of this text?<|im_end|>\n"
+        "<|im_start|>assistant\nThe category of this text is a city<|im_end|>\n"
+        "<|im_start|>user\nText: The dog sleeps.\n\nWhat is the category of this text?<|im_end|>\n"
+        "<|im_start|>assistant\nThe category of this text is animal<|im_end|>\n"
+        f"<|im_start|>user\nText: {TEXT}\n\nWhat is the category of this text?<|im_end|>\n"
+        "<|im_start|>assistant\nThe category of this text is"
+    )
+
+
+def test_shown_examples_are_balanced_and_few(default_model_folder: Any) -> None:
+    many = [{"input": f"The dog {number}", "output": "animal"} for number in range(40)] + EXAMPLES[2:]
+    shown = outputs(shots(many, llm=HuggingFaceChat(model=str(default_model_folder))).full)
+    assert len(shown) == SHOWN
+    assert shown[-3:] == ["number", "place", "animal"]  # the best of each label is next to the text
+    assert {label: shown.count(label) for label in LABELS} == {"animal": 12, "place": 2, "number": 2}
+
+
+def test_an_example_that_is_the_text_is_left_out() -> None:
+    own = shots(EXAMPLES, show=True)
+    inputs = [each["input"] for each in own.full.fit("  The dog\nsleeps. ").examples]
+    assert "The dog sleeps." not in inputs
+    assert len(inputs) == len(EXAMPLES) - 1
+    both, first = shots(EXAMPLES[:2]).full, shots(EXAMPLES[:1]).full
+    np.testing.assert_allclose(both.scores(["The dog sleeps."]), first.scores(["The dog sleeps."]), atol=1e-4)
+    assert np.abs(both.scores([TEXT]) - first.scores([TEXT])).max() > 0.1
+
+
+def test_examples_are_shown_hidden_or_measured() -> None:
+    shown, hidden = chain_of(examples=EXAMPLES, show_examples=True), chain_of(examples=EXAMPLES, show_examples=False)
+    assert (shown.shows_examples, hidden.shows_examples) == (True, False)
+    first, second = shown.invoke(TEXT), hidden.invoke(TEXT)
+    assert not near(first, second)
+    measured = chain_of(examples=EXAMPLES)
+    assert near(measured.invoke(TEXT), first if measured.shows_examples else second)
+    assert not near(second, chain_of().invoke(TEXT))  # hidden examples still tell the bias
+    assert near(chain_of(show_examples=True).invoke(TEXT), chain_of().invoke(TEXT))
+
+
+def test_too_few_examples_to_measure_are_shown() -> None:
+    assert chain_of(examples=EXAMPLES[: FEWEST - 1]).shows_examples
+    assert chain_of(examples=EXAMPLES, calibrate=False).shows_examples
+    assert not chain_of().shows_examples
+    bare = chain_of(examples=EXAMPLES, calibrate=False, show_examples=False)
+    assert near(bare.invoke(TEXT), chain_of(calibrate=False).invoke(TEXT))
+
+
+def test_measuring_takes_what_loses_less() -> None:
+    """Each half of the examples, behind the other half; computed from the results of chains that show or hide them."""
+    halves = [EXAMPLES[:1] + EXAMPLES[2:4], [EXAMPLES[1], *EXAMPLES[4:]]]
+    losses = {True: 0.0, False: 0.0}
+    for own, other in (halves, halves[::-1]):
+        texts, places = [each["input"] for each in own], [LABELS.index(each["output"]) for each in own]
+        for show in losses:
+            held = shots(other, show=show)
+            scores = (held.full if show else held.bare).scores(texts)
+            odds = np.exp(scores - scores.mean(axis=0))
+            chances = odds / odds.sum(axis=1, keepdims=True)
+            losses[show] -= float(np.log(chances[range(3), places]).sum())
+    assert abs(losses[True] - losses[False]) > 1e-3
+    assert shots(EXAMPLES).shown == (losses[True] < losses[False])
+
+
+def test_shown_examples_have_a_prior_of_their_own() -> None:
+    own = shots(EXAMPLES, show=True).full
+    prior = neutral_prior(own.attempts, LABELS)
+    odds = np.exp(own.scores([TEXT])[0] - prior)
+    found = chain_of(examples=EXAMPLES, show_examples=True).invoke(TEXT)
+    assert list(found.scores.values()) == pytest.approx(odds / odds.sum(), abs=1e-4)
+
+
+def test_a_selector_ranks_for_each_text() -> None:
+    own = shots(EXAMPLES, LexicalExamples(2))
+    assert own.shown
+    assert [each["input"] for each in own.full.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
+    assert [each["input"] for each in own.full.fit("The fox in Paris").examples][-1] in (
+        "The fox jumps.",
+        "Paris is far.",
+    )
+    chain = chain_of(examples=EXAMPLES, selector=LexicalExamples(2))
+    together = chain.batch([TEXT, "Seven dogs.", "France"])
+    assert all(
+        near(chain.invoke(text), each) for text, each in zip([TEXT, "Seven dogs.", "France"], together, strict=True)
+    )
+    hidden = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), show_examples=False)
+    assert near(hidden.invoke(TEXT), chain_of(examples=EXAMPLES, show_examples=False).invoke(TEXT))
+
+
+def test_a_selector_s_own_examples_count_as_examples() -> None:
+    words = {"place": "a city or a country"}
+    own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
+    given = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), descriptions=words)
+    assert near(own.invoke(TEXT), given.invoke(TEXT))
+    held = shots((), LexicalExamples(examples=EXAMPLES), descriptions=words)
+    assert set(outputs(held.full)) == {"animal", "a city or a country", "number"}
+    with pytest.raises(InputError, match="example 1 has the label 'beast'"):
+        chain_of(selector=LexicalExamples(examples=[{"input": "x", "output": "beast"}]))
+    with pytest.raises(PromptError, match="examples were given twice"):
+        chain_of(examples=EXAMPLES, selector=LexicalExamples(examples=EXAMPLES))
+
+
+class Listed(BaseExampleSelector):
+    """A selector that is not llmkit's, and hands out what it was given."""
+
+    def __init__(self, examples: list[dict[str, Any]]) -> None:
+        self.examples = examples
+
+    def add_example(self, example: dict[str, str]) -> None:
+        self.examples.append(example)
+
+    def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, Any]]:
+        assert set(input_variables) == {"input"}
+        return self.examples
+
+
+def test_a_selector_of_langchain_s() -> None:
+    template = PromptTemplate.from_template("{input} {output}")
+    selector = LengthBasedExampleSelector(examples=EXAMPLES, example_prompt=template, max_length=12)
+    own = shots((), selector, descriptions={"animal": "a beast"})
+    assert outputs(own.full, "A dog").count("a beast") == 2
+    assert len(outputs(own.full, "A dog " * 4)) < len(outputs(own.full, "A dog"))
+    chain = chain_of(selector=selector)
+    assert chain.shows_examples
+    assert sum(chain.invoke(Document(TEXT)).scores.values()) == pytest.approx(1)
+    with pytest.raises(PromptError, match="LengthBasedExampleSelector holds its own examples"):
+        chain_of(examples=EXAMPLES, selector=selector)
+
+
+def test_what_a_selector_gives_is_checked() -> None:
+    wrong = [{"input": "x", "output": "beast"}]
+    with pytest.raises(InputError, match="example 1 has the label 'beast', but the labels are"):
+        chain_of(selector=Listed(wrong)).invoke(TEXT)
+    both: list[dict[str, Any]] = [{"input": "A dog in Paris", "output": ["animal", "place"]}]
+    assert outputs(shots((), Listed(both), several=True).full) == ["animal, place"]
+    found = chain_of(selector=Listed(both), multi_label=True).invoke(TEXT)
+    assert list(found.scores) == LABELS
+
+
+@pytest.mark.parametrize("show", [True, False, None])
+def test_examples_of_several_labels(show: bool | None) -> None:
+    several: list[dict[str, Any]] = [
+        *EXAMPLES,
+        {"input": "Two dogs in Paris", "output": ["number", "animal", "place"]},
+        {"input": "Well.", "output": []},
+    ]
+    chain = chain_of(examples=several, multi_label=True, show_examples=show)
+    assert chain.shows_examples in ([True, False] if show is None else [show])
+    found = chain.invoke(TEXT)
+    assert all(0 < chance < 1 for chance in found.scores.values())
+    said = outputs(shots(several, several=True).full)
+    assert "number, animal, place" in said
+    assert "none of them" in said
+
+
+def test_examples_may_come_from_anywhere() -> None:
+    wanted = chain_of(examples=EXAMPLES).invoke(TEXT)
+    once: Any = (each for each in EXAMPLES)
+    assert near(chain_of(examples=once).invoke(TEXT), wanted)
+    assert near(chain_of(examples=tuple(EXAMPLES)).invoke(TEXT), wanted)
+
+
+def test_as_many_examples_as_the_window_holds() -> None:
+    long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
+    own = shots(long, show=True).full
+    labels = Labels.checked(own.spoken, None, several=False)
+    small = LabelScorer.over(own.llm, own.prompt, labels, context_window=150)
+    fitted = small.fit(TEXT)
+    assert 0 < len(fitted.examples) < len(long)
+    assert fitted.tokens + small.room <= 150
+    chain = chain_of(examples=long, show_examples=True, context_window=150)
+    assert sum(chain.invoke(TEXT).scores.values()) == pytest.approx(1)

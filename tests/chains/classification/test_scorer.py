@@ -1,0 +1,200 @@
+"""Labels are scored as plain teacher forcing scores them, all labels of a text in one pass."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage
+
+from llmkit import HuggingFaceChat
+from llmkit.chains import ZeroShotClassificationChain
+from llmkit.chains.classification.scorer import ELSE, LabelScorer
+from llmkit.chains.labels import Labels
+from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.models.scoring import scorer as scoring
+from llmkit.prompts import TaskPrompt
+from tests.models.generation.test_generate import watched
+from tests.models.scoring.test_scorer import plain
+from tests.support import tiny
+from tests.support.models import chat, completion
+
+CHATS = ["llama", "gpt_neox", "t5", "bart"]
+COMPLETIONS = ["gpt2", "opt"]
+MODELS = {name: (chat, name) for name in CHATS} | {f"{name} completes": (completion, name) for name in COMPLETIONS}
+LABELS = ["the dog", "the", "the dog sleeps", "Paris", "日本", "שלום", "😀", "<|im_end|>", "a\nb", "{labels}"]
+TEXT = "The dog sleeps on."
+
+every = pytest.mark.parametrize("name", MODELS)
+
+
+def model(name: str, **options: Any) -> Any:
+    make, kind = MODELS[name]
+    return make(kind, **options)
+
+
+def scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
+    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.checked(labels, None, several=several))
+
+
+def forced(name: str, labels: Sequence[str], text: str, lead: str = " ") -> list[float]:
+    """The log-likelihood of each label behind the prompt, from one pass for each, without anything of llmkit's."""
+    made = tiny.make(MODELS[name][1])
+    encoder = model(name).engine.encoder
+    asked, answer = f"Text: {text}\n\nWhat is the category of this text?", "The category of this text is"
+    if name in ("llama", "gpt_neox"):
+        prompt = encoder.encode_messages([HumanMessage(asked), AIMessage(answer)])
+    elif name in ("t5", "bart"):
+        flan = f"Text:\n\n{text}\n\nWhat is the category of this text?\n{answer}"
+        prompt = encoder.encode_messages([HumanMessage(flan)])
+    else:
+        prompt = encoder.encode_text(asked.replace("\n\n", "\n") + f"\n{answer}")
+    return [plain(made, prompt, encoder.encode_continuation(lead + label)) for label in labels]
+
+
+@every
+@pytest.mark.parametrize("text", [TEXT, "東京 <|im_end|>\n{labels} 😀", "x"])
+def test_scores_are_those_of_teacher_forcing(name: str, text: str) -> None:
+    scores = scorer(model(name), LABELS).scores([text, "The"])
+    np.testing.assert_allclose(scores[0], forced(name, LABELS, text), atol=1e-4)
+    np.testing.assert_allclose(scores[1], forced(name, LABELS, "The"), atol=1e-4)
+
+
+@every
+def test_plain_probabilities_are_a_softmax_of_them(name: str) -> None:
+    chain = ZeroShotClassificationChain(model(name), LABELS, calibrate=False)
+    wanted = np.exp(forced(name, LABELS, TEXT))
+    found = chain.invoke(TEXT)
+    np.testing.assert_allclose(list(found.scores.values()), wanted / wanted.sum(), atol=1e-4)
+    assert list(found.scores) == LABELS
+    assert found.label == LABELS[int(np.argmax(wanted))]
+    assert found.labels == (found.label,)
+    assert found.method == "likelihood"
+
+
+WORDS = st.one_of(
+    st.sampled_from(LABELS),
+    st.text("ab é", min_size=1, max_size=4),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6),
+    st.sampled_from(["<|im_start|>user", "<|im_end|>", "</s>", "<pad>", "\u200b", "\u202e", "\x1b[31m", "a" * 60]),
+)
+LISTS = st.lists(WORDS.filter(str.strip), min_size=2, max_size=8, unique_by=lambda label: " ".join(label.split()))
+
+
+@given(LISTS, st.sampled_from(["llama", "t5", "gpt2 completes"]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str, calibrate: bool) -> None:
+    found = ZeroShotClassificationChain(model(name), labels, calibrate=calibrate).invoke(TEXT)
+    assert list(found.scores) == labels
+    assert sum(found.scores.values()) == pytest.approx(1)
+    assert all(0 <= chance <= 1 for chance in found.scores.values())
+    assert found.scores[found.label or ""] == max(found.scores.values())
+
+
+@pytest.mark.parametrize("name", ["llama", "bart"])
+def test_a_hundred_labels(name: str) -> None:
+    labels = [f"label {number}" for number in range(100)]
+    scores = scorer(model(name), labels).scores([TEXT])[0]
+    np.testing.assert_allclose(scores[::9], forced(name, labels[::9], TEXT), atol=1e-4)
+    found = ZeroShotClassificationChain(model(name), labels).invoke(TEXT)
+    assert list(found.scores) == labels
+    assert sum(found.scores.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [2, 100])
+def test_all_labels_of_a_text_are_one_pass(count: int) -> None:
+    llm = model("llama")
+    chain = ZeroShotClassificationChain(llm, [f"label {number}" for number in range(count)])
+    chain.invoke(TEXT)
+    with watched(llm.engine) as shapes:
+        chain.invoke("The quick brown fox jumps.")
+    assert len(shapes) <= 2  # the text, and behind it the tree of labels; or both at once
+
+
+def test_texts_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
+    llm = model("llama")
+    chain = ZeroShotClassificationChain(llm, LABELS)
+    chain.invoke(TEXT)
+    with watched(llm.engine) as shapes:
+        chain.batch([f"The dog {number}" for number in range(12)])
+    assert len(shapes) <= 2
+
+
+def test_several_labels_are_weighed_against_the_rest() -> None:
+    labels = ["the dog", "Paris"]
+    own = scorer(model("llama"), labels, several=True)
+    [row] = own.scores([TEXT])
+    everything = forced("llama", [*labels, *ELSE], TEXT)
+    np.testing.assert_allclose(row, everything, atol=1e-4)
+    for place, score in enumerate(own.settled(row[None])[0]):
+        rest = [math.exp(each) for index, each in enumerate(everything) if index != place]
+        assert score == pytest.approx(everything[place] - math.log(sum(rest) / len(rest)), abs=1e-3)
+
+
+def test_an_open_answer_begins_without_a_space() -> None:
+    own = LabelScorer.over(model("llama"), TaskPrompt("Classify."), Labels.checked(LABELS[:3], None, several=False))
+    assert own.continuations == LABELS[:3]
+    assert scorer(model("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
+
+
+@pytest.mark.parametrize("name", [*CHATS, "gpt2 completes"])
+def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
+    """A text that is too long by any number of tokens fails by itself, and never with its neighbours."""
+    labels = ["<|im_end|>", "日本 " * 5, "x"]
+    chain = ZeroShotClassificationChain(model(name), labels, calibrate=False, context_window=120)
+    texts = ["x " * count for count in range(1, 120)]
+    results: list[Any] = chain.batch(texts, return_exceptions=True)
+    fits = [not isinstance(each, Exception) for each in results]
+    assert fits == sorted(fits, reverse=True)
+    assert fits[0]
+    assert not fits[-1]
+    for each in results:
+        if isinstance(each, Exception):
+            assert isinstance(each, ContextWindowExceeded)
+            assert each.needed > each.available == 120
+    longest = fits.index(False) - 1
+    alone = chain.invoke(texts[longest]).scores
+    assert results[longest].scores == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_window_can_be_made_smaller_not_larger() -> None:
+    labels = Labels.checked(LABELS, None, several=False)
+    own = LabelScorer.over(model("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
+    assert own.context_window == tiny.WINDOW
+    with pytest.raises(ContextWindowExceeded) as caught:
+        own.fit("The " * 600)
+    assert caught.value.available == tiny.WINDOW
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_label_longer_than_the_window(several: bool) -> None:
+    llm = model("llama")
+    for window, label in ((None, "word " * 600), (40, "word " * 60), (1, "a")):
+        with watched(llm.engine) as shapes, pytest.raises(InputError, match="more than the model's context window"):
+            ZeroShotClassificationChain(llm, ["b", label], multi_label=several, context_window=window)
+        assert not shapes
+    with pytest.raises(InputError, match="context_window is -1"):
+        ZeroShotClassificationChain(llm, ["a", "b"], context_window=-1)
+
+
+def test_bound_arguments_do_not_hide_the_scores() -> None:
+    llm = model("llama")
+    plain_one = ZeroShotClassificationChain(llm, LABELS).invoke(TEXT)
+    assert ZeroShotClassificationChain(llm.bind(temperature=1), LABELS).invoke(TEXT).method == plain_one.method
+
+
+def test_the_whole_prompt_of_the_default_model(default_model_folder: Any) -> None:
+    llm = HuggingFaceChat(model=str(default_model_folder), dtype="float32")
+    own = scorer(llm, ["sports", "politics"])
+    assert llm.engine.encoder.render(own.fit("The match ended 3 to 2.").messages) == (
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nText: The match ended 3 to 2.\n\nWhat is the category of this text?<|im_end|>\n"
+        "<|im_start|>assistant\nThe category of this text is"
+    )
+    chain = ZeroShotClassificationChain(llm, ["sports", "politics"])
+    assert chain.invoke("The match ended 3 to 2.").label == "sports"
+    assert chain.invoke("The parliament passed the law by twelve votes.").label == "politics"

@@ -1,0 +1,300 @@
+"""Entities stand in their text, whatever it is; alone as in a batch, short as in passages."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.documents import Document
+
+from llmkit import HuggingFaceChat
+from llmkit.chains import Entity, NERChain
+from llmkit.chains.labels import Labels
+from llmkit.chains.ner.calibration import NONE
+from llmkit.chains.ner.candidates import name_words
+from llmkit.chains.ner.entity_typing import Kinds
+from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.prompts import TaskPrompt
+from llmkit.text.segmentation import Span
+from tests.support.models import chat, completion
+from tests.text.test_words import TEXTS
+
+MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
+every = pytest.mark.parametrize("name", MODELS)
+LABELS = ["person", "place"]
+SAID = {"person": "a man", "place": "a city"}
+TEXT = "The dog met Paris in Paris, France; and the quick brown fox met Seven Lille. New York is large."
+
+
+def chain_of(name: str = "llama", **options: Any) -> NERChain:
+    options = {"labels": LABELS, "descriptions": SAID, "max_words": 3, **options}
+    return NERChain(MODELS[name](name, context_window=1024), **options)
+
+
+@cache
+def chain(name: str = "llama", threshold: float = 0.2, names: bool = True) -> NERChain:
+    """One chain for many texts: what it learns once is learned once."""
+    return chain_of(name, threshold=threshold, names=names)
+
+
+def near(found: list[Entity], wanted: list[Entity], most: float = 1e-4) -> bool:
+    """Whether the entities are the same, and their probabilities nearly."""
+    return [each.model_dump(exclude={"score"}) for each in found] == [
+        each.model_dump(exclude={"score"}) for each in wanted
+    ] and [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=most)
+
+
+def sound(text: str, found: list[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
+    """Whether entities are what they should be in any text."""
+    return (
+        all(0 <= each.start < each.end <= len(text) and text[each.start : each.end] == each.text for each in found)
+        and all(first.end <= second.start for first, second in pairwise(found))
+        and all(each.label in labels for each in found)
+        and all(each.score is not None and threshold <= each.score <= 1 for each in found)
+    )
+
+
+def places(found: Sequence[Entity | Span]) -> set[int]:
+    """Every character that stands in one."""
+    return {place for each in found for place in range(each.start, each.end)}
+
+
+HARD_WORDS = [
+    *(
+        "Paris",
+        "the",
+        "{input}",
+        "<|im_end|>",
+        "<|im_start|>user",
+        "</s>",
+        "\u202e",
+        "\x1b[31m",
+        "東京は",
+        "שלום",
+        "😀",
+    ),
+    *("مرحبا", "O'Neill's", "U.S.", '"New', 'York"', "2011", "Ⅷ", "ǅ", "İ", "\x00", "\ufeff", "ab" * 40),
+]
+HARD = st.one_of(
+    TEXTS,
+    st.lists(st.sampled_from(HARD_WORDS), max_size=25).map(" ".join),
+).filter(str.strip)
+
+
+@given(HARD, st.sampled_from(list(MODELS)), st.sampled_from([0.0, 0.2, 0.5]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_entities_stand_in_any_text(text: str, name: str, threshold: float, names: bool) -> None:
+    assert sound(text, chain(name, threshold, names).invoke(text), threshold)
+
+
+def test_three_thousand_words() -> None:
+    text = " ".join(TEXT.split() * (3000 // len(TEXT.split()) + 1))
+    found = chain().invoke(text)
+    assert sound(text, found, 0.2)
+    assert len(found) > 300
+
+
+@every
+def test_a_text_alone_is_what_it_is_in_any_batch(name: str) -> None:
+    texts = [TEXT, "Paris", "東京は 😀", TEXT[20:60], "!!!", TEXT * 3]
+    own = chain_of(name, threshold=0.1)
+    together = own.batch(texts)
+    assert any(together)
+    for text, found in zip(texts, together, strict=True):
+        assert near(found, own.invoke(text))
+    assert all(near(*pair) for pair in zip(together, own.batch(texts[::-1])[::-1], strict=True))
+
+
+@every
+def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
+    llm = MODELS[name](name)
+    kinds = Kinds.over(llm, TaskPrompt.load("mentions"), Labels.checked(LABELS, SAID, several=True), None)
+    text = "The dog is in Paris."
+    found = chain(name, 0.0, False).invoke(text)
+    [scores] = kinds.scores([kinds.fit(text)], [[each.text for each in found]])
+    odds = np.exp(np.concatenate([scores, np.full((len(found), 1), NONE)], axis=1))
+    chances = (odds / odds.sum(axis=1, keepdims=True))[:, :-1]
+    wanted = [row[LABELS.index(each.label)] for row, each in zip(chances, found, strict=True)]
+    assert [each.score for each in found] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_every_occurrence_has_its_own_place() -> None:
+    text = "Paris, Paris and (Paris)\nParis"
+    found = chain_of(threshold=0.0, max_words=1, names=False).invoke(text)
+    assert [each.start for each in found if each.text == "Paris"] == [0, 7, 18, 25]
+
+
+@pytest.mark.parametrize("text", [TEXT, "東京は日本の首都。", "مرحبا بالعالم 2011"])
+def test_thresholds(text: str) -> None:
+    covered = places(chain("llama", 0.0, False).invoke(text))
+    assert all(places([word]) <= covered for word in name_words(text))
+    assert chain("llama", 1.0).invoke(text) == []
+    half = chain("llama", 0.5).invoke(text)
+    assert sound(text, half, 0.5)
+    assert places(half) <= places(chain("llama", 0.2).invoke(text))
+
+
+def test_passages_find_what_the_whole_text_has_places_for() -> None:
+    text = "\n\n".join([TEXT] * 6)
+    found = chain_of(max_passage_tokens=40, threshold=0.0, names=False).invoke(text)
+    assert sound(text, found, 0.0)
+    assert all(places([word]) <= places(found) for word in name_words(text))
+
+
+@every
+def test_a_text_longer_than_the_window(name: str) -> None:
+    small = NERChain(MODELS[name](name), LABELS, descriptions=SAID, context_window=200, threshold=0.1)
+    text = TEXT * 5
+    assert small.invoke(text)
+    assert sound(text, small.invoke(text), 0.1)
+
+
+@every
+@pytest.mark.parametrize("names", [True, False])
+def test_a_tiny_window_says_how_much_it_takes(name: str, names: bool) -> None:
+    def refused(window: int) -> ContextWindowExceeded | None:
+        try:
+            made.append(
+                NERChain(MODELS[name](name), LABELS, descriptions=SAID, names=names, context_window=window, threshold=0)
+            )
+        except ContextWindowExceeded as error:
+            return error
+        return None
+
+    made: list[NERChain] = []
+    window = 20
+    while error := refused(window):
+        assert error.available == window < error.needed
+        window = error.needed
+    assert window > 20
+    assert sound(TEXT, made[0].invoke(TEXT), 0)
+
+
+def test_a_bad_input_fails_alone() -> None:
+    inputs: list[Any] = [TEXT, "", 3, "Paris \ud800", " \n", Document(TEXT), None]
+    results: list[Any] = chain().batch(inputs, return_exceptions=True)
+    says = {
+        1: "the text is empty",
+        2: "the text is int",
+        3: "half a surrogate",
+        4: "is empty",
+        6: "the text is NoneType",
+    }
+    for place, words in says.items():
+        assert isinstance(results[place], InputError)
+        assert words in str(results[place])
+    assert near(results[0], chain().invoke(TEXT))
+    assert near(results[5], results[0])
+    with pytest.raises(InputError, match="the text is empty"):
+        chain().invoke("")
+    assert chain().batch([]) == []
+
+
+def test_async_is_the_same() -> None:
+    assert near(asyncio.run(chain().ainvoke(TEXT)), chain().invoke(TEXT))
+    [first, second] = asyncio.run(chain().abatch([TEXT, "Paris"]))
+    assert near(first, chain().invoke(TEXT))
+    assert near(second, chain().invoke("Paris"))
+
+
+def test_examples_that_show_nothing_new_change_nothing() -> None:
+    plain = chain("llama", 0.5)
+    texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
+    examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
+    own = chain_of(examples=examples)
+    assert near(own.invoke(TEXT), chain_of().invoke(TEXT))
+
+
+def test_examples_teach() -> None:
+    """Nobody names anything here: what is found by the way falls away."""
+    texts = [
+        f"{name} met {other}" for name in ("Paris", "Lille", "France", "The Dog") for other in ("Seven", "New York")
+    ]
+    before = sum(map(len, chain_of().batch(texts)))
+    after = sum(map(len, chain_of(examples=[{"input": text, "output": []} for text in texts]).batch(texts)))
+    named = [{"input": text, "output": [{"text": text.split(" met ")[0], "label": "place"}]} for text in texts]
+    found = chain_of(examples=named).batch(texts)
+    right = sum(each.label == "place" and each.start == 0 for entities in found for each in entities)
+    plain = sum(each.label == "place" and each.start == 0 for entities in chain_of().batch(texts) for each in entities)
+    assert after <= before
+    assert right > plain
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"labels": "person"}, "labels is 'person', but must be a list"),
+        ({"labels": []}, "there are no labels: give at least 1"),
+        ({"labels": ["person", " "]}, "label 2 is empty"),
+        ({"labels": ["person", "person"]}, "'person' is given twice"),
+        ({"labels": ["person", 3]}, "a label"),
+        ({"descriptions": {"ship": "a boat"}}, "the description of 'ship' is of no label"),
+        ({"descriptions": {"place": ","}}, "the description of 'place' has only commas"),
+        ({"descriptions": {"place": " "}}, "the description of 'place' is empty"),
+        ({"threshold": 1.1}, "threshold is 1.1, but must be between 0 and 1"),
+        ({"max_words": 0}, "max_words is 0, but must be a whole number, at least 1"),
+        ({"max_passage_tokens": 2.5}, "max_passage_tokens is 2.5, but must be a whole number"),
+        ({"examples": [{"input": "a"}]}, "example 1 is .* 'input' and 'output'"),
+        ({"examples": [{"input": "Ada", "output": [{"text": "Ada", "label": "x"}]}]}, "example 1 has the label 'x'"),
+        (
+            {"examples": [{"input": "Ada", "output": [{"text": "Bob", "label": "place"}]}]},
+            "'Bob', which does not stand",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        chain_of(**options)
+
+
+def test_prompts() -> None:
+    own = chain_of(prompt=TaskPrompt("What is what?", output_start="Here,"), threshold=0.1)
+    assert sound(TEXT, own.invoke(TEXT), 0.1)
+    assert not near(own.invoke(TEXT), chain_of(threshold=0.1).invoke(TEXT))
+    with pytest.raises(PromptError, match="fields that this chain cannot fill: labels"):
+        chain_of(prompt="entities")
+
+
+def test_one_label_is_enough() -> None:
+    assert sound(TEXT, chain_of(labels=["ship"], descriptions=None, threshold=0.1).invoke(TEXT), 0.1, ["ship"])
+
+
+@pytest.fixture(scope="module")
+def llm(default_model_folder: Any) -> HuggingFaceChat:
+    return HuggingFaceChat(model=str(default_model_folder), dtype="float32")
+
+
+EASY = {
+    "Ada Lovelace was born in London.": [("Ada Lovelace", "person"), ("London", "location")],
+    "Marie Curie worked in Paris.": [("Marie Curie", "person"), ("Paris", "location")],
+    "Last year Microsoft opened an office in Berlin.": [("Microsoft", "organization"), ("Berlin", "location")],
+    "The novel was written by Jane Austen.": [("Jane Austen", "person")],
+    "They travelled from Madrid to Lisbon by train.": [("Madrid", "location"), ("Lisbon", "location")],
+    "The bread does not rise if the water is cold.": [],
+    "安倍晋三は東京で生まれた。": [("安倍晋三", "person"), ("東京", "location")],
+}
+
+
+def test_the_default_model(llm: HuggingFaceChat) -> None:
+    own = NERChain(llm)
+    results = own.batch(list(EASY))
+    told = {text: [(each.text, each.label) for each in found] for text, found in zip(EASY, results, strict=True)}
+    assert told == EASY
+    assert near(own.invoke(next(iter(EASY))), results[0], 0.02)
+
+
+def test_kinds_of_one_s_own_that_are_no_names(llm: HuggingFaceChat) -> None:
+    own = NERChain(
+        llm,
+        ["drug", "disease"],
+        descriptions={"drug": "a drug, a medicine", "disease": "a disease, an illness"},
+        names=False,
+    )
+    text = "The patient took aspirin against her migraine, and insulin for diabetes."
+    found = {(each.text, each.label) for each in own.invoke(text)}
+    assert {("aspirin", "drug"), ("migraine", "disease"), ("insulin", "drug"), ("diabetes", "disease")} <= found

@@ -1,0 +1,120 @@
+"""What speaks for a kind of thing is what teacher forcing says of it, over that of a thing, less half the bias."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from llmkit import HuggingFaceChat
+from llmkit.chains.labels import Labels
+from llmkit.chains.ner.entity_typing import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, Kinds
+from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.prompts import TaskPrompt
+from llmkit.text.words import words
+from tests.models.scoring.test_scorer import plain
+from tests.support import tiny
+from tests.support.models import chat, completion
+
+MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
+every = pytest.mark.parametrize("name", MODELS)
+TEXT = "The dog is in Paris, 東京 {labels} <|im_end|>."
+MENTIONS = ["The dog", "dog", "Paris", "東京", "東", "{labels}", "<|im_end|>"]
+SAID = {"person": "a man, woman", "location": "the city"}
+
+
+def kinds(
+    llm: Any, labels: Sequence[str] = ("person", "location"), said: Any = SAID, window: int | None = None
+) -> Kinds:
+    own = {label: words for label, words in (said or {}).items() if label in labels}
+    return Kinds.over(llm, TaskPrompt.load("mentions"), Labels.checked(labels, own, several=True), window)
+
+
+@cache
+def made(name: str) -> Kinds:
+    return kinds(MODELS[name](name))
+
+
+def forced(name: str, text: str, mention: str) -> list[float]:
+    """What speaks for a person and a location, from one pass for each phrase, without anything of llmkit's."""
+    encoder = made(name).llm.engine.encoder
+    asked, begun = "Say what each quoted part of the text is.", "In this text,"
+    if name == "llama":
+        prompt = encoder.encode_messages([HumanMessage(f"Text: {text}\n\n{asked}"), AIMessage(begun)])
+    elif name == "t5":
+        prompt = encoder.encode_messages([HumanMessage(f"Text:\n\n{text}\n\n{asked}\n{begun}")])
+    else:
+        prompt = encoder.encode_text(f"Text: {text}\n{asked}\n{begun}")
+    thing, man, woman, city = (
+        plain(tiny.make(name), prompt, encoder.encode_continuation(f' "{mention}" is {phrase}'))
+        for phrase in ("a thing", "a man", "a woman", "the city")
+    )
+    return [float(np.logaddexp(man, woman) - np.log(2)) - thing, city - thing]
+
+
+@every
+def test_scores_are_those_of_teacher_forcing(name: str) -> None:
+    own = made(name)
+    fitted = [own.fit(text) for text in (TEXT, "x", "Paris")]
+    first, none, last = own.scores(fitted, [MENTIONS, [], ["Paris"]])
+    taken = PRIOR_SHARE * own.prior
+    np.testing.assert_allclose(first + taken, [forced(name, TEXT, each) for each in MENTIONS], atol=1e-4)
+    np.testing.assert_allclose(last + taken, [forced(name, "Paris", "Paris")], atol=1e-4)
+    assert none.shape == (0, 2)
+
+
+@every
+def test_the_bias_is_that_for_words_that_are_no_names(name: str) -> None:
+    rows = [forced(name, text, word.of(text)) for text in NEUTRAL for word in words(text)]
+    np.testing.assert_allclose(made(name).prior, np.mean(rows, axis=0), atol=1e-4)
+
+
+def test_phrases() -> None:
+    llm = chat("llama")
+    assert kinds(llm).phrases == (("a man", "a woman"), ("the city",))
+    usual = kinds(llm, ("person", "organization", "location"), None)
+    assert usual.phrases == tuple(tuple(each.split(", ")) for each in WORDS.values())
+    for known in (("Person", "ORGANISATION", " location "), ("PER", "ORG", "LOC")):
+        assert kinds(llm, known, None).phrases == usual.phrases
+    said = {"drug": "medicine,  an antibiotic ,the pill,, ", "org": "organ, Umbrella", "a b": "b"}
+    assert kinds(llm, ("drug", "org", "a b", "disease"), said).phrases == (
+        ("a medicine", "an antibiotic", "the pill"),
+        ("an organ", "an Umbrella"),
+        ("a b",),
+        ("a disease",),
+    )
+    assert all(ELSE not in phrases for phrases in usual.phrases)
+    with pytest.raises(InputError, match="the description of 'org' has only commas"):
+        kinds(llm, ("drug", "org"), {"org": " , ,"})
+
+
+@every
+def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
+    own = kinds(MODELS[name](name), window=200)
+    assert 20 < own.max_tokens < 100
+    count = own.llm.get_num_tokens
+    text = "x"
+    while count(f"{text} x") <= own.max_tokens:
+        text += " x"
+    fitted = own.fit(text)
+    [row] = own.scores([fitted], [[text]])
+    assert np.isfinite(row).all()
+    with pytest.raises(ContextWindowExceeded):
+        own.fit(text * 3)
+
+
+def test_the_whole_prompt_of_the_default_model(default_model_folder: Any) -> None:
+    llm = HuggingFaceChat(model=str(default_model_folder), dtype="float32")
+    own = kinds(llm)
+    text = "Ada Lovelace was born in London."
+    assert llm.engine.encoder.render(own.fit(text).messages) == (
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        f"<|im_start|>user\nText: {text}\n\nSay what each quoted part of the text is.<|im_end|>\n"
+        "<|im_start|>assistant\nIn this text,"
+    )
+    [rows] = own.scores([own.fit(text)], [["Ada Lovelace", "London", "born"]])
+    assert rows.argmax(axis=1)[:2].tolist() == [0, 1]
+    assert rows[0, 0] > rows[2, 0]
+    assert rows[1, 1] > rows[2, 1]

@@ -1,0 +1,67 @@
+"""Of spans that overlap the likeliest are entities."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from llmkit.chains.ner.results import Entity, resolved
+from llmkit.text.segmentation import Span
+
+TEXT = "Ada Lovelace met Charles Babbage in London."
+LABELS = ["person", "place"]
+
+
+def told(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[tuple[str, str, float | None]]:
+    places = [Span(TEXT.index(name), TEXT.index(name) + len(name)) for name, _ in spans]
+    chances = np.array([row for _, row in spans])
+    return [(each.text, each.label, each.score) for each in resolved(TEXT, places, chances, LABELS, threshold)]
+
+
+def test_the_likeliest_of_those_that_overlap() -> None:
+    assert told([("Ada", [0.6, 0.1]), ("Ada Lovelace", [0.9, 0.0]), ("Lovelace", [0.7, 0.1])]) == [
+        ("Ada Lovelace", "person", 0.9)
+    ]
+    assert told([("Ada Lovelace", [0.6, 0.0]), ("Lovelace met", [0.0, 0.7]), ("Ada", [0.55, 0.0])]) == [
+        ("Ada", "person", 0.55),
+        ("Lovelace met", "place", 0.7),
+    ]
+    assert told([("London", [0.2, 0.7]), ("Ada", [0.8, 0.1])]) == [("Ada", "person", 0.8), ("London", "place", 0.7)]
+    assert told([("London", [0.2, 0.4])]) == []
+    assert told([("London", [0.2, 0.4])], 0.4) == [("London", "place", 0.4)]
+
+
+def test_neighbours_of_one_label_are_one_where_that_is_likely() -> None:
+    parts = [("Ada", [0.9, 0.0]), ("Lovelace", [0.8, 0.0])]
+    assert told([*parts, ("Ada Lovelace", [0.6, 0.0])]) == [("Ada Lovelace", "person", 0.6)]
+    assert [name for name, *_ in told([*parts, ("Ada Lovelace", [0.4, 0.0])])] == ["Ada", "Lovelace"]
+    assert [name for name, *_ in told(parts)] == ["Ada", "Lovelace"]
+    other = [parts[0], ("Lovelace", [0.0, 0.8]), ("Ada Lovelace", [0.6, 0.0])]
+    assert [name for name, *_ in told(other)] == ["Ada", "Lovelace"]
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_entities_never_overlap_and_are_in_order(data: st.DataObject) -> None:
+    text = data.draw(st.text("ab \n", min_size=1, max_size=12))
+    places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).filter(lambda pair: pair[0] < pair[1])
+    spans = [Span(*pair) for pair in data.draw(st.lists(places, max_size=12, unique=True))]
+    chances = np.array([data.draw(st.tuples(st.floats(0, 0.5), st.floats(0, 0.5))) for _ in spans]).reshape(-1, 2)
+    threshold = data.draw(st.floats(0, 0.5))
+    found = resolved(text, spans, chances, LABELS, threshold)
+    assert all(text[each.start : each.end] == each.text and each.label in LABELS for each in found)
+    assert all(first.end <= second.start for first, second in pairwise(found))
+    assert all(threshold <= each.score <= 1 for each in found if each.score is not None)
+    assert all(Span(each.start, each.end) in spans for each in found)
+    free = [span for span, row in zip(spans, chances, strict=True) if row.max() >= threshold]
+    assert all(any(span.start < each.end and each.start < span.end for each in found) for span in free)
+
+
+def test_an_entity_cannot_be_changed() -> None:
+    entity = Entity(text="Ada", label="person", start=0, end=3)
+    with pytest.raises(ValidationError, match="frozen"):
+        entity.label = "place"
+    assert entity.model_dump() == {"text": "Ada", "label": "person", "start": 0, "end": 3, "score": None}

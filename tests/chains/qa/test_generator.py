@@ -1,0 +1,47 @@
+"""Written answers stand on the source, and carry verbatim quotes of it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit.chains.qa.generator import grounded, quoted
+from llmkit.errors import ContextWindowExceeded, InputError
+from tests.chains.qa.test_chain import KARN, asked, chain, quotes_stand
+
+LONG = 40
+
+
+def test_a_written_answer_has_quotes() -> None:
+    own = chain(style="abstractive", max_new_tokens=LONG)
+    results = own.batch([asked(KARN), asked("The dog sleeps. It is late.", "Who sleeps?")])
+    for found, text in zip(results, (KARN, "The dog sleeps. It is late."), strict=True):
+        assert quotes_stand(found, [text])
+        assert found.method in ("written", "spans")
+    assert own.invoke(asked(KARN)).text == results[0].text
+
+
+def test_a_written_answer_needs_room() -> None:
+    own = chain(style="abstractive", max_new_tokens=LONG, context_window=250)
+    results: list[Any] = own.batch([asked("The dog sleeps."), asked("x", "why " * 300)], return_exceptions=True)
+    assert quotes_stand(results[0], ["The dog sleeps."])
+    assert isinstance(results[1], ContextWindowExceeded)
+
+
+def test_a_completion_model_writes_no_answers() -> None:
+    with pytest.raises(InputError, match="use a chat model"):
+        chain("gpt2", style="abstractive")
+
+
+def test_numbers_and_names_stand_in_the_source() -> None:
+    assert grounded("It was built in 1874. Maria Holm built it.", KARN)
+    assert not grounded("It was built in 1875.", KARN)
+    assert not grounded("The engineer was Peter Holm.", KARN)
+    assert grounded("", KARN)
+
+
+@given(st.text())
+def test_nothing_ends_a_quotation(text: str) -> None:
+    assert quoted(text).count('"""') == 2 or '""' in text[-2:] + text[:2]
+    assert '"""' not in quoted(f'a{text}"""b')[3:-3]

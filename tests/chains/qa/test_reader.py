@@ -1,0 +1,70 @@
+"""A phrase's score is what plain teacher forcing gives; the prompts are these, to the letter."""
+
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from llmkit import HuggingFaceLLM
+from llmkit.chains.qa.reader import CHANNEL, NEUTRAL, PRIOR, RANK, REPEATED, Reader, Reading
+from llmkit.errors import ContextWindowExceeded
+from llmkit.prompts import TaskPrompt
+from llmkit.retrieval import Hit
+from tests.models.scoring.test_scorer import plain
+from tests.support import tiny
+from tests.support.models import chat
+
+TEXT = "The dog sleeps. Paris is old."
+HITS = [Hit(16, 29, 0, "Paris is old."), Hit(0, 15, 0, "The dog sleeps.")]
+QUESTION = "What is old?"
+
+ASKED = f"Question: {QUESTION}\nContext: {TEXT}\nQuestion: {QUESTION}\nAnswer:"
+
+
+def reader(name: str = "llama", **options: Any) -> Reader:
+    llm = HuggingFaceLLM(model=chat(name).engine)
+    prompt, reverse = (
+        TaskPrompt.load(each).with_examples([]) for each in ("question-answering", "question-for-answer")
+    )
+    return Reader(llm, prompt, reverse, max_words=2, **options)
+
+
+def test_the_prompts() -> None:
+    reading: Reading = reader().reading(QUESTION, HITS)
+    assert reading.asked.text == ASKED
+    assert reading.neutral.text == ASKED.replace(QUESTION, NEUTRAL)
+    assert reading.reverse.text == f"Context: {TEXT}\nAnswer:"
+    led = TaskPrompt.load("question-answering").fit(TEXT, model=reader().llm, max_new_tokens=9, question=QUESTION)
+    assert led.text.endswith(f"\nQuestion: When was the mill built?\nAnswer: 1821\n\n{ASKED}")
+    assert led.text.count("Context:") == 3
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt_neox", "mamba"])
+def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
+    own = reader(name)
+    reading = own.reading(QUESTION, HITS)
+    [found] = own.read([reading])
+    assert found
+    assert TEXT[found.span.start : found.span.end] == found.text
+    engine, model = own.llm.engine, tiny.make(name)
+
+    def forced(prompt: str, answer: str, *end: int) -> float:
+        encoder = engine.encoder
+        return plain(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
+
+    answer, back = f" {found.text}", reading.reverse.text
+    likely, usual = (forced(each.text, answer, *engine.loaded.end) for each in (reading.asked, reading.neutral))
+    channel = forced(back, f"{answer}\nQuestion: {QUESTION}") - forced(back, f"{answer}\nQuestion:")
+    wanted = likely - PRIOR * usual + CHANNEL * channel - RANK * HITS.index(found.hit)
+    wanted -= REPEATED * (found.text in ("is", "old", "is old"))
+    assert found.score == pytest.approx(wanted, abs=1e-3)
+
+
+def test_sentences_that_do_not_fit_are_left_out_the_worst_first() -> None:
+    kept = []
+    for window in range(60, 140, 4):
+        try:
+            kept.append(reader(context_window=window).reading(QUESTION, HITS).hits)
+        except ContextWindowExceeded:
+            kept.append([])
+    assert [hits for hits, _ in groupby(kept)] == [[], HITS[:1], HITS]

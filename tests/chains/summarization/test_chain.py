@@ -1,0 +1,162 @@
+import asyncio
+from typing import Any, ClassVar
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
+
+from llmkit import HuggingFaceChat
+from llmkit.chains import Progress, SummarizationChain, Summary
+from llmkit.chains.postprocess import is_sentence
+from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.text.segmentation import sentences
+from tests.support import tiny
+
+DIALOGUE = """#Person1#: The lift is broken again, I had to walk up nine floors with the shopping.
+#Person2#: I called the landlord this morning. He says that it will be repaired on Thursday.
+#Person1#: Thursday! Then let's eat at home until then."""
+
+
+@pytest.fixture(scope="module")
+def llm(default_model_folder):
+    return HuggingFaceChat(temperature=0, dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def chain(llm):
+    return SummarizationChain(llm, max_new_tokens=24)
+
+
+def test_the_whole_prompt(chain, llm):
+    assert llm.engine.encoder.render(chain.plan(DIALOGUE)[0].messages) == (
+        "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
+        f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
+        "<|im_start|>assistant\nIn this conversation,"
+    )
+
+
+def test_a_summary_stands_on_its_source(chain, llm):
+    summary = chain.invoke(DIALOGUE)
+    assert isinstance(summary, Summary)
+    assert (summary.strategy, summary.model_calls) == ("stuff", 1)
+    [passage] = summary.passages
+    assert (DIALOGUE[passage.start : passage.end], passage.tokens) == (DIALOGUE, llm.get_num_tokens(DIALOGUE))
+    said = llm.invoke(chain.plan(DIALOGUE)[0].messages, max_new_tokens=24).text.strip()
+    assert summary.text.lower() == said.lower()
+    assert summary.text[0].isupper()
+    assert chain.invoke(Document(DIALOGUE)) == summary
+
+
+def test_a_small_model_is_given_short_passages(chain, llm):
+    assert (llm.reliable_tokens, llm.context_window) == (512, 8192)
+    summary = chain.invoke("\n".join([DIALOGUE] * 20))
+    assert summary.strategy == "map_reduce"
+    assert max(passage.tokens for passage in summary.passages) <= 512
+
+
+def test_a_small_model_is_not_asked_to_combine(llm):
+    text = "\n".join([DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No, the sun is out.", "A: Bye.\nB: See you."])
+    for limit in ({"max_words": 20}, {"max_new_tokens": 24}):
+        seen: list[Progress] = []
+        chain = SummarizationChain(llm, strategy="map_reduce", max_passage_tokens=60, progress=seen.append, **limit)
+        summary = chain.invoke(text)
+        assert summary.strategy == "map_reduce"
+        assert summary.complete == any(map(is_sentence, told := {each.summary for each in summary.passages}))
+        assert summary.model_calls == len(chain.plan(text)) == seen[-1].done == seen[-1].total > 1
+        assert all(any(each.of(summary.text) in one for one in told) for each in sentences(summary.text))
+        assert len(summary.text.split()) <= 20 if "max_words" in limit else llm.get_num_tokens(summary.text) <= 24
+        assert "".join(chain.stream(text)) == summary.text
+    chain = SummarizationChain(
+        llm, strategy="map_reduce", max_passage_tokens=60, max_new_tokens=24, combine_prompt="combine-summaries"
+    )
+    assert chain.invoke(text).model_calls == summary.model_calls + 1
+
+
+def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
+    class Seen(BaseCallbackHandler):
+        params: ClassVar[dict[str, Any]] = {}
+
+        def on_chat_model_start(self, serialized, messages, **kwargs):
+            self.params.update({"presence_penalty": None}, **kwargs["invocation_params"])
+
+    def asked(model: Any) -> Any:
+        chain = SummarizationChain(model, max_new_tokens=3, context_window=256)
+        chain.invoke("A: Bye.\nB: See you.", {"callbacks": [Seen()]})
+        return Seen.params["presence_penalty"]
+
+    assert asked(llm) == 0.8
+    assert asked(HuggingFaceChat(model=llm.engine, temperature=0, frequency_penalty=0.1)) is None
+    assert asked(HuggingFaceChat(model=llm.engine, temperature=0, repetition_penalty=1.1)) is None
+    assert asked(llm.bind(presence_penalty=0.0)) == 0.0
+    flan = HuggingFaceChat(model=tiny.make("t5").model, tokenizer=tiny.make("t5").tokenizer, context_window=256)
+    assert asked(flan) is None
+    assert asked(CountingChat(responses=["so"])) is None
+
+
+def test_batches_are_the_same_and_one_pass_a_token(chain, llm):
+    texts = [DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No.", DIALOGUE + "\n#Person2#: All right."]
+    alone = [chain.invoke(text).text for text in texts]
+    calls = []
+    hook = llm.engine.loaded.model.register_forward_hook(lambda *_: calls.append(1))
+    together = [summary.text for summary in chain.batch(texts)]
+    hook.remove()
+    assert together == alone
+    assert len(calls) <= 26  # the shared beginning, and one step for each token of the longest summary
+    assert [summary.text for summary in asyncio.run(chain.abatch(texts))] == alone
+
+
+def test_a_bad_input_fails_alone(chain):
+    fine, empty = chain.batch([DIALOGUE, " \n"], return_exceptions=True)
+    assert isinstance(fine, Summary)
+    assert isinstance(empty, InputError)
+    with pytest.raises(ContextWindowExceeded) as long:
+        SummarizationChain(chain.llm, strategy="stuff").invoke("word " * 9000)
+    assert long.value.needed > long.value.available == 8192
+    with pytest.raises(InputError, match="empty"):
+        chain.invoke("")
+
+
+def test_examples_come_as_turns(llm):
+    example = {"input": "A: Bye.\nB: Bye.", "output": "A and B say goodbye."}
+    chain = SummarizationChain(llm, examples=[example])
+    assert [message.text for message in chain.plan(DIALOGUE)[0].messages[1:3]] == [
+        example["input"],
+        "In this conversation, A and B say goodbye.",
+    ]
+
+
+def test_what_cannot_be(llm):
+    with pytest.raises(PromptError, match="no-such-prompt"):
+        SummarizationChain(llm, prompt="no-such-prompt")
+    with pytest.raises(InputError, match="strategy is 'mapreduce', but must be one of auto, stuff, map_reduce, refine"):
+        SummarizationChain(llm, strategy="mapreduce")  # type: ignore[arg-type]
+    for name in ("max_words", "max_new_tokens", "max_passage_tokens"):
+        for value in (0, -1, 2.5, True, "9"):
+            with pytest.raises(InputError, match=f"{name} is {value!r}, but must be a whole number"):
+                SummarizationChain(llm, **{name: value})
+
+
+def test_callbacks_see_the_chain_and_the_model(chain):
+    class Seen(BaseCallbackHandler):
+        names: ClassVar[list[str]] = []
+
+        def on_chain_start(self, serialized, inputs, **kwargs):
+            self.names.append(kwargs["name"])
+
+        def on_chat_model_start(self, serialized, messages, **kwargs):
+            self.names.append(serialized["name"])
+
+    chain.invoke(DIALOGUE, {"callbacks": [Seen()]})
+    assert Seen.names == ["SummarizationChain", "HuggingFaceChat"]
+
+
+def test_any_chat_model_of_langchain_will_do():
+    llm = CountingChat(responses=["they meet on Sunday."])
+    summary = SummarizationChain(llm, context_window=512).invoke("A: When?\nB: On Sunday.")
+    assert (summary.text, summary.complete) == ("They meet on Sunday.", True)
+
+
+class CountingChat(FakeListChatModel):
+    def get_token_ids(self, text: str) -> list[int]:
+        return list(text.encode())

@@ -1,0 +1,111 @@
+"""Labels that cannot be told apart are refused, before any model is asked."""
+
+from typing import Any
+
+import pytest
+
+from llmkit.chains.labels import Labels, preview
+from llmkit.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([], "there are no labels: give at least 2"),
+        (["a"], "there is only one label: give at least 2"),
+        ("ab", "labels is 'ab', but must be a list of texts"),
+        (None, "labels is None, but must be a list"),
+        (3, "labels is 3, but must be a list"),
+        (["a", ""], "label 2 is empty"),
+        ([" \n", "a"], "label 1 is empty"),
+        (["a", "b", "a"], "label 'a' is given twice"),
+        (["a b", "c", " a  b "], "label ' a  b ' is given twice"),
+        (["a", 3], "a label is int, but must be text"),
+        (["a", None], "a label is NoneType, but must be text"),
+        (["a", "\ud800"], "half a surrogate pair"),
+    ],
+)
+def test_wrong_labels(labels: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Labels.checked(labels, None, several=False)
+
+
+def test_one_label_is_enough_where_several_may_hold() -> None:
+    assert Labels.checked(["a"], None, several=True).names == ("a",)
+    with pytest.raises(InputError, match="there are no labels: give at least 1"):
+        Labels.checked([], None, several=True)
+
+
+def test_any_iterable_of_labels_will_do() -> None:
+    assert Labels.checked((name for name in "ab"), None, several=False).names == ("a", "b")
+    assert Labels.checked({"a": 1, "b": 2}, None, several=False).names == ("a", "b")
+
+
+def test_case_and_accents_tell_labels_apart() -> None:
+    names = ["US", "us", "cafe", "café", "日本"]
+    assert Labels.checked(names, None, several=False).spoken == tuple(names)
+
+
+def test_a_description_stands_in_its_label_s_place() -> None:
+    labels = Labels.checked(["ENTY", " HUM", "LOC"], {"ENTY": " a thing ", " HUM": "a person"}, several=False)
+    assert labels.names == ("ENTY", " HUM", "LOC")
+    assert labels.spoken == ("a thing", "a person", "LOC")
+    assert labels.listed() == "ENTY (a thing),  HUM (a person), LOC"
+    assert Labels.checked([" a", "b"], None, several=False).listed() == " a, b"
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "says"),
+    [
+        ({"c": "x"}, "the description of 'c' is of no label: the labels are 'a', 'b'"),
+        ({"a": " "}, "the description of 'a' is empty: leave it out"),
+        ({"a": 3}, "the description of 'a' is int"),
+        (["x", "y"], r"descriptions is \['x', 'y'\], but must say what labels mean"),
+        ({"a": "same", "b": " same "}, "the labels 'a', 'b' have the same words"),
+        ({"a": "b"}, "the labels 'a', 'b' have the same words, 'b'"),
+    ],
+)
+def test_wrong_descriptions(descriptions: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Labels.checked(["a", "b"], descriptions, several=False)
+
+
+def test_examples_are_put_into_the_model_s_words() -> None:
+    several = Labels.checked(["a", "b"], {"b": "the letter b"}, several=True)
+    given = [{"input": "1", "output": "b"}, {"input": "2", "output": ["b", "a", "b"]}, {"input": "3", "output": []}]
+    said, places = several.solved(given)
+    assert [each["output"] for each in said] == ["the letter b", "the letter b, a", "none of them"]
+    assert [each["input"] for each in said] == ["1", "2", "3"]
+    assert places == [[1], [1, 0], []]
+    assert given[0]["output"] == "b"
+    assert several.solved(each for each in given) == (said, places)
+    one = Labels.checked(["a", "b"], None, several=False)
+    assert one.solved([{"input": "1", "output": ["b"]}])[1] == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [
+        ({"input": "x"}, "example 2 is .*, but must be a dictionary with 'input' and 'output'"),
+        ("x", "example 2 is 'x', but must be a dictionary"),
+        ({"input": "x", "output": "c"}, "example 2 has the label 'c', but the labels are 'a', 'b'"),
+        ({"input": "x", "output": "A"}, "example 2 has the label 'A'"),
+        ({"input": "x", "output": 3}, "example 2 has the label 3, but"),
+        ({"input": "x", "output": None}, "example 2 has the label None, but"),
+        ({"input": "x", "output": [["a"]]}, "example 2 has the label \\['a'\\], but"),
+        ({"input": "x", "output": ["a", "c"]}, "example 2 has the label 'c'"),
+        (
+            {"input": "x", "output": ["a", "b"]},
+            "example 2 has 2 labels, but must have one: several .* multi_label=True",
+        ),
+        ({"input": "x", "output": []}, "example 2 has 0 labels, but must have one"),
+    ],
+)
+def test_wrong_examples(example: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Labels.checked(["a", "b"], None, several=False).solved([{"input": "x", "output": "a"}, example])
+
+
+def test_errors_show_the_first_of_many_labels() -> None:
+    assert preview(["a"] * 12) == ", ".join(["'a'"] * 10) + " and 2 more"
+    assert preview(["x" * 50]) == f"'{'x' * 40}…'"

@@ -1,0 +1,85 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit.chains.postprocess import Tidy, is_sentence, tidy
+
+WORDS = ["ann", "Ann", "met", "Mr. Smith", "a plan for", "3.5", "then", "agreed", '"no"', "\n", "你好。", "etc.", "So!"]
+ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_size=40).map(" ".join)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        (" ann leaves. Ben stays ", "Ann leaves. Ben stays"),
+        ("Ann leaves. Ann leaves. Ben stays.", "Ann leaves. Ben stays."),
+        ("They meet Ann in the old town. In the old town they meet Ann. Bye.", "They meet Ann in the old town. Bye."),
+        ("They meet on May 3 in Bonn. They meet on May 4 in Bonn.",) * 2,
+        ("Ann likes Ben. Ben likes Ann.",) * 2,
+        ("- one\n- two\n- one", "- one\n- two"),
+        ("", ""),
+        (" \n", ""),
+    ],
+)
+def test_an_answer_that_is_complete(answer, kept):
+    assert tidy(answer, True) == (kept, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("Ann leaves. Ben st", "Ann leaves."),
+        ("No end here", "No end here"),
+        ('He said "no." Then', 'He said "no."'),
+        ("Ann leaves. Ben stays.", "Ann leaves. Ben stays."),
+        ("Ann leaves. It costs 3.", "Ann leaves."),
+    ],
+)
+def test_a_sentence_that_broke_off_is_left_out(answer, kept):
+    assert tidy(answer, False)[0] == kept
+
+
+@pytest.mark.parametrize(
+    ("most", "kept", "cut"),
+    [
+        (1, "Ann", True),
+        (2, "Ann leaves.", True),
+        (4, "Ann leaves.", True),
+        (5, "Ann leaves. Ben stays here.", True),
+        (7, "Ann leaves. Ben stays here. It rains.", False),
+    ],
+)
+def test_at_most_so_many_words(most, kept, cut):
+    assert tidy("Ann leaves. Ben stays here. It rains.", True, most) == (kept, cut)
+
+
+@given(ANSWERS, st.lists(st.integers(1, 9), min_size=1), st.booleans(), st.none() | st.integers(1, 20))
+def test_pieces_give_the_same(answer, sizes, complete, most):
+    keeper, out, at = Tidy(most), "", 0
+    while at < len(answer):
+        size = sizes[at % len(sizes)]
+        out += keeper.push(answer[at : at + size])
+        at += size
+    out += keeper.end(complete)
+    assert (out, keeper.cut) == tidy(answer, complete, most)
+    assert out == out.strip()
+    assert most is None or len(out.split()) <= most
+
+
+def test_the_first_sentence_comes_at_once():
+    keeper = Tidy()
+    assert [keeper.push(piece) for piece in (" ann", " met ", "Ben.", " They", " left. ", "Now")] == [
+        "Ann",
+        " met",
+        " Ben.",
+        "",
+        "",
+        " They left.",
+    ]
+
+
+def test_a_sentence_ends_as_sentences_do():
+    for text in ("They meet.", "Is it so?", 'He said "no."', "他们见面。", "Well …", "It opens in 2020.", "「好。」"):
+        assert is_sentence(text), text
+    for text in ("1.", "2. 3.", "The two of them are:", "They talk about", ""):
+        assert not is_sentence(text), text

@@ -1,0 +1,147 @@
+"""JSON under a schema parses and validates, whatever the weights, the settings and the room for it."""
+
+import json
+import re
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from llmkit.errors import ConstraintError, SettingsError
+from llmkit.models.constraints.grammar import closed
+from llmkit.models.langchain.structured_output import METHODS
+from tests.support.models import chat
+from tests.support.schemas import (
+    DRAWN,
+    EVERY,
+    KINDS,
+    engine_of,
+    fits,
+    has_room,
+    held,
+    schemas,
+    smallest,
+)
+
+
+@given(KINDS, schemas, st.integers(1, 60), st.sampled_from([{}, DRAWN]))
+@settings(max_examples=80)
+def test_json_parses_and_validates_whatever_the_room(name: str, schema: Any, room: int, how: dict[str, Any]) -> None:
+    engine = engine_of(name)
+    constraint = engine.grammars.json_schema(schema)
+    if room < 2 * len(smallest(schema).encode()) + 8 and not has_room(constraint, room):
+        return
+    answer = held(engine, constraint, max_new_tokens=room, **how)
+    assert len(answer.ids) <= room
+    assert fits(json.loads(answer.text), schema), answer.text
+    assert answer.finish_reason in ("stop", "length")
+
+
+LONG = {f"a property with a long name, number {number}": {"type": "string"} for number in range(8)}
+TREE = {
+    "type": "object",
+    "properties": {"children": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["children"],
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("how", [{}, DRAWN], ids=["greedy", "drawn"])
+def test_items_that_are_long_are_begun_only_where_they_can_be_ended(name: str, how: dict[str, Any]) -> None:
+    engine = engine_of(name)
+    item = {"type": "object", "properties": LONG, "required": list(LONG)}
+    schema = {"type": "array", "items": {"anyOf": [{"type": "integer"}, item]}}
+    for room in (40, 150, 300) if name == "llama" else (150,):
+        answer = held(engine, engine.grammars.json_schema(schema), max_new_tokens=room, **how)
+        assert isinstance(json.loads(answer.text), list)
+        assert len(answer.ids) <= room
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        TREE,
+        {"type": "object"},
+        {},
+        {"type": "string", "format": "email"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "uri"},
+        {"type": "string", "pattern": "^[a-z]+@[a-z]+[.](com|org)$"},
+        {"type": "string", "minLength": 20},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "array", "prefixItems": [{"const": 1}, {"type": "string"}], "minItems": 2, "items": False},
+    ],
+    ids=str,
+)
+def test_schemas_without_a_natural_end(schema: dict[str, Any]) -> None:
+    engine = engine_of("llama")
+    for how in ({}, DRAWN, {"temperature": 1.0, "seed": 1}):
+        for room in (50, 90):
+            answer = held(engine, engine.grammars.json_schema(schema), max_new_tokens=room, **how)
+            assert json.loads(answer.text) is not NotImplemented
+            assert len(answer.ids) <= room
+
+
+def test_the_room_that_is_needed_is_told() -> None:
+    engine = engine_of("llama")
+    constraint = engine.grammars.json_schema({"type": "object", "properties": LONG, "required": list(LONG)})
+    with pytest.raises(SettingsError, match=r"max_new_tokens is 20, but .* needs at least (\d+)") as caught:
+        held(engine, constraint, max_new_tokens=20)
+    need = int(re.findall(r"[0-9]+", str(caught.value))[-1])
+    assert list(json.loads(held(engine, constraint, max_new_tokens=need).text)) == list(LONG)
+    with pytest.raises(SettingsError):
+        held(engine, constraint, max_new_tokens=need - 1)
+
+
+def test_an_object_has_no_more_than_its_schema_names() -> None:
+    inner = {"type": "object", "properties": {"b": {"type": "object", "properties": {"properties": {"type": "null"}}}}}
+    once = closed(inner)
+    assert once["additionalProperties"] is False
+    assert once["properties"]["b"] == {
+        "type": "object",
+        "properties": {"properties": {"type": "null"}},
+        "additionalProperties": False,
+    }
+    given = {"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}}
+    assert closed(given) == given
+    parts = {
+        "allOf": [{"properties": {"a": {"const": 1}}, "required": ["a"]}, {"properties": {"b": {}}}],
+        "type": "object",
+    }
+    assert closed(parts) == parts
+    assert closed({"enum": [{"properties": {}}]}) == {"enum": [{"properties": {}}]}
+
+
+ANY = {"anyOf": [{"type": "array", "items": {"type": "boolean"}, "maxItems": 2}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
+@pytest.mark.parametrize("title", [{}, {"title": "colour"}])
+@pytest.mark.parametrize("schema", [{"type": "string", "enum": ["red", "green"]}, ANY])
+def test_a_schema_need_not_be_an_objects(schema: dict[str, Any], title: dict[str, str], method: str) -> None:
+    llm = chat("llama")
+    assert fits(llm.with_structured_output({**title, **schema}, method=method).invoke("Hi"), schema)
+    with pytest.raises(ConstraintError, match="has no properties"):
+        llm.with_structured_output({**title, **schema}, method="function_calling")
+
+
+class Branch(BaseModel):
+    """A tree."""
+
+    leaf: bool
+    branches: Annotated[list["Branch"], Field(min_length=1, max_length=2)] | None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_may_hold_itself(method: str) -> None:
+    for seed in range(4):
+        llm = chat("llama", temperature=2.0, seed=seed, context_window=4096)
+        assert isinstance(llm.with_structured_output(Branch, method=method).invoke("Hi", max_new_tokens=200), Branch)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_schema_needs_no_title(method: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+    assert fits(chat("llama").with_structured_output(schema, method=method).invoke("Hi", max_new_tokens=60), schema)

@@ -1,0 +1,158 @@
+"""Tokenizers of SentencePiece's kind write what a form asks for, to the space at its beginning."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+from tokenizers import Tokenizer, decoders
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from llmkit.errors import ConstraintError
+from llmkit.models.constraints.grammar import Grammars
+from llmkit.models.constraints.vocabulary import drops_space, vocabulary_of, writes
+from tests.support import tiny
+from tests.support.models import chat, completion
+from tests.support.schemas import DRAWN, engine_of, held
+from tests.support.tokenizers import (
+    bart_tokenizer,
+    chatml_tokenizer,
+    inst_tokenizer,
+    neox_tokenizer,
+    t5_tokenizer,
+    turns_tokenizer,
+)
+
+
+class Town(BaseModel):
+    """A town."""
+
+    name: str = Field(max_length=12)
+    people: int = Field(ge=0, le=999)
+
+
+def bytes_behind_metaspace() -> PreTrainedTokenizerFast:
+    """Give a tokenizer that falls back to bytes, and whose spaces Metaspace decodes."""
+    backend = Tokenizer.from_str(inst_tokenizer().backend_tokenizer.to_str())
+    backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
+
+
+def without(letters: str) -> PreTrainedTokenizerFast:
+    """Give a tokenizer of T5's kind, in which some letters are unknown, as braces are in T5's own."""
+    spec = json.loads(t5_tokenizer().backend_tokenizer.to_str())
+    spec["model"]["vocab"] = [
+        [f"<unused_{number}>" if set(piece) & set(letters) and number > 5 else piece, score]
+        for number, (piece, score) in enumerate(spec["model"]["vocab"])
+    ]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(spec)), eos_token="</s>", unk_token="<unk>"
+    )
+
+
+MADE = {
+    "t5": t5_tokenizer(),
+    "inst": inst_tokenizer(),
+    "turns": turns_tokenizer(),
+    "chatml": chatml_tokenizer(),
+    "neox": neox_tokenizer(),
+    "bart": bart_tokenizer(),
+    "bytes": bytes_behind_metaspace(),
+}
+
+
+@given(st.sampled_from(list(MADE)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
+@example("bytes", [35])
+def test_the_bytes_of_tokens_are_the_text_that_is_read(kind: str, numbers: list[int]) -> None:
+    tokenizer = MADE[kind]
+    vocabulary = vocabulary_of(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    tokens = [number % len(tokenizer) for number in numbers]
+    tokens = [one for one in tokens if vocabulary.decode_bytes([one]) and not vocabulary.is_special_token(one)]
+    # llguidance's name for a token that writes nothing: the byte of a space, beside the token of a space
+    tokens = [one for one in tokens if vocabulary.decode_bytes([one]) != f"<[{one}]>".encode()]
+    try:
+        text = b"".join(vocabulary.decode_bytes([token]) for token in tokens).decode()
+    except UnicodeDecodeError:
+        return  # a part of a letter
+    if drops_space(tokenizer, vocabulary):
+        text = text.removeprefix(" ")
+    assert tokenizer.backend_tokenizer.decode(tokens) == text
+
+
+@pytest.mark.parametrize("options", [{}, DRAWN], ids=["greedy", "drawn"])
+def test_an_encoder_decoder_model_holds_to_every_form(options: dict[str, Any]) -> None:
+    llm = chat("t5", max_new_tokens=80, **options)
+    for method in ("json_schema", "json_mode"):
+        town = llm.with_structured_output(Town, method=method)  # type: ignore[arg-type]
+        assert isinstance(town.invoke("Name a town."), Town)
+        assert all(isinstance(one, Town) for one in town.batch(["Name a town.", "And another?"]))
+    choice = {"type": "choice", "options": ["positive", "negative", "not sure"]}
+    assert llm.invoke("How is it?", response_format=choice).content in choice["options"]
+    streamed = "".join(str(chunk.content) for chunk in llm.stream("How is it?", response_format=choice))
+    assert streamed == llm.invoke("How is it?", response_format=choice).content
+    pattern = r"[A-Z][a-z]{3,9} [0-9]+!"
+    assert re.fullmatch(
+        pattern, str(llm.invoke("Say it.", response_format={"type": "regex", "pattern": pattern}).content)
+    )
+    source = "The quick brown fox jumps over the lazy dog."
+    for by in ("words", "chars"):
+        assert str(llm.invoke(source, response_format={"type": "span", "source": source, "by": by}).content) in source
+
+
+@pytest.mark.parametrize("name", ["t5", "mistral"])
+@pytest.mark.parametrize("text", ["yes", " yes", "  y", "The dog sleeps", '{"a"'])
+def test_an_answer_is_the_option_to_its_first_space(name: str, text: str) -> None:
+    assert held(engine_of(name), engine_of(name).grammars.choice([text])).text == text
+    assert held(engine_of(name), engine_of(name).grammars.regex(re.escape(text))).text == text
+    form = {"type": "choice", "options": [text]}
+    assert completion(name).invoke("Is it so?", response_format=form) == text
+
+
+def test_an_answer_may_begin_with_its_usual_token() -> None:
+    """SentencePiece's usual first token has a space before it, which the text has not."""
+    for name in ("t5", "mistral"):
+        engine = engine_of(name)
+        usual = engine.loaded.tokenizer.encode("The dog", add_special_tokens=False)
+        matcher = engine.grammars.choice(["The dog"]).start(20)._matcher
+        assert matcher.validate_tokens(usual) == len(usual)
+
+
+def test_letters_may_be_bytes() -> None:
+    tokenizer = bytes_behind_metaspace()
+    vocabulary = vocabulary_of(tokenizer, len(tokenizer), [2])
+    assert writes(vocabulary, "\n") == [tokenizer.convert_tokens_to_ids("<0x0A>")]
+    for text in ("a\nb", "東京 😀", "\x00"):
+        assert vocabulary.decode_str(writes(vocabulary, text) or []) == text
+    Grammars(tokenizer, len(tokenizer)).choice(["a\nb 😀"]).start(20)
+
+
+def test_what_no_token_writes_is_told() -> None:
+    tokenizer = without("{}~")
+    grammars = Grammars(tokenizer, len(tokenizer))
+    with pytest.raises(ConstraintError, match=r"the model has no tokens that write '\{' '\}'"):
+        grammars.json_schema(Town.model_json_schema()).start(100)
+    with pytest.raises(ConstraintError, match=r"no tokens that write '~'"):
+        grammars.regex("a~+").start(100)
+    with pytest.raises(ConstraintError, match="'~x' is no choice: the model has no tokens that write it"):
+        grammars.choice(["yes", "~x"])
+    assert grammars.choice(["yes", "no"]).start(10).way
+    assert grammars.regex("(a|~)b").start(10).way
+
+
+def test_tools_need_what_the_tokens_cannot_write() -> None:
+    with pytest.raises(ConstraintError, match="no tokens that write"):
+        chat("t5").bind_tools([Town], tool_choice="any").invoke("Hi")
+
+
+def test_the_tokens_beyond_the_vocabulary_are_never_chosen() -> None:
+    tokenizer: PreTrainedTokenizerBase = t5_tokenizer()
+    size = len(tokenizer) + 28
+    constraint = Grammars(tokenizer, size).regex("(.|\n)*")
+    scores = torch.zeros(size)
+    constraint.start(9).mask(scores)
+    assert scores[len(tokenizer) :].isneginf().all()
+    assert tiny.make("t5").tokenizer is tokenizer

@@ -1,0 +1,240 @@
+"""The lean forward pass gives what the model of transformers gives: in float32 to the last digits."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache
+
+from llmkit.models.cpu import build as lean
+from llmkit.models.cpu.build import LeanLlama
+from llmkit.models.cpu.int4_file import FILE, kept
+from llmkit.models.cpu.int4_groups import GROUP
+from llmkit.models.cpu.int4_linear import has_kernel, leave, pack
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Request
+from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.weights.loading import adopt
+from tests.models.cpu.test_int4_groups import quantized
+from tests.support import tiny
+from tests.support.tokenizers import chatml_tokenizer
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", {}),
+    "every head its own keys": ("Llama", {"num_key_value_heads": 4}),
+    "one head of keys, biases": ("Llama", {"num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}),
+    "llama3 positions, tied": ("Llama", {"rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+    "qwen2": ("Qwen2", {}),
+    "mistral": ("Mistral", {"sliding_window": None}),
+}
+PROMPTS = ((5, 9, 30, 41, 7), (5, 9, 12), (5, 9, 30, 41, 7, 22, 23, 24, 25, 26, 27, 8), (6, 6, 31))
+
+
+def make(kind: str, dtype: torch.dtype = torch.float32) -> Any:
+    name, values = KINDS[kind]
+    return tiny.build(name, chatml_tokenizer(), {**tiny.BODY, "num_hidden_layers": 3, **values}).to(dtype)
+
+
+@pytest.fixture(params=list(KINDS), scope="module")
+def model(request: pytest.FixtureRequest) -> Any:
+    return make(request.param)
+
+
+@pytest.fixture(scope="module")
+def fast(model: Any) -> LeanLlama:
+    return LeanLlama(model, leave)
+
+
+def on_a_grid(model: Any) -> Any:
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data = quantized("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+    return model
+
+
+def near(one: torch.Tensor, other: torch.Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=0.1, rtol=0.05)
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.allclose(one, other, atol=1e-4))
+
+
+@torch.inference_mode()
+def test_a_text_in_any_pieces(model: Any, fast: LeanLlama) -> None:
+    ids = torch.tensor([PROMPTS[2]])
+    want = model(ids).logits
+    assert same(fast(ids).logits, want)
+    for sizes in ((1,) * 12, (5, 1, 6), (3, 4, 1, 1, 3)):
+        cache, parts = None, []
+        for part in ids.split(sizes, 1):
+            out = fast(part, cache=cache)
+            cache = out.cache
+            parts.append(out.logits)
+        assert same(torch.cat(parts, 1), want)
+    assert same(fast(ids, logits_to_keep=2).logits, want[:, -2:])
+    assert same(fast(ids, logits_to_keep=torch.tensor([0, 7])).logits, want[:, [0, 7]])
+
+
+@torch.inference_mode()
+def test_padded_rows(model: Any, fast: LeanLlama) -> None:
+    width = max(map(len, PROMPTS))
+    ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in PROMPTS])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in PROMPTS])
+    caches: list[Any] = [None, None]
+    for step in range(4):
+        places = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+        given = {"attention_mask": mask, "position_ids": places}
+        outs = [each(ids, cache=kept, **given) for each, kept in zip((model, fast), caches, strict=True)]
+        caches = [out.cache for out in outs]
+        assert same(outs[0].logits[:, -1], outs[1].logits[:, -1])
+        new = 2 if step == 1 else 1
+        ids = outs[0].logits[:, -1:].argmax(-1).expand(-1, new)
+        mask = torch.cat([mask, mask.new_ones(len(mask), new)], 1)
+
+
+@torch.inference_mode()
+def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: LeanLlama) -> None:
+    ids = torch.tensor([PROMPTS[2]])
+    want = model(ids).logits[:, 8:]
+    cache: Any = model(ids[:, :8], cache=DynamicCache(config=model.config)).cache
+    assert same(fast(ids[:, 8:], cache=cache).logits, want)
+    cache = fast(ids[:, :8]).cache
+    assert same(model(ids[:, 8:], cache=cache).logits, want)
+
+
+@pytest.fixture(scope="module")
+def engines(model: Any, fast: LeanLlama) -> tuple[Engine, Engine]:
+    loaded = adopt(model, chatml_tokenizer(), context_window=tiny.WINDOW)
+    return Engine(loaded), Engine(replace(loaded, lean=fast))
+
+
+def test_an_engine_answers_the_same(engines: tuple[Engine, Engine]) -> None:
+    settings = GenerationSettings(temperature=0, max_new_tokens=9)
+    long = tuple(range(5, 60))  # so much in common is kept for the next
+    for prompts in (PROMPTS[:1], PROMPTS, [(*long, 7), (*long, 8, 9), (*long, 7, 3, 3)], [(*long, 7)]):
+        requests = [Request(prompt, settings) for prompt in prompts]
+        plain, quick = ([[each.ids for each in row] for row in engine.generate(requests)] for engine in engines)
+        assert plain == quick
+
+
+def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
+    options = [[(8, 9), (8, 5, 4), (6,)], [(8,)], [(9, 9), (30, 31, 32), (30, 31, 7), (30, 5)], [(4, 4)]]
+    for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
+        plain, quick = (engine.score(prompts, options) for engine in engines)
+        for one, other in zip(plain, quick, strict=True):
+            assert np.allclose(one, other, atol=1e-4)
+
+
+def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
+    for dtype in (torch.bfloat16, torch.float32):
+        assert isinstance(lean.of(make("llama", dtype), tmp_path), LeanLlama)
+    assert lean.of(make("llama", torch.float16), tmp_path) is None, "a CPU does not compute in it"
+    wrong = make("llama", torch.bfloat16)
+    wrong.config.hidden_act = "gelu"
+    assert lean.of(wrong, tmp_path) is None
+    odd = make("llama", torch.bfloat16)
+    odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
+    assert lean.of(odd, tmp_path) is None
+    slight = make("llama")
+    slight.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.05)
+    assert lean.of(slight, tmp_path) is None, "float32 is the same to the last digits"
+    sliding = tiny.build("Mistral", chatml_tokenizer(), {**tiny.BODY, "sliding_window": tiny.SLIDING})
+    assert lean.of(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
+    spread = make("llama", torch.bfloat16)
+    spread.model.layers[1].mlp.to("meta")
+    assert lean.of(spread, tmp_path) is None, "a part of it is elsewhere"
+
+
+def test_the_default_model_has_it_with_its_grids_and_without(default_model_folder: Path, tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
+    packed, plain = (lean.of(model, folder) for folder in (default_model_folder, tmp_path))
+    assert packed is not None
+    assert plain is not None
+    assert (bool(packed.nbytes), plain.nbytes) == (has_kernel(), 0)
+    model.model.layers[-1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)
+    assert lean.of(model, default_model_folder) is None, "one of thirty layers is another"
+
+
+needs_kernel = pytest.mark.skipif(not has_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
+
+
+@needs_kernel
+@torch.inference_mode()
+def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = on_a_grid(make("llama", torch.bfloat16))
+    lean.keep(model, tmp_path)
+    read, found = LeanLlama(model, kept(model, tmp_path)), LeanLlama(model, pack)
+    assert read.nbytes == found.nbytes > 0
+    for name, part in found.parts.items():
+        assert len(part.packed) == len(read.parts[name].packed) == 1
+        assert all(torch.equal(*pair) for pair in zip(part.packed[0], read.parts[name].packed[0], strict=True))
+    ids = torch.tensor([PROMPTS[0]])
+    near(read(ids).logits, model(ids).logits)
+    exact = copy.deepcopy(model).float()
+    quick = LeanLlama(exact, kept(exact, tmp_path))
+    assert quick.nbytes == read.nbytes, "float32 that holds bfloat16's values"
+    near(quick(ids).logits, exact(ids).logits)
+    assert kept(model, tmp_path) is not pack
+    capability = torch.backends.cpu.get_cpu_capability()
+    other = {"AVX2": "AVX512", "AVX512": "AVX2"}[capability]
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: other)
+    assert kept(model, tmp_path) is pack, "laid out for another processor"
+    monkeypatch.undo()
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-100])
+    assert kept(model, tmp_path) is pack, "cut off"
+
+
+@torch.inference_mode()
+def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = on_a_grid(make("llama", torch.bfloat16))
+    lean.keep(model, tmp_path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    found = lean.of(model, tmp_path)
+    assert found is not None
+    assert found.nbytes == 0, "what stands in for the kernel is ten times slower than bfloat16"
+
+
+@needs_kernel
+@torch.inference_mode()
+def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: Path) -> None:
+    model = on_a_grid(make("llama", torch.bfloat16))
+    lean.keep(model, tmp_path)
+    for weight in model.parameters():
+        weight.mul_(1.01)
+    assert kept(model, tmp_path) is pack
+    assert lean.of(model, tmp_path) is not None
+
+
+@needs_kernel
+@torch.inference_mode()
+def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
+    model = make("llama", torch.bfloat16)
+    model.resize_token_embeddings(model.config.vocab_size // 16 * 16 + 1)
+    model = on_a_grid(model)
+    lean.keep(model, tmp_path)
+    found = lean.of(model, tmp_path)
+    assert found is not None
+    assert not found.parts["head"].packed
+    assert found.parts["layers.0.qkv"].packed
+
+
+def test_nothing_is_kept_of_weights_without_a_grid(tmp_path: Path) -> None:
+    lean.keep(make("llama", torch.bfloat16), tmp_path)
+    lean.keep(make("llama"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert lean.of(make("llama", torch.bfloat16), tmp_path).nbytes == 0

@@ -1,0 +1,246 @@
+"""What an answer says of itself is so: tokens counted, the reason of its end, log-probabilities, times, settings."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from llmkit import HuggingFaceChat, HuggingFaceLLM
+from llmkit.errors import SettingsError
+from llmkit.models.generation.settings import NAMES
+from tests.models.scoring.test_scorer import plain
+from tests.support import tiny
+from tests.support.models import chat, completion, each_pass
+
+PROMPT = "What is the capital of France?"
+kinds = pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "t5", "bart"])
+
+
+def ids_of(llm: HuggingFaceChat | HuggingFaceLLM, text: str) -> list[int]:
+    """Give the tokens of a prompt as the model receives them."""
+    encoder = llm.engine.encoder
+    return (
+        encoder.encode_messages([HumanMessage(text)]) if isinstance(llm, HuggingFaceChat) else encoder.encode_text(text)
+    )
+
+
+@kinds
+def test_tokens_are_counted(name: str) -> None:
+    llm = chat(name)
+    for prompt in (PROMPT, "Hi", "東京"):
+        prompt_ids = ids_of(llm, prompt)
+        [want] = tiny.make(name).reference(prompt_ids, max_new_tokens=24)
+        usage = llm.invoke(prompt).usage_metadata
+        assert usage == {
+            "input_tokens": len(prompt_ids),
+            "output_tokens": len(want),
+            "total_tokens": len(prompt_ids) + len(want),
+        }
+        assert llm.get_num_tokens_from_messages([HumanMessage(prompt)]) == len(prompt_ids)
+        assert llm.get_num_tokens(prompt) == len(llm.engine.encoder.encode_text(prompt, special=False))
+
+
+def test_the_reason_of_the_end() -> None:
+    free = chat("llama")
+    [want] = tiny.make("llama").reference(ids_of(free, PROMPT), max_new_tokens=24)
+    model = tiny.make("llama").ending_at(want[5])
+    llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, temperature=0)
+    assert llm.invoke(PROMPT, max_new_tokens=3).response_metadata["finish_reason"] == "length"
+    ended = llm.invoke(PROMPT, max_new_tokens=6)
+    assert ended.response_metadata["finish_reason"] == "stop"
+    assert ended.usage_metadata is not None
+    assert ended.usage_metadata["output_tokens"] == want.index(want[5]) + 1
+    text = str(free.invoke(PROMPT).content)
+    stopped = free.invoke(PROMPT, stop=[text[4:7]])
+    assert stopped.response_metadata["finish_reason"] == "stop"
+    assert stopped.content == text[: text.index(text[4:7])]
+    assert free.invoke(PROMPT, stop=["never written"]).response_metadata["finish_reason"] == "length"
+
+
+HOWS: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "drawn": {"temperature": 0.9, "top_k": 20, "seed": 4},
+    "beams": {"num_beams": 3, "length_penalty": 0.5, "repetition_penalty": 1.3},
+}
+
+
+@kinds
+@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
+def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) -> None:
+    llm = chat(name, max_new_tokens=10, **how)
+    model, prompt = tiny.make(name), ids_of(llm, PROMPT)
+    answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
+    told = answer.response_metadata["logprobs"]["content"]
+    request = llm._request(PROMPT, None, {"logprobs": 3})[2]
+    [done] = llm.engine.generate([request])[0]
+    begun = 1 if name == "bart" else 0  # its first token is forced, whatever its likelihood
+    ids = done.ids[begun:]
+    assert len(told) == len(done.ids)
+    total = sum(entry["logprob"] for entry in told[begun:])
+    assert total == pytest.approx(plain(model, prompt, ids), abs=1e-3)
+    for at, entry in enumerate(told[begun:]):
+        assert entry["logprob"] == pytest.approx(
+            plain(model, prompt, ids[: at + 1]) - plain(model, prompt, ids[:at]), abs=1e-3
+        )
+        best = [top["logprob"] for top in entry["top_logprobs"]]
+        assert best == sorted(best, reverse=True)
+        assert len(best) == 3
+        assert max(best) >= entry["logprob"] - 1e-6
+        assert sum(np.exp(best)) <= 1 + 1e-5
+        assert entry["token"] == model.tokenizer.decode([ids[at]])
+    assert [score.id for score in done.scores] == done.ids
+
+
+def test_log_probabilities_of_a_batch_of_beams() -> None:
+    llm = chat("llama", max_new_tokens=8, num_beams=4, n=2)
+    prompts = [PROMPT, "Hi", "The dog and"]
+    asked = [[HumanMessage(prompt)] for prompt in prompts]
+    groups = llm.generate(asked, logprobs=True, top_logprobs=1).generations
+    for prompt, group in zip(prompts, groups, strict=True):
+        assert len(group) == 2
+        for one in group:
+            told = one.message.response_metadata["logprobs"]["content"]
+            request = llm._request(prompt, None, {"logprobs": 1})[2]
+            [ids] = [done.ids for done in llm.engine.generate([request])[0] if done.text == one.text]
+            total = plain(tiny.make("llama"), ids_of(llm, prompt), ids)
+            assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)
+
+
+def test_log_probabilities_only_when_asked() -> None:
+    llm = chat("llama", max_new_tokens=4)
+    assert "logprobs" not in llm.invoke(PROMPT).response_metadata
+    plain_ones = llm.invoke(PROMPT, logprobs=True).response_metadata["logprobs"]["content"]
+    assert len(plain_ones) == 4
+    assert all(entry["top_logprobs"] == [] for entry in plain_ones)
+
+
+def test_times_are_those_of_the_computation() -> None:
+    llm = chat("llama", max_new_tokens=11)
+    with each_pass(llm, lambda _: time.sleep(0.02)):
+        begun = time.perf_counter()
+        times = llm.invoke(PROMPT).response_metadata["timings"]
+        whole = time.perf_counter() - begun
+    assert 0.02 <= times["time_to_first_token"] < whole
+    assert 0.02 <= times["time_per_output_token"] < whole / 10
+    assert times["time_to_first_token"] + 10 * times["time_per_output_token"] <= whole
+
+
+def test_several_answers() -> None:
+    llm = chat("llama", temperature=1.0, seed=2)
+    [generations] = llm.generate([[HumanMessage(PROMPT)]], n=3).generations
+    texts = [one.text for one in generations]
+    assert len(set(texts)) == 3
+    assert texts[0] == llm.invoke(PROMPT).content
+    [beams] = llm.generate([[HumanMessage(PROMPT)]], n=2, num_beams=3, temperature=0).generations
+    assert len(beams) == 2
+    completions = completion("llama", temperature=1.0, seed=2).generate([PROMPT, "Hi"], n=3).generations
+    assert [len({one.text for one in group}) for group in completions] == [3, 3]
+
+
+CHANGES: dict[str, Any] = {
+    "max_new_tokens": 3,
+    "min_new_tokens": 2,
+    "temperature": 0.7,
+    "top_k": 5,
+    "top_p": 0.5,
+    "min_p": 0.9,
+    "typical_p": 0.5,
+    "repetition_penalty": 1.7,
+    "no_repeat_ngram_size": 1,
+    "num_beams": 3,
+    "length_penalty": -2.0,
+    "stop": ["X"],
+    "seed": 9,
+    "n": 1,
+    "presence_penalty": 2.0,
+    "frequency_penalty": 2.0,
+}
+
+
+@pytest.mark.parametrize("setting", NAMES)
+def test_a_setting_of_one_call_holds_for_this_call(setting: str) -> None:
+    """And does what the same setting does that is there from the beginning."""
+    base: dict[str, Any] = {"seed": 1, "max_new_tokens": 10}
+    if setting in ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed"):
+        base["temperature"] = 1.5
+    elif setting == "length_penalty":
+        base["num_beams"] = 3
+    else:
+        base["temperature"] = 0
+    made = tiny.make("llama")
+    kept = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, **base)
+    before = kept.invoke(PROMPT).content
+    changed = {**base, setting: CHANGES[setting]}
+    fresh = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, **changed)
+    assert kept.invoke(PROMPT, **{setting: CHANGES[setting]}).content == fresh.invoke(PROMPT).content
+    assert kept.invoke(PROMPT).content == before
+    assert kept.bind(**{setting: CHANGES[setting]}).invoke(PROMPT).content == fresh.invoke(PROMPT).content
+    if setting not in ("n", "min_new_tokens", "length_penalty", "top_p", "no_repeat_ngram_size", "typical_p"):
+        assert fresh.invoke(PROMPT).content != before
+
+
+def test_unknown_settings_and_the_names_that_were_meant() -> None:
+    llm = chat("llama")
+    with pytest.raises(SettingsError, match=r"unknown generation setting temprature=5: did you mean temperature\?"):
+        llm.invoke(PROMPT, temprature=5)
+    with pytest.raises(SettingsError, match=r"unknown generation setting penalty_alpha=0.6: the settings are max_new"):
+        llm.invoke(PROMPT, penalty_alpha=0.6)
+    with pytest.raises(SettingsError, match="dola_layers"):
+        HuggingFaceChat(model=llm.model, tokenizer=llm.tokenizer, dola_layers="high")
+    with pytest.raises(SettingsError, match="custom_generate"):
+        llm.batch([PROMPT], custom_generate="somebody/code")
+
+
+def test_an_assistants_message_is_gone_on_with() -> None:
+    llm = chat("llama", max_new_tokens=5)
+    messages = [SystemMessage("Be short."), HumanMessage(PROMPT), AIMessage("It is")]
+    ids = llm.engine.encoder.encode_messages(messages)
+    [want] = tiny.make("llama").reference(ids, max_new_tokens=5)
+    assert llm.invoke(messages).content == tiny.make("llama").tokenizer.decode(want, skip_special_tokens=True)
+
+
+# Completions
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "gemma2"])
+def test_a_completion_goes_on_from_the_prompt(name: str) -> None:
+    llm = completion(name, max_new_tokens=12)
+    tokenizer = tiny.make(name).tokenizer
+    for prompt in (PROMPT, "The dog"):
+        ids = ids_of(llm, prompt)
+        [want] = tiny.make(name).reference(ids, max_new_tokens=12)
+        assert prompt + llm.invoke(prompt) == tokenizer.decode([*ids, *want], skip_special_tokens=True)
+
+
+@kinds
+def test_a_completion_counts_what_it_receives(name: str) -> None:
+    llm, messages = completion(name), [HumanMessage(PROMPT)]
+    assert llm.get_num_tokens_from_messages(messages) == len(ids_of(llm, PROMPT))
+    assert llm.invoke(messages) == llm.invoke(PROMPT), "a message that stands alone is its text"
+    dialogue = [*messages, AIMessage("Paris."), HumanMessage("And of Spain?")]
+    result = llm.generate([llm._convert_input(dialogue).to_string()])
+    used = result.generations[0][0].generation_info["usage_metadata"]["input_tokens"]
+    assert llm.get_num_tokens_from_messages(dialogue) == used
+
+
+def test_completions_know_their_tokens_and_reasons() -> None:
+    llm = completion("t5")
+    result = llm.generate([PROMPT, "Hi"])
+    for prompt, [one] in zip((PROMPT, "Hi"), result.generations, strict=True):
+        [want] = tiny.make("t5").reference(ids_of(llm, prompt), max_new_tokens=24)
+        assert one.generation_info["usage_metadata"]["output_tokens"] == len(want)
+        assert one.generation_info["finish_reason"] == ("stop" if len(want) < 24 else "length")
+        assert one.text == tiny.make("t5").tokenizer.decode(want, skip_special_tokens=True)
+
+
+def test_weights_and_kept_prefixes_are_counted() -> None:
+    llm = chat("llama")
+    weights = sum(parameter.nbytes for parameter in llm.model.parameters())
+    assert llm.memory_footprint() >= weights
+    before = llm.memory_footprint()
+    llm.invoke(PROMPT)
+    assert llm.memory_footprint() == before + llm.engine.prefixes.nbytes > before
+    assert torch.is_grad_enabled()

@@ -1,0 +1,186 @@
+"""Drawing tokens: repeatable, alone as in a batch, and nobody else's random numbers are touched."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit import HuggingFaceChat
+from llmkit.errors import SettingsError
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sampling import choose, generator
+from tests.models.generation.test_generate import LENGTH, TEXTS, alone, prompts_of, request, together
+from tests.support import tiny
+from tests.support.models import each_pass
+from tests.support.tiny import Tiny
+
+DRAWN: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 11}
+
+some = pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "mamba", "t5", "bart"])
+
+
+@some
+def test_a_seeded_answer_is_the_same_alone_and_in_a_batch(name: str) -> None:
+    model = tiny.make(name)
+    engine, prompts = model.engine(), prompts_of(tiny.make(name))
+    apart = [alone(engine, prompt, **DRAWN) for prompt in prompts]
+    assert [alone(engine, prompt, **DRAWN) for prompt in prompts] == apart
+    assert together(engine, prompts, **DRAWN) == apart
+    streamed = [list(engine.stream(request(prompt, **DRAWN)))[-1][0].ids for prompt in prompts]
+    assert [[ids] for ids in streamed] == apart
+    assert [alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != apart
+
+
+@some
+def test_the_global_generator_is_neither_read_nor_changed(name: str) -> None:
+    model = tiny.make(name)
+    engine, prompt = model.engine(), prompts_of(model)[1]
+    before = torch.random.get_rng_state()
+    first = alone(engine, prompt, **DRAWN)
+    alone(engine, prompt, temperature=1.0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    with torch.random.fork_rng():
+        torch.manual_seed(999)
+        assert alone(engine, prompt, **DRAWN) == first
+
+
+def test_several_answers_differ_and_are_repeatable() -> None:
+    model = tiny.make("llama")
+    engine, prompts = model.engine(), prompts_of(model)
+    answers = alone(engine, prompts[1], **DRAWN, n=4)
+    assert len({tuple(ids) for ids in answers}) == 4
+    assert answers == alone(engine, prompts[1], **DRAWN, n=4)
+    assert together(engine, prompts[:3], **DRAWN, n=4)[1] == answers
+    assert answers[:1] == alone(engine, prompts[1], **DRAWN)
+    assert answers[1:2] != alone(engine, prompts[1], **{**DRAWN, "seed": DRAWN["seed"] + 1})
+
+
+def test_without_a_seed_answers_differ() -> None:
+    model = tiny.make("llama")
+    engine, prompt = model.engine(), prompts_of(model)[1]
+    assert len({tuple(alone(engine, prompt, temperature=1.0)[0]) for _ in range(3)}) > 1
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
+def test_a_narrow_choice_is_the_likeliest_token(narrow: dict[str, Any]) -> None:
+    model = tiny.make("llama")
+    engine, prompt = model.engine(), prompts_of(model)[1]
+    assert alone(engine, prompt, **{"temperature": 1.0, **narrow}) == alone(engine, prompt)
+
+
+def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = model.model(torch.tensor([prompt])).logits[0, -1].double()
+    return logits
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    model = tiny.make("llama")
+    prompt = prompts_of(model)[1]
+    logits = next_logits(model, prompt)
+    kept = logits.topk(5)
+    expected = dict(zip(kept.indices.tolist(), (kept.values / 1.5).softmax(-1).tolist(), strict=True))
+    draws = 4000
+    answers = alone(model.engine(), prompt, temperature=1.5, top_k=5, seed=3, n=draws, max_new_tokens=1)
+    shares = {token: sum(ids[0] == token for ids in answers) / draws for token in expected}
+    assert sum(shares.values()) == pytest.approx(1)
+    for token, chance in expected.items():
+        assert shares[token] == pytest.approx(chance, abs=5 * (chance * (1 - chance) / draws) ** 0.5)
+
+
+@pytest.mark.parametrize("penalty", [(1.5, 0.0), (0.0, 0.8), (-0.7, 1.1)], ids=str)
+def test_penalties_are_those_of_the_common_apis(penalty: tuple[float, float]) -> None:
+    model = tiny.make("llama")
+    engine, prompts = model.engine(), prompts_of(tiny.make("llama"))[:4]
+    presence, frequency = penalty
+    wanted = []
+    for prompt in prompts:
+        answer: list[int] = []
+        while len(answer) < LENGTH and not set(answer) & set(model.ends):
+            logits = next_logits(model, prompt + answer)
+            for token in set(answer):
+                logits[token] -= presence + frequency * answer.count(token)
+            answer.append(int(logits.argmax()))
+        wanted.append([answer])
+    options = {"presence_penalty": presence, "frequency_penalty": frequency}
+    assert [alone(engine, prompt, **options) for prompt in prompts] == wanted
+    assert together(engine, prompts, **options) == wanted
+    assert wanted != [alone(engine, prompt) for prompt in prompts]
+
+
+def test_penalties_leave_an_encoders_prompt_alone() -> None:
+    model = tiny.make("t5")
+    engine, prompts = model.engine(), prompts_of(tiny.make("t5"))
+    once = alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
+    assert once == alone(engine, prompts[1], max_new_tokens=1)
+    assert [alone(engine, one, frequency_penalty=2.0) for one in prompts] == together(
+        engine, prompts, frequency_penalty=2.0
+    )
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=5), st.integers(0, 2**70))
+def test_a_row_that_chooses_nothing_draws_nothing(waiting: list[bool], seed: int) -> None:
+    scores = torch.zeros(len(waiting), 50)
+    rows = [generator(seed, index) for index in range(len(waiting))]
+    choose(scores, [row if waits else None for row, waits in zip(rows, waiting, strict=True)])
+    for index, (row, waits) in enumerate(zip(rows, waiting, strict=True)):
+        untouched = torch.equal(row.get_state(), generator(seed, index).get_state())
+        assert untouched is not waits
+
+
+def test_engines_share_nothing_but_weights() -> None:
+    model = tiny.make("llama")
+    engines = [model.engine() for _ in range(2)]
+    assert all(isinstance(engine, Engine) for engine in engines)
+    answers = [alone(engine, model.tokenizer.encode(TEXTS[1]), **DRAWN) for engine in engines]
+    assert answers[0] == answers[1]
+    assert engines[0].prefixes is not engines[1].prefixes
+
+
+# The model's own settings
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "instead"),
+    [
+        ({"num_beams": 4, "num_beam_groups": 2}, "num_beam_groups=2", {"num_beams": 1}),
+        ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha=0.6", {"temperature": 0.5, "seed": 1}),
+        ({"dola_layers": "high"}, "dola_layers='high'", {"num_beams": 2}),
+        ({"num_beams": 2, "force_words_ids": [[5]]}, r"force_words_ids=\[\[5\]\]", None),
+        ({"num_beams": 2, "do_sample": True}, "num_beams=2 and do_sample=True", {"temperature": 0}),
+        ({"num_beams": 2, "do_sample": True}, "num_beams=2 and do_sample=True", {"temperature": 0.7, "seed": 1}),
+    ],
+    ids=str,
+)
+async def test_ways_of_decoding_that_are_not_here(
+    own: Any, named: str, instead: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, tokenizer = tiny.make("llama").configured(**own)
+    capfd.readouterr()
+    llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=4)
+    with each_pass(llm, lambda _: None) as passes:
+        with pytest.raises(SettingsError, match=f"the model's generation_config has {named}"):
+            llm.invoke("Hi")
+        with pytest.raises(SettingsError, match=named):
+            list(llm.stream("Hi"))
+        with pytest.raises(SettingsError, match=named):
+            llm.batch(["Hi", "The dog"])
+        with pytest.raises(SettingsError, match=named):
+            await llm.ainvoke("Hi")
+    assert not passes
+    assert capfd.readouterr().err == ""
+    if instead:
+        want = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=4)
+        assert (
+            llm.invoke("Hi", **instead).content == want.invoke("Hi", **{"top_k": own.get("top_k"), **instead}).content
+        )
+
+
+def test_guesses_of_another_model_are_not_needed() -> None:
+    model, tokenizer = tiny.make("llama").configured(prompt_lookup_num_tokens=3)
+    llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=9)
+    plain = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=9)
+    prompts = ["The dog and the dog", "Hi"]
+    assert [answer.content for answer in llm.batch(prompts)] == [plain.invoke(prompt).content for prompt in prompts]

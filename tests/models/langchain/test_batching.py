@@ -1,0 +1,296 @@
+"""Many calls are one computation, in good batches; each has its own place, its own settings, its own failure."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import Runnable, RunnableLambda
+
+from llmkit import HuggingFaceChat
+from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
+from llmkit.models.generation import engine as engines
+from llmkit.models.generation.sequence import Request
+from llmkit.models.generation.settings import GenerationSettings
+from tests.models.generation.test_generate import watched
+from tests.support import tiny
+from tests.support.models import chat, comparable, completion, each_pass, slowly
+
+PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
+
+kinds = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
+
+
+@contextmanager
+def short_of_memory(llm: Any, rows: int) -> Iterator[list[int]]:
+    """Let the model run out of memory with more rows than these; give the rows of each attempt."""
+    attempts: list[int] = []
+
+    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        attempts.append(len(given))
+        if len(given) > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. (a test)")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
+    try:
+        yield attempts
+    finally:
+        hook.remove()
+
+
+lists = st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), st.booleans()), min_size=1, max_size=40)
+
+
+@given(lists)
+def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, bool]]) -> None:
+    engine = tiny.make("llama").engine()
+    requests = [
+        Request((5,) * length, GenerationSettings(max_new_tokens=most, temperature=0.5, n=3 if several else 1))
+        for length, most, several in asked
+    ]
+    batches = list(engine.batches(requests))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(requests)))
+    for batch in batches:
+        assert len({requests[index].settings for index in batch}) == 1
+        lengths = [len(requests[index].prompt) for index in batch]
+        assert lengths == sorted(lengths, reverse=True)
+        settings = requests[batch[0]].settings
+        size = len(batch) * settings.n * (lengths[0] + (settings.max_new_tokens or 0))
+        assert size <= engines.BATCH_TOKENS or len(batch) == 1
+
+
+@kinds
+def test_answers_come_in_the_callers_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = chat(name, max_new_tokens=8)
+    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    with watched(llm.engine) as shapes:
+        got = llm.batch(PROMPTS)
+    assert [comparable(answer) for answer in got] == want
+    assert max(rows for rows, _ in shapes) == len(PROMPTS)
+    assert len(shapes) <= 8 + 2
+    assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == want
+    monkeypatch.setattr(engines, "BATCH_TOKENS", 150)
+    with watched(llm.engine) as shapes:
+        assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == want * 2
+    assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
+
+
+async def each_as_completed(llm: Any, inputs: list[Any], **options: Any) -> list[tuple[int, Any]]:
+    return [item async for item in llm.abatch_as_completed(inputs, **options)]
+
+
+MANY: dict[str, Callable[[Any, list[str]], list[Any]]] = {
+    "batch": lambda llm, prompts: llm.batch(prompts, stop=["zz"]),
+    "abatch": lambda llm, prompts: asyncio.run(llm.abatch(prompts, stop=["zz"])),
+    "batch_as_completed": lambda llm, prompts: in_order(llm.batch_as_completed(prompts, stop=["zz"])),
+    "abatch_as_completed": lambda llm, prompts: in_order(asyncio.run(each_as_completed(llm, prompts, stop=["zz"]))),
+    "generate": lambda llm, prompts: generated(llm.generate(talks(llm, prompts), ["zz"])),
+    "agenerate": lambda llm, prompts: generated(
+        asyncio.run(llm.agenerate(talks(llm, prompts), stop=["zz"], tags=["a"]))
+    ),
+}
+
+
+def in_order(items: Iterable[tuple[int, Any]]) -> list[Any]:
+    return [answer for _, answer in sorted(items, key=lambda item: item[0])]
+
+
+def talks(llm: Any, prompts: list[str]) -> list[Any]:
+    return [[HumanMessage(prompt)] for prompt in prompts] if isinstance(llm, HuggingFaceChat) else prompts
+
+
+def generated(result: Any) -> list[Any]:
+    return [getattr(one, "message", one.text) for [one] in result.generations]
+
+
+def text_of(answer: Any) -> str:
+    return answer if isinstance(answer, str) else str(answer.content)
+
+
+@pytest.mark.parametrize("make", [chat, completion])
+@pytest.mark.parametrize("way", MANY)
+def test_every_way_of_many_calls_is_a_batch(make: Callable[..., Any], way: str) -> None:
+    llm = make("llama", max_new_tokens=6)
+    want = [text_of(llm.invoke(prompt)) for prompt in PROMPTS]
+    with watched(llm.engine) as shapes:
+        assert [text_of(answer) for answer in MANY[way](llm, PROMPTS)] == want
+    assert max(rows for rows, _ in shapes) == len(PROMPTS)
+    assert len(shapes) <= 6 + 2
+    assert MANY[way](llm, []) == []
+    assert [text_of(answer) for answer in MANY[way](llm, PROMPTS[:1])] == want[:1]
+
+
+async def test_answers_as_they_are_done() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    inputs: list[Any] = ["Hi", [], "The dog"]
+    for items in (
+        list(llm.batch_as_completed(inputs, return_exceptions=True)),
+        await each_as_completed(llm, inputs, return_exceptions=True),
+    ):
+        assert sorted(index for index, _ in items) == [0, 1, 2]
+        assert isinstance(dict(items)[1], InputError)
+        assert dict(items)[2].content == llm.invoke("The dog").content
+    with pytest.raises(InputError):
+        list(llm.batch_as_completed(inputs))
+    with pytest.raises(InputError):
+        await each_as_completed(llm, inputs)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_whoever_leaves_early_stops_the_rest(asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "BATCH_TOKENS", 500)
+    llm = chat("llama", max_new_tokens=200)
+    prompts = [f"Number {number}" for number in range(12)]
+    with each_pass(llm, slowly) as passes:
+        if asynchronous:
+            answers = llm.abatch_as_completed(prompts)
+            async for _, answer in answers:
+                assert answer.content
+                break
+            await answers.aclose()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.3)
+        else:
+            for _, answer in llm.batch_as_completed(prompts):
+                assert answer.content
+                assert llm.invoke("Hi", max_new_tokens=2).content, "a call between is a call of its own"
+                break
+        made = len(passes)
+        await asyncio.sleep(0.2)
+        assert len(passes) == made
+    assert made < 200 * 4
+
+
+def test_a_drawn_batch_is_what_each_call_gives() -> None:
+    llm = chat("llama", max_new_tokens=8, temperature=1.0, seed=6)
+    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    assert [comparable(answer) for answer in llm.batch(PROMPTS)] == want
+    beams = [llm.invoke(prompt, num_beams=2, temperature=0).content for prompt in PROMPTS]
+    assert [answer.content for answer in llm.batch(PROMPTS, num_beams=2, temperature=0)] == beams
+
+
+def test_a_few_inputs() -> None:
+    llm = chat("llama", max_new_tokens=4)
+    assert llm.batch([]) == []
+    assert asyncio.run(llm.abatch([])) == []
+    assert [answer.content for answer in llm.batch(["Hi"])] == [llm.invoke("Hi").content]
+    assert len({answer.content for answer in llm.batch(["Hi"] * 5)}) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_bad_input_fails_alone(asynchronous: bool) -> None:
+    llm = chat("llama", max_new_tokens=6)
+    inputs: list[Any] = ["Hi", [], "the dog " * 600, [HumanMessage([{"type": "image"}])], "The dog", 5]
+
+    def batch(**options: Any) -> Any:
+        return asyncio.run(llm.abatch(inputs, **options)) if asynchronous else llm.batch(inputs, **options)
+
+    with watched(llm.engine) as shapes:
+        got = batch(return_exceptions=True)
+    assert [type(one) for one in got[1:4]] == [InputError, ContextWindowExceeded, InputError]
+    assert isinstance(got[5], ValueError)
+    assert [got[0].content, got[4].content] == [llm.invoke("Hi").content, llm.invoke("The dog").content]
+    assert max(rows for rows, _ in shapes) == 2
+    with pytest.raises((InputError, ValueError)):
+        batch()
+
+
+def test_each_call_keeps_its_own_callbacks_and_names() -> None:
+    class Note(BaseCallbackHandler):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+            self.texts.append(response.generations[0][0].text)
+
+    llm = chat("llama", max_new_tokens=4)
+    notes = [Note() for _ in PROMPTS]
+    answers = llm.batch(PROMPTS, [{"callbacks": [note]} for note in notes])
+    assert [note.texts for note in notes] == [[answer.content] for answer in answers]
+
+
+@pytest.mark.parametrize("way", ["batch", "abatch", "generate"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_memory_that_is_short_halves_the_batch(way: str, rows: int) -> None:
+    llm = chat("llama", max_new_tokens=6)
+    want = [llm.invoke(prompt).content for prompt in PROMPTS]
+    ways = {
+        "batch": lambda: [answer.content for answer in llm.batch(PROMPTS)],
+        "abatch": lambda: [answer.content for answer in asyncio.run(llm.abatch(PROMPTS))],
+        "generate": lambda: [one.text for [one] in llm.generate([[HumanMessage(one)] for one in PROMPTS]).generations],
+    }
+    with short_of_memory(llm, rows) as attempts:
+        assert ways[way]() == want
+    assert max(attempts) == len(PROMPTS)
+    assert len([size for size in attempts if size > rows]) <= len(PROMPTS)
+
+
+def test_memory_for_not_even_one_answer() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    with short_of_memory(llm, 0):
+        for call in (
+            lambda: llm.invoke("Hi"),
+            lambda: llm.batch(["Hi", "x"]),
+            lambda: llm.generate([[HumanMessage("Hi")]]),
+        ):
+            with pytest.raises(GenerationError, match="more memory"):
+                call()
+        got = llm.batch(["Hi", "x"], return_exceptions=True)
+    assert [type(one) for one in got] == [GenerationError] * 2
+
+
+def test_the_memory_of_a_failed_attempt_is_free_for_the_next() -> None:
+    llm = chat("llama", max_new_tokens=6)
+    caches: list[weakref.ref[Any]] = []
+    left: list[int] = []
+
+    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        given = kwargs["input_ids"]
+        if len(given) < 4 and not left:
+            gc.collect()
+            left.append(sum(cache() is not None for cache in caches))
+        if len(given) == 4:
+            caches.append(weakref.ref(kwargs["cache"]))
+            if given.shape[1] == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
+    llm.batch(PROMPTS[:4])
+    hook.remove()
+    assert len(caches) > 1
+    assert left == [0]
+
+
+def test_other_errors_are_not_taken_for_want_of_memory() -> None:
+    llm = chat("llama", max_new_tokens=6)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("shapes do not match")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        llm.batch(["Hi", "x"])
+    hook.remove()
+
+
+def texts_of(results: Sequence[Any]) -> list[str]:
+    return [str(one.content) for one in results]
+
+
+def test_calls_within_calls() -> None:
+    """A chain's batch calls the model from many threads; another batch may run inside of one."""
+    llm = chat("llama", max_new_tokens=4)
+    want = texts_of([llm.invoke(prompt) for prompt in PROMPTS])
+    inner: Runnable[str, list[str]] = RunnableLambda(lambda prompt: texts_of(llm.batch([prompt, "Hi"])))
+    assert inner.batch(PROMPTS) == [[one, want[0]] for one in want]
+    chain = RunnableLambda(lambda prompt: prompt) | llm
+    assert texts_of(chain.batch(PROMPTS)) == want
+    assert texts_of(asyncio.run(chain.abatch(PROMPTS))) == want

@@ -1,0 +1,237 @@
+"""The public classes on tiny models of every kind: forms, tools, batches, streams, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+import torch
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from pydantic import BaseModel, Field
+
+from llmkit import HuggingFaceChat, HuggingFaceLLM
+from llmkit.errors import (
+    ContextWindowExceeded,
+    GenerationError,
+    InputError,
+)
+from tests.support import tiny
+
+CHATTING = ["llama", "qwen3", "mistral", "gemma2"]
+
+
+class Town(BaseModel):
+    """A town."""
+
+    name: str = Field(max_length=8)
+    people: int = Field(ge=0, le=999)
+
+
+def chat(name: str, **options: Any) -> Any:
+    made = tiny.make(name)
+    return HuggingFaceChat(
+        model=made.model,
+        tokenizer=made.tokenizer,
+        **{"temperature": 0, "max_new_tokens": 160, "context_window": 1024, **options},
+    )
+
+
+def text_of(answer: Any) -> str:
+    return answer if isinstance(answer, str) else answer.text
+
+
+@pytest.fixture
+def llm() -> Any:
+    return chat("llama", max_new_tokens=12)
+
+
+@pytest.fixture
+def steps(llm):
+    """The rows of each forward pass of the model, as they come."""
+    rows: list[int] = []
+    hook = llm.engine.loaded.model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs.get("input_ids", args[0] if args else [0]))),
+        with_kwargs=True,
+    )
+    yield rows
+    hook.remove()
+
+
+@pytest.mark.parametrize("name", CHATTING)
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_a_form_holds_whatever_the_weights(name, method):
+    held = chat(name).with_structured_output(Town, method=method)
+    assert isinstance(held.invoke("Name a town."), Town)
+    assert all(isinstance(town, Town) for town in held.batch(["Name a town.", "And another, in the far north?"]))
+
+
+@pytest.mark.parametrize("name", CHATTING)
+def test_a_tool_is_called_in_any_template(name):
+    answer = chat(name).bind_tools([Town], tool_choice="any").invoke([SystemMessage("Be brief."), HumanMessage("Go.")])
+    [call] = answer.tool_calls
+    assert call["name"] == "Town"
+    assert isinstance(Town(**call["args"]), Town)
+    talk = [HumanMessage("Go."), answer, ToolMessage("Done.", tool_call_id=call["id"])]
+    assert isinstance(chat(name).bind_tools([Town], tool_choice="none").invoke(talk), AIMessage)
+    whole: Any = AIMessageChunk(content="")
+    for piece in chat(name).bind_tools([Town], tool_choice="Town").stream("Go."):
+        whole += piece
+    assert Town(**whole.tool_calls[0]["args"]).people >= 0
+
+
+def test_a_template_that_opens_thought_does_not_swallow_the_form():
+    made = tiny.make("llama")
+    tokenizer = made.tokenizer.__class__(tokenizer_object=made.tokenizer.backend_tokenizer, eos_token="<|im_end|>")
+    tokenizer.chat_template = made.tokenizer.chat_template + "{{ '<think>\\n' }}"
+    llm = HuggingFaceChat(model=made.model, tokenizer=tokenizer, temperature=0, max_new_tokens=160, context_window=1024)
+    assert isinstance(llm.with_structured_output(Town).invoke("Name a town."), Town)
+    assert llm.bind_tools([Town], tool_choice="any").invoke("Name a town.").tool_calls
+    assert "reasoning_content" in llm.invoke("Name a town.").additional_kwargs
+
+
+@pytest.mark.parametrize(
+    ("form", "check"),
+    [
+        ({"type": "choice", "options": ["red", "green"]}, lambda text: text in ("red", "green")),
+        ({"type": "regex", "pattern": "[0-9]{3}"}, lambda text: len(text) == 3 and text.isdigit()),
+        ({"type": "span", "source": "Zoë lives in Köln."}, lambda text: text in "Zoë lives in Köln."),
+        ({"type": "json_object"}, lambda text: isinstance(json.loads(text), dict)),
+    ],
+)
+def test_forms(form, check):
+    assert check(chat("llama").invoke("Say it.", response_format=form).text)
+
+
+def test_batches_are_batches(llm, steps):
+    texts = [f"Tell me about number {number}, {'please ' * (number % 4)}now." for number in range(12)]
+    alone = [llm.invoke(text).text for text in texts]
+    steps.clear()
+    assert [answer.text for answer in llm.batch(texts)] == alone
+    assert len(steps) < 40
+    assert max(steps) == 12
+    assert [answer.text for answer in asyncio.run(llm.abatch(texts))] == alone
+
+
+def test_generate_and_duplicates(llm):
+    talks = [[HumanMessage("Hi")], [HumanMessage("Bye")], [HumanMessage("Hi")]]
+    texts = [group[0].text for group in llm.generate(talks).generations]
+    assert texts == [llm.invoke(talk).text for talk in talks]
+
+
+def test_one_bad_input_fails_alone(llm):
+    fine, empty, long = llm.batch(["Hi", [], "word " * 600], return_exceptions=True)
+    assert fine.text == llm.invoke("Hi").text
+    assert isinstance(empty, InputError)
+    assert isinstance(long, ContextWindowExceeded)
+
+
+def test_memory_that_is_short_halves_the_batch(llm):
+    def allocate(module: Any, args: Any, kwargs: Any) -> None:
+        rows = kwargs.get("input_ids", args[0] if args else torch.empty(0))
+        if len(rows) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
+
+    texts = [f"Number {number}" for number in range(8)]
+    alone = [llm.invoke(text).text for text in texts]
+    hook = llm.engine.loaded.model.register_forward_pre_hook(allocate, with_kwargs=True)
+    try:
+        assert [answer.text for answer in llm.batch(texts)] == alone
+    finally:
+        hook.remove()
+
+
+def test_memory_for_not_even_one(llm):
+    def allocate(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(allocate)
+    try:
+        with pytest.raises(GenerationError, match="more memory"):
+            llm.invoke("Hi")
+    finally:
+        hook.remove()
+
+
+def test_an_error_inside_the_model_comes_at_once(llm):
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a test")
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(fail)
+    try:
+        for call in (llm.invoke, lambda text: list(llm.stream(text)), lambda text: llm.batch([text, text])):
+            with pytest.raises(ZeroDivisionError):
+                call("Hi")
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(llm.ainvoke("Hi"))
+    finally:
+        hook.remove()
+
+
+def test_a_stream_joins_to_the_answer_and_closing_stops(llm, steps):
+    answer = llm.invoke("Hi")
+    pieces = list(llm.stream("Hi"))
+    assert "".join(piece.text for piece in pieces) == answer.text
+    assert pieces[-1].usage_metadata == answer.usage_metadata
+    steps.clear()
+    stream = llm.stream("Hello")
+    next(stream)
+    done = len(steps)
+    stream.close()
+    assert len(steps) == done < 12
+
+
+def test_a_cancelled_task_stops_computing(llm, steps):
+    async def start_and_cancel() -> int:
+        task = asyncio.create_task(llm.ainvoke("Hi", max_new_tokens=400, min_new_tokens=400))
+        while len(steps) < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.2)
+        return len(steps)
+
+    seen = asyncio.run(start_and_cancel())
+    assert seen < 350
+    assert len(steps) == seen
+
+
+def test_parallel_threads_get_what_one_alone_gets(llm):
+    texts = [f"Number {number}" for number in range(6)]
+    alone = [llm.invoke(text).text for text in texts]
+    found: dict[str, str] = {}
+    threads = [threading.Thread(target=lambda t=text: found.update({t: llm.invoke(t).text})) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[text] for text in texts] == alone
+
+
+@pytest.mark.parametrize("name", ["t5", "bart"])
+def test_encoder_decoder_models(name):
+    made = tiny.make(name)
+    for kind in (HuggingFaceChat, HuggingFaceLLM):
+        options: Any = {"temperature": 0, "max_new_tokens": 8, "num_beams": 1, "context_window": tiny.WINDOW}
+        llm = kind(model=made.model, tokenizer=made.tokenizer, **options)
+        assert llm.layout == "flan"
+        texts = ["What is it?", "Why is it so, and how long?"]
+        alone = [llm.invoke(text) for text in texts]
+        assert list(map(text_of, llm.batch(texts))) == list(map(text_of, alone))
+        assert llm.score(["What is it?"], ["a", "b"]).shape == (1, 2)
+
+
+def test_the_reason_of_the_end_logprobs_and_times(llm):
+    answer = llm.invoke("Hi", logprobs=True, top_logprobs=2)
+    assert answer.response_metadata["finish_reason"] == "length"
+    assert answer.usage_metadata["output_tokens"] == 12
+    scores = answer.response_metadata["logprobs"]["content"]
+    assert len(scores) == 12
+    assert all(score["logprob"] == pytest.approx(score["top_logprobs"][0]["logprob"]) for score in scores)  # greedy
+    times = answer.response_metadata["timings"]
+    assert times["time_to_first_token"] > 0 < times["time_per_output_token"]
+    beams = llm.invoke("Hi", num_beams=2)
+    assert beams.response_metadata["timings"]["time_to_first_token"] > 0

@@ -1,0 +1,202 @@
+"""Log-likelihoods are those of plain teacher forcing, for every architecture, however many at once."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.models.generation.engine import Engine
+from llmkit.models.scoring import scorer as scoring
+from llmkit.models.scoring.token_tree import Forest
+from tests.models.generation.test_generate import watched
+from tests.support import tiny
+from tests.support.tiny import Tiny
+
+TREES = {"llama", "qwen3", "gpt2", "opt", "gpt_neox"}
+"""What takes a tree; the others (sliding windows, alibi, recurrent states) score in rows."""
+
+PROMPTS = (
+    "The quick brown fox",
+    "What is the capital of France?",
+    "The quick brown fox jumps over",
+    "東京 is",
+)
+LABELS = (" Paris", " Par", " the dog", " the", " the dog sleeps on", "\n", "日本", " x")
+
+every = pytest.mark.parametrize("name", tiny.ARCHITECTURES)
+
+
+@cache
+def engine_of(name: str) -> Engine:
+    return tiny.make(name).engine()
+
+
+def tokens_of(model: Tiny, texts: Sequence[str]) -> list[list[int]]:
+    return [model.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+
+
+def plain(model: Tiny, prompt: Sequence[int], continuation: Sequence[int]) -> float:
+    """Sum the log-probabilities of a continuation's tokens, from one pass over everything, alone."""
+    config = model.model.generation_config
+    given: dict[str, Any]
+    if model.model.config.is_encoder_decoder:
+        forced = [] if config.forced_bos_token_id is None else [config.forced_bos_token_id]
+        start = [config.decoder_start_token_id, *forced]
+        given = {"input_ids": torch.tensor([list(prompt)])}
+        given["decoder_input_ids"] = torch.tensor([[*start, *continuation]])
+    else:
+        start = list(prompt)
+        given = {"input_ids": torch.tensor([[*start, *continuation]])}
+    with torch.no_grad():
+        chances = model.model(**given).logits[0].double().log_softmax(-1)
+    return sum(float(chances[len(start) - 1 + at, token]) for at, token in enumerate(continuation))
+
+
+def expected(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]:
+    return [
+        [plain(model, prompt, one) for one in options] for prompt, options in zip(prompts, continuations, strict=True)
+    ]
+
+
+def furthest(scores: Any, wanted: Any) -> float:
+    """Give the greatest difference between two lists of rows, which must have the same lengths."""
+    assert {row.dtype for row in scores} <= {np.dtype(np.float64)}
+    assert [len(row) for row in scores] == [len(row) for row in wanted]
+    return max(float(np.abs(row - want).max()) for row, want in zip(scores, wanted, strict=True))
+
+
+@every
+def test_scores_are_those_of_teacher_forcing(name: str) -> None:
+    model = tiny.make(name)
+    prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
+    engine = model.engine()
+    wanted = expected(model, prompts, [labels] * len(prompts))
+    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert furthest(engine.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
+    own = [labels[:1], labels[3:], labels[2:5] * 2, labels[::-1]]
+    assert furthest(engine.score(prompts, own), expected(model, prompts, own)) < 1e-4
+
+
+@pytest.mark.parametrize("name", tiny.DECODERS)
+def test_which_architectures_take_trees(name: str) -> None:
+    assert engine_of(name).takes_trees == (name in TREES)
+
+
+@every
+def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "PASS_TOKENS", 100)
+    monkeypatch.setattr(scoring, "ROWS_TOKENS", 400)
+    model, engine = tiny.make(name), engine_of(name)
+    [prompt] = tokens_of(model, PROMPTS[:1])
+    vocabulary = len(model.tokenizer)
+    options = [[5 + i % 7, 20 + i % (vocabulary - 30), *range(9, 9 + i % 4)] for i in range(250)]
+    sample = range(0, 250, 25)
+    [scores] = engine.score([prompt], [options])
+    np.testing.assert_allclose(scores[::25], [plain(model, prompt, options[at]) for at in sample], atol=1e-4)
+
+
+def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
+    model = tiny.make("llama")
+    engine = model.engine()
+    assert engine.takes_trees
+    shared = tokens_of(model, ["The dog sleeps on. " * 5])[0]
+    prompts = [[*shared, *own] for own in tokens_of(model, PROMPTS)]
+    labels = tokens_of(model, LABELS)
+    with watched(engine) as shapes:
+        scores = engine.score(prompts, [labels] * len(prompts))
+    assert len(shapes) == 2
+    assert shapes[0] == (1, len(shared))
+    assert furthest(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
+    with watched(engine) as shapes:
+        engine.score(prompts, [labels] * len(prompts))
+    assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("budget", [0, 3000])
+def test_scores_do_not_need_the_store(budget: int) -> None:
+    model = tiny.make("llama")
+    engine = model.engine()
+    engine.prefixes.max_bytes = budget
+    prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
+    wanted = expected(model, prompts, [labels] * len(prompts))
+    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert engine.takes_trees
+
+
+small = st.lists(st.integers(4, 8), min_size=1, max_size=6)
+
+
+@given(
+    st.lists(st.tuples(small, st.lists(small, min_size=1, max_size=6)), min_size=1, max_size=4),
+    st.integers(1, 40),
+)
+@settings(max_examples=40)
+@pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "bart"])
+def test_any_tries(name: str, pairs: list[tuple[list[int], list[list[int]]]], size: int) -> None:
+    model = tiny.make(name)
+    prompts, options = [prompt for prompt, _ in pairs], [options for _, options in pairs]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "PASS_TOKENS", size)
+        patch.setattr(scoring, "GROUP_TOKENS", {})
+        scores = engine_of(name).score(prompts, options)
+    assert furthest(scores, expected(model, prompts, options)) < 1e-4
+
+
+@given(st.lists(st.tuples(small, small), min_size=1, max_size=8))
+def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[int]]]) -> None:
+    forest = Forest()
+    for prompt, continuation in pairs:
+        forest.add(prompt, continuation)
+    paths: list[tuple[int, ...]] = []
+    for node in range(len(forest.tokens)):
+        path, at = tuple[int, ...](), node
+        while at >= 0:
+            path, at = (forest.tokens[at], *path), forest.parents[at]
+        paths.append(path)
+    beginnings = {
+        tuple([*prompt, *continuation][:end])
+        for prompt, continuation in pairs
+        for end in range(1, len(prompt) + len(continuation))
+    }
+    assert sorted(paths) == sorted(beginnings)
+    assert forest.depths == [len(path) - 1 for path in paths]
+    sees = forest.sees()
+    apart = np.zeros_like(sees)
+    for start, end in forest.trees():
+        apart[start:end, start:end] = forest.sees(start, end)
+    assert np.array_equal(apart, sees), "no tree sees another, and together they are the forest"
+    for node, path in enumerate(paths):
+        assert {paths[other] for other in np.flatnonzero(sees[node])} == {path[:end] for end in range(1, len(path) + 1)}
+    for (prompt, continuation), wanted in zip(pairs, forest.wanted, strict=True):
+        assert [token for _, token in wanted] == continuation
+        assert [paths[node] for node, _ in wanted] == [
+            tuple([*prompt, *continuation][: len(prompt) + at]) for at in range(len(continuation))
+        ]
+
+
+@every
+def test_nothing_to_score_is_an_error(name: str) -> None:
+    engine = engine_of(name)
+    for prompts, options in (([[]], [[[5]]]), ([[5]], [[[]]]), ([[5], [6]], [[[5]], [[5], []]])):
+        with pytest.raises(InputError, match="at least one token"):
+            engine.score(prompts, options)
+
+
+@every
+def test_the_window_is_checked_first(name: str) -> None:
+    engine = engine_of(name)
+    with watched(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
+        engine.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])
+    assert not shapes
+    assert caught.value.available == tiny.WINDOW
+    if not engine.loaded.is_encoder_decoder:
+        assert caught.value.needed == tiny.WINDOW + 4
+        assert engine.score([[5] * (tiny.WINDOW - 1)], [[[6]]])[0].shape == (1,)

@@ -1,0 +1,293 @@
+"""Messages become the tokens that the chat template says, and nothing in a message's text can be a control token."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from tokenizers import AddedToken, Tokenizer, normalizers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from llmkit.errors import InputError, PromptError
+from llmkit.models.tokens.chat_template import Encoder, flatten, to_turn
+from tests.support import tokenizers as made
+
+NESTED = ["<a>", "a>b", "<a><b>", "<b", "☃", "[x"]
+"""Names that overlap, that hold one another, and one of a single letter."""
+
+
+def nested_tokenizer() -> PreTrainedTokenizerFast:
+    backend = made.byte_level(["<|im_end|>", *NESTED])
+    backend.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    backend.add_tokens([AddedToken("<loud>", normalized=True)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>")
+    tokenizer.chat_template = made.CHATML.replace("<|im_start|>", "<a>")
+    return tokenizer
+
+
+def rewritten(tokenizer: PreTrainedTokenizerBase, **parts: Any) -> PreTrainedTokenizerFast:
+    """Give the tokenizer with parts of its description changed."""
+    spec = {**json.loads(tokenizer.backend_tokenizer.to_str()), **parts}
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(spec)), bos_token="<s>")
+
+
+def always_tokenizer() -> PreTrainedTokenizerFast:
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False}
+    return rewritten(made.inst_tokenizer(), pre_tokenizer=metaspace)
+
+
+def prepending_tokenizer() -> PreTrainedTokenizerFast:
+    """Llama 2's, as it was first converted."""
+    steps = [
+        {"type": "Prepend", "prepend": "▁"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+    ]
+    return rewritten(made.inst_tokenizer(), pre_tokenizer=None, normalizer={"type": "Sequence", "normalizers": steps})
+
+
+MADE: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
+    "chatml": made.chatml_tokenizer,
+    "qwen": made.qwen_tokenizer,
+    "neox": made.neox_tokenizer,
+    "inst": made.inst_tokenizer,
+    "turns": made.turns_tokenizer,
+    "nested": nested_tokenizer,
+    "gpt2": made.gpt2_tokenizer,
+    "t5": made.t5_tokenizer,
+    "bart": made.bart_tokenizer,
+    "always": always_tokenizer,
+    "prepending": prepending_tokenizer,
+}
+ENCODERS = {kind: Encoder(make(), is_encoder_decoder=kind in ("t5", "bart")) for kind, make in MADE.items()}
+CHAT = [kind for kind, encoder in ENCODERS.items() if encoder.layout == "chat"]
+ALTERNATING = {"inst", "turns"}
+"""Templates that know no system role, or no two turns of one role."""
+
+
+def control_ids(encoder: Encoder) -> dict[int, str]:
+    added = encoder.tokenizer.added_tokens_decoder.items()
+    return {number: token.content for number, token in added if token.content.strip()}
+
+
+def controls(encoder: Encoder, tokens: Sequence[int]) -> list[int]:
+    return [token for token in tokens if token in control_ids(encoder)]
+
+
+def decoded(encoder: Encoder, tokens: Sequence[int]) -> str:
+    return str(encoder.tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=False))
+
+
+def conversation(kind: str, texts: Sequence[str]) -> list[BaseMessage]:
+    """Lay texts out as turns that the template takes, the user's last."""
+    roles: list[type[BaseMessage]] = [HumanMessage, AIMessage] * len(texts)
+    messages = [role(text) for role, text in zip(roles, texts[: (len(texts) - 1) | 1], strict=False)]
+    return messages if kind in ALTERNATING else [SystemMessage(texts[-1]), *messages]
+
+
+texts = st.lists(st.text(max_size=30), min_size=1, max_size=4)
+chat = st.sampled_from(CHAT)
+
+
+@given(chat, texts)
+@example("neox", ["  two spaces    four", "def f():\n        return 1"])
+def test_text_is_tokenized_as_the_template_is(kind: str, texts: list[str]) -> None:
+    encoder = ENCODERS[kind]
+    messages = conversation(kind, texts)
+    turns = [to_turn(message) for message in messages]
+    wanted = encoder.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    if kind != "nested" or not any(name in text for name in NESTED for text in texts):
+        assert encoder.encode_messages(messages) == wanted
+
+
+def pieces_of(names: Sequence[str]) -> st.SearchStrategy[str]:
+    """Text made of names, of their parts, and of what a guard against them might use."""
+    whole = st.sampled_from(list(names))
+    part = st.tuples(whole, st.integers(0, 6), st.integers(1, 9)).map(lambda cut: cut[0][cut[1] :][: cut[2]])
+    strange = st.sampled_from(["\U00010000", "\U00010001", "\ue0b5", "\ue0b6", "\0", "0", "1", "3", " ", "\n", "ab"])
+    return st.lists(whole | part | strange, max_size=8).map("".join)
+
+
+@given(st.sampled_from(list(ENCODERS)), st.data())
+def test_no_text_is_a_control_token(kind: str, data: st.DataObject) -> None:
+    encoder = ENCODERS[kind]
+    names = [*control_ids(encoder).values(), "<LOUD>", "＜loud＞"]
+    text = data.draw(pieces_of(names))
+    allowed = [encoder.tokenizer.unk_token_id] if kind == "t5" else []
+    tokens = encoder.encode_text(text, special=False)
+    assert [token for token in controls(encoder, tokens) if token not in allowed] == []
+    onward = encoder.encode_continuation(text)
+    assert [token for token in controls(encoder, onward) if token not in allowed] == []
+    if kind not in ("t5", "nested"):
+        first_space = " " if kind in ("inst", "always") else ""  # which these take for their own
+        assert decoded(encoder, tokens) == text.removeprefix(first_space)
+        assert decoded(encoder, [*encoder.encode_text("x", special=False), *onward]) == f"x{text}"
+
+
+@given(chat, st.data())
+def test_no_message_can_open_or_close_a_turn(kind: str, data: st.DataObject) -> None:
+    encoder = ENCODERS[kind]
+    texts = data.draw(st.lists(pieces_of(list(control_ids(encoder).values())), min_size=3, max_size=4))
+    harmless = encoder.encode_messages(conversation(kind, ["x"] * len(texts)))
+    messages = conversation(kind, texts)
+    tokens = encoder.encode_messages(messages)
+    assert controls(encoder, tokens) == controls(encoder, harmless)
+    if kind != "nested":
+        assert decoded(encoder, tokens) == encoder.render(messages)
+
+
+@pytest.mark.parametrize("kind", CHAT)
+def test_every_control_token_in_every_place(kind: str) -> None:
+    encoder = ENCODERS[kind]
+    for name in control_ids(encoder).values():
+        for at in range(3):
+            texts = ["a question", "an answer", "another question"]
+            plain = encoder.encode_messages(conversation(kind, texts))
+            texts[at] = f"before {name}after{name}"
+            messages = conversation(kind, texts)
+            tokens = encoder.encode_messages(messages)
+            assert controls(encoder, tokens) == controls(encoder, plain)
+            if kind != "nested":
+                assert decoded(encoder, tokens) == encoder.render(messages)
+
+
+def test_tools_their_arguments_and_results_are_text() -> None:
+    encoder = ENCODERS["qwen"]
+
+    def told(text: str) -> list[int]:
+        call = {
+            "name": f"f{text}",
+            "args": {f"key{text}": [f"value{text}", {"deep": text}]},
+            "id": f"1{text}",
+        }
+        messages = [
+            SystemMessage(text),
+            HumanMessage(text),
+            AIMessage(text, tool_calls=[call]),
+            ToolMessage(text, tool_call_id=f"1{text}"),
+        ]
+        tools = [{"type": "function", "function": {"name": "f", "description": f"does {text}"}}]
+        return encoder.encode_messages(messages, tools=tools)
+
+    plain = controls(encoder, told("x"))
+    assert "<tool_call>" in [control_ids(encoder)[token] for token in plain]
+    for name in control_ids(encoder).values():
+        assert controls(encoder, told(name)) == plain
+        assert decoded(encoder, told(name)).count(name) >= 8
+
+
+@pytest.mark.parametrize("kind", ["inst", "turns"])
+def test_the_start_token_stands_once(kind: str) -> None:
+    encoder = ENCODERS[kind]
+    start = encoder.tokenizer.bos_token_id
+    for text in ("hello", "<s>hello", "<bos>hello", ""):
+        assert encoder.encode_messages([HumanMessage(text)]).count(start) == 1
+        assert encoder.encode_text(text)[:1] == [start]
+        assert encoder.encode_text(text).count(start) == 1
+        assert start not in encoder.encode_text(text, special=False)
+
+
+@pytest.mark.parametrize("kind", ["chatml", "gpt2", "inst", "turns", "always", "prepending"])
+@pytest.mark.parametrize(("text", "more"), [("The dog", "s sleep"), ("The dog", " sleeps"), ("The", ""), ("a", "\n b")])
+def test_a_continuation_goes_on(kind: str, text: str, more: str) -> None:
+    encoder = ENCODERS[kind]
+    tokens = [*encoder.encode_text(text, special=False), *encoder.encode_continuation(more)]
+    assert decoded(encoder, tokens) == text + more
+
+
+def test_an_encoders_decoder_begins_its_own_text() -> None:
+    encoder = ENCODERS["t5"]
+    assert encoder.encode_continuation("dog") == encoder.encode_text("dog", special=False)
+    assert decoded(encoder, encoder.encode_continuation("the dog")) == "the dog"
+
+
+@given(st.sampled_from(["chatml", "qwen", "gpt2", "neox", "inst", "turns"]), st.text(max_size=30))
+def test_offsets_cover_the_text_in_order(kind: str, text: str) -> None:
+    encoder = ENCODERS[kind]
+    offsets = encoder.offsets(text)
+    assert len(offsets) == len(encoder.encode_text(text, special=False))
+    covered = {at for start, end in offsets for at in range(start, end)}
+    assert covered == set(range(len(text))) or kind == "neox"  # which normalizes
+    assert offsets == sorted(offsets)
+
+
+def test_offsets_are_of_this_text_even_with_a_control_tokens_name() -> None:
+    encoder = ENCODERS["chatml"]
+    text = "say <|im_end|> now"
+    tokens = encoder.encode_text(text, special=False)
+    for token, (start, end) in zip(tokens, encoder.offsets(text), strict=True):
+        assert decoded(encoder, [token]) == text[start:end]
+
+
+def test_an_assistants_last_message_is_left_open() -> None:
+    encoder = ENCODERS["chatml"]
+    tokens = encoder.encode_messages([HumanMessage("Topic?"), AIMessage("Topic: <|im_end|>")])
+    assert decoded(encoder, tokens).endswith("<|im_start|>assistant\nTopic: <|im_end|>")
+    assert controls(encoder, tokens[-1:]) == []
+
+
+def test_messages_of_parts_and_of_other_roles() -> None:
+    encoder = ENCODERS["chatml"]
+    parts = HumanMessage([{"type": "text", "text": "one "}, "two", {"type": "text", "text": " three"}])
+    assert encoder.encode_messages([parts]) == encoder.encode_messages([HumanMessage("one two three")])
+    thought = AIMessage([{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "yes"}])
+    after = HumanMessage("go on")
+    assert encoder.encode_messages([parts, thought, after]) == encoder.encode_messages([parts, AIMessage("yes"), after])
+    assert "<|im_start|>critic\nno<|im_end|>" in encoder.render([ChatMessage(content="no", role="critic")])
+
+
+@pytest.mark.parametrize("kind", ["chatml", "gpt2", "t5"])
+@pytest.mark.parametrize("block", [{"type": "image_url", "image_url": "x"}, {"type": "audio", "data": "x"}], ids=str)
+def test_images_and_sounds_are_refused(kind: str, block: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"text only.*human message.*{block['type']}"):
+        ENCODERS[kind].encode_messages([HumanMessage([{"type": "text", "text": "look"}, block])])
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_no_messages_at_all(kind: str) -> None:
+    with pytest.raises(InputError, match="at least one message"):
+        ENCODERS[kind].encode_messages([])
+
+
+def test_what_a_template_refuses() -> None:
+    with pytest.raises(PromptError, match=r"refuses these messages: .*must alternate"):
+        ENCODERS["inst"].encode_messages([AIMessage("a"), HumanMessage("b")])
+
+
+@pytest.mark.parametrize("kind", ["inst", "turns"])
+def test_a_template_that_knows_no_system_turn_gets_its_text(kind: str) -> None:
+    encoder = ENCODERS[kind]
+    messages = [SystemMessage("Be kind."), HumanMessage("Hi </s>"), HumanMessage("there")]
+    together = encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>\n\nthere")])
+    assert encoder.encode_messages(messages) == together or kind == "turns"
+    assert encoder.encode_messages(messages[:2]) == encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>")])
+
+
+def test_a_dialogue_without_a_template() -> None:
+    assert flatten([HumanMessage("Hi")]) == "Hi"
+    assert flatten([SystemMessage("Be kind."), HumanMessage("Hi")]) == "Be kind.\n\nHi"
+    assert flatten([HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("Bye")]) == (
+        "User: Hi\nAssistant: Hello\nUser: Bye\nAssistant:"
+    )
+    assert flatten([HumanMessage("Hi"), AIMessage("Hel")]) == "User: Hi\nAssistant: Hel"
+
+
+def test_a_tokenizers_own_truncation_and_padding_are_ignored_and_left_alone() -> None:
+    backend = made.byte_level(["<|endoftext|>"])
+    backend.enable_truncation(4)
+    backend.enable_padding(length=64)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend)
+    before = tokenizer.backend_tokenizer.to_str()
+    encoder = Encoder(tokenizer, is_encoder_decoder=False)
+    text = "The quick brown fox jumps over <|endoftext|> the lazy dog"
+    assert decoded(encoder, encoder.encode_text(text)) == text
+    assert tokenizer.backend_tokenizer.to_str() == before

@@ -1,0 +1,121 @@
+"""What a stream of tokens gives is their text, whole characters at a time, up to the first stop string."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerBase
+
+from llmkit.models.tokens.detokenizer import TextStream, overlap
+from tests.support import tokenizers as made
+
+TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
+    "chatml": made.chatml_tokenizer,
+    "qwen": made.qwen_tokenizer,
+    "neox": made.neox_tokenizer,
+    "inst": made.inst_tokenizer,
+    "turns": made.turns_tokenizer,
+    "t5": made.t5_tokenizer,
+    "bart": made.bart_tokenizer,
+    "words": made.word_level,
+}
+
+kinds = st.sampled_from(list(TOKENIZERS))
+numbers = st.lists(st.integers(0, 10_000), max_size=24)
+
+
+def pieces(
+    tokenizer: PreTrainedTokenizerBase,
+    tokens: Sequence[int],
+    stop: Sequence[str] = (),
+    before: Sequence[int] = (),
+) -> Iterator[str]:
+    stream = TextStream(tokenizer, stop, before)
+    for token in tokens:
+        yield stream.push(token)
+        if stream.stopped:
+            return
+    yield stream.finish()
+
+
+def whole(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
+    return str(tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+
+def before_stop(text: str, stop: Sequence[str]) -> str:
+    """Read sign by sign: what a stop string ends that is complete first."""
+    for end in range(len(text) + 1):
+        found = [one for one in stop if text[:end].endswith(one)]
+        if found:
+            return text[: end - max(map(len, found))]
+    return text
+
+
+@given(kinds, numbers)
+@example("inst", [300 + 30, 3 + 0x41, 3 + 0xE6, 3 + 0x97, 400])  # a letter's byte, two of a sign's
+@example("inst", [3 + 0xE6, 3 + 0x97, 1, 3 + 0xA5])  # a control token amid a sign's bytes
+@example("turns", [6 + 0xF0, 6 + 0x9F, 6 + 0x98, 6 + 0x80])
+def test_pieces_are_the_text(kind: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    tokens = [number % len(tokenizer) for number in numbers]
+    assert "".join(pieces(tokenizer, tokens)) == whole(tokenizer, tokens)
+
+
+@given(st.sampled_from(["chatml", "inst", "turns", "t5"]), st.sampled_from(["The dog", "a", "x y"]), numbers)
+@example("inst", "The dog", [340, 341])
+def test_an_answer_that_goes_on_keeps_its_first_space(kind: str, prompt: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    before = tokenizer.encode(prompt, add_special_tokens=False)
+    tokens = [number % len(tokenizer) for number in numbers]
+    wanted = whole(tokenizer, [*before, *tokens]).removeprefix(whole(tokenizer, before))
+    assert "".join(pieces(tokenizer, tokens, before=before[-4:])) == wanted
+
+
+@given(kinds, numbers, st.data())
+def test_stop_strings_end_the_text(kind: str, numbers: list[int], data: st.DataObject) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    tokens = [number % len(tokenizer) for number in numbers]
+    text = whole(tokenizer, tokens)
+    parts = st.tuples(st.integers(0, len(text)), st.integers(1, 6)).map(lambda at: text[at[0] :][: at[1]])
+    stop = data.draw(st.lists((parts | st.text(max_size=3)).filter(bool), max_size=4))
+    assert "".join(pieces(tokenizer, tokens, stop)) == before_stop(text, stop)
+
+
+@given(kinds, st.text(max_size=40))
+def test_characters_come_whole(kind: str, text: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    tokens = tokenizer.encode(text, add_special_tokens=False)
+    if "\N{REPLACEMENT CHARACTER}" not in whole(tokenizer, tokens):
+        assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces(tokenizer, tokens))
+
+
+def test_text_comes_as_soon_as_it_is_certain() -> None:
+    tokenizer = made.chatml_tokenizer()
+    tokens = tokenizer.encode("The dog 東京 sleeps")
+    given_so_far, stream = "", TextStream(tokenizer, ["slow"])
+    for end, token in enumerate(tokens, 1):
+        given_so_far += stream.push(token)
+        text = whole(tokenizer, tokens[:end])
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
+            assert text[len(given_so_far) :] in ("", "s", "sl")
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "length"),
+    [("abc", "cd", 1), ("abc", "abc", 0), ("aab", "aabx", 3), ("", "a", 0), ("aaa", "aa", 1)],
+)
+def test_overlap(text: str, stop: str, length: int) -> None:
+    assert overlap(text, stop) == length
+
+
+@given(kinds, numbers)
+def test_special_tokens_are_shown_only_when_asked_for(kind: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    shown = {min(special)}
+    tokens = [number % len(tokenizer) for number in numbers]
+    stream = TextStream(tokenizer, shown=shown)
+    text = "".join([stream.push(token) for token in tokens]) + stream.finish()
+    left = [token for token in tokens if token in shown or token not in special]
+    assert text == tokenizer.backend_tokenizer.decode(left, skip_special_tokens=False)

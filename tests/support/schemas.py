@@ -1,0 +1,140 @@
+"""What the tests of held answers share: engines, forms to hold to, schemas, and who fits them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from llmkit.errors import SettingsError
+from llmkit.models.constraints.grammar import Constraint, Grammars
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Answer
+from tests.models.generation.test_generate import request
+from tests.support import tiny
+
+EVERY = list(tiny.ARCHITECTURES)
+
+KINDS = st.sampled_from(["llama", "mistral", "bart"])
+
+
+@cache
+def engine_of(name: str) -> Engine:
+    return tiny.make(name).engine()
+
+
+def held(engine: Engine, constraint: Constraint, prompt: str = "What is", **options: Any) -> Answer:
+    asked = request(engine.encoder.encode_text(prompt), **options)
+    return engine.generate([replace(asked, constraint=constraint)])[0][0]
+
+
+DRAWN: dict[str, Any] = {"temperature": 1.3, "seed": 5}
+
+
+def has_room(constraint: Constraint, room: int) -> bool:
+    """Whether an answer of so few tokens can begin; if not, the reason is told."""
+    try:
+        constraint.start(room)
+    except SettingsError as error:
+        told = str(error)
+        return not told.startswith(f"max_new_tokens is {room}, but the answer is held to a form that needs")
+    return True
+
+
+PERSON = {"name": {"type": "string"}, "age": {"type": "integer"}}
+CONSTRAINTS: dict[str, Callable[[Grammars], Constraint]] = {
+    "json": lambda make: make.json_schema({"type": "object", "properties": PERSON, "required": list(PERSON)}),
+    "regex": lambda make: make.regex(r"[A-Z][a-z]{3,9} [0-9]{1,8}"),
+    "choice": lambda make: make.choice(["yes", "no", "maybe so", "maybe not"]),
+    "span": lambda make: make.span("Zwölf Boxkämpfer 東京 😀 jagen Viktor"),
+}
+
+
+names = st.text(alphabet='ab"é\\{ ', max_size=4)
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def make(properties: dict[str, Any]) -> st.SearchStrategy[Any]:
+        required = st.lists(st.sampled_from(list(properties)), unique=True) if properties else st.just([])
+        return required.map(lambda some: {"type": "object", "properties": properties, "required": some})
+
+    return st.dictionaries(names, inner, max_size=3).flatmap(make)
+
+
+def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(inner, st.integers(0, 2), st.integers(2, 4)).map(
+        lambda parts: {"type": "array", "items": parts[0], "minItems": parts[1], "maxItems": parts[2]}
+    )
+
+
+leaves = st.one_of(
+    st.sampled_from(["boolean", "null", "number", "integer", "string"]).map(lambda kind: {"type": kind}),
+    st.tuples(st.integers(0, 3), st.integers(3, 9)).map(
+        lambda ends: {"type": "string", "minLength": ends[0], "maxLength": ends[1]}
+    ),
+    st.tuples(st.integers(-30, 0), st.integers(0, 2000)).map(
+        lambda ends: {"type": "integer", "minimum": ends[0], "maximum": ends[1]}
+    ),
+    st.lists(names | st.integers(-5, 500) | st.none(), min_size=1, max_size=4).map(lambda some: {"enum": some}),
+    names.map(lambda name: {"const": name}),
+)
+schemas = st.recursive(
+    leaves,
+    lambda inner: (
+        objects(inner) | arrays(inner) | st.lists(inner, min_size=1, max_size=3).map(lambda some: {"anyOf": some})
+    ),
+    max_leaves=6,
+)
+
+CHECKS: dict[str, Callable[[Any, Any], bool]] = {
+    "type": lambda value, kind: {
+        "null": value is None,
+        "boolean": isinstance(value, bool),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "string": isinstance(value, str),
+        "array": isinstance(value, list),
+        "object": isinstance(value, dict),
+    }[kind],
+    "minLength": lambda value, least: len(value) >= least,
+    "maxLength": lambda value, most: len(value) <= most,
+    "minimum": lambda value, least: value >= least,
+    "maximum": lambda value, most: value <= most,
+    "enum": lambda value, some: any(type(value) is type(one) and value == one for one in some),
+    "const": lambda value, one: type(value) is type(one) and value == one,
+    "anyOf": lambda value, some: any(fits(value, one) for one in some),
+    "items": lambda value, schema: all(fits(item, schema) for item in value),
+    "minItems": lambda value, least: len(value) >= least,
+    "maxItems": lambda value, most: len(value) <= most,
+    "required": lambda value, some: set(some) <= set(value),
+    "properties": lambda value, inner: all(name in inner and fits(item, inner[name]) for name, item in value.items()),
+}
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is one that the schema allows; `type` comes first in what is made here."""
+    return all(CHECKS[rule](value, given) for rule, given in schema.items())
+
+
+def smallest(schema: dict[str, Any]) -> str:
+    """Give a short text that the schema allows."""
+    if "anyOf" in schema:
+        return min((smallest(one) for one in schema["anyOf"]), key=len)
+    if "enum" in schema:
+        return json.dumps(min(schema["enum"], key=lambda one: len(json.dumps(one))))
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    inner = schema.get("properties", {})
+    return {
+        "null": "null",
+        "boolean": "true",
+        "string": json.dumps("a" * schema.get("minLength", 0)),
+        "array": "[" + ", ".join(smallest(schema["items"]) for _ in range(schema.get("minItems", 0))) + "]"
+        if "items" in schema
+        else "[]",
+        "object": "{"
+        + ", ".join(json.dumps(name) + ": " + smallest(inner[name]) for name in schema.get("required", ()))
+        + "}",
+    }.get(schema["type"], str(max(0, schema.get("minimum", 0))))

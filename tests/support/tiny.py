@@ -1,0 +1,165 @@
+"""Small real models, made here: random weights that are the same every time.
+
+They are spread wider than is usual for a start of training, so that the likeliest token is a clear one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from transformers import PreTrainedTokenizerBase
+
+from llmkit.models.generation.engine import Engine
+from llmkit.models.weights.loading import adopt
+from tests.support.tokenizers import (
+    bart_tokenizer,
+    chatml_tokenizer,
+    gpt2_tokenizer,
+    inst_tokenizer,
+    neox_tokenizer,
+    qwen_tokenizer,
+    t5_tokenizer,
+    turns_tokenizer,
+)
+
+WINDOW = 512
+SLIDING = 8
+"""Tokens that a sliding window holds: fewer than the prompts of the tests have."""
+
+
+class Tiny(NamedTuple):
+    """A model with its tokenizer."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+
+    def engine(self) -> Engine:
+        """Give a new engine, which has kept nothing yet."""
+        return Engine(adopt(self.model, self.tokenizer, context_window=WINDOW))
+
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return ends if isinstance(ends, list) else [ends]
+
+    def reference(self, prompt: Sequence[int], **options: Any) -> list[list[int]]:
+        """Give what transformers' own `generate` answers to one prompt, without padding."""
+        given = torch.tensor([list(prompt)])
+        rows = self.model.generate(given, attention_mask=torch.ones_like(given), **{"do_sample": False, **options})
+        begin = 1 if self.model.config.is_encoder_decoder else len(prompt)
+        return [self._to_end(row[begin:].tolist()) for row in rows]
+
+    def _to_end(self, row: list[int]) -> list[int]:
+        return row[: next((at for at, token in enumerate(row, 1) if token in self.ends), len(row))]
+
+    def ending_at(self, *tokens: int) -> Tiny:
+        """Give a copy that ends its answers at these tokens too; the weights are shared."""
+        return self.configured(eos_token_id=[*self.ends, *tokens])
+
+    def configured(self, **own: Any) -> Tiny:
+        """Give a copy with other generation settings of its own; the weights are shared."""
+        model = copy.copy(self.model)
+        model.generation_config = copy.deepcopy(model.generation_config)
+        model.generation_config.update(**own)
+        return Tiny(model, self.tokenizer)
+
+
+BODY: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": WINDOW,
+}
+_FEW: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2}
+_GPT2: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": WINDOW}
+_T5: dict[str, Any] = {
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "tie_word_embeddings": False,
+    "initializer_factor": 1.5,
+    "decoder_start_token_id": 0,
+}
+_BART: dict[str, Any] = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "max_position_embeddings": WINDOW,
+    "decoder_start_token_id": 2,
+    "init_std": 0.3,
+}
+
+DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "llama": ("Llama", chatml_tokenizer, BODY),
+    "qwen3": ("Qwen3", qwen_tokenizer, BODY),
+    "gpt2": ("GPT2", gpt2_tokenizer, _GPT2),
+    "opt": ("OPT", gpt2_tokenizer, {**BODY, "ffn_dim": 64, "word_embed_proj_dim": 32, "init_std": 0.2}),
+    "gpt_neox": ("GPTNeoX", neox_tokenizer, BODY),
+    "falcon": ("Falcon", gpt2_tokenizer, {**_FEW, "num_attention_heads": 4, "alibi": True}),
+    "bloom": ("Bloom", gpt2_tokenizer, {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
+    "mistral": ("Mistral", inst_tokenizer, {**BODY, "sliding_window": SLIDING}),
+    "gemma2": ("Gemma2", turns_tokenizer, {**BODY, "sliding_window": SLIDING, "query_pre_attn_scalar": 8}),
+    "gpt_oss": (
+        "GptOss",
+        chatml_tokenizer,
+        {
+            **BODY,
+            "sliding_window": SLIDING,
+            "num_local_experts": 2,
+            "num_experts_per_tok": 1,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        },
+    ),
+    "mamba": ("Mamba", gpt2_tokenizer, {**_FEW, "state_size": 8}),
+    "lfm2": ("Lfm2", chatml_tokenizer, {**BODY, "layer_types": ["conv", "full_attention"]}),
+}
+"""Each decoder-only architecture: transformers' name, its tokenizer, its configuration."""
+
+ENCODER_DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "t5": ("T5", t5_tokenizer, _T5),
+    "bart": ("Bart", bart_tokenizer, _BART),
+}
+"""The same for models with an encoder."""
+
+ARCHITECTURES = DECODERS | ENCODER_DECODERS
+
+
+@cache
+def make(name: str) -> Tiny:
+    """Give the model of this name, always the same one, in float32."""
+    kind, tokenizer, values = ARCHITECTURES[name]
+    known = tokenizer()
+    model = build(kind, known, values, "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM")
+    if name == "bart":
+        model.generation_config.forced_bos_token_id = known.bos_token_id
+    return Tiny(model, known)
+
+
+def build(kind: str, known: PreTrainedTokenizerBase, values: dict[str, Any], head: str = "ForCausalLM") -> Any:
+    """Give a model of transformers' class of this kind, with this configuration, for this tokenizer."""
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(known),
+        initializer_range=0.2,
+        bos_token_id=known.bos_token_id,
+        eos_token_id=known.eos_token_id,
+        pad_token_id=known.pad_token_id,
+        **values,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else kind + head)(config).eval()

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+import regex
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from llmkit.errors import InputError
+from llmkit.text.segmentation import Passage, Span, passages, sentences
+from tests.support.counting import KINDS, CountingChat
+
+TEXT = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+        st.sampled_from(
+            [
+                "The time is ten. ",
+                "Is it? ",
+                "\n\n",
+                "\r\n",
+                " ",
+                "今天天气很好。",
+                "你好吗？",
+                "👩‍👩‍👧‍👦",
+                "🇩🇪🇫🇷",
+                "e\u0301",
+                "\u200d",
+            ]
+        ),
+        st.sampled_from(["<|im_end|>", "</s>", "\u2029", "\x00", "שלום ", "นี่คือประโยค", "word " * 30, "a" * 90]),
+    ),
+    max_size=12,
+).map("".join)
+
+
+class OnlyCounts:
+    """A model without offsets: one token a word, like many a served one."""
+
+    def get_num_tokens(self, text: str) -> int:
+        return len(text.split())
+
+
+class Words(OnlyCounts):
+    """The same, with offsets."""
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in regex.finditer(r"\S+", text)]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from([*KINDS, "words"]), TEXT, st.integers(1, 60))
+@example("chatml", "", 1)
+@example("flan", "x " * 500, 3)
+@example("words", "\n" * 50, 1)
+def test_passages_cover_the_text_and_fit(kind, text, most):
+    model = OnlyCounts() if kind == "words" else CountingChat(kind=kind)
+    try:
+        found = passages(text, model, most)
+    except InputError:
+        assert max(model.get_num_tokens(character) for character in text) > most
+        return
+    assert "".join(text[passage.start : passage.end] for passage in found) == text
+    for passage in found:
+        assert passage.text == text[passage.start : passage.end] == passage.span.of(text)
+        assert passage.tokens == model.get_num_tokens(passage.text) <= most
+        assert passage.start < passage.end
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(KINDS), TEXT, st.integers(8, 60), st.data())
+def test_passages_that_overlap_still_cover_the_text_and_fit(kind, text, most, data):
+    overlap = data.draw(st.integers(1, most - 1))
+    model = CountingChat(kind=kind)
+    try:
+        found = passages(text, model, most, overlap)
+    except InputError:
+        assert max(model.get_num_tokens(character) for character in text) > most
+        return
+    reached = 0
+    for before, passage in zip([None, *found], found, strict=False):
+        assert passage.start <= reached < passage.end, "a gap, or no progress"
+        if before is not None:
+            assert before.start < passage.start
+            assert model.get_num_tokens(text[passage.start : before.end]) <= overlap
+        assert passage.tokens == model.get_num_tokens(passage.text) <= most
+        reached = passage.end
+    assert reached == len(text)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["👩‍👩‍👧‍👦", "🇩🇪", "e\u0301", "각", "a", "ก็", "👍🏽"]), min_size=1, max_size=40).map(
+        "".join
+    )
+)
+def test_no_cut_within_what_a_reader_sees_as_one_character(text):
+    model = CountingChat(kind="chatml")
+    clusters = [match.end() for match in regex.finditer(r"\X", text)]
+    largest = max(model.get_num_tokens(match.group()) for match in regex.finditer(r"\X", text))
+    assert {passage.end for passage in passages(text, model, 2 * largest)} <= set(clusters)
+
+
+def test_paragraphs_go_before_sentences_and_sentences_before_words():
+    model = Words()
+    text = "One two three. Four five six.\n\nSeven eight. Nine ten eleven. Twelve thirteen fourteen fifteen"
+    assert [passage.text for passage in passages(text, model, 8)] == [
+        "One two three. Four five six.\n\n",
+        "Seven eight. Nine ten eleven. ",
+        "Twelve thirteen fourteen fifteen",
+    ]
+    assert [passage.text for passage in passages(text, model, 3)] == [
+        "One two three. ",
+        "Four five six.\n\n",
+        "Seven eight. ",
+        "Nine ten eleven. ",
+        "Twelve thirteen fourteen ",
+        "fifteen",
+    ]
+
+
+def test_an_overlap_begins_at_a_sentence():
+    text = "A b c d. E f g. H i j k. L m n. O p q."
+    found = passages(text, Words(), 8, 4)
+    assert [passage.text for passage in found] == [
+        "A b c d. E f g. ",
+        "E f g. H i j k. ",
+        "H i j k. L m n. ",
+        "L m n. O p q.",
+    ]
+
+
+def test_a_text_that_fits_is_one_passage():
+    assert passages("Tom.", Words(), 1) == [Passage("Tom.", 0, 4, 1)]
+    assert passages("", Words(), 1) == []
+
+
+@pytest.mark.parametrize(("most", "overlap"), [(0, 0), (5, 5), (5, -1), (-3, 0)])
+def test_sizes_that_make_no_sense_are_refused(most, overlap):
+    with pytest.raises(InputError, match=f"max_tokens is {most} and overlap {overlap}"):
+        passages("text", OnlyCounts(), most, overlap)
+
+
+def test_a_character_with_too_many_tokens_is_named():
+    model = CountingChat(kind="chatml")
+    assert model.get_num_tokens("🦤") == 3
+    with pytest.raises(InputError, match="character '🦤' at 3 has over 2 tokens: raise max_tokens"):
+        passages("ab 🦤", model, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("He left. She stayed! Why? Nobody knows", ["He left.", "She stayed!", "Why?", "Nobody knows"]),
+        ("今天天气很好。你好吗？“我很好！”他说。", ["今天天气很好。", "你好吗？", "“我很好！”", "他说。"]),
+        ("今日は。「はい。」と言った。", ["今日は。", "「はい。」", "と言った。"]),
+        ("आप कैसे हैं। मैं ठीक हूँ॥", ["आप कैसे हैं।", "मैं ठीक हूँ॥"]),
+        ("هل أنت بخير؟ نعم.", ["هل أنت بخير؟", "نعم."]),
+        ("ሰላም። እንዴት ነህ፧ ደህና።", ["ሰላም።", "እንዴት ነህ፧", "ደህና።"]),
+        ("Dr. Smith met J. R. Doe (A. Roe too). Fine.", ["Dr. Smith met J. R. Doe (A. Roe too).", "Fine."]),
+        ("It costs 3.5 e.g. here, see x.org/?q=1.", ["It costs 3.5 e.g. here, see x.org/?q=1."]),
+        ('"Really?" she said. "Yes."  He: ok', ['"Really?" she said.', '"Yes."', "He: ok"]),
+        ("A heading\nA line. Two\r\n\r\n  Last", ["A heading", "A line.", "Two", "Last"]),
+        ("Wait... what?! No…  \n", ["Wait... what?!", "No…"]),
+        ("  \n ", []),
+        ("", []),
+        ("It grew.[47][48] The town did not.", ["It grew.[47][48]", "The town did not."]),
+        ("It was built by\nthe engineer Holm.\nAnn: hi", ["It was built by\nthe engineer Holm.", "Ann: hi"]),
+        ("a list\n\nof words", ["a list", "of words"]),
+    ],
+)
+def test_sentences_in_several_scripts(text, expected):
+    assert [span.of(text) for span in sentences(text)] == expected
+
+
+@given(TEXT)
+def test_sentences_leave_out_white_space_only(text):
+    spans = sentences(text)
+    assert "".join("".join(span.of(text) for span in spans).split()) == "".join(text.split())
+    assert all(one.end <= other.start for one, other in pairwise(spans))
+    assert all(span.of(text) == span.of(text).strip() != "" for span in spans)
+
+
+def test_time_is_linear():
+    """Four times the text takes about four times as long, even where every border looks promising."""
+    model = CountingChat(kind="chatml")
+    for piece in ("The time is ten to nine. ", "!? ", ". a", "\n ", "e\u0301", "今天。"):
+        seconds = []
+        for size in (2_000, 8_000):
+            start = time.perf_counter()
+            passages(piece * size, model, 300, 20)
+            seconds.append(time.perf_counter() - start)
+        assert seconds[1] < 12 * seconds[0] + 0.2, piece
+
+
+def test_spans_are_half_open():
+    assert Span(1, 3).of("abcd") == "bc"
