@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.calibration import Calibration, expected_calibration_error, threshold_for
 from llmkit.errors import InputError
-from tests.chains.classification.test_scorer import model
+from tests.support.classification import tiny_llm
 
 LABELS = ["the dog", "Paris", "日本"]
 TEXTS = [f"{words} {number}" for number in range(8) for words in ("The dog", "What is Paris?", "東京")]
@@ -22,7 +22,7 @@ ways = pytest.mark.parametrize("several", [False, True])
 
 
 def chain_of(**options: Any) -> ZeroShotClassificationChain:
-    return ZeroShotClassificationChain(model("llama"), LABELS, **options)
+    return ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options)
 
 
 def log_loss(chain: ZeroShotClassificationChain) -> float:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from llmkit.chains.spans import span_scores, spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text.words import words
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
 from tests.support.models import chat, completion
-from tests.text.test_words import TEXTS
+from tests.support.reference import teacher_forcing
+from tests.support.texts import TEXTS
 
 
 @settings(deadline=None)
@@ -52,7 +52,10 @@ def test_spans_are_scored_as_by_teacher_forcing(make: Any) -> None:
     given = encoder.encode_text(prompt.text) if make is completion else encoder.encode_messages(prompt.messages)
     end = llm.engine.loaded.end
     for include_eos, last in ((False, []), (True, end)):
-        wanted = [plain(tiny.make("llama"), given, [*encoder.encode_continuation(f" {span}"), *last]) for span in spans]
+        wanted = [
+            teacher_forcing(tiny.make("llama"), given, [*encoder.encode_continuation(f" {span}"), *last])
+            for span in spans
+        ]
         [found, none] = span_scores(llm, [prompt, prompt], [spans, []], include_eos=include_eos)
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert none.size == 0

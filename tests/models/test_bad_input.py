@@ -15,10 +15,9 @@ from llmkit.errors import (
     PromptError,
     SettingsError,
 )
-from tests.models.generation.test_chat_answers import PROMPT, ids_of, kinds
-from tests.models.langchain.test_calls import Town
 from tests.support import tiny
-from tests.support.models import chat, completion, each_pass
+from tests.support.models import PROMPT, attention_architectures, chat, completion, each_pass, prompt_ids
+from tests.support.schemas import Town
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def llm() -> HuggingFaceChat:
     return chat("llama", max_new_tokens=12)
 
 
-@kinds
+@attention_architectures
 def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) -> None:
     llm = chat(name)
     long = "the dog " * 600
@@ -50,7 +49,7 @@ def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) 
 
 def test_an_answer_may_fill_the_window_to_the_last_token() -> None:
     llm = chat("llama")
-    room = tiny.WINDOW - len(ids_of(llm, PROMPT))
+    room = tiny.WINDOW - len(prompt_ids(llm, PROMPT))
     assert llm.invoke(PROMPT, max_new_tokens=room).usage_metadata == {
         "input_tokens": tiny.WINDOW - room,
         "output_tokens": room,

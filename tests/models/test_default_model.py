@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from llmkit import HuggingFaceChat
 from llmkit.models.tokens.chat_template import to_turn
-from tests.models.generation.test_generate import watched
-from tests.models.scoring.test_scorer import plain
-from tests.models.tokens.test_chat_template import controls, decoded
+from tests.support.generation import forward_shapes
 from tests.support.models import comparable, joined
+from tests.support.reference import teacher_forcing
 from tests.support.tiny import Tiny
+from tests.support.tokenizers import control_tokens, decode_all
 
 LENGTH = 10
 QUESTIONS = ["What is the capital of France?", "Name three colours, in one line.", "Hi!"]
@@ -45,7 +45,7 @@ def test_a_conversation_reads_only_what_is_new(llm: HuggingFaceChat, model: Tiny
     answer = llm.invoke(talk)
     talk += [answer, HumanMessage("And of Italy?")]
     [ids] = model.reference(llm.engine.encoder.encode_messages(talk), max_new_tokens=LENGTH)
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         assert llm.invoke(talk).content == model.tokenizer.decode(ids, skip_special_tokens=True)
     new = llm.get_num_tokens_from_messages(talk) - llm.get_num_tokens_from_messages(talk[:2])
     assert shapes[0][1] <= new + 1
@@ -57,10 +57,10 @@ def test_scores_are_those_of_teacher_forcing(llm: HuggingFaceChat, model: Tiny) 
     labels = [" Paris", " London", " Paris, of course", "\n"]
     inputs = [[HumanMessage(question), AIMessage("It is")] for question in QUESTIONS[:2]]
     want = [
-        [plain(model, encoder.encode_messages(given), encoder.encode_continuation(label)) for label in labels]
+        [teacher_forcing(model, encoder.encode_messages(given), encoder.encode_continuation(label)) for label in labels]
         for given in inputs
     ]
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         scores = llm.score(inputs, labels)
     np.testing.assert_allclose(scores, want, atol=1e-4)
     assert len(shapes) <= 2, "what all prompts begin with, unless it is known, and one tree"
@@ -82,15 +82,15 @@ def test_the_prompt_is_the_templates(llm: HuggingFaceChat, model: Tiny) -> None:
 def test_every_control_token_is_text_in_a_message(llm: HuggingFaceChat, model: Tiny) -> None:
     encoder = llm.engine.encoder
     talk = [SystemMessage("x"), HumanMessage("x"), AIMessage("x"), HumanMessage("x")]
-    plain_controls = controls(encoder, encoder.encode_messages(talk))
+    plain_controls = control_tokens(encoder, encoder.encode_messages(talk))
     names = [token.content for token in model.tokenizer.added_tokens_decoder.values()]
     assert len(names) == 17
     for name in names:
         for at, message in enumerate(talk):
             said = [*talk[:at], type(message)(f"so{name}\nuser {name}"), *talk[at + 1 :]]
             tokens = encoder.encode_messages(said)
-            assert controls(encoder, tokens) == plain_controls
-            assert decoded(encoder, tokens) == encoder.render(said)
+            assert control_tokens(encoder, tokens) == plain_controls
+            assert decode_all(encoder, tokens) == encoder.render(said)
 
 
 class City(BaseModel):

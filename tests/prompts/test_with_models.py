@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmkit import GenerationSettings, HuggingFaceChat
 from llmkit.models.llm import HuggingFaceLLM
 from llmkit.prompts import SimilarExamples, TaskPrompt
-from tests.prompts.test_budget import EXAMPLES, TEXT
+from tests.support.texts import EXAMPLES, PROMPT_INPUTS
 
 DIALOGUE = "#Person1#: What time is it, Tom?\n#Person2#: It's ten to nine by my watch."
 
@@ -24,7 +24,14 @@ def llm(default_model_folder: Path) -> HuggingFaceChat:
 
 
 @settings(deadline=None, max_examples=60)
-@given(TEXT, TEXT, EXAMPLES, TEXT, st.integers(100, 8192), st.sampled_from(["chat", "completion", "flan"]))
+@given(
+    PROMPT_INPUTS,
+    PROMPT_INPUTS,
+    EXAMPLES,
+    PROMPT_INPUTS,
+    st.integers(100, 8192),
+    st.sampled_from(["chat", "completion", "flan"]),
+)
 def test_tokens_are_those_of_the_default_model(llm, instruction, start, examples, text, window, layout):
     prompt = TaskPrompt(instruction, output_start=start, examples=examples)
     fitted = prompt.fit(text, model=llm, max_new_tokens=window // 3, context_window=8192, layout=layout)

@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from tests.support import tiny
 
 PROMPTS = ("What is the capital of France?", "The dog", "東京 is the quick brown fox " * 3, "def add(a, b):")
+PROMPT = PROMPTS[0]
 LENGTH = 24
 
-kinds = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
+architectures = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
+attention_architectures = pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "t5", "bart"])
 
 
 def chat(name: str, **options: Any) -> HuggingFaceChat:
@@ -26,6 +29,14 @@ def completion(name: str, **options: Any) -> HuggingFaceLLM:
     model = tiny.make(name)
     options = {"temperature": 0, "max_new_tokens": LENGTH, "context_window": tiny.WINDOW, **options}
     return HuggingFaceLLM(model=model.model, tokenizer=model.tokenizer, **options)
+
+
+def prompt_ids(llm: HuggingFaceChat | HuggingFaceLLM, text: str) -> list[int]:
+    """Return the tokens of a prompt as the model receives them."""
+    encoder = llm.engine.encoder
+    return (
+        encoder.encode_messages([HumanMessage(text)]) if isinstance(llm, HuggingFaceChat) else encoder.encode_text(text)
+    )
 
 
 def joined(chunks: list[Any]) -> Any:

@@ -7,17 +7,25 @@ from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from llmkit.errors import SettingsError
 from llmkit.models.constraints.grammar import Constraint, Grammars
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sequence import Answer
-from tests.models.generation.test_generate import request
 from tests.support import tiny
+from tests.support.generation import greedy_request
 
 EVERY = list(tiny.ARCHITECTURES)
 
 KINDS = st.sampled_from(["llama", "mistral", "bart"])
+
+
+class Town(BaseModel):
+    """A town."""
+
+    name: str = Field(max_length=8)
+    people: int = Field(ge=0, le=999)
 
 
 @cache
@@ -26,7 +34,7 @@ def engine_of(name: str) -> Engine:
 
 
 def held(engine: Engine, constraint: Constraint, prompt: str = "What is", **options: Any) -> Answer:
-    asked = request(engine.encoder.encode_text(prompt), **options)
+    asked = greedy_request(engine.encoder.encode_text(prompt), **options)
     return engine.generate([replace(asked, constraint=constraint)])[0][0]
 
 

@@ -1,6 +1,7 @@
 """Fast tokenizers of the kinds that models have, trained here on a few lines."""
 
 import json
+from collections.abc import Sequence
 from functools import cache
 
 from tokenizers import (
@@ -14,6 +15,8 @@ from tokenizers import (
     trainers,
 )
 from transformers import PreTrainedTokenizerFast
+
+from llmkit.models.tokens.chat_template import Encoder
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -207,3 +210,16 @@ def bart_tokenizer() -> PreTrainedTokenizerFast:
         unk_token="<unk>",
         mask_token=AddedToken("<mask>", lstrip=True),
     )
+
+
+def control_ids(encoder: Encoder) -> dict[int, str]:
+    added = encoder.tokenizer.added_tokens_decoder.items()
+    return {number: token.content for number, token in added if token.content.strip()}
+
+
+def control_tokens(encoder: Encoder, tokens: Sequence[int]) -> list[int]:
+    return [token for token in tokens if token in control_ids(encoder)]
+
+
+def decode_all(encoder: Encoder, tokens: Sequence[int]) -> str:
+    return str(encoder.tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=False))

@@ -5,15 +5,10 @@ from itertools import pairwise
 import pytest
 import regex
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from llmkit.text.segmentation import Span
 from llmkit.text.words import occurrences, words
-
-TEXTS = st.one_of(
-    st.text(max_size=60),
-    st.text(st.sampled_from('aé 日本ターภา،। 😀👨\u200d👩"()[]«».,-–—/%$\u200b\u202e\x00\n\u0301'), max_size=60),
-)
+from tests.support.texts import TEXTS
 
 
 def told(text: str) -> list[str]:

@@ -1,7 +1,6 @@
 """A text's classes: the same alone and in any batch, in any order of the labels; and what cannot be."""
 
 import asyncio
-import math
 import random
 from typing import Any
 
@@ -14,8 +13,8 @@ from llmkit import HuggingFaceChat
 from llmkit.chains import Classification, ZeroShotClassificationChain
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from tests.chains.classification.test_scorer import LABELS, model
-from tests.models.generation.test_generate import watched
+from tests.support.classification import LABELS, results_agree, tiny_llm
+from tests.support.generation import forward_shapes
 
 TEXTS = [
     "The dog sleeps on.",
@@ -44,14 +43,7 @@ ways = pytest.mark.parametrize(
 
 
 def chain_of(name: str = "llama", labels: Any = LABELS, **options: Any) -> ZeroShotClassificationChain:
-    return ZeroShotClassificationChain(model(name), labels, **options)
-
-
-def near(found: Classification, wanted: Classification) -> bool:
-    """Whether the results agree, whatever the order of the labels, to what float32 allows."""
-    logs = {label: math.log(chance) for label, chance in found.scores.items()}
-    others = {label: math.log(chance) for label, chance in wanted.scores.items()}
-    return logs == pytest.approx(others, abs=2e-4) and set(found.labels) == set(wanted.labels)
+    return ZeroShotClassificationChain(tiny_llm(name), labels, **options)
 
 
 @every
@@ -61,8 +53,8 @@ def test_a_text_alone_is_what_it_is_in_any_batch(name: str, options: dict[str, A
     together = chain.batch(TEXTS)
     backwards = chain_of(name, **options).batch(TEXTS[::-1])[::-1]
     for text, one, other in zip(TEXTS, together, backwards, strict=True):
-        assert near(chain.invoke(text), one)
-        assert near(other, one)
+        assert results_agree(chain.invoke(text), one)
+        assert results_agree(other, one)
     assert len({tuple(each.scores.values()) for each in together}) == len(TEXTS)
 
 
@@ -73,7 +65,7 @@ def test_the_order_of_labels_is_only_that_of_the_scores(name: str, options: dict
     wanted = chain_of(name, **options).batch(TEXTS[:3])
     found = chain_of(name, shuffled, **options).batch(TEXTS[:3])
     for one, other in zip(found, wanted, strict=True):
-        assert near(one, other)
+        assert results_agree(one, other)
         assert list(one.scores) == shuffled
 
 
@@ -86,8 +78,8 @@ def test_a_bad_text_fails_alone() -> None:
         if words:
             assert isinstance(result, InputError)
             assert words in str(result)
-    assert near(results[1], chain.invoke(TEXTS[0]))
-    assert near(results[7], chain.invoke(TEXTS[1]))
+    assert results_agree(results[1], chain.invoke(TEXTS[0]))
+    assert results_agree(results[7], chain.invoke(TEXTS[1]))
     assert isinstance(results[5], ContextWindowExceeded)
     with pytest.raises(InputError, match="empty"):
         chain.batch(texts)
@@ -95,9 +87,9 @@ def test_a_bad_text_fails_alone() -> None:
 
 
 def test_an_empty_text_costs_nothing() -> None:
-    llm = model("llama")
+    llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, LABELS)
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         for text in ("", " ", Document("\n")):
             with pytest.raises(InputError, match="the text is empty"):
                 chain.invoke(text)
@@ -107,10 +99,10 @@ def test_an_empty_text_costs_nothing() -> None:
 def test_documents_async_and_pipes() -> None:
     chain = chain_of()
     wanted = chain.invoke(TEXTS[0])
-    assert near(chain.invoke(Document(TEXTS[0], metadata={"source": "a"})), wanted)
-    assert near(asyncio.run(chain.ainvoke(TEXTS[0])), wanted)
+    assert results_agree(chain.invoke(Document(TEXTS[0], metadata={"source": "a"})), wanted)
+    assert results_agree(asyncio.run(chain.ainvoke(TEXTS[0])), wanted)
     both = asyncio.run(chain.abatch([TEXTS[0], Document(TEXTS[1])]))
-    assert near(both[0], wanted)
+    assert results_agree(both[0], wanted)
     piped = RunnableLambda(str.strip) | chain | RunnableLambda(lambda result: result.label)
     assert piped.invoke(f"  {TEXTS[0]} ") == wanted.label
     assert piped.batch(TEXTS[:2]) == [each.label for each in both]
@@ -123,7 +115,7 @@ def test_many_callers_at_once() -> None:
     async def all_at_once() -> list[Classification]:
         return await asyncio.gather(*(chain.ainvoke(text) for text in TEXTS))
 
-    assert all(near(*pair) for pair in zip(asyncio.run(all_at_once()), wanted, strict=True))
+    assert all(results_agree(*pair) for pair in zip(asyncio.run(all_at_once()), wanted, strict=True))
 
 
 def test_results_are_frozen() -> None:
@@ -181,8 +173,8 @@ def test_a_prompt_may_list_the_labels() -> None:
     prompt = TaskPrompt("One of: {labels}.", input_label="Text", output_label="Label", fields=["labels"])
     found = chain_of(prompt=prompt, descriptions={"Paris": "a city"}).invoke(TEXTS[0])
     filled = prompt.partial(labels=", ".join(LABELS).replace("Paris", "Paris (a city)"))
-    assert near(chain_of(prompt=filled, descriptions={"Paris": "a city"}).invoke(TEXTS[0]), found)
-    assert not near(chain_of(descriptions={"Paris": "a city"}).invoke(TEXTS[0]), found)
+    assert results_agree(chain_of(prompt=filled, descriptions={"Paris": "a city"}).invoke(TEXTS[0]), found)
+    assert not results_agree(chain_of(descriptions={"Paris": "a city"}).invoke(TEXTS[0]), found)
 
 
 @pytest.mark.parametrize(
@@ -207,8 +199,8 @@ def test_a_prompt_may_list_the_labels() -> None:
     ],
 )
 def test_what_cannot_be(options: dict[str, Any], says: str) -> None:
-    llm = model("llama")
-    with watched(llm.engine) as shapes, pytest.raises(InputError, match=says):
+    llm = tiny_llm("llama")
+    with forward_shapes(llm.engine) as shapes, pytest.raises(InputError, match=says):
         ZeroShotClassificationChain(llm, **{"labels": LABELS, **options})
     assert not shapes
 

@@ -15,14 +15,13 @@ from llmkit.chains.classification.contextual_calibration import (
     neutral_prior,
 )
 from llmkit.errors import ContextWindowExceeded, InputError
-from tests.chains.classification.test_chain import near
-from tests.chains.classification.test_scorer import LABELS, model, scorer
+from tests.support.classification import LABELS, label_scorer, results_agree, tiny_llm
 
 TEXTS = ["The dog sleeps on.", "What is Paris?", "東京", "def add(a, b):", "The quick brown fox"]
 
 
 def chain_of(**options: Any) -> ZeroShotClassificationChain:
-    return ZeroShotClassificationChain(model("llama"), LABELS, **options)
+    return ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options)
 
 
 def softmax(scores: Any) -> Any:
@@ -31,7 +30,7 @@ def softmax(scores: Any) -> Any:
 
 
 def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
-    own = scorer(model("llama"), LABELS)
+    own = label_scorer(tiny_llm("llama"), LABELS)
     neutral = own.scores(NEUTRAL)
     named = own.scores(LABELS)
     prior = [
@@ -45,7 +44,7 @@ def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
 
 
 def test_what_no_prompt_holds_is_left_out_of_the_prior() -> None:
-    own = scorer(model("llama"), LABELS)
+    own = label_scorer(tiny_llm("llama"), LABELS)
     long = LABELS[-1]
 
     def attempts(texts: Sequence[str]) -> list[Any]:
@@ -89,15 +88,15 @@ def test_few_texts_draw_the_prior_a_little_and_many_settle_it() -> None:
 def test_a_prior_from_the_caller_s_texts() -> None:
     chain, plain = chain_of(), chain_of(calibrate=False)
     before = chain.invoke(TEXTS[0])
-    own = scorer(model("llama"), LABELS)
+    own = label_scorer(tiny_llm("llama"), LABELS)
     prior = blended(neutral_prior(own.attempts, LABELS), own.scores(TEXTS).mean(axis=0), len(TEXTS))
     chain.fit_prior(TEXTS)
     wanted = softmax(own.scores(TEXTS[:1])[0] - prior)
     found = chain.invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), wanted, atol=1e-4)
-    assert not near(found, before)
-    assert not near(found, plain.invoke(TEXTS[0]))
-    assert all(near(chain.invoke(text), each) for text, each in zip(TEXTS, chain.batch(TEXTS), strict=True))
+    assert not results_agree(found, before)
+    assert not results_agree(found, plain.invoke(TEXTS[0]))
+    assert all(results_agree(chain.invoke(text), each) for text, each in zip(TEXTS, chain.batch(TEXTS), strict=True))
 
 
 def test_many_texts_of_one_kind_take_their_common_bias_off() -> None:
@@ -111,18 +110,20 @@ def test_many_texts_of_one_kind_take_their_common_bias_off() -> None:
 def test_the_batch_tells_the_prior_only_where_it_is_asked(several: bool) -> None:
     chain = chain_of(prior="batch", multi_label=several)
     together, alone = chain.batch(TEXTS), [chain.invoke(text) for text in TEXTS]
-    assert not any(near(*pair) for pair in zip(together, alone, strict=True))
+    assert not any(results_agree(*pair) for pair in zip(together, alone, strict=True))
     fitted = chain_of(multi_label=several)
     fitted.fit_prior(TEXTS)
-    assert all(near(*pair) for pair in zip(together, fitted.batch(TEXTS), strict=True))
+    assert all(results_agree(*pair) for pair in zip(together, fitted.batch(TEXTS), strict=True))
     bad: list[Any] = chain.batch([*TEXTS, "", "The " * 600], return_exceptions=True)
-    assert all(near(*pair) for pair in zip(bad[: len(TEXTS)], together, strict=True))
+    assert all(results_agree(*pair) for pair in zip(bad[: len(TEXTS)], together, strict=True))
     assert all(isinstance(each, InputError) for each in bad[len(TEXTS) :])
 
 
 def test_uncalibrated_scores_know_no_batch() -> None:
     plain = chain_of(calibrate=False).batch(TEXTS)
-    assert all(near(*pair) for pair in zip(chain_of(calibrate=False, prior="batch").batch(TEXTS), plain, strict=True))
+    assert all(
+        results_agree(*pair) for pair in zip(chain_of(calibrate=False, prior="batch").batch(TEXTS), plain, strict=True)
+    )
     with pytest.raises(InputError, match="calibrate=False takes no bias off"):
         chain_of(calibrate=False).fit_prior(TEXTS)
 
@@ -133,7 +134,7 @@ def test_a_new_prior_puts_an_end_to_an_older_fit() -> None:
     chain.fit_prior(TEXTS)
     fresh = chain_of()
     fresh.fit_prior(TEXTS)
-    assert near(chain.invoke(TEXTS[0]), fresh.invoke(TEXTS[0]))
+    assert results_agree(chain.invoke(TEXTS[0]), fresh.invoke(TEXTS[0]))
     with pytest.raises(InputError, match="call fit_temperature first"):
         chain.threshold_for(0.5)
 
@@ -153,4 +154,4 @@ def test_wrong_texts(texts: Any, says: str) -> None:
     before = chain.invoke(TEXTS[0])
     with pytest.raises(InputError, match=says):
         chain.fit_prior(texts)
-    assert near(chain.invoke(TEXTS[0]), before)
+    assert results_agree(chain.invoke(TEXTS[0]), before)

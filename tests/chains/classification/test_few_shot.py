@@ -17,8 +17,7 @@ from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import LexicalExamples
-from tests.chains.classification.test_chain import near
-from tests.chains.classification.test_scorer import model, scorer
+from tests.support.classification import label_scorer, results_agree, tiny_llm
 
 LABELS = ["animal", "place", "number"]
 EXAMPLES = [
@@ -33,14 +32,14 @@ TEXT = "The dog is in Paris."
 
 
 def chain_of(**options: Any) -> ZeroShotClassificationChain:
-    return ZeroShotClassificationChain(model("llama"), LABELS, **options)
+    return ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options)
 
 
 def shots(examples: Any, selector: Any = None, show: bool | None = None, **options: Any) -> Shots:
     """Give the examples as a chain with the same arguments has them."""
     several = options.pop("several", False)
     labels = Labels.checked(LABELS, options.pop("descriptions", None), several=several)
-    bare = scorer(options.pop("llm", model("llama")), labels.spoken, several=several)
+    bare = label_scorer(options.pop("llm", tiny_llm("llama")), labels.spoken, several=several)
     return Shots.over(bare, labels, examples, selector, show)
 
 
@@ -84,11 +83,11 @@ def test_examples_are_shown_hidden_or_measured() -> None:
     shown, hidden = chain_of(examples=EXAMPLES, show_examples=True), chain_of(examples=EXAMPLES, show_examples=False)
     assert (shown.shows_examples, hidden.shows_examples) == (True, False)
     first, second = shown.invoke(TEXT), hidden.invoke(TEXT)
-    assert not near(first, second)
+    assert not results_agree(first, second)
     measured = chain_of(examples=EXAMPLES)
-    assert near(measured.invoke(TEXT), first if measured.shows_examples else second)
-    assert not near(second, chain_of().invoke(TEXT))  # hidden examples still tell the bias
-    assert near(chain_of(show_examples=True).invoke(TEXT), chain_of().invoke(TEXT))
+    assert results_agree(measured.invoke(TEXT), first if measured.shows_examples else second)
+    assert not results_agree(second, chain_of().invoke(TEXT))  # hidden examples still tell the bias
+    assert results_agree(chain_of(show_examples=True).invoke(TEXT), chain_of().invoke(TEXT))
 
 
 def test_too_few_examples_to_measure_are_shown() -> None:
@@ -96,7 +95,7 @@ def test_too_few_examples_to_measure_are_shown() -> None:
     assert chain_of(examples=EXAMPLES, calibrate=False).shows_examples
     assert not chain_of().shows_examples
     bare = chain_of(examples=EXAMPLES, calibrate=False, show_examples=False)
-    assert near(bare.invoke(TEXT), chain_of(calibrate=False).invoke(TEXT))
+    assert results_agree(bare.invoke(TEXT), chain_of(calibrate=False).invoke(TEXT))
 
 
 def test_measuring_takes_what_loses_less() -> None:
@@ -134,17 +133,18 @@ def test_a_selector_ranks_for_each_text() -> None:
     chain = chain_of(examples=EXAMPLES, selector=LexicalExamples(2))
     together = chain.batch([TEXT, "Seven dogs.", "France"])
     assert all(
-        near(chain.invoke(text), each) for text, each in zip([TEXT, "Seven dogs.", "France"], together, strict=True)
+        results_agree(chain.invoke(text), each)
+        for text, each in zip([TEXT, "Seven dogs.", "France"], together, strict=True)
     )
     hidden = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), show_examples=False)
-    assert near(hidden.invoke(TEXT), chain_of(examples=EXAMPLES, show_examples=False).invoke(TEXT))
+    assert results_agree(hidden.invoke(TEXT), chain_of(examples=EXAMPLES, show_examples=False).invoke(TEXT))
 
 
 def test_a_selector_s_own_examples_count_as_examples() -> None:
     words = {"place": "a city or a country"}
     own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
     given = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), descriptions=words)
-    assert near(own.invoke(TEXT), given.invoke(TEXT))
+    assert results_agree(own.invoke(TEXT), given.invoke(TEXT))
     held = shots((), LexicalExamples(examples=EXAMPLES), descriptions=words)
     assert set(outputs(held.full)) == {"animal", "a city or a country", "number"}
     with pytest.raises(InputError, match="example 1 has the label 'beast'"):
@@ -209,8 +209,8 @@ def test_examples_of_several_labels(show: bool | None) -> None:
 def test_examples_may_come_from_anywhere() -> None:
     wanted = chain_of(examples=EXAMPLES).invoke(TEXT)
     once: Any = (each for each in EXAMPLES)
-    assert near(chain_of(examples=once).invoke(TEXT), wanted)
-    assert near(chain_of(examples=tuple(EXAMPLES)).invoke(TEXT), wanted)
+    assert results_agree(chain_of(examples=once).invoke(TEXT), wanted)
+    assert results_agree(chain_of(examples=tuple(EXAMPLES)).invoke(TEXT), wanted)
 
 
 def test_as_many_examples_as_the_window_holds() -> None:

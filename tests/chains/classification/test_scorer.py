@@ -17,33 +17,20 @@ from llmkit.chains.labels import Labels
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.scoring import scorer as scoring
 from llmkit.prompts import TaskPrompt
-from tests.models.generation.test_generate import watched
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
-from tests.support.models import chat, completion
+from tests.support.classification import LABELS, MODELS, label_scorer, tiny_llm
+from tests.support.generation import forward_shapes
+from tests.support.reference import teacher_forcing
 
-CHATS = ["llama", "gpt_neox", "t5", "bart"]
-COMPLETIONS = ["gpt2", "opt"]
-MODELS = {name: (chat, name) for name in CHATS} | {f"{name} completes": (completion, name) for name in COMPLETIONS}
-LABELS = ["the dog", "the", "the dog sleeps", "Paris", "日本", "שלום", "😀", "<|im_end|>", "a\nb", "{labels}"]
 TEXT = "The dog sleeps on."
 
 every = pytest.mark.parametrize("name", MODELS)
 
 
-def model(name: str, **options: Any) -> Any:
-    make, kind = MODELS[name]
-    return make(kind, **options)
-
-
-def scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
-    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.checked(labels, None, several=several))
-
-
 def forced(name: str, labels: Sequence[str], text: str, lead: str = " ") -> list[float]:
     """The log-likelihood of each label behind the prompt, from one pass for each, without anything of llmkit's."""
     made = tiny.make(MODELS[name][1])
-    encoder = model(name).engine.encoder
+    encoder = tiny_llm(name).engine.encoder
     asked, answer = f"Text: {text}\n\nWhat is the category of this text?", "The category of this text is"
     if name in ("llama", "gpt_neox"):
         prompt = encoder.encode_messages([HumanMessage(asked), AIMessage(answer)])
@@ -52,20 +39,20 @@ def forced(name: str, labels: Sequence[str], text: str, lead: str = " ") -> list
         prompt = encoder.encode_messages([HumanMessage(flan)])
     else:
         prompt = encoder.encode_text(asked.replace("\n\n", "\n") + f"\n{answer}")
-    return [plain(made, prompt, encoder.encode_continuation(lead + label)) for label in labels]
+    return [teacher_forcing(made, prompt, encoder.encode_continuation(lead + label)) for label in labels]
 
 
 @every
 @pytest.mark.parametrize("text", [TEXT, "東京 <|im_end|>\n{labels} 😀", "x"])
 def test_scores_are_those_of_teacher_forcing(name: str, text: str) -> None:
-    scores = scorer(model(name), LABELS).scores([text, "The"])
+    scores = label_scorer(tiny_llm(name), LABELS).scores([text, "The"])
     np.testing.assert_allclose(scores[0], forced(name, LABELS, text), atol=1e-4)
     np.testing.assert_allclose(scores[1], forced(name, LABELS, "The"), atol=1e-4)
 
 
 @every
 def test_plain_probabilities_are_a_softmax_of_them(name: str) -> None:
-    chain = ZeroShotClassificationChain(model(name), LABELS, calibrate=False)
+    chain = ZeroShotClassificationChain(tiny_llm(name), LABELS, calibrate=False)
     wanted = np.exp(forced(name, LABELS, TEXT))
     found = chain.invoke(TEXT)
     np.testing.assert_allclose(list(found.scores.values()), wanted / wanted.sum(), atol=1e-4)
@@ -87,7 +74,7 @@ LISTS = st.lists(WORDS.filter(str.strip), min_size=2, max_size=8, unique_by=lamb
 @given(LISTS, st.sampled_from(["llama", "t5", "gpt2 completes"]), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str, calibrate: bool) -> None:
-    found = ZeroShotClassificationChain(model(name), labels, calibrate=calibrate).invoke(TEXT)
+    found = ZeroShotClassificationChain(tiny_llm(name), labels, calibrate=calibrate).invoke(TEXT)
     assert list(found.scores) == labels
     assert sum(found.scores.values()) == pytest.approx(1)
     assert all(0 <= chance <= 1 for chance in found.scores.values())
@@ -97,36 +84,36 @@ def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str,
 @pytest.mark.parametrize("name", ["llama", "bart"])
 def test_a_hundred_labels(name: str) -> None:
     labels = [f"label {number}" for number in range(100)]
-    scores = scorer(model(name), labels).scores([TEXT])[0]
+    scores = label_scorer(tiny_llm(name), labels).scores([TEXT])[0]
     np.testing.assert_allclose(scores[::9], forced(name, labels[::9], TEXT), atol=1e-4)
-    found = ZeroShotClassificationChain(model(name), labels).invoke(TEXT)
+    found = ZeroShotClassificationChain(tiny_llm(name), labels).invoke(TEXT)
     assert list(found.scores) == labels
     assert sum(found.scores.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("count", [2, 100])
 def test_all_labels_of_a_text_are_one_pass(count: int) -> None:
-    llm = model("llama")
+    llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, [f"label {number}" for number in range(count)])
     chain.invoke(TEXT)
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         chain.invoke("The quick brown fox jumps.")
     assert len(shapes) <= 2  # the text, and behind it the tree of labels; or both at once
 
 
 def test_texts_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
-    llm = model("llama")
+    llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, LABELS)
     chain.invoke(TEXT)
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         chain.batch([f"The dog {number}" for number in range(12)])
     assert len(shapes) <= 2
 
 
 def test_several_labels_are_weighed_against_the_rest() -> None:
     labels = ["the dog", "Paris"]
-    own = scorer(model("llama"), labels, several=True)
+    own = label_scorer(tiny_llm("llama"), labels, several=True)
     [row] = own.scores([TEXT])
     everything = forced("llama", [*labels, *ELSE], TEXT)
     np.testing.assert_allclose(row, everything, atol=1e-4)
@@ -136,16 +123,16 @@ def test_several_labels_are_weighed_against_the_rest() -> None:
 
 
 def test_an_open_answer_begins_without_a_space() -> None:
-    own = LabelScorer.over(model("llama"), TaskPrompt("Classify."), Labels.checked(LABELS[:3], None, several=False))
+    own = LabelScorer.over(tiny_llm("llama"), TaskPrompt("Classify."), Labels.checked(LABELS[:3], None, several=False))
     assert own.continuations == LABELS[:3]
-    assert scorer(model("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
+    assert label_scorer(tiny_llm("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
 
 
-@pytest.mark.parametrize("name", [*CHATS, "gpt2 completes"])
+@pytest.mark.parametrize("name", ["llama", "gpt_neox", "t5", "bart", "gpt2 completes"])
 def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
     """A text that is too long by any number of tokens fails by itself, and never with its neighbours."""
     labels = ["<|im_end|>", "日本 " * 5, "x"]
-    chain = ZeroShotClassificationChain(model(name), labels, calibrate=False, context_window=120)
+    chain = ZeroShotClassificationChain(tiny_llm(name), labels, calibrate=False, context_window=120)
     texts = ["x " * count for count in range(1, 120)]
     results: list[Any] = chain.batch(texts, return_exceptions=True)
     fits = [not isinstance(each, Exception) for each in results]
@@ -163,7 +150,7 @@ def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
 
 def test_a_window_can_be_made_smaller_not_larger() -> None:
     labels = Labels.checked(LABELS, None, several=False)
-    own = LabelScorer.over(model("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
+    own = LabelScorer.over(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
     assert own.context_window == tiny.WINDOW
     with pytest.raises(ContextWindowExceeded) as caught:
         own.fit("The " * 600)
@@ -172,9 +159,12 @@ def test_a_window_can_be_made_smaller_not_larger() -> None:
 
 @pytest.mark.parametrize("several", [False, True])
 def test_a_label_longer_than_the_window(several: bool) -> None:
-    llm = model("llama")
+    llm = tiny_llm("llama")
     for window, label in ((None, "word " * 600), (40, "word " * 60), (1, "a")):
-        with watched(llm.engine) as shapes, pytest.raises(InputError, match="more than the model's context window"):
+        with (
+            forward_shapes(llm.engine) as shapes,
+            pytest.raises(InputError, match="more than the model's context window"),
+        ):
             ZeroShotClassificationChain(llm, ["b", label], multi_label=several, context_window=window)
         assert not shapes
     with pytest.raises(InputError, match="context_window is -1"):
@@ -182,14 +172,14 @@ def test_a_label_longer_than_the_window(several: bool) -> None:
 
 
 def test_bound_arguments_do_not_hide_the_scores() -> None:
-    llm = model("llama")
+    llm = tiny_llm("llama")
     plain_one = ZeroShotClassificationChain(llm, LABELS).invoke(TEXT)
     assert ZeroShotClassificationChain(llm.bind(temperature=1), LABELS).invoke(TEXT).method == plain_one.method
 
 
 def test_the_whole_prompt_of_the_default_model(default_model_folder: Any) -> None:
     llm = HuggingFaceChat(model=str(default_model_folder), dtype="float32")
-    own = scorer(llm, ["sports", "politics"])
+    own = label_scorer(llm, ["sports", "politics"])
     assert llm.engine.encoder.render(own.fit("The match ended 3 to 2.").messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nText: The match ended 3 to 2.\n\nWhat is the category of this text?<|im_end|>\n"

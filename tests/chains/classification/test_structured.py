@@ -5,43 +5,23 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.language_models import BaseChatModel, FakeListChatModel, FakeListLLM
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
-from pydantic import Field
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Classification, ZeroShotClassificationChain
 from llmkit.errors import GenerationError, InputError, PromptError
 from llmkit.prompts import LexicalExamples
-from tests.support.tool_formats import speaking
+from tests.support.without_scores import ChatWithoutScores, chat_without_scores
 
 LABELS = ["sports", "politics", "日本", "a label of five words"]
 TEXTS = ["The match ended 3 to 2.", "The law was passed.", "東京", "x"]
 EXAMPLES = [{"input": "A goal in the last minute", "output": "sports"}, {"input": "An election", "output": "politics"}]
 
 
-class Plain(BaseChatModel):
-    """A chat model of LangChain's as any other: it takes tools, keeps what it was asked, and tells no likelihoods."""
-
-    llm: HuggingFaceChat
-    asked: list[list[BaseMessage]] = Field(default_factory=list)
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        self.asked.append(messages)
-        return self.llm._generate(messages, *args, **kwargs)
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        bound: Any = self.llm.bind_tools(tools, **kwargs)
-        return self.bind(**bound.kwargs)
-
-    @property
-    def _llm_type(self) -> str:
-        return "plain"
-
-
-class Rambling(Plain):
+class Rambling(ChatWithoutScores):
     """Calls its tool with a label that is not on the list."""
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
@@ -50,12 +30,8 @@ class Rambling(Plain):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
-def plain(kind: type[Plain] = Plain) -> Plain:
-    return kind(llm=speaking("hermes"))
-
-
 def test_one_of_the_labels_is_chosen() -> None:
-    chain = ZeroShotClassificationChain(plain(), LABELS)
+    chain = ZeroShotClassificationChain(chat_without_scores(), LABELS)
     results = chain.batch(TEXTS)
     for found in results:
         assert found.label in LABELS
@@ -65,7 +41,7 @@ def test_one_of_the_labels_is_chosen() -> None:
 
 
 def test_any_number_of_the_labels_is_chosen() -> None:
-    chain = ZeroShotClassificationChain(plain(), LABELS, multi_label=True)
+    chain = ZeroShotClassificationChain(chat_without_scores(), LABELS, multi_label=True)
     for found in chain.batch(TEXTS):
         assert set(found.labels) <= set(LABELS)
         assert len(set(found.labels)) == len(found.labels)
@@ -74,14 +50,14 @@ def test_any_number_of_the_labels_is_chosen() -> None:
 
 
 def test_the_default_model(default_model_folder: Any) -> None:
-    llm = Plain(llm=HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=64))
+    llm = ChatWithoutScores(llm=HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=64))
     found = ZeroShotClassificationChain(llm, LABELS[:2]).invoke(TEXTS[0])
     assert found.label in LABELS[:2]
     assert found.method == "structured output"
 
 
 def test_what_is_asked() -> None:
-    llm = plain()
+    llm = chat_without_scores()
     words = {"sports": "games and matches"}
     ZeroShotClassificationChain(llm, LABELS[:2], words, examples=EXAMPLES).invoke(TEXTS[0])
     [asked] = llm.asked
@@ -98,7 +74,7 @@ def test_what_is_asked() -> None:
 
 
 def test_examples_are_chosen_for_each_text() -> None:
-    llm = plain()
+    llm = chat_without_scores()
     ZeroShotClassificationChain(llm, LABELS[:2], selector=LexicalExamples(1, examples=EXAMPLES)).invoke("An election")
     ZeroShotClassificationChain(llm, LABELS[:2], examples=EXAMPLES, selector=LexicalExamples(1)).invoke("A goal")
     assert [[each.content for each in asked[1:-1]] for asked in llm.asked] == [
@@ -108,7 +84,7 @@ def test_examples_are_chosen_for_each_text() -> None:
 
 
 def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:
-    chain = ZeroShotClassificationChain(plain(Rambling), LABELS)
+    chain = ZeroShotClassificationChain(chat_without_scores(Rambling), LABELS)
     results: list[Any] = chain.batch(["", TEXTS[0], TEXTS[1], "\ud800"], return_exceptions=True)
     assert isinstance(results[0], InputError)
     assert "the model answered {'label': 'weather'}, but the labels are 'sports'" in str(results[1])
@@ -129,13 +105,13 @@ def test_callbacks_see_the_chain_and_the_model() -> None:
         def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
             names.append("a model")
 
-    ZeroShotClassificationChain(plain(), LABELS).invoke(TEXTS[0], {"callbacks": [Seen()]})
+    ZeroShotClassificationChain(chat_without_scores(), LABELS).invoke(TEXTS[0], {"callbacks": [Seen()]})
     assert names[0] == "ZeroShotClassificationChain"
     assert names.count("a model") == 1
 
 
 def test_what_needs_likelihoods_says_so() -> None:
-    chain = ZeroShotClassificationChain(plain(), LABELS)
+    chain = ZeroShotClassificationChain(chat_without_scores(), LABELS)
     for act in (
         lambda: chain.fit_prior(TEXTS),
         lambda: chain.fit_temperature(TEXTS, LABELS),
@@ -143,12 +119,16 @@ def test_what_needs_likelihoods_says_so() -> None:
     ):
         with pytest.raises(InputError, match="this model tells no likelihoods"):
             act()
-    with pytest.raises(InputError, match="Plain tells no likelihoods, which a threshold needs: leave it out"):
-        ZeroShotClassificationChain(plain(), LABELS, threshold=0.5)
-    with pytest.raises(InputError, match="Plain tells no likelihoods, which prior='batch' needs: leave it out"):
-        ZeroShotClassificationChain(plain(), LABELS, prior="batch")
+    with pytest.raises(
+        InputError, match="ChatWithoutScores tells no likelihoods, which a threshold needs: leave it out"
+    ):
+        ZeroShotClassificationChain(chat_without_scores(), LABELS, threshold=0.5)
+    with pytest.raises(
+        InputError, match="ChatWithoutScores tells no likelihoods, which prior='batch' needs: leave it out"
+    ):
+        ZeroShotClassificationChain(chat_without_scores(), LABELS, prior="batch")
     with pytest.raises(InputError, match="example 1 has the label 'x'"):
-        ZeroShotClassificationChain(plain(), LABELS, examples=[{"input": "a", "output": "x"}])
+        ZeroShotClassificationChain(chat_without_scores(), LABELS, examples=[{"input": "a", "output": "x"}])
 
 
 @pytest.mark.parametrize("llm", [FakeListChatModel(responses=["sports"]), FakeListLLM(responses=["sports"])])

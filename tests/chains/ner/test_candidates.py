@@ -11,11 +11,11 @@ from llmkit.chains.ner.candidates import BESIDE, HOPELESS, INSIDE, NUMBER, WRITT
 from llmkit.chains.spans import spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import sentences
-from tests.models.generation.test_generate import watched
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
+from tests.support.generation import forward_shapes
 from tests.support.models import chat
-from tests.text.test_words import TEXTS
+from tests.support.reference import teacher_forcing
+from tests.support.texts import TEXTS
 
 PROMPT = TaskPrompt.load("mentions")
 
@@ -75,13 +75,13 @@ def test_words_are_scored_as_by_teacher_forcing(name: str) -> None:
     assert set(own.known) == {"Paris", "paris", "dog", "Dog", "東", "<|im_end|>", "ŞİİR", "ŞİİR".lower()}
     encoder = own.llm.engine.encoder
     prompt = encoder.encode_messages(own.prompt.messages)
-    wanted = [plain(tiny.make(name), prompt, encoder.encode_continuation(f" {word}")) for word in own.known]
+    wanted = [teacher_forcing(tiny.make(name), prompt, encoder.encode_continuation(f" {word}")) for word in own.known]
     np.testing.assert_allclose(list(own.known.values()), wanted, atol=1e-4)
 
 
 def test_a_word_is_asked_for_once() -> None:
     own = truecaser()
-    with watched(own.llm.engine) as shapes:
+    with forward_shapes(own.llm.engine) as shapes:
         mentions("The dog is in Paris.", 3, own)
         assert shapes
         shapes.clear()

@@ -22,7 +22,7 @@ from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Span
 from tests.support.models import chat, completion
-from tests.text.test_words import TEXTS
+from tests.support.texts import TEXTS
 
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
 every = pytest.mark.parametrize("name", MODELS)

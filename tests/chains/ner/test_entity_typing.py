@@ -14,9 +14,9 @@ from llmkit.chains.ner.entity_typing import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, K
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.words import words
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
 from tests.support.models import chat, completion
+from tests.support.reference import teacher_forcing
 
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
 every = pytest.mark.parametrize("name", MODELS)
@@ -48,7 +48,7 @@ def forced(name: str, text: str, mention: str) -> list[float]:
     else:
         prompt = encoder.encode_text(f"Text: {text}\n{asked}\n{begun}")
     thing, man, woman, city = (
-        plain(tiny.make(name), prompt, encoder.encode_continuation(f' "{mention}" is {phrase}'))
+        teacher_forcing(tiny.make(name), prompt, encoder.encode_continuation(f' "{mention}" is {phrase}'))
         for phrase in ("a thing", "a man", "a woman", "the city")
     )
     return [float(np.logaddexp(man, woman) - np.log(2)) - thing, city - thing]

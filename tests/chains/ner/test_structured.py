@@ -12,8 +12,7 @@ from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain
 from llmkit.errors import GenerationError, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from tests.chains.classification.test_structured import Plain
-from tests.chains.classification.test_structured import plain as made
+from tests.support.without_scores import ChatWithoutScores, chat_without_scores
 
 TEXT = "Ada Lovelace met Ada in New York, near the New York Times, and 安倍晋三は東京で."
 NAMED: list[Any] = [
@@ -37,7 +36,7 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-class Naming(Plain):
+class Naming(ChatWithoutScores):
     """Calls its tool with what it was told to answer to each text."""
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
@@ -49,7 +48,7 @@ class Naming(Plain):
 
 
 def chain(**options: Any) -> NERChain:
-    return NERChain(made(Naming), **options)
+    return NERChain(chat_without_scores(Naming), **options)
 
 
 def test_each_name_is_looked_up_and_the_longest_counts() -> None:
@@ -80,7 +79,7 @@ def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:
 
 
 def test_what_is_asked() -> None:
-    llm = made(Naming)
+    llm = chat_without_scores(Naming)
     examples = [{"input": "Bob sat.", "output": [{"text": "Bob", "label": "person"}]}]
     words = {"place": "a city, a country"}
     NERChain(llm, ["person", "place"], descriptions=words, examples=examples).invoke("It names nothing.")
@@ -97,7 +96,7 @@ def test_what_is_asked() -> None:
 
 
 def test_a_prompt_of_one_s_own() -> None:
-    llm = made(Naming)
+    llm = chat_without_scores(Naming)
     NERChain(llm, prompt=TaskPrompt("Names?", output_label="Found")).invoke("nothing")
     assert llm.asked[0][0].content == "Names?"
     with pytest.raises(PromptError, match="fields that this chain cannot fill: tone"):
@@ -106,7 +105,7 @@ def test_a_prompt_of_one_s_own() -> None:
 
 def test_a_random_model_is_held_to_the_schema() -> None:
     """Whatever it writes is dropped if it does not stand in the text, and is a list of names with labels."""
-    own = NERChain(made(), ["person", "location"])
+    own = NERChain(chat_without_scores(), ["person", "location"])
     texts = ["The dog is in Paris.", "a b c d e f g"]
     results: list[Any] = own.batch(texts, return_exceptions=True)
     for text, found in zip(texts, results, strict=True):
@@ -115,7 +114,7 @@ def test_a_random_model_is_held_to_the_schema() -> None:
 
 
 def test_the_default_model(default_model_folder: Any) -> None:
-    llm = Plain(llm=HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=48))
+    llm = ChatWithoutScores(llm=HuggingFaceChat(model=str(default_model_folder), temperature=0, max_new_tokens=48))
     text = "Ada Lovelace was born in London."
     results: list[Any] = NERChain(llm).batch([text], return_exceptions=True)
     [found] = results

@@ -8,37 +8,37 @@ from hypothesis import strategies as st
 
 from llmkit.chains.qa.generator import grounded, quoted
 from llmkit.errors import ContextWindowExceeded, InputError
-from tests.chains.qa.test_chain import KARN, asked, chain, quotes_stand
+from tests.support.qa import LIGHTHOUSE, qa_input, quotes_match, tiny_chain
 
 LONG = 40
 
 
 def test_a_written_answer_has_quotes() -> None:
-    own = chain(style="abstractive", max_new_tokens=LONG)
-    results = own.batch([asked(KARN), asked("The dog sleeps. It is late.", "Who sleeps?")])
-    for found, text in zip(results, (KARN, "The dog sleeps. It is late."), strict=True):
-        assert quotes_stand(found, [text])
+    own = tiny_chain(style="abstractive", max_new_tokens=LONG)
+    results = own.batch([qa_input(LIGHTHOUSE), qa_input("The dog sleeps. It is late.", "Who sleeps?")])
+    for found, text in zip(results, (LIGHTHOUSE, "The dog sleeps. It is late."), strict=True):
+        assert quotes_match(found, [text])
         assert found.method in ("written", "spans")
-    assert own.invoke(asked(KARN)).text == results[0].text
+    assert own.invoke(qa_input(LIGHTHOUSE)).text == results[0].text
 
 
 def test_a_written_answer_needs_room() -> None:
-    own = chain(style="abstractive", max_new_tokens=LONG, context_window=250)
-    results: list[Any] = own.batch([asked("The dog sleeps."), asked("x", "why " * 300)], return_exceptions=True)
-    assert quotes_stand(results[0], ["The dog sleeps."])
+    own = tiny_chain(style="abstractive", max_new_tokens=LONG, context_window=250)
+    results: list[Any] = own.batch([qa_input("The dog sleeps."), qa_input("x", "why " * 300)], return_exceptions=True)
+    assert quotes_match(results[0], ["The dog sleeps."])
     assert isinstance(results[1], ContextWindowExceeded)
 
 
 def test_a_completion_model_writes_no_answers() -> None:
     with pytest.raises(InputError, match="use a chat model"):
-        chain("gpt2", style="abstractive")
+        tiny_chain("gpt2", style="abstractive")
 
 
 def test_numbers_and_names_stand_in_the_source() -> None:
-    assert grounded("It was built in 1874. Maria Holm built it.", KARN)
-    assert not grounded("It was built in 1875.", KARN)
-    assert not grounded("The engineer was Peter Holm.", KARN)
-    assert grounded("", KARN)
+    assert grounded("It was built in 1874. Maria Holm built it.", LIGHTHOUSE)
+    assert not grounded("It was built in 1875.", LIGHTHOUSE)
+    assert not grounded("The engineer was Peter Holm.", LIGHTHOUSE)
+    assert grounded("", LIGHTHOUSE)
 
 
 @given(st.text())

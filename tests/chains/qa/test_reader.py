@@ -10,9 +10,9 @@ from llmkit.chains.qa.reader import CHANNEL, NEUTRAL, PRIOR, RANK, REPEATED, Rea
 from llmkit.errors import ContextWindowExceeded
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
 from tests.support.models import chat
+from tests.support.reference import teacher_forcing
 
 TEXT = "The dog sleeps. Paris is old."
 HITS = [Hit(16, 29, 0, "Paris is old."), Hit(0, 15, 0, "The dog sleeps.")]
@@ -50,7 +50,7 @@ def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
 
     def forced(prompt: str, answer: str, *end: int) -> float:
         encoder = engine.encoder
-        return plain(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
+        return teacher_forcing(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
 
     answer, back = f" {found.text}", reading.reverse.text
     likely, usual = (forced(each.text, answer, *engine.loaded.end) for each in (reading.asked, reading.neutral))

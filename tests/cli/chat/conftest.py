@@ -49,11 +49,6 @@ class Talk:
         return [(turn.said, turn.answer, turn.finish_reason) for turn in turns]
 
 
-def anew(llm: HuggingFaceChat) -> None:
-    """Let nothing be computed already: rounding then is the same whichever way the same messages are given."""
-    llm.engine.prefixes.clear()
-
-
 @pytest.fixture(scope="session")
 def llm(default_model_folder):
     """The default model, one for all tests of a chat."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from llmkit.models.constraints.grammar import Matcher
-from tests.models.generation.test_generate import request
 from tests.support import tiny
+from tests.support.generation import forward_shapes, greedy_request
 from tests.support.schemas import (
     CONSTRAINTS,
     DRAWN,
@@ -25,10 +25,13 @@ from tests.support.schemas import (
 def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> None:
     engine = engine_of(name)
     asked = [
-        replace(request(engine.encoder.encode_text(prompt), max_new_tokens=40, **how), constraint=make(engine.grammars))
+        replace(
+            greedy_request(engine.encoder.encode_text(prompt), max_new_tokens=40, **how),
+            constraint=make(engine.grammars),
+        )
         for prompt, make in zip(("What is", "The", "東京 is the capital of", "x"), CONSTRAINTS.values(), strict=True)
     ]
-    free = request(engine.encoder.encode_text("The dog"), max_new_tokens=40, **how)
+    free = greedy_request(engine.encoder.encode_text("The dog"), max_new_tokens=40, **how)
     if name != "bart":  # what is forced on its decoder is not forced on an answer that is held to a form
         asked.append(free)
     apart = [engine.generate([one])[0][0] for one in asked]
@@ -52,10 +55,9 @@ def test_tokens_without_a_choice_need_no_pass(name: str, kind: str, monkeypatch:
 
 
 def test_forced_tokens_are_read_in_one_pass() -> None:
-    from tests.models.generation.test_generate import watched
 
     engine = engine_of("llama")
-    with watched(engine) as shapes:
+    with forward_shapes(engine) as shapes:
         answer = held(engine, CONSTRAINTS["json"](engine.grammars), max_new_tokens=150)
     assert len(shapes) < len(answer.ids) - 5
     assert max(width for _, width in shapes[1:]) > 3
@@ -64,7 +66,7 @@ def test_forced_tokens_are_read_in_one_pass() -> None:
 def test_log_probabilities_and_a_constraint() -> None:
     engine = engine_of("llama")
     asked = replace(
-        request(engine.encoder.encode_text("What is"), max_new_tokens=80),
+        greedy_request(engine.encoder.encode_text("What is"), max_new_tokens=80),
         constraint=CONSTRAINTS["json"](engine.grammars),
     )
     plain = engine.generate([asked])[0][0]

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
 from tokenizers import Tokenizer, decoders
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -17,7 +16,7 @@ from llmkit.models.constraints.grammar import Grammars
 from llmkit.models.constraints.vocabulary import drops_space, vocabulary_of, writes
 from tests.support import tiny
 from tests.support.models import chat, completion
-from tests.support.schemas import DRAWN, engine_of, held
+from tests.support.schemas import DRAWN, Town, engine_of, held
 from tests.support.tokenizers import (
     bart_tokenizer,
     chatml_tokenizer,
@@ -26,13 +25,6 @@ from tests.support.tokenizers import (
     t5_tokenizer,
     turns_tokenizer,
 )
-
-
-class Town(BaseModel):
-    """A town."""
-
-    name: str = Field(max_length=12)
-    people: int = Field(ge=0, le=999)
 
 
 def bytes_behind_metaspace() -> PreTrainedTokenizerFast:

@@ -1,6 +1,5 @@
 """Weights that were quantized are found to be, and what is packed stands for the same numbers."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,18 +8,9 @@ from torch import nn
 
 from llmkit.models.cpu.int4_groups import GROUP, find, joined
 from llmkit.models.cpu.int4_linear import FEW, Layers, has_kernel, pack
+from tests.support.gguf_files import quantized_weights
 
 ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
-
-
-def quantized(kind: str, rows: int, groups: int, seed: int, spread: float = 1.0) -> torch.Tensor:
-    """Give weights as GGUF's own reader dequantizes them."""
-    import gguf
-
-    kinds = {"Q4_1": gguf.GGMLQuantizationType.Q4_1, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
-    plain = np.random.default_rng(seed).normal(scale=spread, size=(rows, groups * GROUP)).astype(np.float32)
-    blocks = gguf.quants.quantize(plain, kinds[kind])
-    return torch.from_numpy(gguf.quants.dequantize(blocks, kinds[kind])).to(torch.bfloat16)
 
 
 @given(
@@ -32,7 +22,7 @@ def quantized(kind: str, rows: int, groups: int, seed: int, spread: float = 1.0)
 )
 @settings(max_examples=60, deadline=None)
 def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
-    weight = quantized(kind, rows, groups, seed, spread)
+    weight = quantized_weights(kind, rows, groups, seed, spread)
     grid = find(weight)
     assert grid is not None
     assert len(grid) == {"Q4_1": 1, "Q8_0": 2}[kind]
@@ -49,14 +39,17 @@ def test_other_weights_do_not(rows: int, seed: int) -> None:
 
 
 def test_what_has_no_grid() -> None:
-    weight = quantized("Q4_1", 4, 2, 0)
+    weight = quantized_weights("Q4_1", 4, 2, 0)
     assert find(weight.float()) is not None
     assert find(weight.float() * 1.0001) is None, "no values of bfloat16"
     assert find(weight[:, :-1].contiguous()) is None, "no whole groups"
     assert find(weight[0]) is None
     weight[3, 5] *= 1.1
     assert find(weight) is None, "one weight that is off"
-    assert joined([*filter(None, [find(quantized("Q4_1", 4, 1, 0)), find(quantized("Q8_0", 4, 1, 0))])]) is None
+    assert (
+        joined([*filter(None, [find(quantized_weights("Q4_1", 4, 1, 0)), find(quantized_weights("Q8_0", 4, 1, 0))])])
+        is None
+    )
 
 
 @pytest.mark.parametrize("kind", ["Q4_1", "Q8_0", ""])
@@ -66,7 +59,7 @@ def test_what_has_no_grid() -> None:
 def test_layers(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
     layers = [nn.Linear(3 * GROUP, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
     for seed, layer in enumerate(layers):
-        layer.weight.data = quantized(kind, layer.out_features, 3, seed) if kind else layer.weight.data
+        layer.weight.data = quantized_weights(kind, layer.out_features, 3, seed) if kind else layer.weight.data
     torch.manual_seed(0)
     packed = pack("", layers)
     assert len(packed) == {"Q4_1": 1, "Q8_0": 2, "": 0}[kind]

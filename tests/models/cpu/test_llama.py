@@ -21,8 +21,8 @@ from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.weights.loading import adopt
-from tests.models.cpu.test_int4_groups import quantized
 from tests.support import tiny
+from tests.support.gguf_files import quantized_weights
 from tests.support.tokenizers import chatml_tokenizer
 
 LLAMA3 = {
@@ -62,7 +62,7 @@ def fast(model: Any) -> LeanLlama:
 def on_a_grid(model: Any) -> Any:
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
-            layer.weight.data = quantized("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+            layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
     return model
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from transformers import Cache
 
-from tests.models.generation.test_generate import request
 from tests.support import tiny
-from tests.support.models import PROMPTS, chat, each_pass, kinds, slowly
+from tests.support.generation import greedy_request
+from tests.support.models import PROMPTS, architectures, chat, each_pass, slowly
 
 
-@kinds
+@architectures
 def test_a_stream_that_is_closed_computes_no_more(name: str) -> None:
     llm = chat(name)
     with each_pass(llm, lambda _: None) as passes:
@@ -105,8 +105,8 @@ def test_a_cancelled_request_says_so(options: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine = model.engine()
     prompt = model.tokenizer.encode("The dog")
-    [whole] = engine.generate([request(prompt, max_new_tokens=60, **options)])[0]
-    asked = request(prompt, max_new_tokens=60, **options)
+    [whole] = engine.generate([greedy_request(prompt, max_new_tokens=60, **options)])[0]
+    asked = greedy_request(prompt, max_new_tokens=60, **options)
     passes = itertools.count()
     hook = model.model.register_forward_pre_hook(lambda *_: asked.cancel.set() if next(passes) == 5 else None)
     [answer] = engine.generate([asked])[0]

@@ -8,44 +8,33 @@ import pytest
 import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from llmkit import HuggingFaceChat, HuggingFaceLLM
+from llmkit import HuggingFaceChat
 from llmkit.errors import SettingsError
 from llmkit.models.generation.settings import NAMES
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
-from tests.support.models import chat, completion, each_pass
-
-PROMPT = "What is the capital of France?"
-kinds = pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "t5", "bart"])
+from tests.support.models import PROMPT, attention_architectures, chat, completion, each_pass, prompt_ids
+from tests.support.reference import teacher_forcing
 
 
-def ids_of(llm: HuggingFaceChat | HuggingFaceLLM, text: str) -> list[int]:
-    """Give the tokens of a prompt as the model receives them."""
-    encoder = llm.engine.encoder
-    return (
-        encoder.encode_messages([HumanMessage(text)]) if isinstance(llm, HuggingFaceChat) else encoder.encode_text(text)
-    )
-
-
-@kinds
+@attention_architectures
 def test_tokens_are_counted(name: str) -> None:
     llm = chat(name)
     for prompt in (PROMPT, "Hi", "東京"):
-        prompt_ids = ids_of(llm, prompt)
-        [want] = tiny.make(name).reference(prompt_ids, max_new_tokens=24)
+        ids = prompt_ids(llm, prompt)
+        [want] = tiny.make(name).reference(ids, max_new_tokens=24)
         usage = llm.invoke(prompt).usage_metadata
         assert usage == {
-            "input_tokens": len(prompt_ids),
+            "input_tokens": len(ids),
             "output_tokens": len(want),
-            "total_tokens": len(prompt_ids) + len(want),
+            "total_tokens": len(ids) + len(want),
         }
-        assert llm.get_num_tokens_from_messages([HumanMessage(prompt)]) == len(prompt_ids)
+        assert llm.get_num_tokens_from_messages([HumanMessage(prompt)]) == len(ids)
         assert llm.get_num_tokens(prompt) == len(llm.engine.encoder.encode_text(prompt, special=False))
 
 
 def test_the_reason_of_the_end() -> None:
     free = chat("llama")
-    [want] = tiny.make("llama").reference(ids_of(free, PROMPT), max_new_tokens=24)
+    [want] = tiny.make("llama").reference(prompt_ids(free, PROMPT), max_new_tokens=24)
     model = tiny.make("llama").ending_at(want[5])
     llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, temperature=0)
     assert llm.invoke(PROMPT, max_new_tokens=3).response_metadata["finish_reason"] == "length"
@@ -67,11 +56,11 @@ HOWS: dict[str, dict[str, Any]] = {
 }
 
 
-@kinds
+@attention_architectures
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) -> None:
     llm = chat(name, max_new_tokens=10, **how)
-    model, prompt = tiny.make(name), ids_of(llm, PROMPT)
+    model, prompt = tiny.make(name), prompt_ids(llm, PROMPT)
     answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
     told = answer.response_metadata["logprobs"]["content"]
     request = llm._request(PROMPT, None, {"logprobs": 3})[2]
@@ -80,10 +69,10 @@ def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) ->
     ids = done.ids[begun:]
     assert len(told) == len(done.ids)
     total = sum(entry["logprob"] for entry in told[begun:])
-    assert total == pytest.approx(plain(model, prompt, ids), abs=1e-3)
+    assert total == pytest.approx(teacher_forcing(model, prompt, ids), abs=1e-3)
     for at, entry in enumerate(told[begun:]):
         assert entry["logprob"] == pytest.approx(
-            plain(model, prompt, ids[: at + 1]) - plain(model, prompt, ids[:at]), abs=1e-3
+            teacher_forcing(model, prompt, ids[: at + 1]) - teacher_forcing(model, prompt, ids[:at]), abs=1e-3
         )
         best = [top["logprob"] for top in entry["top_logprobs"]]
         assert best == sorted(best, reverse=True)
@@ -105,7 +94,7 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
             told = one.message.response_metadata["logprobs"]["content"]
             request = llm._request(prompt, None, {"logprobs": 1})[2]
             [ids] = [done.ids for done in llm.engine.generate([request])[0] if done.text == one.text]
-            total = plain(tiny.make("llama"), ids_of(llm, prompt), ids)
+            total = teacher_forcing(tiny.make("llama"), prompt_ids(llm, prompt), ids)
             assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)
 
 
@@ -210,15 +199,15 @@ def test_a_completion_goes_on_from_the_prompt(name: str) -> None:
     llm = completion(name, max_new_tokens=12)
     tokenizer = tiny.make(name).tokenizer
     for prompt in (PROMPT, "The dog"):
-        ids = ids_of(llm, prompt)
+        ids = prompt_ids(llm, prompt)
         [want] = tiny.make(name).reference(ids, max_new_tokens=12)
         assert prompt + llm.invoke(prompt) == tokenizer.decode([*ids, *want], skip_special_tokens=True)
 
 
-@kinds
+@attention_architectures
 def test_a_completion_counts_what_it_receives(name: str) -> None:
     llm, messages = completion(name), [HumanMessage(PROMPT)]
-    assert llm.get_num_tokens_from_messages(messages) == len(ids_of(llm, PROMPT))
+    assert llm.get_num_tokens_from_messages(messages) == len(prompt_ids(llm, PROMPT))
     assert llm.invoke(messages) == llm.invoke(PROMPT), "a message that stands alone is its text"
     dialogue = [*messages, AIMessage("Paris."), HumanMessage("And of Spain?")]
     result = llm.generate([llm._convert_input(dialogue).to_string()])
@@ -230,7 +219,7 @@ def test_completions_know_their_tokens_and_reasons() -> None:
     llm = completion("t5")
     result = llm.generate([PROMPT, "Hi"])
     for prompt, [one] in zip((PROMPT, "Hi"), result.generations, strict=True):
-        [want] = tiny.make("t5").reference(ids_of(llm, prompt), max_new_tokens=24)
+        [want] = tiny.make("t5").reference(prompt_ids(llm, prompt), max_new_tokens=24)
         assert one.generation_info["usage_metadata"]["output_tokens"] == len(want)
         assert one.generation_info["finish_reason"] == ("stop" if len(want) < 24 else "length")
         assert one.text == tiny.make("t5").tokenizer.decode(want, skip_special_tokens=True)

@@ -1,80 +1,45 @@
 """Answers are token for token those of transformers, alone, in a batch, and with what was kept from before."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sequence import Answer, Request
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support import tiny
-from tests.support.tiny import Tiny
-
-TEXTS = (
-    "The",
-    "What is the capital of France?",
-    "def add(a, b):\n    return a + b\n\nfor i in range(10):",
-    "東京 is the quick brown fox, and the dog sleeps on. The capital of France is Paris.",
-    "What is the capital of Paris, the lazy dog",
+from tests.support.generation import (
+    LENGTH,
+    PROMPT_TEXTS,
+    encode_prompts,
+    forward_shapes,
+    generate_alone,
+    generate_together,
+    greedy_request,
 )
-LENGTH = 16
+from tests.support.tiny import Tiny
 
 every = pytest.mark.parametrize("name", tiny.ARCHITECTURES)
 rolled_back = pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"])
 
 
-def request(prompt: Sequence[int], **settings: Any) -> Request:
-    settings = {"temperature": 0.0, "max_new_tokens": LENGTH, **settings}
-    return Request(tuple(prompt), GenerationSettings(**settings))
-
-
-def alone(engine: Engine, prompt: Sequence[int], **settings: Any) -> list[list[int]]:
-    return [answer.ids for answer in engine.generate([request(prompt, **settings)])[0]]
-
-
-def together(engine: Engine, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[list[int]]]:
-    groups = engine.generate([request(prompt, **settings) for prompt in prompts])
-    return [[answer.ids for answer in group] for group in groups]
-
-
-def prompts_of(model: Tiny) -> list[list[int]]:
-    return [model.tokenizer.encode(text) for text in TEXTS]
-
-
 def ending_early(model: Tiny) -> Tiny:
     """Give the model with such ends that its answers to the prompts differ in length."""
-    free = [model.reference(prompt, max_new_tokens=LENGTH)[0] for prompt in prompts_of(model)]
+    free = [model.reference(prompt, max_new_tokens=LENGTH)[0] for prompt in encode_prompts(model)]
     return model.ending_at(*(row[min(at, len(row) - 1)] for row, at in zip(free, (3, 7, 12), strict=False)))
-
-
-@contextmanager
-def watched(engine: Engine) -> Iterator[list[tuple[int, int]]]:
-    """Give the shape of each forward pass's input, as they come."""
-    shapes: list[tuple[int, int]] = []
-
-    def note(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
-        shapes.append((given.shape[0], given.shape[1]))
-
-    hook = engine.loaded.model.register_forward_pre_hook(note, with_kwargs=True)
-    yield shapes
-    hook.remove()
 
 
 @every
 def test_greedy(name: str) -> None:
     model = ending_early(tiny.make(name))
-    prompts = prompts_of(model)
+    prompts = encode_prompts(model)
     wanted = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
     assert len({len(rows[0]) for rows in wanted}) > 1
     engine = model.engine()
-    assert [alone(engine, prompt) for prompt in prompts] == wanted
-    assert [alone(engine, prompt) for prompt in prompts] == wanted, "with what the first calls left"
-    assert together(engine, prompts) == wanted
-    assert together(model.engine(), prompts) == wanted, "nothing kept before"
-    assert together(engine, prompts[1:2] * 3) == wanted[1:2] * 3, "the same prompt three times"
+    assert [generate_alone(engine, prompt) for prompt in prompts] == wanted
+    assert [generate_alone(engine, prompt) for prompt in prompts] == wanted, "with what the first calls left"
+    assert generate_together(engine, prompts) == wanted
+    assert generate_together(model.engine(), prompts) == wanted, "nothing kept before"
+    assert generate_together(engine, prompts[1:2] * 3) == wanted[1:2] * 3, "the same prompt three times"
 
 
 @every
@@ -89,13 +54,13 @@ def test_greedy(name: str) -> None:
 )
 def test_search_and_penalties(name: str, options: dict[str, Any]) -> None:
     model = ending_early(tiny.make(name))
-    prompts = prompts_of(model)[:3]
+    prompts = encode_prompts(model)[:3]
     options = {"max_new_tokens": 10, **options}
     theirs = {"num_return_sequences" if key == "n" else key: value for key, value in options.items()}
     wanted = [model.reference(prompt, **theirs) for prompt in prompts]
     engine = model.engine()
-    assert [alone(engine, prompt, **options) for prompt in prompts] == wanted
-    assert together(engine, prompts, **options) == wanted
+    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == wanted
+    assert generate_together(engine, prompts, **options) == wanted
 
 
 @every
@@ -106,8 +71,8 @@ def test_a_conversation_that_grows(name: str) -> None:
     added = model.tokenizer.encode(" And on and on?", add_special_tokens=False)
     for turn in range(3):
         wanted = model.reference(prompt, max_new_tokens=6)
-        with watched(engine) as shapes:
-            assert alone(engine, prompt, max_new_tokens=6) == wanted
+        with forward_shapes(engine) as shapes:
+            assert generate_alone(engine, prompt, max_new_tokens=6) == wanted
         if turn and engine.prefixes.usable:  # what is new, and the answer's last token, which was never read
             assert shapes[0] == (1, len(added) + 1)
         prompt = [*prompt, *wanted[0], *added]
@@ -117,11 +82,11 @@ def test_a_conversation_that_grows(name: str) -> None:
 def test_a_batch_reads_what_its_prompts_share_once(name: str) -> None:
     model = tiny.make(name)
     shared = model.tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 4)
-    prompts = [[*shared, *model.tokenizer.encode(text)] for text in TEXTS]
+    prompts = [[*shared, *model.tokenizer.encode(text)] for text in PROMPT_TEXTS]
     engine = model.engine()
     wanted = [model.reference(prompt, max_new_tokens=4) for prompt in prompts]
-    with watched(engine) as shapes:
-        assert together(engine, prompts, max_new_tokens=4) == wanted
+    with forward_shapes(engine) as shapes:
+        assert generate_together(engine, prompts, max_new_tokens=4) == wanted
     longest = max(map(len, prompts))
     assert shapes[0] == (1, len(shared))
     assert shapes[1] == (len(prompts), longest - len(shared))
@@ -130,22 +95,22 @@ def test_a_batch_reads_what_its_prompts_share_once(name: str) -> None:
 def test_a_checkpoint_that_says_no_cache_gets_one() -> None:
     base = tiny.make("llama")
     model = base.ending_at()
-    prompt = prompts_of(model)[2]
+    prompt = encode_prompts(model)[2]
     wanted = base.reference(prompt, max_new_tokens=LENGTH)
     model.model.generation_config.use_cache = False
     engine = model.engine()
-    with watched(engine) as shapes:
-        assert alone(engine, prompt) == wanted
+    with forward_shapes(engine) as shapes:
+        assert generate_alone(engine, prompt) == wanted
     assert shapes[1:] == [(1, 1)] * (LENGTH - 1)
     assert model.model.generation_config.use_cache is False
 
 
 def test_rows_that_are_done_are_dropped() -> None:
     model = ending_early(tiny.make("llama"))
-    prompts = prompts_of(model)
+    prompts = encode_prompts(model)
     engine = model.engine()
-    with watched(engine) as shapes:
-        lengths = sorted(len(rows[0]) for rows in together(engine, prompts))
+    with forward_shapes(engine) as shapes:
+        lengths = sorted(len(rows[0]) for rows in generate_together(engine, prompts))
     assert shapes[0][0] == len(prompts)
     assert shapes[-1][0] < len(prompts)
     assert len(shapes) == lengths[-1]
@@ -155,9 +120,9 @@ def test_rows_that_are_done_are_dropped() -> None:
 def test_a_stream_is_the_answer(name: str) -> None:
     model = ending_early(tiny.make(name))
     engine = model.engine()
-    for prompt in prompts_of(model)[:3]:
-        [answer] = engine.generate([request(prompt)])[0]
-        steps = list(engine.stream(request(prompt)))
+    for prompt in encode_prompts(model)[:3]:
+        [answer] = engine.generate([greedy_request(prompt)])[0]
+        steps = list(engine.stream(greedy_request(prompt)))
         streamed: Answer = steps[-1][0]
         assert streamed.ids == answer.ids
         assert "".join(text for _, text in steps) == answer.text == streamed.text
@@ -166,7 +131,7 @@ def test_a_stream_is_the_answer(name: str) -> None:
 
 def test_the_models_own_settings_hold_and_stay() -> None:
     model = tiny.make("llama").ending_at()
-    prompt = prompts_of(model)[1]
+    prompt = encode_prompts(model)[1]
     own = model.model.generation_config
     own.repetition_penalty, own.max_new_tokens = 1.5, 5
     before = own.to_dict()
@@ -175,5 +140,5 @@ def test_the_models_own_settings_hold_and_stay() -> None:
     got = engine.generate([Request(tuple(prompt), GenerationSettings())])[0][0].ids
     assert got == wanted[0]
     assert len(got) == 5
-    engine.generate([request(prompt, temperature=0.7, top_k=5, max_new_tokens=2)])
+    engine.generate([greedy_request(prompt, temperature=0.7, top_k=5, max_new_tokens=2)])
     assert own.to_dict() == before

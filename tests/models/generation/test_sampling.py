@@ -11,8 +11,15 @@ from llmkit import HuggingFaceChat
 from llmkit.errors import SettingsError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sampling import choose, generator
-from tests.models.generation.test_generate import LENGTH, TEXTS, alone, prompts_of, request, together
 from tests.support import tiny
+from tests.support.generation import (
+    LENGTH,
+    PROMPT_TEXTS,
+    encode_prompts,
+    generate_alone,
+    generate_together,
+    greedy_request,
+)
 from tests.support.models import each_pass
 from tests.support.tiny import Tiny
 
@@ -24,50 +31,50 @@ some = pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "mamba", "t5
 @some
 def test_a_seeded_answer_is_the_same_alone_and_in_a_batch(name: str) -> None:
     model = tiny.make(name)
-    engine, prompts = model.engine(), prompts_of(tiny.make(name))
-    apart = [alone(engine, prompt, **DRAWN) for prompt in prompts]
-    assert [alone(engine, prompt, **DRAWN) for prompt in prompts] == apart
-    assert together(engine, prompts, **DRAWN) == apart
-    streamed = [list(engine.stream(request(prompt, **DRAWN)))[-1][0].ids for prompt in prompts]
+    engine, prompts = model.engine(), encode_prompts(tiny.make(name))
+    apart = [generate_alone(engine, prompt, **DRAWN) for prompt in prompts]
+    assert [generate_alone(engine, prompt, **DRAWN) for prompt in prompts] == apart
+    assert generate_together(engine, prompts, **DRAWN) == apart
+    streamed = [list(engine.stream(greedy_request(prompt, **DRAWN)))[-1][0].ids for prompt in prompts]
     assert [[ids] for ids in streamed] == apart
-    assert [alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != apart
+    assert [generate_alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != apart
 
 
 @some
 def test_the_global_generator_is_neither_read_nor_changed(name: str) -> None:
     model = tiny.make(name)
-    engine, prompt = model.engine(), prompts_of(model)[1]
+    engine, prompt = model.engine(), encode_prompts(model)[1]
     before = torch.random.get_rng_state()
-    first = alone(engine, prompt, **DRAWN)
-    alone(engine, prompt, temperature=1.0)
+    first = generate_alone(engine, prompt, **DRAWN)
+    generate_alone(engine, prompt, temperature=1.0)
     assert torch.equal(torch.random.get_rng_state(), before)
     with torch.random.fork_rng():
         torch.manual_seed(999)
-        assert alone(engine, prompt, **DRAWN) == first
+        assert generate_alone(engine, prompt, **DRAWN) == first
 
 
 def test_several_answers_differ_and_are_repeatable() -> None:
     model = tiny.make("llama")
-    engine, prompts = model.engine(), prompts_of(model)
-    answers = alone(engine, prompts[1], **DRAWN, n=4)
+    engine, prompts = model.engine(), encode_prompts(model)
+    answers = generate_alone(engine, prompts[1], **DRAWN, n=4)
     assert len({tuple(ids) for ids in answers}) == 4
-    assert answers == alone(engine, prompts[1], **DRAWN, n=4)
-    assert together(engine, prompts[:3], **DRAWN, n=4)[1] == answers
-    assert answers[:1] == alone(engine, prompts[1], **DRAWN)
-    assert answers[1:2] != alone(engine, prompts[1], **{**DRAWN, "seed": DRAWN["seed"] + 1})
+    assert answers == generate_alone(engine, prompts[1], **DRAWN, n=4)
+    assert generate_together(engine, prompts[:3], **DRAWN, n=4)[1] == answers
+    assert answers[:1] == generate_alone(engine, prompts[1], **DRAWN)
+    assert answers[1:2] != generate_alone(engine, prompts[1], **{**DRAWN, "seed": DRAWN["seed"] + 1})
 
 
 def test_without_a_seed_answers_differ() -> None:
     model = tiny.make("llama")
-    engine, prompt = model.engine(), prompts_of(model)[1]
-    assert len({tuple(alone(engine, prompt, temperature=1.0)[0]) for _ in range(3)}) > 1
+    engine, prompt = model.engine(), encode_prompts(model)[1]
+    assert len({tuple(generate_alone(engine, prompt, temperature=1.0)[0]) for _ in range(3)}) > 1
 
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
 def test_a_narrow_choice_is_the_likeliest_token(narrow: dict[str, Any]) -> None:
     model = tiny.make("llama")
-    engine, prompt = model.engine(), prompts_of(model)[1]
-    assert alone(engine, prompt, **{"temperature": 1.0, **narrow}) == alone(engine, prompt)
+    engine, prompt = model.engine(), encode_prompts(model)[1]
+    assert generate_alone(engine, prompt, **{"temperature": 1.0, **narrow}) == generate_alone(engine, prompt)
 
 
 def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
@@ -78,12 +85,12 @@ def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     model = tiny.make("llama")
-    prompt = prompts_of(model)[1]
+    prompt = encode_prompts(model)[1]
     logits = next_logits(model, prompt)
     kept = logits.topk(5)
     expected = dict(zip(kept.indices.tolist(), (kept.values / 1.5).softmax(-1).tolist(), strict=True))
     draws = 4000
-    answers = alone(model.engine(), prompt, temperature=1.5, top_k=5, seed=3, n=draws, max_new_tokens=1)
+    answers = generate_alone(model.engine(), prompt, temperature=1.5, top_k=5, seed=3, n=draws, max_new_tokens=1)
     shares = {token: sum(ids[0] == token for ids in answers) / draws for token in expected}
     assert sum(shares.values()) == pytest.approx(1)
     for token, chance in expected.items():
@@ -93,7 +100,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
 @pytest.mark.parametrize("penalty", [(1.5, 0.0), (0.0, 0.8), (-0.7, 1.1)], ids=str)
 def test_penalties_are_those_of_the_common_apis(penalty: tuple[float, float]) -> None:
     model = tiny.make("llama")
-    engine, prompts = model.engine(), prompts_of(tiny.make("llama"))[:4]
+    engine, prompts = model.engine(), encode_prompts(tiny.make("llama"))[:4]
     presence, frequency = penalty
     wanted = []
     for prompt in prompts:
@@ -105,17 +112,17 @@ def test_penalties_are_those_of_the_common_apis(penalty: tuple[float, float]) ->
             answer.append(int(logits.argmax()))
         wanted.append([answer])
     options = {"presence_penalty": presence, "frequency_penalty": frequency}
-    assert [alone(engine, prompt, **options) for prompt in prompts] == wanted
-    assert together(engine, prompts, **options) == wanted
-    assert wanted != [alone(engine, prompt) for prompt in prompts]
+    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == wanted
+    assert generate_together(engine, prompts, **options) == wanted
+    assert wanted != [generate_alone(engine, prompt) for prompt in prompts]
 
 
 def test_penalties_leave_an_encoders_prompt_alone() -> None:
     model = tiny.make("t5")
-    engine, prompts = model.engine(), prompts_of(tiny.make("t5"))
-    once = alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
-    assert once == alone(engine, prompts[1], max_new_tokens=1)
-    assert [alone(engine, one, frequency_penalty=2.0) for one in prompts] == together(
+    engine, prompts = model.engine(), encode_prompts(tiny.make("t5"))
+    once = generate_alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
+    assert once == generate_alone(engine, prompts[1], max_new_tokens=1)
+    assert [generate_alone(engine, one, frequency_penalty=2.0) for one in prompts] == generate_together(
         engine, prompts, frequency_penalty=2.0
     )
 
@@ -134,7 +141,7 @@ def test_engines_share_nothing_but_weights() -> None:
     model = tiny.make("llama")
     engines = [model.engine() for _ in range(2)]
     assert all(isinstance(engine, Engine) for engine in engines)
-    answers = [alone(engine, model.tokenizer.encode(TEXTS[1]), **DRAWN) for engine in engines]
+    answers = [generate_alone(engine, model.tokenizer.encode(PROMPT_TEXTS[1]), **DRAWN) for engine in engines]
     assert answers[0] == answers[1]
     assert engines[0].prefixes is not engines[1].prefixes
 

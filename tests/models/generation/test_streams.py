@@ -9,10 +9,10 @@ import pytest
 from langchain_core.messages import AIMessageChunk
 
 from llmkit.errors import SettingsError
-from tests.support.models import PROMPTS, chat, comparable, completion, each_pass, joined, kinds
+from tests.support.models import PROMPTS, architectures, chat, comparable, completion, each_pass, joined
 
 
-@kinds
+@architectures
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.1, "seed": 3, "logprobs": 2}], ids=["greedy", "drawn"])
 async def test_a_stream_joins_to_the_answer(name: str, options: dict[str, Any]) -> None:
     llm = chat(name)
@@ -30,7 +30,7 @@ async def test_a_stream_joins_to_the_answer(name: str, options: dict[str, Any]) 
                 assert want["meta"]["finish_reason"] == "stop"
 
 
-@kinds
+@architectures
 async def test_a_streamed_completion_joins_to_the_completion(name: str) -> None:
     llm = completion(name)
     for prompt in PROMPTS:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from llmkit.models.kv_cache.prefix_cache import PrefixCache, can_roll_back, common_length
-from tests.models.generation.test_generate import alone, prompts_of
 from tests.support import tiny
+from tests.support.generation import encode_prompts, generate_alone
 
 WIDTH = 2 * 2 * 2 * 8 * 4
 """Bytes of a token: layers, keys and values, heads, their size, float32."""
@@ -120,8 +120,8 @@ def test_what_was_kept_may_be_changed() -> None:
 def test_found_values_are_those_of_a_fresh_computation(name: str) -> None:
     model = tiny.make(name)
     engine = model.engine()
-    prompt = prompts_of(model)[3]
-    [answer] = alone(engine, prompt)
+    prompt = encode_prompts(model)[3]
+    [answer] = generate_alone(engine, prompt)
     tokens = [*prompt, *answer]
     known, cache = engine.prefixes.find(tokens)
     assert known == len(tokens) - 1
@@ -138,14 +138,14 @@ def test_caches_that_cannot_be_cut_are_not_kept(name: str) -> None:
     model = tiny.make(name)
     assert not can_roll_back(model.model)
     engine = model.engine()
-    alone(engine, prompts_of(model)[1])
+    generate_alone(engine, encode_prompts(model)[1])
     assert engine.prefixes.nbytes == 0
-    assert engine.prefixes.find(prompts_of(model)[1]) == (0, None)
+    assert engine.prefixes.find(encode_prompts(model)[1]) == (0, None)
 
 
 def test_a_pass_that_broke_off_leaves_nothing_wrong() -> None:
     model = tiny.make("llama")
-    engine, prompt = model.engine(), prompts_of(model)[2]
+    engine, prompt = model.engine(), encode_prompts(model)[2]
     wanted = model.reference(prompt, max_new_tokens=12)
     passes = itertools.count()
 
@@ -155,11 +155,11 @@ def test_a_pass_that_broke_off_leaves_nothing_wrong() -> None:
 
     hook = model.model.model.layers[1].register_forward_pre_hook(break_off)
     with pytest.raises(RuntimeError, match="second of two"):
-        alone(engine, prompt, max_new_tokens=12)
+        generate_alone(engine, prompt, max_new_tokens=12)
     hook.remove()
     assert engine.prefixes.find([*prompt, *wanted[0]])[0] == len(prompt) + 4
-    assert alone(engine, prompt, max_new_tokens=12) == wanted
-    assert alone(engine, [*prompt, *wanted[0]]) == model.reference([*prompt, *wanted[0]], max_new_tokens=16)
+    assert generate_alone(engine, prompt, max_new_tokens=12) == wanted
+    assert generate_alone(engine, [*prompt, *wanted[0]]) == model.reference([*prompt, *wanted[0]], max_new_tokens=16)
 
 
 def test_many_threads() -> None:

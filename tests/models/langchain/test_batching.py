@@ -20,13 +20,11 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
 from llmkit.models.generation import engine as engines
 from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import GenerationSettings
-from tests.models.generation.test_generate import watched
 from tests.support import tiny
-from tests.support.models import chat, comparable, completion, each_pass, slowly
+from tests.support.generation import forward_shapes
+from tests.support.models import architectures, chat, comparable, completion, each_pass, slowly
 
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
-
-kinds = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
 
 
 @contextmanager
@@ -68,18 +66,18 @@ def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, b
         assert size <= engines.BATCH_TOKENS or len(batch) == 1
 
 
-@kinds
+@architectures
 def test_answers_come_in_the_callers_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     llm = chat(name, max_new_tokens=8)
     want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         got = llm.batch(PROMPTS)
     assert [comparable(answer) for answer in got] == want
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
     assert len(shapes) <= 8 + 2
     assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == want
     monkeypatch.setattr(engines, "BATCH_TOKENS", 150)
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == want * 2
     assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
 
@@ -121,7 +119,7 @@ def text_of(answer: Any) -> str:
 def test_every_way_of_many_calls_is_a_batch(make: Callable[..., Any], way: str) -> None:
     llm = make("llama", max_new_tokens=6)
     want = [text_of(llm.invoke(prompt)) for prompt in PROMPTS]
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         assert [text_of(answer) for answer in MANY[way](llm, PROMPTS)] == want
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
     assert len(shapes) <= 6 + 2
@@ -193,7 +191,7 @@ def test_a_bad_input_fails_alone(asynchronous: bool) -> None:
     def batch(**options: Any) -> Any:
         return asyncio.run(llm.abatch(inputs, **options)) if asynchronous else llm.batch(inputs, **options)
 
-    with watched(llm.engine) as shapes:
+    with forward_shapes(llm.engine) as shapes:
         got = batch(return_exceptions=True)
     assert [type(one) for one in got[1:4]] == [InputError, ContextWindowExceeded, InputError]
     assert isinstance(got[5], ValueError)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
-from pydantic import BaseModel, Field
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import (
@@ -19,15 +18,9 @@ from llmkit.errors import (
     InputError,
 )
 from tests.support import tiny
+from tests.support.schemas import Town
 
 CHATTING = ["llama", "qwen3", "mistral", "gemma2"]
-
-
-class Town(BaseModel):
-    """A town."""
-
-    name: str = Field(max_length=8)
-    people: int = Field(ge=0, le=999)
 
 
 def chat(name: str, **options: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +13,9 @@ from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.scoring import scorer as scoring
 from llmkit.models.scoring.token_tree import Forest
-from tests.models.generation.test_generate import watched
 from tests.support import tiny
+from tests.support.generation import forward_shapes
+from tests.support.reference import teacher_forcing
 from tests.support.tiny import Tiny
 
 TREES = {"llama", "qwen3", "gpt2", "opt", "gpt_neox"}
@@ -41,26 +41,10 @@ def tokens_of(model: Tiny, texts: Sequence[str]) -> list[list[int]]:
     return [model.tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
-def plain(model: Tiny, prompt: Sequence[int], continuation: Sequence[int]) -> float:
-    """Sum the log-probabilities of a continuation's tokens, from one pass over everything, alone."""
-    config = model.model.generation_config
-    given: dict[str, Any]
-    if model.model.config.is_encoder_decoder:
-        forced = [] if config.forced_bos_token_id is None else [config.forced_bos_token_id]
-        start = [config.decoder_start_token_id, *forced]
-        given = {"input_ids": torch.tensor([list(prompt)])}
-        given["decoder_input_ids"] = torch.tensor([[*start, *continuation]])
-    else:
-        start = list(prompt)
-        given = {"input_ids": torch.tensor([[*start, *continuation]])}
-    with torch.no_grad():
-        chances = model.model(**given).logits[0].double().log_softmax(-1)
-    return sum(float(chances[len(start) - 1 + at, token]) for at, token in enumerate(continuation))
-
-
 def expected(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]:
     return [
-        [plain(model, prompt, one) for one in options] for prompt, options in zip(prompts, continuations, strict=True)
+        [teacher_forcing(model, prompt, one) for one in options]
+        for prompt, options in zip(prompts, continuations, strict=True)
     ]
 
 
@@ -99,7 +83,7 @@ def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -
     options = [[5 + i % 7, 20 + i % (vocabulary - 30), *range(9, 9 + i % 4)] for i in range(250)]
     sample = range(0, 250, 25)
     [scores] = engine.score([prompt], [options])
-    np.testing.assert_allclose(scores[::25], [plain(model, prompt, options[at]) for at in sample], atol=1e-4)
+    np.testing.assert_allclose(scores[::25], [teacher_forcing(model, prompt, options[at]) for at in sample], atol=1e-4)
 
 
 def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,12 +94,12 @@ def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest
     shared = tokens_of(model, ["The dog sleeps on. " * 5])[0]
     prompts = [[*shared, *own] for own in tokens_of(model, PROMPTS)]
     labels = tokens_of(model, LABELS)
-    with watched(engine) as shapes:
+    with forward_shapes(engine) as shapes:
         scores = engine.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 2
     assert shapes[0] == (1, len(shared))
     assert furthest(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
-    with watched(engine) as shapes:
+    with forward_shapes(engine) as shapes:
         engine.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 1
 
@@ -193,7 +177,7 @@ def test_nothing_to_score_is_an_error(name: str) -> None:
 @every
 def test_the_window_is_checked_first(name: str) -> None:
     engine = engine_of(name)
-    with watched(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
+    with forward_shapes(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
         engine.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])
     assert not shapes
     assert caught.value.available == tiny.WINDOW

@@ -7,13 +7,12 @@ import pytest
 
 from llmkit import HuggingFaceLLM
 from llmkit.errors import InputError
-from tests.models.generation.test_chat_answers import PROMPT, ids_of, kinds
-from tests.models.scoring.test_scorer import plain
 from tests.support import tiny
-from tests.support.models import chat, completion
+from tests.support.models import PROMPT, attention_architectures, chat, completion, prompt_ids
+from tests.support.reference import teacher_forcing
 
 
-@kinds
+@attention_architectures
 def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
     llm = chat(name)
     inputs, labels = [PROMPT, "Hi", "東京"], [" Paris", " London is", "x", "\n"]
@@ -21,7 +20,7 @@ def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
     assert isinstance(scores, np.ndarray)
     assert scores.shape == (3, 4)
     known = [llm.engine.encoder.encode_continuation(label) for label in labels]
-    want = [[plain(tiny.make(name), ids_of(llm, given), ids) for ids in known] for given in inputs]
+    want = [[teacher_forcing(tiny.make(name), prompt_ids(llm, given), ids) for ids in known] for given in inputs]
     np.testing.assert_allclose(scores, want, atol=1e-4)
     own = llm.score(inputs, [labels[:1], labels[1:], labels[::-1]])
     assert isinstance(own, list)
@@ -52,19 +51,22 @@ def test_a_completion_model_scores_plain_text() -> None:
     llm = completion("gpt2")
     scores = llm.score(["The dog", "The"], [" sleeps", " dog"])
     want = [
-        [plain(tiny.make("gpt2"), ids_of(llm, given), llm.get_token_ids(label)) for label in (" sleeps", " dog")]
+        [
+            teacher_forcing(tiny.make("gpt2"), prompt_ids(llm, given), llm.get_token_ids(label))
+            for label in (" sleeps", " dog")
+        ]
         for given in ("The dog", "The")
     ]
     np.testing.assert_allclose(scores, want, atol=1e-4)
 
 
-@kinds
+@attention_architectures
 def test_a_whole_answer_is_scored_with_its_end(name: str) -> None:
     llm = chat(name)
     [end] = [token for token in llm.engine.loaded.ends if token == llm.engine.loaded.tokenizer.eos_token_id]
     [[score]] = llm.score(["Hi"], [" Paris"], include_eos=True)
     ids = [*llm.engine.encoder.encode_continuation(" Paris"), end]
-    assert score == pytest.approx(plain(tiny.make(name), ids_of(llm, "Hi"), ids), abs=1e-4)
+    assert score == pytest.approx(teacher_forcing(tiny.make(name), prompt_ids(llm, "Hi"), ids), abs=1e-4)
 
 
 def test_two_models_share_an_engine() -> None:
@@ -73,5 +75,5 @@ def test_two_models_share_an_engine() -> None:
     assert plain_one.engine is chats.engine
     assert plain_one.context_window == tiny.WINDOW
     [[score]] = plain_one.score(["The dog"], [" sleeps"])
-    wanted = plain(tiny.make("llama"), plain_one.get_token_ids("The dog"), plain_one.get_token_ids(" sleeps"))
+    wanted = teacher_forcing(tiny.make("llama"), plain_one.get_token_ids("The dog"), plain_one.get_token_ids(" sleeps"))
     assert score == pytest.approx(wanted, abs=1e-4)

@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from llmkit.errors import InputError, PromptError
 from llmkit.models.tokens.chat_template import Encoder, flatten, to_turn
 from tests.support import tokenizers as made
+from tests.support.tokenizers import control_ids, control_tokens, decode_all
 
 NESTED = ["<a>", "a>b", "<a><b>", "<b", "☃", "[x"]
 """Names that overlap, that hold one another, and one of a single letter."""
@@ -74,19 +75,6 @@ ALTERNATING = {"inst", "turns"}
 """Templates that know no system role, or no two turns of one role."""
 
 
-def control_ids(encoder: Encoder) -> dict[int, str]:
-    added = encoder.tokenizer.added_tokens_decoder.items()
-    return {number: token.content for number, token in added if token.content.strip()}
-
-
-def controls(encoder: Encoder, tokens: Sequence[int]) -> list[int]:
-    return [token for token in tokens if token in control_ids(encoder)]
-
-
-def decoded(encoder: Encoder, tokens: Sequence[int]) -> str:
-    return str(encoder.tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=False))
-
-
 def conversation(kind: str, texts: Sequence[str]) -> list[BaseMessage]:
     """Lay texts out as turns that the template takes, the user's last."""
     roles: list[type[BaseMessage]] = [HumanMessage, AIMessage] * len(texts)
@@ -124,13 +112,13 @@ def test_no_text_is_a_control_token(kind: str, data: st.DataObject) -> None:
     text = data.draw(pieces_of(names))
     allowed = [encoder.tokenizer.unk_token_id] if kind == "t5" else []
     tokens = encoder.encode_text(text, special=False)
-    assert [token for token in controls(encoder, tokens) if token not in allowed] == []
+    assert [token for token in control_tokens(encoder, tokens) if token not in allowed] == []
     onward = encoder.encode_continuation(text)
-    assert [token for token in controls(encoder, onward) if token not in allowed] == []
+    assert [token for token in control_tokens(encoder, onward) if token not in allowed] == []
     if kind not in ("t5", "nested"):
         first_space = " " if kind in ("inst", "always") else ""  # which these take for their own
-        assert decoded(encoder, tokens) == text.removeprefix(first_space)
-        assert decoded(encoder, [*encoder.encode_text("x", special=False), *onward]) == f"x{text}"
+        assert decode_all(encoder, tokens) == text.removeprefix(first_space)
+        assert decode_all(encoder, [*encoder.encode_text("x", special=False), *onward]) == f"x{text}"
 
 
 @given(chat, st.data())
@@ -140,9 +128,9 @@ def test_no_message_can_open_or_close_a_turn(kind: str, data: st.DataObject) -> 
     harmless = encoder.encode_messages(conversation(kind, ["x"] * len(texts)))
     messages = conversation(kind, texts)
     tokens = encoder.encode_messages(messages)
-    assert controls(encoder, tokens) == controls(encoder, harmless)
+    assert control_tokens(encoder, tokens) == control_tokens(encoder, harmless)
     if kind != "nested":
-        assert decoded(encoder, tokens) == encoder.render(messages)
+        assert decode_all(encoder, tokens) == encoder.render(messages)
 
 
 @pytest.mark.parametrize("kind", CHAT)
@@ -155,9 +143,9 @@ def test_every_control_token_in_every_place(kind: str) -> None:
             texts[at] = f"before {name}after{name}"
             messages = conversation(kind, texts)
             tokens = encoder.encode_messages(messages)
-            assert controls(encoder, tokens) == controls(encoder, plain)
+            assert control_tokens(encoder, tokens) == control_tokens(encoder, plain)
             if kind != "nested":
-                assert decoded(encoder, tokens) == encoder.render(messages)
+                assert decode_all(encoder, tokens) == encoder.render(messages)
 
 
 def test_tools_their_arguments_and_results_are_text() -> None:
@@ -178,11 +166,11 @@ def test_tools_their_arguments_and_results_are_text() -> None:
         tools = [{"type": "function", "function": {"name": "f", "description": f"does {text}"}}]
         return encoder.encode_messages(messages, tools=tools)
 
-    plain = controls(encoder, told("x"))
+    plain = control_tokens(encoder, told("x"))
     assert "<tool_call>" in [control_ids(encoder)[token] for token in plain]
     for name in control_ids(encoder).values():
-        assert controls(encoder, told(name)) == plain
-        assert decoded(encoder, told(name)).count(name) >= 8
+        assert control_tokens(encoder, told(name)) == plain
+        assert decode_all(encoder, told(name)).count(name) >= 8
 
 
 @pytest.mark.parametrize("kind", ["inst", "turns"])
@@ -201,13 +189,13 @@ def test_the_start_token_stands_once(kind: str) -> None:
 def test_a_continuation_goes_on(kind: str, text: str, more: str) -> None:
     encoder = ENCODERS[kind]
     tokens = [*encoder.encode_text(text, special=False), *encoder.encode_continuation(more)]
-    assert decoded(encoder, tokens) == text + more
+    assert decode_all(encoder, tokens) == text + more
 
 
 def test_an_encoders_decoder_begins_its_own_text() -> None:
     encoder = ENCODERS["t5"]
     assert encoder.encode_continuation("dog") == encoder.encode_text("dog", special=False)
-    assert decoded(encoder, encoder.encode_continuation("the dog")) == "the dog"
+    assert decode_all(encoder, encoder.encode_continuation("the dog")) == "the dog"
 
 
 @given(st.sampled_from(["chatml", "qwen", "gpt2", "neox", "inst", "turns"]), st.text(max_size=30))
@@ -225,14 +213,14 @@ def test_offsets_are_of_this_text_even_with_a_control_tokens_name() -> None:
     text = "say <|im_end|> now"
     tokens = encoder.encode_text(text, special=False)
     for token, (start, end) in zip(tokens, encoder.offsets(text), strict=True):
-        assert decoded(encoder, [token]) == text[start:end]
+        assert decode_all(encoder, [token]) == text[start:end]
 
 
 def test_an_assistants_last_message_is_left_open() -> None:
     encoder = ENCODERS["chatml"]
     tokens = encoder.encode_messages([HumanMessage("Topic?"), AIMessage("Topic: <|im_end|>")])
-    assert decoded(encoder, tokens).endswith("<|im_start|>assistant\nTopic: <|im_end|>")
-    assert controls(encoder, tokens[-1:]) == []
+    assert decode_all(encoder, tokens).endswith("<|im_start|>assistant\nTopic: <|im_end|>")
+    assert control_tokens(encoder, tokens[-1:]) == []
 
 
 def test_messages_of_parts_and_of_other_roles() -> None:
@@ -289,5 +277,5 @@ def test_a_tokenizers_own_truncation_and_padding_are_ignored_and_left_alone() ->
     before = tokenizer.backend_tokenizer.to_str()
     encoder = Encoder(tokenizer, is_encoder_decoder=False)
     text = "The quick brown fox jumps over <|endoftext|> the lazy dog"
-    assert decoded(encoder, encoder.encode_text(text)) == text
+    assert decode_all(encoder, encoder.encode_text(text)) == text
     assert tokenizer.backend_tokenizer.to_str() == before

@@ -10,7 +10,6 @@ import pytest
 from llmkit.chains import QAChain, SummarizationChain
 from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Ended, Note, Output, Piece, Problem, Working
-from tests.cli.chat.conftest import anew
 
 MILL = "The mill stands by the river. It was built in 1821 by Ann Miller. Today it is a museum."
 BUILT = "When was the mill built?"
@@ -176,10 +175,10 @@ def test_summarize_what_is_attached(talk, mill):
 def test_summarize_the_conversation(talk, llm):
     chat = talk()
     first = chat.answer("Ann and Bob meet at noon at the station.")
-    anew(llm)
+    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
     said = chat.answer("/summarize")
     told = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
-    anew(llm)
+    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
     assert said == SummarizationChain(llm, "summarize-dialogue").invoke(told).text
     assert len(chat.said) == 1
 

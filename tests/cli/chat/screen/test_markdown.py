@@ -1,17 +1,15 @@
-import io
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
-from llmkit.cli.chat.screen.characters import ASCII, UNICODE, Symbols
-from llmkit.cli.chat.screen.markdown import Page, Stream
+from llmkit.cli.chat.screen.characters import ASCII
+from llmkit.cli.chat.screen.markdown import Stream
+from tests.support.markdown import page, shown, whole
 
-CONSOLE = Console(file=io.StringIO())
 MARKS = [
     "\n",
     "\n\n",
@@ -63,20 +61,6 @@ WORDS = [
     "a b c d e",
 ]
 TEXTS = st.lists(st.sampled_from([*MARKS, *MARKS, *INSIDE, *WORDS]), max_size=30).map("".join)
-
-
-def page(width: int = 40, symbols: Symbols = UNICODE) -> Page:
-    return Page(CONSOLE, symbols, width)
-
-
-def whole(text: str, width: int = 40, symbols: Symbols = UNICODE) -> list[Text]:
-    stream = Stream()
-    stream.add(text)
-    return stream.rest(page(width, symbols))
-
-
-def shown(text: str, width: int = 40, symbols: Symbols = UNICODE) -> list[str]:
-    return [row.plain.rstrip() for row in whole(text, width, symbols)]
 
 
 @given(TEXTS, st.lists(st.integers(0, 60), max_size=12), st.integers(1, 12))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llmkit.cli.chat.screen.characters import symbols_for
 from llmkit.cli.chat.screen.screens import Screen, screen_for
-from tests.cli.chat.screen.test_markdown import shown
+from tests.support.markdown import shown
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 

@@ -1,0 +1,34 @@
+"""What the tests of classification share: labels, tiny models that take each layout, and when results agree."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from llmkit.chains import Classification
+from llmkit.chains.classification.scorer import LabelScorer
+from llmkit.chains.labels import Labels
+from llmkit.prompts import TaskPrompt
+from tests.support.models import chat, completion
+
+MODELS = {name: (chat, name) for name in ("llama", "gpt_neox", "t5", "bart")} | {
+    f"{name} completes": (completion, name) for name in ("gpt2", "opt")
+}
+LABELS = ["the dog", "the", "the dog sleeps", "Paris", "日本", "שלום", "😀", "<|im_end|>", "a\nb", "{labels}"]
+
+
+def tiny_llm(name: str, **options: Any) -> Any:
+    make, kind = MODELS[name]
+    return make(kind, **options)
+
+
+def label_scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
+    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.checked(labels, None, several=several))
+
+
+def results_agree(found: Classification, wanted: Classification) -> bool:
+    """Return whether two results are equal up to float32, in whatever order their labels are."""
+    logs = {label: math.log(chance) for label, chance in found.scores.items()}
+    others = {label: math.log(chance) for label, chance in wanted.scores.items()}
+    return logs == pytest.approx(others, abs=2e-4) and set(found.labels) == set(wanted.labels)

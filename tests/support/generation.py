@@ -1,0 +1,54 @@
+"""What an engine generates for tokens, alone and in a batch, and the forward passes that it takes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.sequence import Request
+from llmkit.models.generation.settings import GenerationSettings
+from tests.support.tiny import Tiny
+
+PROMPT_TEXTS = (
+    "The",
+    "What is the capital of France?",
+    "def add(a, b):\n    return a + b\n\nfor i in range(10):",
+    "東京 is the quick brown fox, and the dog sleeps on. The capital of France is Paris.",
+    "What is the capital of Paris, the lazy dog",
+)
+LENGTH = 16
+"""Tokens of an answer, where a test does not say otherwise."""
+
+
+def greedy_request(prompt: Sequence[int], **settings: Any) -> Request:
+    settings = {"temperature": 0.0, "max_new_tokens": LENGTH, **settings}
+    return Request(tuple(prompt), GenerationSettings(**settings))
+
+
+def generate_alone(engine: Engine, prompt: Sequence[int], **settings: Any) -> list[list[int]]:
+    return [answer.ids for answer in engine.generate([greedy_request(prompt, **settings)])[0]]
+
+
+def generate_together(engine: Engine, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[list[int]]]:
+    groups = engine.generate([greedy_request(prompt, **settings) for prompt in prompts])
+    return [[answer.ids for answer in group] for group in groups]
+
+
+def encode_prompts(model: Tiny) -> list[list[int]]:
+    return [model.tokenizer.encode(text) for text in PROMPT_TEXTS]
+
+
+@contextmanager
+def forward_shapes(engine: Engine) -> Iterator[list[tuple[int, int]]]:
+    """Record the shape `(rows, tokens)` of each forward pass's input."""
+    shapes: list[tuple[int, int]] = []
+
+    def note(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        shapes.append((given.shape[0], given.shape[1]))
+
+    hook = engine.loaded.model.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield shapes
+    finally:
+        hook.remove()

@@ -1,0 +1,33 @@
+"""What the tests of question answering share: a text, a chain on a tiny model, a check of citations."""
+
+from typing import Any
+
+from llmkit.chains import Answer, QAChain
+from tests.support.models import chat, completion
+
+LIGHTHOUSE = (
+    "The old lighthouse at Karn stands on a cliff above the sea. The engineer Maria Holm built it in 1874, after two "
+    "ships had sunk in one winter. The lamp burned oil for many years. Today the tower is a small hotel with six rooms."
+)
+MODELS = {"llama": chat, "mistral": chat, "t5": chat, "gpt2": completion}
+
+
+def tiny_chain(name: str = "llama", **options: Any) -> QAChain:
+    return QAChain(MODELS[name](name), **{"min_confidence": 0, "passages": 2, "max_answer_words": 3, **options})
+
+
+def qa_input(context: Any, question: str = "Who built it?") -> dict[str, Any]:
+    return {"question": question, "context": context}
+
+
+def quotes_match(answer: Answer, texts: list[str]) -> bool:
+    """Return whether each quote is at its offsets and has the answer in it, and no answer is without a quote."""
+    for each in answer.citations:
+        text = texts[each.document]
+        if text[each.start : each.end] != each.quote:
+            return False
+        if answer.method == "spans" and (
+            text[each.answer_start : each.answer_end] != answer.text or answer.text not in each.quote
+        ):
+            return False
+    return 0 <= answer.confidence <= 1 and answer.found == bool(answer.text) == bool(answer.citations)

@@ -1,0 +1,34 @@
+"""A chat model like any other of LangChain's: one that does not return likelihoods."""
+
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
+from pydantic import Field
+
+from llmkit import HuggingFaceChat
+from tests.support.tool_formats import speaking
+
+
+class ChatWithoutScores(BaseChatModel):
+    """A LangChain chat model that takes tools, keeps the messages it gets as `asked`, and has no `score`."""
+
+    llm: HuggingFaceChat
+    asked: list[list[BaseMessage]] = Field(default_factory=list)
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.asked.append(messages)
+        return self.llm._generate(messages, *args, **kwargs)
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        bound: Any = self.llm.bind_tools(tools, **kwargs)
+        return self.bind(**bound.kwargs)
+
+    @property
+    def _llm_type(self) -> str:
+        return "without-scores"
+
+
+def chat_without_scores(kind: type[ChatWithoutScores] = ChatWithoutScores) -> ChatWithoutScores:
+    return kind(llm=speaking("hermes"))
