@@ -48,9 +48,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.weights.catalog.resolve`), a model of transformers that is already loaded, or the
-            `engine` of another model object, to share it; without one, what the environment variable `LLMKIT_MODEL`
-            names, or the catalog's default.
+        model: a name (see `llmkit.models.weights.catalog.resolve`), a model of transformers that is already loaded, or
+            the `engine` of another model object, to share it; without one, what the environment variable
+            `LLMKIT_MODEL` names, or the catalog's default.
         tokenizer: the loaded model's tokenizer; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32" (then exact to the last bit), "bfloat16", "float16" or "auto" (what the device multiplies
@@ -168,7 +168,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
 
         `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
-        input, which gives a list of arrays. With `include_eos`, each is a whole answer: the token that ends it counts too.
+        input, which gives a list of arrays. With `include_eos`, each is a whole answer: the token that ends it
+        counts too.
 
         Raises:
             InputError: there is nothing to score, or a text is empty.
