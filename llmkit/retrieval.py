@@ -17,14 +17,12 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.text.bm25 import Bm25, lexemes
+from llmkit.text.ranking import Bm25, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import Span, passages, sentences
+from llmkit.text.words import terms
 
 LONGEST = 400
 """Characters of a sentence; a longer one is cut at a good place, as if it were several."""
-
-FUSION = 60
-"""The usual constant of the fusion: how little the first ranks stand out."""
 
 Vectors = NDArray[np.float64]
 
@@ -81,13 +79,12 @@ class Retriever:
         if not first:
             return []
         places = list(first.values())
-        words = Bm25([read[number].words[at] for number, at in places]).scores(lexemes(question))
-        fused = 1 / (FUSION + _ranks(words))
+        rankings = [Bm25([read[number].words[at] for number, at in places]).scores(terms(question))]
         if self.embedder is not None:
-            asked = _unit([self.embedder.embed_query(question)])[0]
+            asked = unit_rows([self.embedder.embed_query(question)])[0]
             near = [() if each.vectors is None else each.vectors @ asked for each in read]
-            fused = fused + 1 / (FUSION + _ranks(np.array([near[number][at] for number, at in places])))
-        best = [places[place] for place in np.argsort(-fused, kind="stable")[:count]]
+            rankings.append(np.array([near[number][at] for number, at in places]))
+        best = [places[place] for place in descending(reciprocal_rank_fusion(*rankings))[:count]]
         return [_hit(documents, number, read[number].spans[at]) for number, at in best]
 
     def _read(self, text: str, keep: int) -> _Read:
@@ -96,8 +93,8 @@ class Retriever:
             if known is None:
                 spans = pieces(text)
                 told = [span.of(text) for span in spans]
-                vectors = _unit(self.embedder.embed_documents(told)) if self.embedder is not None and told else None
-                known = self._known[text] = _Read(spans, [lexemes(each) for each in told], vectors)
+                vectors = unit_rows(self.embedder.embed_documents(told)) if self.embedder is not None and told else None
+                known = self._known[text] = _Read(spans, [terms(each) for each in told], vectors)
             self._known.move_to_end(text)
             while len(self._known) > keep:
                 self._known.popitem(last=False)
@@ -130,15 +127,3 @@ def pieces(text: str) -> list[Span]:
 
 def _hit(documents: Sequence[str], number: int, span: Span) -> Hit:
     return Hit(span.start, span.end, number, span.of(documents[number]))
-
-
-def _ranks(scores: Vectors) -> Vectors:
-    """Give each score's rank, from 1; equals share the best one."""
-    ordered = np.sort(-scores)
-    return np.asarray(np.searchsorted(ordered, -scores, side="left") + 1, dtype=np.float64)
-
-
-def _unit(vectors: Sequence[Sequence[float]]) -> Vectors:
-    rows = np.asarray(vectors, dtype=np.float64)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length == 0, 1, length)

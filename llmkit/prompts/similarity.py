@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from llmkit.errors import PromptError
 from llmkit.prompts.examples import Example
 from llmkit.prompts.selectors import ExampleSelector
-from llmkit.text.bm25 import Bm25, lexemes
+from llmkit.text.ranking import Bm25, descending, maximal_marginal_relevance, unit_rows
+from llmkit.text.words import terms
 
 DIVERSE_AMONG = 200  # the most similar examples are ordered for diversity, the rest follow by similarity
 _computing = threading.Lock()
@@ -38,12 +39,12 @@ class LexicalExamples(ExampleSelector):
 
     def rank(self, text: str) -> Sequence[int]:
         """Give the indices by descending BM25 score; equals stay in the order given."""
-        return _descending(self._built().scores(lexemes(text)))
+        return descending(self._built().scores(terms(text)))
 
     def _built(self) -> Bm25:
         with _computing:
             if self._index[0] != len(self.examples):
-                texts = [lexemes(example["input"]) for example in self.examples]
+                texts = [terms(example["input"]) for example in self.examples]
                 self._index = (len(texts), Bm25(texts))
             return self._index[1]
 
@@ -75,10 +76,10 @@ class SimilarExamples(ExampleSelector):
         """Give the indices by descending similarity; equals stay in the order given."""
         if not self.examples:
             return ()
-        return _descending(self._vectors() @ self._query(text))
+        return descending(self._vectors() @ self._query(text))
 
     def _query(self, text: str) -> NDArray[np.float64]:
-        rows = _unit([self._embedder().embed_query(text)])
+        rows = unit_rows([self._embedder().embed_query(text)])
         return np.asarray(rows[0])
 
     def _vectors(self) -> NDArray[np.float64]:
@@ -87,7 +88,7 @@ class SimilarExamples(ExampleSelector):
         with _computing:  # a batch of inputs comes in threads: only the first embeds the examples
             new = list(dict.fromkeys(text for text in texts if text not in self._known))
             if new:
-                self._known.update(zip(new, _unit(self._embedder().embed_documents(new)), strict=True))
+                self._known.update(zip(new, unit_rows(self._embedder().embed_documents(new)), strict=True))
         return np.stack([self._known[text] for text in texts])
 
     def _embedder(self) -> Embeddings:
@@ -131,32 +132,8 @@ class DiverseExamples(SimilarExamples):
             return ()
         vectors = self._vectors()
         similar = vectors @ self._query(text)
-        order = _descending(similar)
+        order = descending(similar)
         near = order[:DIVERSE_AMONG]
-        return [*_marginal(vectors[near], similar[near], near, self.relevance), *order[DIVERSE_AMONG:]]
-
-
-def _marginal(
-    vectors: NDArray[np.float64], similar: NDArray[np.float64], order: Sequence[int], relevance: float
-) -> list[int]:
-    chosen: list[int] = []
-    left = np.ones(len(order), dtype=bool)
-    repeated = np.zeros(len(order))
-    for step in range(len(order)):
-        gain = relevance * similar - (1 - relevance) * repeated
-        best = int(np.argmax(np.where(left, gain if step else similar, -np.inf)))
-        chosen.append(order[best])
-        left[best] = False
-        overlap = vectors @ vectors[best]
-        repeated = np.maximum(repeated, overlap) if step else overlap
-    return chosen
-
-
-def _descending(scores: NDArray[Any]) -> list[int]:
-    return [int(index) for index in np.argsort(-scores, kind="stable")]
-
-
-def _unit(vectors: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    rows = np.asarray(vectors, dtype=np.float64)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length == 0, 1, length)
+        vectors = vectors[near]
+        ranked = maximal_marginal_relevance(similar[near], lambda item: vectors @ vectors[item], self.relevance)
+        return [*(near[item] for item in ranked), *order[DIVERSE_AMONG:]]

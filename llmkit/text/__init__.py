@@ -1,1 +1,1 @@
-"""Text without a model: sentences and passages with offsets, words of every script, and BM25 ranking."""
+"""Text without a model: sentences and passages with offsets, words of every script, and ranking."""

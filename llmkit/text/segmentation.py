@@ -1,6 +1,6 @@
-"""Text cut into passages that a model can read, each with its exact place in the source.
+"""Sentences of a text, and passages that fit a model, each with its exact offsets in the source.
 
-Ranges are half-open and in characters of the source: `source[passage.start:passage.end] == passage.text`.
+Offsets are in characters, the end not included: `source[passage.start:passage.end] == passage.text`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from llmkit.errors import InputError
 
 
 class TokenCounter(Protocol):
-    """A model, as far as cutting text needs it; one that has `token_offsets` too makes it faster."""
+    """A model, as far as splitting a text needs it; one that has `token_offsets` too makes it faster."""
 
     def get_num_tokens(self, text: str) -> int:
-        """Give the tokens of a text alone, without special tokens."""
+        """Return the number of tokens of a text alone, without special tokens."""
         ...
 
 
@@ -32,13 +32,13 @@ class Span:
     end: int
 
     def of(self, text: str) -> str:
-        """Give the characters of `text` in this range."""
+        """Return the characters of `text` in this range."""
         return text[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a text, the place where it stands, and its tokens when counted alone."""
+    """A part of a text, its offsets, and the number of its tokens when counted alone."""
 
     text: str
     start: int
@@ -47,18 +47,18 @@ class Passage:
 
     @property
     def span(self) -> Span:
-        """The place in the source."""
+        """Its offsets in the source."""
         return Span(self.start, self.end)
 
 
 _PARAGRAPH = regex.compile(r"(?: \r\n | [\n\r\x85\u2028] ) \s*? [\n\r\x85\u2028] \s* | \u2029 \s*", regex.VERBOSE)
-_WORD = regex.compile(r"\s+")
+_WHITE_SPACE = regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
 _SENTENCE = regex.compile(
     r"""(?V1)
       (?: (?<! (?: ^ | [\s\p{Ps}] ) \p{Lu} | \b(?:Mrs?|Ms|Dr|Prof|St|Jr|vs|No) ) \. | [!?…] )
-      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*               # footnotes stay with it
-      (?: \s++ (?!\p{Ll}) | \s*+$ )                            # a space after it, no small letter
+      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*               # footnotes belong to it
+      (?: \s++ (?!\p{Ll}) | \s*+$ )                            # white space after it, no small letter
     | [\p{SB=STerm}--[!?]]+ [\p{Pe}\p{Pf}"']* \s*             # 。！？ ؟ । ። and others need no space
     | (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*+ (?!\p{Ll})      # a line of its own: a heading, a turn
     | (?: \r\n | [\n\r\x85\u2028] ) [^\S\n\r]* [\n\r\x85\u2028] \s*  # an empty line
@@ -68,11 +68,10 @@ _SENTENCE = regex.compile(
 
 
 def sentences(text: str) -> list[Span]:
-    """Give the sentences in order, without white space around them.
+    """Split a text into sentences, without the white space around them.
 
-    A line end closes a sentence too, unless a small letter follows: a text that is wrapped goes on there.
-
-    Approximates Unicode's sentence borders (UAX #29), but lets initials and a few English titles pass.
+    A line end closes a sentence too, unless a small letter follows: a wrapped text continues there. Approximates
+    Unicode's sentence borders (UAX #29), but initials and a few English titles do not end a sentence.
     """
     edges = [0, *_ends(_SENTENCE, text), len(text)]
     spans = []
@@ -85,12 +84,18 @@ def sentences(text: str) -> list[Span]:
 
 
 def passages(text: str, model: TokenCounter, max_tokens: int, overlap: int = 0) -> list[Passage]:
-    """Cut a text into passages of at most `max_tokens` tokens each, counted alone by the model itself.
+    """Split a text into passages of at most `max_tokens` tokens each, counted alone by the model itself.
 
     A passage ends at a paragraph if that leaves it at least half full, else at a sentence if a quarter full,
-    else at a word, else at a character as a reader sees it. White space stays with what is before it. Without
-    `overlap` the passages, joined, are the source; with it, each begins up to that many tokens before the end
-    of the one before, at a sentence or a word. Time is linear in the length of the text.
+    else at a word, else at a grapheme (a character as a reader sees it). White space belongs to the passage before
+    it. Takes time linear in the length of the text.
+
+    Args:
+        text: the source.
+        model: counts the tokens.
+        max_tokens: the limit of each passage.
+        overlap: each passage begins up to that many tokens before the end of the one before, at a sentence or a
+            word. Without it the passages, joined, are the source.
 
     Raises:
         InputError: `overlap` is not less than `max_tokens`, or a single character has more tokens than that.
@@ -99,31 +104,31 @@ def passages(text: str, model: TokenCounter, max_tokens: int, overlap: int = 0) 
         raise InputError(
             f"max_tokens is {max_tokens} and overlap {overlap}, but must be at least 1, and overlap smaller"
         )
-    cutter = _Cutter(text, model, max_tokens)
+    splitter = _Splitter(text, model, max_tokens)
     found: list[Passage] = []
     start = reached = 0
     while reached < len(text):
-        passage = cutter.cut(start, reached) or cutter.cut(reached, reached)
+        passage = splitter.passage(start, reached) or splitter.passage(reached, reached)
         if passage is None:
             raise InputError(f"character {text[reached]!r} at {reached} has over {max_tokens} tokens: raise max_tokens")
         found.append(passage)
         reached = passage.end
-        start = cutter.back(passage.start, reached, overlap) if overlap else reached
+        start = splitter.overlap_start(passage.start, reached, overlap) if overlap else reached
     return found
 
 
-class _Cutter:
-    """Knows the borders of one text and, for each token, where it starts."""
+class _Splitter:
+    """The borders of one text, and where each of its tokens starts."""
 
     def __init__(self, text: str, model: TokenCounter, max_tokens: int) -> None:
         self.text, self.count, self.max_tokens = text, model.get_num_tokens, max_tokens
-        self.starts = _token_starts(text, model)
-        self.words, self.sentences = _ends(_WORD, text), _ends(_SENTENCE, text)
+        self.token_starts = _token_starts(text, model)
+        self.words, self.sentences = _ends(_WHITE_SPACE, text), _ends(_SENTENCE, text)
         self.paragraphs = _ends(_PARAGRAPH, text)
 
-    def cut(self, start: int, beyond: int) -> Passage | None:
-        """The longest good passage from `start` that ends after `beyond`; none if not a character fits."""
-        limit = self._after(start, self.max_tokens)
+    def passage(self, start: int, beyond: int) -> Passage | None:
+        """Return the longest good passage from `start` that ends after `beyond`; none if not a character fits."""
+        limit = self._offset_after(start, self.max_tokens)
         while True:
             end = len(self.text) if limit == len(self.text) else self._border(start, beyond, limit)
             if end is None:
@@ -132,13 +137,13 @@ class _Cutter:
             tokens = self.count(piece)
             if tokens <= self.max_tokens:
                 return Passage(piece, start, end, tokens)
-            # Alone, a piece may have other tokens than inside the text: take away the share that is too much.
+            # Alone, a piece may have other tokens than inside the text: shorten it by the share that is too much.
             limit = min(start + (end - start) * self.max_tokens // tokens, end - 1)
 
-    def back(self, start: int, end: int, overlap: int) -> int:
-        """Where the passage after `start`..`end` begins: up to `overlap` tokens before its end."""
-        place = max(bisect_left(self.starts, end) - overlap, 0)
-        earliest = max(self.starts[place] if place < len(self.starts) else end, start + 1)
+    def overlap_start(self, start: int, end: int, overlap: int) -> int:
+        """Return where the passage after `start`..`end` begins: up to `overlap` tokens before its end."""
+        index = max(bisect_left(self.token_starts, end) - overlap, 0)
+        earliest = max(self.token_starts[index] if index < len(self.token_starts) else end, start + 1)
         for borders in (self.sentences, self.words):
             at = bisect_left(borders, earliest)
             while at < len(borders) and borders[at] < end:
@@ -147,22 +152,23 @@ class _Cutter:
                 at += 1
         return end
 
-    def _after(self, start: int, tokens: int) -> int:
-        """The first character that is more than so many tokens after `start`."""
-        place = bisect_left(self.starts, start) + tokens
-        return self.starts[place] if place < len(self.starts) else len(self.text)
+    def _offset_after(self, start: int, tokens: int) -> int:
+        """Return the first character that is more than so many tokens after `start`."""
+        index = bisect_left(self.token_starts, start) + tokens
+        return self.token_starts[index] if index < len(self.token_starts) else len(self.text)
 
     def _border(self, start: int, beyond: int, limit: int) -> int | None:
+        """Return the best border at or before `limit`."""
         least = max(start, beyond) + 1
-        for borders, share in ((self.paragraphs, 2), (self.sentences, 4), (self.words, 0)):
-            full = start + (limit - start) // share if share else least
+        for borders, divisor in ((self.paragraphs, 2), (self.sentences, 4), (self.words, 0)):
+            full_enough = start + (limit - start) // divisor if divisor else least
             at = bisect_right(borders, limit) - 1
-            if at >= 0 and borders[at] >= max(full, least):
+            if at >= 0 and borders[at] >= max(full_enough, least):
                 return borders[at]
-        return self._grapheme(max(start, limit - 64), least, limit)
+        return self._grapheme_border(max(start, limit - 64), least, limit)
 
-    def _grapheme(self, start: int, least: int, limit: int) -> int | None:
-        """The last border of a reader's character at or before `limit`, else a plain character's."""
+    def _grapheme_border(self, start: int, least: int, limit: int) -> int | None:
+        """Return the last end of a grapheme at or before `limit`, else that of a plain character."""
         end = None
         for match in _GRAPHEME.finditer(self.text, start, min(limit + 64, len(self.text))):
             if match.end() > limit:
@@ -176,7 +182,7 @@ def _ends(pattern: regex.Pattern[str], text: str) -> list[int]:
 
 
 def _token_starts(text: str, model: TokenCounter) -> Sequence[int]:
-    """Where each token of the text begins; evenly spread where a model only counts."""
+    """Return where each token of the text begins; evenly spread where a model only counts."""
     offsets: Callable[[str], list[tuple[int, int]]] | None = getattr(model, "token_offsets", None)
     if offsets is not None:
         return [start for start, _ in offsets(text)]

@@ -1,4 +1,4 @@
-"""The words of a text in any script, and where a name stands among them."""
+"""The words of a text in any script: with their offsets for names and spans, and as plain terms for ranking."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import regex
 from llmkit.text.segmentation import Span
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-"""The scripts that write no spaces, as a set of regular expressions."""
+"""The scripts that are written without spaces: every character that a reader sees (grapheme) is a word there."""
 
 _CHUNK = regex.compile(rf"(?V1) (?={_UNSPACED})\X | [[^\s]--{_UNSPACED}--[–—/]]+", regex.VERBOSE)
-_ALONE = regex.compile(rf"(?V1){_UNSPACED}")
-_LEAD = regex.compile(r"[\p{P}\p{C}]*+")
-_BODY = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
+_TERM = regex.compile(
+    rf"(?V1) (?=[{_UNSPACED}\p{{Hangul}}])\X | [[\w\p{{N}}]--{_UNSPACED}--\p{{Hangul}}]+", regex.VERBOSE
+)
+_UNSPACED_CHARACTER = regex.compile(rf"(?V1)(?={_UNSPACED})\X")
+_PUNCTUATION_BEFORE = regex.compile(r"[\p{P}\p{C}]*+")
+_UP_TO_LAST_LETTER = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
 
 _BORDER = rf"(?:(?<![\w--{_UNSPACED}])|(?![\w--{_UNSPACED}]))"
-"""Between two characters, of which at least one belongs to no word, or to a script that writes no spaces."""
+"""Between two characters, of which at least one belongs to no word, or to a script without spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,42 +30,52 @@ class Word(Span):
     """A word, without the punctuation around it.
 
     Attributes:
-        size: 1, or 1/2 for a character of a script that writes no spaces.
+        size: 1, or 1/2 for a character of a script without spaces.
     """
 
     size: float = 1.0
 
 
 def words(text: str) -> list[Word]:
-    """Give the words in order: what stands between spaces, dashes and slashes, without punctuation at its ends.
+    """Split a text into words, with their offsets.
 
-    Scripts that write no spaces are cut after each character, as a reader sees it.
+    A word is what is between spaces, dashes and slashes, without punctuation at its ends. In scripts without spaces
+    it is one grapheme.
     """
     found = []
     for chunk in _CHUNK.finditer(text):
-        start = _end(_LEAD, text, *chunk.span())
-        end = _end(_BODY, text, start, chunk.end())
+        start = _match_end(_PUNCTUATION_BEFORE, text, *chunk.span())
+        end = _match_end(_UP_TO_LAST_LETTER, text, start, chunk.end())
         if _INITIALS.fullmatch(text, start, min(end + 1, chunk.end())):  # "U.S." keeps its last point
             end += 1
         if start < end:
-            found.append(Word(start, end, 0.5 if _ALONE.match(text, start) else 1.0))
+            found.append(Word(start, end, 0.5 if _UNSPACED_CHARACTER.match(text, start) else 1.0))
     return found
 
 
+def terms(text: str) -> list[str]:
+    """Return the terms with which texts are compared and ranked: runs of letters, marks and digits, case-folded.
+
+    In scripts without spaces a term is one grapheme. So it is in Korean: it has spaces, but writes particles together
+    with their noun, and 서울은 and 서울의 shall have 서울 in common.
+    """
+    return _TERM.findall(text.casefold())
+
+
 def unspaced(text: str) -> list[str]:
-    """Give the characters of scripts that write no spaces."""
-    return _ALONE.findall(text)
+    """Return the graphemes of scripts without spaces, and nothing else."""
+    return _UNSPACED_CHARACTER.findall(text)
 
 
 def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Span]:
-    """Yield every place where a name stands in a text in whole words, whatever its white space."""
-    words = name.split()
-    if words:
-        whole = _BORDER + r"\s+".join(map(regex.escape, words)) + _BORDER
+    """Yield every place where a name occurs in a text as whole words, whatever its white space."""
+    parts = name.split()
+    if parts:
+        whole = _BORDER + r"\s+".join(map(regex.escape, parts)) + _BORDER
         flags = regex.VERSION1 | (regex.IGNORECASE if any_case else 0)
         yield from (Span(*match.span()) for match in regex.finditer(whole, text, flags))
 
 
-def _end(pattern: regex.Pattern[str], text: str, start: int, end: int) -> int:
+def _match_end(pattern: regex.Pattern[str], text: str, start: int, end: int) -> int:
     match = pattern.match(text, start, end)
     return match.end() if match else start

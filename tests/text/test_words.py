@@ -7,7 +7,7 @@ import regex
 from hypothesis import given, settings
 
 from llmkit.text.segmentation import Span
-from llmkit.text.words import occurrences, words
+from llmkit.text.words import occurrences, terms, unspaced, words
 from tests.support.texts import TEXTS
 
 
@@ -37,6 +37,35 @@ def test_words_have_no_punctuation_around_them() -> None:
 
 def test_scripts_without_spaces_are_cut_into_characters() -> None:
     assert told("東京タワーは1958年。ที่") == ["東", "京", "タ", "ワ", "ー", "は", "1958", "年", "ที่"]
+    assert unspaced("In 東京 ที่ 1958") == ["東", "京", "ที่"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "The U.S. isn't 10th-century: C++, m² and a_b STRASSE straße",
+            "the u s isn t 10th century c m² and a_b strasse strasse",
+        ),
+        ("東京タワーは1958年。", "東 京 タ ワ ー は 1958 年"),
+        ("เมืองหลวง", "เ มื อ ง ห ล ว ง"),  # a vowel sign stays with its consonant
+        ("ไทยland", "ไ ท ย land"),
+        ("서울은 3월", "서 울 은 3 월"),  # and so does 서울의: the particle is written with the noun
+        ("हिन्दी भाषा। العَرَبية", "हिन्दी भाषा العَرَبية"),
+        ("“…” – 👍 \u200b", ""),
+    ],
+)
+def test_terms_are_what_texts_are_compared_by(text: str, found: str) -> None:
+    assert terms(text) == found.split()
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_every_letter_and_digit_is_in_a_term(text: str) -> None:
+    def letters(text: str) -> str:
+        return "".join(regex.findall(r"[\p{L}\p{N}]", text))
+
+    assert letters("".join(terms(text))) == letters(text.casefold())
 
 
 @pytest.mark.parametrize(

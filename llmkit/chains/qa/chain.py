@@ -22,7 +22,7 @@ from llmkit.chains.scoring import scores_of
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit, Retriever
-from llmkit.text.bm25 import lexemes
+from llmkit.text.words import terms
 
 Style = Literal["extractive", "abstractive"]
 MIN_CONFIDENCE = 0.25
@@ -206,7 +206,7 @@ def _in_words(task: _Task, found: Answer, told: tuple[str, list[Hit]] | Exceptio
     if isinstance(told, Exception):
         return told
     text, hits = told
-    if not set(lexemes(text)) & set(lexemes(found.text)):  # something else, and how sure it is nobody knows
+    if not set(terms(text)) & set(terms(found.text)):  # something else, and how sure it is nobody knows
         return found
     first = found.citations[0]
     best = task.asked.cite(hits[0].document, hits[0])

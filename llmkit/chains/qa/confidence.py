@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from llmkit.text.bm25 import lexemes
+from llmkit.text.words import terms
 
 MIDDLE, SCALE = -9.0, 5.5
 """The score at which answers of the default model are right as often as not, and how soon that changes: fitted on 90
@@ -41,7 +41,7 @@ def confidence(score: float) -> float:
 
 def overlap(answer: str, truth: str) -> float:
     """Give the F1 of the words."""
-    given, wanted = lexemes(answer), lexemes(truth)
+    given, wanted = terms(answer), terms(truth)
     common = sum((Counter(given) & Counter(wanted)).values())
     return 2 * common / (len(given) + len(wanted)) if common else 0.0
 

@@ -17,8 +17,8 @@ from llmkit.chains.qa.reader import Reader, Reading
 from llmkit.chains.spans import span_scores
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
-from llmkit.text.bm25 import lexemes
 from llmkit.text.segmentation import sentences
+from llmkit.text.words import terms
 
 _WORD = re.compile(r"\w+")
 
@@ -86,10 +86,10 @@ def _tidied(answer: AIMessage, source: str) -> str:
 
 def grounded(text: str, source: str) -> bool:
     """Whether all numbers and names of a text, that is words with a capital inside a sentence, stand in its source."""
-    known = set(lexemes(source))
+    known = set(terms(source))
     for sentence in sentences(text):
         for place, word in enumerate(_WORD.findall(sentence.of(text))):
             telling = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
-            if telling and not known.issuperset(lexemes(word)):
+            if telling and not known.issuperset(terms(word)):
                 return False
     return True

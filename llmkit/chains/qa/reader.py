@@ -17,9 +17,8 @@ from llmkit.chains.spans import Row, span_scores, spans_from
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.retrieval import Hit
-from llmkit.text.bm25 import lexemes
 from llmkit.text.segmentation import Span
-from llmkit.text.words import words
+from llmkit.text.words import terms, words
 
 NEUTRAL = "What does the text say?"
 PRIOR = 0.5
@@ -204,10 +203,8 @@ def _spans(starts: Sequence[tuple[Hit, Span]], max_words: int) -> list[tuple[Hit
 
 def _handicap(reading: Reading, spans: Sequence[tuple[Hit, Span, str]]) -> Row:
     """What each span loses for its sentence's rank, and for saying no more than the question."""
-    asked = set(lexemes(reading.question))
-    return np.array(
-        [RANK * reading.hits.index(hit) + REPEATED * (set(lexemes(text)) <= asked) for hit, _, text in spans]
-    )
+    asked = set(terms(reading.question))
+    return np.array([RANK * reading.hits.index(hit) + REPEATED * (set(terms(text)) <= asked) for hit, _, text in spans])
 
 
 def _best(scores: Row, texts: Sequence[str]) -> list[int]:
