@@ -54,7 +54,7 @@ def reciprocal_rank_fusion(*rankings: Vector) -> Vector:
     Returns:
         The fused scores, [texts].
     """
-    return np.sum([1 / (FUSION_CONSTANT + _ranks(scores)) for scores in rankings], axis=0)
+    return np.asarray(sum(1 / (FUSION_CONSTANT + _ranks(scores)) for scores in rankings))
 
 
 def maximal_marginal_relevance(

@@ -53,7 +53,7 @@ def test_each_item_has_the_greatest_marginal_relevance_of_those_left(rows: list[
 
 def test_what_exceeds_the_budget_is_passed_over() -> None:
     def unlike(item: int) -> np.ndarray:
-        return np.eye(4)[item]
+        return np.asarray(np.eye(4)[item])
 
     relevance = np.array([0.9, 0.8, 0.7, 0.1])
     assert maximal_marginal_relevance(relevance, unlike, 0.7, sizes=[5, 6, 4, 1], budget=10) == [0, 2, 3]
