@@ -15,7 +15,8 @@ import time
 
 from benchmarks.peer import stock_pipeline
 from llmkit import HuggingFaceChat
-from llmkit.models.weights.catalog import DEFAULT_MODEL, resolve
+from llmkit.models import DEFAULT_MODEL
+from llmkit.models.weights.catalog import resolve
 
 SENTENCES = (
     "The ferry was late because of the fog.",

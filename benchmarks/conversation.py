@@ -15,7 +15,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from benchmarks.peer import stock_chat
 from llmkit import HuggingFaceChat
-from llmkit.models.weights.catalog import DEFAULT_MODEL, resolve
+from llmkit.models import DEFAULT_MODEL
+from llmkit.models.weights.catalog import resolve
 
 QUESTION = "This is question number {}. Tell me one short fact about the sea, the mountains or the sky."
 

@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmkit.models.weights import cache as store
+from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
 from llmkit.models.weights import catalog
+from llmkit.paths import cache_dir
 
 if TYPE_CHECKING:
     from tests.support.site import Site
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
 
-CACHE = store.cache_folder()
+CACHE = cache_dir()
 """Where the catalog's models are kept from one run to the next: `LLMKIT_CACHE`, or the user's own cache."""
 
 
 @pytest.fixture(scope="session")
 def default_model_folder() -> Path:
-    return catalog.resolve(catalog.DEFAULT_MODEL)
+    return catalog.resolve(DEFAULT_MODEL)
 
 
 @pytest.fixture(scope="session")
 def default_embedder_folder() -> Path:
-    return catalog.resolve(catalog.DEFAULT_EMBEDDER)
+    return catalog.resolve(DEFAULT_EMBEDDER)
 
 
 @pytest.fixture(autouse=True)

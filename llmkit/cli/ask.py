@@ -82,8 +82,9 @@ def _check(question: str, sources: list[str]) -> None:
 
 
 def _chain(model: str, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
+    from llmkit.models import DEFAULT_EMBEDDER
     from llmkit.models.embeddings import default_embedder
-    from llmkit.models.weights.catalog import DEFAULT_EMBEDDER, resolve
+    from llmkit.models.weights.catalog import resolve
 
     llm = options.ModelOptions(model).load(quiet=quiet)
     with progress.hushed(quiet):

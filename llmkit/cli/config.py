@@ -13,12 +13,12 @@ from llmkit.cli.configuration import (
     Commands,
     Held,
     Preferences,
-    config_file,
     read,
     settable,
     shared,
     unknown_variables,
 )
+from llmkit.paths import config_file
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 

@@ -19,6 +19,7 @@ from typing import Any
 from llmkit.cli import values
 from llmkit.errors import InputError, SettingsError
 from llmkit.models.generation.settings import NAMES, GenerationSettings
+from llmkit.paths import config_file
 
 SHARED = ("model", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
 """Options that mean the same in every command that has them."""
@@ -98,14 +99,6 @@ def read(commands: Commands) -> Preferences:
         InputError: something is unknown, or no value of its option.
     """
     return Preferences(dict(_from_environment(commands)), dict(_from_file(commands)))
-
-
-def config_file() -> Path:
-    """Give the path of the file, which need not be there: `LLMKIT_CONFIG`, or the one in the user's config folder."""
-    import platformdirs
-
-    named = os.environ.get("LLMKIT_CONFIG")
-    return Path(named).expanduser() if named else platformdirs.user_config_path("llmkit") / "config.toml"
 
 
 def variables(commands: Commands) -> dict[str, tuple[str, Any]]:

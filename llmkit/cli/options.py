@@ -15,6 +15,7 @@ import typer
 from llmkit.cli import completion as completing
 from llmkit.cli import progress
 from llmkit.errors import InputError
+from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 EPILOG = "--debug shows the traceback of an error. llmkit config --help: how options are set once for all."
 """Stands below the help of each command."""
 
-DEFAULT_MODEL = "smollm2-135m"
 Model = Annotated[
     str,
     typer.Option(

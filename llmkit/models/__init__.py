@@ -1,5 +1,39 @@
-"""The local model: from a name in the catalog to a LangChain chat model.
+"""Local Hugging Face models as LangChain models.
 
-catalog (a name -> a folder) -> loading (a folder -> weights and tokenizer) -> encoding (messages -> token ids)
--> engine (token ids -> token ids) -> decoding (token ids -> text) -> chat, llm (LangChain's interfaces).
+The way of the data: catalog (a name -> a folder) -> loading (a folder -> weights and tokenizer) -> chat template
+(messages -> token ids) -> engine (token ids -> token ids) -> detokenizer (token ids -> text) -> chat, llm (LangChain).
+The names below are loaded when first used: `import llmkit.models` loads no torch.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmkit.lazy import lazy as _lazy
+
+if TYPE_CHECKING:
+    from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.embeddings import default_embedder
+    from llmkit.models.generation.settings import GenerationSettings
+    from llmkit.models.llm import HuggingFaceLLM
+
+DEFAULT_MODEL = "smollm2-135m"
+DEFAULT_EMBEDDER = "minilm-l6"
+
+__all__ = [
+    "DEFAULT_EMBEDDER",
+    "DEFAULT_MODEL",
+    "GenerationSettings",
+    "HuggingFaceChat",
+    "HuggingFaceLLM",
+    "default_embedder",
+]
+
+_HOMES = {
+    "GenerationSettings": "generation.settings",
+    "HuggingFaceChat": "chat",
+    "HuggingFaceLLM": "llm",
+    "default_embedder": "embeddings",
+}
+
+__getattr__, __dir__ = _lazy("llmkit.models", _HOMES)

@@ -15,6 +15,7 @@ from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
+from llmkit.models import DEFAULT_MODEL
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import NAMES, GenerationSettings
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from llmkit.models.tokens.chat_template import Layout
-
-DEFAULT_MODEL = "smollm2-135m"
 
 SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 512
 """Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
@@ -48,9 +47,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     """A model of this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.weights.catalog.resolve`), a model of transformers that is already loaded, or
-            the `engine` of another model object, to share it; without one, what the environment variable
-            `LLMKIT_MODEL` names, or the catalog's default.
+        model: a name (see `llmkit.models.weights.catalog.resolve`), a loaded transformers model, or the `engine` of
+            another model object, to share its weights; default: the environment variable `LLMKIT_MODEL`, or the
+            catalog's default model.
         tokenizer: the loaded model's tokenizer; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32" (then exact to the last bit), "bfloat16", "float16" or "auto" (what the device multiplies
@@ -168,8 +167,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
 
         `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
-        input, which gives a list of arrays. With `include_eos`, each is a whole answer: the token that ends it
-        counts too.
+        input, which gives a list of arrays. With `include_eos`, the token that ends an answer counts too.
 
         Raises:
             InputError: there is nothing to score, or a text is empty.

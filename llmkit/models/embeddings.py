@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from llmkit.models import DEFAULT_EMBEDDER
 from llmkit.models.weights.catalog import resolve
 from llmkit.models.weights.quantization import hush
 
@@ -26,6 +27,6 @@ def default_embedder() -> Embeddings:
     logging.disable_progress_bar()
     hush()
     return HuggingFaceEmbeddings(
-        model_name=str(resolve("minilm-l6")),
+        model_name=str(resolve(DEFAULT_EMBEDDER)),
         encode_kwargs={"batch_size": BATCH, "normalize_embeddings": True},
     )

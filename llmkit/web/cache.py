@@ -12,7 +12,7 @@ import requests
 from hishel import SqliteStorage
 from hishel.requests import CacheAdapter
 
-from llmkit.models.weights.cache import cache_folder
+from llmkit.paths import cache_dir
 
 MOST_BYTES = 256 << 20
 FRESH = 600
@@ -24,7 +24,7 @@ def adapter(allow_private: bool, max_bytes: int) -> CacheAdapter:
 
     What was read from private addresses is kept apart, and never given to a fetch that may not go there.
     """
-    folder = cache_folder() / "pages"
+    folder = cache_dir() / "pages"
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what a person reads is nobody else's business
     name = "private.db" if allow_private else "public.db"

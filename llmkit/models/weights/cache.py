@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 import uuid
@@ -13,20 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from llmkit.errors import CacheError
+from llmkit.paths import cache_dir
 
 MANIFEST = "llmkit.json"
 RECIPE = 5
 """Part of every folder's name: raise it when models are made in another way, and they are made anew."""
-
-
-def cache_folder() -> Path:
-    """Give the folder of all that llmkit fetches: `LLMKIT_CACHE`, or else the user's own cache."""
-    named = os.environ.get("LLMKIT_CACHE")
-    return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("llmkit")
 
 
 def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
@@ -58,7 +51,7 @@ def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
 def place(name: str, source: str) -> Path:
     """Give the path of the folder that `keep` makes, whether or not it is there."""
     fingerprint = hashlib.sha256(f"{RECIPE} {source}".encode()).hexdigest()[:12]
-    return cache_folder() / "models" / f"{name}-{fingerprint}"
+    return cache_dir() / "models" / f"{name}-{fingerprint}"
 
 
 def is_whole(folder: Path) -> bool:

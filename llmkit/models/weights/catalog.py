@@ -18,9 +18,6 @@ from llmkit.models.weights import cache as store
 from llmkit.models.weights import hub, wheels
 from llmkit.models.weights.model_folder import checked
 
-DEFAULT_MODEL = "smollm2-135m"
-DEFAULT_EMBEDDER = "minilm-l6"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:

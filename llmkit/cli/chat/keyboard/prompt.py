@@ -14,12 +14,12 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
 from prompt_toolkit.styles import Style
 
-from llmkit.cli.chat.conversation.store import users_folder
 from llmkit.cli.chat.events import Ended
 from llmkit.cli.chat.keyboard.completion import CommandCompleter
 from llmkit.cli.chat.keyboard.keys import LEAVING, Keys
 from llmkit.cli.chat.keyboard.status import status_line
 from llmkit.cli.chat.screen.characters import symbols_for
+from llmkit.paths import state_dir
 
 _STYLE = Style.from_dict(
     {  # the terminal's own colours, light or dark
@@ -110,7 +110,7 @@ def _at_command() -> bool:
 
 def history() -> History:
     """Open the history of all chats, which only its user can read; where it cannot be written, one for this chat."""
-    path = users_folder("state") / "history"
+    path = state_dir() / "history"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
