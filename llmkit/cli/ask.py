@@ -12,6 +12,7 @@ import typer
 
 from llmkit.cli import files, options, progress
 from llmkit.errors import InputError, LlmkitError
+from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -46,7 +47,7 @@ def ask(
     ] = False,
     allow_private: options.AllowPrivate = False,
     ignore_robots: options.IgnoreRobots = False,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -34,7 +34,7 @@ def classify(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least probability of an answer; below it there is none.")
     ] = None,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     as_lines: options.Lines = False,
     output: options.Output = None,
     as_json: options.Json = False,

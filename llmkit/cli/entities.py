@@ -30,7 +30,7 @@ def entities(
         bool,
         typer.Option("--any-words/--no-any-words", help="Not only proper names: for dates, foods.", show_default=False),
     ] = False,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     as_lines: options.Lines = False,
     output: options.Output = None,
     as_json: options.Json = False,
