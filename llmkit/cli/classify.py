@@ -12,6 +12,7 @@ import typer
 
 from llmkit.cli import files, options, progress
 from llmkit.cli import jsonl_batch as lines
+from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
