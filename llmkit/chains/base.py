@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from langchain_core.callbacks import CallbackManagerForChainRun
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import get_config_list, patch_config, run_in_executor
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import BaseModel, create_model
 
 from llmkit.errors import LlmkitError
 
@@ -22,7 +25,15 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
 
     One input is a batch of one. An input that fails in `prepare` does not reach `run`; its error takes its place among
     the results, so that with `return_exceptions=True` a bad input fails alone.
+
+    Attributes:
+        tool_name, tool_description: what an agent sees of the chain as a tool.
+        tool_input: a TypedDict with the tool's arguments, which `prepare` accepts as it accepts other input.
     """
+
+    tool_name: ClassVar[str]
+    tool_description: ClassVar[str]
+    tool_input: ClassVar[Any]
 
     @abstractmethod
     def prepare(self, input: Input) -> Prepared:
@@ -43,6 +54,53 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         Returns:
             One result for each prepared input, or the error that it failed with.
         """
+
+    def as_tool(
+        self,
+        args_schema: type[BaseModel] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """Return the chain as a tool for an agent, which answers with the result as JSON.
+
+        Args:
+            args_schema: a pydantic model of the arguments, instead of the chain's own.
+            name: what the model calls the tool, instead of `tool_name`.
+            description: says to the model what the tool does, instead of `tool_description`.
+            arg_types: names and types of the arguments, if there is no `args_schema`.
+        """
+        hints = arg_types or get_type_hints(self.tool_input, include_extras=True)
+        fields: dict[str, Any] = {argument: (kind, ...) for argument, kind in hints.items()}
+
+        def run(config: RunnableConfig, **arguments: Any) -> str:
+            return _to_json(self.invoke(arguments, config))  # type: ignore[arg-type]
+
+        async def arun(config: RunnableConfig, **arguments: Any) -> str:
+            return _to_json(await self.ainvoke(arguments, config))  # type: ignore[arg-type]
+
+        return StructuredTool.from_function(
+            run,
+            coroutine=arun,
+            name=name or self.tool_name,
+            description=description or self.tool_description,
+            args_schema=args_schema or create_model(f"{self.get_name()}Input", **fields),
+        )
+
+    @property
+    def InputType(self) -> Any:  # LangChain's name; it finds the types of two parameters, not of three
+        """What the chain accepts."""
+        return self._types()[0]
+
+    @property
+    def OutputType(self) -> Any:
+        """What the chain returns."""
+        return self._types()[2]
+
+    def _types(self) -> tuple[Any, ...]:
+        bases = (base for cls in type(self).__mro__ for base in vars(cls).get("__orig_bases__", ()))
+        return next(get_args(base) for base in bases if get_origin(base) is Chain)
 
     def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Output:
         """Run the chain on one input."""
@@ -111,3 +169,8 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
             for place, result in zip(prepared, done, strict=True):
                 results[place] = result
         return results  # type: ignore[return-value]  # every place is filled
+
+
+def _to_json(result: Any) -> str:
+    dumped = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+    return json.dumps(dumped, ensure_ascii=False)

@@ -1,44 +1,78 @@
-"""Texts for a chain, checked."""
+"""Validation of what chains are given: texts, arguments and prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from langchain_core.documents import Document
+from pydantic import Field
+from typing_extensions import TypedDict
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, PromptError
+from llmkit.prompts import TaskPrompt
 
-Text = str | Document
+
+class TextInput(TypedDict):
+    """The input of a chain over texts, as a dictionary; other keys are passed over."""
+
+    text: Annotated[str, Field(description="The text.")]
 
 
-def checked(text: Text) -> str:
-    """Return the words of a text.
+Text = str | Document | TextInput
+
+
+def parse_text(text: Any) -> str:
+    """Return the characters of a text, a Document or `{"text": …}`.
 
     Raises:
         InputError: it is empty, or no text at all.
     """
-    words = text.page_content if isinstance(text, Document) else text
-    if not isinstance(words, str):
-        raise InputError(f"the text is {type(text).__name__}, but must be text or a Document")
-    if not words.strip():
+    if isinstance(text, Mapping):
+        if "text" not in text:
+            raise InputError(f"the input has the keys {', '.join(map(repr, text)) or 'none'}, but must have 'text'")
+        text = text["text"]
+    content = text.page_content if isinstance(text, Document) else text
+    if not isinstance(content, str):
+        raise InputError(f"the text is {type(content).__name__}, but must be text or a Document")
+    if not content.strip():
         raise InputError("the text is empty")
-    return words
+    return content
 
 
-def all_checked(texts: Sequence[Text]) -> list[str]:
-    """Give the words of several texts.
+def validate_positive(value: Any, what: str) -> int:
+    """Return the value, a whole number of at least 1.
 
     Raises:
-        InputError: there are none, or one is empty; says which.
+        InputError: it is anything else.
     """
-    if isinstance(texts, str | Document):
-        raise InputError("texts is one text, but must be a list of texts")
-    if not len(texts):
-        raise InputError("there are no texts to learn from")
-    found = []
-    for number, text in enumerate(texts, 1):
-        try:
-            found.append(checked(text))
-        except InputError as error:
-            raise InputError(f"text {number}: {error}") from error
-    return found
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{what} is {value!r}, but must be a whole number, at least 1")
+    return value
+
+
+def validate_share(value: Any, what: str) -> float:
+    """Return the value, a number between 0 and 1.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(f"{what} is {value!r}, but must be between 0 and 1")
+    return float(value)
+
+
+def validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str] = ()) -> TaskPrompt:
+    """Return the prompt, loaded where it is a name; beside `input`, its open fields must be among `fields`.
+
+    Raises:
+        PromptError: no prompt has this name, or it has a field that the chain does not fill.
+    """
+    loaded: Any = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
+    if not isinstance(loaded, TaskPrompt):
+        raise PromptError(f"prompt is {type(prompt).__name__}, but must be the name of a prompt text or a TaskPrompt")
+    if unknown := [name for name in loaded.input_variables if name not in ("input", *fields)]:
+        raise PromptError(
+            f"the prompt has fields that this chain cannot fill: {', '.join(unknown)}; fill them with prompt.partial(…)"
+        )
+    return loaded

@@ -1,35 +1,121 @@
-"""What a model can do: tell likelihoods or, where it tells none, hold what it writes to a schema."""
+"""Log-likelihoods for chains: the models that return them, continuations after prompts, and the spans of a text.
+
+A span begins and ends at a word. Its score is the log-likelihood of its text after a prompt. Spans that begin alike
+share their first tokens, so that all spans of a sentence are computed as one token tree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from langchain_core.language_models import BaseLLM
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBinding
+from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.prompts import TaskPrompt
+from llmkit.prompts import FittedPrompt, TaskPrompt
+from llmkit.text.segmentation import Span
+from llmkit.text.words import Word
+
+Row = NDArray[np.float64]
+
+_PAIRS = {")": "(", "]": "[", "}": "{", "）": "（", "】": "【", "」": "「", "』": "『", "»": "«", "”": "“", '"': '"'}
+_OPENING = set(_PAIRS.values())
 
 
-def scores_of(llm: Runnable[Any, Any]) -> Any:
-    """Give the model that tells likelihoods (`llm.score`), bound arguments or not; `None` if it tells none."""
+def validate_llm(llm: Any) -> Any:
+    """Return the model.
+
+    Raises:
+        InputError: it is a name, or anything else that is no LangChain model.
+    """
+    if isinstance(llm, str):
+        raise InputError(f"llm is the name {llm!r}, but must be a model: HuggingFaceChat({llm!r})")
+    if not isinstance(llm, Runnable) and not hasattr(llm, "score"):
+        raise InputError(f"llm is {type(llm).__name__}, but must be a LangChain model, such as HuggingFaceChat()")
+    return llm
+
+
+def scoring_model(llm: Any) -> Any:
+    """Return the model that has `score`, without bound arguments; `None` if it returns no log-likelihoods.
+
+    Raises:
+        InputError: it is no model.
+    """
+    validate_llm(llm)
     while isinstance(llm, RunnableBinding):
         llm = llm.bound
     return llm if hasattr(llm, "score") else None
 
 
-def structured(prompt: TaskPrompt, llm: Any, schema: Mapping[str, Any]) -> Runnable[Any, Any]:
-    """Give a chain from the prompt's fields to an object of the schema.
+def separator(prompt: TaskPrompt) -> str:
+    """Return what stands between a prompt and its completion: a space after a label or an opening, else nothing."""
+    return " " if prompt.wording.output_label or prompt.wording.output_start else ""
+
+
+def score_continuations(
+    llm: Any,
+    prompts: Sequence[FittedPrompt],
+    continuations: Sequence[Sequence[str]],
+    *,
+    prefix: str = " ",
+    include_eos: bool = False,
+) -> list[Row]:
+    """Return the log-likelihood, in nats, of each prompt's continuations, each with `prefix` before it.
+
+    Args:
+        llm: a model with `score`.
+        prompts: what the continuations follow.
+        continuations: for each prompt its own; a prompt without any has an empty row. Equal ones are computed once.
+        prefix: put before each continuation.
+        include_eos: whether a continuation is a whole completion, so that the token that ends it counts too.
 
     Raises:
-        InputError: the model has no structured output.
+        ContextWindowExceeded: a prompt and its longest continuation do not fit the window together.
     """
-    try:
-        chain: Runnable[Any, Any] = prompt | llm.with_structured_output(schema)
-        return chain
-    except (AttributeError, NotImplementedError) as error:
-        raise InputError(
-            f"{type(llm).__name__} tells no likelihoods, and has no structured output: "
-            "choose another model, such as HuggingFaceChat"
-        ) from error
+    plain = isinstance(llm, BaseLLM)
+    scored = [place for place, texts in enumerate(continuations) if texts]
+    rows: list[Row] = [np.zeros(0) for _ in prompts]
+    if scored:
+        inputs = [prompts[place].text if plain else prompts[place].messages for place in scored]
+        texts = [[f"{prefix}{text}" for text in continuations[place]] for place in scored]
+        for place, row in zip(scored, llm.score(inputs, texts, include_eos=include_eos), strict=True):
+            rows[place] = row
+    return rows
+
+
+def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Span]]:
+    """Return, for each word, the spans of at most `max_words` words that begin with it, the shortest first.
+
+    A part of a bracket or of a quotation is no span: it is closed, or left out.
+    """
+    found = []
+    for place, first in enumerate(words):
+        spans, size = [], 0.0
+        for last in words[place:]:
+            size += last.size
+            if size > max_words:
+                break
+            if end := _closed(text, first.start, last.end):
+                spans.append(Span(first.start, end))
+        found.append(spans)
+    return found
+
+
+def _closed(text: str, start: int, end: int) -> int | None:
+    """Where a span ends when the brackets and quotations that it opens are closed; none if they are not."""
+    waiting: list[str] = []
+    place = start
+    while place < end or (waiting and place < len(text) and text[place] in _PAIRS):
+        sign = text[place]
+        if waiting and waiting[-1] == _PAIRS.get(sign):
+            waiting.pop()
+        elif sign in _OPENING:
+            waiting.append(sign)
+        elif sign in _PAIRS:
+            return None
+        place += 1
+    return None if waiting else place

@@ -57,7 +57,7 @@ def classify(
         "multi_label": multi_label,
         "threshold": threshold,
     }
-    Labels.checked(chosen["labels"], None, several=multi_label).solved(chosen["examples"])
+    Labels.validate(chosen["labels"], None, multi_label=multi_label).verbalize(chosen["examples"])
     load = partial(options.load_chain, "ZeroShotClassificationChain", options.ModelOptions(model), chosen, quiet=quiet)
     if as_lines:
         settings = {"command": "classify", "model": model, **chosen}

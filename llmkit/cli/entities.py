@@ -76,7 +76,7 @@ def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     from llmkit.chains.labels import Labels
     from llmkit.chains.ner.examples import Solved
 
-    known = Labels.checked(labels, None, several=True).names
+    known = Labels.validate(labels, None, multi_label=True).names
     for number, each in enumerate(examples, 1):
         Solved.checked(each, number, known)
 

@@ -27,31 +27,31 @@ from llmkit.errors import InputError
 )
 def test_wrong_labels(labels: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Labels.checked(labels, None, several=False)
+        Labels.validate(labels, None, multi_label=False)
 
 
 def test_one_label_is_enough_where_several_may_hold() -> None:
-    assert Labels.checked(["a"], None, several=True).names == ("a",)
+    assert Labels.validate(["a"], None, multi_label=True).names == ("a",)
     with pytest.raises(InputError, match="there are no labels: give at least 1"):
-        Labels.checked([], None, several=True)
+        Labels.validate([], None, multi_label=True)
 
 
 def test_any_iterable_of_labels_will_do() -> None:
-    assert Labels.checked((name for name in "ab"), None, several=False).names == ("a", "b")
-    assert Labels.checked({"a": 1, "b": 2}, None, several=False).names == ("a", "b")
+    assert Labels.validate((name for name in "ab"), None, multi_label=False).names == ("a", "b")
+    assert Labels.validate({"a": 1, "b": 2}, None, multi_label=False).names == ("a", "b")
 
 
 def test_case_and_accents_tell_labels_apart() -> None:
     names = ["US", "us", "cafe", "café", "日本"]
-    assert Labels.checked(names, None, several=False).spoken == tuple(names)
+    assert Labels.validate(names, None, multi_label=False).verbalized == tuple(names)
 
 
 def test_a_description_stands_in_its_label_s_place() -> None:
-    labels = Labels.checked(["ENTY", " HUM", "LOC"], {"ENTY": " a thing ", " HUM": "a person"}, several=False)
+    labels = Labels.validate(["ENTY", " HUM", "LOC"], {"ENTY": " a thing ", " HUM": "a person"}, multi_label=False)
     assert labels.names == ("ENTY", " HUM", "LOC")
-    assert labels.spoken == ("a thing", "a person", "LOC")
+    assert labels.verbalized == ("a thing", "a person", "LOC")
     assert labels.listed() == "ENTY (a thing),  HUM (a person), LOC"
-    assert Labels.checked([" a", "b"], None, several=False).listed() == " a, b"
+    assert Labels.validate([" a", "b"], None, multi_label=False).listed() == " a, b"
 
 
 @pytest.mark.parametrize(
@@ -67,20 +67,20 @@ def test_a_description_stands_in_its_label_s_place() -> None:
 )
 def test_wrong_descriptions(descriptions: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Labels.checked(["a", "b"], descriptions, several=False)
+        Labels.validate(["a", "b"], descriptions, multi_label=False)
 
 
 def test_examples_are_put_into_the_model_s_words() -> None:
-    several = Labels.checked(["a", "b"], {"b": "the letter b"}, several=True)
+    several = Labels.validate(["a", "b"], {"b": "the letter b"}, multi_label=True)
     given = [{"input": "1", "output": "b"}, {"input": "2", "output": ["b", "a", "b"]}, {"input": "3", "output": []}]
-    said, places = several.solved(given)
+    said, places = several.verbalize(given)
     assert [each["output"] for each in said] == ["the letter b", "the letter b, a", "none of them"]
     assert [each["input"] for each in said] == ["1", "2", "3"]
     assert places == [[1], [1, 0], []]
     assert given[0]["output"] == "b"
-    assert several.solved(each for each in given) == (said, places)
-    one = Labels.checked(["a", "b"], None, several=False)
-    assert one.solved([{"input": "1", "output": ["b"]}])[1] == [[1]]
+    assert several.verbalize(each for each in given) == (said, places)
+    one = Labels.validate(["a", "b"], None, multi_label=False)
+    assert one.verbalize([{"input": "1", "output": ["b"]}])[1] == [[1]]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_examples_are_put_into_the_model_s_words() -> None:
         ({"input": "x", "output": ["a", "c"]}, "example 2 has the label 'c'"),
         (
             {"input": "x", "output": ["a", "b"]},
-            "example 2 has 2 labels, but must have one: several .* multi_label=True",
+            "example 2 has 2 labels, but must have one: for more, set multi_label=True",
         ),
         ({"input": "x", "output": []}, "example 2 has 0 labels, but must have one"),
     ],
 )
 def test_wrong_examples(example: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Labels.checked(["a", "b"], None, several=False).solved([{"input": "x", "output": "a"}, example])
+        Labels.validate(["a", "b"], None, multi_label=False).verbalize([{"input": "x", "output": "a"}, example])
 
 
 def test_errors_show_the_first_of_many_labels() -> None:

@@ -8,7 +8,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.chains.spans import span_scores, spans_from
+from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text.words import words
 from tests.support import tiny
@@ -56,6 +56,6 @@ def test_spans_are_scored_as_by_teacher_forcing(make: Any) -> None:
             teacher_forcing(tiny.make("llama"), given, [*encoder.encode_continuation(f" {span}"), *last])
             for span in spans
         ]
-        [found, none] = span_scores(llm, [prompt, prompt], [spans, []], include_eos=include_eos)
+        [found, none] = score_continuations(llm, [prompt, prompt], [spans, []], include_eos=include_eos)
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert none.size == 0

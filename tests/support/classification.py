@@ -24,7 +24,7 @@ def tiny_llm(name: str, **options: Any) -> Any:
 
 
 def label_scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
-    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.checked(labels, None, several=several))
+    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.validate(labels, None, multi_label=several))
 
 
 def results_agree(found: Classification, wanted: Classification) -> bool:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
+from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
@@ -16,14 +17,14 @@ from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain
 from llmkit.chains.calibration import Calibration, Matrix, threshold_for
-from llmkit.chains.checks import check_prompt, check_share
 from llmkit.chains.classification.contextual_calibration import blended
 from llmkit.chains.classification.few_shot import Expert, Shots
 from llmkit.chains.classification.scorer import LabelScorer, Row
-from llmkit.chains.classification.structured import Chooser
-from llmkit.chains.inputs import Text, all_checked, checked
+from llmkit.chains.classification.structured import choose_labels
+from llmkit.chains.inputs import Text, TextInput, parse_text, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import scores_of
+from llmkit.chains.scoring import scoring_model
+from llmkit.chains.structured import StructuredTask
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 
@@ -92,6 +93,10 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         ContextWindowExceeded: a text and the longest label are larger than the window.
     """
 
+    tool_name = "classify_text"
+    tool_description = "Say which of the labels fits a text, with the probability of each."
+    tool_input = TextInput
+
     def __init__(
         self,
         llm: Runnable[Any, Any],
@@ -110,17 +115,17 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     ) -> None:
         if prior not in ("neutral", "batch"):
             raise InputError(f"prior is {prior!r}, but must be 'neutral' or 'batch'; for your own texts, use fit_prior")
-        self._labels = Labels.checked(labels, descriptions, several=multi_label)
+        self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
         self.multi_label, self.calibrate, self._by_batch = multi_label, calibrate, prior == "batch"
         self.threshold = 0.5 if multi_label else None
         if threshold is not None:
-            self.threshold = check_share(threshold, "threshold")
+            self.threshold = validate_share(threshold, "threshold")
         self.calibration = Calibration(independent=multi_label)
         self._known: tuple[Matrix, NDArray[np.bool_]] | None = None  # what fit_temperature was given
         self._lock = threading.RLock()
         self._shots: Shots | None = None
-        self._chooser: Chooser | None = None
-        if local := scores_of(llm):
+        self._chooser: StructuredTask[str, tuple[str, ...]] | None = None
+        if local := scoring_model(llm):
             asking = _prompt(prompt or "classify", self._labels)
             bare = LabelScorer.over(local, asking, self._labels, context_window)
             show = True if show_examples is None and not calibrate else show_examples
@@ -130,7 +135,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             raise InputError(f"{type(llm).__name__} tells no likelihoods, which {what} needs: leave it out")
         else:
             asking = _prompt(prompt or "choose-label", self._labels)
-            self._chooser = Chooser.over(llm, asking, self._labels, examples, selector)
+            self._chooser = choose_labels(llm, asking, self._labels, examples, selector)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -145,7 +150,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
-        return checked(input)
+        return parse_text(input)
 
     def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[Classification | Exception]:
         """Classify all texts: those whose prompts begin alike go through the model together."""
@@ -161,7 +166,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         """
         if not self.calibrate:
             raise InputError("calibrate=False takes no bias off the scores, so there is none to learn: leave it out")
-        given = all_checked(texts)
+        given = _parse_texts(texts)
         with self._lock:
             learned = [
                 replace(each, prior=blended(each.prior, each.scorer.scores(given).mean(axis=0), len(given)), share=1.0)
@@ -244,22 +249,22 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         return Classification(label=next(iter(labels), None), labels=labels, scores=scores)
 
     def _chosen(
-        self, chooser: Chooser, texts: Sequence[str], configs: Sequence[RunnableConfig]
+        self, chooser: StructuredTask[str, tuple[str, ...]], texts: Sequence[str], configs: Sequence[RunnableConfig]
     ) -> list[Classification | Exception]:
         return [
             each
             if isinstance(each, Exception)
             else Classification(label=next(iter(each), None), labels=each, scores={}, method="structured output")
-            for each in chooser.choose(texts, configs)
+            for each in chooser.run(texts, configs)
         ]
 
     def _labelled(self, texts: Sequence[Text], labels: Answers) -> tuple[Matrix, NDArray[np.bool_]]:
         if len(texts) != len(labels):
             raise InputError(f"there are {len(texts)} texts and {len(labels)} labels: give one label for each text")
-        given = all_checked(texts)
+        given = _parse_texts(texts)
         truth = np.zeros((len(given), len(self.labels)), dtype=bool)
         for number, label in enumerate(labels):
-            truth[number, self._labels.places(label, f"text {number + 1}")] = True
+            truth[number, self._labels.indices(label, f"text {number + 1}")] = True
         rows = self._corrected(given)
         for row in rows:
             if isinstance(row, Exception):
@@ -268,5 +273,19 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
 
 def _prompt(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
-    asking = check_prompt(prompt, ["labels"])
+    asking = validate_prompt(prompt, ["labels"])
     return asking.partial(labels=labels.listed()) if "labels" in asking.input_variables else asking
+
+
+def _parse_texts(texts: Sequence[Text]) -> list[str]:
+    if isinstance(texts, str | Document):
+        raise InputError("texts is one text, but must be a list of texts")
+    if not len(texts):
+        raise InputError("there are no texts to learn from")
+    found = []
+    for number, text in enumerate(texts, 1):
+        try:
+            found.append(parse_text(text))
+        except InputError as error:
+            raise InputError(f"text {number}: {error}") from error
+    return found

@@ -13,40 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Prior = NDArray[np.float64]
+from llmkit.chains.tuning import NEUTRAL_TEXTS
 
-NEUTRAL = (
-    "N/A",
-    "[MASK]",
-    "...",
-    "null",
-    "?",
-    "The weather was mild for most of the week, and a little rain fell on Sunday night.",
-    "How do I find out more about this, and whom should I ask?",
-    "It was one of the best things that I have seen this year, although not everyone agreed.",
-    "The company said on Monday that its new plan would begin next month.",
-    "The team worked hard in the second half, but the result did not change.",
-    "Researchers have found a new way to look at an old question.",
-    "Leaders of the two countries will meet next week to talk about the agreement.",
-    "I tried it twice and it still does not work. Can you help me?",
-    "What is the name of the place where it happened?",
-    "The book is too long, but the ending is worth the wait.",
-    "Prices rose a little in March, after they had fallen for most of the winter.",
-    "The new version is faster than the old one and can be downloaded for free.",
-    "She opened the door, looked outside, and went back to her chair.",
-    "Please let me know when it is done.",
-    "Thanks for your message. I will write to you again tomorrow.",
-    "Who was the first person to do it, and when?",
-    "Add the rest of the water slowly, then let it stand for ten minutes.",
-    "They were disappointed by the service and left early.",
-    "The report describes how the two groups came to an agreement.",
-    "There are three parts, and the second is the longest.",
-    "The street was closed for two hours after the accident.",
-    "He has been working on it since last summer.",
-    "Everything arrived on time and looks just like the picture.",
-    "Why does it take so long?",
-)
-"""Nothing, in five ways, and a little of everything."""
+Prior = NDArray[np.float64]
 
 MOST_NAMED = 128
 """Of hundreds of labels, about so many serve as texts."""
@@ -64,7 +33,7 @@ def neutral_prior(attempts: Callable[[Sequence[str]], Sequence[Prior | Exception
     Raises:
         InputError: not even the first neutral text fits a prompt.
     """
-    texts = [*NEUTRAL, *sorted(labels)[:: max(1, len(labels) // MOST_NAMED)]]
+    texts = [*NEUTRAL_TEXTS, *sorted(labels)[:: max(1, len(labels) // MOST_NAMED)]]
     rows = attempts(texts)
     if isinstance(rows[0], Exception):
         raise rows[0]
@@ -72,7 +41,7 @@ def neutral_prior(attempts: Callable[[Sequence[str]], Sequence[Prior | Exception
     scores = np.stack([row for _, row in fine])
     counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
     for row, (place, _) in enumerate(fine):
-        counts[row, : len(labels)] = [place < len(NEUTRAL) or texts[place] != label for label in labels]
+        counts[row, : len(labels)] = [place < len(NEUTRAL_TEXTS) or texts[place] != label for label in labels]
     return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
 
 

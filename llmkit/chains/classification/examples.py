@@ -1,4 +1,4 @@
-"""Labelled examples, in the words that the model knows the labels by."""
+"""Labelled examples, with each label replaced by the words that the model sees for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from llmkit.chains.labels import Labels
 from llmkit.prompts import ExampleSelector
 
 
-class _Spoken(BaseExampleSelector):
-    """A selector that is not llmkit's, the labels of its examples checked and in the model's words."""
+class _VerbalizingSelector(BaseExampleSelector):
+    """A selector that is not llmkit's; the labels of its examples are validated and verbalized."""
 
     def __init__(self, selector: BaseExampleSelector, labels: Labels) -> None:
         self.selector, self.labels = selector, labels
@@ -21,19 +21,21 @@ class _Spoken(BaseExampleSelector):
         return self.selector.add_example(example)
 
     def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, Any]]:
-        return self.labels.solved(self.selector.select_examples(input_variables))[0]
+        return self.labels.verbalize(self.selector.select_examples(input_variables))[0]
 
 
-def solved(
+def verbalize(
     labels: Labels, examples: Sequence[Mapping[str, Any]], selector: BaseExampleSelector | None
 ) -> tuple[list[dict[str, Any]], list[list[int]], BaseExampleSelector | None]:
-    """Give the examples, the selector's own too, in the model's words; the places of their labels; and the selector.
+    """Return the verbalized examples, the indices of their labels, and the selector.
+
+    The examples of one of llmkit's own selectors are returned as if they had been given beside it.
 
     Raises:
         InputError: an example has a label that is not one of the labels.
     """
     if selector is not None and not examples:
         if not isinstance(selector, ExampleSelector):
-            return [], [], _Spoken(selector, labels)
+            return [], [], _VerbalizingSelector(selector, labels)
         examples, selector = selector.examples, selector.over(())
-    return *labels.solved(examples), selector
+    return *labels.verbalize(examples), selector

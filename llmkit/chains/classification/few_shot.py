@@ -17,7 +17,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
 from llmkit.chains.classification.contextual_calibration import Prior, blended, class_mean, neutral_prior
-from llmkit.chains.classification.examples import solved
+from llmkit.chains.classification.examples import verbalize
 from llmkit.chains.classification.scorer import LabelScorer, Row
 from llmkit.chains.labels import Labels
 from llmkit.prompts import BalancedExamples, FirstExamples
@@ -81,7 +81,7 @@ class Shots:
             InputError: an example has a label that is not one of the labels.
             PromptError: an example is incomplete.
         """
-        spoken, outputs, selector = solved(labels, examples, selector)
+        spoken, outputs, selector = verbalize(labels, examples, selector)
         ranked = selector or BalancedExamples(FirstExamples(), SHOWN)
         full = replace(bare, prompt=bare.prompt.with_examples(spoken, ranked)) if spoken or selector else bare
         return cls(bare, full, spoken, outputs, selector is not None, show)

@@ -47,7 +47,7 @@ class LabelScorer:
             InputError: a label's words are longer than the window.
         """
         window = ContextBudget(llm, 0, context_window).window
-        words = (*labels.spoken, *(ELSE if labels.several else ()))
+        words = (*labels.verbalized, *(ELSE if labels.multi_label else ()))
         sizes = [llm.get_num_tokens(f" {each}") for each in words]
         if max(sizes) >= window:
             longest = words[int(np.argmax(sizes))]
@@ -55,7 +55,7 @@ class LabelScorer:
                 f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than the model's context window of "
                 f"{window}: give it a shorter name or description"
             )
-        return cls(llm, prompt, labels.spoken, labels.several, max(sizes), window)
+        return cls(llm, prompt, labels.verbalized, labels.multi_label, max(sizes), window)
 
     @property
     def continuations(self) -> list[str]:

@@ -1,63 +1,55 @@
-"""Labels from models that tell no likelihoods: the model chooses, and structured output holds it to the list."""
+"""Labels from models that return no log-likelihoods: the model chooses from the list by structured output."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.example_selectors import BaseExampleSelector
-from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.chains.classification.examples import solved
+from llmkit.chains.classification.examples import verbalize
 from llmkit.chains.labels import Labels, preview
-from llmkit.chains.scoring import structured
+from llmkit.chains.structured import StructuredTask
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 
 
-@dataclass(frozen=True)
-class Chooser:
-    """Asks a model for one of the labels or, where several may hold, for any number of them."""
+def choose_labels(
+    llm: Any,
+    prompt: TaskPrompt,
+    labels: Labels,
+    examples: Sequence[Mapping[str, Any]],
+    selector: BaseExampleSelector | None,
+) -> StructuredTask[str, tuple[str, ...]]:
+    """Return the task of choosing one of the labels or, with `multi_label`, any number of them.
 
-    chain: Runnable[Any, Any]
-    labels: Labels
+    Examples show the model the labels' names, because it must write names, not descriptions.
 
-    @classmethod
-    def over(
-        cls,
-        llm: Any,
-        prompt: TaskPrompt,
-        labels: Labels,
-        examples: Sequence[Mapping[str, Any]],
-        selector: BaseExampleSelector | None,
-    ) -> Chooser:
-        """Hold a model to the labels; examples show it their names, for these are what it is to write.
+    Raises:
+        InputError: the model has no structured output, or an example has a label that is not one of the labels.
+    """
+    shown, _, ranked = verbalize(replace(labels, verbalized=labels.names), examples, selector)
+    name = {"type": "string", "enum": list(labels.names)}
+    schema = {
+        "title": "Classification",
+        "description": "The labels that fit the text." if labels.multi_label else "The label that fits the text.",
+        "type": "object",
+        "properties": {"label": {"type": "array", "items": name} if labels.multi_label else name},
+        "required": ["label"],
+    }
 
-        Raises:
-            InputError: it cannot be held to anything, or an example has a label that is not one of the labels.
-        """
-        shown, _, ranked = solved(replace(labels, spoken=labels.names), examples, selector)
-        prompt = prompt.with_examples(shown, ranked) if shown or ranked else prompt
-        one = {"type": "string", "enum": list(labels.names)}
-        schema = {
-            "title": "Classification",
-            "description": "The labels that fit the text." if labels.several else "The label that fits the text.",
-            "type": "object",
-            "properties": {"label": {"type": "array", "items": one} if labels.several else one},
-            "required": ["label"],
-        }
-        return cls(structured(prompt, llm, schema), labels)
-
-    def choose(self, texts: Sequence[str], configs: Sequence[RunnableConfig]) -> list[tuple[str, ...] | Exception]:
-        """Give the labels of each text, or the error it failed with."""
-        inputs: list[Any] = [{"input": text} for text in texts]
-        answers = self.chain.batch(inputs, list(configs), return_exceptions=True)
-        return [each if isinstance(each, Exception) else self._read(each) for each in answers]
-
-    def _read(self, answer: Any) -> tuple[str, ...] | Exception:
-        found = answer.get("label") if isinstance(answer, dict) else None
-        chosen = [found] if isinstance(found, str) else found
-        if not isinstance(chosen, list) or any(each not in self.labels.names for each in chosen):
-            return GenerationError(f"the model answered {answer!r}, but the labels are {preview(self.labels.names)}")
+    def parse(text: str, answer: Any) -> tuple[str, ...]:
+        label = answer.get("label") if isinstance(answer, dict) else None
+        chosen = [label] if isinstance(label, str) else label
+        if not isinstance(chosen, list) or any(name not in labels.names for name in chosen):
+            raise GenerationError(f"the model answered {answer!r}, but the labels are {preview(labels.names)}")
         return tuple(dict.fromkeys(chosen))
+
+    return StructuredTask.from_prompt(
+        llm,
+        prompt.with_examples(shown, ranked) if shown or ranked else prompt,
+        schema,
+        fields=lambda text: {"input": text},
+        parse=parse,
+    )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from llmkit.chains.spans import span_scores, spans_from
+from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
@@ -76,7 +76,7 @@ class Truecaser:
             self.known.clear()
         new = list(dict.fromkeys(form for word in found for form in _forms(word) if form not in self.known))
         if new:
-            [row] = span_scores(self.llm, [self.prompt], [new])
+            [row] = score_continuations(self.llm, [self.prompt], [new])
             self.known.update(zip(new, map(float, row), strict=True))
 
     def likeness(self, word: str, written: Sequence[float], *, first: bool) -> float:

@@ -10,8 +10,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain
-from llmkit.chains.checks import check_positive, check_prompt, check_share
-from llmkit.chains.inputs import Text, checked
+from llmkit.chains.inputs import Text, TextInput, parse_text, validate_positive, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.calibration import Odds, taught
 from llmkit.chains.ner.candidates import Truecaser
@@ -19,8 +18,9 @@ from llmkit.chains.ner.entity_typing import Kinds
 from llmkit.chains.ner.examples import Solved
 from llmkit.chains.ner.results import Entity
 from llmkit.chains.ner.span_scorer import Weighed, Weigher
-from llmkit.chains.ner.structured import Namer
-from llmkit.chains.scoring import scores_of
+from llmkit.chains.ner.structured import name_entities
+from llmkit.chains.scoring import scoring_model
+from llmkit.chains.structured import StructuredTask
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
@@ -60,6 +60,10 @@ class NERChain(Chain[Text, str, list[Entity]]):
         ContextWindowExceeded: the window does not even hold a short passage.
     """
 
+    tool_name = "find_entities"
+    tool_description = "Find what a text names, such as people, organizations and places, with exact offsets."
+    tool_input = TextInput
+
     def __init__(
         self,
         llm: Any,
@@ -74,20 +78,20 @@ class NERChain(Chain[Text, str, list[Entity]]):
         prompt: str | TaskPrompt | None = None,
         context_window: int | None = None,
     ) -> None:
-        self._labels = Labels.checked(labels, descriptions, several=True)
+        self._labels = Labels.validate(labels, descriptions, multi_label=True)
         self._solved = [Solved.checked(each, number, self.labels) for number, each in enumerate(examples, 1)]
-        self.threshold = check_share(threshold, "threshold")
-        sizes = check_positive(max_words, "max_words"), check_positive(max_passage_tokens, "max_passage_tokens")
+        self.threshold = validate_share(threshold, "threshold")
+        sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self._lock = threading.RLock()
         self._weigher: Weigher | None = None
-        self._namer: Namer | None = None
-        if local := scores_of(llm):
-            kinds = Kinds.over(local, check_prompt(prompt or "mentions"), self._labels, context_window)
+        self._namer: StructuredTask[str, list[Entity]] | None = None
+        if local := scoring_model(llm):
+            kinds = Kinds.over(local, validate_prompt(prompt or "mentions"), self._labels, context_window)
             truecaser = Truecaser(local, kinds.fit("N/A")) if names else None
             self._weigher = Weigher(kinds, truecaser, *sizes)
         else:
-            asking = check_prompt(prompt or "entities", ["labels"])
-            self._namer = Namer.over(llm, asking, self._labels, examples)
+            asking = validate_prompt(prompt or "entities", ["labels"])
+            self._namer = name_entities(llm, asking, self._labels, examples)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -96,12 +100,12 @@ class NERChain(Chain[Text, str, list[Entity]]):
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
-        return checked(input)
+        return parse_text(input)
 
     def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[list[Entity] | Exception]:
         """Find the entities of all texts: their mentions go through the model together."""
         if self._namer:
-            return self._namer.name(prepared, configs)
+            return self._namer.run(prepared, configs)
         assert self._weigher is not None
         return self._weighed(self._weigher, prepared)
 

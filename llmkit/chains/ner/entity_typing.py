@@ -16,7 +16,8 @@ import numpy as np
 
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels
-from llmkit.chains.spans import Row, span_scores
+from llmkit.chains.scoring import Row, score_continuations
+from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
@@ -35,14 +36,6 @@ TAGS = {"per": "person", "org": "organization", "organisation": "organization", 
 ELSE = "a thing"
 PRIOR_SHARE = 0.5
 """How much of the bias is taken off: none, or all, did worse on two corpora, for one word a label and for several."""
-
-NEUTRAL = (
-    "The weather was cold in the morning, and it rained for most of the afternoon.",
-    "She opened the old door and found a small box full of letters on the table.",
-    "They say that the new rules will make it easier for people to find work.",
-    "If you add too much water, the bread does not rise, so measure it first.",
-)
-"""Names nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +61,13 @@ class Kinds:
         """
         spoken = [
             _usual(words) if words == name.strip() else words
-            for name, words in zip(labels.names, labels.spoken, strict=True)
+            for name, words in zip(labels.names, labels.verbalized, strict=True)
         ]
         phrases = tuple(tuple(_with_article(part) for part in words.split(",") if part.strip()) for words in spoken)
         if not all(phrases):
             raise InputError(f"the description of {labels.names[phrases.index(())]!r} has only commas: say what it is")
         kinds = cls(llm, prompt, phrases, context_window)
-        for text in NEUTRAL:
+        for text in NEUTRAL_SENTENCES:
             kinds.fit(text)
         return kinds
 
@@ -105,8 +98,8 @@ class Kinds:
     @cached_property
     def prior(self) -> Row:
         """What speaks for each label where nothing is named."""
-        told = [[word.of(text) for word in words(text)] for text in NEUTRAL]
-        return np.asarray(np.concatenate(self._raw([self.fit(text) for text in NEUTRAL], told)).mean(axis=0))
+        told = [[word.of(text) for word in words(text)] for text in NEUTRAL_SENTENCES]
+        return np.asarray(np.concatenate(self._raw([self.fit(text) for text in NEUTRAL_SENTENCES], told)).mean(axis=0))
 
     @property
     def _told(self) -> list[str]:
@@ -114,7 +107,7 @@ class Kinds:
 
     def _raw(self, prompts: Sequence[FittedPrompt], mentions: Sequence[Sequence[str]]) -> list[Matrix]:
         told = [[f'{mention}" is {phrase}' for mention in each for phrase in self._told] for each in mentions]
-        rows = span_scores(self.llm, prompts, told, lead=' "')
+        rows = score_continuations(self.llm, prompts, told, prefix=' "')
         return [self._settled(row.reshape(-1, len(self._told))) for row in rows]
 
     def _settled(self, scores: Matrix) -> Matrix:

@@ -11,14 +11,14 @@ from langchain_core.language_models import BaseLLM
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
-from llmkit.chains.checks import check_positive, check_prompt, check_share
+from llmkit.chains.inputs import validate_positive, validate_prompt, validate_share
 from llmkit.chains.qa.confidence import ThresholdFit, confidence, fitted, overlap
 from llmkit.chains.qa.generator import Writer
 from llmkit.chains.qa.inputs import Asked, checked
 from llmkit.chains.qa.reader import Finding, Reader, Reading
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import Quoter
-from llmkit.chains.scoring import scores_of
+from llmkit.chains.scoring import scoring_model
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit, Retriever
@@ -91,16 +91,16 @@ class QAChain(Chain[Mapping[str, Any], _Task, Answer]):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
         self.style = style
         self.min_confidence = (
-            MIN_CONFIDENCE if min_confidence is None else check_share(min_confidence, "min_confidence")
+            MIN_CONFIDENCE if min_confidence is None else validate_share(min_confidence, "min_confidence")
         )
-        self.passages = check_positive(passages, "passages")
+        self.passages = validate_positive(passages, "passages")
         self.retriever = Retriever(embedder)
         self._reader: Reader | None = None
         self._writer: Writer | None = None
         self._quoter: Quoter | None = None
-        if local := scores_of(llm):
-            words = check_positive(max_answer_words, "max_answer_words")
-            room = check_positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
+        if local := scoring_model(llm):
+            words = validate_positive(max_answer_words, "max_answer_words")
+            room = validate_positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
             self._reader = _reader(local, prompt, examples, words, context_window, room)
             if style == "abstractive":
                 if isinstance(local, BaseLLM):
@@ -245,7 +245,7 @@ def _plain(llm: Any) -> Any:
 
 
 def _asking(prompt: str | TaskPrompt, known: Sequence[str]) -> TaskPrompt:
-    asking = check_prompt(prompt, known)
+    asking = validate_prompt(prompt, known)
     if "question" not in asking.input_variables:
         raise PromptError("the prompt has no field {question}")
     return asking

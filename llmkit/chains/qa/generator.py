@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from llmkit.chains.lockstep import Asker, Question
 from llmkit.chains.postprocess import is_complete, tidy
 from llmkit.chains.qa.reader import Reader, Reading
-from llmkit.chains.spans import span_scores
+from llmkit.chains.scoring import score_continuations
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
 from llmkit.text.segmentation import sentences
@@ -71,7 +71,9 @@ class Writer:
         """Rank each reading's sentences by how likely each makes the answer."""
         pairs = [(each, text, hit) for each, text in zip(readings, texts, strict=True) for hit in each.hits if text]
         prompts = [self.reader.alone(each.question, hit, text) for each, text, hit in pairs]
-        scores = [float(row[0]) for row in span_scores(self.reader.llm, prompts, [[text] for _, text, _ in pairs])]
+        scores = [
+            float(row[0]) for row in score_continuations(self.reader.llm, prompts, [[text] for _, text, _ in pairs])
+        ]
         ranked = []
         for each in readings:
             own = [score for score, (other, *_) in zip(scores, pairs, strict=True) if other is each]

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from llmkit.chains.spans import Row, span_scores, spans_from
+from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
+from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.retrieval import Hit
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms, words
 
-NEUTRAL = "What does the text say?"
 PRIOR = 0.5
 """The share of the neutral likelihood that is taken off."""
 CHANNEL = 0.3
@@ -110,7 +110,7 @@ class Reader:
     def _reading(self, question: str, hits: list[Hit]) -> Reading:
         shown = in_order(hits)
         room = max(self.room, *(self.llm.get_num_tokens(hit.text) for hit in hits)) + MARGIN
-        asked, neutral = (self._fit(self.prompt, shown, room, question=each) for each in (question, NEUTRAL))
+        asked, neutral = (self._fit(self.prompt, shown, room, question=each) for each in (question, NEUTRAL_QUESTION))
         beyond = room + self.llm.get_num_tokens(_asking(question)) + MARGIN
         return Reading(question, hits, asked, neutral, self._fit(self.reverse, shown, beyond))
 
@@ -151,7 +151,9 @@ class Reader:
     ) -> tuple[list[Row], list[Row]]:
         """The likelihoods after the question and after the neutral one."""
         prompts = [*(each.asked for each in readings), *(each.neutral for each in readings)]
-        rows = span_scores(self.llm, prompts, [*texts, *texts], lead=_lead(self.prompt), include_eos=include_eos)
+        rows = score_continuations(
+            self.llm, prompts, [*texts, *texts], prefix=separator(self.prompt), include_eos=include_eos
+        )
         return rows[: len(readings)], rows[len(readings) :]
 
     def _shortlists(self, readings: Sequence[Reading]) -> list[list[tuple[Hit, Span]]]:
@@ -172,7 +174,7 @@ class Reader:
             [*(f"{text}{_asking('')}" for text in texts), *(f"{text}{_asking(each.question)}" for text in texts)]
             for each, texts in zip(readings, answers, strict=True)
         ]
-        rows = span_scores(self.llm, [each.reverse for each in readings], told)
+        rows = score_continuations(self.llm, [each.reverse for each in readings], told)
         return [row[len(row) // 2 :] - row[: len(row) // 2] for row in rows]
 
 
@@ -183,10 +185,6 @@ def in_order(hits: Sequence[Hit]) -> str:
 
 def _asking(question: str) -> str:
     return f"\nQuestion: {question}".rstrip()
-
-
-def _lead(prompt: TaskPrompt) -> str:
-    return " " if prompt.wording.output_label or prompt.wording.output_start else ""
 
 
 def _spans(starts: Sequence[tuple[Hit, Span]], max_words: int) -> list[tuple[Hit, Span, str]]:

@@ -12,7 +12,7 @@ from llmkit.chains.qa.generator import quoted
 from llmkit.chains.qa.inputs import Asked
 from llmkit.chains.qa.reader import in_order
 from llmkit.chains.qa.results import Answer
-from llmkit.chains.scoring import structured
+from llmkit.chains.structured import StructuredTask
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
@@ -42,7 +42,10 @@ class Quoter:
         Raises:
             InputError: it has no structured output.
         """
-        return cls(structured(prompt, llm, _SCHEMA), form)
+        task: StructuredTask[Any, Any] = StructuredTask.from_prompt(
+            llm, prompt, _SCHEMA, fields=dict, parse=lambda _, answer: answer
+        )
+        return cls(task.completion, form)
 
     def answer(
         self, asked: Sequence[Asked], hits: Sequence[Sequence[Hit]], configs: Sequence[RunnableConfig]

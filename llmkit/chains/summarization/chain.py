@@ -18,7 +18,7 @@ from langchain_core.runnables.base import RunnableBinding
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain
-from llmkit.chains.checks import check_positive, check_prompt
+from llmkit.chains.inputs import validate_positive, validate_prompt
 from llmkit.chains.lockstep import Asker, Job, Progress, run_rounds
 from llmkit.chains.postprocess import Tidy, is_complete, tidy
 from llmkit.chains.summarization.documents import Source, SourcePassage
@@ -112,12 +112,12 @@ class SummarizationChain(Chain[Source, Job[End], Summary]):
     ) -> None:
         if strategy not in get_args(Choice):
             raise InputError(f"strategy is {strategy!r}, but must be one of {', '.join(get_args(Choice))}")
-        self.max_words = None if max_words is None else check_positive(max_words, "max_words")
+        self.max_words = None if max_words is None else validate_positive(max_words, "max_words")
         room = MAX_NEW_TOKENS if max_words is None else 16 + max_words * 3 // 2
-        self.max_new_tokens = room if max_new_tokens is None else check_positive(max_new_tokens, "max_new_tokens")
+        self.max_new_tokens = room if max_new_tokens is None else validate_positive(max_new_tokens, "max_new_tokens")
         if max_passage_tokens is not None:
-            check_positive(max_passage_tokens, "max_passage_tokens")
-        given = check_prompt(prompt, ["max_words"])
+            validate_positive(max_passage_tokens, "max_passage_tokens")
+        given = validate_prompt(prompt, ["max_words"])
         self.prompt = given.with_examples(examples, selector) if examples or selector else given
         self.llm, self.strategy, self.progress = llm, strategy, progress
         prompts = _prompts(self.prompt, combine_prompt, refine_prompt, chooses=getattr(llm, "is_small", False))
@@ -241,8 +241,8 @@ def _prompts(
     asked = None if chooses and not combine else combine or _begun("combine-summaries", part)
     return Prompts(
         part,
-        None if asked is None else check_prompt(asked, ["max_words"]),
-        check_prompt(refine or _begun("refine-summary", part), ["max_words", "summary"]),
+        None if asked is None else validate_prompt(asked, ["max_words"]),
+        validate_prompt(refine or _begun("refine-summary", part), ["max_words", "summary"]),
     )
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.classification.contextual_calibration import (
-    NEUTRAL,
     NEUTRAL_WEIGHT,
     blended,
     class_mean,
     neutral_prior,
 )
+from llmkit.chains.tuning import NEUTRAL_TEXTS
 from llmkit.errors import ContextWindowExceeded, InputError
 from tests.support.classification import LABELS, label_scorer, results_agree, tiny_llm
 
@@ -31,7 +31,7 @@ def softmax(scores: Any) -> Any:
 
 def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
     own = label_scorer(tiny_llm("llama"), LABELS)
-    neutral = own.scores(NEUTRAL)
+    neutral = own.scores(NEUTRAL_TEXTS)
     named = own.scores(LABELS)
     prior = [
         np.mean([*neutral[:, place], *(row[place] for label, row in zip(LABELS, named, strict=True) if label != words)])
@@ -50,7 +50,7 @@ def test_what_no_prompt_holds_is_left_out_of_the_prior() -> None:
     def attempts(texts: Sequence[str]) -> list[Any]:
         return [ContextWindowExceeded(600, 512) if text == long else own.attempts([text])[0] for text in texts]
 
-    first = own.scores([*NEUTRAL, *LABELS[1:-1]])[:, 0].mean()
+    first = own.scores([*NEUTRAL_TEXTS, *LABELS[1:-1]])[:, 0].mean()
     assert neutral_prior(attempts, LABELS)[0] == pytest.approx(first, abs=1e-4)
     with pytest.raises(ContextWindowExceeded):
         neutral_prior(lambda texts: [ContextWindowExceeded(600, 512) for _ in texts], LABELS)
@@ -74,7 +74,7 @@ def test_hundreds_of_labels_are_sampled_in_any_order() -> None:
     neutral_prior(attempts, labels)
     neutral_prior(attempts, labels[::-1])
     assert asked[0] == asked[1]
-    assert 128 <= len(asked[0]) - len(NEUTRAL) <= 256
+    assert 128 <= len(asked[0]) - len(NEUTRAL_TEXTS) <= 256
 
 
 def test_few_texts_draw_the_prior_a_little_and_many_settle_it() -> None:

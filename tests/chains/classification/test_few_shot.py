@@ -38,8 +38,8 @@ def chain_of(**options: Any) -> ZeroShotClassificationChain:
 def shots(examples: Any, selector: Any = None, show: bool | None = None, **options: Any) -> Shots:
     """Give the examples as a chain with the same arguments has them."""
     several = options.pop("several", False)
-    labels = Labels.checked(LABELS, options.pop("descriptions", None), several=several)
-    bare = label_scorer(options.pop("llm", tiny_llm("llama")), labels.spoken, several=several)
+    labels = Labels.validate(LABELS, options.pop("descriptions", None), multi_label=several)
+    bare = label_scorer(options.pop("llm", tiny_llm("llama")), labels.verbalized, several=several)
     return Shots.over(bare, labels, examples, selector, show)
 
 
@@ -216,7 +216,7 @@ def test_examples_may_come_from_anywhere() -> None:
 def test_as_many_examples_as_the_window_holds() -> None:
     long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
     own = shots(long, show=True).full
-    labels = Labels.checked(own.spoken, None, several=False)
+    labels = Labels.validate(own.spoken, None, multi_label=False)
     small = LabelScorer.over(own.llm, own.prompt, labels, context_window=150)
     fitted = small.fit(TEXT)
     assert 0 < len(fitted.examples) < len(long)

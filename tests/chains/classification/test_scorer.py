@@ -123,7 +123,9 @@ def test_several_labels_are_weighed_against_the_rest() -> None:
 
 
 def test_an_open_answer_begins_without_a_space() -> None:
-    own = LabelScorer.over(tiny_llm("llama"), TaskPrompt("Classify."), Labels.checked(LABELS[:3], None, several=False))
+    own = LabelScorer.over(
+        tiny_llm("llama"), TaskPrompt("Classify."), Labels.validate(LABELS[:3], None, multi_label=False)
+    )
     assert own.continuations == LABELS[:3]
     assert label_scorer(tiny_llm("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
 
@@ -149,7 +151,7 @@ def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
 
 
 def test_a_window_can_be_made_smaller_not_larger() -> None:
-    labels = Labels.checked(LABELS, None, several=False)
+    labels = Labels.validate(LABELS, None, multi_label=False)
     own = LabelScorer.over(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
     assert own.context_window == tiny.WINDOW
     with pytest.raises(ContextWindowExceeded) as caught:

@@ -133,6 +133,6 @@ def test_what_needs_likelihoods_says_so() -> None:
 
 @pytest.mark.parametrize("llm", [FakeListChatModel(responses=["sports"]), FakeListLLM(responses=["sports"])])
 def test_a_model_that_can_be_held_to_nothing(llm: Runnable[Any, Any]) -> None:
-    says = f"{type(llm).__name__} tells no likelihoods, and has no structured output: choose another model"
+    says = f"{type(llm).__name__} returns no log-likelihoods and has no structured output: choose another model"
     with pytest.raises(InputError, match=says):
         ZeroShotClassificationChain(llm, LABELS)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from llmkit import HuggingFaceChat
 from llmkit.chains.ner import candidates as module
 from llmkit.chains.ner.candidates import BESIDE, HOPELESS, INSIDE, NUMBER, WRITTEN, Truecaser, mentions, name_words
-from llmkit.chains.spans import spans_from
+from llmkit.chains.scoring import spans_from
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import sentences
 from tests.support import tiny

@@ -113,7 +113,7 @@ def test_a_text_alone_is_what_it_is_in_any_batch(name: str) -> None:
 @every
 def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     llm = MODELS[name](name)
-    kinds = Kinds.over(llm, TaskPrompt.load("mentions"), Labels.checked(LABELS, SAID, several=True), None)
+    kinds = Kinds.over(llm, TaskPrompt.load("mentions"), Labels.validate(LABELS, SAID, multi_label=True), None)
     text = "The dog is in Paris."
     found = chain(name, 0.0, False).invoke(text)
     [scores] = kinds.scores([kinds.fit(text)], [[each.text for each in found]])

@@ -10,7 +10,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from llmkit import HuggingFaceChat
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.entity_typing import ELSE, NEUTRAL, PRIOR_SHARE, WORDS, Kinds
+from llmkit.chains.ner.entity_typing import ELSE, PRIOR_SHARE, WORDS, Kinds
+from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.words import words
@@ -29,7 +30,7 @@ def kinds(
     llm: Any, labels: Sequence[str] = ("person", "location"), said: Any = SAID, window: int | None = None
 ) -> Kinds:
     own = {label: words for label, words in (said or {}).items() if label in labels}
-    return Kinds.over(llm, TaskPrompt.load("mentions"), Labels.checked(labels, own, several=True), window)
+    return Kinds.over(llm, TaskPrompt.load("mentions"), Labels.validate(labels, own, multi_label=True), window)
 
 
 @cache
@@ -67,7 +68,7 @@ def test_scores_are_those_of_teacher_forcing(name: str) -> None:
 
 @every
 def test_the_bias_is_that_for_words_that_are_no_names(name: str) -> None:
-    rows = [forced(name, text, word.of(text)) for text in NEUTRAL for word in words(text)]
+    rows = [forced(name, text, word.of(text)) for text in NEUTRAL_SENTENCES for word in words(text)]
     np.testing.assert_allclose(made(name).prior, np.mean(rows, axis=0), atol=1e-4)
 
 

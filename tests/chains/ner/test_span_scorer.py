@@ -16,7 +16,7 @@ from llmkit.text.segmentation import Passage
 from tests.support.models import chat
 
 TEXT = "The dog is in Paris. " * 3 + "What is the quick brown fox of Lille? " + "New York and Old York, 2011. " * 2
-LABELS = Labels.checked(["person"], {"person": "a man"}, several=True)
+LABELS = Labels.validate(["person"], {"person": "a man"}, multi_label=True)
 
 
 def weigher(max_tokens: int = 40, *, names: bool = True, max_words: int = 3) -> Weigher:

@@ -122,7 +122,7 @@ def test_the_default_model(default_model_folder: Any) -> None:
 
 
 def test_a_model_that_can_be_held_to_nothing() -> None:
-    with pytest.raises(InputError, match="FakeListChatModel tells no likelihoods, and has no structured output"):
+    with pytest.raises(InputError, match="FakeListChatModel returns no log-likelihoods and has no structured output"):
         NERChain(FakeListChatModel(responses=["Ada"]))
     with pytest.raises(InputError, match="example 1 has the label 'ship'"):
         chain(examples=[{"input": "Ada", "output": [{"text": "Ada", "label": "ship"}]}])

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from llmkit import HuggingFaceLLM
-from llmkit.chains.qa.reader import CHANNEL, NEUTRAL, PRIOR, RANK, REPEATED, Reader, Reading
+from llmkit.chains.qa.reader import CHANNEL, PRIOR, RANK, REPEATED, Reader, Reading
+from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import Hit
@@ -32,7 +33,7 @@ def reader(name: str = "llama", **options: Any) -> Reader:
 def test_the_prompts() -> None:
     reading: Reading = reader().reading(QUESTION, HITS)
     assert reading.asked.text == ASKED
-    assert reading.neutral.text == ASKED.replace(QUESTION, NEUTRAL)
+    assert reading.neutral.text == ASKED.replace(QUESTION, NEUTRAL_QUESTION)
     assert reading.reverse.text == f"Context: {TEXT}\nAnswer:"
     led = TaskPrompt.load("question-answering").fit(TEXT, model=reader().llm, max_new_tokens=9, question=QUESTION)
     assert led.text.endswith(f"\nQuestion: When was the mill built?\nAnswer: 1821\n\n{ASKED}")
