@@ -126,6 +126,16 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return engine
 
     @property
+    def model_name(self) -> str:
+        """The model's name in the catalog or on the hub, or else its folder or class."""
+        return self._engine.loaded.name
+
+    @property
+    def num_parameters(self) -> int:
+        """How many weights the model has."""
+        return int(self._engine.loaded.model.num_parameters())
+
+    @property
     def layout(self) -> Layout:
         """How a conversation is laid out: "chat", "completion", or "flan" for an encoder-decoder model."""
         return self._engine.encoder.layout
@@ -133,7 +143,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     @property
     def is_small(self) -> bool:
         """Whether the model has fewer than a billion parameters: such models read long texts badly, and repeat."""
-        return int(self._engine.loaded.model.num_parameters()) < SMALL_MODEL
+        return self.num_parameters < SMALL_MODEL
 
     @property
     def repeats_itself(self) -> bool:

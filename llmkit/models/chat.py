@@ -25,6 +25,7 @@ from llmkit.models.langchain.message_parser import MessageReader
 from llmkit.models.langchain.response_metadata import metadata, usage
 from llmkit.models.langchain.structured_output import structured
 from llmkit.models.langchain.tools import described
+from llmkit.models.llm import HuggingFaceLLM
 
 
 class HuggingFaceChat(LocalModel, BaseChatModel):
@@ -55,6 +56,10 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "llmkit-huggingface-chat"
+
+    def as_completion(self) -> HuggingFaceLLM:
+        """Return the same weights and settings as a completion model, whose prompt is plain text."""
+        return HuggingFaceLLM(model=self.engine, settings=self.settings)
 
     def get_num_tokens_from_messages(
         self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any

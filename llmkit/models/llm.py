@@ -46,6 +46,10 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     def _llm_type(self) -> str:
         return "llmkit-huggingface-llm"
 
+    def as_completion(self) -> HuggingFaceLLM:
+        """Return this model, as `HuggingFaceChat.as_completion` returns one."""
+        return self
+
     def _generate(
         self,
         prompts: list[str],

@@ -239,9 +239,7 @@ def _reader(
 
 def _plain(llm: Any) -> Any:
     """The model as one that goes on with plain text: solved examples lead small models better than turns do."""
-    from llmkit.models.llm import HuggingFaceLLM
-
-    return HuggingFaceLLM(model=llm.engine) if hasattr(llm, "engine") else llm
+    return llm.as_completion() if hasattr(llm, "as_completion") else llm
 
 
 def _asking(prompt: str | TaskPrompt, known: Sequence[str]) -> TaskPrompt:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
-from llmkit.models.weights.catalog import CATALOG, resolve
+from llmkit.models.weights.catalog import CATALOG, place, resolve
 from llmkit.models.weights.quantization import check_kind, check_widths, hush, quantization_config
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def adopt(
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+    name = next((key for key in CATALOG if name == str(place(key))), name)
     return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
 
 
