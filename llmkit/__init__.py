@@ -1,6 +1,10 @@
 """llmkit: dependable text applications on local Hugging Face models, inside LangChain.
 
 The names below are loaded when first used: `import llmkit` itself loads no torch, transformers or requests.
+
+The library writes nothing to the terminal; it logs to `logging.getLogger("llmkit")`. What takes long and happens by
+itself, such as fetching a model at its first use, is a warning, which Python shows on stderr unless the application
+configures logging. `logging.getLogger("llmkit").setLevel(logging.ERROR)` turns it off.
 """
 
 from __future__ import annotations

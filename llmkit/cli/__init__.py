@@ -12,7 +12,7 @@ import typer
 
 from llmkit import __version__
 from llmkit.cli import completion as completing
-from llmkit.cli import config, models, options, prompts, values
+from llmkit.cli import config, models, options, progress, prompts, values
 from llmkit.cli import configuration as preferences
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
@@ -81,6 +81,7 @@ def main() -> None:
     if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps what it offers, and a shell takes each line for one offer
         os.environ["COLUMNS"] = "10000"
     arguments, debug = _take_debug(sys.argv[1:])
+    progress.show_notices()
     try:
         completing.check_shell(_before_dashes(arguments))
         code = _run(["--debug", *arguments] if debug else arguments)

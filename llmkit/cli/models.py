@@ -56,13 +56,13 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
     llmkit models pull ./tiny.Q4_0.gguf          convert a GGUF file ahead of its first use
     llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
-    from llmkit.models.weights.cache import notice
     from llmkit.models.weights.catalog import cached, resolve
 
     with progress.hushed(quiet):
         if cached(name):
-            notice(f"{name} is here already")
-        folder = resolve(name)
+            progress.notice(f"{name} is here already")
+        with progress.waiting(f"preparing {name}"):
+            folder = resolve(name)
     typer.echo(str(folder))
 
 
@@ -91,10 +91,9 @@ def remove(name: Name, quiet: options.Quiet = False) -> None:
     llmkit models remove smollm2-135m
     """
     from llmkit.models.weights import catalog
-    from llmkit.models.weights.cache import notice
 
     with progress.hushed(quiet):
-        notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
+        progress.notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
 
 
 def _yes(truth: bool) -> str:

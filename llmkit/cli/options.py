@@ -85,7 +85,7 @@ class ModelOptions:
         settings = GenerationSettings().override(**given)
         if self.model in CATALOG and CATALOG[self.model].kind != "chat":
             raise InputError(f"{self.model} gives sentence embeddings, and writes nothing: see llmkit models")
-        with progress.hushed(quiet):
+        with progress.hushed(quiet), progress.waiting(f"preparing {self.model}", quiet=quiet):
             resolve(self.model)
         return settings
 

@@ -7,26 +7,24 @@ from typing import TYPE_CHECKING
 
 from llmkit.models import DEFAULT_EMBEDDER
 from llmkit.models.weights.catalog import resolve
-from llmkit.models.weights.quantization import hush
+from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-BATCH = 32
+BATCH_SIZE = 32
 
 
 @cache
 def default_embedder() -> Embeddings:
-    """Give the catalog's sentence embeddings (`minilm-l6`: 384 dimensions, length 1), loaded once.
+    """Return the catalog's sentence embedder (`minilm-l6`: 384 dimensions, normalized), loaded once.
 
-    Text beyond the first 256 tokens does not count.
+    It reads the first 256 tokens of a text and ignores the rest.
     """
     from langchain_huggingface import HuggingFaceEmbeddings
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    hush()
-    return HuggingFaceEmbeddings(
-        model_name=str(resolve(DEFAULT_EMBEDDER)),
-        encode_kwargs={"batch_size": BATCH, "normalize_embeddings": True},
-    )
+    folder = resolve(DEFAULT_EMBEDDER)
+    with quiet_transformers():
+        return HuggingFaceEmbeddings(
+            model_name=str(folder), encode_kwargs={"batch_size": BATCH_SIZE, "normalize_embeddings": True}
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from llmkit.errors import InputError, PageError, PageRefused
+from llmkit.quiet import silence_loggers
 from llmkit.web import cache, robots, transport
 from llmkit.web import responses as answers
 from llmkit.web.deadline import Deadline
@@ -28,7 +28,7 @@ _PIECE = 1 << 16
 _ACCEPT = "text/html,application/xhtml+xml,text/plain;q=0.8,*/*;q=0.1"
 _T = TypeVar("_T")
 
-logging.getLogger("hishel").addHandler(logging.NullHandler())  # else what it tells of a damaged cache goes to stderr
+silence_loggers("hishel")  # it warns of a damaged cache, which is then made anew
 
 
 @dataclass(frozen=True)

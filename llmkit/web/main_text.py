@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import trafilatura
 from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import use_config
 
+from llmkit.quiet import silence_loggers
 from llmkit.web.invisible_characters import clean
 
 FEW = 250
@@ -30,8 +30,7 @@ _HTML_EDGES |= dict.fromkeys((
 _CONFIG = use_config()
 _CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own way out makes one paragraph of a short page
 
-for _name in ("trafilatura", "justext"):  # else their warnings go to stderr
-    logging.getLogger(_name).addHandler(logging.NullHandler())
+silence_loggers("trafilatura", "justext")
 
 
 def find(soup: BeautifulSoup) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +16,8 @@ from filelock import FileLock, Timeout
 
 from llmkit.errors import CacheError
 from llmkit.paths import cache_dir
+
+logger = logging.getLogger(__name__)
 
 MANIFEST = "llmkit.json"
 RECIPE = 5
@@ -43,7 +45,7 @@ def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
     with _guarded(folder.parent), _locked(folder):
         if not is_whole(folder):  # else another process built it while this one waited
             if folder.exists():
-                notice(f"the cached model in {folder} is damaged: making it again")
+                logger.warning("the cached model in %s is damaged: making it again", folder)
             _build(folder, build)
     return folder
 
@@ -100,11 +102,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def notice(text: str) -> None:
-    """Tell the person at the terminal what takes its time, on stderr."""
-    print(f"llmkit: {text}", file=sys.stderr, flush=True)
-
-
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
     _clear(folder)
     part = _sibling(folder)
@@ -157,7 +154,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        notice("waiting for another process, which is preparing the same model")
+        logger.warning("waiting for another process, which is preparing the same model")
         lock.acquire()
     try:
         yield

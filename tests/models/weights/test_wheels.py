@@ -1,5 +1,4 @@
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -150,20 +149,6 @@ def test_the_current_folder_is_not_searched_for_modules(links, work, tmp_path, m
     assert wheels.fetch(wheel, work).is_file()
 
 
-def test_the_download_is_shown_on_a_terminal(slow_index, links, tmp_path):
-    import pexpect
-
-    wheel = make_wheel(links, "tiny-model", {"a": CONTENT})
-    arguments = ["-c", FETCH, str(tmp_path / "w"), wheel.sha256, str(wheel.size)]
-    child = pexpect.spawn(sys.executable, arguments, encoding="utf-8", timeout=20)
-    seen = set()
-    while child.expect([r"tiny-model==1.0: +(\d+)%", r"tiny_model-1.0-py3-none-any.whl"]) == 0:
-        seen.add(int(child.match[1]))
-    child.expect(pexpect.EOF)
-    assert len(seen) > 3
-    assert max(seen) <= 100
-
-
 def test_a_crash_of_pip_is_told_by_its_last_line(links, work, monkeypatch):
     """The system's own limit on a file's size stands in for a disk that fills up."""
     import resource
@@ -196,23 +181,3 @@ def test_an_interrupt_stops_pip_too(slow_index, links, tmp_path):
     assert not list((tmp_path / "w" / "out").iterdir())
     children = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(tmp_path / "w") not in children
-
-
-def test_folders_that_go_away_while_they_are_looked_at(tmp_path):
-    """Pip makes and removes folders all the time; the bar must not fail over one (seen: its build tracker)."""
-    (tmp_path / "part.whl").write_bytes(bytes(7))
-    gone = threading.Event()
-
-    def come_and_go() -> None:
-        while not gone.is_set():
-            folder = tmp_path / "tracker" / "deep"
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(tmp_path / "tracker")
-
-    thread = threading.Thread(target=come_and_go)
-    thread.start()
-    try:
-        assert {wheels._largest(tmp_path) for _ in range(2000)} == {7}
-    finally:
-        gone.set()
-        thread.join()

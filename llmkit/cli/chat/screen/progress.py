@@ -11,7 +11,7 @@ from rich.cells import set_cell_size
 from llmkit.cli.chat.events import Working
 from llmkit.cli.chat.screen.characters import Symbols, clean
 from llmkit.cli.chat.screen.pane import size_of
-from llmkit.console import ticking
+from llmkit.cli.progress import ticking
 
 
 class Progress:
