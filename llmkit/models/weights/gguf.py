@@ -53,8 +53,11 @@ def convert(file: Path, folder: Path) -> None:
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
+    from transformers import modeling_gguf_pytorch_utils as loader
     from transformers.integrations.gguf.reader import GgufHeader, read_gguf_metadata
+    from transformers.utils import logging
 
+    vars(loader)["tqdm"] = logging.tqdm  # so that its bar has the same switch as transformers' others
     metadata, _ = read_gguf_metadata(str(file))
     header = GgufHeader.from_file(str(file))
     causal: Any = AutoModelForCausalLM
