@@ -4,8 +4,8 @@
 
 The stock recipe is `FewShotPromptTemplate | HuggingFacePipeline`: it lists the labels, generates 4 tokens (8 for the 77
 labels of banking77) at batch size 8, and takes the first label that its answer begins with; what is none counts as
-wrong. "8 selected" are the most similar of all examples of the data's pool. Ours gives each text alone: no result
-depends on the others, except in the rows that say "batch". `python -m benchmarks --which labels` measures the speed.
+wrong. "8 selected" are the most similar of all examples of the data's pool.
+`python -m benchmarks --which labels` measures the speed.
 """
 
 from __future__ import annotations
@@ -109,9 +109,8 @@ def ways(llm: HuggingFaceChat, given: Task) -> dict[str, ZeroShotClassificationC
         return ZeroShotClassificationChain(llm, given.labels, **options)
 
     return {
-        "plain scores, 0 shots": chain(calibrate=False),
+        "plain scores, 0 shots": chain(contextual_calibration=False),
         "ours, 0 shots": chain(),
-        "ours, 0 shots, batch": chain(prior="batch"),
         "ours, 8 shots": chain(examples=eight),
         "ours, 8 shots, shown": chain(examples=eight, show_examples=True),
         "ours, 8 selected": chain(examples=given.pool, selector=SimilarExamples(8)),

@@ -8,7 +8,8 @@ import llmkit
 
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
-    "llmkit.chains": "Answer Citation Classification Entity NERChain Progress QAChain SourcePassage SummarizationChain "
+    "llmkit.chains": "Answer Calibration CalibrationReport Citation Classification ClassificationTuning Entity "
+    "NERChain Progress QAChain SourcePassage SummarizationChain "
     "Summary WebQAChain ZeroShotClassificationChain",
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "

@@ -26,7 +26,10 @@ from llmkit.lazy import lazy as _lazy
 from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
-    from llmkit.chains.classification.chain import Classification, ZeroShotClassificationChain
+    from llmkit.chains.calibration import Calibration, CalibrationReport
+    from llmkit.chains.classification.chain import ZeroShotClassificationChain
+    from llmkit.chains.classification.contextual_calibration import ClassificationTuning
+    from llmkit.chains.classification.results import Classification
     from llmkit.chains.lockstep import Progress
     from llmkit.chains.ner.chain import NERChain
     from llmkit.chains.ner.results import Entity
@@ -38,8 +41,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Calibration",
+    "CalibrationReport",
     "Citation",
     "Classification",
+    "ClassificationTuning",
     "Entity",
     "NERChain",
     "Progress",
@@ -54,7 +60,10 @@ __all__ = [
 _HOMES = {
     "Answer": "qa.results",
     "Citation": "qa.results",
-    "Classification": "classification.chain",
+    "Calibration": "calibration",
+    "CalibrationReport": "calibration",
+    "Classification": "classification.results",
+    "ClassificationTuning": "classification.contextual_calibration",
     "Entity": "ner.results",
     "NERChain": "ner.chain",
     "Progress": "lockstep",

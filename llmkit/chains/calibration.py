@@ -1,7 +1,7 @@
-"""From scores to probabilities, and from a small labelled set to better ones.
+"""Scores to probabilities, and labelled rows to better probabilities and a threshold.
 
-Matrices are [texts, labels]. Of a text's labels either exactly one holds, and their probabilities add up to one
-(softmax), or each holds or not for itself (sigmoid, `independent=True`).
+Matrices are [rows, labels]. Of a row's labels either exactly one holds, and their probabilities add up to one
+(softmax), or each holds or not by itself (sigmoid, `independent=True`).
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llmkit.errors import InputError
+
 Matrix = NDArray[np.float64]
 
 BIAS_VARIANCE = 1.0
-"""How far, in squared nats, a label's fitted bias is expected to lie from none: it keeps a small set from ruling."""
+"""Variance of the normal prior of a label's fitted bias, in squared nats: it keeps a small set from overfitting."""
 
 _LOG_TEMPERATURES = (-3.0, 3.0)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns scores into probabilities; temperature and bias are nats of the scores.
+    """What turns scores into probabilities: `scores / temperature + bias`, then softmax or sigmoid.
 
     Attributes:
         temperature: above one makes probabilities less extreme.
-        bias: what is added to each label's score after it was divided by the temperature; `None` is nothing.
-        independent: whether each label holds or not for itself.
+        bias: added to each label's score after the division, in nats; `None` is no bias.
+        independent: whether each label holds or not by itself.
     """
 
     temperature: float = 1.0
@@ -34,58 +36,93 @@ class Calibration:
     independent: bool = False
 
     def probabilities(self, scores: Matrix) -> Matrix:
-        """Give the probability of each label."""
+        """Return the probability of each label."""
         return np.exp(self.log_probabilities(scores))
 
     def log_probabilities(self, scores: Matrix) -> Matrix:
-        """Give the logarithm of the probability of each label."""
-        given = scores / self.temperature + (0.0 if self.bias is None else np.asarray(self.bias))
+        """Return the logarithm of the probability of each label."""
+        logits = self._logits(scores)
         if self.independent:
-            return np.asarray(-np.logaddexp(0.0, -given))
-        return np.asarray(given - np.logaddexp.reduce(given, axis=1, keepdims=True))
+            return np.asarray(-np.logaddexp(0.0, -logits))
+        return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
     def log_loss(self, scores: Matrix, truth: NDArray[np.bool_]) -> float:
-        """Give the mean negative logarithm of the probability of what is true; `truth` is [texts, labels]."""
-        held = self.log_probabilities(scores)
+        """Return the mean negative log-probability of the truth, in nats; `truth` is [rows, labels]."""
+        log_holds = self.log_probabilities(scores)
         if not self.independent:
-            return float(-(held[truth]).mean())
-        against = held - (scores / self.temperature + (0.0 if self.bias is None else np.asarray(self.bias)))
-        return float(-np.where(truth, held, against).mean())
+            return float(-(log_holds[truth]).mean())
+        log_fails = log_holds - self._logits(scores)
+        return float(-np.where(truth, log_holds, log_fails).mean())
 
-    def fitted(self, scores: Matrix, truth: NDArray[np.bool_]) -> Calibration:
-        """Give the temperature and bias with the least log-loss on these texts (Platt 1999, Guo et al. 2017).
-
-        The bias is drawn toward none, as a normal prior of variance `BIAS_VARIANCE` does.
-        """
+    def fit(self, scores: Matrix, truth: NDArray[np.bool_]) -> Calibration:
+        """Return the temperature and bias with the least log-loss on these rows (Platt 1999, Guo et al. 2017)."""
         from scipy.optimize import minimize
 
         count = scores.shape[1]
 
-        def made(values: Matrix) -> Calibration:
+        def from_parameters(values: Matrix) -> Calibration:
             return Calibration(float(np.exp(values[0])), tuple(map(float, values[1:])), self.independent)
 
         def loss(values: Matrix) -> float:
             weight = count if self.independent else 1
-            drawn = float(values[1:] @ values[1:]) / (2 * BIAS_VARIANCE * len(scores))
-            return weight * made(values).log_loss(scores, truth) + drawn
+            penalty = float(values[1:] @ values[1:]) / (2 * BIAS_VARIANCE * len(scores))
+            return weight * from_parameters(values).log_loss(scores, truth) + penalty
 
         bounds = [_LOG_TEMPERATURES, *[(None, None)] * count]
-        return made(minimize(loss, np.zeros(1 + count), method="L-BFGS-B", bounds=bounds).x)
+        return from_parameters(minimize(loss, np.zeros(1 + count), method="L-BFGS-B", bounds=bounds).x)
+
+    def _logits(self, scores: Matrix) -> Matrix:
+        return np.asarray(scores / self.temperature + (0.0 if self.bias is None else np.asarray(self.bias)))
 
 
-def threshold_for(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float | None:
-    """Give the lowest confidence from which on at least this share of the answers is right; `None` if there is none."""
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What `calibrate` found.
+
+    Attributes:
+        rows: how many rows it was given.
+        calibration: what turns the chain's scores into probabilities from now on.
+        log_loss_before, log_loss_after: mean log-loss over the labelled rows, in nats, before and after; `None` for
+            rows without labels.
+        threshold: the threshold that was set for the precision asked for; `None` if none was asked for.
+    """
+
+    rows: int
+    calibration: Calibration
+    log_loss_before: float | None = None
+    log_loss_after: float | None = None
+    threshold: float | None = None
+
+
+def validate_precision(precision: float | None) -> None:
+    """Check that a precision that is asked for is above 0 and at most 1.
+
+    Raises:
+        InputError: it is not.
+    """
+    if precision is not None and not 0 < precision <= 1:
+        raise InputError(f"precision is {precision!r}, but must be above 0 and at most 1")
+
+
+def threshold_for(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
+    """Return the lowest confidence from which on at least this share of the answers is right.
+
+    Raises:
+        InputError: there is none.
+    """
     order = np.argsort(-confidence, kind="stable")
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     ordered = confidence[order]
-    last = np.append(ordered[1:] < ordered[:-1], True)  # equals come in together
+    last = np.append(ordered[1:] < ordered[:-1], True)  # equals are answered together
     good = np.flatnonzero((shares >= precision) & last)
-    return float(ordered[good[-1]]) if good.size else None
+    if not good.size:
+        raise InputError(f"no threshold reaches a precision of {precision} on these rows: ask for less")
+    return float(ordered[good[-1]])
 
 
 def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
-    """Give how far confidence and share of right answers lie apart, over bins of equal width (Guo et al. 2017)."""
+    """Return the mean gap of confidence and accuracy over bins of equal width (Guo et al. 2017)."""
     places = np.clip((confidence * bins).astype(int), 0, bins - 1)
-    gaps = [abs(float(confidence[places == each].mean() - right[places == each].mean())) for each in np.unique(places)]
-    shares = [float((places == each).mean()) for each in np.unique(places)]
-    return float(np.dot(gaps, shares))
+    used = np.unique(places)
+    gaps = [abs(float(confidence[places == place].mean() - right[places == place].mean())) for place in used]
+    return float(np.dot(gaps, [float((places == place).mean()) for place in used]))

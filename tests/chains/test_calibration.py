@@ -1,6 +1,7 @@
 """What a small labelled set tells: temperature, bias, and where to abstain."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,20 @@ from hypothesis.extra.numpy import arrays
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.calibration import Calibration, expected_calibration_error, threshold_for
 from llmkit.errors import InputError
-from tests.support.classification import tiny_llm
+from tests.support.classification import results_agree, tiny_llm
 
 LABELS = ["the dog", "Paris", "日本"]
 TEXTS = [f"{words} {number}" for number in range(8) for words in ("The dog", "What is Paris?", "東京")]
 TRUTH = LABELS * 8
 
-ways = pytest.mark.parametrize("several", [False, True])
+
+def rows_of(labels: list[Any]) -> list[dict[str, Any]]:
+    return [{"input": text, "output": label} for text, label in zip(TEXTS, labels, strict=True)]
+
+
+ROWS = rows_of(TRUTH)
+
+both = pytest.mark.parametrize("multi_label", [False, True])
 
 
 def chain_of(**options: Any) -> ZeroShotClassificationChain:
@@ -36,17 +44,17 @@ def log_loss(chain: ZeroShotClassificationChain) -> float:
     return float(np.mean(losses))
 
 
-@ways
-@pytest.mark.parametrize("calibrate", [False, True])
-def test_a_fit_lowers_the_log_loss_and_tells_both(several: bool, calibrate: bool) -> None:
-    chain = chain_of(multi_label=several, calibrate=calibrate)
+@both
+@pytest.mark.parametrize("contextual_calibration", [False, True])
+def test_a_fit_lowers_the_log_loss_and_tells_both(multi_label: bool, contextual_calibration: bool) -> None:
+    chain = chain_of(multi_label=multi_label, contextual_calibration=contextual_calibration)
     before = log_loss(chain)
-    fit = chain.fit_temperature(TEXTS, TRUTH)
+    fit = chain.calibrate(ROWS)
     assert fit.log_loss_before == pytest.approx(before, abs=1e-3)
     assert fit.log_loss_after == pytest.approx(log_loss(chain), abs=1e-3)
     assert fit.log_loss_after < fit.log_loss_before
     assert fit.calibration == chain.calibration
-    again = chain.fit_temperature(TEXTS, TRUTH)
+    again = chain.calibrate(ROWS)
     assert again.log_loss_before == pytest.approx(fit.log_loss_before)
     assert again.log_loss_after == pytest.approx(fit.log_loss_after)
 
@@ -54,7 +62,7 @@ def test_a_fit_lowers_the_log_loss_and_tells_both(several: bool, calibrate: bool
 def test_several_labels_of_one_text() -> None:
     chain = chain_of(multi_label=True)
     truth: list[Any] = [["the dog", "Paris"], [], "日本"] * 8
-    fit = chain.fit_temperature(TEXTS, truth)
+    fit = chain.calibrate(rows_of(truth))
     assert fit.log_loss_after < fit.log_loss_before
     assert chain.calibration.independent
 
@@ -64,10 +72,10 @@ SCORES = arrays(np.float64, (6, 3), elements=st.floats(-300, 300))
 
 @given(SCORES, st.lists(st.integers(0, 2), min_size=6, max_size=6), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_no_fit_is_worse_than_none(scores: Any, labels: list[int], several: bool) -> None:
+def test_no_fit_is_worse_than_none(scores: Any, labels: list[int], multi_label: bool) -> None:
     truth = np.eye(3, dtype=bool)[labels]
-    plain = Calibration(independent=several)
-    fitted = plain.fitted(scores, truth)
+    plain = Calibration(independent=multi_label)
+    fitted = plain.fit(scores, truth)
     assert fitted.log_loss(scores, truth) <= plain.log_loss(scores, truth) + 1e-9
     assert math.exp(-3) <= fitted.temperature * (1 + 1e-9)
     assert fitted.temperature <= math.exp(3) * (1 + 1e-9)
@@ -94,7 +102,7 @@ def test_bias_and_temperature_are_found() -> None:
     held = draw.normal(size=(4000, 3)) * 2
     chances = Calibration().probabilities(held)
     places = [draw.choice(3, p=row) for row in chances]
-    fitted = Calibration().fitted((held - [0.5, 0.0, -0.5]) * 3, np.eye(3, dtype=bool)[places])
+    fitted = Calibration().fit((held - [0.5, 0.0, -0.5]) * 3, np.eye(3, dtype=bool)[places])
     assert fitted.temperature == pytest.approx(3, rel=0.1)
     bias = np.array(fitted.bias) - np.mean(fitted.bias or ())
     np.testing.assert_allclose(bias, [0.5, 0, -0.5], atol=0.15)
@@ -104,23 +112,27 @@ def test_a_threshold_is_the_lowest_that_reaches_the_precision() -> None:
     confidence, right = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False])
     found = [threshold_for(confidence, right, precision) for precision in (1.0, 0.75, 0.7, 0.6, 0.1)]
     assert found == [0.8, 0.6, 0.6, 0.5, 0.5]
-    assert threshold_for(confidence, ~right, 0.5) is None
-    assert threshold_for(np.array([0.5, 0.5]), np.array([True, False]), 1.0) is None
+    for none in ((confidence, ~right, 0.5), (np.array([0.5, 0.5]), np.array([True, False]), 1.0)):
+        with pytest.raises(InputError, match="no threshold reaches a precision of"):
+            threshold_for(*none)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.7, 0.9]), st.booleans()), min_size=1), st.floats(0.01, 1))
 def test_any_threshold_reaches_its_precision(answers: list[tuple[float, bool]], precision: float) -> None:
     confidence, right = np.array([each for each, _ in answers]), np.array([each for _, each in answers])
     reached = {each: right[confidence >= each].mean() >= precision for each in confidence}
-    found = threshold_for(confidence, right, precision)
-    assert found == min((each for each, enough in reached.items() if enough), default=None)
+    if any(reached.values()):
+        assert threshold_for(confidence, right, precision) == min(each for each, enough in reached.items() if enough)
+    else:
+        with pytest.raises(InputError):
+            threshold_for(confidence, right, precision)
 
 
-@pytest.mark.parametrize(("several", "precision"), [(False, 0.9), (True, 0.5)])
-def test_the_chain_gives_no_label_below_it(several: bool, precision: float) -> None:
-    chain = chain_of(multi_label=several)
-    chain.fit_temperature(TEXTS, TRUTH)
-    found = chain.threshold_for(precision=precision)
+@pytest.mark.parametrize(("multi_label", "precision"), [(False, 0.9), (True, 0.5)])
+def test_the_chain_gives_no_label_below_it(multi_label: bool, precision: float) -> None:
+    chain = chain_of(multi_label=multi_label)
+    found = chain.calibrate(ROWS, precision=precision).threshold
+    assert found is not None
     assert chain.threshold == found
     results = chain.batch(TEXTS)
     right = [label == true for each, true in zip(results, TRUTH, strict=True) for label in each.labels]
@@ -129,46 +141,47 @@ def test_the_chain_gives_no_label_below_it(several: bool, precision: float) -> N
     for each in results:
         assert all(each.scores[label] >= found for label in each.labels)
         assert (each.label is None) == (max(each.scores.values()) < found)
-    direct = chain_of(multi_label=several)
-    assert direct.threshold_for(0.01, TEXTS, TRUTH) > 0
-    direct.threshold = None
-    assert len(direct.invoke(TEXTS[0]).labels) == (3 if several else 1)
+    assert all(result.calibrated for result in results)
+    chain.threshold = None
+    assert len(chain.invoke(TEXTS[0]).labels) == (3 if multi_label else 1)
 
 
-def test_a_threshold_needs_texts_and_may_not_be_there() -> None:
+def test_a_threshold_needs_labels_and_may_not_be_there() -> None:
     chain = chain_of()
-    with pytest.raises(InputError, match="needs labelled texts: give texts and labels, or call fit_temperature first"):
-        chain.threshold_for(0.9)
-    for halves in ({"texts": TEXTS}, {"labels": TRUTH}):
-        with pytest.raises(InputError, match="needs both texts and labels"):
-            chain.threshold_for(0.9, **halves)
+    with pytest.raises(InputError, match="precision needs labelled rows"):
+        chain.calibrate(TEXTS, precision=0.9)
     for precision in (0, -1, 1.1, float("nan")):
         with pytest.raises(InputError, match=f"precision is {precision}, but must be above 0 and at most 1"):
-            chain.threshold_for(precision, TEXTS, TRUTH)
-    worst = [min(each.scores, key=lambda label: each.scores[label]) for each in chain.batch(TEXTS)]
-    with pytest.raises(InputError, match=r"no threshold reaches a precision of 0\.5 on these texts: ask for less"):
-        chain.threshold_for(0.5, TEXTS, worst)
+            chain.calibrate(ROWS, precision=precision)
+    one_text_of_each_label = [{"input": "Paris", "output": label} for label in LABELS]
+    with pytest.raises(InputError, match=r"no threshold reaches a precision of 0\.9 on these rows: ask for less"):
+        chain.calibrate(one_text_of_each_label, precision=0.9)
     assert chain.threshold is None
+    assert chain.calibration == Calibration()
+
+
+def test_threads_share_one_calibration() -> None:
+    chain = chain_of()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(chain.invoke, TEXTS))
+    assert all(results_agree(*pair) for pair in zip(results, chain_of().batch(TEXTS), strict=True))
 
 
 @pytest.mark.parametrize(
-    ("texts", "labels", "says"),
+    ("rows", "says"),
     [
-        ([], [], "there are no texts to learn from"),
-        (TEXTS[:2], TRUTH[:1], "there are 2 texts and 1 labels"),
-        (TEXTS[:1], ["London"], "text 1 has the label 'London', but the labels are"),
-        (TEXTS[:1], [["Paris", "日本"]], "text 1 has 2 labels, but must have one"),
-        (["x", " "], TRUTH[:2], "text 2: the text is empty"),
-        ("Paris", list("abcde"), "texts is one text, but must be a list"),
-        (["x", "The " * 600], TRUTH[:2], "512"),
+        ([{"input": "x", "output": "London"}], "row 1 has the label 'London', but the labels are"),
+        ([{"input": "x", "output": ["Paris", "日本"]}], "row 1 has 2 labels, but must have one"),
+        ([{"input": "x", "output": "Paris"}, {"input": " ", "output": "Paris"}], "row 2: the text is empty"),
+        ([{"input": "x", "output": "Paris"}, {"input": "x"}], "row 2 has no label"),
+        ({"input": "x", "output": "Paris"}, "rows is dict, but must be a list"),
+        ([{"input": "x", "output": "Paris"}, {"input": "The " * 600, "output": "Paris"}], "512"),
     ],
 )
-def test_wrong_labelled_texts(texts: Any, labels: Any, says: str) -> None:
+def test_wrong_labelled_texts(rows: Any, says: str) -> None:
     chain = chain_of()
     with pytest.raises(InputError, match=says):
-        chain.fit_temperature(texts, labels)
-    with pytest.raises(InputError, match=says):
-        chain.threshold_for(0.5, texts, labels)
+        chain.calibrate(rows)
     assert chain.calibration == Calibration()
 
 

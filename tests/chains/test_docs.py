@@ -35,7 +35,7 @@ def test_classification(default_model_folder):
     assert names["result"].label == "sports"
     assert names["plain"].scores["educion"] < 0.001 < names["ours"].scores["educion"]
     assert names["ours"].label == "education"
-    assert names["fit"].log_loss_after <= names["fit"].log_loss_before
+    assert names["report"].log_loss_after <= names["report"].log_loss_before
     assert names["topics"].invoke(names["text"]).scores.keys() == {"sports", "politics", "money"}
     assert names["codes"].invoke("Who wrote Hamlet?").label == "HUM"
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmkit.chains import Classification
+from llmkit.chains.classification.contextual_calibration import NEUTRAL
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.prompts import TaskPrompt
@@ -23,8 +24,12 @@ def tiny_llm(name: str, **options: Any) -> Any:
     return make(kind, **options)
 
 
-def label_scorer(llm: Any, labels: Sequence[str], *, several: bool = False, prompt: str = "classify") -> LabelScorer:
-    return LabelScorer.over(llm, TaskPrompt.load(prompt), Labels.validate(labels, None, multi_label=several))
+def label_scorer(
+    llm: Any, labels: Sequence[str], *, multi_label: bool = False, prompt: str = "classify"
+) -> LabelScorer:
+    return LabelScorer.from_labels(
+        llm, TaskPrompt.load(prompt), Labels.validate(labels, None, multi_label=multi_label), NEUTRAL.alternatives
+    )
 
 
 def results_agree(found: Classification, wanted: Classification) -> bool:

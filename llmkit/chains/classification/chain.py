@@ -1,100 +1,70 @@
-"""Labels by how likely the model finds them: scored, never parsed."""
+"""Zero- and few-shot classification: labels are scored after the text, never generated or parsed."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain
-from llmkit.chains.calibration import Calibration, Matrix, threshold_for
-from llmkit.chains.classification.contextual_calibration import blended
-from llmkit.chains.classification.few_shot import Expert, Shots
+from llmkit.chains.calibration import Calibration, CalibrationReport, Matrix, threshold_for, validate_precision
+from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
+from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
+from llmkit.chains.classification.results import Classification
 from llmkit.chains.classification.scorer import LabelScorer, Row
 from llmkit.chains.classification.structured import choose_labels
 from llmkit.chains.inputs import Text, TextInput, parse_text, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.structured import StructuredTask
+from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 
-Answers = Sequence[str | Sequence[str]]
-
-
-class Classification(BaseModel):
-    """What a text is about.
-
-    Attributes:
-        label: the most likely label; `None` below the chain's threshold.
-        labels: with `multi_label`, every label that holds, the most likely first; else the one label, if any.
-        scores: the probability of each label, in the order in which the labels were given. They add up to one; with
-            `multi_label` each lies between 0 and 1 for itself. Empty for a model that tells no likelihoods.
-        method: "likelihood", or "structured output" for a model that tells none and was asked to choose.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    label: str | None
-    labels: tuple[str, ...]
-    scores: dict[str, float]
-    method: Literal["likelihood", "structured output"] = "likelihood"
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What `fit_temperature` found; the mean log-losses, in nats, are over the texts that it was given."""
-
-    log_loss_before: float
-    log_loss_after: float
-    calibration: Calibration
-
 
 class ZeroShotClassificationChain(Chain[Text, str, Classification]):
-    """Text in, `Classification` out: the labels are scored behind the text, and freed of the model's bias.
+    """Classify texts by the log-likelihoods of the labels, with the model's prior subtracted.
 
     Example:
         >>> chain = ZeroShotClassificationChain(HuggingFaceChat(), labels=["sports", "politics"])
         >>> chain.invoke("The match ended 3 to 2.").label
         'sports'
 
-    A text's result does not depend on the texts beside it, unless `prior="batch"` asks for that; in bfloat16 rounding
-    may move a probability by some hundredths from one batch to another.
+    A text's result does not depend on the texts beside it in a batch, except for rounding: in bfloat16 a probability
+    may differ by some hundredths.
 
     Args:
-        llm: any LangChain chat model. One that has `score` (llmkit's own) tells likelihoods; another chooses.
+        llm: a LangChain chat model. With `score` (llmkit's own models), labels are scored; without, the model chooses
+            by structured output.
         labels: at least two; with `multi_label`, at least one.
-        descriptions: words for a label, which the model sees in its place: good for codes and bare names.
+        descriptions: words for a label, which the model sees instead of it: for codes and bare names.
         examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
-        selector: ranks the examples for each text. Without one, up to 16 may be shown, as many of each label.
-        multi_label: whether any number of labels may hold: each is scored against whatever else the text could be.
-        calibrate: whether to take off what the model believes of the labels before it has read the text.
-        prior: "neutral" learns that from texts that say nothing, and from the examples; "batch" also from the
-            texts of the same call, so that a text's result depends on its neighbours.
-        threshold: the least probability of an answer; 0.5 with `multi_label`, else none.
-        prompt: the name of a prompt text or a prompt; a field {labels} in it lists the labels.
-        show_examples: whether the examples go into the prompt. `None` measures, once, whether that helps; if it
-            does not, they only tell the model's bias. With a selector, with `calibrate=False`, and if there are
-            fewer than four, they are shown.
-        context_window: in tokens; needed for a model that does not tell its own.
+        selector: ranks the examples for each text. Without one, up to 16 are shown, as many of each label.
+        multi_label: whether any number of labels may hold: each is scored against what else the text could be.
+        contextual_calibration: whether the prior of each label is subtracted (Zhao et al. 2021): its mean score over
+            content-free texts and, where there are enough, the examples.
+        threshold: the least probability of a label; 0.5 with `multi_label`, else none.
+        prompt: a prompt text by name, or a prompt; its field {labels}, if any, lists the labels.
+        show_examples: whether the examples go into the prompt. `None` measures once whether that helps; if not, they
+            are only used for the prior. With a selector, with `contextual_calibration=False`, or with fewer than
+            four, they are shown.
+        tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
+        context_window: in tokens; needed for a model that does not say its own.
 
     Raises:
-        InputError: labels, descriptions or examples are wrong, says which; or a text is empty.
+        InputError: a label, a description, an example or a text is wrong; says which.
         PromptError: the prompt is wrong.
-        ContextWindowExceeded: a text and the longest label are larger than the window.
+        ContextWindowExceeded: a text and the longest label do not fit the window together.
     """
 
     tool_name = "classify_text"
-    tool_description = "Say which of the labels fits a text, with the probability of each."
+    tool_description = "Say which label fits a text, with the probability of each label."
     tool_input = TextInput
 
     def __init__(
@@ -106,36 +76,36 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         selector: BaseExampleSelector | None = None,
         *,
         multi_label: bool = False,
-        calibrate: bool = True,
-        prior: Literal["neutral", "batch"] = "neutral",
+        contextual_calibration: bool = True,
         threshold: float | None = None,
         prompt: str | TaskPrompt | None = None,
         show_examples: bool | None = None,
+        tuning: ClassificationTuning | None = None,
         context_window: int | None = None,
     ) -> None:
-        if prior not in ("neutral", "batch"):
-            raise InputError(f"prior is {prior!r}, but must be 'neutral' or 'batch'; for your own texts, use fit_prior")
+        local = scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
-        self.multi_label, self.calibrate, self._by_batch = multi_label, calibrate, prior == "batch"
+        self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
         self.threshold = 0.5 if multi_label else None
         if threshold is not None:
             self.threshold = validate_share(threshold, "threshold")
         self.calibration = Calibration(independent=multi_label)
-        self._known: tuple[Matrix, NDArray[np.bool_]] | None = None  # what fit_temperature was given
+        self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._lock = threading.RLock()
-        self._shots: Shots | None = None
-        self._chooser: StructuredTask[str, tuple[str, ...]] | None = None
-        if local := scoring_model(llm):
-            asking = _prompt(prompt or "classify", self._labels)
-            bare = LabelScorer.over(local, asking, self._labels, context_window)
-            show = True if show_examples is None and not calibrate else show_examples
-            self._shots = Shots.over(bare, self._labels, examples, selector, show)
-        elif threshold is not None or self._by_batch:
-            what = "prior='batch'" if threshold is None else "a threshold"
-            raise InputError(f"{type(llm).__name__} tells no likelihoods, which {what} needs: leave it out")
+        self._scorers: tuple[CalibratedScorer, ...] | None = None  # learned at the first use, under the lock
+        self._few_shot: FewShot | None = None
+        self._choice: StructuredTask[str, tuple[str, ...]] | None = None
+        if local:
+            alternatives = self.tuning.alternatives
+            task = _fill_labels(prompt or "classify", self._labels)
+            zero_shot = LabelScorer.from_labels(local, task, self._labels, alternatives, context_window)
+            show = True if show_examples is None and not contextual_calibration else show_examples
+            self._few_shot = FewShot.from_examples(zero_shot, self._labels, examples, selector, show, self.tuning)
+        elif threshold is not None:
+            raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
         else:
-            asking = _prompt(prompt or "choose-label", self._labels)
-            self._chooser = choose_labels(llm, asking, self._labels, examples, selector)
+            task = _fill_labels(prompt or "choose-label", self._labels)
+            self._choice = choose_labels(llm, task, self._labels, examples, selector)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -146,7 +116,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     def shows_examples(self) -> bool:
         """Whether the examples go into the prompt; may have to measure it first."""
         with self._lock:
-            return self._shots.shown if self._shots else True
+            return self._few_shot.shown if self._few_shot else True
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
@@ -154,138 +124,125 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[Classification | Exception]:
         """Classify all texts: those whose prompts begin alike go through the model together."""
-        return self._chosen(self._chooser, prepared, configs) if self._chooser else self._scored(prepared)
+        if self._choice:
+            chosen = self._choice.run(prepared, configs)
+            return [labels if isinstance(labels, Exception) else _without_scores(labels) for labels in chosen]
+        rows = self._try_scores(prepared)
+        return [row if isinstance(row, Exception) else self._classification(row) for row in rows]
 
-    def fit_prior(self, texts: Sequence[Text]) -> None:
-        """Learn the model's bias from texts like those to come; they need no labels. Fifty are plenty, ten help.
+    def calibrate(self, rows: Sequence[Any], *, precision: float | None = None) -> CalibrationReport:
+        """Measure the prior on texts like those to come or, if they are labelled, fit the probabilities to them.
 
-        Call it before `fit_temperature`: what that found out no longer holds, and is forgotten.
+        Without labels, fifty texts are plenty, and ten help; an earlier calibration is undone, so measure the prior
+        first. With labels, a temperature and a bias for each label are fitted (Guo et al. 2017), and results say that
+        they are calibrated from then on.
+
+        Args:
+            rows: texts or Documents; or labelled texts in the form of the examples, `{"input": …, "output": label}`.
+            precision: for labelled rows: also set `threshold` to the lowest one at which labels were right this often.
 
         Raises:
-            InputError: there are no texts, one is empty, the model tells no likelihoods, or `calibrate=False`.
+            InputError: a row is wrong, says which; the model returns no log-likelihoods; or no threshold reaches the
+                precision. Nothing changes then.
         """
-        if not self.calibrate:
-            raise InputError("calibrate=False takes no bias off the scores, so there is none to learn: leave it out")
-        given = _parse_texts(texts)
+        validate_precision(precision)
+        texts, labels = _parse_rows(rows)
+        if labels is None:
+            if precision is not None:
+                raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
+            return self._measure_prior(texts)
+        truth = np.zeros((len(texts), len(self.labels)), dtype=bool)
+        for row, label in enumerate(labels):
+            truth[row, self._labels.indices(label, f"row {row + 1}")] = True
+        return self._fit(texts, truth, precision)
+
+    def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
+        if not self.contextual_calibration:
+            raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
         with self._lock:
-            learned = [
-                replace(each, prior=blended(each.prior, each.scorer.scores(given).mean(axis=0), len(given)), share=1.0)
-                for each in self._experts
-            ]
-            self.__dict__["_experts"] = tuple(learned)
-            self.calibration, self._known = Calibration(independent=self.multi_label), None
+            scorers = tuple(scorer.refit(texts, self.tuning.neutral_weight) for scorer in self._learned_scorers())
+            self._scorers, self.calibration = scorers, Calibration(independent=self.multi_label)
+        return CalibrationReport(len(texts), self.calibration)
 
-    def fit_temperature(self, texts: Sequence[Text], labels: Answers) -> Fit:
-        """Learn from labelled texts how far the scores can be trusted, and how much each label is over- or underrated.
-
-        Platt scaling with one temperature for all labels (Guo et al. 2017).
-
-        Raises:
-            InputError: there are no texts, texts and labels differ in number, or a label is unknown.
-        """
-        scores, truth = self._labelled(texts, labels)
+    def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
+        scores = self._scores(texts)
         before = Calibration(independent=self.multi_label)
-        self.calibration, self._known = before.fitted(scores, truth), (scores, truth)
-        return Fit(before.log_loss(scores, truth), self.calibration.log_loss(scores, truth), self.calibration)
-
-    def threshold_for(
-        self, precision: float, texts: Sequence[Text] | None = None, labels: Answers | None = None
-    ) -> float:
-        """Find the least probability at which answers are right this often, and give no label below it from now on.
-
-        The labelled texts are those of `fit_temperature`, where none are given. Setting `chain.threshold` undoes it.
-
-        Raises:
-            InputError: there are no labelled texts, or no threshold reaches the precision on them.
-        """
-        if not 0 < precision <= 1:
-            raise InputError(f"precision is {precision!r}, but must be above 0 and at most 1")
-        if (texts is None) != (labels is None):
-            raise InputError("threshold_for needs both texts and labels, or neither after fit_temperature")
-        if texts is not None and labels is not None:
-            self._known = self._labelled(texts, labels)
-        if self._known is None:
-            raise InputError("threshold_for needs labelled texts: give texts and labels, or call fit_temperature first")
-        scores, truth = self._known
-        chances = self.calibration.probabilities(scores)
-        if not self.multi_label:
-            best = chances.argmax(axis=1)[:, None]
-            chances, truth = np.take_along_axis(chances, best, 1), np.take_along_axis(truth, best, 1)
-        found = threshold_for(chances.ravel(), truth.ravel(), precision)
-        if found is None:
-            raise InputError(f"no threshold reaches a precision of {precision} on these texts: ask for less")
-        self.threshold = found
-        return found
-
-    @cached_property
-    def _experts(self) -> tuple[Expert, ...]:
-        if self._shots is None:
-            raise InputError("this model tells no likelihoods, so there is nothing to fit: use HuggingFaceChat")
-        if self.calibrate:
-            return self._shots.experts
-        scorer = self._shots.full if self._shots.shown else self._shots.bare
-        return (Expert(scorer, np.zeros(len(scorer.continuations))),)
-
-    def _corrected(self, texts: Sequence[str]) -> list[Row | Exception]:
-        """Each text's scores, freed of the model's bias, or the error that kept it from being scored."""
+        after = before.fit(scores, truth)
+        threshold = None if precision is None else self._find_threshold(after.probabilities(scores), truth, precision)
         with self._lock:
-            experts = self._experts
-        columns = [each.attempts(texts, by_batch=self._by_batch and self.calibrate) for each in experts]
+            self.calibration = after
+            self.threshold = self.threshold if threshold is None else threshold
+        losses = before.log_loss(scores, truth), after.log_loss(scores, truth)
+        return CalibrationReport(len(texts), after, *losses, threshold)
+
+    def _find_threshold(self, probabilities: Matrix, truth: NDArray[np.bool_], precision: float) -> float:
+        if not self.multi_label:
+            rows, best = np.arange(len(truth)), probabilities.argmax(axis=1)
+            probabilities, truth = probabilities[rows, best], truth[rows, best]
+        return threshold_for(probabilities.ravel(), truth.ravel(), precision)
+
+    def _learned_scorers(self) -> tuple[CalibratedScorer, ...]:
+        """Return the scorers, whose priors are measured at the first use."""
+        if self._few_shot is None:
+            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
+        with self._lock:
+            if self._scorers is None:
+                few_shot = self._few_shot
+                calibrated = self.contextual_calibration
+                self._scorers = few_shot.calibrated_scorers() if calibrated else few_shot.plain_scorers()
+            return self._scorers
+
+    def _try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
+        """Return the mean score of each label over the scorers, or the error that a text failed with."""
+        columns = [scorer.try_scores(texts) for scorer in self._learned_scorers()]
         return [
-            next((each for each in rows if isinstance(each, Exception)), None) or np.mean(cast(list[Row], rows), axis=0)
+            next((row for row in rows if isinstance(row, Exception)), None) or np.mean(cast(list[Row], rows), axis=0)
             for rows in zip(*columns, strict=True)
         ]
 
-    def _scored(self, texts: Sequence[str]) -> list[Classification | Exception]:
-        rows = self._corrected(texts)
-        return [row if isinstance(row, Exception) else self._classification(row) for row in rows]
-
-    def _classification(self, row: Row) -> Classification:
-        chances = self.calibration.probabilities(row[None])[0]
-        ranked = [int(place) for place in np.argsort(-chances, kind="stable")]
-        held = [self.labels[place] for place in ranked if self.threshold is None or chances[place] >= self.threshold]
-        scores = dict(zip(self.labels, map(float, chances), strict=True))
-        labels = tuple(held if self.multi_label else held[:1])
-        return Classification(label=next(iter(labels), None), labels=labels, scores=scores)
-
-    def _chosen(
-        self, chooser: StructuredTask[str, tuple[str, ...]], texts: Sequence[str], configs: Sequence[RunnableConfig]
-    ) -> list[Classification | Exception]:
-        return [
-            each
-            if isinstance(each, Exception)
-            else Classification(label=next(iter(each), None), labels=each, scores={}, method="structured output")
-            for each in chooser.run(texts, configs)
-        ]
-
-    def _labelled(self, texts: Sequence[Text], labels: Answers) -> tuple[Matrix, NDArray[np.bool_]]:
-        if len(texts) != len(labels):
-            raise InputError(f"there are {len(texts)} texts and {len(labels)} labels: give one label for each text")
-        given = _parse_texts(texts)
-        truth = np.zeros((len(given), len(self.labels)), dtype=bool)
-        for number, label in enumerate(labels):
-            truth[number, self._labels.indices(label, f"text {number + 1}")] = True
-        rows = self._corrected(given)
+    def _scores(self, texts: Sequence[str]) -> Matrix:
+        rows = self._try_scores(texts)
         for row in rows:
             if isinstance(row, Exception):
                 raise row
-        return np.stack(cast(list[Row], rows)), truth
+        return np.stack(cast(list[Row], rows))
+
+    def _classification(self, row: Row) -> Classification:
+        calibration, threshold = self.calibration, self.threshold
+        probabilities = calibration.probabilities(row[None])[0]
+        ranked = [int(place) for place in np.argsort(-probabilities, kind="stable")]
+        likely = [self.labels[place] for place in ranked if threshold is None or probabilities[place] >= threshold]
+        labels = tuple(likely if self.multi_label else likely[:1])
+        return Classification(
+            label=next(iter(labels), None),
+            labels=labels,
+            scores=dict(zip(self.labels, map(float, probabilities), strict=True)),
+            calibrated=calibration != Calibration(independent=self.multi_label),
+        )
 
 
-def _prompt(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
-    asking = validate_prompt(prompt, ["labels"])
-    return asking.partial(labels=labels.listed()) if "labels" in asking.input_variables else asking
+def _without_scores(labels: tuple[str, ...]) -> Classification:
+    return Classification(label=next(iter(labels), None), labels=labels, scores={}, method="structured output")
 
 
-def _parse_texts(texts: Sequence[Text]) -> list[str]:
-    if isinstance(texts, str | Document):
-        raise InputError("texts is one text, but must be a list of texts")
-    if not len(texts):
-        raise InputError("there are no texts to learn from")
-    found = []
-    for number, text in enumerate(texts, 1):
+def _fill_labels(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
+    task = validate_prompt(prompt, ["labels"])
+    return task.partial(labels=labels.listed()) if "labels" in task.input_variables else task
+
+
+def _parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:
+    """Return the texts of the rows, and their labels if they have any."""
+    if isinstance(rows, str | Document | Mapping) or not isinstance(rows, Sequence):
+        raise InputError(f"rows is {type(rows).__name__}, but must be a list of texts or of labelled texts")
+    if not rows:
+        raise InputError("there are no rows to calibrate with")
+    labelled = [isinstance(row, Mapping) and {"input", "output"} <= row.keys() for row in rows]
+    texts = []
+    for number, (row, has_label) in enumerate(zip(rows, labelled, strict=True), 1):
+        if has_label != labelled[0]:
+            raise InputError(f"row {number} has {'a' if has_label else 'no'} label, but row 1 has not the same form")
         try:
-            found.append(parse_text(text))
+            texts.append(parse_text(row["input"] if has_label else row))
         except InputError as error:
-            raise InputError(f"text {number}: {error}") from error
-    return found
+            raise InputError(f"row {number}: {error}") from error
+    return texts, [row["output"] for row in rows] if all(labelled) else None

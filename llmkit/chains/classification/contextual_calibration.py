@@ -1,56 +1,86 @@
-"""What a model believes of the labels before it has read anything: the bias that a calibrated score is freed of.
+"""What a model prefers before it has read the text, to be subtracted from its scores.
 
-A model prefers some labels whatever the text says: frequent words, or words that its prompt has made likely. The mean
-log-likelihood of each label over texts that say nothing of the labels tells by how much, and is taken off (contextual
-calibration, Zhao et al. 2021; domain-conditional pointwise mutual information, Holtzman et al. 2021; over a batch,
-Liusie et al. 2023 and Zhou et al. 2024).
+A model prefers some labels whatever the text says: frequent words, or words that its prompt makes likely. The prior is
+the mean log-likelihood of each label over texts that say nothing about the labels (contextual calibration, Zhao et al.
+2021; domain-conditional pointwise mutual information, Holtzman et al. 2021).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmkit.chains.tuning import NEUTRAL_TEXTS
+from llmkit.chains.tuning import NEUTRAL_TEXTS, Tuning
 
 Prior = NDArray[np.float64]
 
-MOST_NAMED = 128
-"""Of hundreds of labels, about so many serve as texts."""
-
-NEUTRAL_WEIGHT = 8
-"""So many of the caller's own texts count as much as all neutral ones together."""
+MAX_LABEL_TEXTS = 128
+"""Of hundreds of labels, about so many serve as content-free texts."""
 
 
-def neutral_prior(attempts: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]) -> Prior:
-    """Give the mean score of each continuation over neutral texts and over the other labels' words.
+@dataclass(frozen=True, kw_only=True)
+class ClassificationTuning(Tuning):
+    """The numbers of `ZeroShotClassificationChain` that depend on the model.
 
-    Those words say what the labels are about, so that a label does not win because it is the usual word of that field.
-    What is too long for a prompt is left out.
+    Attributes:
+        neutral_weight: how many texts of the caller's weigh as much in the prior as all content-free texts together.
+            Neutral: as many as there are, so that every text weighs the same.
+        selected_share: the share of the prior that is subtracted where examples were selected for the text, from 0 to
+            1: the labels of similar examples are partly evidence. Neutral: 1, as published (Zhao et al. 2021).
+        alternatives: with `multi_label`, what else a text could be: each label is scored against these and the other
+            labels. Small models do not understand a negated label ("is not sports").
+    """
+
+    neutral_weight: float = len(NEUTRAL_TEXTS)
+    selected_share: float = 1.0
+    alternatives: tuple[str, ...] = (
+        "other",
+        "something else",
+        "general",
+        "personal",
+        "opinion",
+        "a question",
+        "a story",
+        "information",
+    )
+
+
+NEUTRAL = ClassificationTuning()
+SMOLLM2_135M = ClassificationTuning(model="smollm2-135m", neutral_weight=8, selected_share=0.5)
+"""Chosen by log-loss and accuracy on AG News, SST-2, TREC and banking77. Of the prior of selected examples, all suits
+six labels, none suits 77, and half does well on both."""
+
+
+def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]) -> Prior:
+    """Return the mean score of each continuation over content-free texts and over the other labels' words.
+
+    Those words say what the labels are about, so that a label does not win because it is the usual word of the field.
+    Texts that are too long for a prompt are left out.
 
     Raises:
-        InputError: not even the first neutral text fits a prompt.
+        InputError: not even the first content-free text fits a prompt.
     """
-    texts = [*NEUTRAL_TEXTS, *sorted(labels)[:: max(1, len(labels) // MOST_NAMED)]]
-    rows = attempts(texts)
+    texts = [*NEUTRAL_TEXTS, *sorted(labels)[:: max(1, len(labels) // MAX_LABEL_TEXTS)]]
+    rows = try_scores(texts)
     if isinstance(rows[0], Exception):
         raise rows[0]
-    fine = [(place, row) for place, row in enumerate(rows) if not isinstance(row, Exception)]
-    scores = np.stack([row for _, row in fine])
+    scored = [(place, row) for place, row in enumerate(rows) if not isinstance(row, Exception)]
+    scores = np.stack([row for _, row in scored])
     counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
-    for row, (place, _) in enumerate(fine):
+    for row, (place, _) in enumerate(scored):
         counts[row, : len(labels)] = [place < len(NEUTRAL_TEXTS) or texts[place] != label for label in labels]
     return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
 
 
-def blended(neutral: Prior, own: Prior, count: int) -> Prior:
-    """Give the prior from `count` texts of the caller's, drawn toward the neutral one where they are few."""
-    return np.asarray((count * own + NEUTRAL_WEIGHT * neutral) / (count + NEUTRAL_WEIGHT))
+def blend(neutral: Prior, measured: Prior, count: int, neutral_weight: float) -> Prior:
+    """Return the prior measured on `count` texts, shrunk toward the neutral one where they are few."""
+    return np.asarray((count * measured + neutral_weight * neutral) / (count + neutral_weight))
 
 
-def class_mean(scores: NDArray[np.float64], truth: Sequence[int]) -> Prior:
-    """Give the mean over labelled texts as if each label had as many."""
-    places = np.asarray(truth)
-    return np.asarray(np.mean([scores[places == each].mean(axis=0) for each in np.unique(places)], axis=0))
+def class_mean(scores: NDArray[np.float64], labels: Sequence[int]) -> Prior:
+    """Return the mean over labelled texts, [texts, continuations], as if each label had as many."""
+    places = np.asarray(labels)
+    return np.asarray(np.mean([scores[places == label].mean(axis=0) for label in np.unique(places)], axis=0))

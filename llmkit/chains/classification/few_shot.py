@@ -1,8 +1,8 @@
-"""What labelled examples are good for: to show the model how it is done, or only to tell what it is biased toward.
+"""Labelled examples: shown in the prompt where that helps, else used to measure the prior only.
 
-Small models often get worse by solved examples in their prompt: they copy the labels that they have just seen. So it
-is measured, on the examples themselves, before any of them goes into a prompt. Examples that are selected for each text
-always do; there the prompt without them keeps half of the say.
+Small models often get worse with examples in their prompt: they copy the labels that they have just seen. So it is
+measured on the examples themselves before any of them is shown. Examples that are selected for each text are always
+shown, and the prompt without them gets half of the weight.
 """
 
 from __future__ import annotations
@@ -16,129 +16,184 @@ import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.classification.contextual_calibration import Prior, blended, class_mean, neutral_prior
-from llmkit.chains.classification.examples import verbalize
+from llmkit.chains.classification.contextual_calibration import (
+    ClassificationTuning,
+    Prior,
+    blend,
+    class_mean,
+    neutral_prior,
+)
 from llmkit.chains.classification.scorer import LabelScorer, Row
 from llmkit.chains.labels import Labels
-from llmkit.prompts import BalancedExamples, FirstExamples
+from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
 
-SHOWN = 16
-"""At most so many examples go into a prompt, where the caller brings no selector."""
-MEASURED = 32
-"""At most so many examples are scored to learn from them."""
-FEWEST = 4
+MAX_SHOWN = 16
+"""At most so many examples go into a prompt, where the caller gives no selector."""
+MAX_MEASURED = 32
+"""At most so many examples are scored to measure the prior, and whether examples help."""
+MIN_MEASURED = 4
 """With fewer examples nothing can be measured: they are shown."""
-SELECTED_SHARE = 0.5
-"""How much of the bias is taken off where examples were selected for the text: their labels are half bias, half
-evidence. Measured: all of it suits six labels, none of it suits 77, half does well on both."""
+
+
+class _VerbalizingSelector(BaseExampleSelector):
+    """A selector that is not llmkit's; the labels of its examples are validated and verbalized."""
+
+    def __init__(self, selector: BaseExampleSelector, labels: Labels) -> None:
+        self.selector, self.labels = selector, labels
+
+    def add_example(self, example: dict[str, str]) -> Any:
+        return self.selector.add_example(example)
+
+    def select_examples(self, input_variables: dict[str, str]) -> list[dict[str, Any]]:
+        return self.labels.verbalize(self.selector.select_examples(input_variables))[0]
+
+
+def verbalize(
+    labels: Labels, examples: Sequence[Mapping[str, Any]], selector: BaseExampleSelector | None
+) -> tuple[list[dict[str, Any]], list[list[int]], BaseExampleSelector | None]:
+    """Return the examples with the labels' words as output, the indices of their labels, and the selector.
+
+    The examples of one of llmkit's own selectors are returned as if they had been given beside it.
+
+    Raises:
+        InputError: an example has a label that is not one of the labels.
+    """
+    if selector is not None and not examples:
+        if not isinstance(selector, ExampleSelector):
+            return [], [], _VerbalizingSelector(selector, labels)
+        examples, selector = selector.examples, selector.over(())
+    return *labels.verbalize(examples), selector
 
 
 @dataclass(frozen=True)
-class Expert:
-    """A scorer, and the bias that is taken off its scores."""
+class CalibratedScorer:
+    """A scorer and the prior of its continuations, of which a share is subtracted from its scores."""
 
     scorer: LabelScorer
     prior: Prior
     share: float = 1.0
 
-    def attempts(self, texts: Sequence[str], *, by_batch: bool) -> list[Row | Exception]:
-        """Give each text's scores without the bias, which may be learned from these texts too; or the error it met."""
-        rows = self.scorer.attempts(texts)
-        fine = [each for each in rows if not isinstance(each, Exception)]
-        bias = blended(self.prior, np.mean(fine, axis=0), len(fine)) if by_batch and fine else self.share * self.prior
-        return [each if isinstance(each, Exception) else self.scorer.settled((each - bias)[None])[0] for each in rows]
+    def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
+        """Return the calibrated label scores of each text, or the error that it failed with."""
+        return [
+            row if isinstance(row, Exception) else self.scorer.label_scores((row - self.share * self.prior)[None])[0]
+            for row in self.scorer.try_scores(texts)
+        ]
+
+    def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
+        """Return the scorer with its prior measured on texts too.
+
+        Raises:
+            ContextWindowExceeded: a text does not fit the window.
+        """
+        measured = self.scorer.scores(texts).mean(axis=0)
+        return replace(self, prior=blend(self.prior, measured, len(texts), neutral_weight), share=1.0)
 
 
 @dataclass(frozen=True)
-class Shots:
-    """Labelled examples, and the prompt without (`bare`) and with them (`full`).
+class FewShot:
+    """Labelled examples, and the prompt without and with them.
 
     Attributes:
-        outputs: the places of each example's labels.
-        selected: whether a selector of the caller's chooses examples for each text.
+        zero_shot, few_shot: scorers without and with examples; the same if there are none.
+        examples: with the labels' words as outputs.
+        labels: the indices of each example's labels.
+        selected: whether a selector of the caller chooses examples for each text.
         show: whether the examples go into the prompt; `None` measures it.
     """
 
-    bare: LabelScorer
-    full: LabelScorer
+    zero_shot: LabelScorer
+    few_shot: LabelScorer
     examples: Sequence[Mapping[str, str]]
-    outputs: Sequence[Sequence[int]]
+    labels: Sequence[Sequence[int]]
     selected: bool
     show: bool | None
+    tuning: ClassificationTuning
 
     @classmethod
-    def over(
+    def from_examples(
         cls,
-        bare: LabelScorer,
+        zero_shot: LabelScorer,
         labels: Labels,
         examples: Sequence[Mapping[str, Any]],
         selector: BaseExampleSelector | None,
         show: bool | None,
-    ) -> Shots:
-        """Check the examples, and put their labels into the model's words.
+        tuning: ClassificationTuning,
+    ) -> FewShot:
+        """Validate the examples and verbalize their labels.
 
         Raises:
             InputError: an example has a label that is not one of the labels.
             PromptError: an example is incomplete.
         """
-        spoken, outputs, selector = verbalize(labels, examples, selector)
-        ranked = selector or BalancedExamples(FirstExamples(), SHOWN)
-        full = replace(bare, prompt=bare.prompt.with_examples(spoken, ranked)) if spoken or selector else bare
-        return cls(bare, full, spoken, outputs, selector is not None, show)
+        verbalized, indices, selector = verbalize(labels, examples, selector)
+        few_shot = zero_shot
+        if verbalized or selector:
+            ranked = selector or BalancedExamples(FirstExamples(), MAX_SHOWN)
+            few_shot = replace(zero_shot, prompt=zero_shot.prompt.with_examples(verbalized, ranked))
+        return cls(zero_shot, few_shot, verbalized, indices, selector is not None, show, tuning)
 
     @cached_property
     def shown(self) -> bool:
         """Whether the examples go into the prompt."""
-        if self.full is self.bare or self.show is not None:
-            return self.full is not self.bare and bool(self.show)
-        return self.selected or len(self._sample) < FEWEST or self._help()
+        if self.few_shot is self.zero_shot or self.show is not None:
+            return self.few_shot is not self.zero_shot and bool(self.show)
+        return self.selected or len(self._sample) < MIN_MEASURED or self._examples_help()
 
-    @cached_property
-    def experts(self) -> tuple[Expert, ...]:
-        """Those whose scores are averaged for each text."""
+    def calibrated_scorers(self) -> tuple[CalibratedScorer, ...]:
+        """Return the scorers whose scores are averaged for each text; measures their priors."""
         if not self.shown:
-            return (Expert(self.bare, self._bare_prior()),)
-        prior = neutral_prior(self.full.attempts, self.full.spoken)
+            return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()),)
+        prior = neutral_prior(self.few_shot.try_scores, self.few_shot.verbalized)
         if not self.selected:
-            return (Expert(self.full, prior),)
-        return (Expert(self.bare, self._bare_prior()), Expert(self.full, prior, SELECTED_SHARE))
+            return (CalibratedScorer(self.few_shot, prior),)
+        few_shot = CalibratedScorer(self.few_shot, prior, self.tuning.selected_share)
+        return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()), few_shot)
 
-    def _bare_prior(self) -> Prior:
-        neutral = neutral_prior(self.bare.attempts, self.bare.spoken)
-        if len(self._sample) < FEWEST:
+    def plain_scorers(self) -> tuple[CalibratedScorer, ...]:
+        """Return the scorer without any prior."""
+        scorer = self.few_shot if self.shown else self.zero_shot
+        return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
+
+    def _zero_shot_prior(self) -> Prior:
+        neutral = neutral_prior(self.zero_shot.try_scores, self.zero_shot.verbalized)
+        if len(self._sample) < MIN_MEASURED:
             return neutral
-        own = class_mean(self._bare_scores, [self.outputs[each][0] for each in self._sample])
-        return blended(neutral, own, len(self._sample))
+        measured = class_mean(self._zero_shot_scores, self._first_labels(self._sample))
+        return blend(neutral, measured, len(self._sample), self.tuning.neutral_weight)
 
     @cached_property
     def _sample(self) -> list[int]:
-        """The examples to learn from: one of each label, then a second of each."""
-        rank = BalancedExamples(FirstExamples(), examples=[dict(each) for each in self.examples]).rank("")
-        return [place for place in rank if self.outputs[place]][:MEASURED]
+        """The indices of the examples to learn from: one of each label, then a second of each."""
+        ranked = BalancedExamples(FirstExamples(), examples=[dict(example) for example in self.examples]).rank("")
+        return [place for place in ranked if self.labels[place]][:MAX_MEASURED]
 
     @cached_property
-    def _bare_scores(self) -> Matrix:
-        return self.bare.scores([self.examples[place]["input"] for place in self._sample])
+    def _zero_shot_scores(self) -> Matrix:
+        return self.zero_shot.scores([self.examples[place]["input"] for place in self._sample])
 
-    def _help(self) -> bool:
-        """Whether each half of the examples is told better after the other half was shown."""
+    def _first_labels(self, places: Sequence[int]) -> list[int]:
+        return [self.labels[place][0] for place in places]
+
+    def _examples_help(self) -> bool:
+        """Whether each half of the sample has less log-loss after the other half was shown."""
         middle = len(self._sample) // 2
-        halves = (self._sample[:middle], self._sample[middle:])
-        places = (slice(0, middle), slice(middle, None))
-        bare = full = 0.0
-        for own, other, where in zip(halves, reversed(halves), places, strict=True):
-            showing = replace(self.full, prompt=self.bare.prompt.with_examples([self.examples[each] for each in other]))
-            without = self._unbiased(self._bare_scores[where], own)
-            shown = self._unbiased(showing.scores([self.examples[each]["input"] for each in own]), own)
-            bare += self._loss(without, own)
-            full += self._loss(shown, own)
-        return full < bare
+        first, second = slice(0, middle), slice(middle, None)
+        zero_shot_loss = few_shot_loss = 0.0
+        for scored, shown in ((first, second), (second, first)):
+            places = self._sample[scored]
+            prompt = self.zero_shot.prompt.with_examples([self.examples[place] for place in self._sample[shown]])
+            few_shot = replace(self.few_shot, prompt=prompt)
+            scores = few_shot.scores([self.examples[place]["input"] for place in places])
+            zero_shot_loss += self._log_loss(self._zero_shot_scores[scored], places)
+            few_shot_loss += self._log_loss(scores, places)
+        return few_shot_loss < zero_shot_loss
 
-    def _unbiased(self, scores: Matrix, places: Sequence[int]) -> Matrix:
-        return np.asarray(scores - class_mean(scores, [self.outputs[each][0] for each in places]))
-
-    def _loss(self, scores: Matrix, places: Sequence[int]) -> float:
-        truth = np.zeros((len(places), len(self.bare.spoken)), dtype=bool)
+    def _log_loss(self, scores: Matrix, places: Sequence[int]) -> float:
+        """Return the summed log-loss of examples, with the mean of each label subtracted from the scores."""
+        scores = scores - class_mean(scores, self._first_labels(places))
+        truth = np.zeros((len(places), len(self.zero_shot.verbalized)), dtype=bool)
         for row, place in enumerate(places):
-            truth[row, list(self.outputs[place])] = True
-        return len(places) * Calibration(independent=self.bare.several).log_loss(self.bare.settled(scores), truth)
+            truth[row, list(self.labels[place])] = True
+        calibration = Calibration(independent=self.zero_shot.multi_label)
+        return len(places) * calibration.log_loss(self.zero_shot.label_scores(scores), truth)

@@ -1,4 +1,4 @@
-"""How likely a model finds each label after each text: all labels of a text in one forward pass."""
+"""Log-likelihoods of the labels after each text: all labels of a text in one forward pass."""
 
 from __future__ import annotations
 
@@ -11,97 +11,105 @@ from langchain_core.language_models import BaseLLM
 
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels
+from llmkit.chains.scoring import separator
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
-
-ELSE = ("other", "something else", "general", "personal", "opinion", "a question", "a story", "information")
-"""What else a text could be. Small models do not understand "not" (measured: "is not Sports" is as likely of a text on
-sports as of any other), so the negation of a label is all of this, and the other labels."""
 
 Row = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
 class LabelScorer:
-    """A prompt whose answer is left open, and the words that could follow.
+    """A prompt whose completion is one of the labels.
 
     Attributes:
-        spoken: the words of each label.
-        several: whether any number of labels may hold.
-        room: tokens of the longest words.
+        verbalized: the words of each label.
+        alternatives: what else a text could be, where several labels may hold; else none.
+        multi_label: whether several labels may hold.
+        max_label_tokens: tokens of the longest continuation, reserved in every prompt.
     """
 
     llm: Any
     prompt: TaskPrompt
-    spoken: tuple[str, ...]
-    several: bool
-    room: int
+    verbalized: tuple[str, ...]
+    alternatives: tuple[str, ...]
+    multi_label: bool
+    max_label_tokens: int
     context_window: int | None = None
 
     @classmethod
-    def over(cls, llm: Any, prompt: TaskPrompt, labels: Labels, context_window: int | None = None) -> LabelScorer:
-        """Give a scorer with room for the longest words.
+    def from_labels(
+        cls,
+        llm: Any,
+        prompt: TaskPrompt,
+        labels: Labels,
+        alternatives: Sequence[str] = (),
+        context_window: int | None = None,
+    ) -> LabelScorer:
+        """Return a scorer that reserves tokens for the longest label.
 
         Raises:
             InputError: a label's words are longer than the window.
         """
         window = ContextBudget(llm, 0, context_window).window
-        words = (*labels.verbalized, *(ELSE if labels.multi_label else ()))
-        sizes = [llm.get_num_tokens(f" {each}") for each in words]
+        others = tuple(alternatives) if labels.multi_label else ()
+        words = (*labels.verbalized, *others)
+        sizes = [llm.get_num_tokens(f" {text}") for text in words]
         if max(sizes) >= window:
             longest = words[int(np.argmax(sizes))]
             raise InputError(
                 f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than the model's context window of "
                 f"{window}: give it a shorter name or description"
             )
-        return cls(llm, prompt, labels.verbalized, labels.multi_label, max(sizes), window)
+        return cls(llm, prompt, labels.verbalized, others, labels.multi_label, max(sizes), window)
 
     @property
     def continuations(self) -> list[str]:
-        """What is scored: the words of each label and, where several may hold, what else a text could be."""
-        lead = " " if self.prompt.wording.output_label or self.prompt.wording.output_start else ""
-        return [f"{lead}{words}" for words in (*self.spoken, *(ELSE if self.several else ()))]
+        """What is scored after each prompt: the words of each label, and the alternatives."""
+        prefix = separator(self.prompt)
+        return [f"{prefix}{words}" for words in (*self.verbalized, *self.alternatives)]
 
-    def settled(self, scores: Matrix) -> Matrix:
-        """Give the labels' scores, [texts, labels], out of those of all continuations.
+    def label_scores(self, scores: Matrix) -> Matrix:
+        """Return the labels' scores, [texts, labels], from those of all continuations, [texts, continuations].
 
-        Where several labels may hold, that is the log-odds of each against all that the text could be instead.
+        Where several labels may hold, that is the log-odds of each label against the mean of all other continuations.
         """
-        if not self.several:
+        if not self.multi_label:
             return scores
         columns = []
-        for place in range(len(self.spoken)):
+        for place in range(len(self.verbalized)):
             rest = np.delete(scores, place, axis=1)
             columns.append(scores[:, place] - np.logaddexp.reduce(rest, axis=1) + np.log(rest.shape[1]))
         return np.stack(columns, axis=1)
 
     def fit(self, text: str) -> FittedPrompt:
-        """Give the prompt for a text, as many examples in it as fit."""
-        return self.prompt.fit(text, model=self.llm, max_new_tokens=self.room, context_window=self.context_window)
+        """Return the prompt for a text, with as many examples as fit."""
+        return self.prompt.fit(
+            text, model=self.llm, max_new_tokens=self.max_label_tokens, context_window=self.context_window
+        )
 
     def scores(self, texts: Sequence[str]) -> Matrix:
-        """Give the log-likelihood of each continuation after each text, in nats: [texts, continuations].
+        """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations].
 
         Raises:
             ContextWindowExceeded: a text and the longest label do not fit the window together.
         """
-        return self.scored([self.fit(text) for text in texts])
+        return self._score([self.fit(text) for text in texts])
 
-    def scored(self, prompts: Sequence[FittedPrompt]) -> Matrix:
-        """Give the scores behind prompts that fit."""
-        plain = isinstance(self.llm, BaseLLM)
-        inputs = [each.text if plain else each.messages for each in prompts]
-        return np.asarray(self.llm.score(inputs, self.continuations))
-
-    def attempts(self, texts: Sequence[str]) -> list[Row | Exception]:
-        """Give each text's scores, or the error that kept it from being scored."""
+    def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
+        """Return the scores of each text, or the error that it failed with."""
         prompts: list[FittedPrompt | InputError] = []
         for text in texts:
             try:
                 prompts.append(self.fit(text))
             except InputError as error:
                 prompts.append(error)
-        fine = [each for each in prompts if isinstance(each, FittedPrompt)]
-        rows = iter(self.scored(fine) if fine else ())
-        return [next(rows) if isinstance(each, FittedPrompt) else each for each in prompts]
+        fitted = [prompt for prompt in prompts if isinstance(prompt, FittedPrompt)]
+        rows = iter(self._score(fitted) if fitted else ())
+        return [next(rows) if isinstance(prompt, FittedPrompt) else prompt for prompt in prompts]
+
+    def _score(self, prompts: Sequence[FittedPrompt]) -> Matrix:
+        plain = isinstance(self.llm, BaseLLM)
+        inputs = [prompt.text if plain else prompt.messages for prompt in prompts]
+        return np.asarray(self.llm.score(inputs, self.continuations))

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.example_selectors import BaseExampleSelector
 
-from llmkit.chains.classification.examples import verbalize
+from llmkit.chains.classification.few_shot import verbalize
 from llmkit.chains.labels import Labels, preview
 from llmkit.chains.structured import StructuredTask
 from llmkit.errors import GenerationError

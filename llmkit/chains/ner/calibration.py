@@ -55,7 +55,7 @@ class Odds:
         if not rows:
             return self
         truth = np.eye(len(rows[0]), dtype=bool)[truths]
-        return Odds(self.calibration.fitted(np.stack(rows), truth))
+        return Odds(self.calibration.fit(np.stack(rows), truth))
 
     def balanced(self, lessons: Sequence[Lesson]) -> Odds:
         """Learn only how much more must speak for one label than for another."""

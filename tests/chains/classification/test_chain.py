@@ -32,7 +32,7 @@ ways = pytest.mark.parametrize(
     "options",
     [
         {},
-        {"calibrate": False},
+        {"contextual_calibration": False},
         {"multi_label": True},
         {"examples": EXAMPLES, "show_examples": True},
         {"examples": EXAMPLES, "show_examples": False},
@@ -190,7 +190,6 @@ def test_a_prompt_may_list_the_labels() -> None:
         ({"examples": [{"output": "Paris"}]}, "example 1 has no 'input'"),
         ({"examples": [{"input": " ", "output": "Paris"}]}, "example 1's 'input' is empty"),
         ({"examples": [{"input": "x", "output": ["the", "Paris"]}]}, "example 1 has 2 labels"),
-        ({"prior": "mean"}, "prior is 'mean', but must be 'neutral' or 'batch'"),
         ({"threshold": 1.1}, "threshold is 1.1, but must be between 0 and 1"),
         ({"threshold": -0.1}, "threshold is -0.1"),
         ({"threshold": float("nan")}, "threshold is nan"),

@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.classification.contextual_calibration import (
-    NEUTRAL_WEIGHT,
-    blended,
+    NEUTRAL,
+    SMOLLM2_135M,
+    ClassificationTuning,
+    blend,
     class_mean,
     neutral_prior,
 )
-from llmkit.chains.tuning import NEUTRAL_TEXTS
+from llmkit.chains.tuning import NEUTRAL_TEXTS, Tuning
 from llmkit.errors import ContextWindowExceeded, InputError
 from tests.support.classification import LABELS, label_scorer, results_agree, tiny_llm
 
@@ -37,7 +40,7 @@ def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
         np.mean([*neutral[:, place], *(row[place] for label, row in zip(LABELS, named, strict=True) if label != words)])
         for place, words in enumerate(LABELS)
     ]
-    np.testing.assert_allclose(neutral_prior(own.attempts, LABELS), prior, atol=1e-4)
+    np.testing.assert_allclose(neutral_prior(own.try_scores, LABELS), prior, atol=1e-4)
     [row] = own.scores(TEXTS[:1])
     found = chain_of().invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), softmax(row - prior), atol=1e-4)
@@ -48,7 +51,7 @@ def test_what_no_prompt_holds_is_left_out_of_the_prior() -> None:
     long = LABELS[-1]
 
     def attempts(texts: Sequence[str]) -> list[Any]:
-        return [ContextWindowExceeded(600, 512) if text == long else own.attempts([text])[0] for text in texts]
+        return [ContextWindowExceeded(600, 512) if text == long else own.try_scores([text])[0] for text in texts]
 
     first = own.scores([*NEUTRAL_TEXTS, *LABELS[1:-1]])[:, 0].mean()
     assert neutral_prior(attempts, LABELS)[0] == pytest.approx(first, abs=1e-4)
@@ -77,81 +80,81 @@ def test_hundreds_of_labels_are_sampled_in_any_order() -> None:
     assert 128 <= len(asked[0]) - len(NEUTRAL_TEXTS) <= 256
 
 
-def test_few_texts_draw_the_prior_a_little_and_many_settle_it() -> None:
-    neutral, own = np.zeros(2), np.array([1.0, -1.0])
-    np.testing.assert_allclose(blended(neutral, own, NEUTRAL_WEIGHT), own / 2)
-    assert blended(neutral, own, 1)[0] < 0.2
-    assert blended(neutral, own, 1000)[0] > 0.99
+def test_few_texts_change_the_prior_a_little_and_many_replace_it() -> None:
+    neutral, measured = np.zeros(2), np.array([1.0, -1.0])
+    np.testing.assert_allclose(blend(neutral, measured, 8, 8), measured / 2)
+    assert blend(neutral, measured, 1, 8)[0] < 0.2
+    assert blend(neutral, measured, 1000, 8)[0] > 0.99
     np.testing.assert_allclose(class_mean(np.array([[1.0], [3.0], [8.0]]), [0, 0, 2]), [5.0])
 
 
-def test_a_prior_from_the_caller_s_texts() -> None:
-    chain, plain = chain_of(), chain_of(calibrate=False)
+@pytest.mark.parametrize("weight", [8, NEUTRAL.neutral_weight])
+def test_a_prior_from_the_caller_s_texts(weight: float) -> None:
+    chain, plain = chain_of(tuning=ClassificationTuning(neutral_weight=weight)), chain_of(contextual_calibration=False)
     before = chain.invoke(TEXTS[0])
     own = label_scorer(tiny_llm("llama"), LABELS)
-    prior = blended(neutral_prior(own.attempts, LABELS), own.scores(TEXTS).mean(axis=0), len(TEXTS))
-    chain.fit_prior(TEXTS)
+    prior = blend(neutral_prior(own.try_scores, LABELS), own.scores(TEXTS).mean(axis=0), len(TEXTS), weight)
+    report = chain.calibrate(TEXTS)
+    assert (report.rows, report.log_loss_before, report.log_loss_after, report.threshold) == (5, None, None, None)
     wanted = softmax(own.scores(TEXTS[:1])[0] - prior)
     found = chain.invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), wanted, atol=1e-4)
+    assert not found.calibrated
     assert not results_agree(found, before)
     assert not results_agree(found, plain.invoke(TEXTS[0]))
-    assert all(results_agree(chain.invoke(text), each) for text, each in zip(TEXTS, chain.batch(TEXTS), strict=True))
-
-
-def test_many_texts_of_one_kind_take_their_common_bias_off() -> None:
-    chain = chain_of()
-    chain.fit_prior(TEXTS[:1] * 400)
-    chances = chain.invoke(TEXTS[0]).scores.values()
-    assert max(chances) - min(chances) < 0.1
-
-
-@pytest.mark.parametrize("several", [False, True])
-def test_the_batch_tells_the_prior_only_where_it_is_asked(several: bool) -> None:
-    chain = chain_of(prior="batch", multi_label=several)
-    together, alone = chain.batch(TEXTS), [chain.invoke(text) for text in TEXTS]
-    assert not any(results_agree(*pair) for pair in zip(together, alone, strict=True))
-    fitted = chain_of(multi_label=several)
-    fitted.fit_prior(TEXTS)
-    assert all(results_agree(*pair) for pair in zip(together, fitted.batch(TEXTS), strict=True))
-    bad: list[Any] = chain.batch([*TEXTS, "", "The " * 600], return_exceptions=True)
-    assert all(results_agree(*pair) for pair in zip(bad[: len(TEXTS)], together, strict=True))
-    assert all(isinstance(each, InputError) for each in bad[len(TEXTS) :])
-
-
-def test_uncalibrated_scores_know_no_batch() -> None:
-    plain = chain_of(calibrate=False).batch(TEXTS)
     assert all(
-        results_agree(*pair) for pair in zip(chain_of(calibrate=False, prior="batch").batch(TEXTS), plain, strict=True)
+        results_agree(chain.invoke(text), result) for text, result in zip(TEXTS, chain.batch(TEXTS), strict=True)
     )
-    with pytest.raises(InputError, match="calibrate=False takes no bias off"):
-        chain_of(calibrate=False).fit_prior(TEXTS)
 
 
-def test_a_new_prior_puts_an_end_to_an_older_fit() -> None:
+def test_many_texts_of_one_kind_replace_the_prior() -> None:
     chain = chain_of()
-    chain.fit_temperature(TEXTS, LABELS[: len(TEXTS)])
-    chain.fit_prior(TEXTS)
-    fresh = chain_of()
-    fresh.fit_prior(TEXTS)
+    chain.calibrate(TEXTS[:1] * 400)
+    chances = chain.invoke(TEXTS[0]).scores.values()
+    assert max(chances) - min(chances) < 0.25
+
+
+def test_without_contextual_calibration_there_is_no_prior_to_measure() -> None:
+    with pytest.raises(InputError, match="contextual_calibration=False subtracts no prior"):
+        chain_of(contextual_calibration=False).calibrate(TEXTS)
+
+
+def test_a_new_prior_undoes_an_earlier_calibration() -> None:
+    chain, fresh = chain_of(), chain_of()
+    chain.calibrate([{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=False)])
+    assert chain.invoke(TEXTS[0]).calibrated
+    chain.calibrate(TEXTS)
+    fresh.calibrate(TEXTS)
+    assert not chain.invoke(TEXTS[0]).calibrated
     assert results_agree(chain.invoke(TEXTS[0]), fresh.invoke(TEXTS[0]))
-    with pytest.raises(InputError, match="call fit_temperature first"):
-        chain.threshold_for(0.5)
 
 
 @pytest.mark.parametrize(
-    ("texts", "says"),
+    ("rows", "says"),
     [
-        ([], "there are no texts to learn from"),
-        (["x", ""], "text 2: the text is empty"),
-        ("The dog", "texts is one text, but must be a list of texts"),
-        (["x", None], "text 2: the text is NoneType"),
+        ([], "there are no rows to calibrate with"),
+        (["x", ""], "row 2: the text is empty"),
+        ("The dog", "rows is str, but must be a list of texts"),
+        (["x", None], "row 2: the text is NoneType"),
+        (["x", {"input": "y", "output": "Paris"}], "row 2 has a label"),
         (["The " * 600], "512"),
     ],
 )
-def test_wrong_texts(texts: Any, says: str) -> None:
+def test_wrong_texts(rows: Any, says: str) -> None:
     chain = chain_of()
     before = chain.invoke(TEXTS[0])
     with pytest.raises(InputError, match=says):
-        chain.fit_prior(texts)
+        chain.calibrate(rows)
     assert results_agree(chain.invoke(TEXTS[0]), before)
+
+
+def test_the_tuning_of_the_default_model_is_chosen_by_its_name(default_model_folder: Any) -> None:
+    labels = ["sports", "politics"]
+    assert chain_of().tuning is NEUTRAL
+    for name in (str(default_model_folder), "smollm2-135m"):
+        llm = HuggingFaceChat(model=name)
+        assert ZeroShotClassificationChain(llm, labels).tuning is SMOLLM2_135M
+        assert ZeroShotClassificationChain(llm.bind(temperature=0), labels).tuning is SMOLLM2_135M
+        assert ZeroShotClassificationChain(llm, labels, tuning=NEUTRAL).tuning is NEUTRAL
+    with pytest.raises(InputError, match="tuning is Tuning, but must be a ClassificationTuning"):
+        chain_of(tuning=Tuning())

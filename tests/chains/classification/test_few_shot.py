@@ -11,8 +11,8 @@ from langchain_core.prompts import PromptTemplate
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.classification.contextual_calibration import neutral_prior
-from llmkit.chains.classification.few_shot import FEWEST, SHOWN, Shots
+from llmkit.chains.classification.contextual_calibration import NEUTRAL, neutral_prior
+from llmkit.chains.classification.few_shot import MAX_SHOWN, MIN_MEASURED, FewShot
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.errors import InputError, PromptError
@@ -35,12 +35,13 @@ def chain_of(**options: Any) -> ZeroShotClassificationChain:
     return ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options)
 
 
-def shots(examples: Any, selector: Any = None, show: bool | None = None, **options: Any) -> Shots:
-    """Give the examples as a chain with the same arguments has them."""
-    several = options.pop("several", False)
-    labels = Labels.validate(LABELS, options.pop("descriptions", None), multi_label=several)
-    bare = label_scorer(options.pop("llm", tiny_llm("llama")), labels.verbalized, several=several)
-    return Shots.over(bare, labels, examples, selector, show)
+def few_shot(examples: Any, selector: Any = None, show: bool | None = None, **options: Any) -> FewShot:
+    """Return the examples as a chain with the same arguments has them."""
+    multi_label = options.pop("multi_label", False)
+    labels = Labels.validate(LABELS, options.pop("descriptions", None), multi_label=multi_label)
+    llm = options.pop("llm", tiny_llm("llama"))
+    zero_shot = label_scorer(llm, labels.verbalized, multi_label=multi_label)
+    return FewShot.from_examples(zero_shot, labels, examples, selector, show, NEUTRAL)
 
 
 def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
@@ -49,7 +50,7 @@ def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
 
 def test_the_whole_prompt(default_model_folder: Any) -> None:
     llm = HuggingFaceChat(model=str(default_model_folder))
-    own = shots(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).full
+    own = few_shot(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).few_shot
     assert llm.engine.encoder.render(own.fit(TEXT).messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nText: Paris is far.\n\nWhat is the category of this text?<|im_end|>\n"
@@ -63,18 +64,18 @@ def test_the_whole_prompt(default_model_folder: Any) -> None:
 
 def test_shown_examples_are_balanced_and_few(default_model_folder: Any) -> None:
     many = [{"input": f"The dog {number}", "output": "animal"} for number in range(40)] + EXAMPLES[2:]
-    shown = outputs(shots(many, llm=HuggingFaceChat(model=str(default_model_folder))).full)
-    assert len(shown) == SHOWN
+    shown = outputs(few_shot(many, llm=HuggingFaceChat(model=str(default_model_folder))).few_shot)
+    assert len(shown) == MAX_SHOWN
     assert shown[-3:] == ["number", "place", "animal"]  # the best of each label is next to the text
     assert {label: shown.count(label) for label in LABELS} == {"animal": 12, "place": 2, "number": 2}
 
 
 def test_an_example_that_is_the_text_is_left_out() -> None:
-    own = shots(EXAMPLES, show=True)
-    inputs = [each["input"] for each in own.full.fit("  The dog\nsleeps. ").examples]
+    own = few_shot(EXAMPLES, show=True)
+    inputs = [each["input"] for each in own.few_shot.fit("  The dog\nsleeps. ").examples]
     assert "The dog sleeps." not in inputs
     assert len(inputs) == len(EXAMPLES) - 1
-    both, first = shots(EXAMPLES[:2]).full, shots(EXAMPLES[:1]).full
+    both, first = few_shot(EXAMPLES[:2]).few_shot, few_shot(EXAMPLES[:1]).few_shot
     np.testing.assert_allclose(both.scores(["The dog sleeps."]), first.scores(["The dog sleeps."]), atol=1e-4)
     assert np.abs(both.scores([TEXT]) - first.scores([TEXT])).max() > 0.1
 
@@ -91,11 +92,11 @@ def test_examples_are_shown_hidden_or_measured() -> None:
 
 
 def test_too_few_examples_to_measure_are_shown() -> None:
-    assert chain_of(examples=EXAMPLES[: FEWEST - 1]).shows_examples
-    assert chain_of(examples=EXAMPLES, calibrate=False).shows_examples
+    assert chain_of(examples=EXAMPLES[: MIN_MEASURED - 1]).shows_examples
+    assert chain_of(examples=EXAMPLES, contextual_calibration=False).shows_examples
     assert not chain_of().shows_examples
-    bare = chain_of(examples=EXAMPLES, calibrate=False, show_examples=False)
-    assert results_agree(bare.invoke(TEXT), chain_of(calibrate=False).invoke(TEXT))
+    bare = chain_of(examples=EXAMPLES, contextual_calibration=False, show_examples=False)
+    assert results_agree(bare.invoke(TEXT), chain_of(contextual_calibration=False).invoke(TEXT))
 
 
 def test_measuring_takes_what_loses_less() -> None:
@@ -105,28 +106,28 @@ def test_measuring_takes_what_loses_less() -> None:
     for own, other in (halves, halves[::-1]):
         texts, places = [each["input"] for each in own], [LABELS.index(each["output"]) for each in own]
         for show in losses:
-            held = shots(other, show=show)
-            scores = (held.full if show else held.bare).scores(texts)
+            held = few_shot(other, show=show)
+            scores = (held.few_shot if show else held.zero_shot).scores(texts)
             odds = np.exp(scores - scores.mean(axis=0))
             chances = odds / odds.sum(axis=1, keepdims=True)
             losses[show] -= float(np.log(chances[range(3), places]).sum())
     assert abs(losses[True] - losses[False]) > 1e-3
-    assert shots(EXAMPLES).shown == (losses[True] < losses[False])
+    assert few_shot(EXAMPLES).shown == (losses[True] < losses[False])
 
 
 def test_shown_examples_have_a_prior_of_their_own() -> None:
-    own = shots(EXAMPLES, show=True).full
-    prior = neutral_prior(own.attempts, LABELS)
+    own = few_shot(EXAMPLES, show=True).few_shot
+    prior = neutral_prior(own.try_scores, LABELS)
     odds = np.exp(own.scores([TEXT])[0] - prior)
     found = chain_of(examples=EXAMPLES, show_examples=True).invoke(TEXT)
     assert list(found.scores.values()) == pytest.approx(odds / odds.sum(), abs=1e-4)
 
 
 def test_a_selector_ranks_for_each_text() -> None:
-    own = shots(EXAMPLES, LexicalExamples(2))
+    own = few_shot(EXAMPLES, LexicalExamples(2))
     assert own.shown
-    assert [each["input"] for each in own.full.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
-    assert [each["input"] for each in own.full.fit("The fox in Paris").examples][-1] in (
+    assert [each["input"] for each in own.few_shot.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
+    assert [each["input"] for each in own.few_shot.fit("The fox in Paris").examples][-1] in (
         "The fox jumps.",
         "Paris is far.",
     )
@@ -145,8 +146,8 @@ def test_a_selector_s_own_examples_count_as_examples() -> None:
     own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
     given = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), descriptions=words)
     assert results_agree(own.invoke(TEXT), given.invoke(TEXT))
-    held = shots((), LexicalExamples(examples=EXAMPLES), descriptions=words)
-    assert set(outputs(held.full)) == {"animal", "a city or a country", "number"}
+    held = few_shot((), LexicalExamples(examples=EXAMPLES), descriptions=words)
+    assert set(outputs(held.few_shot)) == {"animal", "a city or a country", "number"}
     with pytest.raises(InputError, match="example 1 has the label 'beast'"):
         chain_of(selector=LexicalExamples(examples=[{"input": "x", "output": "beast"}]))
     with pytest.raises(PromptError, match="examples were given twice"):
@@ -170,9 +171,9 @@ class Listed(BaseExampleSelector):
 def test_a_selector_of_langchain_s() -> None:
     template = PromptTemplate.from_template("{input} {output}")
     selector = LengthBasedExampleSelector(examples=EXAMPLES, example_prompt=template, max_length=12)
-    own = shots((), selector, descriptions={"animal": "a beast"})
-    assert outputs(own.full, "A dog").count("a beast") == 2
-    assert len(outputs(own.full, "A dog " * 4)) < len(outputs(own.full, "A dog"))
+    own = few_shot((), selector, descriptions={"animal": "a beast"})
+    assert outputs(own.few_shot, "A dog").count("a beast") == 2
+    assert len(outputs(own.few_shot, "A dog " * 4)) < len(outputs(own.few_shot, "A dog"))
     chain = chain_of(selector=selector)
     assert chain.shows_examples
     assert sum(chain.invoke(Document(TEXT)).scores.values()) == pytest.approx(1)
@@ -185,7 +186,7 @@ def test_what_a_selector_gives_is_checked() -> None:
     with pytest.raises(InputError, match="example 1 has the label 'beast', but the labels are"):
         chain_of(selector=Listed(wrong)).invoke(TEXT)
     both: list[dict[str, Any]] = [{"input": "A dog in Paris", "output": ["animal", "place"]}]
-    assert outputs(shots((), Listed(both), several=True).full) == ["animal, place"]
+    assert outputs(few_shot((), Listed(both), multi_label=True).few_shot) == ["animal, place"]
     found = chain_of(selector=Listed(both), multi_label=True).invoke(TEXT)
     assert list(found.scores) == LABELS
 
@@ -201,7 +202,7 @@ def test_examples_of_several_labels(show: bool | None) -> None:
     assert chain.shows_examples in ([True, False] if show is None else [show])
     found = chain.invoke(TEXT)
     assert all(0 < chance < 1 for chance in found.scores.values())
-    said = outputs(shots(several, several=True).full)
+    said = outputs(few_shot(several, multi_label=True).few_shot)
     assert "number, animal, place" in said
     assert "none of them" in said
 
@@ -215,11 +216,11 @@ def test_examples_may_come_from_anywhere() -> None:
 
 def test_as_many_examples_as_the_window_holds() -> None:
     long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
-    own = shots(long, show=True).full
-    labels = Labels.validate(own.spoken, None, multi_label=False)
-    small = LabelScorer.over(own.llm, own.prompt, labels, context_window=150)
+    own = few_shot(long, show=True).few_shot
+    labels = Labels.validate(own.verbalized, None, multi_label=False)
+    small = LabelScorer.from_labels(own.llm, own.prompt, labels, context_window=150)
     fitted = small.fit(TEXT)
     assert 0 < len(fitted.examples) < len(long)
-    assert fitted.tokens + small.room <= 150
+    assert fitted.tokens + small.max_label_tokens <= 150
     chain = chain_of(examples=long, show_examples=True, context_window=150)
     assert sum(chain.invoke(TEXT).scores.values()) == pytest.approx(1)

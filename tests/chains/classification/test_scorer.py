@@ -12,7 +12,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.classification.scorer import ELSE, LabelScorer
+from llmkit.chains.classification.contextual_calibration import NEUTRAL
+from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.scoring import scorer as scoring
@@ -52,7 +53,7 @@ def test_scores_are_those_of_teacher_forcing(name: str, text: str) -> None:
 
 @every
 def test_plain_probabilities_are_a_softmax_of_them(name: str) -> None:
-    chain = ZeroShotClassificationChain(tiny_llm(name), LABELS, calibrate=False)
+    chain = ZeroShotClassificationChain(tiny_llm(name), LABELS, contextual_calibration=False)
     wanted = np.exp(forced(name, LABELS, TEXT))
     found = chain.invoke(TEXT)
     np.testing.assert_allclose(list(found.scores.values()), wanted / wanted.sum(), atol=1e-4)
@@ -74,7 +75,7 @@ LISTS = st.lists(WORDS.filter(str.strip), min_size=2, max_size=8, unique_by=lamb
 @given(LISTS, st.sampled_from(["llama", "t5", "gpt2 completes"]), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str, calibrate: bool) -> None:
-    found = ZeroShotClassificationChain(tiny_llm(name), labels, calibrate=calibrate).invoke(TEXT)
+    found = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=calibrate).invoke(TEXT)
     assert list(found.scores) == labels
     assert sum(found.scores.values()) == pytest.approx(1)
     assert all(0 <= chance <= 1 for chance in found.scores.values())
@@ -111,19 +112,19 @@ def test_texts_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(shapes) <= 2
 
 
-def test_several_labels_are_weighed_against_the_rest() -> None:
+def test_with_multi_label_a_label_is_scored_against_the_rest() -> None:
     labels = ["the dog", "Paris"]
-    own = label_scorer(tiny_llm("llama"), labels, several=True)
+    own = label_scorer(tiny_llm("llama"), labels, multi_label=True)
     [row] = own.scores([TEXT])
-    everything = forced("llama", [*labels, *ELSE], TEXT)
+    everything = forced("llama", [*labels, *NEUTRAL.alternatives], TEXT)
     np.testing.assert_allclose(row, everything, atol=1e-4)
-    for place, score in enumerate(own.settled(row[None])[0]):
+    for place, score in enumerate(own.label_scores(row[None])[0]):
         rest = [math.exp(each) for index, each in enumerate(everything) if index != place]
         assert score == pytest.approx(everything[place] - math.log(sum(rest) / len(rest)), abs=1e-3)
 
 
 def test_an_open_answer_begins_without_a_space() -> None:
-    own = LabelScorer.over(
+    own = LabelScorer.from_labels(
         tiny_llm("llama"), TaskPrompt("Classify."), Labels.validate(LABELS[:3], None, multi_label=False)
     )
     assert own.continuations == LABELS[:3]
@@ -134,7 +135,7 @@ def test_an_open_answer_begins_without_a_space() -> None:
 def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
     """A text that is too long by any number of tokens fails by itself, and never with its neighbours."""
     labels = ["<|im_end|>", "日本 " * 5, "x"]
-    chain = ZeroShotClassificationChain(tiny_llm(name), labels, calibrate=False, context_window=120)
+    chain = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=False, context_window=120)
     texts = ["x " * count for count in range(1, 120)]
     results: list[Any] = chain.batch(texts, return_exceptions=True)
     fits = [not isinstance(each, Exception) for each in results]
@@ -152,7 +153,7 @@ def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
 
 def test_a_window_can_be_made_smaller_not_larger() -> None:
     labels = Labels.validate(LABELS, None, multi_label=False)
-    own = LabelScorer.over(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
+    own = LabelScorer.from_labels(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
     assert own.context_window == tiny.WINDOW
     with pytest.raises(ContextWindowExceeded) as caught:
         own.fit("The " * 600)

@@ -112,21 +112,13 @@ def test_callbacks_see_the_chain_and_the_model() -> None:
 
 def test_what_needs_likelihoods_says_so() -> None:
     chain = ZeroShotClassificationChain(chat_without_scores(), LABELS)
-    for act in (
-        lambda: chain.fit_prior(TEXTS),
-        lambda: chain.fit_temperature(TEXTS, LABELS),
-        lambda: chain.threshold_for(0.5, TEXTS, LABELS),
-    ):
-        with pytest.raises(InputError, match="this model tells no likelihoods"):
-            act()
+    for rows in (TEXTS, [{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=True)]):
+        with pytest.raises(InputError, match="this model returns no log-likelihoods"):
+            chain.calibrate(rows)
     with pytest.raises(
-        InputError, match="ChatWithoutScores tells no likelihoods, which a threshold needs: leave it out"
+        InputError, match="ChatWithoutScores returns no log-likelihoods, which a threshold needs: leave it out"
     ):
         ZeroShotClassificationChain(chat_without_scores(), LABELS, threshold=0.5)
-    with pytest.raises(
-        InputError, match="ChatWithoutScores tells no likelihoods, which prior='batch' needs: leave it out"
-    ):
-        ZeroShotClassificationChain(chat_without_scores(), LABELS, prior="batch")
     with pytest.raises(InputError, match="example 1 has the label 'x'"):
         ZeroShotClassificationChain(chat_without_scores(), LABELS, examples=[{"input": "a", "output": "x"}])
 
