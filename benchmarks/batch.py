@@ -48,7 +48,7 @@ def main() -> None:
     rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
     ratios = []
     for run in range(options.runs):
-        llm.engine.prefixes.clear()
+        llm.engine.prefix_cache.clear()
         started = time.perf_counter()
         answers = llm.batch(prompts)
         ours = sum(answer.usage_metadata["output_tokens"] for answer in answers) / (time.perf_counter() - started)

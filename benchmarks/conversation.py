@@ -48,7 +48,7 @@ def main() -> None:
     rows = {}
     for name, llm in (("ours", ours), ("peer", theirs)):
         first_tokens(llm, 1)
-        ours.engine.prefixes.clear()
+        ours.engine.prefix_cache.clear()
         rows[name] = first_tokens(llm, options.turns)
         print(name, " ".join(f"{seconds:.2f}" for seconds in rows[name]), flush=True)
     for name, times in rows.items():

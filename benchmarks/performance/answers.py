@@ -25,7 +25,7 @@ def decode(given: Given) -> Comparison:
     ways.add("transformers generate, bfloat16", lambda: transformers(given.model, "bfloat16"))
     ways.add("transformers generate, float32", lambda: transformers(given.model, "float32"))
     ways.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
-    ways.add("llmkit, lean pass, no 4-bit grids", lambda: ours(before(given.model, lean=True)))
+    ways.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(given.model)))
     ways.add("llmkit", lambda: ours(chat(given.model)))
     ways.add("llmkit, float32, as without bfloat16 units", lambda: ours(wide(given.model)))
     ways.add("llmkit, quantization='int8'", lambda: int8(given.model))
@@ -46,26 +46,33 @@ def chat(model: Any, **options: Any) -> HuggingFaceChat:
     return HuggingFaceChat(model=model, temperature=0, max_new_tokens=TOKENS, min_new_tokens=TOKENS, **options)
 
 
-def before(model: str, *, lean: bool = False) -> HuggingFaceChat:
-    """Give the model without what the lean pass does, or without its 4-bit weights."""
-    from llmkit.models.cpu.build import LeanLlama
-    from llmkit.models.cpu.int4_linear import leave
+def before(model: str) -> HuggingFaceChat:
+    """Load the model without its fast forward pass."""
+    from llmkit.models.generation.engine import Engine
+    from llmkit.models.weights.loading import load
+
+    return chat(Engine(replace(load(model), fast_forward=None)))
+
+
+def without_int4(model: str) -> HuggingFaceChat:
+    """Load the model with its fast forward pass, but without int4 weights."""
+    from llmkit.models.cpu.int4_linear import pack_nothing
+    from llmkit.models.cpu.llama import FastLlama
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
 
     loaded = load(model)
-    pass_ = LeanLlama(loaded.model, leave) if lean else None
-    return chat(Engine(replace(loaded, lean=pass_)))
+    return chat(Engine(replace(loaded, fast_forward=FastLlama(loaded.model, pack_nothing))))
 
 
 def wide(model: str) -> HuggingFaceChat:
     """Give the model as a CPU gets it that does not multiply in bfloat16."""
-    from llmkit.models.cpu import build as lean
+    from llmkit.models.cpu.fast_forward import build_fast_forward
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
 
     loaded = load(model, device="cpu", dtype="float32")
-    return chat(Engine(replace(loaded, lean=lean.of(loaded.model, resolve(model)))))
+    return chat(Engine(replace(loaded, fast_forward=build_fast_forward(loaded.model, resolve(model)))))
 
 
 def rate(pieces: Callable[[], Any]) -> Way:
@@ -82,7 +89,7 @@ def ours(llm: HuggingFaceChat) -> Way:
     engine = llm.engine
 
     def run() -> float:
-        engine.prefixes.clear()
+        engine.prefix_cache.clear()
         start = first = time.perf_counter()
         for piece in llm.stream(QUESTION):
             if first == start and piece.content:
@@ -178,7 +185,7 @@ def forms(given: Given) -> Comparison:
 
     def timed(chain: Any, *, computed: bool = False) -> Way:
         def run() -> float:
-            llm.engine.prefixes.clear()
+            llm.engine.prefix_cache.clear()
             moments, count = [], 0
             for piece in chain.stream(QUESTION, min_new_tokens=None):
                 moments += [time.perf_counter()] if piece.content else []

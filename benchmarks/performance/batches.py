@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -38,7 +38,7 @@ def batch(given: Given) -> Comparison:
         return run
 
     def own(model: HuggingFaceChat) -> int:
-        model.engine.prefixes.clear()
+        model.engine.prefix_cache.clear()
         return sum(answer.usage_metadata["output_tokens"] for answer in model.batch(prompts))
 
     ways = Ways(
@@ -108,21 +108,21 @@ def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Way) 
 
 def tokens_read(llm: HuggingFaceChat, work: Way) -> int:
     """Count the tokens that a piece of work puts through the model's layers."""
-    lean, tokens = llm.engine.loaded.lean, 0
-    if lean is None:
+    fast, tokens = cast(Any, llm.engine.loaded.fast_forward), 0
+    if fast is None:
         return 0
-    inner = lean._states
+    inner = fast._states
 
     def tally(given: Any, *rest: Any) -> Any:
         nonlocal tokens
         tokens += len(given)
         return inner(given, *rest)
 
-    lean._states = tally  # type: ignore[method-assign]
+    fast._states = tally
     try:
         work()
     finally:
-        lean._states = inner  # type: ignore[method-assign]
+        fast._states = inner
     return tokens
 
 
@@ -132,7 +132,7 @@ def classified(llm: HuggingFaceChat, given: Task, count: int, **options: Any) ->
     chain.batch(texts[:2])  # what is learned once
 
     def run() -> None:
-        llm.engine.prefixes.clear()
+        llm.engine.prefix_cache.clear()
         chain.batch(texts)
 
     return a_second(len(texts), run)

@@ -34,7 +34,7 @@ def turns(given: Given) -> Growth:
         for _ in range(1 if llm is ways["ChatHuggingFace"] else given.rounds):
             first_tokens(llm, 1)
             if isinstance(llm, HuggingFaceChat):
-                llm.engine.prefixes.clear()
+                llm.engine.prefix_cache.clear()
             runs.append(first_tokens(llm, TURNS))
         lines[name] = [(turn, statistics.median(times)) for turn, times in enumerate(zip(*runs, strict=True), 1)]
     ratios = {name: points[-1][1] / points[0][1] for name, points in lines.items()}
@@ -49,7 +49,7 @@ def summaries(given: Given) -> Growth:
     chain = SummarizationChain(llm, prompt="summarize-text", context_window=1024)
     points = []
     for words in (1000, 2000, 4000, 8000):
-        llm.engine.prefixes.clear()
+        llm.engine.prefix_cache.clear()
         text = document(words)
         start = time.perf_counter()
         chain.invoke(text)

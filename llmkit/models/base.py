@@ -16,8 +16,8 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
+from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import NAMES, GenerationSettings
 from llmkit.models.langchain.batching import Batching
 from llmkit.models.langchain.call_options import Call
@@ -69,7 +69,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     _engine: Engine = PrivateAttr()
     _other: tuple[Any, Engine] | None = PrivateAttr(default=None)  # the last that a call asked for stays loaded
-    _goes_on: ClassVar[bool] = False  # whether an answer is more of the prompt's own text
+    _continues_prompt: ClassVar[bool] = False  # whether an answer is more of the prompt's own text
 
     def __init__(self, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
         known = set(type(self).model_fields)
@@ -193,10 +193,11 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
         if not inputs or len(each) != len(inputs) or not all(each):
             raise InputError("score needs at least one input, and at least one continuation for each")
-        end = self._engine.loaded.end if include_eos else []
-        known = {text: [*encoder.encode_continuation(text), *end] for texts in each for text in texts}
+        end = self._engine.loaded.likeliest_eos if include_eos else []
+        distinct = dict.fromkeys(text for texts in each for text in texts)  # each is tokenized once
+        known = {text: [*encoder.encode_continuation(text), *end] for text in distinct}
         prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
-        scores = self._engine.score(prompts, [[known[text] for text in texts] for texts in each])
+        scores = self._engine.scorer.score(prompts, [[known[text] for text in texts] for texts in each])
         return np.stack(scores) if shared else scores
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
@@ -209,23 +210,23 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     def _request(
         self, given: LanguageModelInput, stop: Sequence[str] | None, options: Mapping[str, Any]
-    ) -> tuple[Engine, Call, Request]:
+    ) -> tuple[Engine, Call, GenerationRequest]:
         """Sort a call's options, and check that it can be answered, before any computation."""
         own = {name: value for name, value in options.items() if name not in ("model", "_cancel")}
         engine = self.engine_for(options.get("model"))
         call = self._decide(given, Call.parse(self.settings, stop, own), engine)
         prompt = tuple(self._prompt(given, call, engine))
         cancel = options.get("_cancel") or threading.Event()
-        goes_on = self._goes_on and not engine.loaded.is_encoder_decoder
-        held = call.constraint(engine, goes_on=goes_on)
+        continues_prompt = self._continues_prompt and not engine.loaded.is_encoder_decoder
+        held = call.constraint(engine, continues_prompt=continues_prompt)
         shown = call.shown(engine.encoder)
-        request = Request(prompt, call.settings, held, call.logprobs, cancel, goes_on, shown)
-        engine.check(request)
+        request = GenerationRequest(prompt, call.settings, held, call.logprobs, cancel, continues_prompt, shown)
+        engine.validate(request)
         return engine, call, request
 
     def _foresee(
         self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
-    ) -> tuple[Engine, list[Request]]:
+    ) -> tuple[Engine, list[GenerationRequest]]:
         """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
         own, requests = dict(options), []
         stop = own.pop("stop", None)
@@ -241,8 +242,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def memory_footprint(self) -> int:
         """Give the memory that the weights and the kept keys and values take, in bytes."""
         loaded = self._engine.loaded
-        packed = loaded.lean.nbytes if loaded.lean else 0
-        return weights_nbytes(loaded.model) + packed + self._engine.prefixes.nbytes
+        packed = loaded.fast_forward.nbytes if loaded.fast_forward else 0
+        return weights_nbytes(loaded.model) + packed + self._engine.prefix_cache.nbytes
 
     @property
     def _identifying_params(self) -> dict[str, Any]:

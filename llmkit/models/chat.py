@@ -17,8 +17,8 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
 
 from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Answer, Request
 from llmkit.models.langchain.batch_plan import Plan, answer, planned
 from llmkit.models.langchain.call_options import Call
 from llmkit.models.langchain.message_parser import MessageReader
@@ -174,17 +174,17 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         async for chunk in in_threads(self._stream(messages, stop, None, **kwargs, _cancel=cancel), cancel):
             yield chunk
 
-    def _generation(self, done: Answer, engine: Engine, call: Call) -> ChatGeneration:
+    def _generation(self, done: Completion, engine: Engine, call: Call) -> ChatGeneration:
         chunk = self._reader(done.request, engine, call).push(done.text, last=True)
         self._complete(chunk, done, engine)
         return ChatGeneration(message=message_chunk_to_message(chunk))
 
-    def _complete(self, chunk: AIMessageChunk, done: Answer, engine: Engine) -> None:
+    def _complete(self, chunk: AIMessageChunk, done: Completion, engine: Engine) -> None:
         chunk.chunk_position = "last"
         chunk.usage_metadata = usage(done)
         chunk.response_metadata = metadata(done, engine.loaded.name, engine.loaded.tokenizer)
 
-    def _reader(self, request: Request, engine: Engine, call: Call) -> MessageReader:
+    def _reader(self, request: GenerationRequest, engine: Engine, call: Call) -> MessageReader:
         # Under a form the first token is the form's, whatever the template opened.
         prompt = "" if call.is_held else str(engine.loaded.tokenizer.decode(list(request.prompt[-16:])))
         return MessageReader(prompt, call.tool_format(engine.encoder))

@@ -17,12 +17,12 @@ from langchain_core.runnables.config import run_in_executor
 
 from llmkit.errors import SettingsError
 from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Answer
 from llmkit.models.langchain.batch_plan import Plan, answer, planned
 from llmkit.models.langchain.call_options import Call
 from llmkit.models.langchain.response_metadata import metadata, usage
-from llmkit.models.tokens.chat_template import flatten
+from llmkit.models.tokens.chat_template import messages_to_text
 
 
 class HuggingFaceLLM(LocalModel, BaseLLM):
@@ -37,7 +37,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     The prompt is never part of the answer.
     """
 
-    _goes_on = True
+    _continues_prompt = True
 
     def __init__(self, **options: Any) -> None:  # said here, or type checkers know the fields and no setting
         super().__init__(**options)
@@ -119,7 +119,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         """Take a message that stands alone as its text, before which LangChain would put `Human: `."""
         value = super()._convert_input(given)
         if isinstance(value, ChatPromptValue) and [message.type for message in value.messages] == ["human"]:
-            return StringPromptValue(text=flatten(value.messages))
+            return StringPromptValue(text=messages_to_text(value.messages))
         return value
 
     def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
@@ -127,10 +127,10 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
             raise SettingsError("tools are given, but a completion model calls none: use HuggingFaceChat")
         return engine.encoder.encode_text(self._convert_input(given).to_string())
 
-    def _generation(self, done: Answer, engine: Engine) -> Generation:
+    def _generation(self, done: Completion, engine: Engine) -> Generation:
         return Generation(text=done.text, generation_info=_info(done, engine))
 
 
-def _info(done: Answer, engine: Engine) -> dict[str, Any]:
+def _info(done: Completion, engine: Engine) -> dict[str, Any]:
     loaded = engine.loaded
     return {**metadata(done, loaded.name, loaded.tokenizer), "usage_metadata": usage(done)}

@@ -50,7 +50,7 @@ def test_spans_are_scored_as_by_teacher_forcing(make: Any) -> None:
     prompt = TaskPrompt("Say it.", output_label="Answer").fit(text, model=llm, max_new_tokens=20)
     encoder = llm.engine.encoder
     given = encoder.encode_text(prompt.text) if make is completion else encoder.encode_messages(prompt.messages)
-    end = llm.engine.loaded.end
+    end = llm.engine.loaded.likeliest_eos
     for include_eos, last in ((False, []), (True, end)):
         wanted = [
             teacher_forcing(tiny.make("llama"), given, [*encoder.encode_continuation(f" {span}"), *last])

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
 from llmkit import HuggingFaceChat
-from llmkit.models.tokens.chat_template import to_turn
+from llmkit.models.tokens.chat_template import message_to_dict
 from tests.support.generation import forward_shapes
 from tests.support.models import comparable, joined
 from tests.support.reference import teacher_forcing
@@ -53,7 +53,7 @@ def test_a_conversation_reads_only_what_is_new(llm: HuggingFaceChat, model: Tiny
 
 def test_scores_are_those_of_teacher_forcing(llm: HuggingFaceChat, model: Tiny) -> None:
     encoder = llm.engine.encoder
-    assert llm.engine.takes_trees
+    assert llm.engine.scorer.supports_token_trees
     labels = [" Paris", " London", " Paris, of course", "\n"]
     inputs = [[HumanMessage(question), AIMessage("It is")] for question in QUESTIONS[:2]]
     want = [
@@ -74,7 +74,7 @@ def test_the_prompt_is_the_templates(llm: HuggingFaceChat, model: Tiny) -> None:
             [HumanMessage(text)],
             [SystemMessage(text), HumanMessage(text), AIMessage(text), HumanMessage("?")],
         ):
-            turns = [to_turn(message) for message in talk]
+            turns = [message_to_dict(message) for message in talk]
             want = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
             assert encoder.encode_messages(talk) == want
 

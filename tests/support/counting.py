@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from llmkit.models.tokens.chat_template import Encoder
+from llmkit.models.tokens.chat_template import PromptEncoder
 
 CORPUS = [
     "Summarize the conversation in one or two short sentences.",
@@ -35,9 +35,9 @@ KINDS = ("chatml", "trimmed", "wordpiece", "flan")
 
 
 @cache
-def encoder(kind: str) -> Encoder:
+def encoder(kind: str) -> PromptEncoder:
     build = {"chatml": _byte_level, "trimmed": _metaspace, "wordpiece": _wordpiece, "flan": _unigram}[kind]
-    return Encoder(build(), is_encoder_decoder=kind == "flan")
+    return PromptEncoder(build(), is_encoder_decoder=kind == "flan")
 
 
 def _byte_level() -> PreTrainedTokenizerFast:

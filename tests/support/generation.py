@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support.tiny import Tiny
 
@@ -20,18 +20,18 @@ LENGTH = 16
 """Tokens of an answer, where a test does not say otherwise."""
 
 
-def greedy_request(prompt: Sequence[int], **settings: Any) -> Request:
+def greedy_request(prompt: Sequence[int], **settings: Any) -> GenerationRequest:
     settings = {"temperature": 0.0, "max_new_tokens": LENGTH, **settings}
-    return Request(tuple(prompt), GenerationSettings(**settings))
+    return GenerationRequest(tuple(prompt), GenerationSettings(**settings))
 
 
 def generate_alone(engine: Engine, prompt: Sequence[int], **settings: Any) -> list[list[int]]:
-    return [answer.ids for answer in engine.generate([greedy_request(prompt, **settings)])[0]]
+    return [answer.token_ids for answer in engine.generate([greedy_request(prompt, **settings)])[0]]
 
 
 def generate_together(engine: Engine, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[list[int]]]:
     groups = engine.generate([greedy_request(prompt, **settings) for prompt in prompts])
-    return [[answer.ids for answer in group] for group in groups]
+    return [[answer.token_ids for answer in group] for group in groups]
 
 
 def encode_prompts(model: Tiny) -> list[list[int]]:

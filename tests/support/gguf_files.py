@@ -9,7 +9,7 @@ import gguf
 import numpy
 import torch
 
-from llmkit.models.cpu.int4_groups import GROUP
+from llmkit.models.cpu.int4_groups import GROUP_SIZE
 from llmkit.models.weights.wheels import Wheel
 
 WINDOW = 64
@@ -94,8 +94,8 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", tur
 
 
 def quantized_weights(kind: str, rows: int, groups: int, seed: int, spread: float = 1.0) -> torch.Tensor:
-    """Return random weights `[rows, groups * GROUP]` as GGUF's own reader dequantizes them."""
+    """Return random weights `[rows, groups * GROUP_SIZE]` as GGUF's own reader dequantizes them."""
     kinds = {"Q4_1": gguf.GGMLQuantizationType.Q4_1, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
-    plain = numpy.random.default_rng(seed).normal(scale=spread, size=(rows, groups * GROUP)).astype(numpy.float32)
+    plain = numpy.random.default_rng(seed).normal(scale=spread, size=(rows, groups * GROUP_SIZE)).astype(numpy.float32)
     blocks = gguf.quants.quantize(plain, kinds[kind])
     return torch.from_numpy(gguf.quants.dequantize(blocks, kinds[kind])).to(torch.bfloat16)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from llmkit.errors import SettingsError
-from llmkit.models.constraints.grammar import Constraint, Grammars
+from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
+from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Answer
 from tests.support import tiny
 from tests.support.generation import greedy_request
 
@@ -33,7 +33,7 @@ def engine_of(name: str) -> Engine:
     return tiny.make(name).engine()
 
 
-def held(engine: Engine, constraint: Constraint, prompt: str = "What is", **options: Any) -> Answer:
+def held(engine: Engine, constraint: Constraint, prompt: str = "What is", **options: Any) -> Completion:
     asked = greedy_request(engine.encoder.encode_text(prompt), **options)
     return engine.generate([replace(asked, constraint=constraint)])[0][0]
 
@@ -52,7 +52,7 @@ def has_room(constraint: Constraint, room: int) -> bool:
 
 
 PERSON = {"name": {"type": "string"}, "age": {"type": "integer"}}
-CONSTRAINTS: dict[str, Callable[[Grammars], Constraint]] = {
+CONSTRAINTS: dict[str, Callable[[ConstraintFactory], Constraint]] = {
     "json": lambda make: make.json_schema({"type": "object", "properties": PERSON, "required": list(PERSON)}),
     "regex": lambda make: make.regex(r"[A-Z][a-z]{3,9} [0-9]{1,8}"),
     "choice": lambda make: make.choice(["yes", "no", "maybe so", "maybe not"]),

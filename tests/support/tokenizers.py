@@ -16,7 +16,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from llmkit.models.tokens.chat_template import Encoder
+from llmkit.models.tokens.chat_template import PromptEncoder
 
 TEXT = (
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -212,14 +212,14 @@ def bart_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def control_ids(encoder: Encoder) -> dict[int, str]:
+def control_ids(encoder: PromptEncoder) -> dict[int, str]:
     added = encoder.tokenizer.added_tokens_decoder.items()
     return {number: token.content for number, token in added if token.content.strip()}
 
 
-def control_tokens(encoder: Encoder, tokens: Sequence[int]) -> list[int]:
+def control_tokens(encoder: PromptEncoder, tokens: Sequence[int]) -> list[int]:
     return [token for token in tokens if token in control_ids(encoder)]
 
 
-def decode_all(encoder: Encoder, tokens: Sequence[int]) -> str:
+def decode_all(encoder: PromptEncoder, tokens: Sequence[int]) -> str:
     return str(encoder.tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=False))

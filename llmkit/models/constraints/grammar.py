@@ -65,18 +65,18 @@ class Matcher:
     def __init__(self, matcher: LLMatcher, closing: Closing, way: list[int]) -> None:
         self._matcher = matcher
         self._closing = closing
-        self.way = way
+        self.shortest_end = way
 
     def allows(self, token: int, remaining: int) -> bool:
         """Whether the answer can be ended within `remaining` tokens after this one; if so, it is to come next."""
         after = self._matcher.deep_copy()
-        if self.way[:1] == [token]:
-            way: list[int] | None = self.way[1:]
+        if self.shortest_end[:1] == [token]:
+            way: list[int] | None = self.shortest_end[1:]
         elif after.consume_token(token):
             way = self._closing.way(after, remaining)
         else:
             return True  # no token of the grammar's, such as one that ends every answer
-        self.way = self.way if way is None else way
+        self.shortest_end = self.shortest_end if way is None else way
         return way is not None
 
     def mask(self, scores: torch.Tensor) -> None:
@@ -90,10 +90,10 @@ class Matcher:
         if not self._matcher.consume_token(token):
             raise ConstraintError(f"the constraint cannot go on: {self._matcher.get_error()}")
 
-    def forced(self) -> list[int]:
+    def forced_tokens(self) -> list[int]:
         """Give the tokens that must come next, as there is no choice."""
         tokens = [] if self._matcher.is_stopped() else list(self._matcher.compute_ff_tokens())
-        self.way = self.way[len(tokens) :]
+        self.shortest_end = self.shortest_end[len(tokens) :]
         return tokens
 
     @property
@@ -140,7 +140,7 @@ def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
     return np.unpackbits(mask, bitorder="little").astype(bool)
 
 
-class Grammars:
+class ConstraintFactory:
     """Makes constraints for one tokenizer; the last ones made are kept."""
 
     def __init__(self, tokenizer: Any, size: int, ends: Iterable[int] = ()) -> None:
@@ -151,7 +151,7 @@ class Grammars:
         self._compiled = lru_cache(_KEPT)(self._compile)
 
     @cached_property
-    def onward(self) -> Grammars:
+    def onward(self) -> ConstraintFactory:
         """The same for answers that go on from the prompt's text, so that a space at their beginning is their own."""
         if not self._drops_space:
             return self

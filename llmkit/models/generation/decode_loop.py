@@ -1,4 +1,4 @@
-"""The loop that chooses tokens: one forward pass a step, for all rows of a batch that are not done."""
+"""The loop that chooses tokens: one forward pass a step, for all rows of a batch that are not finished."""
 
 from __future__ import annotations
 
@@ -14,35 +14,39 @@ from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
 )
 
-from llmkit.models.generation.sampling import choose, lift_bans
-from llmkit.models.generation.sequence import Answer
-from llmkit.models.kv_cache.prefix_cache import layers_of
+from llmkit.models.generation.sampling import choose_tokens, restore_allowed
+from llmkit.models.kv_cache.layers import key_values_of
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
-    from llmkit.models.weights.loading import LoadedModel
+    from llmkit.models.generation.completion import Completion
+    from llmkit.models.loaded_model import LoadedModel
 
-_HOLD_ROWS = (
+_STATE_PER_ROW = (
     EncoderNoRepeatNGramLogitsProcessor,
     EncoderRepetitionPenaltyLogitsProcessor,
     ForcedEOSTokenLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
-"""Logits processors that remember something for each row: with one of them, rows that are done must stay."""
+"""Logits processors that keep state for each row: with one of them, finished rows must stay in the batch."""
 
-_CACHES = ("cache", "state")
-"""The names of a cache in a model's output: attention and Mamba, RWKV."""
+_CACHE_NAMES = ("cache", "state")
+"""The names of the cache in a model's output: attention and Mamba, RWKV."""
 
 
-class Loop:
-    """Decoding for a batch; `run` is what `transformers.generate(custom_generate=…)` calls."""
+class DecodeLoop:
+    """Decoding for a batch; `transformers.generate(custom_generate=…)` calls `run`.
 
-    def __init__(self, loaded: LoadedModel, answers: Sequence[Answer]) -> None:
-        self.loaded = loaded
-        self.rows = list(answers)
+    Attributes:
+        cache: the cache after the latest forward pass.
+    """
+
+    def __init__(self, loaded: LoadedModel, completions: Sequence[Completion]) -> None:
         self.cache: Any = None
-        self.ends = loaded.ends
+        self._loaded = loaded
+        self._rows = list(completions)
+        self._eos_token_ids = loaded.eos_token_ids
 
     def run(
         self,
@@ -52,69 +56,76 @@ class Loop:
         stopping_criteria: Any,
         generation_config: GenerationConfig,
         **inputs: Any,
-    ) -> Iterator[list[tuple[Answer, str]]]:
-        """Yield, at each step, the answers that grew and their new text, until all are done.
+    ) -> Iterator[list[tuple[Completion, str]]]:
+        """Yield, at each step, the completions that grew and their new text, until all are finished.
 
-        `stopping_criteria` is not needed: an answer knows when it is complete.
+        `stopping_criteria` is not used: a completion knows when it is finished.
         """
-        del stopping_criteria
-        if any(row.matcher for row in self.rows):  # which end an answer themselves, in time
+        if any(row.matcher for row in self._rows):  # a constraint ends the completion in time by itself
             kept = [one for one in logits_processor if not isinstance(one, ForcedEOSTokenLogitsProcessor)]
             logits_processor = LogitsProcessorList(kept)
-        cache = inputs.get("cache")
-        past = 0 if cache is None or self.loaded.is_encoder_decoder else cache.get_seq_length()
-        width = input_ids.shape[1] - past if past else None  # how many of the tokens are new to the model
-        first = True
+        prefix = key_values_of(inputs.get("cache"))  # `None` for the empty cache that transformers makes
+        new_tokens = input_ids.shape[1] - prefix[0][0].shape[2] if prefix else None  # `None`: all tokens are new
+        is_first = True
         pad = generation_config.pad_token_id or model.generation_config.pad_token_id or 0
         while True:
-            with self.loaded.lock, torch.inference_mode():
+            with self._loaded.lock, torch.inference_mode():
                 step = model.prepare_inputs_for_generation(
-                    input_ids, next_sequence_length=width, is_first_iteration=first, **inputs
+                    input_ids, next_sequence_length=new_tokens, is_first_iteration=is_first, **inputs
                 )
-                out = self.loaded.forward(**step, return_dict=True)
-                self.cache = next((out[name] for name in _CACHES if out.get(name) is not None), None)
-                first = False
+                out = self._loaded.forward(**step, return_dict=True)
+                self.cache = next((out[name] for name in _CACHE_NAMES if out.get(name) is not None), None)
+                is_first = False
                 logits = out.logits[:, -1].float()
-                allowed = self._constrain(logits)
-                scores = lift_bans(logits_processor(input_ids, allowed), allowed)
-                draws = [row.draw if row.waits else None for row in self.rows]
-                tokens = choose(scores, draws if generation_config.do_sample else None)
-            yield [row.take(tokens[i], self.ends, logits[i]) for i, row in enumerate(self.rows) if row.waits]
-            open_rows = [row for row in self.rows if not row.finish_reason]
-            if not open_rows:
+                tokens = self._choose(input_ids, logits, logits_processor, sample=bool(generation_config.do_sample))
+            yield [
+                row.append(tokens[i], self._eos_token_ids, logits[i])
+                for i, row in enumerate(self._rows)
+                if row.needs_token
+            ]
+            unfinished = [row for row in self._rows if not row.finish_reason]
+            if not unfinished:
                 return
-            width = min(len(row.pending) for row in open_rows)
-            new = [[pad] * width if row.finish_reason else row.feed(width) for row in self.rows]
+            width = min(len(row.pending) for row in unfinished)
+            new = [[pad] * width if row.finish_reason else row.take_pending(width) for row in self._rows]
             inputs = model._update_model_kwargs_for_generation(
-                out, inputs, is_encoder_decoder=self.loaded.is_encoder_decoder, num_new_tokens=width
+                out, inputs, is_encoder_decoder=self._loaded.is_encoder_decoder, num_new_tokens=width
             )
             input_ids = torch.cat([input_ids, torch.tensor(new, device=input_ids.device)], 1)
-            width = None if self.cache is None else width
-            if 2 * len(open_rows) <= len(self.rows) and self._can_drop(logits_processor):
-                input_ids, inputs = self._drop_done(input_ids, inputs)
+            new_tokens = None if self.cache is None else width
+            if 2 * len(unfinished) <= len(self._rows) and self._can_drop_rows(logits_processor):
+                input_ids, inputs = self._drop_finished(input_ids, inputs)
 
-    def _constrain(self, logits: torch.Tensor) -> torch.Tensor:
-        """Give logits [rows, vocabulary] in which -inf is what a row's constraint forbids.
+    def _choose(
+        self, input_ids: Any, logits: torch.Tensor, processors: LogitsProcessorList, *, sample: bool
+    ) -> list[int]:
+        allowed = self._apply_constraints(logits)
+        scores = restore_allowed(processors(input_ids, allowed), allowed)
+        rngs = [row.rng if row.needs_token else None for row in self._rows]
+        return choose_tokens(scores, rngs if sample else None)
 
-        It is a copy, unless nobody will ask what they were.
+    def _apply_constraints(self, logits: torch.Tensor) -> torch.Tensor:
+        """Set logits `[rows, vocabulary]` to -inf where a row's constraint forbids the token.
+
+        The result is a copy, unless nobody reads the logits afterwards.
         """
-        if not any(row.matcher or row.request.logprobs is not None for row in self.rows):
+        if not any(row.matcher or row.request.logprobs is not None for row in self._rows):
             return logits
         scores = logits.clone()
-        for row, line in zip(self.rows, scores, strict=True):
-            if row.matcher and row.waits:
-                row.matcher.mask(line)
+        for row, row_scores in zip(self._rows, scores, strict=True):
+            if row.matcher and row.needs_token:
+                row.matcher.mask(row_scores)
         return scores
 
-    def _can_drop(self, processors: LogitsProcessorList) -> bool:
-        plain = self.loaded.is_encoder_decoder or layers_of(self.cache) is not None
-        return plain and not any(isinstance(processor, _HOLD_ROWS) for processor in processors)
+    def _can_drop_rows(self, processors: LogitsProcessorList) -> bool:
+        has_plain_cache = self._loaded.is_encoder_decoder or key_values_of(self.cache) is not None
+        return has_plain_cache and not any(isinstance(processor, _STATE_PER_ROW) for processor in processors)
 
-    def _drop_done(self, input_ids: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
-        """Go on with the rows that are not done, so that a batch does not pay for its longest answer throughout."""
-        size = len(self.rows)
-        keep = torch.tensor([i for i, row in enumerate(self.rows) if not row.finish_reason], device=input_ids.device)
-        self.rows = [row for row in self.rows if not row.finish_reason]
+    def _drop_finished(self, input_ids: torch.Tensor, inputs: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Remove finished rows, so that the longest completion of a batch does not make the others cost as much."""
+        size = len(self._rows)
+        keep = torch.tensor([i for i, row in enumerate(self._rows) if not row.finish_reason], device=input_ids.device)
+        self._rows = [row for row in self._rows if not row.finish_reason]
         self.cache.batch_select_indices(keep)
         for name, value in inputs.items():
             if isinstance(value, torch.Tensor) and value.shape[:1] == (size,):
@@ -125,12 +136,12 @@ class Loop:
 
 
 class Cancelled(StoppingCriteria):
-    """Ends a beam search whose request was cancelled."""
+    """Stops a beam search once all of its requests are cancelled."""
 
-    def __init__(self, answers: Sequence[Answer]) -> None:
-        self.answers = answers
+    def __init__(self, completions: Sequence[Completion]) -> None:
+        self._completions = completions
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        """Say for each row whether it is to end."""
-        over = all(answer.request.cancel.is_set() for answer in self.answers)
-        return torch.full((input_ids.shape[0],), over, device=input_ids.device)
+        """Return for each row whether it stops, `[rows]`."""
+        cancelled = all(completion.request.cancel.is_set() for completion in self._completions)
+        return torch.full((input_ids.shape[0],), cancelled, device=input_ids.device)

@@ -1,291 +1,255 @@
-"""Token ids in, answers out: generation by decoder-only and encoder-decoder models, alone and in batches.
+"""Generation with one loaded model: token ids in, completions out, alone and in batches.
 
-`transformers` prepares what a model needs (masks, positions, caches, logits processors, the encoder's pass); the loop
-that chooses the tokens is a Python generator of ours (see `loop`). Closing it stops the computation, and an error in
-it reaches the caller at once.
+transformers prepares what a model needs (masks, positions, caches, logits processors, the encoder's output); the loop
+that chooses the tokens is a generator of ours (see `decode_loop`). Closing it stops the computation, and an error in it
+reaches the caller at once.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
+from transformers import LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
-from llmkit.models.constraints.grammar import Grammars
-from llmkit.models.generation.decode_loop import Cancelled, Loop
-from llmkit.models.generation.sampling import Penalties, check_mode, prepare_config, reads_prompt
-from llmkit.models.generation.sequence import Answer, Request
+from llmkit.models.constraints.grammar import ConstraintFactory
+from llmkit.models.generation.completion import Completion, GenerationRequest
+from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
+from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
 from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
-from llmkit.models.kv_cache.prefix_cache import PrefixCache, common_length
-from llmkit.models.scoring.scorer import Scores, only_logits, score, score_rows, tree_scores
-from llmkit.models.scoring.token_tree import Forest, Tokens
-from llmkit.models.tokens.chat_template import Encoder
+from llmkit.models.kv_cache.layers import common_prefix_length
+from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.scoring.scorer import Scorer
+from llmkit.models.tokens.chat_template import PromptEncoder
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig, LogitsProcessorList
+    from transformers import GenerationConfig
 
-    from llmkit.models.weights.loading import LoadedModel
+    from llmkit.models.loaded_model import LoadedModel
 
 BATCH_TOKENS = 8192
-"""A batch holds at most so many tokens: prompts with their padding, and the answers' limits."""
+"""The most tokens of a batch: prompts with their padding, and the limits of the completions."""
 
-_SHARE = 16  # a beginning that the prompts of a batch have in common is worth keeping from so many tokens on
+_MIN_SHARED_TOKENS = 16  # the shortest common prefix of a batch that is computed apart
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Engine:
-    """What a loaded model does with token ids."""
+    """A loaded model with its caches; several model objects may share it.
+
+    Attributes:
+        encoder: turns messages and text into token ids.
+        prefix_cache: keys and values of earlier prompts and completions.
+        scorer: computes log-likelihoods of continuations.
+    """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.encoder = Encoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
-        self.prefixes = PrefixCache(loaded.model)
+        self.encoder = PromptEncoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
+        self.prefix_cache = PrefixCache(loaded)
+        self.scorer = Scorer(loaded, self.prefix_cache)
 
     @cached_property
-    def grammars(self) -> Grammars:
-        """What makes constraints for this tokenizer; built when the first is needed."""
+    def constraints(self) -> ConstraintFactory:
+        """Compiles constraints for this model's tokenizer."""
         size = self.loaded.model.config.get_text_config().vocab_size
-        return Grammars(self.loaded.tokenizer, size, self.loaded.ends)
+        return ConstraintFactory(self.loaded.tokenizer, size, self.loaded.eos_token_ids)
 
-    @cached_property
-    def takes_trees(self) -> bool:
-        """Whether the model takes an attention mask of four dimensions and explicit positions; tried once, for real."""
-        if self.loaded.lean:
-            return True
-        if not self.prefixes.usable or "position_ids" not in inspect.signature(self.loaded.model.forward).parameters:
-            return False
-        prompt, branches = [3, 5, 7, 4, 6], [[8, 9, 3], [8, 5, 4], [6, 3]]
-        forest = Forest()
-        for branch in branches:
-            forest.add(prompt[2:], branch)
-        try:
-            tree = tree_scores(self, prompt[:2], forest)
-        except (TypeError, ValueError, RuntimeError, NotImplementedError):
-            return False
-        plain = score_rows(self, prompt, branches)
-        model = self.loaded.model
-        exact = model.dtype == torch.float32 and not getattr(model, "is_quantized", False)
-        return bool(np.allclose(tree, plain, atol=1e-4 if exact else 0.5))
-
-    def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
-        """Give each prompt's continuations' log-likelihoods, in nats (see `scoring`)."""
-        return score(self, prompts, continuations)
-
-    def check(self, request: Request) -> None:
-        """Check that a request can be answered, before any computation.
+    def validate(self, request: GenerationRequest) -> None:
+        """Check that a request can be completed, before any computation.
 
         Raises:
             InputError: the prompt has no token.
-            ContextWindowExceeded: prompt and answer do not fit the window together.
-            SettingsError: the answer's form needs more tokens, or the model's own settings ask for what is not here.
+            ContextWindowExceeded: prompt and completion do not fit the context window together.
+            SettingsError: the constraint needs more tokens than `max_new_tokens`, or the model's generation config asks
+                for a decoding mode that is not supported.
         """
         if not request.prompt:
             raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
-        limit = self.limit(request)
-        check_mode(self.loaded.model, request.settings)
+        limit = self.max_new_tokens(request)
+        validate_mode(self.loaded.model, request.settings)
         if request.constraint:
             request.constraint.start(limit)
 
-    def limit(self, request: Request) -> int:
-        """Give the most tokens that the answer may have.
+    def max_new_tokens(self, request: GenerationRequest) -> int:
+        """Return the most tokens that the completion may have.
 
         Raises:
-            ContextWindowExceeded: prompt and answer do not fit the window together.
+            ContextWindowExceeded: prompt and completion do not fit the context window together.
         """
-        asked = request.settings.max_new_tokens
-        own = self.loaded.model.generation_config
-        usual = asked or own.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
+        requested = request.settings.max_new_tokens
+        config = self.loaded.model.generation_config
+        default = requested or config.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
         prompt, window = len(request.prompt), self.loaded.window
         if self.loaded.is_encoder_decoder:
             if prompt > window:
                 raise ContextWindowExceeded(prompt, window, "the prompt's tokens")
-            room = self.loaded.answer_window - len(self.loaded.beginning)
-            if asked and asked > room:
-                raise ContextWindowExceeded(asked, room, "the room for the answer, max_new_tokens,")
-            return min(asked or own.max_new_tokens or own.max_length or usual, room)
-        if prompt + (asked or 1) > window:
-            raise ContextWindowExceeded(prompt + (asked or 1), window)
-        return min(usual, window - prompt)
+            available = self.loaded.completion_window - len(self.loaded.decoder_start_ids)
+            if requested and requested > available:
+                raise ContextWindowExceeded(requested, available, "the tokens of the completion, max_new_tokens,")
+            return min(requested or config.max_new_tokens or config.max_length or default, available)
+        if prompt + (requested or 1) > window:
+            raise ContextWindowExceeded(prompt + (requested or 1), window)
+        return min(default, window - prompt)
 
-    def stream(self, request: Request) -> Generator[tuple[Answer, str], None, None]:
-        """Yield the answer with its new text, token by token; closing the iterator stops the computation.
+    def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
+        """Yield the completion with its new text, token by token; closing the iterator stops the computation.
 
         Raises:
-            SettingsError: the request asks for beams, whose answer is known only at its end.
+            SettingsError: the request asks for beams, or for more than one completion.
         """
         if (request.settings.num_beams or 1) > 1:
             raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
         if request.settings.n > 1:
             raise SettingsError(f"n is {request.settings.n}, but a stream has one answer: use invoke or generate")
-        [answer] = self.answers(request)
-        if self._config([answer]).num_beams > 1:  # the model's own default
-            self._search([answer])
-            yield answer, "".join(answer.parts)
+        [completion] = self._new_completions(request)
+        if self._config([completion]).num_beams > 1:  # by the model's generation config
+            self._beam_search([completion])
+            yield completion, completion.text
             return
-        with closing(self._decode([answer])) as steps:
+        with closing(self._decode([completion])) as steps:
             for step in steps:
                 yield from step
 
-    def generate(self, requests: Sequence[Request]) -> list[list[Answer]]:
-        """Answer all requests, as one batch.
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[list[Completion]]:
+        """Complete all requests as one batch (see `split_batches`).
 
-        All have the same settings, and all have a constraint or none has. Each gets `settings.n` answers.
+        Args:
+            requests: all with the same settings, and all with a constraint or none.
+
+        Returns:
+            For each request, its `settings.n` completions.
 
         Raises:
-            GenerationError: memory cannot hold the batch.
+            GenerationError: there is not enough memory for the batch.
         """
-        groups = [self.answers(request) for request in requests]
-        flat = [answer for group in groups for answer in group]
+        groups = [self._new_completions(request) for request in requests]
+        completions = [completion for group in groups for completion in group]
         try:
-            self._run(flat)
+            if self._config(completions).num_beams > 1:
+                self._beam_search(completions)
+            else:
+                for _ in self._decode(completions):
+                    pass
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise
-            self.prefixes.clear()  # what was kept may be what is missing at the next attempt
+            self.prefix_cache.clear()  # its memory may suffice for the next attempt
             size = max(len(request.prompt) for request in requests)
-            raise GenerationError(f"{len(flat)} answers to prompts of up to {size} tokens need more memory") from error
+            raise GenerationError(
+                f"{len(completions)} answers to prompts of up to {size} tokens need more memory"
+            ) from error
         return groups
 
-    def _run(self, answers: list[Answer]) -> None:
-        if self._config(answers).num_beams > 1:
-            self._search(answers)
-            return
-        for _ in self._decode(answers):
-            pass
-
-    def batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
-        """Yield the indices of requests that make good batches: of one kind, alike in length, bounded in tokens."""
-        kinds: dict[Any, list[int]] = {}
+    def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
+        """Yield the indices of requests that fit one batch: with the same settings, alike in length."""
+        groups: dict[Any, list[int]] = {}
         for index, request in enumerate(requests):
-            kinds.setdefault((request.settings, request.constraint is None), []).append(index)
-        for indices in kinds.values():
+            groups.setdefault((request.settings, request.constraint is None), []).append(index)
+        for indices in groups.values():
             batch: list[int] = []
             for index in sorted(indices, key=lambda index: -len(requests[index].prompt)):
-                first = requests[batch[0]] if batch else requests[index]
-                size = (len(first.prompt) + self.limit(first)) * first.settings.n
+                longest = requests[batch[0]] if batch else requests[index]
+                size = (len(longest.prompt) + self.max_new_tokens(longest)) * longest.settings.n
                 if batch and (len(batch) + 1) * size > BATCH_TOKENS:
                     yield batch
                     batch = []
                 batch.append(index)
             yield batch
 
-    def answers(self, request: Request) -> list[Answer]:
-        """Give the empty answers to a request, `settings.n` of them."""
-        limit = self.limit(request)
-        return [Answer.begin(request, self.loaded.tokenizer, limit, index) for index in range(request.settings.n)]
+    def _new_completions(self, request: GenerationRequest) -> list[Completion]:
+        limit, tokenizer = self.max_new_tokens(request), self.loaded.tokenizer
+        return [Completion.from_request(request, tokenizer, limit, index) for index in range(request.settings.n)]
 
-    def _config(self, answers: Sequence[Answer]) -> GenerationConfig:
-        settings = answers[0].request.settings
-        return prepare_config(self.loaded.model, settings, max(answer.limit for answer in answers))
+    def _config(self, completions: Sequence[Completion]) -> GenerationConfig:
+        limit = max(completion.max_new_tokens for completion in completions)
+        return prepare_config(self.loaded.model, completions[0].request.settings, limit)
 
-    def _processors(self, answers: Sequence[Answer]) -> LogitsProcessorList:
-        from transformers import LogitsProcessorList
-
-        settings = answers[0].request.settings
-        processors = LogitsProcessorList()
-        if settings.presence_penalty or settings.frequency_penalty:
-            processors.append(Penalties(settings.presence_penalty, settings.frequency_penalty))
-        return processors
-
-    def _decode(self, answers: list[Answer]) -> Generator[list[tuple[Answer, str]], None, None]:
-        """Run the loop; yield at each step the answers that grew, with their new text."""
-        config = self._config(answers)
-        config.num_return_sequences = 1  # each answer has a row of its own
-        inputs = self._inputs([answer.request.prompt for answer in answers], config)
-        if self.loaded.is_encoder_decoder and any(answer.matcher for answer in answers):
-            begun = [self.loaded.beginning] * len(answers)  # no constraint allows what is forced at the beginning
-            inputs["decoder_input_ids"] = torch.tensor(begun, device=self.loaded.device)
-        loop = Loop(self.loaded, answers)
+    def _decode(self, completions: list[Completion]) -> Generator[list[tuple[Completion, str]], None, None]:
+        """Run the decode loop; yield at each step the completions that grew, with their new text."""
+        config = self._config(completions)
+        config.num_return_sequences = 1  # each completion has its own row
+        inputs = self._inputs([completion.request.prompt for completion in completions], config)
+        if self.loaded.is_encoder_decoder and any(completion.matcher for completion in completions):
+            start = [self.loaded.decoder_start_ids] * len(completions)  # the constraint does not allow a forced token
+            inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
+        loop = DecodeLoop(self.loaded, completions)
         steps = self.loaded.model.generate(
             **inputs,
             generation_config=config,
-            logits_processor=self._processors(answers),
+            logits_processor=_penalties(completions),
             custom_generate=loop.run,
         )
         try:
             yield from steps
         finally:
             steps.close()
-            if len(answers) == 1 and loop.cache is not None:
-                self.prefixes.keep([*answers[0].request.prompt, *answers[0].ids], loop.cache)
+            if len(completions) == 1 and loop.cache is not None:
+                self.prefix_cache.insert([*completions[0].request.prompt, *completions[0].token_ids], loop.cache)
 
     def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
-        """Lay prompts out as [rows, tokens]: what they share and is known, padding, what is their own.
+        """Put prompts into rows `[rows, tokens]`: their common prefix, padding, and what follows it.
 
-        Padding must stand before everything where beams multiply the rows, or a penalty reads the prompt.
+        Padding comes first where beams multiply the rows, or a penalty reads the prompt.
         """
-        apart = config.num_beams > 1 or (len(prompts) > 1 and reads_prompt(self.loaded.model, config))
-        known, cache = (0, None) if apart else self._shared(prompts)
+        separate = config.num_beams > 1 or (len(prompts) > 1 and reads_prompt(self.loaded.model, config))
+        known, cache = (0, None) if separate else self._common_prefix(prompts)
         width = max(map(len, prompts))
         device, pad = self.loaded.device, config.pad_token_id or self.loaded.model.generation_config.pad_token_id or 0
         ids, mask = [], []
         for prompt in prompts:
-            gap = width - len(prompt)
-            own = [*([pad] * gap), *prompt[known:]]
-            seen = [*([0] * gap), *([1] * (len(prompt) - known))]
+            padding = width - len(prompt)
+            rest, visible = [*([pad] * padding), *prompt[known:]], [*([0] * padding), *([1] * (len(prompt) - known))]
             if self.loaded.is_encoder_decoder:  # encoders are padded at the end
-                own, seen = [*prompt, *([pad] * gap)], [*([1] * len(prompt)), *([0] * gap)]
-            ids.append([*prompt[:known], *own])
-            mask.append([*([1] * known), *seen])
-        inputs = {
-            "inputs": torch.tensor(ids, device=device),
-            "attention_mask": torch.tensor(mask, device=device),
-        }
+                rest, visible = [*prompt, *([pad] * padding)], [*([1] * len(prompt)), *([0] * padding)]
+            ids.append([*prompt[:known], *rest])
+            mask.append([*([1] * known), *visible])
+        inputs = {"inputs": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
         if cache is not None:
             cache.batch_repeat_interleave(len(prompts))
             inputs["cache"] = cache
         return inputs
 
-    def _shared(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
-        """Find keys and values for what all prompts begin with; for a batch, compute what is not known yet."""
-        common = common_length(prompts)
-        if common < _SHARE or not self.prefixes.usable:
+    def _common_prefix(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
+        """Return the length and cache of the prompts' common prefix; for a batch, compute what is not cached."""
+        length = common_prefix_length(prompts)
+        if length < _MIN_SHARED_TOKENS or not self.prefix_cache.usable:
             return 0, None
         if len(prompts) > 1:
-            return common, self.prefill(prompts[0][:common])
-        return self.prefixes.find(prompts[0][:common])
+            return length, self.prefix_cache.prefill(prompts[0][:length])
+        return self.prefix_cache.find(prompts[0][:length])
 
-    def prefill(self, tokens: Sequence[int]) -> Any:
-        """Give a cache of these tokens' keys and values, which the caller may extend.
-
-        What is not known is computed, and kept for whoever begins with these tokens next.
-        """
-        known, cache = self.prefixes.find(tokens)
-        if known < len(tokens):
-            with self.loaded.lock, torch.inference_mode():
-                rest = torch.tensor([list(tokens[known:])], device=self.loaded.device)
-                last = only_logits(self.loaded.model, 1)
-                out = self.loaded.forward(rest, cache=cache, use_cache=True, **last)
-            cache = out.cache
-            self.prefixes.keep(tokens, cache)
-        return cache
-
-    def _search(self, answers: list[Answer]) -> None:
-        """Beam search, which `transformers` does whole."""
-        config = self._config(answers)
-        one_each = answers[:: answers[0].request.settings.n]
-        if any(answer.request.constraint for answer in answers):
-            raise SettingsError(f"num_beams is {config.num_beams}, but tools and forms of answers need num_beams=1")
-        inputs = self._inputs([answer.request.prompt for answer in one_each], config)
-        scored = any(answer.request.logprobs is not None for answer in answers)
-        config.update(return_dict_in_generate=True, output_logits=scored)
+    def _beam_search(self, completions: list[Completion]) -> None:
+        """Run the beam search of transformers as a whole."""
+        config = self._config(completions)
+        first_of_each = completions[:: completions[0].request.settings.n]
+        if any(completion.request.constraint for completion in completions):
+            raise SettingsError(f"num_beams is {config.num_beams}, but tools and response_format need num_beams=1")
+        inputs = self._inputs([completion.request.prompt for completion in first_of_each], config)
+        needs_logits = any(completion.request.logprobs is not None for completion in completions)
+        config.update(return_dict_in_generate=True, output_logits=needs_logits)
         with self.loaded.lock:
             found = self.loaded.model.generate(
                 **inputs,
                 generation_config=config,
-                logits_processor=self._processors(answers),
-                stopping_criteria=[Cancelled(one_each)],
+                logits_processor=_penalties(completions),
+                stopping_criteria=[Cancelled(first_of_each)],
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
-        for number, (answer, row) in enumerate(zip(answers, found.sequences[:, begin:].tolist(), strict=True)):
+        for index, (completion, row) in enumerate(zip(completions, found.sequences[:, begin:].tolist(), strict=True)):
             logits = None
-            if scored:  # a beam's tokens were chosen in different rows
-                steps = zip(found.logits, found.beam_indices[number].tolist(), strict=False)
+            if needs_logits:  # a beam's tokens were chosen in different rows
+                steps = zip(found.logits, found.beam_indices[index].tolist(), strict=False)
                 logits = [step[beam] for step, beam in steps]
-            answer.fill(row, self.loaded.ends, logits)
+            completion.append_all(row, self.loaded.eos_token_ids, logits)
+
+
+def _penalties(completions: Sequence[Completion]) -> LogitsProcessorList:
+    settings = completions[0].request.settings
+    if not (settings.presence_penalty or settings.frequency_penalty):
+        return LogitsProcessorList()
+    return LogitsProcessorList([Penalties(settings.presence_penalty, settings.frequency_penalty)])

@@ -1,9 +1,8 @@
-"""What is already in the key-value cache is not computed again.
+"""A cache of keys and values for prompts that begin alike.
 
-Keys and values of earlier prompts and answers are kept in a radix tree over tokens: sequences that begin alike (the
-same instruction and examples, the earlier turns of a conversation) share what they have in common, once. The idea is
-RadixAttention's (Zheng et al. 2024, SGLang). Keys and values at a position depend only on the tokens up to it, so
-results do not change.
+Keys and values of earlier prompts and completions are kept in a radix tree over tokens: sequences that begin alike (the
+same instruction and examples, the earlier turns of a conversation) share their common prefix (RadixAttention, Zheng et
+al. 2024, SGLang). Keys and values at a position depend only on the tokens up to it, so results do not change.
 """
 
 from __future__ import annotations
@@ -12,68 +11,90 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import Cache, DynamicLayer
 
-from llmkit.models.kv_cache.layers import GrowingLayer
+from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers.cache_utils import Cache
+
+    from llmkit.models.loaded_model import LoadedModel
 
 DEFAULT_BYTES = 512 * 2**20
-"""As much memory as kept keys and values may take; the default model needs 23 KB a token."""
-
-KV = list[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values of each layer, [1, heads, tokens, size of a head]."""
+"""The most memory for cached keys and values; the default model needs 23 KB a token."""
 
 
 @dataclass(eq=False)
 class _Node:
     tokens: tuple[int, ...] = ()
-    kv: KV = field(default_factory=list)
+    key_values: KeyValues = field(default_factory=list)
     parent: _Node | None = None
     children: dict[int, _Node] = field(default_factory=dict)
-    used: int = 0
+    last_used: int = 0
 
     @property
     def nbytes(self) -> int:
-        return sum(keys.nbytes + values.nbytes for keys, values in self.kv)
+        return sum(keys.nbytes + values.nbytes for keys, values in self.key_values)
 
 
 class PrefixCache:
-    """The longest known beginning of a sequence of tokens, with its keys and values. Safe to share by threads."""
+    """Keys and values by token prefix, for one model; threads may share it.
 
-    def __init__(self, model: PreTrainedModel, max_bytes: int = DEFAULT_BYTES) -> None:
-        self.usable = can_roll_back(model)
+    Attributes:
+        usable: whether the model's cache can be cut after any token; nothing is cached otherwise.
+        max_bytes: the most memory, in bytes; the prefixes that were unused for longest are dropped.
+    """
+
+    def __init__(self, loaded: LoadedModel, max_bytes: int = DEFAULT_BYTES) -> None:
+        self.usable = can_crop_cache(loaded.model)
         self.max_bytes = max_bytes
-        self._model = model
+        self._loaded = loaded
         self._root = _Node()
         self._clock = itertools.count(1)
         self._lock = threading.Lock()
 
     def find(self, tokens: Sequence[int]) -> tuple[int, Cache | None]:
-        """Give how many leading tokens are known, and a cache of their keys and values that the caller may extend."""
+        """Find the longest cached prefix of these tokens.
+
+        Returns:
+            Its length in tokens, and a cache of its keys and values that the caller may extend, or `None`.
+        """
         if not self.usable:
             return 0, None
         with self._lock:
             path = self._walk(tuple(tokens))
             now = next(self._clock)
             for node, _ in path:
-                node.used = now
-            pieces = [[(k[:, :, :n], v[:, :, :n]) for k, v in node.kv] for node, n in path]
+                node.last_used = now
+            parts = [[(k[:, :, :n], v[:, :, :n]) for k, v in node.key_values] for node, n in path]
         known = sum(n for _, n in path)
-        return (known, self._cache(pieces)) if known else (0, None)
+        return (known, self._join(parts)) if known else (0, None)
 
-    def keep(self, tokens: Sequence[int], cache: Cache) -> None:
-        """Remember the keys and values of the first tokens of a cache of one row."""
-        kv = layers_of(cache)
-        if not self.usable or kv is None or not tokens or self.max_bytes <= 0:
+    def prefill(self, tokens: Sequence[int]) -> Any:
+        """Return a cache of these tokens' keys and values, which the caller may extend.
+
+        What is not cached yet is computed in one forward pass, and inserted.
+        """
+        known, cache = self.find(tokens)
+        if known < len(tokens):
+            loaded = self._loaded
+            with loaded.lock, torch.inference_mode():
+                rest = torch.tensor([list(tokens[known:])], device=loaded.device)
+                out = loaded.forward(rest, cache=cache, use_cache=True, **logits_to_keep(loaded.model, 1))
+            cache = out.cache
+            self.insert(tokens, cache)
+        return cache
+
+    def insert(self, tokens: Sequence[int], cache: Cache) -> None:
+        """Copy the keys and values of these tokens from a cache of one row that begins with them."""
+        layers = key_values_of(cache)
+        if not self.usable or layers is None or not tokens or self.max_bytes <= 0:
             return
-        # A pass that broke off may have reached the first layers only.
-        tokens = tuple(tokens)[: min(keys.shape[2] for keys, _ in kv)]
+        # An interrupted forward pass may have reached the first layers only.
+        tokens = tuple(tokens)[: min(keys.shape[2] for keys, _ in layers)]
         with self._lock:
             path = self._walk(tokens)
             known = sum(n for _, n in path)
@@ -81,49 +102,49 @@ class PrefixCache:
                 node, matched = path[-1] if path else (self._root, 0)
                 if matched < len(node.tokens):
                     node = self._split(node, matched)
-                rest = [(k[:, :, known : len(tokens)].clone(), v[:, :, known : len(tokens)].clone()) for k, v in kv]
-                node.children[tokens[known]] = _Node(tokens[known:], rest, node, used=next(self._clock))
+                rest = [(k[:, :, known : len(tokens)].clone(), v[:, :, known : len(tokens)].clone()) for k, v in layers]
+                node.children[tokens[known]] = _Node(tokens[known:], rest, node, last_used=next(self._clock))
             self._evict()
 
     @property
     def nbytes(self) -> int:
-        """The memory that is in use, in bytes."""
+        """The memory of cached keys and values, in bytes."""
         with self._lock:
             return sum(node.nbytes for node in self._nodes())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all cached prefixes."""
         with self._lock:
             self._root = _Node()
 
     def _walk(self, tokens: tuple[int, ...]) -> list[tuple[_Node, int]]:
-        """The nodes along `tokens`, each with how many of its own tokens match."""
-        path, node, at = [], self._root, 0
-        while at < len(tokens) and (child := node.children.get(tokens[at])):
-            ahead = tokens[at : at + len(child.tokens)]
+        """Return the nodes along `tokens`, each with how many of its tokens match."""
+        path, node, start = [], self._root, 0
+        while start < len(tokens) and (child := node.children.get(tokens[start])):
+            ahead = tokens[start : start + len(child.tokens)]
             same = next((i for i, (a, b) in enumerate(zip(child.tokens, ahead, strict=False)) if a != b), len(ahead))
             path.append((child, same))
-            at, node = at + same, child
+            start, node = start + same, child
             if same < len(child.tokens):
                 break
         return path
 
-    def _split(self, node: _Node, at: int) -> _Node:
-        """Put a node's first tokens into a new one above it; as copies, or each would keep the other's memory."""
-        head = _Node(node.tokens[:at], [(k[:, :, :at].clone(), v[:, :, :at].clone()) for k, v in node.kv], node.parent)
-        head.used, head.children = node.used, {node.tokens[at]: node}
+    def _split(self, node: _Node, length: int) -> _Node:
+        """Move a node's first tokens into a new parent; as copies, or each would keep the memory of both."""
+        first = [(k[:, :, :length].clone(), v[:, :, :length].clone()) for k, v in node.key_values]
+        head = _Node(node.tokens[:length], first, node.parent, {node.tokens[length]: node}, node.last_used)
         if node.parent is not None:
             node.parent.children[node.tokens[0]] = head
-        node.tokens, node.parent = node.tokens[at:], head
-        node.kv = [(k[:, :, at:].clone(), v[:, :, at:].clone()) for k, v in node.kv]
+        node.tokens, node.parent = node.tokens[length:], head
+        node.key_values = [(k[:, :, length:].clone(), v[:, :, length:].clone()) for k, v in node.key_values]
         return head
 
     def _evict(self) -> None:
-        """Drop the leaves that were unused for longest, until the rest fits."""
+        """Drop the least recently used leaves until the rest fits."""
         nodes = self._nodes()
         excess = sum(node.nbytes for node in nodes) - self.max_bytes
         while excess > 0 and nodes:
-            leaf = min((node for node in nodes if not node.children), key=lambda node: node.used)
+            leaf = min((node for node in nodes if not node.children), key=lambda node: node.last_used)
             excess -= leaf.nbytes
             nodes.remove(leaf)
             if leaf.parent is not None:
@@ -137,41 +158,9 @@ class PrefixCache:
             waiting.extend(node.children.values())
         return found
 
-    def _cache(self, pieces: list[KV]) -> Cache:
-        cache = DynamicCache(config=self._model.config)
-        for index, layer in enumerate(zip(*pieces, strict=True)):
-            keys, values = (torch.cat(parts, 2) if len(parts) > 1 else parts[0] for parts in zip(*layer, strict=True))
+    def _join(self, parts: list[KeyValues]) -> Cache:
+        cache = DynamicCache(config=self._loaded.model.config)
+        for index, layer in enumerate(zip(*parts, strict=True)):
+            keys, values = (torch.cat(pair, 2) if len(pair) > 1 else pair[0] for pair in zip(*layer, strict=True))
             cache.update(keys, values, index)
         return cache
-
-
-def can_roll_back(model: PreTrainedModel) -> bool:
-    """Whether a part of this model's cache stands for a part of the text, so that it can be cut and used again.
-
-    Not so with sliding windows (earlier keys are gone), recurrent states, or an encoder's cross-attention.
-    """
-    if model.config.is_encoder_decoder:
-        return False
-    layers = DynamicCache(config=model.config).layers
-    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
-
-
-def layers_of(cache: Cache) -> KV | None:
-    """Give each layer's keys and values, or `None` where the cache holds something else."""
-    layers = getattr(cache, "layers", [])
-    if not layers or any(not _is_plain(layer) or layer.keys is None for layer in layers):
-        return None
-    return [(layer.keys, layer.values) for layer in layers]
-
-
-def _is_plain(layer: object) -> bool:
-    """Whether a layer holds the keys and values of all tokens; its subclasses, but for ours, forget some."""
-    return type(layer) in (DynamicLayer, GrowingLayer)
-
-
-def common_length(sequences: Sequence[Sequence[int]]) -> int:
-    """Give how many leading tokens all have in common, short of the last token of the shortest."""
-    shortest = min(map(len, sequences)) - 1
-    ordered = [tuple(sequence) for sequence in sequences]
-    first, last = min(ordered), max(ordered)  # in dictionary order the extremes differ first
-    return next((i for i in range(shortest) if first[i] != last[i]), max(shortest, 0))

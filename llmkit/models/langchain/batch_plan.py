@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from llmkit.models.generation.completion import Completion, GenerationRequest
     from llmkit.models.generation.engine import Engine
-    from llmkit.models.generation.sequence import Answer, Request
 
 _current: ContextVar[Plan | None] = ContextVar("llmkit_plan", default=None)
 
@@ -21,19 +21,19 @@ _current: ContextVar[Plan | None] = ContextVar("llmkit_plan", default=None)
 class Plan:
     """Requests that are known to come, and how they group into batches."""
 
-    def __init__(self, engine: Engine, requests: Sequence[Request]) -> None:
+    def __init__(self, engine: Engine, requests: Sequence[GenerationRequest]) -> None:
         self._engine = engine
         self._requests = list(requests)
-        self._batches = list(engine.batches(self._requests))
+        self._batches = list(engine.split_batches(self._requests))
         self._batch_of = {index: number for number, batch in enumerate(self._batches) for index in batch}
-        self._waiting: dict[Request, list[int]] = {}
+        self._waiting: dict[GenerationRequest, list[int]] = {}
         for index, request in enumerate(self._requests):
             self._waiting.setdefault(request, []).append(index)
-        self._answers: dict[int, list[Answer] | Exception] = {}
+        self._answers: dict[int, list[Completion] | Exception] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()  # one batch after the other: side by side, each waits and all take memory
 
-    def take(self, request: Request) -> list[Answer] | None:
+    def take(self, request: GenerationRequest) -> list[Completion] | None:
         """Give the answers to a request, computed with its batch; `None` if it is not in the plan."""
         with self._lock:
             indices = self._waiting.get(request)
@@ -82,7 +82,7 @@ def planned(plan: Plan) -> Iterator[Plan]:
         _current.reset(token)
 
 
-def answer(engine: Engine, request: Request) -> list[Answer]:
+def answer(engine: Engine, request: GenerationRequest) -> list[Completion]:
     """Answer a request: with its batch where one was announced, else alone."""
     plan = _current.get()
     return (plan.take(request) if plan else None) or engine.generate([request])[0]

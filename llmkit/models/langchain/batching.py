@@ -14,8 +14,8 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from llmkit.models.langchain.batch_plan import Plan, planned
 
 if TYPE_CHECKING:
+    from llmkit.models.generation.completion import GenerationRequest
     from llmkit.models.generation.engine import Engine
-    from llmkit.models.generation.sequence import Request
 
 Configs = RunnableConfig | list[RunnableConfig] | None
 
@@ -25,7 +25,7 @@ class Batching:
 
     def _foresee(
         self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
-    ) -> tuple[Engine, list[Request]]:
+    ) -> tuple[Engine, list[GenerationRequest]]:
         """Prepare the requests of a batch."""
         raise NotImplementedError
 

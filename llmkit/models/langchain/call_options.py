@@ -24,11 +24,11 @@ from llmkit.models.langchain.tools import (
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-    from llmkit.models.constraints.grammar import Constraint, Grammars
+    from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
     from llmkit.models.generation.engine import Engine
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.langchain.tools import Tool, ToolFormat
-    from llmkit.models.tokens.chat_template import Encoder
+    from llmkit.models.tokens.chat_template import PromptEncoder
 
 _OWN = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
@@ -91,23 +91,23 @@ class Call:
             return choose_tools(self.tools, self.tool_choice)[1]
         return self.response_format is not None
 
-    def tool_format(self, encoder: Encoder) -> ToolFormat | None:
+    def tool_format(self, encoder: PromptEncoder) -> ToolFormat | None:
         """Give how calls are written, or `None` without tools."""
         if not self.tools:
             return None
-        return format_of(str(encoder.tokenizer.chat_template) if encoder.accepts_tools else "")
+        return format_of(str(encoder.tokenizer.chat_template) if encoder.template_accepts_tools else "")
 
-    def shown(self, encoder: Encoder) -> frozenset[int]:
+    def shown(self, encoder: PromptEncoder) -> frozenset[int]:
         """Give the control tokens that the answer is read by."""
         style = self.tool_format(encoder)
-        return style.tokens(encoder.tags) if style else frozenset()
+        return style.tokens(encoder.special_token_ids) if style else frozenset()
 
-    def encode(self, messages: Sequence[BaseMessage], encoder: Encoder) -> list[int]:
+    def encode(self, messages: Sequence[BaseMessage], encoder: PromptEncoder) -> list[int]:
         """Give the prompt's tokens: the messages, and what the model is to know of tools and form."""
         template = dict(self.template or {})
         if self.response_format and self.response_format.get("type") == "json_schema":
             messages = with_system(messages, _SCHEMA.format(schema=_compact(_schema_of(self.response_format))))
-        if encoder.accepts_tools:
+        if encoder.template_accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
         else:
             messages = tell(messages, self.tools)
@@ -123,16 +123,16 @@ class Call:
         tools, required = choose_tools(self.tools, self.tool_choice)
         if tools and self.response_format:
             raise ConstraintError("tools and response_format are given: an answer can be held to one of them")
-        if not tools or required or engine.encoder.accepts_tools:
+        if not tools or required or engine.encoder.template_accepts_tools:
             return self
         if isinstance(messages[-1], ToolMessage):
             return replace(self, tool_choice="none")
         prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
         mark = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
-        here, anywhere = engine.score(prompts, [[mark], [mark]])
+        here, anywhere = engine.scorer.score(prompts, [[mark], [mark]])
         return replace(self, tool_choice="required" if here[0] - anywhere[0] > CALL_MARGIN else "none")
 
-    def constraint(self, engine: Engine, *, goes_on: bool = False) -> Constraint | None:
+    def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
         """Give what the tokens of an answer are held to, which may go on from the prompt's text.
 
         Raises:
@@ -142,12 +142,12 @@ class Call:
             tools, required = choose_tools(self.tools, self.tool_choice)
             style = self.tool_format(engine.encoder)
             if tools and style:
-                tags = engine.encoder.tags
+                tags = engine.encoder.special_token_ids
                 rules = grammar(tools, style, required=required, parallel=self.parallel_tool_calls, tokens=tags)
-                return engine.grammars.lark(rules)
+                return engine.constraints.lark(rules)
         if not self.response_format:
             return None
-        return _constraint(self.response_format, engine.grammars.onward if goes_on else engine.grammars)
+        return _constraint(self.response_format, engine.constraints.onward if continues_prompt else engine.constraints)
 
 
 def _logprobs(asked: Any, top: Any) -> int | None:
@@ -159,7 +159,7 @@ def _logprobs(asked: Any, top: Any) -> int | None:
     return count
 
 
-def _constraint(form: Mapping[str, Any], grammars: Grammars) -> Constraint | None:
+def _constraint(form: Mapping[str, Any], grammars: ConstraintFactory) -> Constraint | None:
     match form:
         case {"type": "json_schema"}:
             return grammars.json_schema(_schema_of(form))

@@ -25,7 +25,7 @@ Layout = Literal["chat", "completion", "flan"]
 """How a conversation is laid out: by the chat template, as plain text, or as plain text for an encoder."""
 
 
-class Encoder:
+class PromptEncoder:
     """Turns messages or plain text into the token ids that the model receives."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
@@ -61,8 +61,8 @@ class Encoder:
             PromptError: the model's chat template refuses these messages, or one is no text that can be encoded.
         """
         if self.layout != "chat":
-            return self.encode_text(flatten(messages))
-        turns: Any = [to_turn(message) for message in messages]
+            return self.encode_text(messages_to_text(messages))
+        turns: Any = [message_to_dict(message) for message in messages]
         text = _whole(_everything([turns, template]))
         if not self._names.in_text(text):
             return list(self._names.plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
@@ -75,17 +75,17 @@ class Encoder:
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
         """Give the text that a conversation becomes, markup included."""
         if self.layout != "chat":
-            return flatten(messages)
-        return self._render([to_turn(message) for message in messages], **template)
+            return messages_to_text(messages)
+        return self._render([message_to_dict(message) for message in messages], **template)
 
     @cached_property
-    def tags(self) -> dict[str, int]:
+    def special_token_ids(self) -> dict[str, int]:
         """The names of control tokens, such as Qwen's `<tool_call>`, with their ids."""
         added = self.tokenizer.added_tokens_decoder.items()
         return {token.content: index for index, token in added if is_control(token)}
 
     @cached_property
-    def accepts_tools(self) -> bool:
+    def template_accepts_tools(self) -> bool:
         """Whether the chat template itself lays out tools."""
         return bool(re.search(r"\btools\b", str(self.tokenizer.chat_template or "")))
 
@@ -121,13 +121,13 @@ def simplified(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return plain
 
 
-def flatten(messages: Sequence[BaseMessage]) -> str:
+def messages_to_text(messages: Sequence[BaseMessage]) -> str:
     """Lay a conversation out as plain text: alone, a message is itself; a dialogue has its speakers named.
 
     Raises:
         InputError: no messages, or one with an image or a sound.
     """
-    turns = [to_turn(message) for message in messages]
+    turns = [message_to_dict(message) for message in messages]
     if not turns:
         raise InputError("the message list is empty: give at least one message")
     head = [turn["content"] for turn in turns if turn["role"] == "system"]
@@ -143,7 +143,7 @@ def flatten(messages: Sequence[BaseMessage]) -> str:
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
-def to_turn(message: BaseMessage) -> dict[str, Any]:
+def message_to_dict(message: BaseMessage) -> dict[str, Any]:
     """Give a message as the dictionary that chat templates read.
 
     Raises:

@@ -13,7 +13,7 @@ BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what tokenizers that fall back to bytes
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
-class TextStream:
+class Detokenizer:
     """Gives the text of tokens one by one; what it gave, joined, is the whole answer.
 
     A character that is spread over several tokens comes with its last one. Text that may be the beginning of a

@@ -28,7 +28,7 @@ def convert(file: Path, folder: Path) -> None:
     """
     from safetensors import SafetensorError
 
-    from llmkit.models.cpu import build as lean
+    from llmkit.models.cpu.fast_forward import save_packed_weights
 
     try:
         with quiet_transformers():
@@ -44,7 +44,7 @@ def convert(file: Path, folder: Path) -> None:
     try:
         with quiet_transformers():
             model.save_pretrained(folder)
-            lean.keep(model, folder)
+            save_packed_weights(model, folder)
             tokenizer.save_pretrained(folder)
     except SafetensorError as error:
         raise CacheError(f"the weights cannot be written to {folder}: {error}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
+from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.weights.catalog import CATALOG, place, resolve
 from llmkit.models.weights.quantization import check_kind, check_widths, quantization_config
 from llmkit.quiet import quiet_transformers
@@ -16,66 +16,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from llmkit.models.cpu.build import LeanLlama
-
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _MAPS = ("balanced", "balanced_low_0", "sequential")  # accelerate's ways to spread a model over the devices here
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """Weights and tokenizer, with what the engine needs to know about them.
-
-    Attributes:
-        window: the most tokens that a prompt and its answer may have together; for an encoder-decoder model, the
-            most tokens that its encoder reads.
-        answer_window: the most tokens that a decoder with positions of its own can write, else the window.
-    """
-
-    name: str
-    model: Any  # a PreTrainedModel; what generates comes by a mixin that its type does not tell
-    tokenizer: PreTrainedTokenizerBase
-    window: int
-    answer_window: int
-    lean: LeanLlama | None = field(repr=False, default=None)
-    lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
-
-    @property
-    def forward(self) -> Any:
-        """What computes logits: the model, or a faster form of it that gives the same."""
-        return self.lean or self.model
-
-    @property
-    def is_encoder_decoder(self) -> bool:
-        """Whether an encoder reads the prompt and a decoder of its own writes the answer."""
-        return bool(self.model.config.is_encoder_decoder)
-
-    @property
-    def ends(self) -> frozenset[int]:
-        """The tokens that end an answer: those of the model's own settings, else the tokenizer's."""
-        own = self.model.generation_config.eos_token_id
-        own = self.tokenizer.eos_token_id if own is None else own
-        return frozenset(own if isinstance(own, list) else [] if own is None else [own])
-
-    @property
-    def end(self) -> list[int]:
-        """The one token that most likely ends an answer; none for a model that knows no end."""
-        return sorted(self.ends, key=lambda token: (token != self.tokenizer.eos_token_id, token))[:1]
-
-    @property
-    def beginning(self) -> list[int]:
-        """What a decoder with an encoder is given before its answer."""
-        own = self.model.generation_config
-        start = own.bos_token_id if own.decoder_start_token_id is None else own.decoder_start_token_id
-        return [start, *([] if own.forced_bos_token_id is None else [own.forced_bos_token_id])]
-
-    @property
-    def device(self) -> torch.device:
-        """Where inputs go; for a model spread over devices, where its first layer is."""
-        device: torch.device = self.model.device
-        return device
 
 
 def load(
@@ -102,14 +46,14 @@ def load(
     folder = resolve(name)
     import torch
 
-    from llmkit.models.cpu import build as lean
+    from llmkit.models.cpu.fast_forward import build_fast_forward
 
     where = choose_device() if device == "auto" else device
     precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
     tokenizer, model = _read(folder, where, precision, quantization)
     loaded = adopt(model, tokenizer, name=name, context_window=context_window)
     exact = dtype == "float32"  # who asks for it does not want the rounding of a 4-bit product
-    return replace(loaded, lean=None if quantization or exact else lean.of(model, folder))
+    return replace(loaded, fast_forward=None if quantization or exact else build_fast_forward(model, folder))
 
 
 def adopt(

@@ -54,7 +54,9 @@ def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
         return teacher_forcing(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
 
     answer, back = f" {found.text}", reading.reverse.text
-    likely, usual = (forced(each.text, answer, *engine.loaded.end) for each in (reading.asked, reading.neutral))
+    likely, usual = (
+        forced(each.text, answer, *engine.loaded.likeliest_eos) for each in (reading.asked, reading.neutral)
+    )
     channel = forced(back, f"{answer}\nQuestion: {QUESTION}") - forced(back, f"{answer}\nQuestion:")
     wanted = likely - PRIOR * usual + CHANNEL * channel - RANK * HITS.index(found.hit)
     wanted -= REPEATED * (found.text in ("is", "old", "is old"))

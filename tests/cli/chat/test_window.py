@@ -209,4 +209,4 @@ def test_later_turns_read_only_what_is_new(talk, llm):
 def _left(llm, chat):
     """Tokens of the conversation that are not computed yet."""
     prompt = llm.engine.encoder.encode_messages(window.laid_out(chat.session.history))
-    return len(prompt) - llm.engine.prefixes.find(prompt)[0]
+    return len(prompt) - llm.engine.prefix_cache.find(prompt)[0]

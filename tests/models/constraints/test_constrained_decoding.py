@@ -27,7 +27,7 @@ def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> N
     asked = [
         replace(
             greedy_request(engine.encoder.encode_text(prompt), max_new_tokens=40, **how),
-            constraint=make(engine.grammars),
+            constraint=make(engine.constraints),
         )
         for prompt, make in zip(("What is", "The", "東京 is the capital of", "x"), CONSTRAINTS.values(), strict=True)
     ]
@@ -36,7 +36,7 @@ def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> N
         asked.append(free)
     apart = [engine.generate([one])[0][0] for one in asked]
     together = [group[0] for group in engine.generate(asked)]
-    assert [one.ids for one in together] == [one.ids for one in apart]
+    assert [one.token_ids for one in together] == [one.token_ids for one in apart]
     assert [one.text for one in together] == [one.text for one in apart]
     assert [one.finish_reason for one in together] == [one.finish_reason for one in apart]
 
@@ -45,21 +45,21 @@ def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> N
 @pytest.mark.parametrize("kind", CONSTRAINTS)
 def test_tokens_without_a_choice_need_no_pass(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(name)
-    constraint = CONSTRAINTS[kind](engine.grammars)
+    constraint = CONSTRAINTS[kind](engine.constraints)
     quick = held(engine, constraint, max_new_tokens=80)
     monkeypatch.setattr(Matcher, "forced", lambda self: [])
     slow = held(engine, constraint, max_new_tokens=80)
     assert quick.text == slow.text
     if kind != "span":  # the model may write the bytes of a letter in other tokens than the usual ones
-        assert quick.ids == slow.ids
+        assert quick.token_ids == slow.token_ids
 
 
 def test_forced_tokens_are_read_in_one_pass() -> None:
 
     engine = engine_of("llama")
     with forward_shapes(engine) as shapes:
-        answer = held(engine, CONSTRAINTS["json"](engine.grammars), max_new_tokens=150)
-    assert len(shapes) < len(answer.ids) - 5
+        answer = held(engine, CONSTRAINTS["json"](engine.constraints), max_new_tokens=150)
+    assert len(shapes) < len(answer.token_ids) - 5
     assert max(width for _, width in shapes[1:]) > 3
 
 
@@ -67,19 +67,19 @@ def test_log_probabilities_and_a_constraint() -> None:
     engine = engine_of("llama")
     asked = replace(
         greedy_request(engine.encoder.encode_text("What is"), max_new_tokens=80),
-        constraint=CONSTRAINTS["json"](engine.grammars),
+        constraint=CONSTRAINTS["json"](engine.constraints),
     )
     plain = engine.generate([asked])[0][0]
     told = engine.generate([replace(asked, logprobs=2)])[0][0]
-    assert told.ids == plain.ids
-    assert [score.id for score in told.scores] == told.ids[: len(told.scores)]
+    assert told.token_ids == plain.token_ids
+    assert [score.token_id for score in told.logprobs] == told.token_ids[: len(told.logprobs)]
 
 
 @pytest.mark.parametrize("ends", [(), (42,), (42, 77)], ids=str)
 def test_whatever_ends_an_answer_may_end_a_held_one(ends: tuple[int, ...]) -> None:
     model = tiny.make("llama").ending_at(*ends)
     engine = model.engine()
-    matcher = engine.grammars.regex("(.|\n)*").start(50)
+    matcher = engine.constraints.regex("(.|\n)*").start(50)
     import torch
 
     scores = torch.zeros(len(model.tokenizer))
@@ -102,19 +102,19 @@ BANS = [
 def test_a_form_wins_over_bans(name: str, bans: dict[str, Any]) -> None:
     engine = engine_of(name)
     for how in (DRAWN,) if "top_k" in bans else ({}, DRAWN):
-        answer = held(engine, engine.grammars.regex("a{9}b{0,3}"), "aaaa and", max_new_tokens=40, **how, **bans)
+        answer = held(engine, engine.constraints.regex("a{9}b{0,3}"), "aaaa and", max_new_tokens=40, **how, **bans)
         assert re.fullmatch("a{9}b{0,3}", answer.text)
-        answer = held(engine, engine.grammars.choice(["a a a a a", "a"]), "a", max_new_tokens=40, **how, **bans)
+        answer = held(engine, engine.constraints.choice(["a a a a a", "a"]), "a", max_new_tokens=40, **how, **bans)
         assert answer.text in ("a a a a a", "a")
-    answer = held(engine, CONSTRAINTS["json"](engine.grammars), max_new_tokens=60, **DRAWN, **bans)
+    answer = held(engine, CONSTRAINTS["json"](engine.constraints), max_new_tokens=60, **DRAWN, **bans)
     assert list(json.loads(answer.text)) == list(PERSON)
 
 
 def test_a_stop_string_and_a_constraint() -> None:
     engine = engine_of("llama")
-    answer = held(engine, engine.grammars.regex(r"\d{3}\n[ab]*"), max_new_tokens=12, stop=("\n", "zzz"))
+    answer = held(engine, engine.constraints.regex(r"\d{3}\n[ab]*"), max_new_tokens=12, stop=("\n", "zzz"))
     assert re.fullmatch(r"\d{3}", answer.text)
     assert answer.finish_reason == "stop"
     for stop in ("}x", '"}x'):  # what may begin a stop string is kept back, but not lost
-        answer = held(engine, CONSTRAINTS["json"](engine.grammars), max_new_tokens=150, stop=(stop,))
+        answer = held(engine, CONSTRAINTS["json"](engine.constraints), max_new_tokens=150, stop=(stop,))
         assert list(json.loads(answer.text)) == list(PERSON)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.grammar import Constraint, Grammars
+from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
 from llmkit.models.generation.engine import Engine
 from tests.support.schemas import (
     DRAWN,
@@ -40,12 +40,12 @@ patterns = st.sampled_from(
 @settings(max_examples=30)
 def test_patterns_match_as_a_whole(name: str, pattern: str, room: int, how: dict[str, Any]) -> None:
     engine = engine_of(name)
-    constraint = engine.grammars.regex(pattern)
+    constraint = engine.constraints.regex(pattern)
     if room < 24 and not has_room(constraint, room):
         return
     answer = held(engine, constraint, max_new_tokens=room, **how)
     assert re.fullmatch(pattern, answer.text)
-    assert len(answer.ids) <= room
+    assert len(answer.token_ids) <= room
 
 
 @given(KINDS, st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=6), st.integers(30, 80))
@@ -53,7 +53,7 @@ def test_patterns_match_as_a_whole(name: str, pattern: str, room: int, how: dict
 def test_a_choice_is_one_of_the_options(name: str, options: list[str], room: int) -> None:
     engine = engine_of(name)
     for how in ({}, DRAWN):
-        answer = held(engine, engine.grammars.choice(options), max_new_tokens=max(room, 4 * 12), **how)
+        answer = held(engine, engine.constraints.choice(options), max_new_tokens=max(room, 4 * 12), **how)
         assert answer.text in options
         assert answer.finish_reason == "stop" or any(other.startswith(answer.text) for other in options)
 
@@ -64,18 +64,18 @@ def test_the_names_of_control_tokens_are_text(name: str) -> None:
     control = {number: token.content for number, token in engine.loaded.tokenizer.added_tokens_decoder.items()}
     for text in control.values():
         for make in (
-            lambda text: engine.grammars.choice([text]),
-            lambda text: engine.grammars.regex(re.escape(text)),
-            lambda text: engine.grammars.json_schema({"const": text}),
-            lambda text: engine.grammars.span(text, by="chars"),
+            lambda text: engine.constraints.choice([text]),
+            lambda text: engine.constraints.regex(re.escape(text)),
+            lambda text: engine.constraints.json_schema({"const": text}),
+            lambda text: engine.constraints.span(text, by="chars"),
         ):
             answer = held(engine, make(text), max_new_tokens=60)
             assert answer.text in (text, json.dumps(text)) or answer.text in text
-            assert not set(answer.ids) - set(model_ends(engine)) & set(control)
+            assert not set(answer.token_ids) - set(model_ends(engine)) & set(control)
 
 
 def model_ends(engine: Engine) -> frozenset[int]:
-    return engine.loaded.ends
+    return engine.loaded.eos_token_ids
 
 
 sources = st.lists(
@@ -89,7 +89,7 @@ sources = st.lists(
 def test_a_span_stands_in_the_source(name: str, source: str, by: str, room: int) -> None:
     engine = engine_of(name)
     for how in ({}, DRAWN):
-        answer = held(engine, engine.grammars.span(source, by=by), max_new_tokens=room, **how)
+        answer = held(engine, engine.constraints.span(source, by=by), max_new_tokens=room, **how)
         assert answer.text in source
         if by == "words" and answer.text:
             starts = (found.start() for found in re.finditer(re.escape(answer.text), source))
@@ -122,26 +122,26 @@ def _at_border(text: str, at: int) -> bool:
         lambda make: make.choice([]),
     ],
 )
-def test_what_cannot_be_a_constraint(make: Callable[[Grammars], Constraint]) -> None:
+def test_what_cannot_be_a_constraint(make: Callable[[ConstraintFactory], Constraint]) -> None:
     with pytest.raises(ConstraintError) as caught:
-        make(engine_of("llama").grammars)
+        make(engine_of("llama").constraints)
     assert "\n" not in str(caught.value)
 
 
 def test_a_tokenizer_that_cannot_be_used() -> None:
     tokenizer = word_level()
     with pytest.raises(ConstraintError, match=r"constrained decoding cannot work with .* of this model"):
-        Grammars(tokenizer, len(tokenizer))
+        ConstraintFactory(tokenizer, len(tokenizer))
 
 
 def test_beams_and_a_constraint() -> None:
     engine = engine_of("llama")
     with pytest.raises(SettingsError, match=r"num_beams is 2, but .* need num_beams=1"):
-        held(engine, engine.grammars.choice(["yes", "no"]), num_beams=2)
+        held(engine, engine.constraints.choice(["yes", "no"]), num_beams=2)
 
 
 def test_a_grammar_is_compiled_once() -> None:
     options = ("yes", "no")
-    grammars = engine_of("llama").grammars
+    grammars = engine_of("llama").constraints
     assert grammars.choice(options) is grammars.choice(list(options))
     assert grammars.choice(options) != grammars.choice(options[::-1])

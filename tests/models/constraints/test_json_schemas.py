@@ -30,11 +30,11 @@ from tests.support.schemas import (
 @settings(max_examples=80)
 def test_json_parses_and_validates_whatever_the_room(name: str, schema: Any, room: int, how: dict[str, Any]) -> None:
     engine = engine_of(name)
-    constraint = engine.grammars.json_schema(schema)
+    constraint = engine.constraints.json_schema(schema)
     if room < 2 * len(smallest(schema).encode()) + 8 and not has_room(constraint, room):
         return
     answer = held(engine, constraint, max_new_tokens=room, **how)
-    assert len(answer.ids) <= room
+    assert len(answer.token_ids) <= room
     assert fits(json.loads(answer.text), schema), answer.text
     assert answer.finish_reason in ("stop", "length")
 
@@ -54,9 +54,9 @@ def test_items_that_are_long_are_begun_only_where_they_can_be_ended(name: str, h
     item = {"type": "object", "properties": LONG, "required": list(LONG)}
     schema = {"type": "array", "items": {"anyOf": [{"type": "integer"}, item]}}
     for room in (40, 150, 300) if name == "llama" else (150,):
-        answer = held(engine, engine.grammars.json_schema(schema), max_new_tokens=room, **how)
+        answer = held(engine, engine.constraints.json_schema(schema), max_new_tokens=room, **how)
         assert isinstance(json.loads(answer.text), list)
-        assert len(answer.ids) <= room
+        assert len(answer.token_ids) <= room
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_schemas_without_a_natural_end(schema: dict[str, Any]) -> None:
     engine = engine_of("llama")
     for how in ({}, DRAWN, {"temperature": 1.0, "seed": 1}):
         for room in (50, 90):
-            answer = held(engine, engine.grammars.json_schema(schema), max_new_tokens=room, **how)
+            answer = held(engine, engine.constraints.json_schema(schema), max_new_tokens=room, **how)
             assert json.loads(answer.text) is not NotImplemented
-            assert len(answer.ids) <= room
+            assert len(answer.token_ids) <= room
 
 
 def test_the_room_that_is_needed_is_told() -> None:
     engine = engine_of("llama")
-    constraint = engine.grammars.json_schema({"type": "object", "properties": LONG, "required": list(LONG)})
+    constraint = engine.constraints.json_schema({"type": "object", "properties": LONG, "required": list(LONG)})
     with pytest.raises(SettingsError, match=r"max_new_tokens is 20, but .* needs at least (\d+)") as caught:
         held(engine, constraint, max_new_tokens=20)
     need = int(re.findall(r"[0-9]+", str(caught.value))[-1])

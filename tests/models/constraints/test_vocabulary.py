@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from llmkit.errors import ConstraintError
-from llmkit.models.constraints.grammar import Grammars
+from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.constraints.vocabulary import drops_space, vocabulary_of, writes
 from tests.support import tiny
 from tests.support.models import chat, completion
@@ -98,8 +98,8 @@ def test_an_encoder_decoder_model_holds_to_every_form(options: dict[str, Any]) -
 @pytest.mark.parametrize("name", ["t5", "mistral"])
 @pytest.mark.parametrize("text", ["yes", " yes", "  y", "The dog sleeps", '{"a"'])
 def test_an_answer_is_the_option_to_its_first_space(name: str, text: str) -> None:
-    assert held(engine_of(name), engine_of(name).grammars.choice([text])).text == text
-    assert held(engine_of(name), engine_of(name).grammars.regex(re.escape(text))).text == text
+    assert held(engine_of(name), engine_of(name).constraints.choice([text])).text == text
+    assert held(engine_of(name), engine_of(name).constraints.regex(re.escape(text))).text == text
     form = {"type": "choice", "options": [text]}
     assert completion(name).invoke("Is it so?", response_format=form) == text
 
@@ -109,7 +109,7 @@ def test_an_answer_may_begin_with_its_usual_token() -> None:
     for name in ("t5", "mistral"):
         engine = engine_of(name)
         usual = engine.loaded.tokenizer.encode("The dog", add_special_tokens=False)
-        matcher = engine.grammars.choice(["The dog"]).start(20)._matcher
+        matcher = engine.constraints.choice(["The dog"]).start(20)._matcher
         assert matcher.validate_tokens(usual) == len(usual)
 
 
@@ -119,20 +119,20 @@ def test_letters_may_be_bytes() -> None:
     assert writes(vocabulary, "\n") == [tokenizer.convert_tokens_to_ids("<0x0A>")]
     for text in ("a\nb", "東京 😀", "\x00"):
         assert vocabulary.decode_str(writes(vocabulary, text) or []) == text
-    Grammars(tokenizer, len(tokenizer)).choice(["a\nb 😀"]).start(20)
+    ConstraintFactory(tokenizer, len(tokenizer)).choice(["a\nb 😀"]).start(20)
 
 
 def test_what_no_token_writes_is_told() -> None:
     tokenizer = without("{}~")
-    grammars = Grammars(tokenizer, len(tokenizer))
+    grammars = ConstraintFactory(tokenizer, len(tokenizer))
     with pytest.raises(ConstraintError, match=r"the model has no tokens that write '\{' '\}'"):
         grammars.json_schema(Town.model_json_schema()).start(100)
     with pytest.raises(ConstraintError, match=r"no tokens that write '~'"):
         grammars.regex("a~+").start(100)
     with pytest.raises(ConstraintError, match="'~x' is no choice: the model has no tokens that write it"):
         grammars.choice(["yes", "~x"])
-    assert grammars.choice(["yes", "no"]).start(10).way
-    assert grammars.regex("(a|~)b").start(10).way
+    assert grammars.choice(["yes", "no"]).start(10).shortest_end
+    assert grammars.regex("(a|~)b").start(10).shortest_end
 
 
 def test_tools_need_what_the_tokens_cannot_write() -> None:
@@ -143,7 +143,7 @@ def test_tools_need_what_the_tokens_cannot_write() -> None:
 def test_the_tokens_beyond_the_vocabulary_are_never_chosen() -> None:
     tokenizer: PreTrainedTokenizerBase = t5_tokenizer()
     size = len(tokenizer) + 28
-    constraint = Grammars(tokenizer, size).regex("(.|\n)*")
+    constraint = ConstraintFactory(tokenizer, size).regex("(.|\n)*")
     scores = torch.zeros(size)
     constraint.start(9).mask(scores)
     assert scores[len(tokenizer) :].isneginf().all()

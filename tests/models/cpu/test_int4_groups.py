@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from llmkit.models.cpu.int4_groups import GROUP, find, joined
-from llmkit.models.cpu.int4_linear import FEW, Layers, has_kernel, pack
+from llmkit.models.cpu.int4_groups import GROUP_SIZE, concatenate, find_int4_groups
+from llmkit.models.cpu.int4_linear import MAX_INT4_ROWS, PackedLinear, has_int4_kernel, pack
 from tests.support.gguf_files import quantized_weights
 
 ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
@@ -23,11 +23,13 @@ ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
 @settings(max_examples=60, deadline=None)
 def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
     weight = quantized_weights(kind, rows, groups, seed, spread)
-    grid = find(weight)
+    grid = find_int4_groups(weight)
     assert grid is not None
     assert len(grid) == {"Q4_1": 1, "Q8_0": 2}[kind]
-    again = sum(part.values() for part in grid).reshape(weight.shape)
-    most = weight.float().abs().view(rows, groups, GROUP).amax(-1, keepdim=True).expand(-1, -1, GROUP).flatten(1)
+    again = sum(part.dequantize() for part in grid).reshape(weight.shape)
+    most = (
+        weight.float().abs().view(rows, groups, GROUP_SIZE).amax(-1, keepdim=True).expand(-1, -1, GROUP_SIZE).flatten(1)
+    )
     assert bool(((again - weight.float()).abs() <= ROUNDING * (most + weight.float().abs())).all())
 
 
@@ -35,19 +37,29 @@ def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int
 @settings(max_examples=30, deadline=None)
 def test_other_weights_do_not(rows: int, seed: int) -> None:
     torch.manual_seed(seed)
-    assert find(torch.randn(rows, 2 * GROUP).to(torch.bfloat16)) is None
+    assert find_int4_groups(torch.randn(rows, 2 * GROUP_SIZE).to(torch.bfloat16)) is None
 
 
 def test_what_has_no_grid() -> None:
     weight = quantized_weights("Q4_1", 4, 2, 0)
-    assert find(weight.float()) is not None
-    assert find(weight.float() * 1.0001) is None, "no values of bfloat16"
-    assert find(weight[:, :-1].contiguous()) is None, "no whole groups"
-    assert find(weight[0]) is None
+    assert find_int4_groups(weight.float()) is not None
+    assert find_int4_groups(weight.float() * 1.0001) is None, "no values of bfloat16"
+    assert find_int4_groups(weight[:, :-1].contiguous()) is None, "no whole groups"
+    assert find_int4_groups(weight[0]) is None
     weight[3, 5] *= 1.1
-    assert find(weight) is None, "one weight that is off"
+    assert find_int4_groups(weight) is None, "one weight that is off"
     assert (
-        joined([*filter(None, [find(quantized_weights("Q4_1", 4, 1, 0)), find(quantized_weights("Q8_0", 4, 1, 0))])])
+        concatenate(
+            [
+                *filter(
+                    None,
+                    [
+                        find_int4_groups(quantized_weights("Q4_1", 4, 1, 0)),
+                        find_int4_groups(quantized_weights("Q8_0", 4, 1, 0)),
+                    ],
+                )
+            ]
+        )
         is None
     )
 
@@ -55,17 +67,17 @@ def test_what_has_no_grid() -> None:
 @pytest.mark.parametrize("kind", ["Q4_1", "Q8_0", ""])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("sizes", [(16,), (16, 32, 48)])
-@pytest.mark.skipif(not has_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
+@pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
 def test_layers(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
-    layers = [nn.Linear(3 * GROUP, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
+    layers = [nn.Linear(3 * GROUP_SIZE, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
     for seed, layer in enumerate(layers):
         layer.weight.data = quantized_weights(kind, layer.out_features, 3, seed) if kind else layer.weight.data
     torch.manual_seed(0)
     packed = pack("", layers)
     assert len(packed) == {"Q4_1": 1, "Q8_0": 2, "": 0}[kind]
     for dtype in (torch.bfloat16, torch.float32):
-        together = Layers([layer.to(dtype) for layer in layers], packed)
-        for rows in (1, 3, FEW, FEW + 1, 40):
-            states = torch.randn(rows, 3 * GROUP).to(dtype)
+        together = PackedLinear([layer.to(dtype) for layer in layers], packed)
+        for rows in (1, 3, MAX_INT4_ROWS, MAX_INT4_ROWS + 1, 40):
+            states = torch.randn(rows, 3 * GROUP_SIZE).to(dtype)
             for layer, out in zip(layers, together(states), strict=True):
                 torch.testing.assert_close(out, layer(states).detach(), atol=0.3, rtol=0.02)

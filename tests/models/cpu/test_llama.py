@@ -12,13 +12,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from llmkit.models.cpu import build as lean
-from llmkit.models.cpu.build import LeanLlama
-from llmkit.models.cpu.int4_file import FILE, kept
-from llmkit.models.cpu.int4_groups import GROUP
-from llmkit.models.cpu.int4_linear import has_kernel, leave, pack
+from llmkit.models.cpu.fast_forward import build_fast_forward, save_packed_weights
+from llmkit.models.cpu.int4_groups import GROUP_SIZE
+from llmkit.models.cpu.int4_linear import FILE, has_int4_kernel, pack, pack_nothing, packer_for
+from llmkit.models.cpu.llama import FastLlama
+from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sequence import Request
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.weights.loading import adopt
 from tests.support import tiny
@@ -55,14 +54,14 @@ def model(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="module")
-def fast(model: Any) -> LeanLlama:
-    return LeanLlama(model, leave)
+def fast(model: Any) -> FastLlama:
+    return FastLlama(model, pack_nothing)
 
 
 def on_a_grid(model: Any) -> Any:
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
-            layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // GROUP, 5, 0.2)
+            layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // GROUP_SIZE, 5, 0.2)
     return model
 
 
@@ -75,7 +74,7 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 @torch.inference_mode()
-def test_a_text_in_any_pieces(model: Any, fast: LeanLlama) -> None:
+def test_a_text_in_any_pieces(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
     want = model(ids).logits
     assert same(fast(ids).logits, want)
@@ -91,7 +90,7 @@ def test_a_text_in_any_pieces(model: Any, fast: LeanLlama) -> None:
 
 
 @torch.inference_mode()
-def test_padded_rows(model: Any, fast: LeanLlama) -> None:
+def test_padded_rows(model: Any, fast: FastLlama) -> None:
     width = max(map(len, PROMPTS))
     ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in PROMPTS])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in PROMPTS])
@@ -108,7 +107,7 @@ def test_padded_rows(model: Any, fast: LeanLlama) -> None:
 
 
 @torch.inference_mode()
-def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: LeanLlama) -> None:
+def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
     want = model(ids).logits[:, 8:]
     cache: Any = model(ids[:, :8], cache=DynamicCache(config=model.config)).cache
@@ -118,67 +117,67 @@ def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: LeanLlama)
 
 
 @pytest.fixture(scope="module")
-def engines(model: Any, fast: LeanLlama) -> tuple[Engine, Engine]:
+def engines(model: Any, fast: FastLlama) -> tuple[Engine, Engine]:
     loaded = adopt(model, chatml_tokenizer(), context_window=tiny.WINDOW)
-    return Engine(loaded), Engine(replace(loaded, lean=fast))
+    return Engine(loaded), Engine(replace(loaded, fast_forward=fast))
 
 
 def test_an_engine_answers_the_same(engines: tuple[Engine, Engine]) -> None:
     settings = GenerationSettings(temperature=0, max_new_tokens=9)
     long = tuple(range(5, 60))  # so much in common is kept for the next
     for prompts in (PROMPTS[:1], PROMPTS, [(*long, 7), (*long, 8, 9), (*long, 7, 3, 3)], [(*long, 7)]):
-        requests = [Request(prompt, settings) for prompt in prompts]
-        plain, quick = ([[each.ids for each in row] for row in engine.generate(requests)] for engine in engines)
+        requests = [GenerationRequest(prompt, settings) for prompt in prompts]
+        plain, quick = ([[each.token_ids for each in row] for row in engine.generate(requests)] for engine in engines)
         assert plain == quick
 
 
 def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
     options = [[(8, 9), (8, 5, 4), (6,)], [(8,)], [(9, 9), (30, 31, 32), (30, 31, 7), (30, 5)], [(4, 4)]]
     for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
-        plain, quick = (engine.score(prompts, options) for engine in engines)
+        plain, quick = (engine.scorer.score(prompts, options) for engine in engines)
         for one, other in zip(plain, quick, strict=True):
             assert np.allclose(one, other, atol=1e-4)
 
 
 def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
     for dtype in (torch.bfloat16, torch.float32):
-        assert isinstance(lean.of(make("llama", dtype), tmp_path), LeanLlama)
-    assert lean.of(make("llama", torch.float16), tmp_path) is None, "a CPU does not compute in it"
+        assert isinstance(build_fast_forward(make("llama", dtype), tmp_path), FastLlama)
+    assert build_fast_forward(make("llama", torch.float16), tmp_path) is None, "a CPU does not compute in it"
     wrong = make("llama", torch.bfloat16)
     wrong.config.hidden_act = "gelu"
-    assert lean.of(wrong, tmp_path) is None
+    assert build_fast_forward(wrong, tmp_path) is None
     odd = make("llama", torch.bfloat16)
     odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
-    assert lean.of(odd, tmp_path) is None
+    assert build_fast_forward(odd, tmp_path) is None
     slight = make("llama")
     slight.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.05)
-    assert lean.of(slight, tmp_path) is None, "float32 is the same to the last digits"
+    assert build_fast_forward(slight, tmp_path) is None, "float32 is the same to the last digits"
     sliding = tiny.build("Mistral", chatml_tokenizer(), {**tiny.BODY, "sliding_window": tiny.SLIDING})
-    assert lean.of(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
+    assert build_fast_forward(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
     spread = make("llama", torch.bfloat16)
     spread.model.layers[1].mlp.to("meta")
-    assert lean.of(spread, tmp_path) is None, "a part of it is elsewhere"
+    assert build_fast_forward(spread, tmp_path) is None, "a part of it is elsewhere"
 
 
 def test_the_default_model_has_it_with_its_grids_and_without(default_model_folder: Path, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
-    packed, plain = (lean.of(model, folder) for folder in (default_model_folder, tmp_path))
+    packed, plain = (build_fast_forward(model, folder) for folder in (default_model_folder, tmp_path))
     assert packed is not None
     assert plain is not None
-    assert (bool(packed.nbytes), plain.nbytes) == (has_kernel(), 0)
+    assert (bool(packed.nbytes), plain.nbytes) == (has_int4_kernel(), 0)
     model.model.layers[-1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)
-    assert lean.of(model, default_model_folder) is None, "one of thirty layers is another"
+    assert build_fast_forward(model, default_model_folder) is None, "one of thirty layers is another"
 
 
-needs_kernel = pytest.mark.skipif(not has_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
+needs_kernel = pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
 
 
 @needs_kernel
 @torch.inference_mode()
 def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = on_a_grid(make("llama", torch.bfloat16))
-    lean.keep(model, tmp_path)
-    read, found = LeanLlama(model, kept(model, tmp_path)), LeanLlama(model, pack)
+    save_packed_weights(model, tmp_path)
+    read, found = FastLlama(model, packer_for(model, tmp_path)), FastLlama(model, pack)
     assert read.nbytes == found.nbytes > 0
     for name, part in found.parts.items():
         assert len(part.packed) == len(read.parts[name].packed) == 1
@@ -186,25 +185,25 @@ def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ids = torch.tensor([PROMPTS[0]])
     near(read(ids).logits, model(ids).logits)
     exact = copy.deepcopy(model).float()
-    quick = LeanLlama(exact, kept(exact, tmp_path))
+    quick = FastLlama(exact, packer_for(exact, tmp_path))
     assert quick.nbytes == read.nbytes, "float32 that holds bfloat16's values"
     near(quick(ids).logits, exact(ids).logits)
-    assert kept(model, tmp_path) is not pack
+    assert packer_for(model, tmp_path) is not pack
     capability = torch.backends.cpu.get_cpu_capability()
     other = {"AVX2": "AVX512", "AVX512": "AVX2"}[capability]
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: other)
-    assert kept(model, tmp_path) is pack, "laid out for another processor"
+    assert packer_for(model, tmp_path) is pack, "laid out for another processor"
     monkeypatch.undo()
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-100])
-    assert kept(model, tmp_path) is pack, "cut off"
+    assert packer_for(model, tmp_path) is pack, "cut off"
 
 
 @torch.inference_mode()
 def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = on_a_grid(make("llama", torch.bfloat16))
-    lean.keep(model, tmp_path)
+    save_packed_weights(model, tmp_path)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    found = lean.of(model, tmp_path)
+    found = build_fast_forward(model, tmp_path)
     assert found is not None
     assert found.nbytes == 0, "what stands in for the kernel is ten times slower than bfloat16"
 
@@ -213,11 +212,11 @@ def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.Monkey
 @torch.inference_mode()
 def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: Path) -> None:
     model = on_a_grid(make("llama", torch.bfloat16))
-    lean.keep(model, tmp_path)
+    save_packed_weights(model, tmp_path)
     for weight in model.parameters():
         weight.mul_(1.01)
-    assert kept(model, tmp_path) is pack
-    assert lean.of(model, tmp_path) is not None
+    assert packer_for(model, tmp_path) is pack
+    assert build_fast_forward(model, tmp_path) is not None
 
 
 @needs_kernel
@@ -226,15 +225,15 @@ def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
     model = make("llama", torch.bfloat16)
     model.resize_token_embeddings(model.config.vocab_size // 16 * 16 + 1)
     model = on_a_grid(model)
-    lean.keep(model, tmp_path)
-    found = lean.of(model, tmp_path)
+    save_packed_weights(model, tmp_path)
+    found = build_fast_forward(model, tmp_path)
     assert found is not None
     assert not found.parts["head"].packed
     assert found.parts["layers.0.qkv"].packed
 
 
 def test_nothing_is_kept_of_weights_without_a_grid(tmp_path: Path) -> None:
-    lean.keep(make("llama", torch.bfloat16), tmp_path)
-    lean.keep(make("llama"), tmp_path)
+    save_packed_weights(make("llama", torch.bfloat16), tmp_path)
+    save_packed_weights(make("llama"), tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert lean.of(make("llama", torch.bfloat16), tmp_path).nbytes == 0
+    assert build_fast_forward(make("llama", torch.bfloat16), tmp_path).nbytes == 0

@@ -112,9 +112,9 @@ def test_a_cancelled_request_says_so(options: dict[str, Any]) -> None:
     [answer] = engine.generate([asked])[0]
     hook.remove()
     assert answer.finish_reason == "cancelled"
-    assert len(answer.ids) < 12
+    assert len(answer.token_ids) < 12
     if not options:
-        assert whole.ids[: len(answer.ids)] == answer.ids
+        assert whole.token_ids[: len(answer.token_ids)] == answer.token_ids
         assert whole.text.startswith(answer.text)
 
 

@@ -66,8 +66,8 @@ def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) ->
     request = llm._request(PROMPT, None, {"logprobs": 3})[2]
     [done] = llm.engine.generate([request])[0]
     begun = 1 if name == "bart" else 0  # its first token is forced, whatever its likelihood
-    ids = done.ids[begun:]
-    assert len(told) == len(done.ids)
+    ids = done.token_ids[begun:]
+    assert len(told) == len(done.token_ids)
     total = sum(entry["logprob"] for entry in told[begun:])
     assert total == pytest.approx(teacher_forcing(model, prompt, ids), abs=1e-3)
     for at, entry in enumerate(told[begun:]):
@@ -80,7 +80,7 @@ def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) ->
         assert max(best) >= entry["logprob"] - 1e-6
         assert sum(np.exp(best)) <= 1 + 1e-5
         assert entry["token"] == model.tokenizer.decode([ids[at]])
-    assert [score.id for score in done.scores] == done.ids
+    assert [score.token_id for score in done.logprobs] == done.token_ids
 
 
 def test_log_probabilities_of_a_batch_of_beams() -> None:
@@ -93,7 +93,7 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
         for one in group:
             told = one.message.response_metadata["logprobs"]["content"]
             request = llm._request(prompt, None, {"logprobs": 1})[2]
-            [ids] = [done.ids for done in llm.engine.generate([request])[0] if done.text == one.text]
+            [ids] = [done.token_ids for done in llm.engine.generate([request])[0] if done.text == one.text]
             total = teacher_forcing(tiny.make("llama"), prompt_ids(llm, prompt), ids)
             assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)
 
@@ -231,5 +231,5 @@ def test_weights_and_kept_prefixes_are_counted() -> None:
     assert llm.memory_footprint() >= weights
     before = llm.memory_footprint()
     llm.invoke(PROMPT)
-    assert llm.memory_footprint() == before + llm.engine.prefixes.nbytes > before
+    assert llm.memory_footprint() == before + llm.engine.prefix_cache.nbytes > before
     assert torch.is_grad_enabled()

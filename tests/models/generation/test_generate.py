@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmkit.models.generation.sequence import Answer, Request
+from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support import tiny
 from tests.support.generation import (
@@ -73,7 +73,7 @@ def test_a_conversation_that_grows(name: str) -> None:
         wanted = model.reference(prompt, max_new_tokens=6)
         with forward_shapes(engine) as shapes:
             assert generate_alone(engine, prompt, max_new_tokens=6) == wanted
-        if turn and engine.prefixes.usable:  # what is new, and the answer's last token, which was never read
+        if turn and engine.prefix_cache.usable:  # what is new, and the answer's last token, which was never read
             assert shapes[0] == (1, len(added) + 1)
         prompt = [*prompt, *wanted[0], *added]
 
@@ -123,10 +123,12 @@ def test_a_stream_is_the_answer(name: str) -> None:
     for prompt in encode_prompts(model)[:3]:
         [answer] = engine.generate([greedy_request(prompt)])[0]
         steps = list(engine.stream(greedy_request(prompt)))
-        streamed: Answer = steps[-1][0]
-        assert streamed.ids == answer.ids
+        streamed: Completion = steps[-1][0]
+        assert streamed.token_ids == answer.token_ids
         assert "".join(text for _, text in steps) == answer.text == streamed.text
-        assert streamed.finish_reason == answer.finish_reason == ("stop" if len(answer.ids) < LENGTH else "length")
+        assert (
+            streamed.finish_reason == answer.finish_reason == ("stop" if len(answer.token_ids) < LENGTH else "length")
+        )
 
 
 def test_the_models_own_settings_hold_and_stay() -> None:
@@ -137,7 +139,7 @@ def test_the_models_own_settings_hold_and_stay() -> None:
     before = own.to_dict()
     engine = model.engine()
     wanted = model.reference(prompt)
-    got = engine.generate([Request(tuple(prompt), GenerationSettings())])[0][0].ids
+    got = engine.generate([GenerationRequest(tuple(prompt), GenerationSettings())])[0][0].token_ids
     assert got == wanted[0]
     assert len(got) == 5
     engine.generate([greedy_request(prompt, temperature=0.7, top_k=5, max_new_tokens=2)])

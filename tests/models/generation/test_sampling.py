@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llmkit import HuggingFaceChat
 from llmkit.errors import SettingsError
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.sampling import choose, generator
+from llmkit.models.generation.sampling import choose_tokens, make_rng
 from tests.support import tiny
 from tests.support.generation import (
     LENGTH,
@@ -35,7 +35,7 @@ def test_a_seeded_answer_is_the_same_alone_and_in_a_batch(name: str) -> None:
     apart = [generate_alone(engine, prompt, **DRAWN) for prompt in prompts]
     assert [generate_alone(engine, prompt, **DRAWN) for prompt in prompts] == apart
     assert generate_together(engine, prompts, **DRAWN) == apart
-    streamed = [list(engine.stream(greedy_request(prompt, **DRAWN)))[-1][0].ids for prompt in prompts]
+    streamed = [list(engine.stream(greedy_request(prompt, **DRAWN)))[-1][0].token_ids for prompt in prompts]
     assert [[ids] for ids in streamed] == apart
     assert [generate_alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != apart
 
@@ -130,10 +130,10 @@ def test_penalties_leave_an_encoders_prompt_alone() -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.integers(0, 2**70))
 def test_a_row_that_chooses_nothing_draws_nothing(waiting: list[bool], seed: int) -> None:
     scores = torch.zeros(len(waiting), 50)
-    rows = [generator(seed, index) for index in range(len(waiting))]
-    choose(scores, [row if waits else None for row, waits in zip(rows, waiting, strict=True)])
+    rows = [make_rng(seed, index) for index in range(len(waiting))]
+    choose_tokens(scores, [row if waits else None for row, waits in zip(rows, waiting, strict=True)])
     for index, (row, waits) in enumerate(zip(rows, waiting, strict=True)):
-        untouched = torch.equal(row.get_state(), generator(seed, index).get_state())
+        untouched = torch.equal(row.get_state(), make_rng(seed, index).get_state())
         assert untouched is not waits
 
 
@@ -143,7 +143,7 @@ def test_engines_share_nothing_but_weights() -> None:
     assert all(isinstance(engine, Engine) for engine in engines)
     answers = [generate_alone(engine, model.tokenizer.encode(PROMPT_TEXTS[1]), **DRAWN) for engine in engines]
     assert answers[0] == answers[1]
-    assert engines[0].prefixes is not engines[1].prefixes
+    assert engines[0].prefix_cache is not engines[1].prefix_cache
 
 
 # The model's own settings

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache, LlamaConfig
 
-from llmkit.models.kv_cache.layers import GrowingLayer, growing
+from llmkit.models.kv_cache.layers import GrowingLayer, use_growing_layers
 
 CONFIG = LlamaConfig(num_hidden_layers=2)
 STEPS = st.one_of(
@@ -44,7 +44,7 @@ def test_the_same_is_kept(steps: list[tuple[str, int]], late: int, seed: int) ->
     plain, grown = DynamicCache(config=CONFIG), DynamicCache(config=CONFIG)
     for place, (name, size) in enumerate([("add", 3), *steps]):
         if place >= late:
-            growing(grown)
+            use_growing_layers(grown)
         new = torch.randn(2, 1, 2, 300, 4)
         for cache in (plain, grown):
             take(cache, name, size, new)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
-from llmkit.models.kv_cache.prefix_cache import PrefixCache, can_roll_back, common_length
+from llmkit.models.kv_cache.layers import can_crop_cache, common_prefix_length
+from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from tests.support import tiny
 from tests.support.generation import encode_prompts, generate_alone
 
@@ -55,11 +56,11 @@ def longest(tokens: Sequence[int], kept: Sequence[Sequence[int]]) -> int:
 
 @given(st.lists(st.tuples(st.booleans(), sequences), max_size=15))
 def test_the_longest_known_beginning_is_found(steps: list[tuple[bool, tuple[int, ...]]]) -> None:
-    store = PrefixCache(tiny.make("llama").model)
+    store = PrefixCache(tiny.make("llama").engine().loaded)
     kept: list[tuple[int, ...]] = []
     for keeps, tokens in steps:
         if keeps:
-            store.keep(tokens, cache_of(tokens))
+            store.insert(tokens, cache_of(tokens))
             kept.append(tokens)
         found = store.find(tokens)
         assert found[0] == longest(tokens, kept)
@@ -72,11 +73,11 @@ def test_the_longest_known_beginning_is_found(steps: list[tuple[bool, tuple[int,
 
 @given(st.lists(st.tuples(st.booleans(), sequences), max_size=25), st.integers(0, 20))
 def test_no_more_is_kept_than_the_memory_allows(steps: list[tuple[bool, tuple[int, ...]]], room: int) -> None:
-    store = PrefixCache(tiny.make("llama").model, max_bytes=room * WIDTH)
+    store = PrefixCache(tiny.make("llama").engine().loaded, max_bytes=room * WIDTH)
     kept: list[tuple[int, ...]] = []
     for keeps, tokens in steps:
         if keeps:
-            store.keep(tokens, cache_of(tokens))
+            store.insert(tokens, cache_of(tokens))
             kept.append(tokens)
         assert store.nbytes <= room * WIDTH
         found = store.find(tokens)
@@ -85,17 +86,17 @@ def test_no_more_is_kept_than_the_memory_allows(steps: list[tuple[bool, tuple[in
 
 
 def test_what_was_used_last_stays() -> None:
-    store = PrefixCache(tiny.make("llama").model, max_bytes=10 * WIDTH)
+    store = PrefixCache(tiny.make("llama").engine().loaded, max_bytes=10 * WIDTH)
     for tokens in ((1, 1, 1, 1), (2, 2, 2, 2)):
-        store.keep(tokens, cache_of(tokens))
+        store.insert(tokens, cache_of(tokens))
     assert store.find((1, 1, 1, 1))[0] == 4
-    store.keep((3, 3, 3, 3), cache_of((3, 3, 3, 3)))
+    store.insert((3, 3, 3, 3), cache_of((3, 3, 3, 3)))
     assert [store.find((token,) * 4)[0] for token in (1, 2, 3)] == [4, 0, 4]
 
 
 def test_what_is_found_may_be_changed() -> None:
-    store = PrefixCache(tiny.make("llama").model)
-    store.keep((1, 2, 3), cache_of((1, 2, 3)))
+    store = PrefixCache(tiny.make("llama").engine().loaded)
+    store.insert((1, 2, 3), cache_of((1, 2, 3)))
     _, cache = store.find((1, 2, 3))
     assert cache is not None
     for layer in cache.layers:
@@ -107,9 +108,9 @@ def test_what_is_found_may_be_changed() -> None:
 
 
 def test_what_was_kept_may_be_changed() -> None:
-    store = PrefixCache(tiny.make("llama").model)
+    store = PrefixCache(tiny.make("llama").engine().loaded)
     cache = cache_of((1, 2, 3))
-    store.keep((1, 2, 3), cache)
+    store.insert((1, 2, 3), cache)
     for layer in cache.layers:
         layer.keys.zero_()
     assert store.find((1, 2, 3))[0] == 3
@@ -123,7 +124,7 @@ def test_found_values_are_those_of_a_fresh_computation(name: str) -> None:
     prompt = encode_prompts(model)[3]
     [answer] = generate_alone(engine, prompt)
     tokens = [*prompt, *answer]
-    known, cache = engine.prefixes.find(tokens)
+    known, cache = engine.prefix_cache.find(tokens)
     assert known == len(tokens) - 1
     assert cache is not None
     with torch.no_grad():
@@ -136,11 +137,11 @@ def test_found_values_are_those_of_a_fresh_computation(name: str) -> None:
 @pytest.mark.parametrize("name", ["mistral", "gemma2", "gpt_oss", "mamba", "lfm2", "t5", "bart"])
 def test_caches_that_cannot_be_cut_are_not_kept(name: str) -> None:
     model = tiny.make(name)
-    assert not can_roll_back(model.model)
+    assert not can_crop_cache(model.model)
     engine = model.engine()
     generate_alone(engine, encode_prompts(model)[1])
-    assert engine.prefixes.nbytes == 0
-    assert engine.prefixes.find(encode_prompts(model)[1]) == (0, None)
+    assert engine.prefix_cache.nbytes == 0
+    assert engine.prefix_cache.find(encode_prompts(model)[1]) == (0, None)
 
 
 def test_a_pass_that_broke_off_leaves_nothing_wrong() -> None:
@@ -157,20 +158,20 @@ def test_a_pass_that_broke_off_leaves_nothing_wrong() -> None:
     with pytest.raises(RuntimeError, match="second of two"):
         generate_alone(engine, prompt, max_new_tokens=12)
     hook.remove()
-    assert engine.prefixes.find([*prompt, *wanted[0]])[0] == len(prompt) + 4
+    assert engine.prefix_cache.find([*prompt, *wanted[0]])[0] == len(prompt) + 4
     assert generate_alone(engine, prompt, max_new_tokens=12) == wanted
     assert generate_alone(engine, [*prompt, *wanted[0]]) == model.reference([*prompt, *wanted[0]], max_new_tokens=16)
 
 
 def test_many_threads() -> None:
-    store = PrefixCache(tiny.make("llama").model, max_bytes=60 * WIDTH)
+    store = PrefixCache(tiny.make("llama").engine().loaded, max_bytes=60 * WIDTH)
     begin = threading.Barrier(4)
 
     def work(number: int) -> None:
         begin.wait()
         for turn in range(60):
             tokens = tuple((number * turn + at) % 3 for at in range(1 + turn % 12))
-            store.keep(tokens, cache_of(tokens))
+            store.insert(tokens, cache_of(tokens))
             assert holds(store.find(tokens), tokens)
             assert store.nbytes <= 60 * WIDTH
 
@@ -180,7 +181,7 @@ def test_many_threads() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=4))
 def test_common_length(lists: list[list[int]]) -> None:
-    length = common_length(lists)
+    length = common_prefix_length(lists)
     shortest = min(map(len, lists)) - 1
     assert len({tuple(one[:length]) for one in lists}) == 1
     assert length == shortest or len({tuple(one[: length + 1]) for one in lists}) > 1

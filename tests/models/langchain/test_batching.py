@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from llmkit import HuggingFaceChat
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
 from llmkit.models.generation import engine as engines
-from llmkit.models.generation.sequence import Request
+from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support import tiny
 from tests.support.generation import forward_shapes
@@ -52,10 +52,12 @@ lists = st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), s
 def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, bool]]) -> None:
     engine = tiny.make("llama").engine()
     requests = [
-        Request((5,) * length, GenerationSettings(max_new_tokens=most, temperature=0.5, n=3 if several else 1))
+        GenerationRequest(
+            (5,) * length, GenerationSettings(max_new_tokens=most, temperature=0.5, n=3 if several else 1)
+        )
         for length, most, several in asked
     ]
-    batches = list(engine.batches(requests))
+    batches = list(engine.split_batches(requests))
     assert sorted(index for batch in batches for index in batch) == list(range(len(requests)))
     for batch in batches:
         assert len({requests[index].settings for index in batch}) == 1

@@ -29,12 +29,12 @@ def test_a_call_is_made_of_the_formats_own_tokens(form: str) -> None:
     bound = llm.bind_tools([Search], tool_choice="any")
     request = llm._request("Where is it?", None, bound.kwargs)[2]  # type: ignore[attr-defined]
     [answer] = llm.engine.generate([request])[0]
-    tokens = [llm.engine.encoder.tags[name] for name in BY_TOKENS[form][1]]
+    tokens = [llm.engine.encoder.special_token_ids[name] for name in BY_TOKENS[form][1]]
     matcher = request.constraint.start(120)._matcher
     if form == "llama by tokens":
         assert matcher.validate_tokens([*tokens, *llm.engine.encoder.encode_continuation('{"name')]) > 1
     else:
-        assert [answer.ids.count(token) for token in tokens] == [1] * len(tokens)
+        assert [answer.token_ids.count(token) for token in tokens] == [1] * len(tokens)
         assert all(name in answer.text for name in BY_TOKENS[form][1])
     [call] = bound.invoke("Where is it?").tool_calls
     assert re.fullmatch("[a-zA-Z0-9]{9}", call["id"]), "as Mistral's templates demand"

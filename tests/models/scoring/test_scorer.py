@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.scoring import scorer as scoring
-from llmkit.models.scoring.token_tree import Forest
+from llmkit.models.scoring.token_tree import TokenTree
 from tests.support import tiny
 from tests.support.generation import forward_shapes
 from tests.support.reference import teacher_forcing
@@ -61,16 +61,16 @@ def test_scores_are_those_of_teacher_forcing(name: str) -> None:
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
     engine = model.engine()
     wanted = expected(model, prompts, [labels] * len(prompts))
-    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert furthest(engine.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
+    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert furthest(engine.scorer.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
     own = [labels[:1], labels[3:], labels[2:5] * 2, labels[::-1]]
-    assert furthest(engine.score(prompts, own), expected(model, prompts, own)) < 1e-4
+    assert furthest(engine.scorer.score(prompts, own), expected(model, prompts, own)) < 1e-4
 
 
 @pytest.mark.parametrize("name", tiny.DECODERS)
 def test_which_architectures_take_trees(name: str) -> None:
-    assert engine_of(name).takes_trees == (name in TREES)
+    assert engine_of(name).scorer.supports_token_trees == (name in TREES)
 
 
 @every
@@ -82,7 +82,7 @@ def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -
     vocabulary = len(model.tokenizer)
     options = [[5 + i % 7, 20 + i % (vocabulary - 30), *range(9, 9 + i % 4)] for i in range(250)]
     sample = range(0, 250, 25)
-    [scores] = engine.score([prompt], [options])
+    [scores] = engine.scorer.score([prompt], [options])
     np.testing.assert_allclose(scores[::25], [teacher_forcing(model, prompt, options[at]) for at in sample], atol=1e-4)
 
 
@@ -90,17 +90,17 @@ def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest
     monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
     model = tiny.make("llama")
     engine = model.engine()
-    assert engine.takes_trees
+    assert engine.scorer.supports_token_trees
     shared = tokens_of(model, ["The dog sleeps on. " * 5])[0]
     prompts = [[*shared, *own] for own in tokens_of(model, PROMPTS)]
     labels = tokens_of(model, LABELS)
     with forward_shapes(engine) as shapes:
-        scores = engine.score(prompts, [labels] * len(prompts))
+        scores = engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 2
     assert shapes[0] == (1, len(shared))
     assert furthest(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
     with forward_shapes(engine) as shapes:
-        engine.score(prompts, [labels] * len(prompts))
+        engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 1
 
 
@@ -108,11 +108,11 @@ def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest
 def test_scores_do_not_need_the_store(budget: int) -> None:
     model = tiny.make("llama")
     engine = model.engine()
-    engine.prefixes.max_bytes = budget
+    engine.prefix_cache.max_bytes = budget
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
     wanted = expected(model, prompts, [labels] * len(prompts))
-    assert furthest(engine.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert engine.takes_trees
+    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert engine.scorer.supports_token_trees
 
 
 small = st.lists(st.integers(4, 8), min_size=1, max_size=6)
@@ -130,20 +130,20 @@ def test_any_tries(name: str, pairs: list[tuple[list[int], list[list[int]]]], si
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "PASS_TOKENS", size)
         patch.setattr(scoring, "GROUP_TOKENS", {})
-        scores = engine_of(name).score(prompts, options)
+        scores = engine_of(name).scorer.score(prompts, options)
     assert furthest(scores, expected(model, prompts, options)) < 1e-4
 
 
 @given(st.lists(st.tuples(small, small), min_size=1, max_size=8))
 def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[int]]]) -> None:
-    forest = Forest()
+    tree = TokenTree()
     for prompt, continuation in pairs:
-        forest.add(prompt, continuation)
+        tree.add(prompt, continuation)
     paths: list[tuple[int, ...]] = []
-    for node in range(len(forest.tokens)):
+    for node in range(len(tree.tokens)):
         path, at = tuple[int, ...](), node
         while at >= 0:
-            path, at = (forest.tokens[at], *path), forest.parents[at]
+            path, at = (tree.tokens[at], *path), tree.parents[at]
         paths.append(path)
     beginnings = {
         tuple([*prompt, *continuation][:end])
@@ -151,15 +151,15 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
         for end in range(1, len(prompt) + len(continuation))
     }
     assert sorted(paths) == sorted(beginnings)
-    assert forest.depths == [len(path) - 1 for path in paths]
-    sees = forest.sees()
+    assert tree.depths == [len(path) - 1 for path in paths]
+    sees = tree.ancestor_mask()
     apart = np.zeros_like(sees)
-    for start, end in forest.trees():
-        apart[start:end, start:end] = forest.sees(start, end)
-    assert np.array_equal(apart, sees), "no tree sees another, and together they are the forest"
+    for start, end in tree.parts():
+        apart[start:end, start:end] = tree.ancestor_mask(start, end)
+    assert np.array_equal(apart, sees), "no tree sees another, and together they are the tree"
     for node, path in enumerate(paths):
         assert {paths[other] for other in np.flatnonzero(sees[node])} == {path[:end] for end in range(1, len(path) + 1)}
-    for (prompt, continuation), wanted in zip(pairs, forest.wanted, strict=True):
+    for (prompt, continuation), wanted in zip(pairs, tree.targets, strict=True):
         assert [token for _, token in wanted] == continuation
         assert [paths[node] for node, _ in wanted] == [
             tuple([*prompt, *continuation][: len(prompt) + at]) for at in range(len(continuation))
@@ -171,16 +171,16 @@ def test_nothing_to_score_is_an_error(name: str) -> None:
     engine = engine_of(name)
     for prompts, options in (([[]], [[[5]]]), ([[5]], [[[]]]), ([[5], [6]], [[[5]], [[5], []]])):
         with pytest.raises(InputError, match="at least one token"):
-            engine.score(prompts, options)
+            engine.scorer.score(prompts, options)
 
 
 @every
 def test_the_window_is_checked_first(name: str) -> None:
     engine = engine_of(name)
     with forward_shapes(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
-        engine.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])
+        engine.scorer.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])
     assert not shapes
     assert caught.value.available == tiny.WINDOW
     if not engine.loaded.is_encoder_decoder:
         assert caught.value.needed == tiny.WINDOW + 4
-        assert engine.score([[5] * (tiny.WINDOW - 1)], [[[6]]])[0].shape == (1,)
+        assert engine.scorer.score([[5] * (tiny.WINDOW - 1)], [[[6]]])[0].shape == (1,)

@@ -63,7 +63,7 @@ def test_a_completion_model_scores_plain_text() -> None:
 @attention_architectures
 def test_a_whole_answer_is_scored_with_its_end(name: str) -> None:
     llm = chat(name)
-    [end] = [token for token in llm.engine.loaded.ends if token == llm.engine.loaded.tokenizer.eos_token_id]
+    [end] = [token for token in llm.engine.loaded.eos_token_ids if token == llm.engine.loaded.tokenizer.eos_token_id]
     [[score]] = llm.score(["Hi"], [" Paris"], include_eos=True)
     ids = [*llm.engine.encoder.encode_continuation(" Paris"), end]
     assert score == pytest.approx(teacher_forcing(tiny.make(name), prompt_ids(llm, "Hi"), ids), abs=1e-4)

@@ -19,7 +19,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from llmkit.errors import InputError, PromptError
-from llmkit.models.tokens.chat_template import Encoder, flatten, to_turn
+from llmkit.models.tokens.chat_template import PromptEncoder, message_to_dict, messages_to_text
 from tests.support import tokenizers as made
 from tests.support.tokenizers import control_ids, control_tokens, decode_all
 
@@ -69,7 +69,7 @@ MADE: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     "always": always_tokenizer,
     "prepending": prepending_tokenizer,
 }
-ENCODERS = {kind: Encoder(make(), is_encoder_decoder=kind in ("t5", "bart")) for kind, make in MADE.items()}
+ENCODERS = {kind: PromptEncoder(make(), is_encoder_decoder=kind in ("t5", "bart")) for kind, make in MADE.items()}
 CHAT = [kind for kind, encoder in ENCODERS.items() if encoder.layout == "chat"]
 ALTERNATING = {"inst", "turns"}
 """Templates that know no system role, or no two turns of one role."""
@@ -91,7 +91,7 @@ chat = st.sampled_from(CHAT)
 def test_text_is_tokenized_as_the_template_is(kind: str, texts: list[str]) -> None:
     encoder = ENCODERS[kind]
     messages = conversation(kind, texts)
-    turns = [to_turn(message) for message in messages]
+    turns = [message_to_dict(message) for message in messages]
     wanted = encoder.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     if kind != "nested" or not any(name in text for name in NESTED for text in texts):
         assert encoder.encode_messages(messages) == wanted
@@ -261,12 +261,12 @@ def test_a_template_that_knows_no_system_turn_gets_its_text(kind: str) -> None:
 
 
 def test_a_dialogue_without_a_template() -> None:
-    assert flatten([HumanMessage("Hi")]) == "Hi"
-    assert flatten([SystemMessage("Be kind."), HumanMessage("Hi")]) == "Be kind.\n\nHi"
-    assert flatten([HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("Bye")]) == (
+    assert messages_to_text([HumanMessage("Hi")]) == "Hi"
+    assert messages_to_text([SystemMessage("Be kind."), HumanMessage("Hi")]) == "Be kind.\n\nHi"
+    assert messages_to_text([HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("Bye")]) == (
         "User: Hi\nAssistant: Hello\nUser: Bye\nAssistant:"
     )
-    assert flatten([HumanMessage("Hi"), AIMessage("Hel")]) == "User: Hi\nAssistant: Hel"
+    assert messages_to_text([HumanMessage("Hi"), AIMessage("Hel")]) == "User: Hi\nAssistant: Hel"
 
 
 def test_a_tokenizers_own_truncation_and_padding_are_ignored_and_left_alone() -> None:
@@ -275,7 +275,7 @@ def test_a_tokenizers_own_truncation_and_padding_are_ignored_and_left_alone() ->
     backend.enable_padding(length=64)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend)
     before = tokenizer.backend_tokenizer.to_str()
-    encoder = Encoder(tokenizer, is_encoder_decoder=False)
+    encoder = PromptEncoder(tokenizer, is_encoder_decoder=False)
     text = "The quick brown fox jumps over <|endoftext|> the lazy dog"
     assert decode_all(encoder, encoder.encode_text(text)) == text
     assert tokenizer.backend_tokenizer.to_str() == before

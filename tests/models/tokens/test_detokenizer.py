@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from llmkit.models.tokens.detokenizer import TextStream, overlap
+from llmkit.models.tokens.detokenizer import Detokenizer, overlap
 from tests.support import tokenizers as made
 
 TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
@@ -31,7 +31,7 @@ def pieces(
     stop: Sequence[str] = (),
     before: Sequence[int] = (),
 ) -> Iterator[str]:
-    stream = TextStream(tokenizer, stop, before)
+    stream = Detokenizer(tokenizer, stop, before)
     for token in tokens:
         yield stream.push(token)
         if stream.stopped:
@@ -93,7 +93,7 @@ def test_characters_come_whole(kind: str, text: str) -> None:
 def test_text_comes_as_soon_as_it_is_certain() -> None:
     tokenizer = made.chatml_tokenizer()
     tokens = tokenizer.encode("The dog 東京 sleeps")
-    given_so_far, stream = "", TextStream(tokenizer, ["slow"])
+    given_so_far, stream = "", Detokenizer(tokenizer, ["slow"])
     for end, token in enumerate(tokens, 1):
         given_so_far += stream.push(token)
         text = whole(tokenizer, tokens[:end])
@@ -115,7 +115,7 @@ def test_special_tokens_are_shown_only_when_asked_for(kind: str, numbers: list[i
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     shown = {min(special)}
     tokens = [number % len(tokenizer) for number in numbers]
-    stream = TextStream(tokenizer, shown=shown)
+    stream = Detokenizer(tokenizer, shown=shown)
     text = "".join([stream.push(token) for token in tokens]) + stream.finish()
     left = [token for token in tokens if token in shown or token not in special]
     assert text == tokenizer.backend_tokenizer.decode(left, skip_special_tokens=False)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import InputError, ModelNotFound, ModelUnusable
-from llmkit.models.cpu.int4_linear import has_kernel
+from llmkit.models.cpu.int4_linear import has_int4_kernel
 from llmkit.models.weights.loading import adopt, choose_device, choose_dtype, load
 from tests.support import tiny
 from tests.support.tokenizers import chatml_tokenizer, gpt2_tokenizer
@@ -177,7 +177,7 @@ def test_a_precision_that_is_asked_for(folders: dict[str, Path], dtype: str) -> 
     whole = HuggingFaceChat(model=str(folders["llama"]), dtype="float32", device="cpu")
     assert llm.memory_footprint() < whole.memory_footprint() * 0.6
     assert llm.invoke("Hi").usage_metadata is not None
-    assert llm.engine.takes_trees
+    assert llm.engine.scorer.supports_token_trees
     both = llm.score(["The dog"], [" sleeps", " on"]) - whole.score(["The dog"], [" sleeps", " on"])
     assert abs(both).max() < 1.0
 
@@ -196,9 +196,11 @@ def test_a_cpu_that_does_not_multiply_in_bfloat16(default_model_folder: Path, mo
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     loaded = load("smollm2-135m", device="cpu")
     assert loaded.model.dtype == torch.float32
-    assert loaded.lean is not None
-    assert bool(loaded.lean.nbytes) == has_kernel(), "one token at a time is still read in 4 bits"
-    assert load("smollm2-135m", device="cpu", dtype="float32").lean is None, "who asks for it gets it to the last bit"
+    assert loaded.fast_forward is not None
+    assert bool(loaded.fast_forward.nbytes) == has_int4_kernel(), "one token at a time is still read in 4 bits"
+    assert load("smollm2-135m", device="cpu", dtype="float32").fast_forward is None, (
+        "who asks for it gets it to the last bit"
+    )
 
 
 def test_no_such_model(tmp_path: Path) -> None:

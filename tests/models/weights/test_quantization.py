@@ -83,7 +83,7 @@ def test_a_quantized_model_does_all_that_a_model_does(folder: str, kind: str) ->
     assert "".join(str(chunk.content) for chunk in less.stream(prompts[0])) == answers[0].content
     assert isinstance(less.with_structured_output(Town).invoke("Which town?", max_new_tokens=40), Town)
     near = less.score(prompts, LABELS)
-    assert less.engine.takes_trees
+    assert less.engine.scorer.supports_token_trees
     assert near_to(whole.score(prompts, LABELS), near, kind)
 
 

@@ -175,10 +175,10 @@ def test_summarize_what_is_attached(talk, mill):
 def test_summarize_the_conversation(talk, llm):
     chat = talk()
     first = chat.answer("Ann and Bob meet at noon at the station.")
-    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
+    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     said = chat.answer("/summarize")
     told = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
-    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
+    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     assert said == SummarizationChain(llm, "summarize-dialogue").invoke(told).text
     assert len(chat.said) == 1
 

@@ -133,10 +133,10 @@ def test_a_prompt_text_is_filled_by_each_message(talk, llm):
     chat = talk()
     assert "until /prompt" in chat.text("/prompt summarize-dialogue")
     dialogue = "Ann: Lunch at noon?\nBob: Yes, at the station."
-    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
+    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     answer = chat.answer(dialogue)
     fitted = TaskPrompt.load("summarize-dialogue").fit(dialogue, model=llm, max_new_tokens=10)
-    llm.engine.prefixes.clear()  # so that rounding does not depend on what was computed before
+    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     assert answer == "In this conversation," + llm.invoke(fitted.messages).text
     assert chat.said == chat.read_again() == [(dialogue, answer, "length")]
     more = chat.answer("/continue")

@@ -1,0 +1,171 @@
+"""A request for a completion, and the completion while it is generated."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmkit.models.generation.sampling import make_rng
+from llmkit.models.tokens.detokenizer import Detokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+    from llmkit.models.constraints.grammar import Constraint, Matcher
+    from llmkit.models.generation.settings import GenerationSettings
+
+_CONTEXT_TOKENS = 4  # tokens at the end of a prompt that the text of the first new token may depend on
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One prompt, as token ids, and how to complete it.
+
+    Attributes:
+        logprobs: how many of the likeliest tokens to report at each position; `None` reports no log-probabilities.
+        cancel: set it, from any thread, to stop after the current token.
+        continues_prompt: whether the completion continues the prompt's text, so that its first space counts.
+        visible_tokens: special tokens that the completion's text shows, such as one that begins a tool call.
+    """
+
+    prompt: tuple[int, ...]
+    settings: GenerationSettings
+    constraint: Constraint | None = None
+    logprobs: int | None = None
+    cancel: threading.Event = field(default_factory=threading.Event, compare=False)
+    continues_prompt: bool = False
+    visible_tokens: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A chosen token, its log-probability in nats, and the likeliest tokens at its position, likeliest first."""
+
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(eq=False)
+class Completion:
+    """A completion while it is generated.
+
+    Attributes:
+        token_ids: its tokens, with the one that ended it.
+        pending: its last tokens, which the model has not computed yet.
+        logprobs: of each token that the model chose, if the request asks for them.
+        finish_reason: `stop` (by an end token, a stop string or the constraint), `length` or `cancelled`.
+        started_at, first_token_at, finished_at: seconds on the clock of `time.perf_counter`.
+    """
+
+    request: GenerationRequest
+    detokenizer: Detokenizer
+    max_new_tokens: int
+    rng: torch.Generator
+    matcher: Matcher | None
+    token_ids: list[int] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    started_at: float = field(default_factory=time.perf_counter)
+    first_token_at: float = 0.0
+    finished_at: float = 0.0
+
+    @classmethod
+    def from_request(
+        cls, request: GenerationRequest, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, index: int
+    ) -> Completion:
+        """Create the empty completion number `index` of a request."""
+        context = request.prompt[-_CONTEXT_TOKENS:] if request.continues_prompt else ()
+        return cls(
+            request,
+            Detokenizer(tokenizer, request.settings.stop, context, request.visible_tokens),
+            max_new_tokens,
+            make_rng(request.settings.seed, index),
+            request.constraint.start(max_new_tokens) if request.constraint else None,
+        )
+
+    @property
+    def text(self) -> str:
+        """The text so far, without the stop string."""
+        return "".join(self.pieces)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether the next token can be chosen: the model has computed all tokens so far."""
+        return not self.finish_reason and not self.pending
+
+    def take_pending(self, count: int) -> list[int]:
+        """Remove and return the next tokens for the model."""
+        taken, self.pending = self.pending[:count], self.pending[count:]
+        return taken
+
+    def append(self, token: int, eos_token_ids: frozenset[int], logits: torch.Tensor) -> tuple[Completion, str]:
+        """Append the chosen token, and those that the constraint then forces.
+
+        Args:
+            token: the chosen token.
+            eos_token_ids: the tokens that end a completion.
+            logits: the model's own, `[vocabulary]`, before penalties, constraints and temperature.
+
+        Returns:
+            The completion itself, and its new text.
+        """
+        self.first_token_at = self.first_token_at or time.perf_counter()
+        if self.matcher and not self.matcher.allows(token, self.max_new_tokens - len(self.token_ids) - 1):
+            text = self._add_all(self.matcher.shortest_end, eos_token_ids) + self.detokenizer.finish()
+            self._finish("length")
+        else:
+            self._add_logprob(token, logits)
+            text = self._add(token, eos_token_ids)
+            if self.matcher and self.request.logprobs is None:
+                text += self._add_all(self.matcher.forced_tokens(), eos_token_ids)
+        self.pieces.append(text)
+        return self, text
+
+    def append_all(
+        self, tokens: list[int], eos_token_ids: frozenset[int], logits: Sequence[torch.Tensor] | None
+    ) -> None:
+        """Append all tokens of a beam, up to the one that ends it; `logits` are as in `append`, one for each token."""
+        self.first_token_at = time.perf_counter()
+        for index, token in enumerate(tokens):
+            if not self.finish_reason:
+                if logits:
+                    self._add_logprob(token, logits[index].float())
+                self.pieces.append(self._add(token, eos_token_ids))
+        if not self.finish_reason:
+            self._finish("cancelled")
+
+    def _add_all(self, tokens: list[int], eos_token_ids: frozenset[int]) -> str:
+        return "".join("" if self.finish_reason else self._add(token, eos_token_ids) for token in tokens)
+
+    def _add(self, token: int, eos_token_ids: frozenset[int]) -> str:
+        is_eos = token in eos_token_ids
+        self.token_ids.append(token)
+        self.pending.append(token)
+        text = "" if is_eos else self.detokenizer.push(token)
+        if self.matcher and not is_eos:
+            self.matcher.consume(token)
+        complete = is_eos or self.detokenizer.stopped or bool(self.matcher and self.matcher.complete)
+        cancelled, full = self.request.cancel.is_set(), len(self.token_ids) >= self.max_new_tokens
+        if complete or cancelled or full:
+            text += self.detokenizer.finish()
+            self._finish("stop" if complete or self.detokenizer.stopped else "cancelled" if cancelled else "length")
+        return text
+
+    def _add_logprob(self, token: int, logits: torch.Tensor) -> None:
+        count = self.request.logprobs
+        if count is None:
+            return
+        logprobs = logits.log_softmax(-1)
+        best = logprobs.topk(count) if count else None
+        top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)) if best else ()
+        self.logprobs.append(TokenLogprob(token, float(logprobs[token]), top))
+
+    def _finish(self, reason: str) -> None:
+        self.finish_reason, self.finished_at = reason, time.perf_counter()

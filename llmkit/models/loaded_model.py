@@ -1,0 +1,88 @@
+"""A loaded model: weights and tokenizer, with what the rest of the engine needs to know about them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+
+class FastForward(Protocol):
+    """A model's forward pass rewritten for one device; it gives the same logits."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes besides the model's weights, in bytes."""
+
+    def __call__(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
+        """Compute what the model's own `forward` computes."""
+
+    def tree_logits(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        masks: Sequence[torch.Tensor],
+        cache: Any,
+        selected: torch.Tensor,
+    ) -> torch.Tensor:
+        """Compute logits for nodes of token trees behind one prefix."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """Weights and tokenizer.
+
+    Attributes:
+        window: the context window, in tokens; for an encoder-decoder model, the most tokens that its encoder reads.
+        completion_window: the most tokens of a completion: those that a decoder has positions for, else the window.
+        fast_forward: a faster forward pass with the same logits, where there is one.
+        lock: is held during each forward pass.
+    """
+
+    name: str
+    model: Any  # a PreTrainedModel, whose type lacks the methods of GenerationMixin
+    tokenizer: PreTrainedTokenizerBase
+    window: int
+    completion_window: int
+    fast_forward: FastForward | None = field(repr=False, default=None)
+    lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
+
+    @property
+    def forward(self) -> Any:
+        """What computes logits: the fast forward pass, or the model."""
+        return self.fast_forward or self.model
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the prompt and a decoder writes the completion."""
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def eos_token_ids(self) -> frozenset[int]:
+        """The tokens that end a completion: those of the generation config, else the tokenizer's."""
+        ids = self.model.generation_config.eos_token_id
+        ids = self.tokenizer.eos_token_id if ids is None else ids
+        return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
+
+    @property
+    def likeliest_eos(self) -> list[int]:
+        """The token that most likely ends a completion, as a list; empty if the model has none."""
+        return sorted(self.eos_token_ids, key=lambda token: (token != self.tokenizer.eos_token_id, token))[:1]
+
+    @property
+    def decoder_start_ids(self) -> list[int]:
+        """The tokens that a decoder with an encoder is given before its completion."""
+        config = self.model.generation_config
+        start = config.bos_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+        return [start, *([] if config.forced_bos_token_id is None else [config.forced_bos_token_id])]
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go; for a model spread over devices, where its first layer is."""
+        device: torch.device = self.model.device
+        return device
