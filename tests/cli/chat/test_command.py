@@ -142,28 +142,29 @@ def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, llm, store
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 def test_a_file_is_its_chats_own_until_that_is_killed_in_an_answer(llmkit, refused, llm, store):
+    first_message = b"/set max_new_tokens 8\n/set min_new_tokens 8\nHi\n"
+    endless = b"/set max_new_tokens 4000\n/set min_new_tokens 4000\nWrite a very long story about a fox.\n"
     with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        child.stdin.write(
-            b"/set max_new_tokens 8\nHi\n/set max_new_tokens 4000\nWrite a very long story about a fox.\n"
-        )
+        child.stdin.write(first_message + endless)
         child.stdin.flush()
         path = _file_with(store, '"do": "piece"', after="very long story")
         assert "is open in another chat" in refused("chat", "--load", path.stem, stdin="Ho\n")
         child.send_signal(signal.SIGKILL)
         child.stdout.read()
     lines = path.read_bytes().split(b"\n")[:-1]
-    pieces = [json.loads(line)["text"] for line in lines if b'"piece"' in line]
-    _, out, err = llmkit("chat", "--max-new-tokens", "8", "--resume", stdin="/continue\n/bye\n")
+    pieces = "".join(json.loads(line)["text"] for line in lines if b'"piece"' in line)
+    eight_tokens = "/set min_new_tokens 8\n/set max_new_tokens 8\n"
+    _, out, err = llmkit("chat", "--resume", stdin=f"{eight_tokens}/continue\n/bye\n")
     first, second = store.open(path.stem, keep=False).history.turns
     assert (first.said, first.finish_reason) == ("Hi", "length")
-    assert first.answer + second.answer == "".join(pieces) + out.removesuffix("\n")
+    assert (first.answer + second.answer).rstrip("\n") == (pieces + out).rstrip("\n")
     assert f"[{path.stem}: 2 turns so far, the last: Write a very long story abo…]" in err
     assert "[its answer was broken off: /continue goes on with it]" in err
     assert second.finish_reason == "length"
 
 
 def _file_with(store, sign, after=""):
-    """Wait for the conversation's file to hold a sign, and give its path."""
+    """Wait until the conversation's file contains a text, and return its path."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         for path in store.folder.glob("*.jsonl"):
