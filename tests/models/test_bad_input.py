@@ -121,7 +121,6 @@ def test_wrong_settings(llm, options, says):
         {"response_format": {"type": "choice", "options": []}},
         {"response_format": {"type": "choice", "options": ["yes", 2]}},
         {"response_format": {"type": "choice", "options": "yes"}},
-        {"response_format": {"type": "span", "source": "a b", "by": "letters"}},
         {"response_format": {"type": "json_object", "schema": 5}},
         {"response_format": {"type": ["json_schema"]}},
         {"tools": 5},

@@ -1,7 +1,7 @@
-"""Which tokens may come next: answers that hold to a schema, a pattern, a choice, or the words of a source.
+"""Constraints: which tokens may come next under a JSON schema, a regular expression, choices or a Lark grammar.
 
-The work is llguidance's (Microsoft; derivative-based, about 50 µs a token). Its mask is applied here with NumPy's bits,
-because its own kernel for torch is compiled by a C++ compiler at the first use.
+llguidance (Microsoft) computes the token masks, about 50 µs a token. They are applied with NumPy, because its own
+kernel for torch needs a C++ compiler at the first use.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import torch
 from llguidance import LLMatcher
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.shortest_end import Closing
-from llmkit.models.constraints.vocabulary import drops_space, vocabulary_of, writes
+from llmkit.models.constraints.shortest_end import ShortestEnd
+from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_space, tokens_for
 
-_KEPT = 64  # compiled grammars
-_FAR = 4096  # tokens
+_CACHED_CONSTRAINTS = 64
+_MAX_END_TOKENS = 4096
 
-COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
-"""JSON on one line, as Python writes it: free white space is where a small model loses itself."""
+JSON_STYLE: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+"""JSON on one line, as Python writes it: with free white space, small models write white space without end."""
 
 
 @dataclass(frozen=True)
@@ -36,62 +36,65 @@ class Constraint:
 
     grammar: str
     matcher: LLMatcher = field(repr=False, compare=False)
-    closing: Closing = field(repr=False, compare=False)
+    shortest_end: ShortestEnd = field(repr=False, compare=False)
 
-    def start(self, limit: int) -> Matcher:
-        """Begin an answer of at most `limit` tokens.
+    def start(self, max_new_tokens: int) -> Matcher:
+        """Begin a completion.
 
         Raises:
-            SettingsError: no answer that the grammar allows is known to have so few tokens.
-            ConstraintError: none can be written with the tokens that there are.
+            SettingsError: the shortest completion known is longer than `max_new_tokens`.
+            ConstraintError: the model's tokens cannot write any completion.
         """
-        way = self.closing.way(self.matcher, max(limit, _FAR))
-        if way is None and self.closing.missing:
-            signs = " ".join(map(repr, self.closing.missing[:8]))
-            raise ConstraintError(f"no answer of this form was found: the model has no tokens that write {signs}")
-        if way is None or len(way) > limit:
-            need = f"at least {len(way)}" if way else f"more than {_FAR}"
-            raise SettingsError(f"max_new_tokens is {limit}, but the answer is held to a form that needs {need}")
-        return Matcher(self.matcher.deep_copy(), self.closing, way)
+        end = self.shortest_end.find(self.matcher, max(max_new_tokens, _MAX_END_TOKENS))
+        if end is None and self.shortest_end.unwritable:
+            characters = " ".join(map(repr, self.shortest_end.unwritable[:8]))
+            raise ConstraintError(f"the constraint has no completion: the model has no tokens that write {characters}")
+        if end is None or len(end) > max_new_tokens:
+            needed = f"at least {len(end)}" if end else f"more than {_MAX_END_TOKENS}"
+            raise SettingsError(f"max_new_tokens is {max_new_tokens}, but the constraint needs {needed} tokens")
+        return Matcher(self.matcher.deep_copy(), self.shortest_end, end)
 
 
 class Matcher:
-    """How far an answer has come in its grammar.
+    """The state of one completion in its grammar.
 
     Attributes:
-        way: tokens that end the answer from here, such as the quotes and brackets that are open.
+        shortest_end: tokens that complete the text from here, such as the quotes and brackets that are open.
     """
 
-    def __init__(self, matcher: LLMatcher, closing: Closing, way: list[int]) -> None:
+    def __init__(self, matcher: LLMatcher, finder: ShortestEnd, shortest_end: list[int]) -> None:
         self._matcher = matcher
-        self._closing = closing
-        self.shortest_end = way
+        self._finder = finder
+        self.shortest_end = shortest_end
 
     def allows(self, token: int, remaining: int) -> bool:
-        """Whether the answer can be ended within `remaining` tokens after this one; if so, it is to come next."""
+        """Return whether the text can be completed within `remaining` tokens after this token, which is to come next.
+
+        If so, `shortest_end` is updated to what follows the token.
+        """
         after = self._matcher.deep_copy()
         if self.shortest_end[:1] == [token]:
-            way: list[int] | None = self.shortest_end[1:]
+            end: list[int] | None = self.shortest_end[1:]
         elif after.consume_token(token):
-            way = self._closing.way(after, remaining)
+            end = self._finder.find(after, remaining)
         else:
-            return True  # no token of the grammar's, such as one that ends every answer
-        self.shortest_end = self.shortest_end if way is None else way
-        return way is not None
+            return True  # not part of the grammar, such as a token that ends every completion
+        self.shortest_end = self.shortest_end if end is None else end
+        return end is not None
 
     def mask(self, scores: torch.Tensor) -> None:
-        """Set to -inf, in scores [vocabulary], what may not come next."""
+        """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
         allowed = torch.from_numpy(_allowed(self._matcher)[: len(scores)]).to(scores.device)
         scores[: len(allowed)].masked_fill_(~allowed, -torch.inf)
         scores[len(allowed) :] = -torch.inf
 
     def consume(self, token: int) -> None:
-        """Take a token that was chosen."""
+        """Advance by the chosen token."""
         if not self._matcher.consume_token(token):
-            raise ConstraintError(f"the constraint cannot go on: {self._matcher.get_error()}")
+            raise ConstraintError(f"the constraint does not allow the chosen token: {self._matcher.get_error()}")
 
     def forced_tokens(self) -> list[int]:
-        """Give the tokens that must come next, as there is no choice."""
+        """Return the tokens that must come next because nothing else is allowed."""
         tokens = [] if self._matcher.is_stopped() else list(self._matcher.compute_ff_tokens())
         self.shortest_end = self.shortest_end[len(tokens) :]
         return tokens
@@ -102,37 +105,104 @@ class Matcher:
         return bool(self._matcher.is_stopped())
 
 
-def quote(text: str) -> str:
-    """Give a text as a string of llguidance's Lark dialect."""
-    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+class ConstraintFactory:
+    """Compiles constraints for one tokenizer, and caches the latest."""
+
+    def __init__(self, tokenizer: Any, vocabulary_size: int, eos_token_ids: Iterable[int] = ()) -> None:
+        """Prepare a tokenizer.
+
+        Args:
+            tokenizer: of the model.
+            vocabulary_size: the number of logits, which may be larger than the tokenizer's vocabulary.
+            eos_token_ids: the tokens that end a completion, besides the tokenizer's.
+        """
+        ends = sorted({*eos_token_ids, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
+        self._vocabulary = build_vocabulary(tokenizer, vocabulary_size, ends)
+        self._drops_first_space = drops_first_space(tokenizer, self._vocabulary)
+        self._compile = lru_cache(_CACHED_CONSTRAINTS)(self._compile_grammar)
+
+    @cached_property
+    def for_continuations(self) -> ConstraintFactory:
+        """The factory for completions that continue the prompt's text, so that their first space is not dropped."""
+        if not self._drops_first_space:
+            return self
+        other = copy.copy(self)
+        other._drops_first_space = False
+        other._compile = lru_cache(_CACHED_CONSTRAINTS)(other._compile_grammar)
+        return other
+
+    def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
+        """Allow the JSON values that a schema allows, written on one line."""
+        try:
+            text = json.dumps(forbid_extra_properties(schema))
+        except (TypeError, ValueError) as error:
+            raise ConstraintError(f"this is no JSON schema: {error}") from error
+        return self._compile(LLMatcher.grammar_from_json_schema(text, defaults=JSON_STYLE))
+
+    def lark(self, grammar: str) -> Constraint:
+        """Allow what a grammar in llguidance's Lark dialect derives."""
+        return self._compile(LLMatcher.grammar_from_lark(grammar))
+
+    def regex(self, pattern: str) -> Constraint:
+        """Allow full matches of a regular expression, in Rust's syntax: without look-around and backreferences."""
+        return self._compile(LLMatcher.grammar_from_regex(pattern), keep_first_space=True)
+
+    def choice(self, options: Sequence[str]) -> Constraint:
+        """Allow only these texts."""
+        if not options:
+            raise ConstraintError("a choice needs at least one option")
+        for option in options:
+            if not tokens_for(self._vocabulary, option):
+                raise ConstraintError(f"{option!r} cannot be a choice: the model has no tokens that write it")
+        return self._compile("start: " + " | ".join(map(_lark_string, options)), keep_first_space=True)
+
+    def _compile_grammar(self, grammar: str, *, keep_first_space: bool = False) -> Constraint:
+        """Compile a grammar; with `keep_first_space` the completion's text matches it exactly, else but for a space."""
+        body = json.loads(grammar)["grammars"][0] if grammar.startswith("{") else {"lark_grammar": grammar}
+        matcher = self._new_matcher(grammar)
+        if self._drops_first_space:
+            may_begin_with_space = matcher.validate_tokens(tokens_for(self._vocabulary, " ") or []) > 0
+            matcher = self._new_matcher(_after_space(body, required=may_begin_with_space and keep_first_space))
+        text = body.get("lark_grammar") or json.dumps(body["json_schema"], ensure_ascii=False)
+        return Constraint(grammar, matcher, ShortestEnd(self._vocabulary, text))
+
+    def _new_matcher(self, grammar: str) -> LLMatcher:
+        matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
+        if matcher.is_error():
+            raise ConstraintError(f"this cannot be a constraint: {matcher.get_error().splitlines()[0]}")
+        return matcher
 
 
-_VALUES = {"const", "enum", "default", "examples"}
-_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-_MIXED = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
+_VALUE_KEYWORDS = {"const", "enum", "default", "examples"}
+_SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_COMBINING_KEYWORDS = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
 
 
-def closed(schema: Any) -> Any:
-    """Give a JSON schema in which an object has only the properties it names, unless it says otherwise itself.
+def forbid_extra_properties(schema: Any) -> Any:
+    """Return a JSON schema whose objects have only the properties it names, unless it says otherwise.
 
-    By the standard anything may be added; a model would add things for ever. An object that is put together from
-    several schemas stays open, as each of them names a part of its properties.
+    By the standard an object may have any others, and a model would add them without end. An object that combines
+    several schemas stays open, because each of them names a part of its properties.
     """
     if isinstance(schema, list):
-        return [closed(item) for item in schema]
+        return [forbid_extra_properties(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    inner = {
-        key: item if key in ("allOf", "not", "if", *_VALUES) else _closed_in(key, item) for key, item in schema.items()
-    }
-    plain = isinstance(inner.get("properties"), dict) and not _MIXED & set(inner)
-    return {"additionalProperties": False, **inner} if plain else inner
+    unchanged = {"allOf", "not", "if", *_VALUE_KEYWORDS}
+    inner = {key: item if key in unchanged else _in_subschemas(key, item) for key, item in schema.items()}
+    is_plain = isinstance(inner.get("properties"), dict) and not _COMBINING_KEYWORDS & set(inner)
+    return {"additionalProperties": False, **inner} if is_plain else inner
 
 
-def _closed_in(key: str, item: Any) -> Any:
-    if key in _BY_NAME and isinstance(item, Mapping):
-        return {name: closed(schema) for name, schema in item.items()}
-    return closed(item)
+def _in_subschemas(key: str, item: Any) -> Any:
+    if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
+        return {name: forbid_extra_properties(schema) for name, schema in item.items()}
+    return forbid_extra_properties(item)
+
+
+def _lark_string(text: str) -> str:
+    escaped = json.dumps(text, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", escaped)
 
 
 def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
@@ -140,73 +210,7 @@ def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
     return np.unpackbits(mask, bitorder="little").astype(bool)
 
 
-class ConstraintFactory:
-    """Makes constraints for one tokenizer; the last ones made are kept."""
-
-    def __init__(self, tokenizer: Any, size: int, ends: Iterable[int] = ()) -> None:
-        """Take the tokenizer, the number of logits, which may be larger than the vocabulary, and what ends answers."""
-        ends = sorted({*ends, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
-        self._vocabulary = vocabulary_of(tokenizer, size, ends)
-        self._drops_space = drops_space(tokenizer, self._vocabulary)
-        self._compiled = lru_cache(_KEPT)(self._compile)
-
-    @cached_property
-    def onward(self) -> ConstraintFactory:
-        """The same for answers that go on from the prompt's text, so that a space at their beginning is their own."""
-        if not self._drops_space:
-            return self
-        other = copy.copy(self)
-        other._drops_space = False
-        other._compiled = lru_cache(_KEPT)(other._compile)
-        return other
-
-    def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
-        """Allow the JSON values that a schema allows, written on one line."""
-        try:
-            described = json.dumps(closed(schema))
-        except (TypeError, ValueError) as error:
-            raise ConstraintError(f"this is no JSON schema: {error}") from error
-        return self._compiled(LLMatcher.grammar_from_json_schema(described, defaults=COMPACT))
-
-    def lark(self, grammar: str) -> Constraint:
-        """Allow what a grammar in llguidance's Lark dialect derives."""
-        return self._compiled(LLMatcher.grammar_from_lark(grammar))
-
-    def regex(self, pattern: str) -> Constraint:
-        """Allow what matches a regular expression as a whole; Rust's syntax, without look-around and references."""
-        return self._compiled(LLMatcher.grammar_from_regex(pattern), to_the_space=True)
-
-    def choice(self, options: Sequence[str]) -> Constraint:
-        """Allow just these texts."""
-        if not options:
-            raise ConstraintError("a choice needs at least one option")
-        for option in options:
-            if not writes(self._vocabulary, option):
-                raise ConstraintError(f"{option!r} is no choice: the model has no tokens that write it")
-        return self._compiled("start: " + " | ".join(map(quote, options)), to_the_space=True)
-
-    def span(self, source: str, *, by: str = "words") -> Constraint:
-        """Allow a piece of the source, verbatim: whole words of it, or with `by="chars"` any characters."""
-        return self.lark(f"start: %regex {json.dumps({f'substring_{by}': source}, ensure_ascii=False)}")
-
-    def _compile(self, grammar: str, *, to_the_space: bool = False) -> Constraint:
-        """Compile a grammar; where the answer's text is to be its text `to_the_space`, no first space gets lost."""
-        body = json.loads(grammar)["grammars"][0] if grammar.startswith("{") else {"lark_grammar": grammar}
-        matcher = self._matcher(grammar)
-        if self._drops_space:
-            own = matcher.validate_tokens(writes(self._vocabulary, " ") or []) > 0
-            matcher = self._matcher(_behind_space(body, always=own and to_the_space))
-        told = body.get("lark_grammar") or json.dumps(body["json_schema"], ensure_ascii=False)
-        return Constraint(grammar, matcher, Closing(self._vocabulary, told))
-
-    def _matcher(self, grammar: str) -> LLMatcher:
-        matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
-        if matcher.is_error():
-            raise ConstraintError(f"this cannot be made a constraint: {matcher.get_error().splitlines()[0]}")
-        return matcher
-
-
-def _behind_space(body: Mapping[str, Any], *, always: bool) -> str:
-    """Let a space stand before an answer whose text will be without it: the usual tokens of a beginning have one."""
-    start = 'start: " " @body' if always else 'start: " "? @body'
+def _after_space(body: Mapping[str, Any], *, required: bool) -> str:
+    """Put a space before a grammar, which decoding will drop: the usual first tokens begin with one."""
+    start = 'start: " " @body' if required else 'start: " "? @body'
     return json.dumps({"grammars": [{"lark_grammar": start}, {**body, "name": "body"}]}, ensure_ascii=False)

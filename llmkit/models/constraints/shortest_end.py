@@ -1,7 +1,7 @@
-"""Short ways to end an answer that is held to a grammar.
+"""Short ways to complete a text under a grammar.
 
-No grammar says how far its end is. So this walks ahead: by what is forced, else by a token that closes something,
-else, where that goes in a circle, by one that leads to where it has not been.
+A grammar does not tell how far its end is. So the search walks ahead: by tokens that are forced, else by one that
+closes something, else, where that goes round in circles, by one that leads to a new state.
 """
 
 from __future__ import annotations
@@ -10,83 +10,83 @@ import itertools
 from string import printable
 from typing import TYPE_CHECKING
 
-from llmkit.models.constraints.vocabulary import writes
+from llmkit.models.constraints.vocabulary import tokens_for
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_CIRCLE, _LATELY = 3, 8
-"""A token chosen three times lately may be walking in a circle, or counting, as for the pattern `[a-z]{5}`."""
+_REPEATS, _RECENT = 3, 8
+"""A token chosen three times among the latest eight may go round in circles, or count, as for `[a-z]{5}`."""
 
-_OWN = 32
-"""So many letters of a grammar's own, from beyond ASCII, are tried."""
+_GRAMMAR_CHARACTERS = 32  # characters beyond ASCII that are taken from the grammar, at most
 
 _END = b""
 
 Exits = list[tuple[list[int], bytes, bool]]
-"""Tokens that make a difference, the mask of what may come after them, whether something is forced there."""
+"""Tokens that lead to different states: the tokens, the token mask after them, and whether other tokens are forced."""
 
 
-class Closing:
-    """Finds ways to the end of one grammar, with one tokenizer.
+class ShortestEnd:
+    """Finds short ends under one grammar, with one tokenizer.
 
     Attributes:
-        missing: letters that stand in the grammar and that no token writes; tokenizers like T5's have few tokens.
+        unwritable: characters of the grammar that no token writes; tokenizers such as T5's lack some.
     """
 
     def __init__(self, vocabulary: LLTokenizer, grammar: str) -> None:
-        own = itertools.islice(dict.fromkeys(sign for sign in grammar if sign not in printable), _OWN)
-        signs = {sign: writes(vocabulary, sign) for sign in ("0", "a", *printable, *own)}
-        self.missing = "".join(sign for sign, tokens in signs.items() if not tokens and sign in grammar)
-        self._brace, self._bracket, self._quote = signs["}"], signs["]"], signs['"']
-        self._letters = [tokens for sign, tokens in signs.items() if tokens and sign not in '\\}]"']
-        self._known: dict[bytes, Exits] = {}  # for each mask
+        beyond_ascii = dict.fromkeys(character for character in grammar if character not in printable)
+        characters = ("0", "a", *printable, *itertools.islice(beyond_ascii, _GRAMMAR_CHARACTERS))
+        tokens_of = {character: tokens_for(vocabulary, character) for character in characters}
+        self.unwritable = "".join(one for one, tokens in tokens_of.items() if not tokens and one in grammar)
+        self._brace, self._bracket, self._quote = tokens_of["}"], tokens_of["]"], tokens_of['"']
+        self._candidates = [tokens for one, tokens in tokens_of.items() if tokens and one not in '\\}]"']
+        self._exits: dict[bytes, Exits] = {}  # by token mask
 
-    def way(self, matcher: LLMatcher, most: int) -> list[int] | None:
-        """Give at most so many tokens that end the answer from here, or `None` if none were found."""
-        way = self._walk(matcher, most, patient=True)
-        return self._walk(matcher, most, patient=False) if way is None else way
+    def find(self, matcher: LLMatcher, limit: int) -> list[int] | None:
+        """Return at most `limit` tokens that complete the text from here, or `None` if none were found."""
+        end = self._walk(matcher, limit, patient=True)
+        return self._walk(matcher, limit, patient=False) if end is None else end
 
-    def _walk(self, matcher: LLMatcher, most: int, *, patient: bool) -> list[int] | None:
-        """Walk to the end; be patient with circles in which something is forced, such as the strings of an object."""
+    def _walk(self, matcher: LLMatcher, limit: int, *, patient: bool) -> list[int] | None:
+        """Walk to an end; if patient, through circles that force tokens, such as the strings of an object."""
         ahead = matcher.deep_copy()
-        way: list[int] = []
+        path: list[int] = []
         chosen: list[list[int]] = []
-        been: set[bytes] = set()
+        visited: set[bytes] = set()
         while not (ahead.is_stopped() or ahead.is_accepting()):
             new = ahead.compute_ff_tokens()
             if not new:
-                chosen.append(self._closing(ahead))
-                if chosen[-_LATELY:].count(chosen[-1]) >= _CIRCLE:
-                    chosen[-1] = self._leaving(ahead, chosen[-1], been, patient=patient)
+                chosen.append(self._closing_tokens(ahead))
+                if chosen[-_RECENT:].count(chosen[-1]) >= _REPEATS:
+                    chosen[-1] = self._leaving_tokens(ahead, chosen[-1], visited, patient=patient)
                 new = chosen[-1]
-            if len(way) + len(new) > most or not ahead.consume_tokens(new):
+            if len(path) + len(new) > limit or not ahead.consume_tokens(new):
                 return None
-            way += new
-        return None if ahead.is_error() else way
+            path += new
+        return None if ahead.is_error() else path
 
-    def _closing(self, ahead: LLMatcher) -> list[int]:
-        signs = (self._brace, self._bracket, self._quote)
-        closes = [one for one in signs if one and ahead.validate_tokens(one) == len(one)]
-        if closes:
-            return closes[-1 if len(closes) == 3 else 0]  # all three: this is inside of a string
-        letter = next((one for one in self._letters if ahead.validate_tokens(one) == len(one)), None)
-        return letter or [_lowest(ahead.compute_bitmask())]
+    def _closing_tokens(self, ahead: LLMatcher) -> list[int]:
+        closing = (self._brace, self._bracket, self._quote)
+        allowed = [tokens for tokens in closing if tokens and ahead.validate_tokens(tokens) == len(tokens)]
+        if allowed:
+            return allowed[-1 if len(allowed) == 3 else 0]  # all three are allowed inside a string
+        other = next((tokens for tokens in self._candidates if ahead.validate_tokens(tokens) == len(tokens)), None)
+        return other or [_lowest_token(ahead.compute_bitmask())]
 
-    def _leaving(self, ahead: LLMatcher, usual: list[int], been: set[bytes], *, patient: bool) -> list[int]:
+    def _leaving_tokens(self, ahead: LLMatcher, usual: list[int], visited: set[bytes], *, patient: bool) -> list[int]:
         mask = ahead.compute_bitmask()
-        been.add(mask)
-        if mask not in self._known:
-            self._known[mask] = self._exits(ahead, usual)
-        for tokens, after, forced in self._known[mask]:
-            if after == _END or (forced and patient) or after not in been:
-                been.add(after)
+        visited.add(mask)
+        if mask not in self._exits:
+            self._exits[mask] = self._find_exits(ahead, usual)
+        for tokens, after, forced in self._exits[mask]:
+            if after == _END or (forced and patient) or after not in visited:
+                visited.add(after)
                 return tokens
         return usual
 
-    def _exits(self, ahead: LLMatcher, usual: list[int]) -> Exits:
+    def _find_exits(self, ahead: LLMatcher, usual: list[int]) -> Exits:
         found: dict[tuple[bytes, bool], list[int]] = {}
-        for tokens in (usual, *self._letters):
+        for tokens in (usual, *self._candidates):
             if ahead.validate_tokens(tokens) < len(tokens):
                 continue
             after = ahead.deep_copy()
@@ -94,12 +94,11 @@ class Closing:
             forced = after.compute_ff_tokens()
             if forced:
                 after.consume_tokens(forced)
-            over = after.is_stopped() or after.is_accepting()
-            found.setdefault((_END if over else after.compute_bitmask(), bool(forced)), tokens)
+            complete = after.is_stopped() or after.is_accepting()
+            found.setdefault((_END if complete else after.compute_bitmask(), bool(forced)), tokens)
         return sorted(((tokens, *key) for key, tokens in found.items()), key=lambda exit_: exit_[1] != _END)
 
 
-def _lowest(mask: bytes) -> int:
-    """Give the lowest token that a mask allows."""
+def _lowest_token(mask: bytes) -> int:
     bits = int.from_bytes(mask, "little")
     return (bits & -bits).bit_length() - 1

@@ -1,4 +1,4 @@
-"""A tokenizer's tokens as the bytes that they write, for the compiler of grammars."""
+"""A tokenizer's tokens as bytes, for llguidance's grammar compiler."""
 
 from __future__ import annotations
 
@@ -9,86 +9,91 @@ from typing import Any
 from llguidance import LLTokenizer, TokenizerWrapper
 
 from llmkit.errors import ConstraintError
-from llmkit.models.tokens.detokenizer import BYTE
-from llmkit.models.tokens.special_tokens import Names, is_control
+from llmkit.models.tokens.detokenizer import BYTE_TOKEN
+from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, is_special
 
-_UNWRITTEN = "\U0010ffff"  # in the names of control tokens: a text with `<think>` in it is made of other tokens
+_SPECIAL_PREFIX = "\U0010ffff"  # before names of special tokens: text with `<think>` in it is made of other tokens
 
 
-def vocabulary_of(tokenizer: Any, size: int, ends: Sequence[int]) -> LLTokenizer:
-    """Give the vocabulary of `size` tokens, some of which end an answer.
+def build_vocabulary(tokenizer: Any, size: int, eos_token_ids: Sequence[int]) -> LLTokenizer:
+    """Build the vocabulary of `size` tokens.
 
     Raises:
-        ConstraintError: what the tokenizer's tokens write is not known.
+        ConstraintError: llguidance cannot tell which bytes the tokenizer's tokens write.
     """
-    names = Names(tokenizer)
-    space = _space(json.loads(names.plain.to_str())["decoder"])
-    # llguidance reads byte-level tokenizers and those that fall back to bytes, but not those of Metaspace's kind.
-    given = TokenizerWrapper(_Pieces(tokenizer, names, space, ends)) if space else names.described(_UNWRITTEN)
+    escaper = SpecialTokenEscaper(tokenizer)
+    space = _space_symbol(json.loads(escaper.backend.to_str())["decoder"])
+    # llguidance reads tokenizers with byte-level tokens or byte fallback, but not those with Metaspace.
+    source = (
+        TokenizerWrapper(_MetaspaceTokens(tokenizer, escaper, space, eos_token_ids))
+        if space
+        else escaper.describe(_SPECIAL_PREFIX)
+    )
     try:
-        return LLTokenizer(given, n_vocab=max(size, len(tokenizer)), eos_token=list(ends) or None)
+        return LLTokenizer(source, n_vocab=max(size, len(tokenizer)), eos_token=list(eos_token_ids) or None)
     except (ValueError, NotImplementedError, KeyError, TypeError, IndexError) as error:
         raise ConstraintError(
             f"constrained decoding cannot work with {type(tokenizer).__name__} of this model: {error}"
         ) from error
 
 
-def drops_space(tokenizer: Any, vocabulary: LLTokenizer) -> bool:
-    """Whether an answer's text is without the space that its first token begins with, as SentencePiece has it."""
-    for number in range(len(tokenizer)):
-        written = b"" if vocabulary.is_special_token(number) else vocabulary.decode_bytes([number])
-        if written.startswith(b" ") and len(written) > 1:  # the byte of a space, alone, is not how text begins
-            return not tokenizer.backend_tokenizer.decode([number]).startswith(" ")
+def drops_first_space(tokenizer: Any, vocabulary: LLTokenizer) -> bool:
+    """Return whether decoding drops the space that the first token begins with, as SentencePiece does."""
+    for token in range(len(tokenizer)):
+        written = b"" if vocabulary.is_special_token(token) else vocabulary.decode_bytes([token])
+        if written.startswith(b" ") and len(written) > 1:  # the single byte of a space does not begin a text
+            return not tokenizer.backend_tokenizer.decode([token]).startswith(" ")
     return False
 
 
-def writes(vocabulary: LLTokenizer, text: str) -> list[int] | None:
-    """Give tokens that write a text, or `None` where there are none."""
+def tokens_for(vocabulary: LLTokenizer, text: str) -> list[int] | None:
+    """Return tokens that write a text, or `None` if there are none."""
     tokens = list(vocabulary.greedy_tokenize(text))
     return tokens if tokens and vocabulary.decode_bytes(tokens) == text.encode() else None
 
 
-def _space(decoder: dict[str, Any] | None) -> str:
-    """Give what stands for a space in the tokens of a tokenizer of Metaspace's kind, such as T5's; else nothing."""
+def _space_symbol(decoder: dict[str, Any] | None) -> str:
+    """Return what stands for a space in the tokens of a Metaspace tokenizer, such as T5's; else an empty string."""
     parts = (decoder or {}).get("decoders", [decoder or {}])
     return next((str(part["replacement"]) for part in parts if part.get("type") == "Metaspace"), "")
 
 
-class _Pieces:
-    """What llguidance asks of a tokenizer: the bytes of each token, and the tokens of a text."""
+class _MetaspaceTokens:
+    """The attributes that llguidance reads of a tokenizer: the bytes of each token, and the tokens of a text."""
 
     bos_token_id = None
 
-    def __init__(self, tokenizer: Any, names: Names, space: str, ends: Sequence[int]) -> None:
+    def __init__(self, tokenizer: Any, escaper: SpecialTokenEscaper, space: str, eos_token_ids: Sequence[int]) -> None:
         added = tokenizer.added_tokens_decoder
-        self.eos_token_id = ends[0] if ends else 0
-        self.special_token_ids = [number for number, token in added.items() if is_control(token)]
-        in_bytes = '"ByteFallback"' in json.dumps(json.loads(names.plain.to_str())["decoder"])
+        self.eos_token_id = eos_token_ids[0] if eos_token_ids else 0
+        self.special_token_ids = [index for index, token in added.items() if is_special(token)]
+        has_byte_fallback = '"ByteFallback"' in json.dumps(json.loads(escaper.backend.to_str())["decoder"])
 
-        def written(number: int) -> bytes:
-            piece = str(names.plain.id_to_token(number) or "")
-            if in_bytes and BYTE.fullmatch(piece):
-                return bytes([int(piece[3:5], 16)]).strip(b" ")  # a space has a token that is no byte
-            return (piece if number in added else piece.replace(space, " ")).encode()
+        def bytes_of(index: int) -> bytes:
+            piece = str(escaper.backend.id_to_token(index) or "")
+            if has_byte_fallback and BYTE_TOKEN.fullmatch(piece):
+                return bytes([int(piece[3:5], 16)]).strip(b" ")  # a space has a token that is not a byte
+            return (piece if index in added else piece.replace(space, " ")).encode()
 
-        self.tokens = [written(number) for number in range(len(tokenizer))]
+        self.tokens = [bytes_of(index) for index in range(len(tokenizer))]
         special = set(self.special_token_ids)
-        self._ids = {piece: number for number, piece in enumerate(self.tokens) if piece and number not in special}
-        self._widest = max(map(len, self._ids))
-        self._names = names
+        self._ids = {piece: index for index, piece in enumerate(self.tokens) if piece and index not in special}
+        self._longest = max(map(len, self._ids))
+        self._escaper = escaper
 
     def __call__(self, text: bytes) -> list[int]:
-        """Give a text's usual tokens; where these say something else, such as "unknown", the longest that write it."""
-        said = text.decode()
-        usual = self._names.for_text(said, onward=True).encode(said, add_special_tokens=False).ids
-        if b"".join(self.tokens[number] for number in usual) == text:
-            return list(usual)
-        found: list[int] = []
+        """Return the tokens of a text; where these write something else, such as "unknown", the longest that do."""
+        decoded = text.decode()
+        backend = self._escaper.tokenizer_for(decoded, continues=True)
+        tokens = list(backend.encode(decoded, add_special_tokens=False).ids)
+        if b"".join(self.tokens[token] for token in tokens) == text:
+            return tokens
+        tokens = []
         while text:
-            ends = range(min(len(text), self._widest), 0, -1)
-            end = next((end for end in ends if text[:end] in self._ids), 0)
-            if not end:
+            lengths = range(min(len(text), self._longest), 0, -1)
+            length = next((length for length in lengths if text[:length] in self._ids), 0)
+            if not length:
                 break
-            found.append(self._ids[text[:end]])
-            text = text[end:]
-        return found
+            tokens.append(self._ids[text[:length]])
+            text = text[length:]
+        return tokens

@@ -42,8 +42,7 @@ class Call:
     Attributes:
         response_format: the form that the answer is held to:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
-            `"schema"`), `{"type": "regex", "pattern": …}`, `{"type": "choice", "options": […]}` or
-            `{"type": "span", "source": …, "by": "words" | "chars"}`.
+            `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
         logprobs: how many of the likeliest tokens to report in the place of each token; `None` for none at all.
         template: further variables for the chat template, such as `enable_thinking`.
     """
@@ -147,7 +146,9 @@ class Call:
                 return engine.constraints.lark(rules)
         if not self.response_format:
             return None
-        return _constraint(self.response_format, engine.constraints.onward if continues_prompt else engine.constraints)
+        return _constraint(
+            self.response_format, engine.constraints.for_continuations if continues_prompt else engine.constraints
+        )
 
 
 def _logprobs(asked: Any, top: Any) -> int | None:
@@ -169,8 +170,6 @@ def _constraint(form: Mapping[str, Any], grammars: ConstraintFactory) -> Constra
             return grammars.regex(pattern)
         case {"type": "choice", "options": [*options]} if all(isinstance(option, str) for option in options):
             return grammars.choice(options)
-        case {"type": "span", "source": str(source)} if form.get("by", "words") in ("words", "chars"):
-            return grammars.span(source, by=form.get("by", "words"))
         case {"type": "text"}:
             return None
     raise ConstraintError(f"response_format is {dict(form)!r}, but must be one of {_FORMS}")
@@ -178,7 +177,7 @@ def _constraint(form: Mapping[str, Any], grammars: ConstraintFactory) -> Constra
 
 _FORMS = (
     '{"type": "json_schema", "json_schema": {"schema": …}}, {"type": "json_object"}, {"type": "regex", "pattern": …}, '
-    '{"type": "choice", "options": […]}, {"type": "span", "source": …, "by": "words" or "chars"} and {"type": "text"}'
+    '{"type": "choice", "options": […]} and {"type": "text"}'
 )
 
 

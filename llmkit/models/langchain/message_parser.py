@@ -8,7 +8,7 @@ from uuid import uuid4
 from langchain_core.messages import AIMessageChunk
 
 from llmkit.models.langchain.tools import ToolFormat
-from llmkit.models.tokens.detokenizer import overlap
+from llmkit.models.tokens.detokenizer import overlap_length
 
 _ID = 9  # letters of a call's name: Mistral's templates take no other number
 
@@ -76,7 +76,7 @@ class ReasoningSplitter:
         if found:
             self._state = "gap"
             return thought, self.push(answer)[1]
-        keep = 0 if last else overlap(text, self._close)
+        keep = 0 if last else overlap_length(text, self._close)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], ""
 
@@ -116,7 +116,7 @@ class ToolReader:
         if found:
             self._text, self._state = rest, "name"
             return said
-        keep = 0 if last else overlap(said, self._style.opening)
+        keep = 0 if last else overlap_length(said, self._style.opening)
         self._text = said[len(said) - keep :]
         return said[: len(said) - keep]
 

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.errors import ConstraintError
-from llmkit.models.constraints.grammar import COMPACT, closed
+from llmkit.models.constraints.grammar import JSON_STYLE, forbid_extra_properties
 
 Tool = Mapping[str, Any]
 """A tool as the common chat APIs tell it: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
@@ -133,7 +133,7 @@ def grammar(
     before = f"<[{tokens[style.before]}]>?" if style.before in tokens else ""
     for index, tool in enumerate(tools):
         function = tool["function"]
-        schema = {**closed(function["parameters"]), "x-guidance": COMPACT}
+        schema = {**forbid_extra_properties(function["parameters"]), "x-guidance": JSON_STYLE}
         head = _terminals(style.opening + function["name"] + style.middle, tokens)
         rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(style.closing, tokens)}")
     names = " | ".join(f"call_{index}" for index in range(len(tools)))

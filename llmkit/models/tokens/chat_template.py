@@ -1,8 +1,8 @@
-"""Messages and text to token ids, exactly as the model expects them; and text stays text.
+"""Messages and text to token ids, exactly as the model expects them, with special tokens in texts escaped.
 
-Only a template's own markup becomes control tokens. A control token's name that stands inside a message
-(`<|im_end|>`, `</s>`) is encoded as the plain characters it is written with, so that nothing a user or a page says
-can open a turn or end the prompt. Text without such names is tokenized exactly as `apply_chat_template` does.
+Only a chat template's own markup becomes special tokens. The name of a special token inside a message (`<|im_end|>`,
+`</s>`) is encoded as the plain characters that it is written with, so that no message or web page can open a turn or
+end the prompt. Text without such names is tokenized exactly as `apply_chat_template` does.
 """
 
 from __future__ import annotations
@@ -15,139 +15,148 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.errors import InputError, PromptError
-from llmkit.models.tokens.special_tokens import Names, is_control, unused
+from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, is_special, unused_characters
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from transformers import PreTrainedTokenizerBase
 
 Layout = Literal["chat", "completion", "flan"]
-"""How a conversation is laid out: by the chat template, as plain text, or as plain text for an encoder."""
+"""How a conversation is rendered: by the chat template, as plain text, or as plain text for an encoder."""
+
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+
+_SKIPPED_BLOCKS = {"reasoning", "thinking", "tool_use", "tool_call", "input_json_delta", "redacted_thinking"}
+"""Content blocks without text for the model: tool calls are in `tool_calls`, earlier reasoning is not repeated."""
+
+_NO_MESSAGES = "the message list is empty: give at least one message"
 
 
 class PromptEncoder:
-    """Turns messages or plain text into the token ids that the model receives."""
+    """Turns messages or plain text into the token ids that the model receives.
+
+    Attributes:
+        layout: how it renders a conversation.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
         self.tokenizer = tokenizer
-        self._names = Names(tokenizer)
+        self._escaper = SpecialTokenEscaper(tokenizer)
         self._is_encoder_decoder = is_encoder_decoder
         self.layout: Layout = "chat" if tokenizer.chat_template else "flan" if is_encoder_decoder else "completion"
 
     def encode_text(self, text: str, *, special: bool = True) -> list[int]:
-        """Give the ids of plain text, with the tokenizer's own start and end tokens unless `special` is false."""
-        return list(self._names.for_text(_whole(text)).encode(text, add_special_tokens=special).ids)
+        """Encode plain text, with the tokenizer's own start and end tokens unless `special` is false."""
+        return list(self._escaper.tokenizer_for(_validate_text(text)).encode(text, add_special_tokens=special).ids)
 
     def encode_continuation(self, text: str) -> list[int]:
-        """Give the ids of text that goes on where other text ended: no start token, and no space put before it.
+        """Encode text that continues other text: without a start token, and without a space put before it.
 
-        A decoder with an encoder begins its text itself.
+        The decoder of an encoder-decoder model begins its own text, so that its first space may be added.
         """
-        backend = self._names.for_text(_whole(text), onward=not self._is_encoder_decoder)
+        backend = self._escaper.tokenizer_for(_validate_text(text), continues=not self._is_encoder_decoder)
         return list(backend.encode(text, add_special_tokens=False).ids)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Give the half-open range of characters of `text` that each of its tokens covers."""
-        return list(self._names.for_text(_whole(text)).encode(text, add_special_tokens=False).offsets)
+        """Return the range of characters `[start, end)` of each token of a text."""
+        backend = self._escaper.tokenizer_for(_validate_text(text))
+        return list(backend.encode(text, add_special_tokens=False).offsets)
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
-        """Give the ids of a conversation up to where the answer begins.
+        """Encode a conversation up to the beginning of the answer.
 
-        A last message of the assistant's own is left open, and the answer goes on from it. `template` holds further
-        variables for the chat template, such as `tools`.
+        If the last message is the assistant's, it is left open, and the answer continues it.
+
+        Args:
+            messages: the conversation.
+            **template: further variables of the chat template, such as `tools`.
 
         Raises:
-            InputError: no messages, or one with an image or a sound.
-            PromptError: the model's chat template refuses these messages, or one is no text that can be encoded.
+            InputError: there are no messages, or one has an image or audio.
+            PromptError: the model's chat template refuses these messages, or a text cannot be encoded as UTF-8.
         """
         if self.layout != "chat":
             return self.encode_text(messages_to_text(messages))
         turns: Any = [message_to_dict(message) for message in messages]
-        text = _whole(_everything([turns, template]))
-        if not self._names.in_text(text):
-            return list(self._names.plain.encode(self._render(turns, **template), add_special_tokens=False).ids)
-        sign, mark = itertools.islice(unused(text), 2)
-        turns, template = _map_text([turns, template], lambda part: self._names.hide(part, sign))
-        marked = self._names.mark(self._render(turns, **template), mark)
-        backend = self._names.variant(mark)
-        return list(backend.encode(self._names.show(marked, sign), add_special_tokens=False).ids)
+        text = _validate_text(_join_strings([turns, template]))
+        if not self._escaper.has_special(text):
+            return list(self._escaper.backend.encode(self._render(turns, **template), add_special_tokens=False).ids)
+        delimiter, prefix = itertools.islice(unused_characters(text), 2)
+        turns, template = _map_strings([turns, template], lambda part: self._escaper.replace_names(part, delimiter))
+        marked = self._escaper.prefix_names(self._render(turns, **template), prefix)
+        restored = self._escaper.restore_names(marked, delimiter)
+        return list(self._escaper.variant(prefix).encode(restored, add_special_tokens=False).ids)
 
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
-        """Give the text that a conversation becomes, markup included."""
+        """Render a conversation as the text that is encoded, with its markup."""
         if self.layout != "chat":
             return messages_to_text(messages)
         return self._render([message_to_dict(message) for message in messages], **template)
 
     @cached_property
     def special_token_ids(self) -> dict[str, int]:
-        """The names of control tokens, such as Qwen's `<tool_call>`, with their ids."""
+        """The ids of special tokens by name, such as Qwen's `<tool_call>`."""
         added = self.tokenizer.added_tokens_decoder.items()
-        return {token.content: index for index, token in added if is_control(token)}
+        return {token.content: index for index, token in added if is_special(token)}
 
     @cached_property
     def template_accepts_tools(self) -> bool:
-        """Whether the chat template itself lays out tools."""
+        """Whether the chat template renders tools."""
         return bool(re.search(r"\btools\b", str(self.tokenizer.chat_template or "")))
 
     def _render(self, turns: list[dict[str, Any]], **template: Any) -> str:
         from jinja2 import TemplateError
 
         if not turns:
-            raise InputError("the message list is empty: give at least one message")
-        open_turn = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
-        template.update(tokenize=False, add_generation_prompt=not open_turn, continue_final_message=open_turn)
+            raise InputError(_NO_MESSAGES)
+        is_open = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
+        template.update(tokenize=False, add_generation_prompt=not is_open, continue_final_message=is_open)
         try:
             return str(self.tokenizer.apply_chat_template(turns, **template))
         except (TemplateError, ValueError, TypeError, KeyError) as error:
-            simpler = simplified(turns)
-            if simpler != turns:
+            merged = _merge_user_turns(turns)
+            if merged != turns:
                 with suppress(TemplateError, ValueError, TypeError, KeyError):
-                    return str(self.tokenizer.apply_chat_template(simpler, **template))
+                    return str(self.tokenizer.apply_chat_template(merged, **template))
             raise PromptError(f"the model's chat template refuses these messages: {error}") from error
 
 
-def simplified(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put a conversation into the turns that every template takes: no system turn, and no two users' turns in a row.
-
-    Gemma's templates and some of Mistral's take no others; what the turns say stays, in its order.
-    """
-    plain: list[dict[str, Any]] = []
+def _merge_user_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make system turns user turns, and merge user turns in a row, as some templates of Gemma and Mistral require."""
+    merged: list[dict[str, Any]] = []
     for turn in turns:
         as_user = {**turn, "role": "user"} if turn["role"] == "system" else turn
-        if plain and as_user["role"] == plain[-1]["role"] == "user":
-            plain[-1] = {"role": "user", "content": f"{plain[-1]['content']}\n\n{as_user['content']}"}
+        if merged and as_user["role"] == merged[-1]["role"] == "user":
+            merged[-1] = {"role": "user", "content": f"{merged[-1]['content']}\n\n{as_user['content']}"}
         else:
-            plain.append(as_user)
-    return plain
+            merged.append(as_user)
+    return merged
 
 
 def messages_to_text(messages: Sequence[BaseMessage]) -> str:
-    """Lay a conversation out as plain text: alone, a message is itself; a dialogue has its speakers named.
+    """Render a conversation as plain text; a single user message without its role.
 
     Raises:
-        InputError: no messages, or one with an image or a sound.
+        InputError: there are no messages, or one has an image or audio.
     """
     turns = [message_to_dict(message) for message in messages]
     if not turns:
-        raise InputError("the message list is empty: give at least one message")
-    head = [turn["content"] for turn in turns if turn["role"] == "system"]
-    talk = [turn for turn in turns if turn["role"] != "system"]
-    if len(talk) == 1 and talk[0]["role"] == "user":
-        return "\n\n".join([*head, talk[0]["content"]])
-    lines = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in talk]
-    if not talk or talk[-1]["role"] != "assistant":
+        raise InputError(_NO_MESSAGES)
+    system = [turn["content"] for turn in turns if turn["role"] == "system"]
+    dialogue = [turn for turn in turns if turn["role"] != "system"]
+    if len(dialogue) == 1 and dialogue[0]["role"] == "user":
+        return "\n\n".join([*system, dialogue[0]["content"]])
+    lines = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in dialogue]
+    if not dialogue or dialogue[-1]["role"] != "assistant":
         lines.append("Assistant:")
-    return "\n\n".join([*head, "\n".join(lines)])
-
-
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+    return "\n\n".join([*system, "\n".join(lines)])
 
 
 def message_to_dict(message: BaseMessage) -> dict[str, Any]:
-    """Give a message as the dictionary that chat templates read.
+    """Convert a message into the dictionary that chat templates read.
 
     Raises:
-        InputError: the message holds something other than text.
+        InputError: the message has something other than text.
     """
     role = _ROLES.get(message.type) or str(getattr(message, "role", message.type))
     turn: dict[str, Any] = {"role": role, "content": _text_of(message)}
@@ -163,42 +172,42 @@ def message_to_dict(message: BaseMessage) -> dict[str, Any]:
     return turn
 
 
-_SILENT = {"reasoning", "thinking", "tool_use", "tool_call", "input_json_delta", "redacted_thinking"}
-
-
 def _text_of(message: BaseMessage) -> str:
     if isinstance(message.content, str):
         return message.content
     parts = []
     for block in message.content:
-        kind = "text" if isinstance(block, str) else block.get("type", "text")
-        if kind == "text":
+        block_type = "text" if isinstance(block, str) else block.get("type", "text")
+        if block_type == "text":
             parts.append(block if isinstance(block, str) else str(block.get("text", "")))
-        elif kind not in _SILENT:  # a tool call is in `tool_calls`; earlier reasoning is not shown again
-            raise InputError(f"this model reads text only, but a {message.type} message holds a block of type {kind!r}")
+        elif block_type not in _SKIPPED_BLOCKS:
+            raise InputError(
+                f"this model reads text only, but a {message.type} message has a block of type {block_type!r}"
+            )
     return "".join(parts)
 
 
-def _whole(text: str) -> str:
-    """Give a text that every tokenizer takes."""
+def _validate_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = text[error.start]
-        raise PromptError(f"the text holds {half!r}, half a surrogate pair: decode it with errors='replace'") from error
+        raise PromptError(
+            f"the text contains {half!r}, half a surrogate pair: decode it with errors='replace'"
+        ) from error
     return text
 
 
-def _everything(value: Any) -> str:
-    """All strings inside, joined by a character that no control token holds."""
+def _join_strings(value: Any) -> str:
+    """Join all strings inside a value by a character that no special token has."""
     if isinstance(value, Mapping):
         value = [*value, *value.values()]
-    return value if isinstance(value, str) else "\0".join(map(_everything, value)) if isinstance(value, list) else ""
+    return value if isinstance(value, str) else "\0".join(map(_join_strings, value)) if isinstance(value, list) else ""
 
 
-def _map_text(value: Any, change: Callable[[str], str]) -> Any:
+def _map_strings(value: Any, function: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return change(value)
+        return function(value)
     if isinstance(value, Mapping):
-        return {_map_text(key, change): _map_text(item, change) for key, item in value.items()}
-    return [_map_text(item, change) for item in value] if isinstance(value, list) else value
+        return {_map_strings(key, function): _map_strings(item, function) for key, item in value.items()}
+    return [_map_strings(item, function) for item in value] if isinstance(value, list) else value

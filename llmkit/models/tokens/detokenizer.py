@@ -1,4 +1,4 @@
-"""Token ids to text, as they come: whole characters only, and never a piece of a stop string."""
+"""Token ids to text, one by one: only whole characters, and no part of a stop string."""
 
 from __future__ import annotations
 
@@ -9,94 +9,99 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what tokenizers that fall back to bytes call one
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
+BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+"""The name of a single byte, in tokenizers with byte fallback."""
+
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Detokenizer:
-    """Gives the text of tokens one by one; what it gave, joined, is the whole answer.
+    """Returns the text of tokens one by one; joined, it is the text of all tokens, up to the first stop string.
 
-    A character that is spread over several tokens comes with its last one. Text that may be the beginning of a
-    stop string is kept back until it is clear whether it is one.
+    A character of several tokens comes with the last of them. Text that may be the beginning of a stop string is
+    withheld until that is decided.
 
-    A token's text can depend on the one before it (the first loses its space), so a piece is what a few tokens
-    give together, less what they gave without the last ones.
+    A token's text can depend on the token before it (the first one loses its space). So the new text is what the latest
+    tokens decode to, without what they decoded to before the new one.
+
+    Attributes:
+        stopped: whether a stop string has come.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
         stop: Sequence[str] = (),
-        before: Sequence[int] = (),
-        shown: Collection[int] = (),
+        context: Sequence[int] = (),
+        visible: Collection[int] = (),
     ) -> None:
-        """Take the stop strings, and the last tokens of a text that goes on here: then a first space counts.
+        """Start a text.
 
-        Special tokens are not text, but for those that are to be `shown`.
+        Args:
+            tokenizer: what decodes.
+            stop: stop strings, which end the text and are not part of it.
+            context: the last tokens of a text that is continued, so that the first space counts.
+            visible: special tokens that are part of the text; all others are left out.
         """
         self._backend = tokenizer.backend_tokenizer
-        self._hidden: frozenset[int] | None = None  # all special ones
-        if shown:
+        self._hidden: frozenset[int] | None = None  # all special tokens
+        if visible:
             added = self._backend.get_added_tokens_decoder().items()
-            self._hidden = frozenset(number for number, token in added if token.special).difference(shown)
+            self._hidden = frozenset(index for index, token in added if token.special).difference(visible)
         self._stop = stop
-        self._recent = list(before)
-        self._given = len(self._decode(self._recent))  # characters of the recent tokens' text that were given
-        self._known = len(before)  # how many of the recent tokens gave them
-        self._open = False
-        self._held = ""
+        self._recent = list(context)
+        self._returned = len(self._decode(self._recent))  # characters of the recent tokens' text
+        self._complete = len(context)  # how many of the recent tokens these are of
+        self._in_bytes = False
+        self._withheld = ""
         self.stopped = False
 
     def push(self, token: int) -> str:
-        """Take one token; give the text that is now certain, which may be empty."""
+        """Add a token, and return the text that is now certain, which may be empty."""
         self._recent.append(token)
-        if BYTE.fullmatch(self._backend.id_to_token(token) or ""):
-            self._open = True  # bytes in a row are read together: one that is wrong makes all of them wrong
+        if BYTE_TOKEN.fullmatch(self._backend.id_to_token(token) or ""):
+            self._in_bytes = True  # bytes in a row are decoded together: a wrong one makes all of them wrong
         elif self._decode([token]):
-            self._open = False
+            self._in_bytes = False
         text = self._decode(self._recent)
-        if self._open or text.endswith(_BROKEN) or len(text) <= self._given:
+        if self._in_bytes or text.endswith(_INCOMPLETE) or len(text) <= self._returned:
             return ""
         return self._release(self._advance(text))
 
     def finish(self) -> str:
-        """Give what was kept back, once no more tokens come."""
+        """Return the text that was withheld, once there are no more tokens."""
         if self.stopped:
             return ""
         text = self._release(self._advance(self._decode(self._recent)))
-        rest, self._held = self._held, ""
+        rest, self._withheld = self._withheld, ""
         return text + rest
 
     def _advance(self, text: str) -> str:
-        new = text[self._given :]
-        self._recent, self._known = self._recent[self._known :], len(self._recent) - self._known
-        self._given = len(self._decode(self._recent))
+        new = text[self._returned :]
+        self._recent, self._complete = self._recent[self._complete :], len(self._recent) - self._complete
+        self._returned = len(self._decode(self._recent))
         return new
 
     def _decode(self, tokens: list[int]) -> str:
         if self._hidden is None:
             return str(self._backend.decode(tokens, skip_special_tokens=True))
-        shown = [token for token in tokens if token not in self._hidden]
-        return str(self._backend.decode(shown, skip_special_tokens=False))
+        visible = [token for token in tokens if token not in self._hidden]
+        return str(self._backend.decode(visible, skip_special_tokens=False))
 
     def _release(self, new: str) -> str:
         if self.stopped:
             return ""
-        text = self._held + new
-        cut = self._first_stop(text)
-        if cut is not None:
-            self.stopped, self._held = True, ""
-            return text[:cut]
-        keep = max((overlap(text, stop) for stop in self._stop), default=0)
-        self._held = text[len(text) - keep :]
+        text = self._withheld + new
+        # Of several stop strings, the one that is complete first.
+        ends = [(start + len(stop), start) for stop in self._stop if (start := text.find(stop)) >= 0]
+        if ends:
+            self.stopped, self._withheld = True, ""
+            return text[: min(ends)[1]]
+        keep = max((overlap_length(text, stop) for stop in self._stop), default=0)
+        self._withheld = text[len(text) - keep :]
         return text[: len(text) - keep]
 
-    def _first_stop(self, text: str) -> int | None:
-        """Where the stop string begins that is the first to be complete."""
-        found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
-        return min(found)[1] if found else None
 
-
-def overlap(text: str, stop: str) -> int:
-    """Give the length of the longest end of `text` that `stop` begins with, short of the whole."""
+def overlap_length(text: str, stop: str) -> int:
+    """Return the length of the longest end of `text` that is a beginning of `stop`, but not all of it."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)

@@ -1,4 +1,4 @@
-"""Variants of a tokenizer in which the name of a control token, standing in a text, is text."""
+"""Escaping special tokens: variants of a tokenizer for which their names, written in a text, are plain text."""
 
 from __future__ import annotations
 
@@ -12,97 +12,111 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-_KEPT = 4  # variants that are kept: one more is made only where a text holds the mark of another
+_CACHED_VARIANTS = 4  # another variant is needed only where a text contains the prefix of one of these
+
+_NO_PREFIX_SPACE: dict[str, dict[str, Any]] = {
+    "Metaspace": {"prepend_scheme": "never"},
+    "ByteLevel": {"add_prefix_space": False},
+    "Prepend": {"prepend": ""},
+}
+"""The options, by type of a tokenizer's component, that put no space before a text."""
+
+_COMPONENTS = ("normalizer", "normalizers", "pre_tokenizer", "pretokenizers")
 
 
-class Names:
-    """The names of a tokenizer's control tokens, and how to encode a text that holds them.
+class SpecialTokenEscaper:
+    """Encodes text that contains names of special tokens, such as `<|im_end|>`.
 
-    A control token is one that is not made from text: an added token, but for mere white space, which some
-    tokenizers add as well.
+    A special token here is any added token, except pure white space, which some tokenizers add as well.
+
+    Attributes:
+        backend: the tokenizer, without truncation and padding.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         backend: Tokenizer = tokenizer.backend_tokenizer
-        if backend.truncation or backend.padding:  # a tokenizer.json may hold either; both would change the prompt
+        if backend.truncation or backend.padding:  # tokenizer.json may define them; both would change the prompt
             backend = type(backend).from_str(backend.to_str())
             backend.no_truncation()
             backend.no_padding()
-        self.plain = backend
-        added = [token for token in tokenizer.added_tokens_decoder.values() if is_control(token)]
-        self._names = sorted({token.content for token in added}, key=len, reverse=True)
+        self.backend = backend
+        special = [token for token in tokenizer.added_tokens_decoder.values() if is_special(token)]
+        self._names = sorted({token.content for token in special}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, self._names)) or r"(?!)")
-        self._normalizes = any(token.normalized for token in added)
+        self._normalizes = any(token.normalized for token in special)
         self._variants: dict[tuple[str, bool], Tokenizer] = {}
 
-    def in_text(self, text: str) -> bool:
-        """Whether the tokenizer would find a control token in this text."""
+    def has_special(self, text: str) -> bool:
+        """Return whether the tokenizer would find a special token in a text."""
         if self._pattern.search(text):
             return True
-        normalizer = self.plain.normalizer if self._normalizes else None
+        normalizer = self.backend.normalizer if self._normalizes else None
         return bool(normalizer and self._pattern.search(normalizer.normalize_str(text)))
 
-    def for_text(self, text: str, *, onward: bool = False) -> Tokenizer:
-        """Give the tokenizer that encodes all of a text as text; `onward` as in `variant`."""
-        if self.in_text(text):
-            return self.variant(next(unused(text)), onward=onward)
-        return self.variant("", onward=True) if onward else self.plain
+    def tokenizer_for(self, text: str, *, continues: bool = False) -> Tokenizer:
+        """Return the tokenizer that encodes all of a text as plain text; `continues` is as in `variant`."""
+        if self.has_special(text):
+            return self.variant(next(unused_characters(text)), continues=continues)
+        return self.variant("", continues=True) if continues else self.backend
 
-    def hide(self, text: str, sign: str) -> str:
-        """Put numbers between two signs in the place of names."""
-        return self._pattern.sub(lambda match: f"{sign}{self._names.index(match[0])}{sign}", text)
+    def replace_names(self, text: str, delimiter: str) -> str:
+        """Replace each name by its number between two delimiters."""
+        return self._pattern.sub(lambda match: f"{delimiter}{self._names.index(match[0])}{delimiter}", text)
 
-    def show(self, text: str, sign: str) -> str:
-        """Put the names back that `hide` took out."""
-        return re.sub(f"{re.escape(sign)}(\\d+){re.escape(sign)}", lambda match: self._names[int(match[1])], text)
+    def restore_names(self, text: str, delimiter: str) -> str:
+        """Undo `replace_names`."""
+        pattern = f"{re.escape(delimiter)}(\\d+){re.escape(delimiter)}"
+        return re.sub(pattern, lambda match: self._names[int(match[1])], text)
 
-    def mark(self, text: str, mark: str) -> str:
-        """Put a mark before each name: for `variant(mark)` these, and no others, are control tokens."""
-        return self._pattern.sub(lambda match: mark + match[0], text)
+    def prefix_names(self, text: str, prefix: str) -> str:
+        """Put a prefix before each name: `variant(prefix)` encodes these, and no others, as special tokens."""
+        return self._pattern.sub(lambda match: prefix + match[0], text)
 
-    def variant(self, mark: str, *, onward: bool = False) -> Tokenizer:
-        """Give the same tokenizer with `mark` before the name of each control token.
+    def variant(self, prefix: str, *, continues: bool = False) -> Tokenizer:
+        """Return the tokenizer with `prefix` before the name of each special token.
 
-        With `onward` it takes no text for the beginning of a document: it puts no space before it.
+        If the text `continues` another one, the tokenizer puts no space before it.
         """
-        key = (mark, onward)
-        made = self._variants.get(key)
-        if made is None:
-            made = self._make(mark, onward=onward)
-            newest = list(self._variants.items())[-_KEPT + 1 :]
-            self._variants = {**dict(newest), key: made}  # a new dict: other threads may be reading the old one
-        return made
+        key = (prefix, continues)
+        variant = self._variants.get(key)
+        if variant is None:
+            variant = self._build(prefix, continues=continues)
+            latest = list(self._variants.items())[-_CACHED_VARIANTS + 1 :]
+            self._variants = {**dict(latest), key: variant}  # a new dict: other threads may be reading the old one
+        return variant
 
-    def described(self, mark: str) -> str:
-        """Give the description, as of a tokenizer.json, of `variant(mark)`, with each control token called special."""
-        spec = json.loads(self.plain.to_str())
-        for token in spec["added_tokens"]:
+    def describe(self, prefix: str) -> str:
+        """Return `variant(prefix)` in the format of tokenizer.json, with each special token marked as special."""
+        description = json.loads(self.backend.to_str())
+        for token in description["added_tokens"]:
             token["special"] |= token["content"] in self._names
-        _rename(spec, {name: mark + name for name in self._names})
-        return json.dumps(spec, ensure_ascii=False)
+        _rename(description, {name: prefix + name for name in self._names})
+        return json.dumps(description, ensure_ascii=False)
 
-    def _make(self, mark: str, *, onward: bool) -> Tokenizer:
-        spec = json.loads(self.plain.to_str())
-        changed = onward and _go_on(spec)
-        if mark:
-            _rename(spec, {name: mark + name for name in self._names})
-        return type(self.plain).from_str(json.dumps(spec, ensure_ascii=False)) if mark or changed else self.plain
-
-
-def unused(text: str) -> Iterator[str]:
-    """Yield letters that a text does not hold; the first are of Linear B, which few texts do."""
-    return (sign for sign in map(chr, itertools.count(0x10000)) if sign not in text)
+    def _build(self, prefix: str, *, continues: bool) -> Tokenizer:
+        description = json.loads(self.backend.to_str())
+        changed = continues and _remove_prefix_space(description)
+        if prefix:
+            _rename(description, {name: prefix + name for name in self._names})
+        if not (prefix or changed):
+            return self.backend
+        return type(self.backend).from_str(json.dumps(description, ensure_ascii=False))
 
 
-def is_control(token: Any) -> bool:
-    """Whether an added token is a control token."""
+def unused_characters(text: str) -> Iterator[str]:
+    """Yield characters that a text does not contain, from Linear B on, which is rare."""
+    return (character for character in map(chr, itertools.count(0x10000)) if character not in text)
+
+
+def is_special(token: Any) -> bool:
+    """Return whether an added token is a special token, not mere white space."""
     return bool(token.special or token.content.replace("▁", " ").strip())
 
 
-def _rename(spec: dict[str, Any], new: dict[str, str]) -> None:
-    for token in spec["added_tokens"]:
+def _rename(description: dict[str, Any], new: dict[str, str]) -> None:
+    for token in description["added_tokens"]:
         token["content"] = new.get(token["content"], token["content"])
-    model = spec["model"]
+    model = description["model"]
     vocabulary = model["vocab"]
     if isinstance(vocabulary, dict):
         model["vocab"] = {new.get(piece, piece): index for piece, index in vocabulary.items()}
@@ -112,24 +126,13 @@ def _rename(spec: dict[str, Any], new: dict[str, str]) -> None:
         model["unk_token"] = new[model["unk_token"]]
 
 
-_NO_SPACE: dict[str, dict[str, Any]] = {
-    "Metaspace": {"prepend_scheme": "never"},
-    "ByteLevel": {"add_prefix_space": False},
-    "Prepend": {"prepend": ""},
-}
-"""How each part of a tokenizer is told to put no space before a text."""
-
-
-def _go_on(part: Any) -> bool:
-    """Change a tokenizer's description so that it puts no space before a text; say whether that was needed."""
-    if isinstance(part, list):
-        return any([_go_on(item) for item in part])
-    if not isinstance(part, dict):
+def _remove_prefix_space(component: Any) -> bool:
+    """Change a tokenizer's description so that it puts no space before a text; return whether it did before."""
+    if isinstance(component, list):
+        return any([_remove_prefix_space(item) for item in component])
+    if not isinstance(component, dict):
         return False
-    told = _NO_SPACE.get(part.get("type", ""), {})
-    changed = any(part.get(name) != value for name, value in told.items())
-    part.update(told)
-    return any([changed, *(_go_on(part.get(name)) for name in _PARTS)])
-
-
-_PARTS = ("normalizer", "normalizers", "pre_tokenizer", "pretokenizers")
+    options = _NO_PREFIX_SPACE.get(component.get("type", ""), {})
+    changed = any(component.get(name) != value for name, value in options.items())
+    component.update(options)
+    return any([changed, *(_remove_prefix_space(component.get(name)) for name in _COMPONENTS)])

@@ -1,4 +1,4 @@
-"""JSON under a schema parses and validates, whatever the weights, the settings and the room for it."""
+"""JSON under a schema parses and validates, whatever the weights, the settings and max_new_tokens."""
 
 import json
 import re
@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.grammar import closed
+from llmkit.models.constraints.grammar import forbid_extra_properties
 from llmkit.models.langchain.structured_output import METHODS
 from tests.support.models import chat
 from tests.support.schemas import (
     DRAWN,
     EVERY,
     KINDS,
+    can_start,
+    constrained,
     engine_of,
     fits,
-    has_room,
-    held,
     schemas,
     smallest,
 )
@@ -28,13 +28,13 @@ from tests.support.schemas import (
 
 @given(KINDS, schemas, st.integers(1, 60), st.sampled_from([{}, DRAWN]))
 @settings(max_examples=80)
-def test_json_parses_and_validates_whatever_the_room(name: str, schema: Any, room: int, how: dict[str, Any]) -> None:
+def test_json_parses_and_validates(name: str, schema: Any, limit: int, how: dict[str, Any]) -> None:
     engine = engine_of(name)
     constraint = engine.constraints.json_schema(schema)
-    if room < 2 * len(smallest(schema).encode()) + 8 and not has_room(constraint, room):
+    if limit < 2 * len(smallest(schema).encode()) + 8 and not can_start(constraint, limit):
         return
-    answer = held(engine, constraint, max_new_tokens=room, **how)
-    assert len(answer.token_ids) <= room
+    answer = constrained(engine, constraint, max_new_tokens=limit, **how)
+    assert len(answer.token_ids) <= limit
     assert fits(json.loads(answer.text), schema), answer.text
     assert answer.finish_reason in ("stop", "length")
 
@@ -49,14 +49,14 @@ TREE = {
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("how", [{}, DRAWN], ids=["greedy", "drawn"])
-def test_items_that_are_long_are_begun_only_where_they_can_be_ended(name: str, how: dict[str, Any]) -> None:
+def test_long_items_are_begun_only_if_they_can_be_finished(name: str, how: dict[str, Any]) -> None:
     engine = engine_of(name)
     item = {"type": "object", "properties": LONG, "required": list(LONG)}
     schema = {"type": "array", "items": {"anyOf": [{"type": "integer"}, item]}}
-    for room in (40, 150, 300) if name == "llama" else (150,):
-        answer = held(engine, engine.constraints.json_schema(schema), max_new_tokens=room, **how)
+    for limit in (40, 150, 300) if name == "llama" else (150,):
+        answer = constrained(engine, engine.constraints.json_schema(schema), max_new_tokens=limit, **how)
         assert isinstance(json.loads(answer.text), list)
-        assert len(answer.token_ids) <= room
+        assert len(answer.token_ids) <= limit
 
 
 @pytest.mark.parametrize(
@@ -77,27 +77,28 @@ def test_items_that_are_long_are_begun_only_where_they_can_be_ended(name: str, h
 )
 def test_schemas_without_a_natural_end(schema: dict[str, Any]) -> None:
     engine = engine_of("llama")
+    checked = {key: schema[key] for key in ("type", "minLength", "minItems", "required") if key in schema}
     for how in ({}, DRAWN, {"temperature": 1.0, "seed": 1}):
-        for room in (50, 90):
-            answer = held(engine, engine.constraints.json_schema(schema), max_new_tokens=room, **how)
-            assert json.loads(answer.text) is not NotImplemented
-            assert len(answer.token_ids) <= room
+        for limit in (50, 90):
+            answer = constrained(engine, engine.constraints.json_schema(schema), max_new_tokens=limit, **how)
+            assert fits(json.loads(answer.text), checked), answer.text
+            assert len(answer.token_ids) <= limit
 
 
-def test_the_room_that_is_needed_is_told() -> None:
+def test_the_needed_tokens_are_reported() -> None:
     engine = engine_of("llama")
     constraint = engine.constraints.json_schema({"type": "object", "properties": LONG, "required": list(LONG)})
     with pytest.raises(SettingsError, match=r"max_new_tokens is 20, but .* needs at least (\d+)") as caught:
-        held(engine, constraint, max_new_tokens=20)
+        constrained(engine, constraint, max_new_tokens=20)
     need = int(re.findall(r"[0-9]+", str(caught.value))[-1])
-    assert list(json.loads(held(engine, constraint, max_new_tokens=need).text)) == list(LONG)
+    assert list(json.loads(constrained(engine, constraint, max_new_tokens=need).text)) == list(LONG)
     with pytest.raises(SettingsError):
-        held(engine, constraint, max_new_tokens=need - 1)
+        constrained(engine, constraint, max_new_tokens=need - 1)
 
 
-def test_an_object_has_no_more_than_its_schema_names() -> None:
+def test_objects_have_no_extra_properties() -> None:
     inner = {"type": "object", "properties": {"b": {"type": "object", "properties": {"properties": {"type": "null"}}}}}
-    once = closed(inner)
+    once = forbid_extra_properties(inner)
     assert once["additionalProperties"] is False
     assert once["properties"]["b"] == {
         "type": "object",
@@ -105,13 +106,13 @@ def test_an_object_has_no_more_than_its_schema_names() -> None:
         "additionalProperties": False,
     }
     given = {"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}}
-    assert closed(given) == given
+    assert forbid_extra_properties(given) == given
     parts = {
         "allOf": [{"properties": {"a": {"const": 1}}, "required": ["a"]}, {"properties": {"b": {}}}],
         "type": "object",
     }
-    assert closed(parts) == parts
-    assert closed({"enum": [{"properties": {}}]}) == {"enum": [{"properties": {}}]}
+    assert forbid_extra_properties(parts) == parts
+    assert forbid_extra_properties({"enum": [{"properties": {}}]}) == {"enum": [{"properties": {}}]}
 
 
 ANY = {"anyOf": [{"type": "array", "items": {"type": "boolean"}, "maxItems": 2}, {"type": "null"}]}
@@ -120,7 +121,7 @@ ANY = {"anyOf": [{"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
 @pytest.mark.parametrize("method", ["json_schema", "json_mode"])
 @pytest.mark.parametrize("title", [{}, {"title": "colour"}])
 @pytest.mark.parametrize("schema", [{"type": "string", "enum": ["red", "green"]}, ANY])
-def test_a_schema_need_not_be_an_objects(schema: dict[str, Any], title: dict[str, str], method: str) -> None:
+def test_a_schema_of_another_type_than_object(schema: dict[str, Any], title: dict[str, str], method: str) -> None:
     llm = chat("llama")
     assert fits(llm.with_structured_output({**title, **schema}, method=method).invoke("Hi"), schema)
     with pytest.raises(ConstraintError, match="has no properties"):
@@ -135,7 +136,7 @@ class Branch(BaseModel):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_class_may_hold_itself(method: str) -> None:
+def test_a_recursive_class(method: str) -> None:
     for seed in range(4):
         llm = chat("llama", temperature=2.0, seed=seed, context_window=4096)
         assert isinstance(llm.with_structured_output(Branch, method=method).invoke("Hi", max_new_tokens=200), Branch)

@@ -1,4 +1,4 @@
-"""Tokenizers of SentencePiece's kind write what a form asks for, to the space at its beginning."""
+"""Constraints with Metaspace tokenizers: the bytes of tokens, and the space at the beginning of a text."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import ConstraintFactory
-from llmkit.models.constraints.vocabulary import drops_space, vocabulary_of, writes
+from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_space, tokens_for
 from tests.support import tiny
 from tests.support.models import chat, completion
-from tests.support.schemas import DRAWN, Town, engine_of, held
+from tests.support.schemas import DRAWN, Town, constrained, engine_of
 from tests.support.tokenizers import (
     bart_tokenizer,
     chatml_tokenizer,
@@ -28,14 +28,14 @@ from tests.support.tokenizers import (
 
 
 def bytes_behind_metaspace() -> PreTrainedTokenizerFast:
-    """Give a tokenizer that falls back to bytes, and whose spaces Metaspace decodes."""
+    """Return a tokenizer that falls back to bytes, and whose spaces Metaspace decodes."""
     backend = Tokenizer.from_str(inst_tokenizer().backend_tokenizer.to_str())
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()])
     return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
 
 
 def without(letters: str) -> PreTrainedTokenizerFast:
-    """Give a tokenizer of T5's kind, in which some letters are unknown, as braces are in T5's own."""
+    """Return a tokenizer of T5's kind, in which some letters are unknown, as braces are in T5's own."""
     spec = json.loads(t5_tokenizer().backend_tokenizer.to_str())
     spec["model"]["vocab"] = [
         [f"<unused_{number}>" if set(piece) & set(letters) and number > 5 else piece, score]
@@ -59,9 +59,9 @@ MADE = {
 
 @given(st.sampled_from(list(MADE)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
 @example("bytes", [35])
-def test_the_bytes_of_tokens_are_the_text_that_is_read(kind: str, numbers: list[int]) -> None:
+def test_token_bytes_are_the_decoded_text(kind: str, numbers: list[int]) -> None:
     tokenizer = MADE[kind]
-    vocabulary = vocabulary_of(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
+    vocabulary = build_vocabulary(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     tokens = [number % len(tokenizer) for number in numbers]
     tokens = [one for one in tokens if vocabulary.decode_bytes([one]) and not vocabulary.is_special_token(one)]
     # llguidance's name for a token that writes nothing: the byte of a space, beside the token of a space
@@ -70,13 +70,13 @@ def test_the_bytes_of_tokens_are_the_text_that_is_read(kind: str, numbers: list[
         text = b"".join(vocabulary.decode_bytes([token]) for token in tokens).decode()
     except UnicodeDecodeError:
         return  # a part of a letter
-    if drops_space(tokenizer, vocabulary):
+    if drops_first_space(tokenizer, vocabulary):
         text = text.removeprefix(" ")
     assert tokenizer.backend_tokenizer.decode(tokens) == text
 
 
 @pytest.mark.parametrize("options", [{}, DRAWN], ids=["greedy", "drawn"])
-def test_an_encoder_decoder_model_holds_to_every_form(options: dict[str, Any]) -> None:
+def test_every_response_format_with_an_encoder_decoder_model(options: dict[str, Any]) -> None:
     llm = chat("t5", max_new_tokens=80, **options)
     for method in ("json_schema", "json_mode"):
         town = llm.with_structured_output(Town, method=method)  # type: ignore[arg-type]
@@ -90,21 +90,18 @@ def test_an_encoder_decoder_model_holds_to_every_form(options: dict[str, Any]) -
     assert re.fullmatch(
         pattern, str(llm.invoke("Say it.", response_format={"type": "regex", "pattern": pattern}).content)
     )
-    source = "The quick brown fox jumps over the lazy dog."
-    for by in ("words", "chars"):
-        assert str(llm.invoke(source, response_format={"type": "span", "source": source, "by": by}).content) in source
 
 
 @pytest.mark.parametrize("name", ["t5", "mistral"])
 @pytest.mark.parametrize("text", ["yes", " yes", "  y", "The dog sleeps", '{"a"'])
-def test_an_answer_is_the_option_to_its_first_space(name: str, text: str) -> None:
-    assert held(engine_of(name), engine_of(name).constraints.choice([text])).text == text
-    assert held(engine_of(name), engine_of(name).constraints.regex(re.escape(text))).text == text
+def test_a_first_space_is_kept(name: str, text: str) -> None:
+    assert constrained(engine_of(name), engine_of(name).constraints.choice([text])).text == text
+    assert constrained(engine_of(name), engine_of(name).constraints.regex(re.escape(text))).text == text
     form = {"type": "choice", "options": [text]}
     assert completion(name).invoke("Is it so?", response_format=form) == text
 
 
-def test_an_answer_may_begin_with_its_usual_token() -> None:
+def test_a_completion_may_begin_with_its_usual_token() -> None:
     """SentencePiece's usual first token has a space before it, which the text has not."""
     for name in ("t5", "mistral"):
         engine = engine_of(name)
@@ -113,34 +110,34 @@ def test_an_answer_may_begin_with_its_usual_token() -> None:
         assert matcher.validate_tokens(usual) == len(usual)
 
 
-def test_letters_may_be_bytes() -> None:
+def test_byte_fallback() -> None:
     tokenizer = bytes_behind_metaspace()
-    vocabulary = vocabulary_of(tokenizer, len(tokenizer), [2])
-    assert writes(vocabulary, "\n") == [tokenizer.convert_tokens_to_ids("<0x0A>")]
+    vocabulary = build_vocabulary(tokenizer, len(tokenizer), [2])
+    assert tokens_for(vocabulary, "\n") == [tokenizer.convert_tokens_to_ids("<0x0A>")]
     for text in ("a\nb", "東京 😀", "\x00"):
-        assert vocabulary.decode_str(writes(vocabulary, text) or []) == text
+        assert vocabulary.decode_str(tokens_for(vocabulary, text) or []) == text
     ConstraintFactory(tokenizer, len(tokenizer)).choice(["a\nb 😀"]).start(20)
 
 
-def test_what_no_token_writes_is_told() -> None:
+def test_unwritable_characters_are_errors() -> None:
     tokenizer = without("{}~")
-    grammars = ConstraintFactory(tokenizer, len(tokenizer))
+    constraints = ConstraintFactory(tokenizer, len(tokenizer))
     with pytest.raises(ConstraintError, match=r"the model has no tokens that write '\{' '\}'"):
-        grammars.json_schema(Town.model_json_schema()).start(100)
+        constraints.json_schema(Town.model_json_schema()).start(100)
     with pytest.raises(ConstraintError, match=r"no tokens that write '~'"):
-        grammars.regex("a~+").start(100)
-    with pytest.raises(ConstraintError, match="'~x' is no choice: the model has no tokens that write it"):
-        grammars.choice(["yes", "~x"])
-    assert grammars.choice(["yes", "no"]).start(10).shortest_end
-    assert grammars.regex("(a|~)b").start(10).shortest_end
+        constraints.regex("a~+").start(100)
+    with pytest.raises(ConstraintError, match="'~x' cannot be a choice: the model has no tokens that write it"):
+        constraints.choice(["yes", "~x"])
+    assert constraints.choice(["yes", "no"]).start(10).shortest_end
+    assert constraints.regex("(a|~)b").start(10).shortest_end
 
 
-def test_tools_need_what_the_tokens_cannot_write() -> None:
+def test_tools_need_braces() -> None:
     with pytest.raises(ConstraintError, match="no tokens that write"):
         chat("t5").bind_tools([Town], tool_choice="any").invoke("Hi")
 
 
-def test_the_tokens_beyond_the_vocabulary_are_never_chosen() -> None:
+def test_logits_beyond_the_vocabulary_are_masked() -> None:
     tokenizer: PreTrainedTokenizerBase = t5_tokenizer()
     size = len(tokenizer) + 28
     constraint = ConstraintFactory(tokenizer, size).regex("(.|\n)*")

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from llmkit.models.tokens.detokenizer import Detokenizer, overlap
+from llmkit.models.tokens.detokenizer import Detokenizer, overlap_length
 from tests.support import tokenizers as made
 
 TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
@@ -105,8 +105,8 @@ def test_text_comes_as_soon_as_it_is_certain() -> None:
     ("text", "stop", "length"),
     [("abc", "cd", 1), ("abc", "abc", 0), ("aab", "aabx", 3), ("", "a", 0), ("aaa", "aa", 1)],
 )
-def test_overlap(text: str, stop: str, length: int) -> None:
-    assert overlap(text, stop) == length
+def test_overlap_length(text: str, stop: str, length: int) -> None:
+    assert overlap_length(text, stop) == length
 
 
 @given(kinds, numbers)
@@ -115,7 +115,7 @@ def test_special_tokens_are_shown_only_when_asked_for(kind: str, numbers: list[i
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     shown = {min(special)}
     tokens = [number % len(tokenizer) for number in numbers]
-    stream = Detokenizer(tokenizer, shown=shown)
+    stream = Detokenizer(tokenizer, visible=shown)
     text = "".join([stream.push(token) for token in tokens]) + stream.finish()
     left = [token for token in tokens if token in shown or token not in special]
     assert text == tokenizer.backend_tokenizer.decode(left, skip_special_tokens=False)
