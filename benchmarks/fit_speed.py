@@ -22,7 +22,7 @@ from rich.table import Table
 from llmkit import GenerationSettings, HuggingFaceChat
 from llmkit.prompts import ExampleSelector, FirstExamples, LexicalExamples, SimilarExamples, TaskPrompt
 
-WINDOWS, INPUTS, RESERVE = (2048, 4096), 5, 64
+WINDOWS, INPUTS, MAX_NEW_TOKENS = (2048, 4096), 5, 64
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -35,13 +35,13 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def measure(llm: HuggingFaceChat, prompt: TaskPrompt, inputs: list[str], window: int) -> tuple[float, ...]:
-    """Give the prompt's tokens, the first fit and the median of the others, and the prefill, in seconds."""
+    """Return the prompt's tokens, and the first fit, the median of the others and the prefill in seconds."""
     fits = [
-        timed(lambda: prompt.fit(text, model=llm, max_new_tokens=RESERVE, context_window=window))  # noqa: B023
+        timed(lambda: prompt.fit(text, model=llm, max_new_tokens=MAX_NEW_TOKENS, context_window=window))  # noqa: B023
         for text in inputs
     ]
     fitted = fits[-1][0]
-    _, prefill = timed(lambda: llm.invoke(fitted.messages, max_new_tokens=1))
+    _, prefill = timed(lambda: llm.invoke(fitted, max_new_tokens=1))
     return fitted.tokens, fits[0][1], statistics.median(seconds for _, seconds in fits[1:]), prefill
 
 

@@ -1,10 +1,10 @@
-"""What a prompt does to a summary: no prompt, an instruction, a template, one and three solved examples.
+"""What a prompt does to a summary: no prompt, an instruction, a template, one and three examples.
 
     python examples/prompting_lab.py --data dialogsum_rows.jsonl
 
 The file holds one dialogue a line, as JSON with `row`, `dialogue` and `summary`. Rows 40, 80 and 120 of
-DialogSum's test set are shown to the model as solved examples, rows 200 and 205 are summarized. Each answer
-stands beside the human summary, with the tokens of its prompt.
+DialogSum's test set are the examples, rows 200 and 205 are summarized. Each answer is printed beside the human
+summary, with the tokens of its prompt.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rich.table import Table
 
 from llmkit.prompts import FittedPrompt, TaskPrompt
 
-SHOWN, SUMMARIZED = (40, 80, 120), (200, 205)
+EXAMPLES, SUMMARIZED = (40, 80, 120), (200, 205)
 MAX_NEW_TOKENS = 50
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A way to ask, and the settings to answer with."""
+    """A prompt, and the settings to answer it with."""
 
     name: str
     prompt: TaskPrompt
@@ -36,7 +36,7 @@ class Trial:
 
 
 def trials(examples: Sequence[dict[str, str]]) -> list[Trial]:
-    """Give the lab's steps, from no prompt at all to sampling at a high temperature."""
+    """Return the lab's steps, from no prompt at all to sampling at a high temperature."""
     template = TaskPrompt.load("summarize-flan")
     few = template.with_examples(examples)
     return [
@@ -51,15 +51,15 @@ def trials(examples: Sequence[dict[str, str]]) -> list[Trial]:
 
 
 def answer(trial: Trial, dialogue: str, llm: BaseChatModel) -> tuple[FittedPrompt, str]:
-    """Give the prompt that went to the model and what came back, up to where a next example would begin."""
+    """Return the prompt that the model got and its answer, up to where a next example would begin."""
     settings = {"temperature": 0, "max_new_tokens": MAX_NEW_TOKENS, **trial.settings}
     fitted = trial.prompt.fit(dialogue, model=llm, max_new_tokens=settings["max_new_tokens"])
-    reply = llm.invoke(fitted.messages, stop=list(fitted.stop) or None, **settings)
+    reply = llm.invoke(fitted, stop=list(fitted.stop) or None, **settings)
     return fitted, str(reply.text).strip()
 
 
 def read(data: Path) -> dict[int, dict[str, str]]:
-    """Give the rows by their number; white space around a dialogue is left off."""
+    """Read the rows by their number, without the white space around a dialogue."""
     rows = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines() if line.strip()]
     return {row["row"]: {"input": row["dialogue"].strip(), "output": row["summary"]} for row in rows}
 
@@ -74,7 +74,7 @@ def main(
     rows, llm, console = read(data), HuggingFaceChat(model=model), Console()
     for number in SUMMARIZED:
         table = Table("prompt", "tokens", "answer", title=f"Row {number}", show_lines=True)
-        for trial in trials([rows[shown] for shown in SHOWN]):
+        for trial in trials([rows[example] for example in EXAMPLES]):
             fitted, text = answer(trial, rows[number]["input"], llm)
             table.add_row(trial.name, str(fitted.tokens), text)
         table.add_row("human summary", "", rows[number]["output"], style="bold")

@@ -4,17 +4,17 @@
     ├── InputError                 what was given cannot be used; nothing was computed
     │   ├── SettingsError          a generation setting is unknown, of the wrong type or out of range
     │   ├── PromptError            a prompt text, one of its fields or one of its examples is wrong
-    │   ├── ContextWindowExceeded  the prompt and the room for its answer are larger than the model's window
+    │   ├── ContextWindowExceeded  a prompt and its completion do not fit the model's context window
     │   ├── ModelNotFound          no model has this name
-    │   ├── ModelUnusable          the model was found, but is damaged, incomplete or of the wrong kind
-    │   ├── ConstraintError        a schema, a pattern or a tool cannot be turned into a decoding constraint
-    │   └── PageRefused            a URL is no web page's, leads where llmkit does not go, or to what is no text
+    │   ├── ModelUnusable          the model's files are damaged or incomplete, or it cannot do this task
+    │   ├── ConstraintError        a schema, pattern or tool cannot be compiled into a decoding constraint
+    │   └── PageRefused            a URL is not a public web page with text, or is closed by robots.txt
     └── RunError                   the input was fine; the work failed
         ├── DownloadError          weights could not be fetched
-        ├── CacheError             the folder that keeps models cannot be written
+        ├── CacheError             the cache folder cannot be written
         ├── GenerationError        the model could not finish its answer
         ├── ReductionError         summaries of parts do not get shorter than what they summarize
-        └── PageError              a web page does not come, or is empty
+        └── PageError              a web page cannot be fetched, or is empty
 
 A command exits with 2 for an `InputError`, with 1 for any other.
 """
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 
 class LlmkitError(Exception):
-    """The root: catch this to catch whatever llmkit raises on purpose."""
+    """The base class: catch it to catch whatever llmkit raises on purpose."""
 
 
 class InputError(LlmkitError, ValueError):
@@ -31,7 +31,7 @@ class InputError(LlmkitError, ValueError):
 
 
 class SettingsError(InputError):
-    """Raised when a generation setting is made or overridden; names the setting and the value."""
+    """Raised for a generation setting that is unknown or wrong; names the setting and the value."""
 
 
 class PromptError(InputError):
@@ -39,19 +39,22 @@ class PromptError(InputError):
 
 
 class ContextWindowExceeded(InputError):
-    """Raised before any computation, when a prompt does not fit.
+    """Raised before any computation, when a prompt does not fit the model's context window.
 
     Attributes:
-        needed: tokens of the prompt, chat markup included, and of the room kept for the answer.
+        needed: tokens of the prompt, chat markup included, and those reserved for the completion.
         available: tokens of the model's context window.
     """
 
-    def __init__(self, needed: int, available: int, what: str = "the prompt and the room for its answer") -> None:
+    def __init__(
+        self,
+        needed: int,
+        available: int,
+        what: str = "the prompt and the tokens reserved for its completion",
+        advice: str = "shorten the input, lower max_new_tokens, or choose a model with a larger window",
+    ) -> None:
         self.needed, self.available = needed, available
-        super().__init__(
-            f"{what} need {needed} tokens, but the model's context window has {available}: "
-            "shorten the input, lower max_new_tokens, or choose a model with a larger window"
-        )
+        super().__init__(f"{what} need {needed} tokens, but the model's context window has {available}: {advice}")
 
 
 class ModelNotFound(InputError):
@@ -59,11 +62,11 @@ class ModelNotFound(InputError):
 
 
 class ModelUnusable(InputError):
-    """Raised when a model's files are damaged or incomplete, or when it is of a kind that cannot do the work."""
+    """Raised when a model's files are damaged or incomplete, or when the model cannot do the task."""
 
 
 class ConstraintError(InputError):
-    """Raised when a schema, regular expression or tool cannot be compiled; carries the compiler's reason."""
+    """Raised when a schema, regular expression or tool cannot be compiled; has the compiler's reason."""
 
 
 class PageRefused(InputError):
@@ -75,22 +78,22 @@ class RunError(LlmkitError, RuntimeError):
 
 
 class DownloadError(RunError):
-    """Raised when weights cannot be fetched; says how to go on without a network."""
+    """Raised when weights cannot be fetched; says how to proceed without a network."""
 
 
 class CacheError(RunError):
-    """Raised when the folder that keeps models is read-only, full or not a folder; names it."""
+    """Raised when the cache folder is read-only, full or not a folder; names it."""
 
 
 class GenerationError(RunError):
-    """Raised when an answer cannot be finished, for example for want of memory."""
+    """Raised when an answer cannot be finished, for example because memory runs out."""
 
 
 class ReductionError(RunError):
-    """Raised when summaries of a text's parts stay too long to be combined: the model passes over its limit."""
+    """Raised when summaries of a text's parts stay too long to be combined: the model ignores its limit."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: choose a model that keeps to max_tokens, or one with a larger window")
+        super().__init__(f"{what}: choose a model that respects max_tokens, or one with a larger window")
 
 
 class PageError(RunError):

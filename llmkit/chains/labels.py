@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmkit.errors import InputError
-from llmkit.prompts.fields import check_text
+from llmkit.prompts.validation import validate_text
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Labels:
         """
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise InputError(f"labels is {names!r}, but must be a list of texts")
-        given = tuple(check_text(name, "a label") for name in names)
+        given = tuple(validate_text(name, "a label") for name in names)
         if len(given) < (least := 1 if multi_label else 2):
             raise InputError(f"there {_count(len(given))}: give at least {least}")
         seen: set[str] = set()
@@ -102,7 +102,7 @@ def _validate_descriptions(descriptions: Any, names: Sequence[str]) -> dict[str,
     for name, text in descriptions.items():
         if name not in names:
             raise InputError(f"the description of {name!r} is of no label: the labels are {preview(names)}")
-        if not check_text(text, f"the description of {name!r}").strip():
+        if not validate_text(text, f"the description of {name!r}").strip():
             raise InputError(f"the description of {name!r} is empty: leave it out, or say what the label means")
     return dict(descriptions)
 

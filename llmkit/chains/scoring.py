@@ -53,7 +53,7 @@ def scoring_model(llm: Any) -> Any:
 
 def separator(prompt: TaskPrompt) -> str:
     """Return what stands between a prompt and its completion: a space after a label or an opening, else nothing."""
-    return " " if prompt.wording.output_label or prompt.wording.output_start else ""
+    return " " if prompt.parts.output_label or prompt.parts.output_start else ""
 
 
 def score_continuations(

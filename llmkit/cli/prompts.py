@@ -52,7 +52,7 @@ def show(
     """
     prompt = options.load_prompt(name)
     if as_json:
-        facts = {"name": name, "description": prompt.description, **vars(prompt.wording)}
+        facts: dict[str, object] = {"name": name, "description": prompt.description, **prompt.parts.texts()}
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:

@@ -1,9 +1,9 @@
-"""Prompts that fit: texts with fields, solved examples chosen for an input, and a budget exact to the token.
+"""Prompts that fit: texts with fields, examples chosen for an input, and a budget exact to the token.
 
-library (a name -> a prompt text) -> selectors (an input -> ranked examples) -> layout (turns or plain text)
+library (a name -> a prompt text) -> selectors (an input -> ranked examples) -> rendering (messages or plain text)
 -> budget (as many examples as fit) -> FittedPrompt.
 
-The list_prompts below are loaded when first used, so that what is light here stays so.
+The names below are loaded when first used: `import llmkit.prompts` itself loads no LangChain.
 """
 
 from __future__ import annotations

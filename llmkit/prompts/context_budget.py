@@ -1,24 +1,34 @@
-"""Tokens as the model itself counts them, and the room that its window leaves for a prompt."""
+"""Tokens as the model itself counts them, and how many its context window leaves for a prompt."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel, BaseLLM
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.runnables.base import Runnable, RunnableBinding
+from langchain_core.runnables.base import Runnable, RunnableBindingBase
 
 from llmkit.errors import PromptError
-from llmkit.prompts.fields import check_count
-from llmkit.prompts.rendering import Layout, check_layout
+from llmkit.prompts.parts import LAYOUT, Layout
+from llmkit.prompts.validation import COUNT, validate
 
-REMEMBERED = 4096  # texts per model; examples come again with every input, inputs do not
+MAX_CACHED = 4096  # texts per model; examples come again with every input, inputs do not
 
 
 class ContextBudget:
-    """A model's window, less the room that is kept for the answer.
+    """A model's context window, less the tokens that are reserved for the completion.
+
+    Args:
+        model: any LangChain model, with bound arguments or without.
+        max_new_tokens: the tokens to reserve; `None` is what is bound to the model or in its own settings.
+        window: in tokens; needed for a model that does not say its window, else it can only make it smaller.
+        layout: overrides the model's own.
+
+    Attributes:
+        reserved: tokens reserved for the completion.
+        available: tokens left for the prompt.
 
     Raises:
         PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
@@ -27,36 +37,63 @@ class ContextBudget:
     def __init__(
         self,
         model: Runnable[Any, Any],
-        max_new_tokens: int,
+        max_new_tokens: int | None = None,
         window: int | None = None,
         layout: Layout | None = None,
     ) -> None:
-        while isinstance(model, RunnableBinding):  # what `llm.bind(temperature=0)` gives
-            model = model.bound
-        if not isinstance(model, BaseLanguageModel):
-            raise PromptError(f"model is {type(model).__name__}, but must be a LangChain chat model or LLM")
-        self.model, self.reserve = model, check_count(max_new_tokens, "max_new_tokens")
-        self.window = _window(model, window)
-        self.available = self.window - self.reserve
-        self.layout = check_layout(layout) or _layout(model)
-        self.count_text, self._counts = _text_counter(model), _known_counts(model)
-        if isinstance(model, BaseLLM) and self.layout == "chat":
-            raise PromptError(f"{type(model).__name__} completes text and knows no turns: choose layout='completion'")
+        self.model, bound = unbind(model)
+        self.window = _window(self.model, window)
+        given = _own_max_new_tokens(self.model, bound, self.window) if max_new_tokens is None else max_new_tokens
+        self.reserved = validate(COUNT, given, "max_new_tokens")
+        self.available = self.window - self.reserved
+        self.layout = _layout(self.model) if layout is None else validate(LAYOUT, layout, "layout")
+        self.count_text, self._cached = _text_counter(self.model), _cached_counts(self.model)
+        if isinstance(self.model, BaseLLM) and self.layout == "chat":
+            raise PromptError(f"{type(self.model).__name__} completes text: choose layout='completion'")
 
     def count(self, messages: list[BaseMessage]) -> int:
-        """Give the tokens of a whole prompt as the model receives it."""
+        """Return the tokens of a whole prompt as the model receives it."""
         if isinstance(self.model, BaseLLM) and not _counts_messages(self.model):
             return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
 
-    def remembered(self, text: str) -> int:
-        """Give the tokens of a text that will come again, such as an example."""
-        if (known := self._counts.get(text)) is not None:
+    def count_cached(self, text: str) -> int:
+        """Return the tokens of a text that will come again, such as an example."""
+        if (known := self._cached.get(text)) is not None:
             return known
-        if len(self._counts) >= REMEMBERED:
-            self._counts.clear()
-        tokens = self._counts[text] = self.count_text(text)
+        if len(self._cached) >= MAX_CACHED:
+            self._cached.clear()
+        tokens = self._cached[text] = self.count_text(text)
         return tokens
+
+
+def unbind(model: Runnable[Any, Any]) -> tuple[BaseLanguageModel[Any], dict[str, Any]]:
+    """Return the language model inside of what `bind`, `with_config` or `with_retry` return, and what is bound to it.
+
+    Raises:
+        PromptError: there is none.
+    """
+    bound: dict[str, Any] = {}
+    while isinstance(model, RunnableBindingBase):
+        bound = {**model.kwargs, **bound}
+        model = model.bound
+    if not isinstance(model, BaseLanguageModel):
+        raise PromptError(f"model is {type(model).__name__}, but must be a LangChain chat model or LLM")
+    return model, bound
+
+
+def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any], window: int) -> Any:
+    for given in (bound.get("max_new_tokens"), bound.get("max_tokens"), getattr(model, "max_tokens", None)):
+        if given is not None:
+            return given
+    settings = getattr(model, "settings", None)
+    if settings is None:
+        raise PromptError(f"{type(model).__name__} does not say how long its completions are: pass max_new_tokens=")
+    if settings.max_new_tokens is not None:
+        return settings.max_new_tokens
+    from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
+
+    return min(DEFAULT_MAX_NEW_TOKENS, window // 2)  # without a setting the completion takes what the prompt leaves
 
 
 def _layout(model: BaseLanguageModel[Any]) -> Layout:
@@ -65,35 +102,35 @@ def _layout(model: BaseLanguageModel[Any]) -> Layout:
 
 
 def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
-    """Whether the model counts whole prompts itself, rather than as LangChain does for any."""
+    """Tell whether the model counts whole prompts itself, rather than as LangChain does for any."""
     return type(model).get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages
 
 
 def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
-    """The window to keep to: what is given, unless the model's own is smaller."""
+    """Return the window to respect: what is given, unless the model's own is smaller."""
     profile: Any = getattr(model, "profile", None) or {}
     own = getattr(model, "context_window", None) or profile.get("max_input_tokens")
     known = [own] if isinstance(own, int) else []
     if given is not None:
-        known.append(check_count(given, "context_window"))
+        known.append(validate(COUNT, given, "context_window"))
     if not known:
         raise PromptError(f"{type(model).__name__} does not say how long its context window is: pass context_window=")
     return min(known)
 
 
 def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
-    """How a text is counted alone; LangChain's stopgap, the tokenizer of GPT-2, is refused."""
-    kind = type(model)
+    """Return what counts a text alone; LangChain's fallback, the tokenizer of GPT-2, is refused."""
+    own = type(model)
     if (
-        kind.get_num_tokens is not BaseLanguageModel.get_num_tokens
-        or kind.get_token_ids is not BaseLanguageModel.get_token_ids
+        own.get_num_tokens is not BaseLanguageModel.get_num_tokens
+        or own.get_token_ids is not BaseLanguageModel.get_token_ids
         or model.custom_get_token_ids is not None
     ):
         return model.get_num_tokens
     if _counts_messages(model):
         return lambda text: model.get_num_tokens_from_messages([HumanMessage(text)])
     raise PromptError(
-        f"{kind.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "
+        f"{own.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "
         "pass it custom_get_token_ids="
     )
 
@@ -101,8 +138,8 @@ def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
 _COUNTS: dict[int, tuple[weakref.ref[Any], dict[str, int]]] = {}
 
 
-def _known_counts(model: Any) -> dict[str, int]:
-    """What was counted by this very model; LangChain's models cannot be keys, for they have no hash."""
+def _cached_counts(model: Any) -> dict[str, int]:
+    """Return what was counted by this very model; LangChain's models cannot be keys, for they have no hash."""
     key = id(model)
     known = _COUNTS.get(key)
     if known is None or known[0]() is not model:

@@ -1,42 +1,49 @@
-"""Prompt texts as files: Markdown with a small front matter, read as data and never run.
+"""Prompt texts as files: Markdown with YAML front matter, read as data and never run.
 
     ---
     description: Says what the prompt is for.
     input_label: Dialogue
-    fields: max_words
-    example: {"input": "…", "output": "…"}
-    ---
-    The instruction, with {max_words} where a field stands.
+    fields: [max_words]
 
-A value is the rest of its line; one that begins with a quotation mark is a JSON string. There may be any
-number of examples.
+Examples:
+    - input: …
+      output: …
+    ---
+    The instruction, with {max_words} where a field is.
+
+The keys are the arguments of `TaskPrompt`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from llmkit.errors import PromptError
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 1_000_000
-TEXTS = ("description", "input_label", "question", "output_label", "output_start", "layout", "most_relevant")
-KEYS = (*TEXTS, "fields", "example")
+KEYS = (
+    *("description", "input_label", "question", "output_label", "output_start"),
+    *("layout", "example_order", "fields", "examples"),
+)
 
 
 def list_prompts() -> list[str]:
-    """Give the names of the prompt texts that ship with llmkit."""
+    """Return the names of the prompt texts that ship with llmkit."""
     inside = FOLDER.resolve()  # a link that leads elsewhere is none of them
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.resolve().parent == inside)
 
 
 def read(name: str | Path) -> dict[str, Any]:
-    """Give the parts of a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
+    """Read a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
 
     So a name, wherever it comes from, never reaches a file outside llmkit's own folder.
+
+    Returns:
+        What `parse` returns.
 
     Raises:
         PromptError: there is no such prompt text, or it is damaged.
@@ -76,59 +83,73 @@ def _reason(error: Exception) -> str:
 def _known(name: str) -> str:
     known = list_prompts()
     if name not in known:
-        there = ", ".join(known)
-        raise PromptError(f"no prompt text is called {name!r}: there are {there}; for a file, give a pathlib.Path")
+        raise PromptError(
+            f"no prompt text is called {name!r}: there are {', '.join(known)}; to load a file of your own, pass a Path"
+        )
     return name
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Give the parts of a prompt text: the keys of its front matter, `examples` and `instruction`.
+    """Split a prompt text into the values of its front matter and its `instruction`.
 
     Raises:
-        PromptError: names the line that is wrong.
+        PromptError: the front matter is missing, is not YAML, or has a key that is unknown or given twice.
     """
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     if lines[0].rstrip() != "---":
         raise PromptError("line 1 must be ---, the beginning of the front matter")
-    parts: dict[str, Any] = {"examples": []}
-    for number, line in enumerate(lines[1:], 2):
-        if line.rstrip() == "---":
-            return parts | {"instruction": "\n".join(lines[number:])}
-        if line.strip():
-            _take(parts, line, number)
-    raise PromptError("the front matter has no end: put a line --- after it")
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
+    if end is None:
+        raise PromptError("the front matter has no end: put a line --- after it")
+    try:
+        values = yaml.load("\n".join(["", *lines[1:end], ""]), _Loader) or {}
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise PromptError(f"the front matter is not YAML: {reason}") from error
+    if not isinstance(values, dict) or (unknown := [key for key in values if key not in KEYS]):
+        wrong = f"has the unknown key {unknown[0]!r}" if isinstance(values, dict) else "is not a mapping"
+        raise PromptError(f"the front matter {wrong}: write 'key: value' with the keys {', '.join(KEYS)}")
+    for key, value in values.items():
+        if key not in ("fields", "examples") and not isinstance(value, str):
+            raise PromptError(f"{key} is not text: put quotes around a value that begins with a bracket or a brace")
+    return {**values, "instruction": "\n".join(lines[end + 1 :])}
 
 
-def _take(parts: dict[str, Any], line: str, number: int) -> None:
-    key, colon, value = (part.strip() for part in line.partition(":"))
-    if not colon or key not in KEYS:
-        raise PromptError(f"line {number} must be 'key: value' with one of the keys {', '.join(KEYS)}")
-    if key != "example" and key in parts:
-        raise PromptError(f"line {number} gives {key} a second time")
-    if key == "fields":
-        parts[key] = tuple(name.strip() for name in value.split(",") if name.strip())
-        return
-    data = value
-    if key == "example" or value.startswith('"'):
-        try:
-            data = json.loads(value)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise PromptError(f"line {number} is not JSON: {error}") from error
-    if key == "example":
-        parts["examples"].append(data)
-    elif isinstance(data, str):
-        parts[key] = data
+def dump(values: dict[str, Any], instruction: str) -> str:
+    """Return the prompt text that `parse` reads back as the same values."""
+    front = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120) if values else ""
+    return f"---\n{front}---\n{instruction}" + ("\n" if instruction else "")
 
 
-def dump(texts: Mapping[str, str], fields: Sequence[str], examples: Sequence[Any], instruction: str) -> str:
-    """Give the prompt text that `parse` reads back as the same parts; empty ones are left out."""
-    lines = [f"{key}: {_plain(texts[key])}" for key in TEXTS if texts.get(key)]
-    lines += [f"fields: {', '.join(fields)}"] if fields else []
-    lines += [f"example: {json.dumps(example, ensure_ascii=False)}" for example in examples]
-    body = [instruction, ""] if instruction else [""]
-    return "\n".join(["---", *lines, "---", *body])
+class _Loader(yaml.BaseLoader):
+    """Reads every scalar as text, so that `output: 1821` needs no quotes; refuses a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                line = node.value[place][0].start_mark.line + 1
+                raise PromptError(f"line {line} gives {key!r} a second time")
+        return super().construct_mapping(node, deep)
 
 
-def _plain(value: str) -> str:
-    simple = value == value.strip() and value.isprintable() and not value.startswith('"')
-    return value if simple else json.dumps(value)
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as a block, where YAML allows that."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    lines = text.split("\n")
+    if not all(map(str.isprintable, lines)):
+        style: str | None = '"'  # with escapes
+    else:
+        style = "|" if len(lines) > 1 else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.SequenceNode:
+    on_one_line = all(isinstance(value, str) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=on_one_line)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)

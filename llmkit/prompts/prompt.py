@@ -1,11 +1,10 @@
-"""TaskPrompt: an instruction, solved examples and an input, as a LangChain prompt that fits."""
+"""TaskPrompt: an instruction, examples and an input, as a LangChain prompt that fits."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.messages import BaseMessage
@@ -14,37 +13,38 @@ from langchain_core.runnables import Runnable
 from pydantic import ConfigDict
 
 from llmkit.errors import PromptError
-from llmkit.prompts import budget, library
+from llmkit.prompts import library
+from llmkit.prompts.budget import FittedPrompt, UnfittedPrompt
 from llmkit.prompts.context_budget import ContextBudget
-from llmkit.prompts.examples import Example, check_example, same_text
-from llmkit.prompts.fields import check_names, check_text, check_values
-from llmkit.prompts.rendering import Case, LaidOut, Layout, Wording, check_layout, lay_out, solved, to_text
+from llmkit.prompts.examples import Example, same_text, validate_example
+from llmkit.prompts.fields import validate_values
+from llmkit.prompts.parts import ExampleOrder, Layout, PromptParts, PromptSettings
+from llmkit.prompts.rendering import RenderedPrompt, Turn, render, render_text
+from llmkit.prompts.runnable import PromptFitter
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
-
-Place = Literal["last", "first"]
-_LINE_END = re.compile(r"\r+\n")
+from llmkit.prompts.validation import validate_text
 
 
 class TaskPrompt(BaseChatPromptTemplate):
-    """A prompt for one task; `prompt | llm` works, and `fit` makes it fit the model's window, to the token.
+    """A prompt for one task; `fitted_to(llm) | llm` makes it fit the model's window, to the token.
 
     Attributes:
-        wording: the texts that stay the same: instruction, labels, question, start of the answer.
-        fields: names of the `{fields}` that stand in those texts, beside the input.
-        selector: holds the examples and ranks them for an input.
-        most_relevant: where the best examples stand: `last`, next to the input, or `first`.
+        parts: the texts that stay the same: instruction, labels, question, start of the output.
+        fields: names of the `{fields}` in those texts; `input` is none of them.
+        selector: has the examples and ranks them for an input.
+        example_order: `best_last`, the best example next to the input, or `best_first`.
         layout: `chat`, `completion` or `flan`; `None` leaves it to the model.
 
     Args:
         instruction: says the task, once, before everything else.
         input_label: names the input, as in `Dialogue: …`.
         question: asks about each input, after it, as in `What was going on?`.
-        output_label: names the answer, as in `Summary: …`.
-        output_start: the words that every answer begins with; the model goes on from them.
+        output_label: names the output, as in `Summary: …`.
+        output_start: the words that every output begins with; the model continues them.
         fields: names of the `{fields}` in the texts above; any other brace is text.
         examples: dictionaries with `input`, `output` and, where they differ by example, fields.
-        selector: ranks the examples; as they were given, if left out.
-        most_relevant: `last` puts the best example next to the input.
+        selector: ranks the examples; without one they keep the order given.
+        example_order: `best_last` puts the best example next to the input.
         layout: `None` takes the model's own: `chat`, `completion` or `flan`.
         description: says in the list of prompts what this one is for.
 
@@ -54,10 +54,10 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     model_config = ConfigDict(frozen=True)
 
-    wording: Wording
+    parts: PromptParts
     fields: tuple[str, ...] = ()
     selector: BaseExampleSelector
-    most_relevant: Place = "last"
+    example_order: ExampleOrder = "best_last"
     layout: Layout | None = None
     description: str = ""
 
@@ -72,35 +72,36 @@ class TaskPrompt(BaseChatPromptTemplate):
         fields: Iterable[str] = (),
         examples: Iterable[Mapping[str, str]] = (),
         selector: BaseExampleSelector | None = None,
-        most_relevant: Place = "last",
+        example_order: ExampleOrder = "best_last",
         layout: Layout | None = None,
         description: str = "",
     ) -> None:
-        texts = {
-            "instruction": instruction,
-            "input_label": input_label,
-            "question": question,
-            "output_label": output_label,
-            "output_start": output_start,
+        settings = PromptSettings.parse(
+            instruction=instruction,
+            input_label=input_label,
+            question=question,
+            output_label=output_label,
+            output_start=output_start,
+            fields=fields,
+            examples=examples,
+            example_order=example_order,
+            layout=layout,
+            description=description,
+        )
+        values: dict[str, Any] = {
+            "input_variables": ["input", *settings.fields],
+            "parts": settings.parts,
+            "fields": settings.fields,
+            "selector": _with_examples(selector, settings.examples, settings.fields),
+            "example_order": settings.example_order,
+            "layout": settings.layout,
+            "description": settings.description,
         }
-        texts = {name: _LINE_END.sub("\n", check_text(text, name)).strip() for name, text in texts.items()}
-        declared = check_names(fields, list(texts.values()))
-        if most_relevant not in ("last", "first"):
-            raise PromptError(f"most_relevant is {most_relevant!r}, but must be 'last' or 'first'")
-        fixed: dict[str, Any] = {
-            "input_variables": ["input", *declared],
-            "wording": Wording(**texts),
-            "fields": declared,
-            "selector": _selector_over(selector, list(examples), declared),
-            "most_relevant": most_relevant,
-            "layout": check_layout(layout),
-            "description": check_text(description, "description").strip(),
-        }
-        super(BaseChatPromptTemplate, self).__init__(**fixed)
+        super(BaseChatPromptTemplate, self).__init__(**values)
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """The examples, in the order given; none where one of LangChain's own selectors holds them."""
+        """The examples, in the order given; none where one of LangChain's own selectors has them."""
         return tuple(self.selector.examples) if isinstance(self.selector, ExampleSelector) else ()
 
     def fit(
@@ -108,18 +109,18 @@ class TaskPrompt(BaseChatPromptTemplate):
         input: str,
         *,
         model: Runnable[Any, Any],
-        max_new_tokens: int,
+        max_new_tokens: int | None = None,
         context_window: int | None = None,
         layout: Layout | None = None,
         **fields: str | int | float,
-    ) -> budget.FittedPrompt:
-        """Fill the prompt and take as many examples as fit beside the input and the room for the answer.
+    ) -> FittedPrompt:
+        """Fill the prompt and take as many examples as fit beside the input and the completion.
 
         Args:
             input: the text that the task is about.
-            model: any LangChain model, bound arguments or not; its own tokenizer counts.
-            max_new_tokens: room to keep for the answer, in tokens.
-            context_window: in tokens; needed for models that do not say, else it can only make the window smaller.
+            model: any LangChain model, with bound arguments or without; its own tokenizer counts.
+            max_new_tokens: tokens to reserve for the completion; the model's own setting, if left out.
+            context_window: in tokens; needed for models that do not say theirs, else it can only make it smaller.
             layout: overrides the prompt's own and the model's.
             **fields: values of the prompt's fields.
 
@@ -127,57 +128,95 @@ class TaskPrompt(BaseChatPromptTemplate):
             ContextWindowExceeded: the prompt does not fit, even without examples; says by how much.
             PromptError: a field is missing or unknown, or an example is wrong.
         """
-        case = Case(check_text(input, "the input"), self._values(fields))
-        ranked, most = candidates(self.selector, {"input": input, **case.values}, self.fields)
-        room = ContextBudget(model, max_new_tokens, context_window, layout or self.layout)
-        draft = budget.Draft(self.wording, case, room, best_last=self.most_relevant == "last")
-        return budget.fit(draft, ranked, most)
+        turn = self._turn(input, fields)
+        ranked, k = candidates(self.selector, {"input": input, **turn.values}, self.fields)
+        budget = ContextBudget(model, max_new_tokens, context_window, layout or self.layout)
+        return UnfittedPrompt(self.parts, turn, budget, self.example_order).fit(ranked, k)
+
+    def fitted_to(
+        self,
+        llm: Runnable[Any, Any],
+        *,
+        max_new_tokens: int | None = None,
+        context_window: int | None = None,
+        layout: Layout | None = None,
+    ) -> PromptFitter:
+        """Return a Runnable that fits the prompt to a model: `prompt.fitted_to(llm) | llm`.
+
+        It takes the input, or a dictionary with `input` and the prompt's fields. A model after it also gets the stop
+        strings of the prompt's layout and, where it is given, `max_new_tokens`.
+
+        Args:
+            llm: any LangChain model, with bound arguments or without; its own tokenizer counts.
+            max_new_tokens: tokens to reserve for the completion; the model's own setting, if left out.
+            context_window: in tokens; needed for models that do not say theirs, else it can only make it smaller.
+            layout: overrides the prompt's own and the model's.
+
+        Raises:
+            PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
+        """
+        ContextBudget(llm, max_new_tokens, context_window, layout or self.layout)  # what is wrong shows now
+
+        def fit(given: Any) -> FittedPrompt:
+            values: dict[str, Any] = self._validate_input(given)
+            fields = {name: values[name] for name in self.fields if name in values}
+            return self.fit(
+                values.get("input"),  # type: ignore[arg-type]
+                model=llm,
+                max_new_tokens=max_new_tokens,
+                context_window=context_window,
+                layout=layout,
+                **fields,
+            )
+
+        return PromptFitter(fit, max_new_tokens)
 
     def format_messages(self, **kwargs: Any) -> list[BaseMessage]:
-        """Give the turns, with the selector's examples, whether they fit or not."""
+        """Return the messages, with the selector's examples, whether they fit or not."""
         return self.format_prompt(**kwargs).to_messages()
 
-    def format_prompt(self, **kwargs: Any) -> LaidOut:  # type: ignore[override]
-        """Fill the prompt with the selector's examples, whether they fit or not; `fit` is the careful way.
+    def format_prompt(self, **kwargs: Any) -> RenderedPrompt:  # type: ignore[override]
+        """Fill the prompt with the selector's examples, whether they fit or not (see `fit`).
 
         Raises:
             PromptError: the input or a field is missing.
         """
-        if "input" not in kwargs:
-            raise PromptError("the prompt's input is missing: give input=")
-        text = check_text(kwargs["input"], "the input")
-        values = self._values({name: kwargs[name] for name in self.fields if name in kwargs})
-        ranked, most = candidates(self.selector, {"input": text, **values}, self.fields)
-        chosen = [each.example for each in ranked if not same_text(each.example["input"], text)][:most]
-        if self.most_relevant == "last":
+        turn = self._turn(kwargs.get("input"), {name: kwargs[name] for name in self.fields if name in kwargs})
+        ranked, k = candidates(self.selector, {"input": turn.input, **turn.values}, self.fields)
+        chosen = [one.example for one in ranked if not same_text(one.example["input"], turn.input)][:k]
+        if self.example_order == "best_last":
             chosen.reverse()
-        cases, case = [solved(example, values) for example in chosen], Case(text, values)
+        turns = [*(Turn.from_example(example, turn.values) for example in chosen), turn]
         layout = self.layout or "chat"
-        plain = to_text(self.wording, cases, case, "completion" if layout == "chat" else layout)
-        return LaidOut(messages=lay_out(self.wording, cases, case, layout), text=plain)
+        plain = render_text(self.parts, turns, "completion" if layout == "chat" else layout)
+        return RenderedPrompt(messages=render(self.parts, turns, layout), text=plain)
 
-    async def aformat_prompt(self, **kwargs: Any) -> LaidOut:  # type: ignore[override]
+    async def aformat_prompt(self, **kwargs: Any) -> RenderedPrompt:  # type: ignore[override]
         """Do as `format_prompt`, in a thread, for a selector may compute."""
         from langchain_core.runnables import run_in_executor
 
         return await run_in_executor(None, self.format_prompt, **kwargs)
 
     def partial(self, **kwargs: Any) -> Self:
-        """Give this prompt with some of its fields filled.
+        """Return this prompt with some of its fields filled.
 
         Raises:
             PromptError: a name is not a field.
         """
-        filled = {**self.partial_variables, **check_values(self.fields, kwargs, complete=False)}
+        filled = {**self.partial_variables, **validate_values(self.fields, kwargs, complete=False)}
         left = ["input", *(name for name in self.fields if name not in filled)]
         return self.model_copy(update={"input_variables": left, "partial_variables": filled})
 
+    def with_parts(self, **texts: str) -> Self:
+        """Return this prompt with other texts, such as `instruction`."""
+        return self.model_copy(update={"parts": PromptParts(**{**self.parts.texts(), **texts})})
+
     def with_examples(self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None) -> Self:
-        """Give this prompt with other examples and, if one is given, another selector."""
-        own = self.selector if isinstance(self.selector, ExampleSelector) else None
-        given = [check_example(each, number, self.fields) for number, each in enumerate(examples, 1)]
-        chosen = _selector_over(selector, given, self.fields) if selector or not own else own.over(given, self.fields)
-        return self.model_copy(update={"selector": chosen})
+        """Return this prompt with other examples and, if one is given, another selector."""
+        valid = [validate_example(example, number, self.fields) for number, example in enumerate(examples, 1)]
+        if selector is None and isinstance(self.selector, ExampleSelector):
+            return self.model_copy(update={"selector": self.selector.with_examples(valid, self.fields)})
+        return self.model_copy(update={"selector": _with_examples(selector, valid, self.fields)})
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
@@ -186,7 +225,11 @@ class TaskPrompt(BaseChatPromptTemplate):
         Raises:
             PromptError: it is not there, or damaged; says where.
         """
-        return cls(**library.read(name))
+        values = library.read(name)
+        try:
+            return cls(**values)
+        except PromptError as error:
+            raise PromptError(f"prompt text {str(name)!r}: {error}") from error
 
     def save(self, file_path: Path | str) -> None:
         """Write the prompt text that `load` reads back as an equal prompt.
@@ -201,28 +244,37 @@ class TaskPrompt(BaseChatPromptTemplate):
         library.write(Path(file_path), self.to_markdown())
 
     def to_markdown(self) -> str:
-        """Give the prompt text as it stands in a file."""
-        texts = {**vars(self.wording), "description": self.description, "layout": self.layout or ""}
-        texts["most_relevant"] = "" if self.most_relevant == "last" else self.most_relevant
-        return library.dump(texts, self.fields, self.examples, self.wording.instruction)
+        """Return the prompt text as it is in a file."""
+        values = {
+            "description": self.description,
+            **self.parts.texts(),
+            "layout": self.layout,
+            "example_order": "" if self.example_order == "best_last" else self.example_order,
+            "fields": list(self.fields),
+            "examples": list(self.examples),
+        }
+        instruction = values.pop("instruction")
+        return library.dump({key: value for key, value in values.items() if value}, str(instruction))
 
     def pretty_repr(self, html: bool = False) -> str:
-        """Give the prompt as a plain text, its fields not filled."""
-        cases = [solved(example, {}) for example in self.examples]
-        return to_text(self.wording, cases, Case("{input}", {}), "flan" if self.layout == "flan" else "completion")
+        """Return the prompt as plain text, its fields not filled."""
+        turns = [*(Turn.from_example(example, {}) for example in self.examples), Turn("{input}", {})]
+        return render_text(self.parts, turns, "flan" if self.layout == "flan" else "completion")
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """Say no: a prompt is saved as a prompt text, which is data only."""
+        """Return `False`: a prompt is saved as a prompt text, which is data only."""
         return False
 
     @property
     def _prompt_type(self) -> str:
         return "llmkit-task"
 
-    def _values(self, given: Mapping[str, Any]) -> dict[str, str]:
-        filled = {name: value for name, value in self.partial_variables.items() if name not in given}
-        return check_values(self.fields, {**filled, **given})
+    def _turn(self, input: Any, values: Mapping[str, Any]) -> Turn:
+        if input is None:
+            raise PromptError("the prompt's input is missing: give input=")
+        filled = {name: value for name, value in self.partial_variables.items() if name not in values}
+        return Turn(validate_text(input, "the input"), validate_values(self.fields, {**filled, **values}))
 
     def _validate_input(self, inner_input: Any) -> dict[str, Any]:
         # LangChain raises KeyError and TypeError here; format_prompt names what is missing in a PromptError.
@@ -230,15 +282,15 @@ class TaskPrompt(BaseChatPromptTemplate):
         return cast(dict[str, Any], given)
 
 
-def _selector_over(
+def _with_examples(
     selector: BaseExampleSelector | None, examples: Sequence[Any], fields: Sequence[str]
 ) -> BaseExampleSelector:
-    """The selector with the prompt's examples in it; one that has its own keeps them."""
+    """Return the selector with the prompt's examples in it; one that has its own keeps them."""
     chosen = FirstExamples() if selector is None else selector
     if not isinstance(chosen, ExampleSelector):
         if examples:
-            raise PromptError(f"{type(chosen).__name__} holds its own examples: give them to it, not to the prompt")
+            raise PromptError(f"{type(chosen).__name__} has its own examples: give them to it, not to the prompt")
         return chosen
     if examples and chosen.examples:
         raise PromptError("examples were given twice: to the prompt and to its selector")
-    return chosen.over(examples or chosen.examples, fields)
+    return chosen.with_examples(examples or chosen.examples, fields)

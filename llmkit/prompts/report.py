@@ -1,14 +1,16 @@
-"""What goes to the model and how its window is spent: a table that a person reads."""
+"""How a context window is spent: a table for a terminal, a notebook or a program."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from llmkit.prompts.examples import Candidate
 
 Reason = Literal["does not fit", "equals the input", "is beyond the k best"]
-SHOWN = 10  # rows of left-out examples; the report itself has all
+Row = tuple[str, str, str]
+MAX_LEFT_OUT = 10  # rows of left-out examples that are shown; the report itself has all
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Report:
-    """How a context window is spent; `print` shows it as a table.
+    """How a context window is spent; shown as a table by `print` and in notebooks.
 
     Attributes:
         parts: together they are the whole window. `markup` is what the whole prompt has more than its parts
-            counted alone: chat markup and white space between, less what is won where tokens join.
+            counted alone: chat markup and white space between, less what is saved where tokens join.
         left_out: examples that are not in the prompt, in the order of their rank.
+        context_window: in tokens.
     """
 
     parts: tuple[Part, ...]
@@ -43,19 +46,36 @@ class Report:
     context_window: int
 
     def __str__(self) -> str:
-        rows = [
-            (part.name, f"{part.tokens:,}", f"{part.tokens / max(1, self.context_window):.1%}") for part in self.parts
+        return "\n\n".join("\n".join(_text_table(rows)) for rows in self._tables()) + self._more("\n{}")
+
+    def _repr_html_(self) -> str:
+        return "".join(map(_html_table, self._tables())) + self._more("<p>{}</p>")
+
+    def _tables(self) -> list[list[Row]]:
+        """Return the table of the window and, if there are any, that of the examples left out."""
+        window = max(1, self.context_window)
+        spent = [(part.name, f"{part.tokens:,}", f"{part.tokens / window:.1%}") for part in self.parts]
+        tables: list[list[Row]] = [
+            [("part", "tokens", "share"), *spent, ("context window", f"{self.context_window:,}", "")]
         ]
-        lines = _table([("part", "tokens", "share"), *rows, ("context window", f"{self.context_window:,}", "")])
         if self.left_out:
-            shown = [(str(each.candidate), f"{each.tokens:,}", each.reason) for each in self.left_out[:SHOWN]]
-            lines += ["", *_table([("left out", "tokens", "because it"), *shown])]
-        if (more := len(self.left_out) - SHOWN) > 0:
-            lines.append(f"and {more} more")
-        return "\n".join(lines)
+            shown = [(str(one.candidate), f"{one.tokens:,}", str(one.reason)) for one in self.left_out[:MAX_LEFT_OUT]]
+            tables.append([("left out", "tokens", "because it"), *shown])
+        return tables
+
+    def _more(self, form: str) -> str:
+        more = len(self.left_out) - MAX_LEFT_OUT
+        return form.format(f"and {more} more") if more > 0 else ""
 
 
-def _table(rows: list[tuple[str, str, str]]) -> list[str]:
-    wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    lines = [f"{name:<{wide[0]}}  {tokens:>{wide[1]}}  {last}".rstrip() for name, tokens, last in rows]
+def _text_table(rows: list[Row]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = [f"{name:<{widths[0]}}  {tokens:>{widths[1]}}  {last}".rstrip() for name, tokens, last in rows]
     return [lines[0], "-" * max(map(len, lines)), *lines[1:]]
+
+
+def _html_table(rows: list[Row]) -> str:
+    def line(row: Row, tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + "</tr>"
+
+    return f"<table>{line(rows[0], 'th')}{''.join(line(row, 'td') for row in rows[1:])}</table>"

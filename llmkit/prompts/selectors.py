@@ -1,6 +1,6 @@
 """Which examples go into a prompt: a selector ranks them, best first, and the budget takes as many as fit.
 
-All are LangChain example selectors, and LangChain's own can stand in their place.
+All are LangChain example selectors, and LangChain's own can be used in their place.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Self
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.errors import PromptError
-from llmkit.prompts.examples import Candidate, Example, check_example, same_text
-from llmkit.prompts.fields import check_count
+from llmkit.prompts.examples import Candidate, Example, same_text, validate_example
+from llmkit.prompts.validation import COUNT, validate
 
 
 class ExampleSelector(BaseExampleSelector):
@@ -28,7 +28,7 @@ class ExampleSelector(BaseExampleSelector):
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
-        self.k = None if k is None else check_count(k, "k")
+        self.k = None if k is None else validate(COUNT, k, "k")
         self.fields: tuple[str, ...] | None = None  # until a prompt says which keys it knows
         self.examples: list[Example] = []
         for example in examples:
@@ -36,32 +36,37 @@ class ExampleSelector(BaseExampleSelector):
 
     @abstractmethod
     def rank(self, text: str) -> Sequence[int]:
-        """Give the index of every example, the best for this input first."""
+        """Return the index of every example, the best for this input first."""
 
     def add_example(self, example: Example) -> None:
-        """Take one more example; prompts that use this selector see it at once.
+        """Add an example; prompts that use this selector see it at once.
 
         Raises:
             PromptError: it is incomplete.
         """
-        self.examples.append(check_example(example, len(self.examples) + 1, self.fields))
+        self.examples.append(validate_example(example, len(self.examples) + 1, self.fields))
 
     def select_examples(self, input_variables: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Give the best `k` examples that are not the input itself, the best first."""
+        """Return the best `k` examples that are not the input itself, the best first."""
         text = str(input_variables["input"])
         ranked = (self.examples[index] for index in self.rank(text))
         return [dict(example) for example in ranked if not same_text(example["input"], text)][: self.k]
 
-    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
-        """Give a selector of the same kind over these examples; what was computed for texts is shared."""
-        twin = copy.copy(self)
-        twin.fields, twin.examples = None if fields is None else tuple(fields), []
+    def with_examples(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Return a selector with the same settings for other examples; it shares what was computed for texts.
+
+        Args:
+            examples: in place of its own.
+            fields: the keys that an example may have besides `input` and `output`; `None` allows any.
+        """
+        other = copy.copy(self)
+        other.fields, other.examples = None if fields is None else tuple(fields), []
         for example in examples:
-            twin.add_example(example)
-        return twin
+            other.add_example(example)
+        return other
 
     def settings(self) -> tuple[Any, ...]:
-        """Give what, beside the examples, decides the ranking."""
+        """Return what, beside the examples, decides the ranking."""
         return (self.k,)
 
     def __eq__(self, other: object) -> bool:
@@ -79,7 +84,7 @@ class FirstExamples(ExampleSelector):
     """Ranks examples as they were given."""
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices in order."""
+        """Return the indices in order."""
         return range(len(self.examples))
 
 
@@ -91,11 +96,11 @@ class RandomExamples(ExampleSelector):
         super().__init__(k, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Give the seed too."""
+        """Return the seed too."""
         return (self.k, self.seed)
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices, shuffled."""
+        """Return the indices, shuffled."""
         count = len(self.examples)
         return random.Random(self.seed).sample(range(count), count)
 
@@ -119,46 +124,46 @@ class BalancedExamples(ExampleSelector):
         inner = selector if selector is not None else FirstExamples()
         if not isinstance(inner, ExampleSelector):
             raise PromptError(f"BalancedExamples ranks by one of llmkit's selectors, not by {type(inner).__name__}")
-        self.selector, self.key = inner.over(()), key
+        self.selector, self.key = inner.with_examples(()), key
         super().__init__(k, examples=[*inner.examples, *examples])
 
     def settings(self) -> tuple[Any, ...]:
-        """Give the key and the other selector too."""
+        """Return the key and the other selector too."""
         return (self.k, self.key, type(self.selector), self.selector.settings())
 
-    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
-        """Give a selector of the same kind over these examples."""
-        twin = copy.copy(self)
-        twin.selector = self.selector.over(())  # before the examples go in: the other one holds them as well
-        return super(BalancedExamples, twin).over(examples, fields)
+    def with_examples(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Return a selector with the same settings for other examples."""
+        other = copy.copy(self)
+        other.selector = self.selector.with_examples(())  # before the examples go in: it gets them as well
+        return super(BalancedExamples, other).with_examples(examples, fields)
 
     def add_example(self, example: Example) -> None:
-        """Take one more example, with a label.
+        """Add an example that has a label.
 
         Raises:
             PromptError: it is incomplete, or has no label.
         """
-        checked = check_example(example, len(self.examples) + 1, self.fields)
-        if self.key not in checked:
+        valid = validate_example(example, len(self.examples) + 1, self.fields)
+        if self.key not in valid:
             raise PromptError(f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced")
-        self.examples.append(checked)
-        self.selector.add_example(checked)
+        self.examples.append(valid)
+        self.selector.add_example(valid)
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices: the best of each label, then the second best of each, and so on."""
+        """Return the indices: the best of each label, then the second best of each, and so on."""
         seen: Counter[str] = Counter()
-        rounds: list[tuple[int, int]] = []
+        rank_in_label: dict[int, int] = {}
         for index in self.selector.rank(text):
             label = self.examples[index][self.key].strip()
             seen[label] += 1
-            rounds.append((seen[label], index))
-        return [index for _, index in sorted(rounds, key=lambda pair: pair[0])]
+            rank_in_label[index] = seen[label]
+        return sorted(rank_in_label, key=rank_in_label.__getitem__)
 
 
 def candidates(
     selector: BaseExampleSelector, variables: Mapping[str, str], fields: Sequence[str]
 ) -> tuple[list[Candidate], int | None]:
-    """Give the ranked examples, those equal to the input included, and how many may be used.
+    """Return the ranked examples, those equal to the input included, and how many may be used.
 
     Raises:
         PromptError: a selector that is not llmkit's gave an incomplete example.
@@ -167,4 +172,4 @@ def candidates(
         ranked = selector.rank(variables["input"])
         return [Candidate(index + 1, selector.examples[index]) for index in ranked], selector.k
     chosen = selector.select_examples(dict(variables))
-    return [Candidate(n, check_example(each, n, fields)) for n, each in enumerate(chosen, 1)], None
+    return [Candidate(n, validate_example(example, n, fields)) for n, example in enumerate(chosen, 1)], None

@@ -9,40 +9,40 @@ from typing import Any, Self
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
-from numpy.typing import NDArray
 
 from llmkit.errors import PromptError
 from llmkit.prompts.examples import Example
 from llmkit.prompts.selectors import ExampleSelector
-from llmkit.text.ranking import Bm25, descending, maximal_marginal_relevance, unit_rows
+from llmkit.prompts.validation import SHARE, validate
+from llmkit.text.ranking import Bm25, Matrix, Vector, descending, maximal_marginal_relevance, unit_rows
 from llmkit.text.words import terms
 
 DIVERSE_AMONG = 200  # the most similar examples are ordered for diversity, the rest follow by similarity
-_computing = threading.Lock()
+_lock = threading.Lock()
 
 
 class LexicalExamples(ExampleSelector):
     """Ranks examples by the words they share with the input (BM25), without a second model.
 
-    Chinese, Japanese and Korean text, which has few spaces, is compared character by character.
+    Scripts without spaces are compared character by character (see `llmkit.text.words.terms`).
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:
-        self._index = (0, Bm25([]))  # how many examples it holds, and the index
+        self._index = (0, Bm25([]))  # how many examples are indexed, and the index
         super().__init__(k, examples=examples)
 
-    def over(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
-        """Give a selector of the same kind over these examples."""
-        twin = copy.copy(self)
-        twin._index = (0, Bm25([]))
-        return super(LexicalExamples, twin).over(examples, fields)
+    def with_examples(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
+        """Return a selector with the same settings for other examples."""
+        other = copy.copy(self)
+        other._index = (0, Bm25([]))
+        return super(LexicalExamples, other).with_examples(examples, fields)
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices by descending BM25 score; equals stay in the order given."""
-        return descending(self._built().scores(terms(text)))
+        """Return the indices by descending BM25 score; equals keep the order given."""
+        return descending(self._current_index().scores(terms(text)))
 
-    def _built(self) -> Bm25:
-        with _computing:
+    def _current_index(self) -> Bm25:
+        with _lock:
             if self._index[0] != len(self.examples):
                 texts = [terms(example["input"]) for example in self.examples]
                 self._index = (len(texts), Bm25(texts))
@@ -52,7 +52,7 @@ class LexicalExamples(ExampleSelector):
 class SimilarExamples(ExampleSelector):
     """Ranks examples by the cosine similarity of their inputs' embeddings to the input's.
 
-    Each example is embedded once, all new ones in one call; selectors made from this one share what is known.
+    Each example is embedded once, all new ones in one call; selectors made by `with_examples` share the embeddings.
 
     Args:
         embedder: any LangChain `Embeddings`; the catalog's `minilm-l6` (English, the first 256 tokens of a
@@ -65,31 +65,30 @@ class SimilarExamples(ExampleSelector):
         if embedder is not None and not isinstance(embedder, Embeddings):
             raise PromptError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
         self.embedder = embedder
-        self._known: dict[str, NDArray[np.float64]] = {}
+        self._embeddings: dict[str, Vector] = {}
         super().__init__(k, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Give the embedder too."""
+        """Return the embedder too."""
         return (self.k, self.embedder)
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices by descending similarity; equals stay in the order given."""
+        """Return the indices by descending similarity; equals keep the order given."""
         if not self.examples:
             return ()
         return descending(self._vectors() @ self._query(text))
 
-    def _query(self, text: str) -> NDArray[np.float64]:
-        rows = unit_rows([self._embedder().embed_query(text)])
-        return np.asarray(rows[0])
+    def _query(self, text: str) -> Vector:
+        return np.asarray(unit_rows([self._embedder().embed_query(text)])[0])
 
-    def _vectors(self) -> NDArray[np.float64]:
-        """The examples' embeddings, of length 1: shape (examples, dimensions)."""
+    def _vectors(self) -> Matrix:
+        """Return the examples' embeddings, of length 1, [examples, dimensions]."""
         texts = [example["input"] for example in self.examples]
-        with _computing:  # a batch of inputs comes in threads: only the first embeds the examples
-            new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        with _lock:  # a batch of inputs comes in threads: only the first embeds the examples
+            new = list(dict.fromkeys(text for text in texts if text not in self._embeddings))
             if new:
-                self._known.update(zip(new, unit_rows(self._embedder().embed_documents(new)), strict=True))
-        return np.stack([self._known[text] for text in texts])
+                self._embeddings.update(zip(new, unit_rows(self._embedder().embed_documents(new)), strict=True))
+        return np.stack([self._embeddings[text] for text in texts])
 
     def _embedder(self) -> Embeddings:
         if self.embedder is None:
@@ -117,17 +116,15 @@ class DiverseExamples(SimilarExamples):
         relevance: float = 0.5,
         examples: Iterable[Example] = (),
     ) -> None:
-        if not 0 <= relevance <= 1:
-            raise PromptError(f"relevance is {relevance!r}, but must be between 0 and 1")
-        self.relevance = relevance
+        self.relevance = validate(SHARE, relevance, "relevance")
         super().__init__(k, embedder, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Give the relevance too."""
+        """Return the relevance too."""
         return (*super().settings(), self.relevance)
 
     def rank(self, text: str) -> Sequence[int]:
-        """Give the indices by descending marginal relevance."""
+        """Return the indices by descending marginal relevance."""
         if not self.examples:
             return ()
         vectors = self._vectors()

@@ -27,10 +27,10 @@ from tests.support.texts import EXAMPLES, PROMPT_INPUTS
     window=st.integers(1, 700),
     reserve=st.integers(0, 300),
     most=st.none() | st.integers(0, 4),
-    place=st.sampled_from(["last", "first"]),
+    order=st.sampled_from(["best_last", "best_first"]),
 )
 def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
-    kind, layout, texts, examples, value, text, window, reserve, most, place
+    kind, layout, texts, examples, value, text, window, reserve, most, order
 ):
     instruction, label, question, start = texts
     assume(layout != "chat" or encoder(kind).layout == "chat")
@@ -42,7 +42,7 @@ def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
         fields=["labels"],
         examples=examples,
         selector=FirstExamples(most),
-        most_relevant=place,
+        example_order=order,
     )
     model = CountingChat(kind=kind, context_window=window)
     fitted, error = _fit(prompt, text, model=model, max_new_tokens=reserve, layout=layout, labels=value)
@@ -106,18 +106,18 @@ def test_a_shorter_example_fits_after_a_longer_one_did_not():
     examples = [words(20), words(200), words(10)]
     model = CountingChat(context_window=260)
     fitted = TaskPrompt("Say.", examples=examples).fit("When?", model=model, max_new_tokens=10)
-    assert fitted.examples == (words(10), words(20)), "the best stands last"
+    assert fitted.examples == (words(10), words(20)), "the best is last"
     (left,) = fitted.report.left_out
     assert (left.candidate.number, left.reason) == (2, "does not fit")
 
 
-def test_the_most_relevant_stands_where_it_is_told():
+def test_the_best_example_is_last_or_first():
     examples = [words(1), words(2), words(3)]
-    orders: dict[Literal["last", "first"], tuple[int, int]] = {"last": (2, 1), "first": (1, 2)}
-    for place, order in orders.items():
-        prompt = TaskPrompt(examples=examples, selector=FirstExamples(2), most_relevant=place)
+    orders: dict[Literal["best_last", "best_first"], tuple[int, int]] = {"best_last": (2, 1), "best_first": (1, 2)}
+    for order, counts in orders.items():
+        prompt = TaskPrompt(examples=examples, selector=FirstExamples(2), example_order=order)
         fitted = prompt.fit("x", model=CountingChat(), max_new_tokens=1)
-        assert fitted.examples == tuple(words(count) for count in order)
+        assert fitted.examples == tuple(words(count) for count in counts)
         assert [left.reason for left in fitted.report.left_out] == ["is beyond the k best"]
 
 
@@ -197,7 +197,7 @@ def test_counts_are_forgotten_with_the_model():
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, True, "8"])
-def test_the_room_for_the_answer_is_a_count(wrong):
+def test_max_new_tokens_is_a_count(wrong):
     with pytest.raises(PromptError, match="max_new_tokens is"):
         TaskPrompt("x").fit("x", model=CountingChat(), max_new_tokens=wrong)
 
@@ -227,12 +227,26 @@ def test_the_report_is_a_table():
         "example 4: n0",
         "example 5: n1",
         "input",
-        "start of the answer",
+        "output start",
         "markup",
-        "kept for the answer",
+        "reserved for the completion",
         "free",
         "context window",
     ]
     assert any(line.startswith("example 1: time time") and line.endswith("equals the input") for line in table)
     assert any("does not fit" in line for line in table)
     assert table[-1] == "and 10 more"
+
+
+def test_the_report_shows_itself_in_a_notebook():
+    examples = [{"input": f"<b>{number} & more</b>", "output": "o"} for number in range(14)]
+    prompt = TaskPrompt("Say <i>it</i>.", examples=examples, selector=FirstExamples(1))
+    fitted = prompt.fit("x", model=CountingChat(), max_new_tokens=10)
+    html = fitted.report._repr_html_()
+    assert html.startswith("<table><tr><th>part</th><th>tokens</th><th>share</th></tr><tr><td>instruction</td>")
+    assert "<tr><td>example 1: &lt;b&gt;0 &amp; more&lt;/b&gt;</td>" in html
+    assert "<tr><td>context window</td><td>256</td><td></td></tr></table><table>" in html
+    assert html.endswith("<td>is beyond the k best</td></tr></table><p>and 3 more</p>")
+    assert html in fitted._repr_html_()
+    assert "System:\nSay &lt;i&gt;it&lt;/i&gt;." in fitted._repr_html_()
+    assert "<b>" not in fitted._repr_html_()

@@ -20,7 +20,8 @@ def names(default_model_folder: Path) -> dict[str, Any]:
     llm = HuggingFaceChat(model=str(default_model_folder))
     found: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL):
-        code = code.replace("fitted.messages, max_new_tokens=40", "fitted.messages, max_new_tokens=4")
+        code = code.replace("fitted, max_new_tokens=40", "fitted, max_new_tokens=4")
+        code = code.replace("(llm, max_new_tokens=40)", "(llm, max_new_tokens=4)")
         exec(code.replace("llm = HuggingFaceChat()", "llm = given"), found | {"given": llm}, found)
         found.setdefault("first", found["fitted"])
     return found

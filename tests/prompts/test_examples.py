@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llmkit.errors import PromptError
-from llmkit.prompts.examples import Candidate, check_example, same_text
+from llmkit.prompts.examples import Candidate, same_text, validate_example
 
 GOOD = {"input": "in", "output": "out"}
 
@@ -19,20 +19,20 @@ GOOD = {"input": "in", "output": "out"}
         ({"input": "in", "output": 3}, "example 7's 'output' is int, but must be text"),
         ({**GOOD, "topic": "x"}, "example 7 has the key 'topic', which is no field"),
         ({**GOOD, "question": None}, "example 7's 'question' is NoneType"),
-        ({"input": "\udc00", "output": "out"}, "example 7's 'input' holds half a surrogate"),
+        ({"input": "\udc00", "output": "out"}, "example 7's 'input' has half a surrogate"),
     ],
 )
 def test_an_error_names_the_example(example, message):
     with pytest.raises(PromptError) as caught:
-        check_example(example, 7, ("question",))
+        validate_example(example, 7, ("question",))
     assert message in str(caught.value)
 
 
 def test_a_good_example_is_copied():
-    checked = check_example(GOOD, 1, ())
-    assert checked == GOOD
-    assert checked is not GOOD
-    assert check_example({**GOOD, "topic": "x"}, 1, None)["topic"] == "x"
+    valid = validate_example(GOOD, 1, ())
+    assert valid == GOOD
+    assert valid is not GOOD
+    assert validate_example({**GOOD, "topic": "x"}, 1, None)["topic"] == "x"
 
 
 def test_texts_are_the_same_but_for_white_space():

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmkit.errors import PromptError
-from llmkit.prompts.fields import RESERVED, check_names, check_text, check_values, fill
+from llmkit.prompts import TaskPrompt
+from llmkit.prompts.fields import RESERVED, fill, validate_field_names, validate_values
+from llmkit.prompts.validation import validate_text
 
 
 def test_fields_are_filled_once():
@@ -27,41 +29,41 @@ def test_every_value_stands_verbatim_between_what_stood_there(values, glue):
 @pytest.mark.parametrize("name", ["a b", "1a", "", "a.b", "__class__.x", "é"])
 def test_a_name_is_a_plain_one(name):
     with pytest.raises(PromptError, match="plain name"):
-        check_names([name], [f"{{{name}}}"])
+        validate_field_names([name], [f"{{{name}}}"])
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_reserved_names_are_refused(name):
     with pytest.raises(PromptError, match="reserved"):
-        check_names([name], [f"{{{name}}}"])
+        validate_field_names([name], [f"{{{name}}}"])
 
 
 def test_a_declared_field_stands_somewhere_and_is_declared_once():
-    with pytest.raises(PromptError, match="stands nowhere"):
-        check_names(["labels"], ["{label}"])
+    with pytest.raises(PromptError, match="occurs nowhere"):
+        validate_field_names(["labels"], ["{label}"])
     with pytest.raises(PromptError, match="twice"):
-        check_names(["a", "a"], ["{a}"])
+        validate_field_names(["a", "a"], ["{a}"])
 
 
 def test_one_string_is_not_a_list_of_names():
     with pytest.raises(PromptError, match="fields is 'labels'"):
-        check_names("labels", ["{labels}"])
+        TaskPrompt("{labels}", fields="labels")
 
 
 def test_values_are_text_or_numbers():
-    assert check_values(("a", "b"), {"a": 3, "b": 0.5}) == {"a": "3", "b": "0.5"}
+    assert validate_values(("a", "b"), {"a": 3, "b": 0.5}) == {"a": "3", "b": "0.5"}
     for wrong in (None, True, ["x"], b"x"):
         with pytest.raises(PromptError, match="field 'a'"):
-            check_values(("a",), {"a": wrong})
+            validate_values(("a",), {"a": wrong})
 
 
 def test_errors_name_the_field():
     with pytest.raises(PromptError, match="no field 'lables': its fields are labels"):
-        check_values(("labels",), {"lables": "x"})
+        validate_values(("labels",), {"lables": "x"})
     with pytest.raises(PromptError, match="'labels' has no value"):
-        check_values(("labels",), {})
+        validate_values(("labels",), {})
 
 
 def test_half_a_surrogate_pair_is_no_text():
-    with pytest.raises(PromptError, match="the input holds half a surrogate pair at 2"):
-        check_text("ab\ud83d", "the input")
+    with pytest.raises(PromptError, match="the input has half a surrogate pair at 2"):
+        validate_text("ab\ud83d", "the input")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,7 +14,13 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 EXAMPLE = st.fixed_dictionaries({"input": WORDS.filter(str.strip), "output": WORDS.filter(str.strip)})
 
 
-@given(WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.lists(EXAMPLE, max_size=3))
+KEYWORDS = st.sampled_from(
+    ["", "yes", "null", "1821", "1_0", "2001-01-01", "~", "- a", "# a", "a: b", "{x}", "<<", "|", "---"]
+)
+ANY = WORDS | KEYWORDS | st.text(st.sampled_from("a:-#'\"\\\n\t \u0085\u2028\ufeff\x00\x7f\U0001f600"), max_size=12)
+
+
+@given(ANY, ANY, ANY, ANY, ANY, ANY, st.lists(EXAMPLE, max_size=3))
 @example("---", '"', "a\nb", "\u2028", "x: y", "- -", [])
 @example("a\r\r\nb", "c\r\r\nd", "", "", "", "", [])
 def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question, start, output, about, examples):
@@ -26,10 +33,14 @@ def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question
         description=about,
         fields=["labels"],
         examples=examples,
-        most_relevant="first",
+        example_order="best_first",
         layout="flan",
     )
-    assert TaskPrompt(**library.parse(prompt.to_markdown())) == prompt
+    text = prompt.to_markdown()
+    assert TaskPrompt(**library.parse(text)) == prompt
+    assert TaskPrompt(**library.parse(text)).to_markdown() == text
+    front = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---"))
+    assert front["examples" if examples else "fields"] == (list(examples) or ["labels"])
 
 
 def test_a_file_is_saved_and_loaded(tmp_path):
@@ -47,17 +58,7 @@ def test_every_prompt_text_is_good_and_says_what_it_is_for(name):
     text = prompt.format_prompt(input="THE INPUT", **dict.fromkeys(prompt.fields, "A VALUE")).text
     assert text.count("THE INPUT") == 1
     assert ("A VALUE" in text) == bool(prompt.fields)
-    assert library.dump(**_parts(prompt)) == (library.FOLDER / f"{name}.md").read_text(encoding="utf-8")
-
-
-def _parts(prompt):
-    texts = {**vars(prompt.wording), "description": prompt.description, "layout": prompt.layout or ""}
-    return {
-        "texts": texts,
-        "fields": prompt.fields,
-        "examples": prompt.examples,
-        "instruction": prompt.wording.instruction,
-    }
+    assert prompt.to_markdown() == (library.FOLDER / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_the_prompts_that_the_chains_need_are_there():
@@ -91,17 +92,23 @@ def test_a_link_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
     [
         ("Summarize.", "line 1 must be ---"),
         ("---\nlayout: chat\n", "no end"),
-        ("---\nlabel: x\n---\n", "line 2 must be 'key: value'"),
-        ("---\nno colon\n---\n", "line 2 must be 'key: value'"),
-        ("---\nlayout: chat\nlayout: flan\n---\n", "line 3 gives layout a second time"),
-        ("---\nexample: {'input': 1}\n---\n", "line 2 is not JSON"),
-        ("---\nexample: " + "[" * 100_000 + "\n---\n", "line 2 is not JSON"),
-        ('---\nquestion: "open\n---\n', "line 2 is not JSON"),
-        ("---\nexample: [1]\n---\n", "example 1 is list"),
-        ('---\nexample: {"input": "x"}\n---\n', "example 1 has no 'output'"),
-        ("---\nlayout: poem\n---\n", "layout is 'poem'"),
-        ("---\nmost_relevant: middle\n---\n", "most_relevant is 'middle'"),
-        ("---\nfields: a\n---\n", "stands nowhere"),
+        ("---\nlabel: x\n---\n", "unknown key 'label': write 'key: value' with the keys description, input_label"),
+        ("---\n1: x\n---\n", "unknown key '1'"),
+        ("---\nno colon\n---\n", "not a mapping: write 'key: value'"),
+        ("---\nlayout: chat\nlayout: flan\n---\n", "line 3 gives 'layout' a second time"),
+        ("---\nexamples:\n- input: a\n  input: b\n---\n", "line 4 gives 'input' a second time"),
+        ("---\nquestion: Question: {question}\n---\n", "not YAML: mapping values are not allowed here"),
+        ("---\nquestion: {question}\n---\n", "question is not text: put quotes around"),
+        ("---\nexamples: " + "[" * 100_000 + "\n---\n", "not YAML"),
+        ('---\nquestion: "open\n---\n', "not YAML"),
+        ("---\nquestion: !!python/object/apply:os.getcwd []\n---\n", "question is not text"),
+        ("---\nexamples: one\n---\n", "examples is 'one', but should be a valid tuple"),
+        ("---\nexamples: [[1]]\n---\n", "example 1 is list"),
+        ("---\nexamples:\n- input: x\n---\n", "example 1 has no 'output'"),
+        ("---\nlayout: poem\n---\n", "layout is 'poem', but should be 'chat', 'completion' or 'flan'"),
+        ("---\nexample_order: middle\n---\n", "example_order is 'middle', but should be 'best_last' or 'best_first'"),
+        ("---\nfields: a\n---\n", "fields is 'a', but should be a valid tuple"),
+        ("---\nfields: [a]\n---\n", "occurs nowhere"),
     ],
 )
 def test_an_error_says_what_is_wrong_with_a_file(tmp_path, text, message):
@@ -111,6 +118,12 @@ def test_an_error_says_what_is_wrong_with_a_file(tmp_path, text, message):
         TaskPrompt.load(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_scalars_are_text_whatever_yaml_takes_them_for():
+    text = "---\noutput_label: Yes\nquestion:\nexamples:\n- {input: 1821, output: null}\n---\nSay it.\n"
+    prompt = TaskPrompt("Say it.", output_label="Yes", examples=[{"input": "1821", "output": "null"}])
+    assert TaskPrompt(**library.parse(text)) == prompt
 
 
 def test_files_that_are_no_text_are_refused(tmp_path):

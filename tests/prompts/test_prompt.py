@@ -16,8 +16,8 @@ TWO = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "
 
 
 def summary(**changes) -> TaskPrompt:
-    wording = {"instruction": "Summarize it.", "input_label": "Dialogue", "output_label": "Summary"}
-    return TaskPrompt(**{**wording, **changes})
+    parts = {"instruction": "Summarize it.", "input_label": "Dialogue", "output_label": "Summary"}
+    return TaskPrompt(**{**parts, **changes})
 
 
 def test_zero_shot_chat():
@@ -57,7 +57,7 @@ def test_few_shot_completion():
 
         Dialogue: D: Yes.
         Summary:"""
-    prompt = summary(examples=TWO, most_relevant="first")
+    prompt = summary(examples=TWO, example_order="best_first")
     assert prompt.format_prompt(input="D: Yes.").to_string() == dedent(expected)
 
 

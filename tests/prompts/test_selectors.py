@@ -64,7 +64,7 @@ def every_selector() -> list[ExampleSelector]:
 def test_every_selector_ranks_every_example_once(inputs, text):
     examples = [{"input": each, "output": str(len(each))} for each in inputs]
     for selector in every_selector():
-        ranking = selector.over(examples).rank(text)
+        ranking = selector.with_examples(examples).rank(text)
         assert sorted(ranking) == list(range(len(examples))), selector
 
 
@@ -72,7 +72,7 @@ def test_every_selector_ranks_every_example_once(inputs, text):
 def test_every_selector_is_one_of_langchains(selector):
     assert isinstance(selector, BaseExampleSelector)
     assert isinstance(selector, ExampleSelector)
-    held = selector.over(FRUIT)
+    held = selector.with_examples(FRUIT)
     held.k = 2
     chosen = held.select_examples({"input": " red  apples"})
     assert len(chosen) == 2
@@ -203,12 +203,12 @@ def test_one_of_langchains_selectors_plugs_in():
     theirs = SemanticSimilarityExampleSelector.from_examples(
         FRUIT, letters(), InMemoryVectorStore, k=3, input_keys=["input"]
     )
-    prompt = TaskPrompt(selector=theirs, most_relevant="first")
+    prompt = TaskPrompt(selector=theirs, example_order="best_first")
     messages = prompt.format_messages(input="red apples")
     assert [message.content for message in messages[::2]] == [
         "apples are red",
         "pears are green",
         "red apples",
     ]
-    with pytest.raises(PromptError, match="holds its own examples"):
+    with pytest.raises(PromptError, match="has its own examples"):
         TaskPrompt(selector=theirs, examples=FRUIT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit import GenerationSettings, HuggingFaceChat
+from llmkit.errors import ContextWindowExceeded
 from llmkit.models.llm import HuggingFaceLLM
 from llmkit.prompts import SimilarExamples, TaskPrompt
 from tests.support.texts import EXAMPLES, PROMPT_INPUTS
@@ -76,3 +78,26 @@ def test_similar_examples_by_the_default_embedder(default_embedder_folder):
         for text in ("Which bus goes to the station?", "Is the pizza good?", "I have a headache.")
     ]
     assert found == ["travel", "food", "health"]
+
+
+def test_what_does_not_fit_names_the_way_that_fits(llm):
+    long = [{"input": "word " * 2000, "output": "x"}, {"input": "word " * 3000, "output": "x"}]
+    prompt = TaskPrompt("Say it.", examples=[*long, {"input": "word " * 4000, "output": "x"}])
+    with pytest.raises(ContextWindowExceeded, match=re.escape("prompt.fitted_to(llm) | llm")):
+        (prompt | llm).invoke({"input": "x"})
+    answer = (prompt.fitted_to(llm) | llm).invoke({"input": "x"})
+    assert answer.usage_metadata["input_tokens"] == prompt.fit("x", model=llm).tokens
+    with pytest.raises(ContextWindowExceeded) as caught:
+        prompt.fitted_to(llm).invoke("word " * 9000)
+    assert "fitted_to" not in str(caught.value)
+
+
+def test_the_limit_and_the_stop_strings_of_a_fitted_prompt_reach_the_model(llm):
+    completion = HuggingFaceLLM(model=llm.model, settings=GenerationSettings(temperature=0))
+    prompt = TaskPrompt("Repeat it.", input_label="Text", output_label="Text", examples=[{"input": "a", "output": "a"}])
+    chain = prompt.fitted_to(completion, max_new_tokens=20) | completion
+    fitted = prompt.fit("b", model=completion, max_new_tokens=20)
+    assert fitted.stop == ("\nText:",)
+    whole = completion.invoke(fitted.text, max_new_tokens=20)
+    assert chain.invoke("b") == whole.split("\nText:")[0]
+    assert chain.batch(["b", "c"]) == [chain.invoke(text) for text in "bc"]

@@ -61,7 +61,7 @@ def verbalize(
     if selector is not None and not examples:
         if not isinstance(selector, ExampleSelector):
             return [], [], _VerbalizingSelector(selector, labels)
-        examples, selector = selector.examples, selector.over(())
+        examples, selector = selector.examples, selector.with_examples(())
     return *labels.verbalize(examples), selector
 
 

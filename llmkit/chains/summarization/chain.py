@@ -6,7 +6,6 @@ import operator
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import reduce
 from typing import Any, Literal, get_args
 
@@ -259,11 +258,8 @@ def _against_repetition(llm: Any) -> Mapping[str, float]:
 def _begun(name: str, like: TaskPrompt) -> TaskPrompt:
     """Give a prompt text whose answers begin like those to another prompt."""
     prompt = TaskPrompt.load(name)
-    label, start = (
-        fill(text, like.partial_variables) for text in (like.wording.output_label, like.wording.output_start)
-    )
-    wording = replace(prompt.wording, output_label=label, output_start=start)
-    return prompt.model_copy(update={"wording": wording})
+    label, start = (fill(text, like.partial_variables) for text in (like.parts.output_label, like.parts.output_start))
+    return prompt.with_parts(output_label=label, output_start=start)
 
 
 def _with_lengths(prompts: Prompts, max_words: int | None, room: int) -> Prompts:
@@ -278,5 +274,5 @@ def _with_length(prompt: TaskPrompt, max_words: int | None, room: int) -> TaskPr
         return prompt.partial(max_words=max_words or room // 2)
     if max_words is None:
         return prompt
-    told = f"{prompt.wording.instruction} Use at most {max_words} words.".strip()
-    return prompt.model_copy(update={"wording": replace(prompt.wording, instruction=told)})
+    told = f"{prompt.parts.instruction} Use at most {max_words} words.".strip()
+    return prompt.with_parts(instruction=told)

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 8192
 """The most tokens of a batch: prompts with their padding, and the limits of the completions."""
 
+_ADVICE = (
+    "shorten the prompt (prompt.fitted_to(llm) | llm leaves out the examples that do not fit), "
+    "lower max_new_tokens, or choose a model with a larger window"
+)
 _MIN_SHARED_TOKENS = 16  # the shortest common prefix of a batch that is computed apart
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -93,7 +97,7 @@ class Engine:
                 raise ContextWindowExceeded(requested, available, "the tokens of the completion, max_new_tokens,")
             return min(requested or config.max_new_tokens or config.max_length or default, available)
         if prompt + (requested or 1) > window:
-            raise ContextWindowExceeded(prompt + (requested or 1), window)
+            raise ContextWindowExceeded(prompt + (requested or 1), window, advice=_ADVICE)
         return min(default, window - prompt)
 
     def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
