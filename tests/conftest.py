@@ -13,7 +13,12 @@ from llmkit.models.weights import catalog
 from llmkit.paths import cache_dir
 
 if TYPE_CHECKING:
+    from llmkit import HuggingFaceChat
     from tests.support.site import Site
+
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # read when torch is imported: what is computed does not depend on the processor's cores
+)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
 
@@ -24,6 +29,14 @@ CACHE = cache_dir()
 @pytest.fixture(scope="session")
 def default_model_folder() -> Path:
     return catalog.resolve(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="session")
+def default_llm(default_model_folder: Path) -> "HuggingFaceChat":
+    """The default model, greedy and in float32, where rounding does not change what it says."""
+    from llmkit import HuggingFaceChat
+
+    return HuggingFaceChat(model=str(default_model_folder), dtype="float32", device="cpu", temperature=0)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The two names at the root are links; the package is one, whole, and light to import."""
 
 import pkgutil
-import re
 import shutil
 import subprocess
 import sys
@@ -109,18 +108,14 @@ def test_an_application_may_have_its_own_prompts_and_chains(wheel, tmp_path):
     assert python(program, tmp_path) == f"prompts chains {tmp_path / 'llmkit' / '__init__.py'} True"
 
 
-def test_import_llmkit_loads_nothing_heavy(tmp_path):
-    loaded = python("import sys, llmkit; print(*sys.modules)", tmp_path).split()
-    assert "llmkit" in loaded
-    assert {"torch", "transformers", "requests", "numpy", "pydantic", "langchain_core"}.isdisjoint(loaded)
+HEAVY = {"torch", "transformers", "sentence_transformers", "bm25s"}
 
 
-def test_layers_are_checked_over_every_module():
-    """A module that the layers do not name would be free of them."""
-    import tomllib
-
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    named = set(re.findall(r"\w+", " ".join(layers)))
-    modules = {module.name for module in pkgutil.iter_modules([str(ROOT / "llmkit")])}
-    assert modules - {"__main__"} <= named
+@pytest.mark.parametrize(
+    ("package", "heavy"),
+    [("llmkit", HEAVY | {"requests", "numpy", "pydantic", "langchain_core"}), ("llmkit.prompts", HEAVY)],
+)
+def test_what_an_import_does_not_load(tmp_path, package, heavy):
+    loaded = python(f"import sys, {package}; print(*sys.modules)", tmp_path).split()
+    assert package in loaded
+    assert heavy.isdisjoint(loaded)

@@ -11,16 +11,16 @@ from llmkit import HuggingFaceChat
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def run(page: str, folder: Path) -> dict[str, Any]:
+def run(page: str, llm: HuggingFaceChat) -> dict[str, Any]:
     """Run a page's code from top to bottom, and give what it leaves behind."""
-    names: dict[str, Any] = {"given": HuggingFaceChat(model=str(folder), temperature=0)}
+    names: dict[str, Any] = {"given": llm}
     for code in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL):
         exec(re.sub(r"llm = HuggingFaceChat\(.*\)", "llm = given", code), names)
     return names
 
 
-def test_summarization(default_model_folder, capsys):
-    names = run("summarization.md", default_model_folder)
+def test_summarization(default_llm, capsys):
+    names = run("summarization.md", default_llm)
     assert names["summary"].strategy == "map_reduce"
     assert "".join(passage.text for passage in names["summary"].passages) == names["long"]
     printed = capsys.readouterr().out.splitlines()
@@ -30,8 +30,8 @@ def test_summarization(default_model_folder, capsys):
     assert names["streamed"]
 
 
-def test_classification(default_model_folder):
-    names = run("classification.md", default_model_folder)
+def test_classification(default_llm):
+    names = run("classification.md", default_llm)
     assert names["result"].label == "sports"
     assert names["plain"].scores["educion"] < 0.001 < names["ours"].scores["educion"]
     assert names["ours"].label == "education"
@@ -40,8 +40,8 @@ def test_classification(default_model_folder):
     assert names["codes"].invoke("Who wrote Hamlet?").label == "HUM"
 
 
-def test_question_answering(default_model_folder):
-    names = run("question-answering.md", default_model_folder)
+def test_question_answering(default_llm):
+    names = run("question-answering.md", default_llm)
     assert names["answer"].text == "Maria Holm"
     citation = names["citation"]
     assert names["text"][citation.start : citation.end] == citation.quote
@@ -50,8 +50,8 @@ def test_question_answering(default_model_folder):
     assert all(names["text"][each.start : each.end] == each.quote for each in names["told"].citations)
 
 
-def test_entities(default_model_folder):
-    names = run("entities.md", default_model_folder)
+def test_entities(default_llm):
+    names = run("entities.md", default_llm)
     text = names["text"]
     assert [(each.text, each.label) for each in names["entities"]] == [
         ("Microsoft", "organization"),

@@ -29,7 +29,7 @@ def llm() -> HuggingFaceChat:
 def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) -> None:
     llm = chat(name)
     long = "the dog " * 600
-    with each_pass(llm, lambda _: None) as passes:
+    with each_pass(llm) as passes:
         for call in (
             lambda: llm.invoke(long),
             lambda: list(llm.stream(long)),

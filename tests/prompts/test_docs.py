@@ -15,14 +15,13 @@ DOCS = Path(__file__).parents[2] / "docs" / "prompts.md"
 
 
 @pytest.fixture(scope="module")
-def names(default_model_folder: Path) -> dict[str, Any]:
+def names(default_llm: HuggingFaceChat) -> dict[str, Any]:
     """What the page's code leaves behind, run from top to bottom with the answer kept short."""
-    llm = HuggingFaceChat(model=str(default_model_folder))
     found: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL):
         code = code.replace("fitted, max_new_tokens=40", "fitted, max_new_tokens=4")
         code = code.replace("(llm, max_new_tokens=40)", "(llm, max_new_tokens=4)")
-        exec(code.replace("llm = HuggingFaceChat()", "llm = given"), found | {"given": llm}, found)
+        exec(code.replace("llm = HuggingFaceChat()", "llm = given"), found | {"given": default_llm}, found)
         found.setdefault("first", found["fitted"])
     return found
 

@@ -10,7 +10,6 @@ from types import ModuleType
 
 import pytest
 
-from llmkit import HuggingFaceChat
 from tests.support.counting import CountingChat
 
 LAB = Path(__file__).parents[2] / "examples" / "prompting_lab.py"
@@ -56,8 +55,8 @@ def test_the_steps_of_the_lab(lab):
     assert [len(step.examples) for step in steps.values()] == [0, 0, 0, 1, 3, 3, 3, 3, 3]
 
 
-def test_the_lab_answers(lab, default_model_folder):
-    llm = HuggingFaceChat(model=str(default_model_folder))
+def test_the_lab_answers(lab, default_llm):
+    llm = default_llm
     trial = lab.trials(EXAMPLES)[5]
     fitted, text = lab.answer(trial, "C: Hi.\nD: Bye.", llm)
     assert 0 < llm.get_num_tokens(text) <= 10

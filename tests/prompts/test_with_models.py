@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -21,8 +20,8 @@ ONE_TOKEN = GenerationSettings(temperature=0, max_new_tokens=1)
 
 
 @pytest.fixture(scope="module")
-def llm(default_model_folder: Path) -> HuggingFaceChat:
-    return HuggingFaceChat(model=str(default_model_folder), settings=ONE_TOKEN)
+def llm(default_llm: HuggingFaceChat) -> HuggingFaceChat:
+    return HuggingFaceChat(model=default_llm.engine, settings=ONE_TOKEN)
 
 
 @settings(deadline=None, max_examples=60)

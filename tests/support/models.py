@@ -1,6 +1,7 @@
 """What the tests of the public classes share: models to talk to, and eyes on what they compute."""
 
-import time
+import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,20 +57,35 @@ def comparable(message: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def each_pass(llm: Any, act: Callable[[int], None]) -> Iterator[list[float]]:
-    """Do something before each forward pass, told its number; give the times of the passes."""
-    times: list[float] = []
+def each_pass(llm: Any, act: Callable[[int], None] = lambda number: None) -> Iterator[list[int]]:
+    """Call a function before each forward pass, with its number from 1; yield the numbers of the passes so far."""
+    passes: list[int] = []
 
     def before(*_: object) -> None:
-        times.append(time.perf_counter())
-        act(len(times))
+        passes.append(len(passes) + 1)
+        act(passes[-1])
 
     hook = llm.engine.loaded.model.register_forward_pre_hook(before)
     try:
-        yield times
+        yield passes
     finally:
         hook.remove()
 
 
-def slowly(_: int) -> None:
-    time.sleep(0.01)
+class Pause:
+    """Stops a model before one of its forward passes: `reached` is set when it is there, `proceed` lets it go on."""
+
+    def __init__(self, number: int = 3) -> None:
+        self.reached, self.proceed = threading.Event(), threading.Event()
+        self._number = number
+
+    def __call__(self, number: int) -> None:
+        if number == self._number:
+            self.reached.set()
+            assert self.proceed.wait(60), "nobody let the model go on"
+
+
+async def threads_are_done() -> None:
+    """Wait until no thread of the running event loop computes any more."""
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_default_executor()

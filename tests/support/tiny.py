@@ -137,14 +137,21 @@ ENCODER_DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
 """The same for models with an encoder."""
 
 ARCHITECTURES = DECODERS | ENCODER_DECODERS
+_FLOAT32_ONLY = {"bloom", "gemma2", "gpt_oss"}
 
 
 @cache
 def make(name: str) -> Tiny:
-    """Give the model of this name, always the same one, in float32."""
+    """Return the model of this name, always the same one.
+
+    It computes in float64, in which no two tokens are as likely up to rounding: what it says does not depend on the
+    processor, on padding or on the order of additions. transformers computes some architectures in float32 only.
+    """
     kind, tokenizer, values = ARCHITECTURES[name]
     known = tokenizer()
     model = build(kind, known, values, "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM")
+    if name not in _FLOAT32_ONLY:
+        model = model.double()
     if name == "bart":
         model.generation_config.forced_bos_token_id = known.bos_token_id
     return Tiny(model, known)

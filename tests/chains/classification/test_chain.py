@@ -211,8 +211,7 @@ def test_fields_can_be_filled_before() -> None:
         chain_of(prompt=prompt)
 
 
-def test_the_default_model(default_model_folder: Any) -> None:
-    llm = HuggingFaceChat(model=str(default_model_folder))
-    chain = ZeroShotClassificationChain(llm, ["sports", "politics", "technology"])
+def test_the_default_model(default_llm: HuggingFaceChat) -> None:
+    chain = ZeroShotClassificationChain(default_llm, ["sports", "politics", "technology"])
     texts = ["The match ended 3 to 2.", "The parliament passed the law.", "The new phone has a faster chip."]
     assert [each.label for each in chain.batch(texts)] == ["sports", "politics", "technology"]

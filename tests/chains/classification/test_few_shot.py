@@ -48,8 +48,8 @@ def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
     return [each["output"] for each in own.fit(text).examples]
 
 
-def test_the_whole_prompt(default_model_folder: Any) -> None:
-    llm = HuggingFaceChat(model=str(default_model_folder))
+def test_the_whole_prompt(default_llm: HuggingFaceChat) -> None:
+    llm = default_llm
     own = few_shot(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).few_shot
     assert llm.engine.encoder.render(own.fit(TEXT).messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
@@ -62,9 +62,9 @@ def test_the_whole_prompt(default_model_folder: Any) -> None:
     )
 
 
-def test_shown_examples_are_balanced_and_few(default_model_folder: Any) -> None:
+def test_shown_examples_are_balanced_and_few(default_llm: HuggingFaceChat) -> None:
     many = [{"input": f"The dog {number}", "output": "animal"} for number in range(40)] + EXAMPLES[2:]
-    shown = outputs(few_shot(many, llm=HuggingFaceChat(model=str(default_model_folder))).few_shot)
+    shown = outputs(few_shot(many, llm=default_llm).few_shot)
     assert len(shown) == MAX_SHOWN
     assert shown[-3:] == ["number", "place", "animal"]  # the best of each label is next to the text
     assert {label: shown.count(label) for label in LABELS} == {"animal": 12, "place": 2, "number": 2}

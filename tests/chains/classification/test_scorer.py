@@ -180,8 +180,8 @@ def test_bound_arguments_do_not_hide_the_scores() -> None:
     assert ZeroShotClassificationChain(llm.bind(temperature=1), LABELS).invoke(TEXT).method == plain_one.method
 
 
-def test_the_whole_prompt_of_the_default_model(default_model_folder: Any) -> None:
-    llm = HuggingFaceChat(model=str(default_model_folder), dtype="float32")
+def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
+    llm = default_llm
     own = label_scorer(llm, ["sports", "politics"])
     assert llm.engine.encoder.render(own.fit("The match ended 3 to 2.").messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"

@@ -264,11 +264,6 @@ def test_one_label_is_enough() -> None:
     assert sound(TEXT, chain_of(labels=["ship"], descriptions=None, threshold=0.1).invoke(TEXT), 0.1, ["ship"])
 
 
-@pytest.fixture(scope="module")
-def llm(default_model_folder: Any) -> HuggingFaceChat:
-    return HuggingFaceChat(model=str(default_model_folder), dtype="float32")
-
-
 EASY = {
     "Ada Lovelace was born in London.": [("Ada Lovelace", "person"), ("London", "location")],
     "Marie Curie worked in Paris.": [("Marie Curie", "person"), ("Paris", "location")],
@@ -280,17 +275,17 @@ EASY = {
 }
 
 
-def test_the_default_model(llm: HuggingFaceChat) -> None:
-    own = NERChain(llm)
+def test_the_default_model(default_llm: HuggingFaceChat) -> None:
+    own = NERChain(default_llm)
     results = own.batch(list(EASY))
     told = {text: [(each.text, each.label) for each in found] for text, found in zip(EASY, results, strict=True)}
     assert told == EASY
     assert near(own.invoke(next(iter(EASY))), results[0], 0.02)
 
 
-def test_kinds_of_one_s_own_that_are_no_names(llm: HuggingFaceChat) -> None:
+def test_kinds_of_one_s_own_that_are_no_names(default_llm: HuggingFaceChat) -> None:
     own = NERChain(
-        llm,
+        default_llm,
         ["drug", "disease"],
         descriptions={"drug": "a drug, a medicine", "disease": "a disease, an illness"},
         names=False,

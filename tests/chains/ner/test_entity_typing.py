@@ -106,8 +106,8 @@ def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
         own.fit(text * 3)
 
 
-def test_the_whole_prompt_of_the_default_model(default_model_folder: Any) -> None:
-    llm = HuggingFaceChat(model=str(default_model_folder), dtype="float32")
+def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
+    llm = default_llm
     own = kinds(llm)
     text = "Ada Lovelace was born in London."
     assert llm.engine.encoder.render(own.fit(text).messages) == (

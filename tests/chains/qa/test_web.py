@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from langchain_core.documents import Document
 
-from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, WebQAChain
 from llmkit.errors import ContextWindowExceeded, InputError, PageError, PageRefused
 from llmkit.web import fetch
@@ -50,9 +49,9 @@ def quotes_stand(answer: Answer, texts: list[str]) -> bool:
     )
 
 
-@pytest.fixture(scope="module")
-def llm(default_model_folder):
-    return HuggingFaceChat(model=str(default_model_folder), temperature=0)
+@pytest.fixture
+def llm(default_llm):
+    return default_llm
 
 
 @pytest.fixture

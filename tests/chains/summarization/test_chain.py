@@ -19,8 +19,8 @@ DIALOGUE = """#Person1#: The lift is broken again, I had to walk up nine floors 
 
 
 @pytest.fixture(scope="module")
-def llm(default_model_folder):
-    return HuggingFaceChat(temperature=0, dtype="float32")
+def llm(default_llm):
+    return default_llm
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,22 @@ def test_a_recursive_class(method: str) -> None:
         assert isinstance(llm.with_structured_output(Branch, method=method).invoke("Hi", max_new_tokens=200), Branch)
 
 
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ('{"leaf": true, "branches": [{"leaf": false, "branches": [{"leaf": true, "branches": null}]}]}', True),
+        ('{"leaf": true, "branches": [{"leaf": false, "branches": [{"leaf": 3', False),
+        ('{"leaf": true, "branches": [{"leaf": false, "branches": []', False),
+        ('{"leaf": true, "branches": [{"branches"', False),
+    ],
+)
+def test_the_schema_holds_at_any_depth(text: str, allowed: bool) -> None:
+    engine = engine_of("llama")
+    matcher = engine.grammars.json_schema(Branch.model_json_schema()).start(200)._matcher
+    tokens = engine.encoder.encode_text(text, special=False)
+    assert (matcher.try_consume_tokens(tokens) == len(tokens)) is allowed
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_schema_needs_no_title(method: str) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}

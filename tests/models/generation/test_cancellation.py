@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,57 +11,53 @@ from transformers import Cache
 
 from tests.support import tiny
 from tests.support.generation import greedy_request
-from tests.support.models import PROMPTS, architectures, chat, each_pass, slowly
+from tests.support.models import PROMPTS, Pause, architectures, chat, each_pass, threads_are_done
+
+LONG: dict[str, Any] = {"max_new_tokens": 300, "min_new_tokens": 300}
+"""So many forward passes an answer takes that nobody stops."""
 
 
 @architectures
 def test_a_stream_that_is_closed_computes_no_more(name: str) -> None:
     llm = chat(name)
-    with each_pass(llm, lambda _: None) as passes:
-        stream = llm.stream("The dog", max_new_tokens=200)
+    with each_pass(llm) as passes:
+        stream = llm.stream("The dog", **LONG)
         for _ in range(3):
             next(stream)
         stream.close()  # type: ignore[attr-defined]
         made = len(passes)
-        assert 3 <= made < 20
+        assert 3 <= made < 100
         llm.invoke("Hi", max_new_tokens=1)
         assert len(passes) <= made + 2
 
 
 def test_a_stream_that_is_forgotten_computes_no_more() -> None:
     llm = chat("llama")
-    with each_pass(llm, lambda _: None) as passes:
-        for _ in llm.stream("The dog", max_new_tokens=200):
+    with each_pass(llm) as passes:
+        for _ in llm.stream("The dog", **LONG):
             break
         gc.collect()
         made = len(passes)
-        time.sleep(0.1)
-        assert len(passes) == made < 20
+        assert made < 100
+        llm.invoke("Hi", max_new_tokens=1)
+        assert len(passes) <= made + 2
 
 
 async def test_an_async_stream_that_is_left_computes_no_more() -> None:
     llm = chat("llama")
-    with each_pass(llm, slowly) as passes:
-        stream = llm.astream("The dog", max_new_tokens=200)
+    with each_pass(llm) as passes:
+        stream = llm.astream("The dog", **LONG)
         async for _ in stream:
             break
         await stream.aclose()  # type: ignore[attr-defined]
-        await asyncio.sleep(0.1)
         made = len(passes)
-        await asyncio.sleep(0.1)
-        assert len(passes) == made < 20
+        await threads_are_done()
+        assert len(passes) <= made + 1 < 100
 
 
-@pytest.mark.parametrize("way", ["ainvoke", "astream", "abatch", "beams"])
-async def test_a_cancelled_task_computes_no_more(way: str) -> None:
-    llm = chat("llama", max_new_tokens=300)
-    started = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def note(number: int) -> None:
-        time.sleep(0.01)
-        if number == 3:
-            loop.call_soon_threadsafe(started.set)
+@pytest.mark.parametrize("how", ["ainvoke", "astream", "abatch", "beams"])
+async def test_a_cancelled_task_computes_no_more(how: str) -> None:
+    llm = chat("llama", **LONG)
 
     async def stream() -> None:
         async for _ in llm.astream("The dog"):
@@ -74,30 +69,29 @@ async def test_a_cancelled_task_computes_no_more(way: str) -> None:
         "abatch": lambda: llm.abatch(["The dog", "Hi", "What is"]),
         "beams": lambda: llm.ainvoke("The dog", num_beams=2),
     }
-    with each_pass(llm, note) as passes:
-        task = asyncio.ensure_future(tasks[way]())
-        await started.wait()
+    pause = Pause()
+    with each_pass(llm, pause) as passes:
+        task = asyncio.ensure_future(tasks[how]())
+        assert await asyncio.to_thread(pause.reached.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        at_cancel = len(passes)
-        await asyncio.sleep(0.15)
-        made = len(passes)
-        assert made <= at_cancel + 3
-        await asyncio.sleep(0.1)
-        assert len(passes) == made
+        pause.proceed.set()
+        await threads_are_done()
+        assert len(passes) <= 4
 
 
 async def test_a_call_that_takes_too_long_is_left() -> None:
-    llm = chat("llama", max_new_tokens=400)
-    with each_pass(llm, slowly) as passes:
+    llm = chat("llama", max_new_tokens=4)
+    wanted = llm.invoke("The dog").content
+    pause = Pause()
+    with each_pass(llm, pause) as passes:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(llm.ainvoke("The dog"), 0.15)
-        await asyncio.sleep(0.1)
-        made = len(passes)
-        await asyncio.sleep(0.1)
-        assert len(passes) == made < 60
-    assert (await llm.ainvoke("The dog", max_new_tokens=4)).content == llm.invoke("The dog", max_new_tokens=4).content
+            await asyncio.wait_for(llm.ainvoke("The dog", **LONG), 0.05)
+        pause.proceed.set()
+        await threads_are_done()
+        assert len(passes) <= 4
+    assert llm.invoke("The dog").content == wanted, "and the model goes on"
 
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=["greedy", "beams"])

@@ -107,13 +107,14 @@ def test_log_probabilities_only_when_asked() -> None:
 
 
 def test_times_are_those_of_the_computation() -> None:
-    llm = chat("llama", max_new_tokens=11)
+    """Each pass takes at least 20 ms, and the call as a whole takes at least as long as its parts."""
+    llm = chat("llama", max_new_tokens=11, min_new_tokens=11)
     with each_pass(llm, lambda _: time.sleep(0.02)):
         begun = time.perf_counter()
         times = llm.invoke(PROMPT).response_metadata["timings"]
         whole = time.perf_counter() - begun
-    assert 0.02 <= times["time_to_first_token"] < whole
-    assert 0.02 <= times["time_per_output_token"] < whole / 10
+    assert times["time_to_first_token"] >= 0.02
+    assert times["time_per_output_token"] >= 0.02
     assert times["time_to_first_token"] + 10 * times["time_per_output_token"] <= whole
 
 

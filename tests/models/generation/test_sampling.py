@@ -167,7 +167,7 @@ async def test_ways_of_decoding_that_are_not_here(
     model, tokenizer = tiny.make("llama").configured(**own)
     capfd.readouterr()
     llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=4)
-    with each_pass(llm, lambda _: None) as passes:
+    with each_pass(llm) as passes:
         with pytest.raises(SettingsError, match=f"the model's generation_config has {named}"):
             llm.invoke("Hi")
         with pytest.raises(SettingsError, match=named):

@@ -22,7 +22,7 @@ from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support import tiny
 from tests.support.generation import forward_shapes
-from tests.support.models import architectures, chat, comparable, completion, each_pass, slowly
+from tests.support.models import architectures, chat, comparable, completion, each_pass, threads_are_done
 
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
 
@@ -148,25 +148,24 @@ async def test_answers_as_they_are_done() -> None:
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_whoever_leaves_early_stops_the_rest(asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BATCH_TOKENS", 500)
-    llm = chat("llama", max_new_tokens=200)
+    llm = chat("llama", max_new_tokens=200, min_new_tokens=200)
     prompts = [f"Number {number}" for number in range(12)]
-    with each_pass(llm, slowly) as passes:
+    with each_pass(llm) as passes:
         if asynchronous:
             answers = llm.abatch_as_completed(prompts)
             async for _, answer in answers:
                 assert answer.content
                 break
             await answers.aclose()  # type: ignore[attr-defined]
-            await asyncio.sleep(0.3)
+            await threads_are_done()
         else:
             for _, answer in llm.batch_as_completed(prompts):
                 assert answer.content
-                assert llm.invoke("Hi", max_new_tokens=2).content, "a call between is a call of its own"
+                assert llm.invoke("Hi", min_new_tokens=2, max_new_tokens=2).content, (
+                    "a call between is a call of its own"
+                )
                 break
-        made = len(passes)
-        await asyncio.sleep(0.2)
-        assert len(passes) == made
-    assert made < 200 * 4
+    assert len(passes) < 200 * 3
 
 
 def test_a_drawn_batch_is_what_each_call_gives() -> None:

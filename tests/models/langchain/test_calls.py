@@ -175,22 +175,6 @@ def test_a_stream_joins_to_the_answer_and_closing_stops(llm, steps):
     assert len(steps) == done < 12
 
 
-def test_a_cancelled_task_stops_computing(llm, steps):
-    async def start_and_cancel() -> int:
-        task = asyncio.create_task(llm.ainvoke("Hi", max_new_tokens=400, min_new_tokens=400))
-        while len(steps) < 3:
-            await asyncio.sleep(0.001)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.sleep(0.2)
-        return len(steps)
-
-    seen = asyncio.run(start_and_cancel())
-    assert seen < 350
-    assert len(steps) == seen
-
-
 def test_parallel_threads_get_what_one_alone_gets(llm):
     texts = [f"Number {number}" for number in range(6)]
     alone = [llm.invoke(text).text for text in texts]

