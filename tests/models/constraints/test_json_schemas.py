@@ -153,7 +153,7 @@ def test_a_recursive_class(method: str) -> None:
 )
 def test_the_schema_holds_at_any_depth(text: str, allowed: bool) -> None:
     engine = engine_of("llama")
-    matcher = engine.grammars.json_schema(Branch.model_json_schema()).start(200)._matcher
+    matcher = engine.constraints.json_schema(Branch.model_json_schema()).start(200)._matcher
     tokens = engine.encoder.encode_text(text, special=False)
     assert (matcher.try_consume_tokens(tokens) == len(tokens)) is allowed
 
