@@ -13,6 +13,7 @@
         ├── DownloadError          weights could not be fetched
         ├── CacheError             the cache folder cannot be written
         ├── GenerationError        the model could not finish its answer
+        │   └── GenerationTimeout  it took longer than `timeout`; also a TimeoutError
         ├── ReductionError         summaries of parts do not get shorter than what they summarize
         └── PageError              a web page cannot be fetched, or is empty
 
@@ -87,6 +88,16 @@ class CacheError(RunError):
 
 class GenerationError(RunError):
     """Raised when an answer cannot be finished, for example because memory runs out."""
+
+
+class GenerationTimeout(GenerationError, TimeoutError):
+    """Raised when a call takes longer than its `timeout`."""
+
+    def __init__(self, timeout: float, tokens: int) -> None:
+        super().__init__(
+            f"the completion was not done within timeout={timeout:g} seconds, after {tokens} tokens: raise timeout, or "
+            "lower max_new_tokens"
+        )
 
 
 class ReductionError(RunError):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import run_in_executor
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.settings import NAMES, GenerationSettings
-from llmkit.models.langchain.batching import Batching
-from llmkit.models.langchain.call_options import Call
+from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
+from llmkit.models.langchain.batching import Batching, BatchPlan, Cancellation, PreparedCall, complete
+from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.weights.loading import adopt, load
 from llmkit.models.weights.quantization import weights_nbytes
 
@@ -39,24 +41,29 @@ AGAINST_REPETITION = frozenset({"presence_penalty", "frequency_penalty", "repeti
 T = TypeVar("T")
 
 _engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
-"""Weights never change, so all in a process that ask for the same ones share them, as long as one is in use."""
-_engines_lock = threading.Lock()
+"""Weights never change: all model objects that ask for the same ones share them, as long as one is in use."""
+_engines_lock = threading.RLock()
 
 
 class LocalModel(Batching, BaseLanguageModel[Any]):
-    """A model of this process: which one, where, and with what settings.
+    """A model that runs in this process: which one, where, and with what settings.
 
     Attributes:
         model: a name (see `llmkit.models.weights.catalog.resolve`), a loaded transformers model, or the `engine` of
             another model object, to share its weights; default: the environment variable `LLMKIT_MODEL`, or the
             catalog's default model.
-        tokenizer: the loaded model's tokenizer; not needed with a name.
+        tokenizer: the tokenizer of a loaded model; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32" (then exact to the last bit), "bfloat16", "float16" or "auto" (what the device multiplies
             fastest).
         quantization: "int8", "int4" or `None`.
-        settings: what holds for every call that does not say otherwise.
-        context_window: the most tokens that a prompt and its answer may have together.
+        settings: the generation settings of every call that does not override them.
+        context_window: the most tokens that a prompt and its completion may have together.
+        timeout: seconds that a call may take to generate, checked after each token; a batch is one call. Then
+            `GenerationTimeout` is raised. `None` is no limit.
+        max_retries: accepted because LangChain's models have it. Nothing is retried: what fails in this process would
+            fail again.
+        api_key: accepted for the same reason, and not used.
     """
 
     model: Any = Field(default_factory=lambda: os.environ.get("LLMKIT_MODEL", DEFAULT_MODEL))
@@ -66,12 +73,17 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     quantization: str | None = None
     settings: GenerationSettings = GenerationSettings()
     context_window: int = Field(default=0, ge=0)
+    timeout: float | None = Field(default=None, gt=0)
+    max_retries: int | None = Field(default=None, ge=0)
+    api_key: SecretStr | None = Field(default=None, exclude=True)
 
     _engine: Engine = PrivateAttr()
     _other: tuple[Any, Engine] | None = PrivateAttr(default=None)  # the last that a call asked for stays loaded
-    _continues_prompt: ClassVar[bool] = False  # whether an answer is more of the prompt's own text
+    _continues_prompt: ClassVar[bool] = False  # whether a completion is more of the prompt's own text
 
-    def __init__(self, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
+    def __init__(self, model: Any = None, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
+        if model is not None:
+            fields["model"] = model
         known = set(type(self).model_fields)
         changes = {name: fields.pop(name) for name in list(fields) if name not in known}
         if not isinstance(settings, GenerationSettings | None):
@@ -80,9 +92,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         try:
             super().__init__(settings=settings, **fields)  # type: ignore[call-arg]
         except ValidationError as error:
-            wrong = error.errors()[0]
-            name = ".".join(map(str, wrong["loc"]))
-            raise InputError(f"{name} is {wrong['input']!r}, which cannot be: {wrong['msg']}") from error
+            raise InputError(explain(error)) from error
         self._engine = self.engine_for(self.model)
         self.context_window = self._engine.loaded.window
 
@@ -92,17 +102,17 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return self._engine
 
     def engine_for(self, model: Any) -> Engine:
-        """Give the engine of this model, or of another one that a call asks for."""
+        """Return the engine of this model, or of another one that a call asks for."""
         own: Engine | None = getattr(self, "_engine", None)
         if own is None:
             return self._find(model, self.context_window)
         if model is None or model == self.model:
             return own
-        kept = self._other
-        if kept is None or kept[0] != model:
-            kept = self._other = None  # first, so that two others are not in memory at once
-            kept = self._other = (model, self._find(model, 0))
-        return kept[1]
+        with _engines_lock:
+            if self._other is None or self._other[0] != model:
+                self._other = None  # first, so that two others are not in memory at once
+                self._other = (model, self._find(model, 0))
+            return self._other[1]
 
     def _find(self, model: Any, window: int) -> Engine:
         if isinstance(model, Engine):
@@ -160,11 +170,18 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         return min(self.context_window, SMALL_MODEL_TOKENS) if self.is_small else self.context_window
 
     def get_token_ids(self, text: str) -> list[int]:
-        """Give the model's own tokens of plain text, without start or end tokens."""
+        """Return the model's own tokens of plain text, without start or end tokens."""
         return self._engine.encoder.encode_text(text, special=False)
 
+    def get_num_tokens_from_messages(
+        self, messages: LanguageModelInput, tools: Sequence[Any] | None = None, **kwargs: Any
+    ) -> int:
+        """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools."""
+        options = CallOptions.parse(self.settings, None, {"tools": tools, **kwargs})
+        return len(self._encode(self._convert(messages), options, self._engine))
+
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Give the half-open range of characters of `text` that each of its tokens covers."""
+        """Return the half-open range of characters of `text` that each of its tokens covers."""
         return self._engine.encoder.offsets(text)
 
     def score(
@@ -174,10 +191,15 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         *,
         include_eos: bool = False,
     ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
-        """Give how likely each text is to follow each input: log-likelihoods, in nats, summed over its tokens.
+        """Compute the log-likelihood of each continuation after each input, in nats, summed over its tokens.
 
-        `continuations` is one list for all inputs, which gives an array [inputs, continuations]; or a list for each
-        input, which gives a list of arrays. With `include_eos`, the token that ends an answer counts too.
+        Args:
+            inputs: prompts, as for `invoke`.
+            continuations: one list for all inputs, or a list for each.
+            include_eos: score whole completions: the token that ends one counts too.
+
+        Returns:
+            An array `[inputs, continuations]`, or with a list for each input, a list of arrays.
 
         Raises:
             InputError: there is nothing to score, or a text is empty.
@@ -190,57 +212,73 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
                 raise InputError(f"{name} is {value!r}, but must be a list")
         encoder = self._engine.encoder
         shared = not continuations or isinstance(continuations[0], str)
-        each: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
-        if not inputs or len(each) != len(inputs) or not all(each):
+        lists: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
+        if not inputs or len(lists) != len(inputs) or not all(lists):
             raise InputError("score needs at least one input, and at least one continuation for each")
         end = self._engine.loaded.likeliest_eos if include_eos else []
-        distinct = dict.fromkeys(text for texts in each for text in texts)  # each is tokenized once
-        known = {text: [*encoder.encode_continuation(text), *end] for text in distinct}
-        prompts = [self._prompt(given, Call(self.settings), self._engine) for given in inputs]
-        scores = self._engine.scorer.score(prompts, [[known[text] for text in texts] for texts in each])
+        distinct = dict.fromkeys(text for texts in lists for text in texts)
+        tokens = {text: [*encoder.encode_continuation(text), *end] for text in distinct}
+        options = CallOptions(self.settings)
+        prompts = [self._encode(self._convert(given), options, self._engine) for given in inputs]
+        scores = self._engine.scorer.score(prompts, [[tokens[text] for text in texts] for texts in lists])
         return np.stack(scores) if shared else scores
 
-    def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
-        """Give the tokens of a prompt."""
+    def _convert(self, given: LanguageModelInput) -> Any:
+        """Return an input of `invoke` as LangChain gives it to `_generate`: messages, or text."""
         raise NotImplementedError
 
-    def _decide(self, given: LanguageModelInput, call: Call, engine: Engine) -> Call:
-        """Settle what a call leaves to the model before its answer begins."""
-        return call
+    def _encode(self, prompt: Any, options: CallOptions, engine: Engine) -> list[int]:
+        """Return the tokens of messages or text."""
+        raise NotImplementedError
 
-    def _request(
-        self, given: LanguageModelInput, stop: Sequence[str] | None, options: Mapping[str, Any]
-    ) -> tuple[Engine, Call, GenerationRequest]:
-        """Sort a call's options, and check that it can be answered, before any computation."""
-        own = {name: value for name, value in options.items() if name not in ("model", "_cancel")}
+    def _key_of(self, prompt: Any) -> Hashable:
+        """Return what tells prompts of a batch apart, by value or identity."""
+        raise NotImplementedError
+
+    def _prompt_value(self, prompt: Any) -> PromptValue:
+        """Return a prompt as an input from which LangChain makes the very same prompt."""
+        raise NotImplementedError
+
+    def _resolve(self, prompt: Any, options: CallOptions, engine: Engine) -> CallOptions:
+        """Decide what the options leave to the model before it generates."""
+        return options
+
+    def _prepare(
+        self, prompt: Any, stop: Sequence[str] | None = None, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> PreparedCall:
+        """Check and encode one call, before any computation."""
+        given = {name: value for name, value in options.items() if name not in ("model", "_cancel")}
+        call = CallOptions.parse(self.settings, stop, given)
+        cancel = Cancellation(call.timeout or self.timeout, options.get("_cancel"))
         engine = self.engine_for(options.get("model"))
-        call = self._decide(given, Call.parse(self.settings, stop, own), engine)
-        prompt = tuple(self._prompt(given, call, engine))
-        cancel = options.get("_cancel") or threading.Event()
-        continues_prompt = self._continues_prompt and not engine.loaded.is_encoder_decoder
-        held = call.constraint(engine, continues_prompt=continues_prompt)
-        shown = call.shown(engine.encoder)
-        request = GenerationRequest(prompt, call.settings, held, call.logprobs, cancel, continues_prompt, shown)
+        call = self._resolve(prompt, call, engine)
+        tokens = tuple(self._encode(prompt, call, engine))
+        continues = self._continues_prompt and not engine.loaded.is_encoder_decoder
+        constraint = call.constraint(engine, continues_prompt=continues)
+        visible = call.visible_tokens(engine.encoder)
+        request = GenerationRequest(tokens, call.settings, constraint, call.logprobs, cancel, continues, visible)
         engine.validate(request)
-        return engine, call, request
+        return PreparedCall(engine, call, request, cancel)
 
-    def _foresee(
-        self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
-    ) -> tuple[Engine, list[GenerationRequest]]:
-        """Prepare the requests of a batch; an input that cannot be one is left for its own call to complain about."""
-        own, requests = dict(options), []
-        stop = own.pop("stop", None)
-        try:
-            engine = self.engine_for(options.get("model"))
-        except LlmkitError:
-            return self._engine, []
+    def _complete(self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Any:
+        """Return the prepared call for a prompt, and its completions."""
+        return complete(self._key_of(prompt), {**options, "stop": stop}, lambda: self._prepare(prompt, stop, options))
+
+    def prepare_batch(self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]) -> BatchPlan:
+        """Prepare the calls of a batch; an input that is wrong is left to its own call, which raises the error."""
+        call_options = {name: value for name, value in options.items() if name != "stop"}
+        prompts, calls = [], []
         for given in inputs:
-            with suppress(InputError, ValueError, TypeError, NotImplementedError):
-                requests.append(self._request(given, stop, own)[2])
-        return engine, requests
+            value: Any = given
+            with suppress(LlmkitError, ValueError, TypeError, NotImplementedError):
+                prompt = self._convert(given)
+                value = self._prompt_value(prompt)
+                calls.append((self._key_of(prompt), self._prepare(prompt, options.get("stop"), call_options)))
+            prompts.append(value)
+        return BatchPlan(prompts, calls, options)
 
     def memory_footprint(self) -> int:
-        """Give the memory that the weights and the kept keys and values take, in bytes."""
+        """Return the memory of the weights and the prefix cache, in bytes."""
         loaded = self._engine.loaded
         packed = loaded.fast_forward.nbytes if loaded.fast_forward else 0
         return weights_nbytes(loaded.model) + packed + self._engine.prefix_cache.nbytes

@@ -1,16 +1,15 @@
-"""A local Hugging Face model as a LangChain completion model: text in, the text that goes on from it out."""
+"""A local Hugging Face model as a LangChain completion model: text in, its continuation out."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Generator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import AsyncIterator, Generator, Hashable
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseLLM, LanguageModelInput
-from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables.config import run_in_executor
@@ -19,9 +18,9 @@ from llmkit.errors import SettingsError
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
-from llmkit.models.langchain.batch_plan import Plan, answer, planned
-from llmkit.models.langchain.call_options import Call
-from llmkit.models.langchain.response_metadata import metadata, usage
+from llmkit.models.langchain.batching import BatchPlan, use_plan
+from llmkit.models.langchain.call_options import CallOptions
+from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
 from llmkit.models.tokens.chat_template import messages_to_text
 
 
@@ -33,14 +32,14 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         >>> llm.invoke("The capital of France is")
         ' Paris. It is located in the south of France.'
 
-    Settings, per-call options and errors are those of `HuggingFaceChat`, but for tools and structured output.
-    The prompt is never part of the answer.
+    Settings, options of a call and errors are those of `HuggingFaceChat`, but for tools and structured output.
+    The prompt is never part of the completion.
     """
 
     _continues_prompt = True
 
-    def __init__(self, **options: Any) -> None:  # said here, or type checkers know the fields and no setting
-        super().__init__(**options)
+    def __init__(self, model: Any = None, **options: Any) -> None:  # for type checkers, which know no settings
+        super().__init__(model, **options)
 
     @property
     def _llm_type(self) -> str:
@@ -57,11 +56,18 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> LLMResult:
-        engine = self.engine_for(kwargs.get("model"))
-        requests = [self._request(prompt, stop, kwargs)[2] for prompt in prompts]
-        with planned(Plan(engine, requests)) if len(requests) > 1 else nullcontext():
-            answers = [answer(engine, request) for request in requests]
-        return LLMResult(generations=[[self._generation(one, engine) for one in group] for group in answers])
+        together: AbstractContextManager[Any] = nullcontext()
+        if len(prompts) > 1:
+            calls = [(prompt, self._prepare(prompt, stop, kwargs)) for prompt in prompts]
+            together = use_plan(BatchPlan(prompts, calls, {**kwargs, "stop": stop}))
+        with together:
+            completed = [self._complete(prompt, stop, kwargs) for prompt in prompts]
+        return LLMResult(
+            generations=[
+                [Generation(text=one.text, generation_info=_info(one, call.engine)) for one in completions]
+                for call, completions in completed
+            ]
+        )
 
     async def _agenerate(
         self,
@@ -84,12 +90,14 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[GenerationChunk, None, None]:
-        engine, _, request = self._request(prompt, stop, kwargs)
-        with closing(engine.stream(request)) as steps:
-            for done, text in steps:
-                last = done.finish_reason is not None
+        call = self._prepare(prompt, stop, kwargs)
+        with closing(call.engine.stream(call.request)) as steps:
+            for completion, text in steps:
+                last = completion.finish_reason is not None
+                if last:
+                    call.check_time([completion])
                 if text or last:
-                    info = _info(done, engine) if last else None
+                    info = _info(completion, call.engine) if last else None
                     chunk = GenerationChunk(text=text, generation_info=info)
                     if run_manager:
                         run_manager.on_llm_new_token(text, chunk=chunk)
@@ -108,29 +116,31 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
 
-    def get_num_tokens_from_messages(
-        self, messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None, **kwargs: Any
-    ) -> int:
-        """Count the tokens that the model receives for these messages, its start and end tokens included."""
-        call = Call.parse(self.settings, None, {"tools": tools, **kwargs})
-        return len(self._prompt(list(messages), call, self.engine))
-
     def _convert_input(self, given: LanguageModelInput) -> PromptValue:
-        """Take a message that stands alone as its text, before which LangChain would put `Human: `."""
+        """Take a single user message as its text; LangChain would put `Human: ` before it."""
         value = super()._convert_input(given)
         if isinstance(value, ChatPromptValue) and [message.type for message in value.messages] == ["human"]:
             return StringPromptValue(text=messages_to_text(value.messages))
         return value
 
-    def _prompt(self, given: LanguageModelInput, call: Call, engine: Engine) -> list[int]:
-        if call.tools:
-            raise SettingsError("tools are given, but a completion model calls none: use HuggingFaceChat")
-        return engine.encoder.encode_text(self._convert_input(given).to_string())
+    def _convert(self, given: LanguageModelInput) -> str:
+        return self._convert_input(given).to_string()
 
-    def _generation(self, done: Completion, engine: Engine) -> Generation:
-        return Generation(text=done.text, generation_info=_info(done, engine))
+    def _encode(self, prompt: str, options: CallOptions, engine: Engine) -> list[int]:
+        if options.tools:
+            raise SettingsError("tools are given, but a completion model cannot call them: use HuggingFaceChat")
+        return engine.encoder.encode_text(prompt)
+
+    def _key_of(self, prompt: str) -> Hashable:
+        return prompt
+
+    def _prompt_value(self, prompt: str) -> StringPromptValue:
+        return StringPromptValue(text=prompt)
 
 
-def _info(done: Completion, engine: Engine) -> dict[str, Any]:
-    loaded = engine.loaded
-    return {**metadata(done, loaded.name, loaded.tokenizer), "usage_metadata": usage(done)}
+def _generation(completion: Completion, engine: Engine) -> Generation:
+    return Generation(text=completion.text, generation_info=_info(completion, engine))
+
+
+def _info(completion: Completion, engine: Engine) -> dict[str, Any]:
+    return {**response_metadata(completion, engine), "usage_metadata": usage_metadata(completion)}

@@ -1,8 +1,19 @@
-"""What a chat model and a completion model tell about themselves, and how they are made."""
+"""What a chat model and a completion model have in common: how they are made, what they tell, and time limits."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
+from langchain_core.messages import HumanMessage
+from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
+from llmkit.errors import GenerationTimeout, InputError, ModelNotFound
 from llmkit.models import HuggingFaceChat, HuggingFaceLLM
+from llmkit.models.generation import engine
+from llmkit.models.langchain import batching
+from tests.support.models import chat, completion, each_pass, prompt_ids
 from tests.support.tiny import Tiny, make
 
 
@@ -33,3 +44,107 @@ def test_the_completion_view_shares_weights_and_settings(model):
     assert completion.settings == llm.settings
     assert completion.context_window == llm.context_window
     assert completion.as_completion() is completion
+
+
+def test_the_model_is_the_first_argument(default_model_folder):
+    assert HuggingFaceChat("smollm2-135m").engine is HuggingFaceLLM(model="smollm2-135m").engine
+    with pytest.raises(ModelNotFound, match="no model is called 'smollm'"):
+        HuggingFaceChat("smollm")
+
+
+def test_langchains_standard_parameters():
+    model, tokenizer = make("llama")
+    standard = {"temperature": 0, "max_tokens": 7, "timeout": 60, "stop": ["x"], "max_retries": 2, "api_key": "secret"}
+    llm = HuggingFaceChat(model, tokenizer=tokenizer, **standard)
+    assert (llm.settings.max_new_tokens, llm.settings.stop, llm.timeout, llm.max_retries) == (7, ("x",), 60, 2)
+    assert "secret" not in repr(llm)
+    assert llm.invoke("Hi", max_tokens=1, timeout=30, max_retries=1).usage_metadata["output_tokens"] == 1
+    for wrong in ({"timeout": 0}, {"timeout": "soon"}, {"max_retries": -1}, {"base_url": "http://localhost"}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            chat("llama", **wrong)
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """A clock on which each forward pass takes a second; returns what `each_pass` calls."""
+    now = [0.0]
+    monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def tick(_: int) -> None:
+        now[0] += 1
+
+    return tick
+
+
+@pytest.mark.parametrize("make_llm", [chat, completion])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda llm, **options: llm.invoke("Hi", **options),
+        lambda llm, **options: list(llm.stream("Hi", **options)),
+        lambda llm, **options: llm.batch(["Hi", "The dog"], **options),
+        lambda llm, **options: asyncio.run(llm.ainvoke("Hi", **options)),
+        lambda llm, **options: asyncio.run(llm.abatch(["Hi", "The dog"], **options)),
+        lambda llm, **options: llm.invoke("Hi", num_beams=2, **options),
+    ],
+)
+def test_a_call_ends_when_its_time_is_over(make_llm, call, seconds):
+    llm = make_llm("llama", max_new_tokens=200)
+    with each_pass(llm, seconds) as passes, pytest.raises(GenerationTimeout, match=r"timeout=3\.5 seconds") as caught:
+        call(llm, timeout=3.5)
+    assert len(passes) == 4
+    assert isinstance(caught.value, TimeoutError)
+    assert call(make_llm("llama", max_new_tokens=2), timeout=3.5)
+
+
+def test_of_a_batch_what_is_done_in_time_is_kept(monkeypatch, seconds):
+    monkeypatch.setattr(engine, "BATCH_TOKENS", 1)  # each prompt is a batch of its own, the longest first
+    llm = chat("llama", max_new_tokens=4)
+    prompts = ["The quick brown fox", "The dog", "Hi"]
+    want = llm.invoke(prompts[0]).content
+    with each_pass(llm, seconds):
+        results = llm.batch(prompts, timeout=4.5, return_exceptions=True)
+    assert results[0].content == want
+    assert [type(result) for result in results[1:]] == [GenerationTimeout] * 2
+
+
+@pytest.mark.parametrize("make_llm", [chat, completion])
+def test_tokens_of_whatever_invoke_takes(make_llm):
+    llm = make_llm("llama")
+    count = llm.get_num_tokens_from_messages("The dog")
+    assert count == len(prompt_ids(llm, "The dog"))
+    for given in (
+        StringPromptValue(text="The dog"),
+        [HumanMessage("The dog")],
+        [("user", "The dog")],
+        [{"role": "user", "content": "The dog"}],
+        ChatPromptValue(messages=[HumanMessage("The dog")]),
+    ):
+        assert llm.get_num_tokens_from_messages(given) == count
+
+
+def test_tokens_of_tools():
+    llm, tool = chat("llama"), {"name": "look", "description": "Look.", "parameters": {}}
+    assert llm.get_num_tokens_from_messages("The dog", [tool]) > llm.get_num_tokens_from_messages("The dog") + 20
+    with pytest.raises(InputError, match="use HuggingFaceChat"):
+        completion("llama").get_num_tokens_from_messages("The dog", [tool])
+
+
+def test_greedy_and_sampled_as_transformers_says_it():
+    assert chat("llama", temperature=None, do_sample=False).settings.temperature == 0
+    assert chat("llama", temperature=None, do_sample=True).settings.temperature == 1
+    assert chat("llama", temperature=0.3, do_sample=True).settings.temperature == 0.3
+    for wrong in ({"temperature": 0, "do_sample": True}, {"temperature": 0.5, "do_sample": False}, {"do_sample": 1}):
+        with pytest.raises(InputError, match="do_sample is"):
+            chat("llama", **{"temperature": None, **wrong})
+
+
+def test_threads_that_ask_for_another_model_share_it(default_model_folder):
+    llm, ends = chat("llama"), Barrier(4)
+
+    def find(_: int) -> object:
+        ends.wait()
+        return llm.engine_for("smollm2-135m")
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(find, range(4)))) == 1

@@ -1,4 +1,7 @@
-"""LangChain's own standard suites, on the default model, with every feature on that a text model can have."""
+"""LangChain's own standard suites as they come, with every feature on that a text model can have.
+
+The tests that they skip are about images, sound, files and recorded network traffic.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,6 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from llmkit import HuggingFaceChat
-
-LOCAL = {"temperature": 0, "max_tokens": 100, "stop": []}
-"""The suites' standard parameters but for those of a remote service: key, time-out and retries."""
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,6 @@ class TestUnit(ChatModelUnitTests):
         return {}
 
     @property
-    def standard_chat_model_params(self) -> dict[str, Any]:
-        return LOCAL
-
-    @property
     def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         return {"LLMKIT_MODEL": "smollm2-135m"}, {}, {"model": "smollm2-135m"}
 
@@ -49,10 +45,6 @@ class TestIntegration(ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "smollm2-135m", "max_tokens": 48}
-
-    @property
-    def standard_chat_model_params(self) -> dict[str, Any]:
-        return LOCAL
 
     @property
     def has_tool_calling(self) -> bool:

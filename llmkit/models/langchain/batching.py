@@ -1,32 +1,190 @@
-"""LangChain's ways of many calls at once, each made one computation (see `plan`)."""
+"""Many calls as one computation.
+
+LangChain runs each input of a batch as a call of its own, in threads, so that each keeps its own callbacks, cache and
+errors; it has no place for a chat model to compute them together. So the inputs are prepared first (`prepare_batch`),
+and a context variable hands them to the calls as a `BatchPlan`. A call finds its prepared request by its prompt; the
+first that needs a completion computes a padded batch, and the others of that batch take theirs. A call that is not in
+the plan, such as one that a callback makes, is computed alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
-from contextvars import copy_context
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.models.langchain.batch_plan import Plan, planned
+from llmkit.errors import GenerationTimeout
 
 if TYPE_CHECKING:
-    from llmkit.models.generation.completion import GenerationRequest
+    from llmkit.models.generation.completion import Completion, GenerationRequest
     from llmkit.models.generation.engine import Engine
+    from llmkit.models.langchain.call_options import CallOptions
 
 Configs = RunnableConfig | list[RunnableConfig] | None
 
+_NOT_OPTIONS = frozenset(
+    {"tags", "metadata", "run_name", "run_id", "callbacks", "_cancel", "ls_structured_output_format"}
+)
+
+
+class Cancellation(threading.Event):
+    """Set when a caller leaves, or when a call has taken longer than its `timeout`, in seconds."""
+
+    def __init__(self, timeout: float | None = None, caller: threading.Event | None = None) -> None:
+        super().__init__()
+        self.timeout, self._caller = timeout, caller
+        self._deadline = float("inf") if timeout is None else time.monotonic() + timeout
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._deadline
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+        return super().is_set() or (self._caller is not None and self._caller.is_set()) or self.timed_out
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedCall:
+    """One call, checked and encoded."""
+
+    engine: Engine
+    options: CallOptions
+    request: GenerationRequest
+    cancel: Cancellation
+
+    def check_time(self, completions: Sequence[Completion] = ()) -> None:
+        """Check that the time for the call was enough.
+
+        Raises:
+            GenerationTimeout: it was not, and one of the completions is not complete.
+        """
+        cut_short = not completions or any(completion.finish_reason == "cancelled" for completion in completions)
+        if cut_short and self.cancel.timed_out:
+            raise GenerationTimeout(
+                self.cancel.timeout or 0, sum(len(completion.token_ids) for completion in completions)
+            )
+
+
+class BatchPlan:
+    """The calls of a batch that are known to come, and how they group into computations.
+
+    Args:
+        prompts: what the calls are given, in place of the caller's inputs.
+        calls: the prepared calls, each with the key of its prompt; those that could not be prepared are left out.
+        options: the options of all calls.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[Any],
+        calls: Sequence[tuple[Hashable, PreparedCall]],
+        options: Mapping[str, Any],
+    ) -> None:
+        self.prompts = list(prompts)  # also keeps them alive, as keys may be their identity
+        self._calls = [call for _, call in calls]
+        self._options = _comparable(options)
+        requests = [call.request for call in self._calls]
+        self._batches = list(self._calls[0].engine.split_batches(requests)) if calls else []
+        self._batch_of = {index: batch for batch in self._batches for index in batch}
+        self._waiting: dict[Hashable, list[int]] = {}
+        for index, (key, _) in enumerate(calls):
+            self._waiting.setdefault(key, []).append(index)
+        self._results: dict[int, list[Completion] | Exception] = {}
+        self._lock = threading.Lock()
+        self._computing = threading.Lock()  # one batch after the other: together, each would wait and all take memory
+
+    def take(self, key: Hashable, options: Mapping[str, Any]) -> tuple[PreparedCall, list[Completion]] | None:
+        """Return a prepared call by its key, and its completions, computed with its batch; `None` if there is none."""
+        with self._lock:
+            indices = self._waiting.get(key)
+            if not indices or _comparable(options) != self._options:
+                return None
+            index = indices.pop(0)
+        call = self._calls[index]
+        with self._computing:
+            if index not in self._results:
+                call.check_time()
+                self._compute(self._batch_of[index])
+        result = self._results.pop(index)
+        if isinstance(result, Exception):
+            raise result
+        return call, result
+
+    def cancel(self) -> None:
+        """Stop all that is being computed, and all that would be."""
+        for call in self._calls:
+            call.cancel.set()
+
+    def _compute(self, batch: Sequence[int]) -> None:
+        """Compute a batch; one that fails, for lack of memory or for one of its requests, is halved and tried again."""
+        calls = [self._calls[index] for index in batch]
+        try:
+            results = calls[0].engine.generate([call.request for call in calls])
+            self._results.update(zip(batch, results, strict=True))
+            return
+        except Exception as error:  # raised by the call whose request this is
+            if len(batch) == 1:
+                self._results[batch[0]] = error
+                return
+        # Not within the handler: the error refers to the memory of the attempt.
+        half = len(batch) // 2
+        self._compute(batch[:half])
+        self._compute(batch[half:])
+
+
+_current: ContextVar[BatchPlan | None] = ContextVar("llmkit_batch_plan", default=None)
+
+
+@contextmanager
+def use_plan(plan: BatchPlan) -> Iterator[BatchPlan]:
+    """Hand a plan to the calls within; when they are interrupted, stop what is being computed."""
+    token = _current.set(plan)
+    try:
+        yield plan
+    except BaseException:  # a cancelled task, above all
+        plan.cancel()
+        raise
+    finally:
+        _current.reset(token)
+
+
+def complete(
+    key: Hashable, options: Mapping[str, Any], prepare: Callable[[], PreparedCall]
+) -> tuple[PreparedCall, list[Completion]]:
+    """Return a call and its completions: from the current plan if the call is in it, else prepared and computed alone.
+
+    Raises:
+        GenerationTimeout: the call takes longer than its `timeout`.
+    """
+    plan = _current.get()
+    taken = plan.take(key, options) if plan else None
+    if taken is None:
+        call = prepare()
+        taken = call, call.engine.generate([call.request])[0]
+    call, completions = taken
+    call.check_time(completions)
+    return call, completions
+
+
+def _comparable(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None and name not in _NOT_OPTIONS}
+
 
 class Batching:
-    """What a model's runnable interface does with a list of inputs."""
+    """LangChain's methods for many inputs, each computed together."""
 
-    def _foresee(
-        self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]
-    ) -> tuple[Engine, list[GenerationRequest]]:
-        """Prepare the requests of a batch."""
+    def prepare_batch(self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]) -> BatchPlan:
+        """Prepare the calls of a batch; an input that is wrong is left to its own call, which raises the error."""
         raise NotImplementedError
 
     def batch(
@@ -39,15 +197,15 @@ class Batching:
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
         runnable: Any = self
-        with planned(Plan(*self._foresee(inputs, kwargs))) as plan, ThreadPoolExecutor(1) as aside:
+        with use_plan(self.prepare_batch(inputs, kwargs)) as plan, ThreadPoolExecutor(1) as executor:
 
             def run() -> list[Any]:
-                return Runnable.batch(runnable, inputs, config, return_exceptions=return_exceptions, **kwargs)
+                return Runnable.batch(runnable, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
 
-            # Aside, because LangChain's own threads are waited for before an interrupt is seen.
-            done = aside.submit(copy_context().run, run)
+            # In a thread, because LangChain waits for its own threads before an interrupt is seen.
+            running = executor.submit(copy_context().run, run)
             try:
-                return done.result()
+                return running.result()
             except BaseException:
                 plan.cancel()
                 raise
@@ -62,8 +220,8 @@ class Batching:
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
         runnable: Any = self
-        with planned(Plan(*self._foresee(inputs, kwargs))):
-            return await Runnable.abatch(runnable, inputs, config, return_exceptions=return_exceptions, **kwargs)
+        with use_plan(self.prepare_batch(inputs, kwargs)) as plan:
+            return await Runnable.abatch(runnable, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
 
     def batch_as_completed(
         self,
@@ -73,14 +231,14 @@ class Batching:
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> Iterator[tuple[int, Any]]:
-        """Answer all inputs in true batches; yield each answer with its input's index, as its batch is done."""
+        """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
         runnable: Any = self
-        plan, end = Plan(*self._foresee(inputs, kwargs)), (-1, None)
+        plan, end = self.prepare_batch(inputs, kwargs), (-1, None)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
-        with closing(Runnable.batch_as_completed(runnable, inputs, config, **options)) as steps:  # type: ignore[type-var]
+        with closing(Runnable.batch_as_completed(runnable, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
             try:
                 while True:
-                    with planned(plan):  # not while the caller has its turn, who may make calls too
+                    with use_plan(plan):  # not while the caller runs, who may make calls too
                         item = next(steps, end)
                     if item is end:
                         return
@@ -96,14 +254,14 @@ class Batching:
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> AsyncIterator[tuple[int, Any]]:
-        """Answer all inputs in true batches; yield each answer with its input's index, as its batch is done."""
+        """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
         runnable: Any = self
-        plan = Plan(*self._foresee(inputs, kwargs))
+        plan = self.prepare_batch(inputs, kwargs)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
-        async with aclosing(Runnable.abatch_as_completed(runnable, inputs, config, **options)) as steps:  # type: ignore[type-var]
+        async with aclosing(Runnable.abatch_as_completed(runnable, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
             try:
                 while True:
-                    with planned(plan):
+                    with use_plan(plan):
                         item = await anext(steps)
                     yield item
             except StopAsyncIteration:

@@ -1,4 +1,4 @@
-"""What a caller asks of one call: settings, tools and the form of the answer, checked before any work."""
+"""The options of one call: settings, tools and the response format, checked before any work."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from llmkit.models.langchain.tools import (
     CALL_MARGIN,
     HERMES,
     choose_tools,
-    described,
-    format_of,
-    grammar,
-    tell,
+    find_format,
+    render_tools,
+    to_tools,
+    tool_grammar,
     with_system,
 )
 
@@ -30,21 +30,22 @@ if TYPE_CHECKING:
     from llmkit.models.langchain.tools import Tool, ToolFormat
     from llmkit.models.tokens.chat_template import PromptEncoder
 
-_OWN = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
+_RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
-_SCHEMA = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
+_SCHEMA_TEXT = "Completion with JSON that fits this schema, and nothing else:\n{schema}"
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call's own options, next to its messages.
+class CallOptions:
+    """The options of one call, next to its messages.
 
     Attributes:
-        response_format: the form that the answer is held to:
+        response_format: what the completion is constrained to:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
             `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
-        logprobs: how many of the likeliest tokens to report in the place of each token; `None` for none at all.
+        logprobs: how many of the likeliest tokens to report at each position; `None` reports no log-probabilities.
         template: further variables for the chat template, such as `enable_thinking`.
+        timeout: seconds that the call may take; `None` leaves it to the model.
     """
 
     settings: GenerationSettings
@@ -54,104 +55,112 @@ class Call:
     response_format: Mapping[str, Any] | None = None
     logprobs: int | None = None
     template: Mapping[str, Any] | None = None
+    timeout: float | None = None
 
     @classmethod
-    def parse(cls, settings: GenerationSettings, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Call:
-        """Sort the options of `invoke` and its kin.
+    def parse(cls, settings: GenerationSettings, stop: Sequence[str] | None, options: Mapping[str, Any]) -> CallOptions:
+        """Sort the keyword arguments of `invoke` and its like.
 
         Raises:
             SettingsError: one is unknown, or out of range.
+            ConstraintError: a tool or the response format is not one.
         """
-        options = dict(options)
-        options.pop("ls_structured_output_format", None)  # for tracers only
+        rest = dict(options)
+        for name in ("ls_structured_output_format", "max_retries"):  # for tracers; for models behind a network
+            rest.pop(name, None)
+        response_format, template = rest.pop("response_format", None), rest.pop("chat_template_kwargs", None)
+        if response_format is not None and not isinstance(response_format, Mapping):
+            raise ConstraintError(f"response_format is {response_format!r}, but must be a dictionary with a type")
+        if not isinstance(template or {}, Mapping):
+            raise SettingsError(f"chat_template_kwargs is {template!r}, but must be a dictionary")
+        if reserved := _RESERVED.intersection(template or ()):
+            raise SettingsError(f"chat_template_kwargs has {sorted(reserved)[0]!r}, which the model itself decides")
         own = {
-            "tools": tuple(described(options.pop("tools", None) or ())),
-            "tool_choice": options.pop("tool_choice", None),
-            "parallel_tool_calls": bool(options.pop("parallel_tool_calls", False)),
-            "response_format": options.pop("response_format", None),
-            "template": options.pop("chat_template_kwargs", None),
-            "logprobs": _logprobs(options.pop("logprobs", None), options.pop("top_logprobs", None)),
+            "tools": tuple(to_tools(rest.pop("tools", None) or ())),
+            "tool_choice": rest.pop("tool_choice", None),
+            "parallel_tool_calls": bool(rest.pop("parallel_tool_calls", False)),
+            "logprobs": _parse_logprobs(rest.pop("logprobs", None), rest.pop("top_logprobs", None)),
+            "timeout": _validate_timeout(rest.pop("timeout", None)),
         }
-        form = own["response_format"]
-        if form is not None and not isinstance(form, Mapping):
-            raise ConstraintError(f"response_format is {form!r}, but must be a dictionary with a type")
-        if not isinstance(own["template"] or {}, Mapping):
-            raise SettingsError(f"chat_template_kwargs is {own['template']!r}, but must be a dictionary")
-        if taken := _OWN.intersection(own["template"] or ()):
-            raise SettingsError(f"chat_template_kwargs has {sorted(taken)[0]!r}, which the model itself decides")
         if stop is not None:
-            options["stop"] = stop
-        return cls(settings.override(**options), **own)
+            rest["stop"] = stop
+        return cls(settings.override(**rest), response_format=response_format, template=template, **own)
 
     @property
-    def is_held(self) -> bool:
-        """Whether the answer is held to a form from its first token on."""
+    def is_constrained(self) -> bool:
+        """Whether the completion is constrained from its first token on."""
         if self.tools and self.tool_choice != "none":
             return choose_tools(self.tools, self.tool_choice)[1]
         return self.response_format is not None
 
     def tool_format(self, encoder: PromptEncoder) -> ToolFormat | None:
-        """Give how calls are written, or `None` without tools."""
+        """Return how calls are written, or `None` without tools."""
         if not self.tools:
             return None
-        return format_of(str(encoder.tokenizer.chat_template) if encoder.template_accepts_tools else "")
+        return find_format(str(encoder.tokenizer.chat_template) if encoder.template_accepts_tools else "")
 
-    def shown(self, encoder: PromptEncoder) -> frozenset[int]:
-        """Give the control tokens that the answer is read by."""
-        style = self.tool_format(encoder)
-        return style.tokens(encoder.special_token_ids) if style else frozenset()
+    def visible_tokens(self, encoder: PromptEncoder) -> frozenset[int]:
+        """Return the special tokens that tool calls are parsed by, which the completion's text has to show."""
+        tool_format = self.tool_format(encoder)
+        return tool_format.special_tokens(encoder.special_token_ids) if tool_format else frozenset()
 
     def encode(self, messages: Sequence[BaseMessage], encoder: PromptEncoder) -> list[int]:
-        """Give the prompt's tokens: the messages, and what the model is to know of tools and form."""
+        """Return the prompt's tokens: the messages, the tools, and the schema if there is one."""
         template = dict(self.template or {})
         if self.response_format and self.response_format.get("type") == "json_schema":
-            messages = with_system(messages, _SCHEMA.format(schema=_compact(_schema_of(self.response_format))))
+            messages = with_system(messages, _SCHEMA_TEXT.format(schema=_to_json(_schema_of(self.response_format))))
         if encoder.template_accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
         else:
-            messages = tell(messages, self.tools)
+            messages = render_tools(messages, self.tools)
         return encoder.encode_messages(messages, **template)
 
-    def decided(self, messages: Sequence[BaseMessage], engine: Engine) -> Call:
-        """Give the call with "auto" resolved, for a model whose template knows no tools (see `CALL_MARGIN`).
+    def resolve_tool_choice(self, messages: Sequence[BaseMessage], engine: Engine) -> CallOptions:
+        """Return the options with "auto" decided, for a model whose template has no tools (see `CALL_MARGIN`).
 
-        Such a model repeats the call that it sees it made: after a tool's result it is to answer.
+        Such a model repeats a call that it sees in the conversation: after a tool's result it has to answer.
+
+        Raises:
+            InputError: there are no messages.
+            ConstraintError: both tools and a response format are given.
         """
         if not messages:
             raise InputError("the message list is empty: give at least one message")
         tools, required = choose_tools(self.tools, self.tool_choice)
         if tools and self.response_format:
-            raise ConstraintError("tools and response_format are given: an answer can be held to one of them")
+            raise ConstraintError("tools and response_format are given: give one of them")
         if not tools or required or engine.encoder.template_accepts_tools:
             return self
         if isinstance(messages[-1], ToolMessage):
             return replace(self, tool_choice="none")
         prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
-        mark = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
-        here, anywhere = engine.scorer.score(prompts, [[mark], [mark]])
-        return replace(self, tool_choice="required" if here[0] - anywhere[0] > CALL_MARGIN else "none")
+        opening = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
+        here, neutral = engine.scorer.score(prompts, [[opening], [opening]])
+        return replace(self, tool_choice="required" if here[0] - neutral[0] > CALL_MARGIN else "none")
 
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
-        """Give what the tokens of an answer are held to, which may go on from the prompt's text.
+        """Return what constrains the completion, which may continue the prompt's own text.
 
         Raises:
-            ConstraintError: a schema, pattern or tool cannot be made one.
+            ConstraintError: a schema, pattern or tool cannot be compiled.
         """
         if self.tools:
             tools, required = choose_tools(self.tools, self.tool_choice)
-            style = self.tool_format(engine.encoder)
-            if tools and style:
+            tool_format = self.tool_format(engine.encoder)
+            if tools and tool_format:
                 tags = engine.encoder.special_token_ids
-                rules = grammar(tools, style, required=required, parallel=self.parallel_tool_calls, tokens=tags)
+                rules = tool_grammar(
+                    tools, tool_format, required=required, parallel=self.parallel_tool_calls, tokens=tags
+                )
                 return engine.constraints.lark(rules)
         if not self.response_format:
             return None
-        return _constraint(
+        return _compile(
             self.response_format, engine.constraints.for_continuations if continues_prompt else engine.constraints
         )
 
 
-def _logprobs(asked: Any, top: Any) -> int | None:
+def _parse_logprobs(asked: Any, top: Any) -> int | None:
     if not asked and not top:
         return None
     count = top if top is not None else 0 if asked is True else asked
@@ -160,19 +169,27 @@ def _logprobs(asked: Any, top: Any) -> int | None:
     return count
 
 
-def _constraint(form: Mapping[str, Any], grammars: ConstraintFactory) -> Constraint | None:
-    match form:
+def _validate_timeout(timeout: Any) -> float | None:
+    if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0):
+        return timeout
+    raise SettingsError(f"timeout is {timeout!r}, but must be a number of seconds, more than 0")
+
+
+def _compile(response_format: Mapping[str, Any], constraints: ConstraintFactory) -> Constraint | None:
+    match response_format:
         case {"type": "json_schema"}:
-            return grammars.json_schema(_schema_of(form))
+            return constraints.json_schema(_schema_of(response_format))
         case {"type": "json_object"}:
-            return grammars.json_schema(_schema_of(form) if form.get("schema") else {"type": "object"})
+            return constraints.json_schema(
+                _schema_of(response_format) if response_format.get("schema") else {"type": "object"}
+            )
         case {"type": "regex", "pattern": str(pattern)}:
-            return grammars.regex(pattern)
+            return constraints.regex(pattern)
         case {"type": "choice", "options": [*options]} if all(isinstance(option, str) for option in options):
-            return grammars.choice(options)
+            return constraints.choice(options)
         case {"type": "text"}:
             return None
-    raise ConstraintError(f"response_format is {dict(form)!r}, but must be one of {_FORMS}")
+    raise ConstraintError(f"response_format is {dict(response_format)!r}, but must be one of {_FORMS}")
 
 
 _FORMS = (
@@ -181,13 +198,13 @@ _FORMS = (
 )
 
 
-def _schema_of(form: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = form.get("json_schema", form)
+def _schema_of(response_format: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = response_format.get("json_schema", response_format)
     schema = inner.get("schema") if isinstance(inner, Mapping) else None
     if not isinstance(schema, Mapping):
-        raise ConstraintError(f"response_format is {dict(form)!r}, but its schema must be a dictionary")
+        raise ConstraintError(f"response_format is {dict(response_format)!r}, but its schema must be a dictionary")
     return schema
 
 
-def _compact(schema: Mapping[str, Any]) -> str:
+def _to_json(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, ensure_ascii=False)

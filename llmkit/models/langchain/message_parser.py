@@ -1,59 +1,68 @@
-"""An answer's text, as it comes, to what LangChain's messages hold: reasoning, text and tool calls."""
+"""From the engine's completions to LangChain's messages: reasoning, text, tool calls and metadata."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
 
 from llmkit.models.langchain.tools import ToolFormat
 from llmkit.models.tokens.detokenizer import overlap_length
 
-_ID = 9  # letters of a call's name: Mistral's templates take no other number
+if TYPE_CHECKING:
+    from llmkit.models.generation.completion import Completion
+    from llmkit.models.generation.engine import Engine
+
+_ID_LENGTH = 9  # characters of a call's id: Mistral's templates take no other number
 
 
-class MessageReader:
-    """Turns pieces of an answer's text into pieces of a message."""
+class MessageParser:
+    """Turns pieces of a completion's text into message chunks.
 
-    def __init__(self, prompt: str, style: ToolFormat | None) -> None:
-        """Take the prompt's end, which may open the reasoning, and the format of tool calls, if there are tools."""
+    Args:
+        prompt: the end of the prompt, which may open the reasoning.
+        tool_format: how tool calls are written, if there are tools.
+    """
+
+    def __init__(self, prompt: str, tool_format: ToolFormat | None) -> None:
         self._reasoning = ReasoningSplitter(prompt)
-        self._tools = ToolReader(style) if style else None
+        self._tools = ToolCallParser(tool_format) if tool_format else None
 
     def push(self, text: str, *, last: bool = False) -> AIMessageChunk:
-        """Take text; give what is now certain."""
-        thought, answer = self._reasoning.push(text, last=last)
-        extra = {"reasoning_content": thought} if thought else {}
+        """Add text, and return what can no longer change; with `last`, all that is left."""
+        reasoning, answer = self._reasoning.push(text, last=last)
+        extra = {"reasoning_content": reasoning} if reasoning else {}
         if self._tools is None:
             return AIMessageChunk(content=answer, additional_kwargs=extra)
-        said, calls = self._tools.push(answer, last=last)
+        content, calls = self._tools.push(answer, last=last)
         chunks: Any = [AIMessageChunk(content="", tool_call_chunks=[call]) for call in calls]
-        return sum(chunks, AIMessageChunk(content=said, additional_kwargs=extra))  # adding joins the parts of a call
+        return sum(chunks, AIMessageChunk(content=content, additional_kwargs=extra))  # joins the parts of a call
 
 
 class ReasoningSplitter:
-    """Divides a stream of text into what a model thinks and what it answers.
+    """Splits a stream of text into reasoning and answer.
 
-    Reasoning models put their thoughts between tags before the answer; some chat templates open the tag themselves,
-    at the end of the prompt. A tag that the answer quotes later is text.
+    Reasoning models write between tags before the answer; some chat templates open the tag themselves, at the end of
+    the prompt. A tag that the answer quotes later is text.
     """
 
     TAGS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"))
 
     def __init__(self, prompt: str = "") -> None:
-        self._held = ""
+        self._pending = ""
         self._close = next((close for tag, close in self.TAGS if prompt.rstrip().endswith(tag)), "")
         self._state = "opened" if self._close else "start"
 
     def push(self, text: str, *, last: bool = False) -> tuple[str, str]:
-        """Take text; give the reasoning and the answer that are now certain."""
-        text, self._held = self._held + text, ""
+        """Add text, and return the new reasoning and the new answer."""
+        text, self._pending = self._pending + text, ""
         if self._state == "start":
             text = self._open(text, last=last)
         if self._state == "opened" and (text := text.lstrip("\n")):
-            self._state = "thought"
-        if self._state == "thought":
+            self._state = "reasoning"
+        if self._state == "reasoning":
             return self._within(text, last=last)
         if self._state == "gap" and (text := text.lstrip()):
             self._state = "answer"
@@ -66,39 +75,39 @@ class ReasoningSplitter:
                 self._state, self._close = "opened", close
                 return start[len(tag) :]
         if not last and any(tag.startswith(start) for tag, _ in self.TAGS):
-            self._held = text
+            self._pending = text
             return ""
         self._state = "answer"
         return text
 
     def _within(self, text: str, *, last: bool) -> tuple[str, str]:
-        thought, found, answer = text.partition(self._close)
+        reasoning, found, answer = text.partition(self._close)
         if found:
             self._state = "gap"
-            return thought, self.push(answer)[1]
+            return reasoning, self.push(answer)[1]
         keep = 0 if last else overlap_length(text, self._close)
-        self._held = text[len(text) - keep :]
+        self._pending = text[len(text) - keep :]
         return text[: len(text) - keep], ""
 
 
-class ToolReader:
-    """Divides a stream of text into what is said and what is called."""
+class ToolCallParser:
+    """Splits a stream of text into content and tool calls."""
 
-    def __init__(self, style: ToolFormat) -> None:
-        self._style = style
+    def __init__(self, tool_format: ToolFormat) -> None:
+        self._format = tool_format
         self._text = ""
         self._state = "text"
         self._depth, self._quoted, self._escaped = 0, False, False
         self.count = 0
 
     def push(self, text: str, *, last: bool = False) -> tuple[str, list[Any]]:
-        """Take text; give what is said, and the parts of calls as LangChain's tool call chunks have them."""
+        """Add text, and return the new content and the new parts of calls, as LangChain's tool call chunks."""
         self._text += text
-        said, chunks = "", []
+        content, chunks = "", []
         while True:
             before = (self._state, len(self._text))
             if self._state == "text":
-                said += self._read_text(last=last)
+                content += self._read_text(last=last)
             elif self._state == "name":
                 chunks += self._read_name()
             elif self._state == "arguments":
@@ -106,40 +115,75 @@ class ToolReader:
             elif self._state == "gap":
                 self._text = self._text.lstrip()
                 self._state = "text" if self._text else "gap"
-            elif len(self._text) >= len(self._style.closing):
-                self._text, self._state = self._text[len(self._style.closing) :], "gap"
+            elif len(self._text) >= len(self._format.closing):
+                self._text, self._state = self._text[len(self._format.closing) :], "gap"
             if (self._state, len(self._text)) == before:
-                return said, chunks
+                return content, chunks
 
     def _read_text(self, *, last: bool) -> str:
-        said, found, rest = self._text.partition(self._style.opening)
+        content, found, rest = self._text.partition(self._format.opening)
         if found:
             self._text, self._state = rest, "name"
-            return said
-        keep = 0 if last else overlap_length(said, self._style.opening)
-        self._text = said[len(said) - keep :]
-        return said[: len(said) - keep]
+            return content
+        keep = 0 if last else overlap_length(content, self._format.opening)
+        self._text = content[len(content) - keep :]
+        return content[: len(content) - keep]
 
     def _read_name(self) -> list[dict[str, Any]]:
-        name, found, rest = self._text.partition(self._style.middle)
+        name, found, rest = self._text.partition(self._format.middle)
         if not found:
             return []
         self._text, self._state, self.count = rest, "arguments", self.count + 1
-        return [{"name": name, "args": "", "id": uuid4().hex[:_ID], "index": self.count - 1}]
+        return [{"name": name, "args": "", "id": uuid4().hex[:_ID_LENGTH], "index": self.count - 1}]
 
     def _read_arguments(self) -> list[dict[str, Any]]:
-        """Read on to the bracket that closes the arguments."""
+        """Read up to the bracket that closes the arguments."""
         end = len(self._text)
-        for place, sign in enumerate(self._text, 1):
+        for position, char in enumerate(self._text, 1):
             if self._quoted:
-                self._quoted = self._escaped or sign != '"'
-                self._escaped = sign == "\\" and not self._escaped
-            elif sign == '"':
+                self._quoted = self._escaped or char != '"'
+                self._escaped = char == "\\" and not self._escaped
+            elif char == '"':
                 self._quoted = True
             else:
-                self._depth += (sign in "{[") - (sign in "}]")
-                if not self._depth and sign in "}]":
-                    self._state, end = "closing", place
+                self._depth += (char in "{[") - (char in "}]")
+                if not self._depth and char in "}]":
+                    self._state, end = "closing", position
                     break
         part, self._text = self._text[:end], self._text[end:]
         return [{"name": None, "args": part, "id": None, "index": self.count - 1}] if part else []
+
+
+def usage_metadata(completion: Completion) -> UsageMetadata:
+    """Count the tokens of the prompt and of the completion, the one that ended it included."""
+    read, written = len(completion.request.prompt), len(completion.token_ids)
+    return UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
+
+
+def response_metadata(completion: Completion, engine: Engine) -> dict[str, Any]:
+    """Return the model's name, why the completion ended, times in seconds, and log-probabilities if asked for."""
+    steps = len(completion.token_ids) - 1
+    metadata: dict[str, Any] = {
+        "model_name": engine.loaded.name,
+        "model_provider": "huggingface",
+        "finish_reason": completion.finish_reason,
+        "timings": {
+            "time_to_first_token": completion.first_token_at - completion.started_at,
+            "time_per_output_token": (completion.finished_at - completion.first_token_at) / steps if steps > 0 else 0.0,
+        },
+    }
+    if completion.request.logprobs is not None:
+        metadata["logprobs"] = {"content": _logprobs(completion, engine)}
+    return metadata
+
+
+def _logprobs(completion: Completion, engine: Engine) -> list[dict[str, Any]]:
+    """Return each token's log-probability in nats, in the layout of the common chat APIs."""
+
+    def entry(token: int, value: float) -> dict[str, Any]:
+        return {"token": engine.loaded.tokenizer.decode([token]), "logprob": value}
+
+    return [
+        {**entry(score.token_id, score.logprob), "top_logprobs": [entry(*pair) for pair in score.top]}
+        for score in completion.logprobs
+    ]

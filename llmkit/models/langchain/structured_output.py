@@ -1,4 +1,4 @@
-"""Answers as objects: a schema, told to the model, held to while decoding, and read into its class."""
+"""Completions as objects: a schema, put into the prompt, followed while decoding, and parsed into its class."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 METHODS = ("json_schema", "function_calling", "json_mode")
 
 
-def structured(
+def structured_output(
     llm: BaseChatModel, schema: Any, *, method: str, include_raw: bool, strict: bool | None = None, **options: Any
 ) -> Runnable[Any, Any]:
-    """Give a runnable from a prompt to an object; see `HuggingFaceChat.with_structured_output`.
+    """Return a runnable from a prompt to an object; see `HuggingFaceChat.with_structured_output`.
 
-    `strict` is accepted for the sake of other models' callers: answers are always held to the schema here.
+    `strict` is accepted because other models have it: here the completion always follows the schema.
 
     Raises:
         SettingsError: there is no such method.
@@ -36,20 +36,20 @@ def structured(
     if method not in METHODS:
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
     try:
-        described = _described(schema)
+        json_schema = _to_json_schema(schema)
     except (ValueError, TypeError) as error:
         raise ConstraintError(f"{schema!r} is neither a pydantic class, a TypedDict nor a JSON schema") from error
-    traced = {"kwargs": {"method": method}, "schema": described}
+    traced = {"kwargs": {"method": method}, "schema": json_schema}
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
     if method == "function_calling":
-        if not {"properties", "$ref"} & set(described):
+        if not {"properties", "$ref"} & set(json_schema):
             raise ConstraintError(
                 f"{schema!r} has no properties, as the arguments of a function must: use method='json_schema'"
             )
-        name = described["title"]
-        parameters = {key: item for key, item in described.items() if key not in ("title", "description")}
-        tool = {"name": name, "description": described.get("description") or "", "parameters": parameters}
+        name = json_schema["title"]
+        parameters = {key: item for key, item in json_schema.items() if key not in ("title", "description")}
+        tool = {"name": name, "description": json_schema.get("description") or "", "parameters": parameters}
         tools = [{"type": "function", "function": tool}]
         bound = llm.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **options)
         parser = (
@@ -58,32 +58,34 @@ def structured(
             else JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
         )
     else:
-        bound = llm.bind(response_format=_format(method, described), ls_structured_output_format=traced, **options)
+        bound = llm.bind(
+            response_format=_response_format(method, json_schema), ls_structured_output_format=traced, **options
+        )
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
     return _with_raw(bound, parser) if include_raw else bound | parser
 
 
-_OTHERS = {"name", "function", "toolSpec"}
-"""What a dictionary has that describes a tool, in one of the ways that LangChain reads."""
+_TOOL_KEYS = {"name", "function", "toolSpec"}
+"""The keys of a dictionary that describes a tool, in one of the layouts that LangChain reads."""
 
 _KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}
 
 
 def _is_json_schema(schema: Any) -> bool:
-    """Whether this is a JSON schema as it stands; LangChain would keep an object's properties and nothing else."""
-    return isinstance(schema, Mapping) and not _OTHERS & set(schema) and bool(_KEYWORDS & set(schema))
+    """Whether this is a JSON schema already; LangChain would keep an object's properties and nothing else."""
+    return isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and bool(_KEYWORDS & set(schema))
 
 
-def _described(schema: Any) -> dict[str, Any]:
+def _to_json_schema(schema: Any) -> dict[str, Any]:
     if _is_json_schema(schema):
         return {"title": "answer", **schema}
-    told: dict[str, Any] = convert_to_json_schema(schema)
-    own = schema.model_json_schema() if hasattr(schema, "model_json_schema") else {}
-    return {"title": told["title"], **own} if _holds_itself(own) else told
+    converted: dict[str, Any] = convert_to_json_schema(schema)
+    original = schema.model_json_schema() if hasattr(schema, "model_json_schema") else {}
+    return {"title": converted["title"], **original} if _is_recursive(original) else converted
 
 
-def _holds_itself(schema: Mapping[str, Any]) -> bool:
-    """Whether a definition refers to itself, as that of a tree does; LangChain would allow anything in its place."""
+def _is_recursive(schema: Mapping[str, Any]) -> bool:
+    """Whether a definition refers to itself, as that of a tree does; LangChain would put "anything" in its place."""
     parts = schema.get("$defs", {})
     inner = {name: set(_REFERENCE.findall(json.dumps(part))) for name, part in parts.items()}
     for _ in inner:
@@ -94,7 +96,7 @@ def _holds_itself(schema: Mapping[str, Any]) -> bool:
 _REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 
 
-def _format(method: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _response_format(method: str, schema: dict[str, Any]) -> dict[str, Any]:
     if method == "json_schema":
         return {"type": "json_schema", "json_schema": {"schema": schema}}
     return {"type": "json_object", "schema": schema}

@@ -1,8 +1,8 @@
-"""Tools: how they are told to the model, how a call is written, and how it is read while it is being written.
+"""Tools: how the model reads them, and how it writes a call.
 
-A family whose chat template lays out tools is told them by its template, and writes calls in its own format. Any
-other model is told in the system message, in the format of Hermes (Nous Research), which most families know.
-A call is always written under a constraint, so what is read here is what a format can hold and nothing else.
+A family whose chat template renders tools reads them there, and writes calls in its own format. Any other model reads
+them in the system message, in the format of Hermes (Nous Research), which most families know. A call is always
+generated under a constraint, so a parser meets nothing that the format does not allow.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import JSON_STYLE, forbid_extra_properties
 
 Tool = Mapping[str, Any]
-"""A tool as the common chat APIs tell it: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+"""A tool as in the common chat APIs: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
 
 
 @dataclass(frozen=True)
 class ToolFormat:
-    """What stands around a call: `opening` name `middle` arguments `closing`.
+    """The text around a call: `opening` name `middle` arguments `closing`.
 
-    Names of control tokens in it are these tokens, where the tokenizer has them. `before` is one that may stand before
-    all else, and says nothing.
+    Names of special tokens in it are these tokens, if the tokenizer has them. `prefix` is a token that may come first,
+    and has no meaning.
     """
 
     opening: str
     middle: str
     closing: str
-    before: str = ""
+    prefix: str = ""
 
-    def tokens(self, tags: Mapping[str, int]) -> frozenset[int]:
-        """Give those control tokens, of all that there are, that calls are read by."""
+    def special_tokens(self, tags: Mapping[str, int]) -> frozenset[int]:
+        """Return the special tokens, out of names with their ids, that are part of a call."""
         return frozenset(tags[name] for name in tags if name in self.opening + self.middle + self.closing)
 
     def write(self, name: str, arguments: Mapping[str, Any]) -> str:
-        """Give a call as text."""
+        """Return a call as text."""
         return self.opening + name + self.middle + json.dumps(arguments, ensure_ascii=False) + self.closing
 
 
@@ -50,21 +50,21 @@ HERMES = ToolFormat('<tool_call>\n{"name": "', '", "arguments": ', "}\n</tool_ca
 MISTRAL = ToolFormat('[TOOL_CALLS][{"name": "', '", "arguments": ', "}]")
 MISTRAL_SPACED = ToolFormat('[TOOL_CALLS] [{"name": "', '", "arguments": ', "}]")  # with SentencePiece's tokens
 MISTRAL_ARGS = ToolFormat("[TOOL_CALLS]", "[ARGS]", "")  # from 2025 on
-LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}", before="<|python_tag|>")
+LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}", prefix="<|python_tag|>")
 
 
-def described(tools: Any) -> list[Tool]:
-    """Give tools in the one form that templates and grammars read; whatever LangChain takes for a tool is one.
+def to_tools(tools: Any) -> list[Tool]:
+    """Convert whatever LangChain takes as tools to the one form that templates and grammars read.
 
     Raises:
-        ConstraintError: something is no tool; names it.
+        ConstraintError: one is not a tool; names it.
     """
     if not isinstance(tools, Sequence) or isinstance(tools, str):
         raise ConstraintError(f"tools is {tools!r}, but must be a list of tools")
-    return [_described(tool) for tool in tools]
+    return [_to_tool(tool) for tool in tools]
 
 
-def _described(tool: Any) -> Tool:
+def _to_tool(tool: Any) -> Tool:
     if isinstance(tool, Mapping) and "name" in tool:
         tool = {key: value for key, value in tool.items() if key != "type"}
     try:
@@ -76,8 +76,8 @@ def _described(tool: Any) -> Tool:
     name, parameters = given.get("name"), given.get("parameters") or _NOTHING
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(parameters, Mapping):
         raise ConstraintError(f"{tool!r} cannot be made a tool: {_A_TOOL}")
-    told = {"name": name, "description": given.get("description") or "", "parameters": parameters}
-    return {"type": "function", "function": {**told, **{key: given[key] for key in given if key not in told}}}
+    required = {"name": name, "description": given.get("description") or "", "parameters": parameters}
+    return {"type": "function", "function": {**required, **given, **required}}
 
 
 _A_TOOL = "give a function with types, a pydantic class, or a dictionary with a name, a description and parameters"
@@ -85,8 +85,8 @@ _NAME = re.compile(r'[^"\\\x00-\x1f]+')
 _NOTHING = {"type": "object", "properties": {}}
 
 
-def format_of(template: str) -> ToolFormat:
-    """Give the format that a chat template shows for calls; that of Hermes where it shows none."""
+def find_format(template: str) -> ToolFormat:
+    """Return the format that a chat template uses for calls; that of Hermes if it has none."""
     if "[TOOL_CALLS]" in template:
         spaced = MISTRAL_SPACED if "[TOOL_CALLS] [" in template else MISTRAL
         return MISTRAL_ARGS if "[ARGS]" in template else spaced
@@ -94,7 +94,7 @@ def format_of(template: str) -> ToolFormat:
 
 
 def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
-    """Give the tools that may be called, and whether one must be; `choice` is as the common chat APIs take it.
+    """Return the tools that may be called, and whether one must be; `choice` is that of the common chat APIs.
 
     Raises:
         ConstraintError: the choice names no tool.
@@ -116,34 +116,40 @@ def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
     return named, True
 
 
-def grammar(
+def tool_grammar(
     tools: Sequence[Tool],
-    style: ToolFormat,
+    tool_format: ToolFormat,
     *,
     required: bool,
     parallel: bool = False,
     tokens: Mapping[str, int] = MappingProxyType({}),
 ) -> str:
-    """Give the grammar, in llguidance's Lark dialect, of an answer that calls a tool, or may do so.
+    """Return the grammar, in llguidance's Lark dialect, of a completion that calls a tool, or may do so.
 
-    Text may stand before a call; it cannot hold what opens one. `tokens` are names that are one token each, such as
-    Qwen's `<tool_call>` and Mistral's `[TOOL_CALLS]`: these the grammar asks for by their ids.
+    Text may come before a call; it cannot contain what opens one.
+
+    Args:
+        tools: what may be called.
+        tool_format: how a call is written.
+        required: whether a tool must be called.
+        parallel: whether there may be several calls.
+        tokens: names that are one token each, such as Qwen's `<tool_call>`; the grammar has their ids.
     """
     rules = []
-    before = f"<[{tokens[style.before]}]>?" if style.before in tokens else ""
+    prefix = f"<[{tokens[tool_format.prefix]}]>?" if tool_format.prefix in tokens else ""
     for index, tool in enumerate(tools):
         function = tool["function"]
         schema = {**forbid_extra_properties(function["parameters"]), "x-guidance": JSON_STYLE}
-        head = _terminals(style.opening + function["name"] + style.middle, tokens)
-        rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(style.closing, tokens)}")
+        head = _terminals(tool_format.opening + function["name"] + tool_format.middle, tokens)
+        rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(tool_format.closing, tokens)}")
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
-    opening = re.escape(style.opening.partition("\n")[0])
+    opening = re.escape(tool_format.opening.partition("\n")[0])
     any_text = r"(.|\n)*"
     return "\n".join(
         [
             "start: calls" if required else "start: calls | TEXT | TEXT calls",
             'calls: call ("\\n" call)*' if parallel else "calls: call",
-            f"call: {before} ({names})",
+            f"call: {prefix} ({names})",
             *rules,
             *([] if required else [f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/"]),
         ]
@@ -160,7 +166,8 @@ def _terminals(text: str, tokens: Mapping[str, int]) -> str:
     )
 
 
-_TELL = """You are a function calling AI model. Within <tools></tools> are functions that you may call to help the user:
+_TOOLS_TEXT = """\
+You are a function calling AI model. Within <tools></tools> are functions that you may call to help the user:
 <tools>
 {tools}
 </tools>
@@ -170,32 +177,32 @@ For a function call, return a JSON object with its name and its arguments within
 </tool_call>"""
 
 
-def tell(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
-    """Put tools, calls and their results into words, for a chat template that knows none of them."""
-    told: list[BaseMessage] = []
+def render_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+    """Render tools, calls and their results as text, for a chat template that has none of them."""
+    rendered: list[BaseMessage] = []
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
             calls = (HERMES.write(call["name"], call["args"]) for call in message.tool_calls)
-            told.append(AIMessage("\n".join([*([message.text] if message.text else []), *calls])))
+            rendered.append(AIMessage("\n".join([*([message.text] if message.text else []), *calls])))
         elif isinstance(message, ToolMessage):
-            told.append(HumanMessage(f"<tool_response>\n{message.text}\n</tool_response>"))
+            rendered.append(HumanMessage(f"<tool_response>\n{message.text}\n</tool_response>"))
         else:
-            told.append(message)
+            rendered.append(message)
     if not tools:
-        return told
+        return rendered
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
-    return with_system(told, _TELL.format(tools=lines))
+    return with_system(rendered, _TOOLS_TEXT.format(tools=lines))
 
 
 CALL_MARGIN = 2.2
-"""A model that was not trained to call tools hardly ever begins a call by itself. What it knows shows in how much
-likelier, in nats, the beginning of a call becomes by what the user says than by a mere greeting; a label's prior is
-taken off in the same way by Zhao et al. (2021). Tried on the default model with one tool of five at a time: 10 of the
-13 questions that need the tool lie above, and 30 of 30 that do not lie below; with all five at once, 9 and 5 of 6."""
+"""A model that was not trained to call tools hardly ever begins a call by itself. So it is made to call one if the
+beginning of a call is likelier by so many nats after the conversation than after a greeting (contextual calibration,
+Zhao et al. 2021). Measured on the default model with one tool of five at a time: above it are 10 of the 13 questions
+that need the tool, below it 30 of 30 that do not; with all five at once, 9 of 13 and 5 of 6."""
 
 
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:
-    """Add text to the system message, at its end; or give one, before all else."""
+    """Append text to the system message, or add one."""
     if messages and isinstance(messages[0], SystemMessage):
         return [SystemMessage(f"{messages[0].text}\n\n{text}"), *messages[1:]]
     return [SystemMessage(text), *messages]

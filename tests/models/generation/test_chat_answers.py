@@ -63,7 +63,7 @@ def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) ->
     model, prompt = tiny.make(name), prompt_ids(llm, PROMPT)
     answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
     told = answer.response_metadata["logprobs"]["content"]
-    request = llm._request(PROMPT, None, {"logprobs": 3})[2]
+    request = llm._prepare(llm._convert(PROMPT), None, {"logprobs": 3}).request
     [done] = llm.engine.generate([request])[0]
     begun = 1 if name == "bart" else 0  # its first token is forced, whatever its likelihood
     ids = done.token_ids[begun:]
@@ -92,7 +92,7 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
         assert len(group) == 2
         for one in group:
             told = one.message.response_metadata["logprobs"]["content"]
-            request = llm._request(prompt, None, {"logprobs": 1})[2]
+            request = llm._prepare(llm._convert(prompt), None, {"logprobs": 1}).request
             [ids] = [done.token_ids for done in llm.engine.generate([request])[0] if done.text == one.text]
             total = teacher_forcing(tiny.make("llama"), prompt_ids(llm, prompt), ids)
             assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)

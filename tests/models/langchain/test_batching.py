@@ -129,6 +129,36 @@ def test_every_way_of_many_calls_is_a_batch(make: Callable[..., Any], way: str) 
     assert [text_of(answer) for answer in MANY[way](llm, PROMPTS[:1])] == want[:1]
 
 
+@pytest.mark.parametrize("make", [chat, completion])
+@pytest.mark.parametrize("way", MANY)
+def test_each_text_is_encoded_once(make: Callable[..., Any], way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = make("llama", max_new_tokens=2)
+    encode: Any = type(llm)._encode
+    encoded: list[Any] = []
+
+    def count(self: Any, prompt: Any, *rest: Any) -> Any:
+        encoded.append(prompt)
+        return encode(self, prompt, *rest)
+
+    monkeypatch.setattr(type(llm), "_encode", count)
+    MANY[way](llm, PROMPTS)
+    assert len(encoded) == len(PROMPTS)
+
+
+def test_other_options_are_another_call() -> None:
+    """A callback may call the model with the very messages of a batch, and other options."""
+    llm, message = chat("llama", max_new_tokens=6), HumanMessage("Hi")
+    want = llm.invoke([message], max_new_tokens=1).content
+
+    class Ask(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized: Any, messages: list[list[Any]], **_: Any) -> None:
+            answers.append(llm.invoke(messages[0], max_new_tokens=1).content)
+
+    answers: list[Any] = []
+    llm.batch([[message], "The dog"], [{"callbacks": [Ask()]}, {}])
+    assert answers == [want]
+
+
 async def test_answers_as_they_are_done() -> None:
     llm = chat("llama", max_new_tokens=6)
     inputs: list[Any] = ["Hi", [], "The dog"]

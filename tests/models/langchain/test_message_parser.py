@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 
-from llmkit.models.langchain.message_parser import MessageReader, ReasoningSplitter, ToolReader
+from llmkit.models.langchain.message_parser import MessageParser, ReasoningSplitter, ToolCallParser
 from llmkit.models.langchain.tools import HERMES, LLAMA, MISTRAL, MISTRAL_ARGS, MISTRAL_SPACED, ToolFormat
 
 STYLES = {
@@ -95,7 +95,7 @@ def written(said: str, calls: Sequence[tuple[str, Any]], style: ToolFormat, betw
 def read(pieces: Sequence[str], style: ToolFormat) -> tuple[str, list[tuple[str, str]]]:
     said = ""
     calls: dict[int, Any] = {}
-    for text, parts in through(ToolReader(style).push, pieces):
+    for text, parts in through(ToolCallParser(style).push, pieces):
         said += text
         for part in parts:
             name, given = calls.get(part["index"], ("", ""))
@@ -131,7 +131,7 @@ def test_messages_do_not_depend_on_the_pieces(
     text = ("<think>\nhm\n</think>\n\n" if thinks else "") + written(said, calls, STYLES[kind])
 
     def message(pieces: Sequence[str]) -> Any:
-        chunks: list[AIMessageChunk] = through(MessageReader("", STYLES[kind]).push, pieces)
+        chunks: list[AIMessageChunk] = through(MessageParser("", STYLES[kind]).push, pieces)
         return message_chunk_to_message(sum(chunks[1:], chunks[0]))
 
     whole, parts = message([text]), message(divided(text, cuts))
@@ -145,4 +145,4 @@ def test_messages_do_not_depend_on_the_pieces(
 
 def test_without_tools_a_calls_text_is_text() -> None:
     text = written("", [("f", {})], HERMES)
-    assert MessageReader("", None).push(text, last=True).content == text
+    assert MessageParser("", None).push(text, last=True).content == text

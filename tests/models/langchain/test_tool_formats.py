@@ -16,8 +16,8 @@ from llmkit.models.langchain.tools import (
     MISTRAL_ARGS,
     MISTRAL_SPACED,
     choose_tools,
-    format_of,
-    tell,
+    find_format,
+    render_tools,
     with_system,
 )
 from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, forms, speaking
@@ -27,7 +27,7 @@ from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, forms, speaki
 def test_a_call_is_made_of_the_formats_own_tokens(form: str) -> None:
     llm = speaking(form)
     bound = llm.bind_tools([Search], tool_choice="any")
-    request = llm._request("Where is it?", None, bound.kwargs)[2]  # type: ignore[attr-defined]
+    request = llm._prepare(llm._convert("Where is it?"), None, bound.kwargs).request  # type: ignore[attr-defined]
     [answer] = llm.engine.generate([request])[0]
     tokens = [llm.engine.encoder.special_token_ids[name] for name in BY_TOKENS[form][1]]
     matcher = request.constraint.start(120)._matcher
@@ -41,12 +41,12 @@ def test_a_call_is_made_of_the_formats_own_tokens(form: str) -> None:
 
 
 def test_the_format_is_the_one_that_the_template_shows() -> None:
-    assert format_of(FORMATS["hermes"]) == HERMES
-    assert format_of(FORMATS["mistral"]) == MISTRAL
-    assert format_of(BY_TOKENS["mistral by spaced tokens"][0]) == MISTRAL_SPACED
-    assert format_of(BY_TOKENS["mistral of 2025"][0]) == MISTRAL_ARGS
-    assert format_of(FORMATS["llama"]) == LLAMA
-    assert format_of("") == HERMES
+    assert find_format(FORMATS["hermes"]) == HERMES
+    assert find_format(FORMATS["mistral"]) == MISTRAL
+    assert find_format(BY_TOKENS["mistral by spaced tokens"][0]) == MISTRAL_SPACED
+    assert find_format(BY_TOKENS["mistral of 2025"][0]) == MISTRAL_ARGS
+    assert find_format(FORMATS["llama"]) == LLAMA
+    assert find_format("") == HERMES
 
 
 def tool(name: str) -> dict[str, Any]:
@@ -119,12 +119,12 @@ def test_a_choice_of_no_tool() -> None:
 def test_tools_in_words() -> None:
     call = {"name": "f", "args": {"x": "é"}, "id": "1"}
     messages = [HumanMessage("Hi"), AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="1")]
-    told = tell(messages, [tool("f")])
+    told = render_tools(messages, [tool("f")])
     assert [message.type for message in told] == ["system", "human", "ai", "human"]
     assert json.dumps(tool("f")["function"]) in told[0].text
     assert told[2].text == HERMES.write("f", {"x": "é"})
     assert told[3].text == "<tool_response>\ndone\n</tool_response>"
-    assert tell(messages[:1], []) == messages[:1]
+    assert render_tools(messages[:1], []) == messages[:1]
     assert messages[1].content == "", "what was given is not changed"
     assert with_system([SystemMessage("a"), HumanMessage("b")], "c")[0].text == "a\n\nc"
 

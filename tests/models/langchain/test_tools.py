@@ -97,7 +97,7 @@ def test_a_tool_loop_is_told_in_the_models_way(form: str) -> None:
     tokens = llm.get_num_tokens_from_messages(messages, tools=[Search])
     assert tokens > llm.get_num_tokens_from_messages(messages) > llm.get_num_tokens_from_messages(messages[:2])
     encoder = llm.engine.encoder
-    request = llm._request(messages, None, bound.kwargs)[2]  # type: ignore[attr-defined]
+    request = llm._prepare(llm._convert(messages), None, bound.kwargs).request  # type: ignore[attr-defined]
     prompt = encoder.tokenizer.decode(list(request.prompt), skip_special_tokens=False)
     for said in (
         "Be kind.",

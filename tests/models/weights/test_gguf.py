@@ -52,7 +52,7 @@ def test_an_answer_ends_at_the_end_of_a_turn_too(tmp_path, out, token, ends):
     llm = HuggingFaceLLM(model=model, tokenizer=tokenizer, temperature=0, max_new_tokens=30)
     [free] = llm.generate(["a b c"]).generations[0]
     assert free.generation_info["usage_metadata"]["output_tokens"] > 1
-    number = llm.engine.generate([llm._request("a b c", None, {})[2]])[0][0].token_ids[0]
+    number = llm.engine.generate([llm._prepare(llm._convert("a b c"), None, {}).request])[0][0].token_ids[0]
     convert(make_gguf(tmp_path / "first.gguf", turn_ends=number), out)
     ended = HuggingFaceLLM(model=str(out), dtype="float32", temperature=0, max_new_tokens=30)
     [answer] = ended.generate(["a b c"]).generations[0]
