@@ -30,7 +30,15 @@ class FastForward(Protocol):
         cache: Any,
         selected: torch.Tensor,
     ) -> torch.Tensor:
-        """Compute logits for nodes of token trees behind one prefix."""
+        """Compute logits of nodes of token trees behind one prefix, `[selected, vocabulary]`.
+
+        Args:
+            tokens: of the nodes of all trees, one tree after the other.
+            positions: of the same nodes.
+            masks: for each tree `[nodes, nodes]`, added to the scores.
+            cache: keys and values of the prefix; it is not changed.
+            selected: indices of the nodes whose logits are wanted.
+        """
 
 
 @dataclass(frozen=True, eq=False)

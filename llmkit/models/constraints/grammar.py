@@ -109,13 +109,7 @@ class ConstraintFactory:
     """Compiles constraints for one tokenizer, and caches the latest."""
 
     def __init__(self, tokenizer: Any, vocabulary_size: int, eos_token_ids: Iterable[int] = ()) -> None:
-        """Prepare a tokenizer.
-
-        Args:
-            tokenizer: of the model.
-            vocabulary_size: the number of logits, which may be larger than the tokenizer's vocabulary.
-            eos_token_ids: the tokens that end a completion, besides the tokenizer's.
-        """
+        """Prepare a tokenizer; `vocabulary_size` is the number of logits, which may be larger than its vocabulary."""
         ends = sorted({*eos_token_ids, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
         self._vocabulary = build_vocabulary(tokenizer, vocabulary_size, ends)
         self._drops_first_space = drops_first_space(tokenizer, self._vocabulary)

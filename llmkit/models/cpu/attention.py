@@ -17,13 +17,9 @@ Partial = tuple[torch.Tensor, torch.Tensor]
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Compute attention, `[rows, query heads, tokens, head size]`.
+    """Compute attention, `[rows, query heads, tokens, head size]`; the last query is at the position of the last key.
 
-    Args:
-        q: queries; the last one is at the position of the last key.
-        k: keys.
-        v: values.
-        mask: `[rows, 1, tokens, all tokens]`, added to the scores; without one, attention is causal.
+    A mask `[rows, 1, tokens, all tokens]` is added to the scores; without one, attention is causal.
     """
     tokens, known = q.shape[2], k.shape[2] - q.shape[2]
     if tokens == 1:
@@ -48,15 +44,9 @@ def attend_parts(
     """Compute attention of several parts behind one prefix, `[tokens, query heads, head size]`.
 
     Each part attends to itself and to the prefix; nothing of the prefix is copied for each (Hydragen, Juravsky et al.
-    2024).
-
-    Args:
-        q: queries of all parts, one part after the other, `[tokens, query heads, head size]`.
-        k: their keys, `[tokens, key heads, head size]`.
-        v: their values.
-        sizes: the number of tokens of each part.
-        masks: for each part `[tokens, tokens]`, added to the scores.
-        prefix: keys and values `[1, key heads, tokens, head size]`.
+    2024). Queries, keys and values `[tokens, heads, head size]` have one part after the other, with `sizes` tokens;
+    `masks`, `[tokens, tokens]` for each part, are added to the scores; the prefix's keys and values are
+    `[1, key heads, tokens, head size]`.
     """
     q, k, v = (tensor.transpose(0, 1)[None] for tensor in (q, k, v))
     parts = zip(*(torch.split_with_sizes(tensor, sizes, 2) for tensor in (q, k, v)), masks, strict=True)

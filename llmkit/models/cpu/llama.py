@@ -55,14 +55,9 @@ class FastLlama:
         logits_to_keep: int | torch.Tensor = 0,
         **_: Any,
     ) -> CausalLMOutputWithPast:
-        """Compute logits of tokens behind those in the cache.
+        """Compute logits of tokens `[rows, tokens]` behind those in the cache, which is extended.
 
-        Args:
-            input_ids: `[rows, tokens]`.
-            attention_mask: `[rows, all tokens]`, or `[rows, 1, tokens, all tokens]` to add to the scores.
-            position_ids: `[rows, tokens]`.
-            cache: keys and values of earlier tokens; it is extended.
-            logits_to_keep: the positions whose logits are wanted, or how many of the last; 0 for all.
+        The attention mask is `[rows, all tokens]`, or `[rows, 1, tokens, all tokens]` to add to the scores.
         """
         cache = use_growing_layers(DynamicCache(config=self._config) if cache is None else cache)
         rows, tokens = input_ids.shape
@@ -92,17 +87,7 @@ class FastLlama:
         cache: Any,
         selected: torch.Tensor,
     ) -> torch.Tensor:
-        """Compute logits of nodes of token trees behind one prefix, `[selected, vocabulary]`.
-
-        All but attention is computed for all trees at once, and no tree is padded.
-
-        Args:
-            tokens: of the nodes of all trees, one tree after the other.
-            positions: of the same nodes.
-            masks: for each tree `[nodes, nodes]`, added to the scores.
-            cache: keys and values of the prefix; it is not changed.
-            selected: indices of the nodes whose logits are wanted.
-        """
+        """Compute what `FastForward` says; all but attention for all trees at once, without padding."""
         prefix = [(layer.keys, layer.values) for layer in cache.layers] if cache is not None else None
         sizes = [len(mask) for mask in masks]
 

@@ -1,1 +1,1 @@
-"""Text from a model: settings -> engine -> decode loop -> sampled tokens -> a finished sequence."""
+"""Text from a model: settings -> engine -> decode loop -> sampled tokens -> a finished completion."""

@@ -106,15 +106,9 @@ class Completion:
         return taken
 
     def append(self, token: int, eos_token_ids: frozenset[int], logits: torch.Tensor) -> tuple[Completion, str]:
-        """Append the chosen token, and those that the constraint then forces.
+        """Append the chosen token, and those that the constraint then forces; return the completion and its new text.
 
-        Args:
-            token: the chosen token.
-            eos_token_ids: the tokens that end a completion.
-            logits: the model's own, `[vocabulary]`, before penalties, constraints and temperature.
-
-        Returns:
-            The completion itself, and its new text.
+        `logits` `[vocabulary]` are the model's, before penalties, constraints and temperature.
         """
         self.first_token_at = self.first_token_at or time.perf_counter()
         if self.matcher and not self.matcher.allows(token, self.max_new_tokens - len(self.token_ids) - 1):

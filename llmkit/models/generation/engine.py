@@ -120,13 +120,7 @@ class Engine:
                 yield from step
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[list[Completion]]:
-        """Complete all requests as one batch (see `split_batches`).
-
-        Args:
-            requests: all with the same settings, and all with a constraint or none.
-
-        Returns:
-            For each request, its `settings.n` completions.
+        """Complete requests as one batch (see `split_batches`); return `settings.n` completions for each.
 
         Raises:
             GenerationError: there is not enough memory for the batch.

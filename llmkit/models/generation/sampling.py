@@ -110,12 +110,10 @@ def restore_allowed(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor
 
 
 def choose_tokens(scores: torch.Tensor, rngs: Sequence[torch.Generator | None] | None) -> list[int]:
-    """Choose a token for each row of scores `[rows, vocabulary]`.
+    """Choose a token for each row of scores `[rows, vocabulary]`: the likeliest, or drawn with the row's generator.
 
-    Args:
-        scores: logits.
-        rngs: one random number generator for each row, so that a seeded completion is the same alone and in any batch;
-            `None` for a row that chooses nothing in this step, which gets 0. Without any, the likeliest is chosen.
+    Each row has its own generator, so that a seeded completion is the same alone and in any batch. A row without one
+    chooses nothing in this step, and gets 0.
     """
     if rngs is None:
         return [int(token) for token in scores.argmax(-1).tolist()]

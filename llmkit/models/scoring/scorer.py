@@ -75,11 +75,7 @@ class Scorer:
         return bool(np.allclose(scores, self._score_rows(prompt, branches), atol=1e-4 if exact else 0.5))
 
     def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
-        """Compute the log-likelihood of each continuation after its prompt.
-
-        Args:
-            prompts: token ids.
-            continuations: for each prompt, the token ids of its continuations.
+        """Compute the log-likelihood of each prompt's continuations after it.
 
         Returns:
             For each prompt, an array of its continuations' log-likelihoods, in nats.
