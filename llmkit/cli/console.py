@@ -1,0 +1,107 @@
+"""What a command shows: results on standard output; notes, errors and progress on standard error.
+
+All text that commands show passes through here, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DELAY = 1.0
+"""Seconds before progress is shown: what is done by then needs none."""
+
+_state = {"quiet": False}
+
+
+def set_quiet(quiet: bool) -> bool:
+    """Choose whether notes and progress are shown; errors always are."""
+    _state["quiet"] = quiet
+    return quiet
+
+
+def output(text: str, *, end: str = "\n") -> None:
+    """Show a result."""
+    _write(sys.stdout, text + end)
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Show rows of equally many cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        output("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def note(text: str) -> None:
+    """Show a note, in one line."""
+    if not _state["quiet"]:
+        _write(sys.stderr, f"note: {' '.join(text.split())}\n")
+
+
+def error(text: str) -> None:
+    """Show an error, in one line."""
+    _write(sys.stderr, f"error: {' '.join(text.split())}\n")
+
+
+@contextmanager
+def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]]:
+    """Show what is being done and for how long, after a second and until it ends; only on a terminal.
+
+    Args:
+        text: what is being done.
+        total: the number of steps, if there are any to count.
+
+    Yields:
+        A function that takes `completed=`, and `total=` or `description=` if these change.
+    """
+    if _state["quiet"] or not sys.stderr.isatty() or not _terminal().is_interactive:
+        yield lambda **_: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = [BarColumn()] if shows_unicode(sys.stderr) else []
+    count = [] if total is None else [*bar, MofNCompleteColumn()]
+    columns = [TextColumn("{task.description}", markup=False), *count, TimeElapsedColumn()]
+    shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False)
+    task = shown.add_task(text, total=total)
+    timer = threading.Timer(DELAY, shown.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield partial(shown.update, task)
+    finally:
+        timer.cancel()
+        timer.join()
+        shown.stop()
+
+
+def shows_unicode(stream: TextIO) -> bool:
+    """Return whether a stream can show any character.
+
+    Python writes UTF-8 under `LC_ALL=C` too, where the terminal may not expect it.
+    """
+    encoding = (stream.encoding or "ascii").lower().replace("-", "")
+    expected = locale.getencoding().lower().replace("-", "") if os.name == "posix" else encoding
+    return encoding == expected == "utf8"
+
+
+@cache
+def _terminal() -> Console:
+    """Return the one console of all progress, so that nested progress shares the terminal."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()
