@@ -1,4 +1,4 @@
-"""The command line: one module a command, each imported with nothing heavy until it runs."""
+"""The command line: one module a command; nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import completion as completing
-from llmkit.cli import config, models, options, progress, prompts, values
-from llmkit.cli import configuration as preferences
+from llmkit.cli import config, console, models, options, prompts
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -21,10 +19,10 @@ from llmkit.cli.entities import entities
 from llmkit.cli.summarize import summarize
 from llmkit.errors import InputError, LlmkitError
 
-_INTERRUPTED = 130  # 128 and the signal's number, as shells say it
+_INTERRUPTED = 130  # 128 and the signal's number, as in shells
 
 app = typer.Typer(
-    rich_markup_mode=None,  # rich is a third of a second of imports for a page of help
+    rich_markup_mode=None,  # rich takes a third of a second to import for a page of help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,7 +35,7 @@ app.add_typer(config.app, name="config")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"llmkit {__version__}")
+        console.output(f"llmkit {__version__}")
         raise typer.Exit
 
 
@@ -49,44 +47,44 @@ def llmkit(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Text applications on local language models: nothing leaves this machine.
+    """Text applications on local language models: your texts stay on this machine.
 
-    The first use of a model fetches it; from then on no network is needed.
+    The first use of a model downloads it; after that no network is needed.
 
     \b
-    llmkit chat                        talk with the default model
-    llmkit summarize notes.txt         or - for standard input
+    llmkit chat                        chat with the default model
+    llmkit summarize notes.txt         or - to read standard input
     llmkit classify mail.txt --labels complaint,praise
-    llmkit entities article.txt        the people, organizations and places in it
+    llmkit entities article.txt        people, organizations and locations
     llmkit ask "Who built it?" --url https://example.com
-    llmkit models                      which models there are, and which are here
-    llmkit config                      what is set once for all, and where
-    llmkit COMMAND --help              what a command can do, with examples
+    llmkit models                      the models with short names
+    llmkit config                      defaults of all options, and how to set them
+    llmkit COMMAND --help              examples and options of a command
     """
     context.obj = debug
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        console.output(context.get_help())
     elif context.invoked_subcommand != "config" and {"-h", "--help"}.isdisjoint(_before_dashes(sys.argv[1:])):
-        # a mistake in a configuration must not keep help away
-        context.default_map = preferences.default_map(preferences.settable(context.command))
+        # a mistake in the configuration must not prevent help
+        context.default_map = config.default_map(context.command)
 
 
 def _before_dashes(arguments: list[str]) -> list[str]:
-    """Give what may be options: behind `--` there are none."""
-    return list(itertools.takewhile(lambda each: each != "--", arguments))
+    """Return the arguments before `--`, which ends the options."""
+    return list(itertools.takewhile(lambda argument: argument != "--", arguments))
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted."""
-    if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps what it offers, and a shell takes each line for one offer
+    if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps its offers, and a shell takes each line for one
         os.environ["COLUMNS"] = "10000"
+    console.set_quiet(False)
+    console.show_log()
     arguments, debug = _take_debug(sys.argv[1:])
-    progress.show_notices()
     try:
-        completing.check_shell(_before_dashes(arguments))
         code = _run(["--debug", *arguments] if debug else arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has left: the last flush, at exit, must not complain about it
+    except BrokenPipeError:  # the reader has left: the last flush, at exit, must not fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except BaseException as error:
@@ -102,14 +100,14 @@ def _run(arguments: list[str]) -> int:
 
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """Take `--debug` out wherever it stands before a `--`, so that it can be added at the end of a line."""
+    """Remove `--debug` wherever it is before a `--`, so that it can be added at the end of a command line."""
     before = _before_dashes(arguments)
     kept = [argument for argument in before if argument != "--debug"]
     return kept + arguments[len(before) :], len(kept) < len(before)
 
 
 def _report(error: BaseException) -> int:
-    """Say what went wrong in one line on stderr; give the exit code."""
+    """Show what went wrong in one line; return the exit code."""
     match error:
         case SystemExit():
             raise error
@@ -117,21 +115,21 @@ def _report(error: BaseException) -> int:
             return _INTERRUPTED
         case typer.TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
-            text, code = f"{_told(error)}; see {command} --help", error.exit_code
+            text, code = f"{_usage_error(error)}; see {command} --help", error.exit_code
         case InputError():
             text, code = str(error), 2
         case LlmkitError():
             text, code = str(error), 1
         case _:
             text, code = f"{type(error).__name__}: {error} (unexpected; --debug shows where)", 1
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    console.error(text)
     return code
 
 
-def _told(error: typer.TyperException) -> str:
-    """Say what is wrong with the command line: a value in our own words, else in typer's."""
-    wrong: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+def _usage_error(error: typer.TyperException) -> str:
+    """Return typer's message, with the value that was given."""
+    problems: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     option = getattr(error, "param", None)
-    if not wrong or option is None:
+    if not problems or option is None:
         return error.format_message().rstrip(".")
-    return f"{max(option.opts, key=len)} is {wrong[0]['input']!r}, but must be {values.wanted(option)}"
+    return f"{max(option.opts, key=len)} {problems[0]['input']!r}: {problems[0]['msg'].rstrip('.')}"

@@ -1,4 +1,4 @@
-"""`llmkit ask`: a question in, an answer with quotes out of web pages and files."""
+"""`llmkit ask`: the answer to a question, with quotes from web pages and files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from llmkit.cli import files, options, progress
+from llmkit.cli import console, files, options
 from llmkit.errors import InputError, LlmkitError
 from llmkit.models import DEFAULT_MODEL
 
@@ -24,24 +24,24 @@ NOT_FOUND = "The text does not say."
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What you want to know.", show_default=False)],
+    question: Annotated[str, typer.Argument(help="The question.", show_default=False)],
     *,
-    url: Annotated[list[str] | None, typer.Option(help="A web page to read; may be repeated.")] = None,
+    url: Annotated[list[str] | None, typer.Option(metavar="URL", help="A web page to read; may be repeated.")] = None,
     file: Annotated[
-        list[str] | None, typer.Option(help="A text file, or - for standard input; may be repeated.")
+        list[str] | None, typer.Option(metavar="FILE", help="A text file, or - for standard input; may be repeated.")
     ] = None,
     style: Annotated[
         Literal["extractive", "abstractive"],
-        typer.Option(help="extractive: a phrase of the text; abstractive: a written sentence, with quotes."),
+        typer.Option(help="extractive: a phrase of the text; abstractive: in the model's words, with quotes."),
     ] = "extractive",
     min_confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Give no answer that is less likely to be right.")
+        float | None, typer.Option(min=0, max=1, help="The least probability to be right at which an answer is given.")
     ] = None,
     embedder: Annotated[
         bool,
         typer.Option(
             "--embedder/--no-embedder",
-            help="Find sentences by their sense too, with a second small model.",
+            help="Find sentences by meaning too, with a second small model.",
             show_default=False,
         ),
     ] = False,
@@ -52,59 +52,60 @@ def ask(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Answer a question from web pages or files.
+    """Answer a question from web pages and files.
 
-    Below the answer are the sentences that say so, and where they stand.
+    The input is any number of web pages (--url) and text files (--file). Below the answer are the sentences that
+    support it, and where they are.
 
     \b
-    llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse
-    llmkit ask "What was decided?" --file minutes.txt --file letter.txt
-    cat notes.txt | llmkit ask "Who is invited?" --file - --json
+    Examples:
+      llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse
+      llmkit ask "What was decided?" --file minutes.txt --file letter.txt
+      cat notes.txt | llmkit ask "Who is invited?" --file - --json
     """
     _check(question, [*(url or []), *(file or [])])
     files.check_output(output, *(file or []))
-    options.ModelOptions(model).check(quiet=quiet)
+    options.ModelOptions(model).check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    own = _files(file or [], quiet=quiet)
-    documents = [*_pages(url or [], fetching, needed=not own, quiet=quiet), *own]
-    chain = _chain(model, embedder=embedder, quiet=quiet, style=style, min_confidence=min_confidence)
-    with progress.waiting("reading", quiet=quiet):
+    texts = _read_files(file or [])
+    documents = [*_fetch_pages(url or [], fetching, required=not texts), *texts]
+    chain = _load(model, embedder=embedder, style=style, min_confidence=min_confidence)
+    with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
-    told = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
-    files.write(told or shown(answer, documents, colour=output is None and _has_colour()), output)
+    text = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
+    files.write(text or shown(answer, documents, colour=output is None and _has_colour()), output)
 
 
 def _check(question: str, sources: list[str]) -> None:
-    """Tell what is missing before anything is read."""
+    """Check that there is a question and something to read."""
     if not question.strip():
         raise InputError("the question is empty")
     if not sources:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
 
 
-def _chain(model: str, *, embedder: bool, quiet: bool, **chosen: Any) -> QAChain:
+def _load(model: str, *, embedder: bool, **arguments: Any) -> QAChain:
     from llmkit.models import DEFAULT_EMBEDDER
     from llmkit.models.embeddings import default_embedder
     from llmkit.models.weights.catalog import resolve
 
-    llm = options.ModelOptions(model).load(quiet=quiet)
-    with progress.hushed(quiet):
-        if embedder:
-            resolve(DEFAULT_EMBEDDER)  # a download has a bar of its own
-        with progress.waiting(f"loading {DEFAULT_EMBEDDER if embedder else ''}".strip()):
-            from llmkit.chains import QAChain
-
-            return QAChain(llm, default_embedder() if embedder else None, **chosen)
+    if not embedder:
+        return cast("QAChain", options.load_chain("QAChain", options.ModelOptions(model), arguments))
+    with console.progress(f"preparing {DEFAULT_EMBEDDER}"):
+        resolve(DEFAULT_EMBEDDER)
+    with console.progress(f"loading {DEFAULT_EMBEDDER}"):
+        arguments["embedder"] = default_embedder()
+    return cast("QAChain", options.load_chain("QAChain", options.ModelOptions(model), arguments))
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
-    """Give the answer and what it stands on."""
+    """Return the answer with its confidence and citations, as a terminal shows it."""
     from rich.console import Console
     from rich.text import Text
 
     if not answer.found:
         return NOT_FOUND
-    lines = [Text(answer.text, style="bold"), *evidence(answer, documents)]
+    lines = [Text(answer.text, style="bold"), *citation_lines(answer, documents)]
     console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
     with console.capture() as caught:
         for line in lines:
@@ -112,13 +113,14 @@ def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
     return caught.get().rstrip("\n")
 
 
-def evidence(answer: Answer, documents: list[Document]) -> list[Text]:
-    """Give how sure an answer is, then each sentence that it stands on, the answer in it marked, and where that is."""
+def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
+    """Return the confidence of an answer, then each sentence that supports it and where that is."""
     from rich.text import Text
 
     lines = [Text(f"confidence {answer.confidence:.0%}", style="dim")]
-    for each in answer.citations:
-        lines += [Text(), Text("  ").append_text(_quote(each, documents)), Text(f"  {_place(each)}", style="dim")]
+    for citation in answer.citations:
+        where = f"characters {citation.start} to {citation.end} of {citation.link or citation.source}"
+        lines += [Text(), Text("  ").append_text(_quote(citation, documents)), Text(f"  {where}", style="dim")]
     return lines
 
 
@@ -127,7 +129,7 @@ def _has_colour() -> bool:
 
 
 def _quote(citation: Citation, documents: list[Document]) -> Text:
-    """The sentence in one line; its answer stands out, where there is colour."""
+    """Return the sentence in one line, with the answer in it highlighted."""
     from rich.text import Text
 
     if citation.answer_start is None or citation.answer_end is None:
@@ -143,42 +145,32 @@ def _quote(citation: Citation, documents: list[Document]) -> Text:
 
 
 def _one_line(text: str) -> str:
-    """White space within is one space; that at the ends stays as one."""
+    """Return a part of a sentence with each run of white space as one space, at its ends too."""
     words = " ".join(text.split())
     return f"{' ' * text[:1].isspace()}{words}{' ' * (text[-1:].isspace() and bool(words))}"
 
 
-def _place(citation: Citation) -> str:
-    return f"characters {citation.start} to {citation.end} of {citation.link or citation.source}"
-
-
-def _pages(urls: list[str], fetching: dict[str, Any], *, needed: bool, quiet: bool) -> list[Document]:
-    """Fetch the pages; one that does not come is told of, and is an error only if there is nothing else to read."""
+def _fetch_pages(urls: list[str], fetching: dict[str, Any], *, required: bool) -> list[Document]:
+    """Fetch pages; one that fails is an error if a page is required and none was fetched, and else a note."""
     from llmkit.web import fetch
 
-    found: list[Document] = []
-    failed: list[LlmkitError] = []
+    pages: list[Document] = []
+    failures: list[LlmkitError] = []
     for url in urls:
         try:
-            with progress.waiting(f"reading {url}", quiet=quiet):
-                found.append(fetch(url, **fetching))
+            with console.progress(f"reading {url}"):
+                pages.append(fetch(url, **fetching))
         except LlmkitError as error:
-            failed.append(error)
-    if failed and needed and not found:
-        raise failed[0]
-    if not quiet:
-        for each in failed:
-            typer.echo(f"note: {' '.join(str(each).split())}", err=True)
-    return found
+            failures.append(error)
+    if failures and required and not pages:
+        raise failures[0]
+    for failure in failures:
+        console.note(str(failure))
+    return pages
 
 
-def _files(names: list[str], *, quiet: bool) -> list[Document]:
+def _read_files(names: list[str]) -> list[Document]:
     from langchain_core.documents import Document
 
-    return [
-        Document(
-            files.read_text(name, quiet=quiet),
-            metadata={"source": "standard input" if name == "-" else str(Path(name))},
-        )
-        for name in names
-    ]
+    sources = {"-": "standard input"}
+    return [Document(files.read_text(name), metadata={"source": sources.get(name, str(Path(name)))}) for name in names]

@@ -47,24 +47,23 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 @app.callback(invoke_without_command=True, epilog="--debug shows the traceback of an error.")
 def config(context: typer.Context, as_json: options.Json = False) -> None:
-    """Show the configuration: the value of each option, and its source.
+    """Show the value of each option, and its source.
 
     The command line comes first, then environment variables, then config.toml, then the default of the command or
     the model.
 
     \b
-    llmkit config            all options, their values and sources
-    llmkit config path       where config.toml is, or would be
-    LLMKIT_SEED=7 llmkit config --json
+    Examples:
+      llmkit config            all options, their values and sources
+      llmkit config path       where config.toml is, or would be
+      LLMKIT_SEED=7 llmkit config --json
 
     \b
-    # config.toml
-    model = "Qwen/Qwen2.5-0.5B-Instruct"    for all commands, as LLMKIT_MODEL
-    temperature = 0.2
-
-    \b
-    [classify]                              for one command, as LLMKIT_CLASSIFY_THRESHOLD
-    threshold = 0.6
+    config.toml:
+      model = "Qwen/Qwen2.5-0.5B-Instruct"    # as LLMKIT_MODEL, all commands
+      temperature = 0.2
+      [classify]                              # one command only
+      threshold = 0.6                         # as LLMKIT_CLASSIFY_THRESHOLD
     """
     if context.invoked_subcommand is not None:
         return
@@ -81,11 +80,14 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
 
 @app.command(epilog=options.EPILOG)
 def path() -> None:
-    """Print the path of config.toml, which need not exist; LLMKIT_CONFIG names another file.
+    """Print the path of config.toml.
+
+    The file need not exist; LLMKIT_CONFIG names another.
 
     \b
-    llmkit config path
-    "$EDITOR" "$(llmkit config path)"
+    Examples:
+      llmkit config path
+      "$EDITOR" "$(llmkit config path)"
     """
     console.output(str(config_file()))
 
@@ -181,9 +183,9 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
         value = [value]
     elif kind is str and isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
         value = ",".join(value)  # labels
-    bounds = Field(ge=option.min, le=option.max)
+    bounded: Any = Annotated[kind, Field(ge=option.min, le=option.max)]
     try:
-        return TypeAdapter(Annotated[kind, bounds]).validate_python(value, strict=strict)
+        return TypeAdapter(bounded).validate_python(value, strict=strict)
     except ValidationError as error:
         raise InputError(f"{place}{value!r}: {error.errors()[0]['msg']}") from error
 

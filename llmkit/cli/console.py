@@ -6,6 +6,7 @@ All text that commands show passes through here, whoever wrote it.
 from __future__ import annotations
 
 import locale
+import logging
 import os
 import sys
 import threading
@@ -27,6 +28,18 @@ def set_quiet(quiet: bool) -> bool:
     """Choose whether notes and progress are shown; errors always are."""
     _state["quiet"] = quiet
     return quiet
+
+
+def show_log() -> None:
+    """Show what the library logs as warnings, such as a download, as notes."""
+    logger = logging.getLogger("llmkit")
+    if not any(isinstance(handler, _NoteHandler) for handler in logger.handlers):
+        logger.addHandler(_NoteHandler(logging.WARNING))
+
+
+class _NoteHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
 
 
 def output(text: str, *, end: str = "\n") -> None:

@@ -1,17 +1,15 @@
-"""`llmkit entities`: a text in, the people, places and other things that it names out."""
+"""`llmkit entities`: the people, organizations, locations and other things that a text names."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import files, options, progress
-from llmkit.cli import jsonl_batch as lines
+from llmkit.cli import console, files, jsonl_batch, options
 from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -19,17 +17,25 @@ if TYPE_CHECKING:
 
 
 def entities(
-    file: Annotated[str, typer.Argument(help="A text file, or - for standard input.")] = "-",
+    file: options.Text = "-",
     *,
-    labels: Annotated[str, typer.Option(help="What to find, with commas between.")] = "person,organization,location",
+    labels: Annotated[str, typer.Option(help="What to find, separated by commas.")] = "person,organization,location",
     examples: Annotated[
         Path | None,
-        typer.Option(help='Solved texts: {"input": text, "output": [{"text": …, "label": …}, …]}, one a line.'),
+        typer.Option(
+            help='Few-shot examples, one JSON object a line: {"input": "…", "output": [{"text": "…", "label": "…"}]}.'
+        ),
     ] = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="The least probability of an entity.")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="The least probability at which an entity is given.")
+    ] = 0.5,
     any_words: Annotated[
         bool,
-        typer.Option("--any-words/--no-any-words", help="Not only proper names: for dates, foods.", show_default=False),
+        typer.Option(
+            "--any-words/--no-any-words",
+            help="Find any words, such as dates or foods, and not only proper names.",
+            show_default=False,
+        ),
     ] = False,
     model: options.Model = DEFAULT_MODEL,
     as_lines: options.Lines = False,
@@ -37,32 +43,40 @@ def entities(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find what a text names: people, places, other things.
+    """Find people, organizations and other entities.
 
-    One entity a line, with its place, label and probability.
+    The input is a text file, or standard input (-). Each line of the output is an entity: its characters in the
+    text, label, probability and text.
 
     \b
-    llmkit entities article.txt
-    echo "Ada Lovelace was born in London." | llmkit entities
-    llmkit entities report.txt --labels drug,disease --any-words
-    llmkit entities mails.jsonl --lines --output entities.jsonl
+    Examples:
+      llmkit entities article.txt
+      echo "Ada Lovelace was born in London." | llmkit entities
+      llmkit entities report.txt --labels drug,disease --any-words
+      llmkit entities mails.jsonl --lines --output entities.jsonl
     """
-    known = options.listed(labels)
-    solved = files.read_examples(examples)
-    _check(known, solved)
-    chosen: dict[str, Any] = {"labels": known, "examples": solved, "threshold": threshold, "names": not any_words}
+    arguments: dict[str, Any] = {
+        "labels": options.split_labels(labels),
+        "examples": files.read_examples(examples),
+        "threshold": threshold,
+        "names": not any_words,
+    }
+    _check(arguments["labels"], arguments["examples"])
 
-    load = partial(options.load_chain, "NERChain", options.ModelOptions(model), chosen, quiet=quiet)
+    def load() -> Any:
+        return options.load_chain("NERChain", options.ModelOptions(model), arguments)
+
     if as_lines:
-        settings = {"command": "entities", "model": model, **chosen}
-        lines.run(file, output, lambda: _work(load()), settings=settings, quiet=quiet)
+        jsonl_batch.run(
+            file, output, lambda: _Batches(load()), settings={"command": "entities", "model": model, **arguments}
+        )
         return
-    text = files.read_input(file, output, examples=examples, quiet=quiet)
+    text = files.read_input(file, output, examples=examples)
     chain = load()
-    with progress.waiting("reading", quiet=quiet):
+    with console.progress("finding entities"):
         found = chain.invoke(text)
-    if not found and not quiet and not as_json:
-        typer.echo("note: the text names none of these", err=True)
+    if not found and not as_json:
+        console.note("the text has no such entities")
     if found or as_json or output:
         files.write(_as_json(found) if as_json else shown(found), output)
 
@@ -72,33 +86,34 @@ def _as_json(found: Any) -> str:
 
 
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
-    """Tell what is wrong before a model is loaded."""
+    """Check labels and examples before a model is loaded."""
     from llmkit.chains.labels import Labels
     from llmkit.chains.ner.examples import Solved
 
     known = Labels.validate(labels, None, multi_label=True).names
-    for number, each in enumerate(examples, 1):
-        Solved.checked(each, number, known)
+    for number, example in enumerate(examples, 1):
+        Solved.checked(example, number, known)
 
 
 def shown(found: Sequence[Entity]) -> str:
-    """Give the entities as columns: place, label, probability and text."""
-    places = [f"{each.start}-{each.end}" for each in found]
-    width, wide = max(map(len, places), default=0), max((len(each.label) for each in found), default=0)
+    """Return the entities in columns: offsets, label, probability and text."""
+    offsets = [f"{entity.start}-{entity.end}" for entity in found]
+    width, label_width = max(map(len, offsets), default=0), max((len(entity.label) for entity in found), default=0)
     return "\n".join(
-        f"{place:>{width}}  {each.label:<{wide}}  {each.score:6.1%}  {' '.join(each.text.split())}"
-        for place, each in zip(places, found, strict=True)
+        f"{place:>{width}}  {entity.label:<{label_width}}  {entity.score:6.1%}  {' '.join(entity.text.split())}"
+        for place, entity in zip(offsets, found, strict=True)
     )
 
 
-def _work(chain: NERChain) -> lines.Work:
-    from pydantic import BaseModel
+class _Batches:
+    def __init__(self, chain: NERChain) -> None:
+        self._chain = chain
 
-    class Found(BaseModel):
-        entities: Sequence[Any]
+    def batch(self, texts: list[str], **_: Any) -> Sequence[Any]:
+        from pydantic import BaseModel
 
-    def work(texts: list[str]) -> Sequence[BaseModel | Exception]:
-        results: Sequence[Any] = lines.batches(chain)(texts)
+        class Found(BaseModel):
+            entities: Sequence[Any]
+
+        results: Sequence[Any] = self._chain.batch(texts, return_exceptions=True)
         return [each if isinstance(each, Exception) else Found(entities=each) for each in results]
-
-    return work

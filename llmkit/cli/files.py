@@ -1,4 +1,4 @@
-"""Texts that commands read, and results that they write."""
+"""Read the texts that commands work on, and write their results."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from llmkit.cli import progress
+from llmkit.cli import console
 from llmkit.errors import InputError, RunError
 
 
-def read_text(name: str, *, quiet: bool = False) -> str:
+def read_text(name: str) -> str:
     """Read a file, or standard input for `-`.
 
     Raises:
         InputError: it cannot be read, is empty, or is not text.
     """
-    progress.tell_typing(name, quiet=quiet)
+    note_typing(name)
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -32,17 +30,23 @@ def read_text(name: str, *, quiet: bool = False) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"{what} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}") from error
     if "\0" in text:
-        raise InputError(f"{what} is not text: it holds NUL bytes")
+        raise InputError(f"{what} is not text: it has NUL bytes")
     if not text.strip():
         raise InputError(f"{what} is empty")
     return text.replace("\r\n", "\n")
 
 
+def note_typing(name: str) -> None:
+    """Say at a terminal that standard input, `-`, is what the person types."""
+    if name == "-" and sys.stdin.isatty() and sys.stderr.isatty():
+        console.note("reading what you type; Ctrl-D on an empty line ends it")
+
+
 def read_examples(path: Path | None) -> list[dict[str, Any]]:
-    """Read solved examples, a JSON object with "input" and "output" a line; none without a file.
+    """Read labelled examples, a JSON object with "input" and "output" on each line; none without a file.
 
     Raises:
-        InputError: the file cannot be read, or a line is not like that; says which.
+        InputError: the file cannot be read, or a line is no such object; the message has its number.
     """
     found = []
     for number, line in enumerate(read_text(str(path)).split("\n") if path else (), 1):
@@ -59,10 +63,10 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
 
 
 def check_output(output: Path | None, *inputs: str | Path | None) -> None:
-    """Tell before any work that a result could not be written, or would be written over what is read.
+    """Check before any work that a result can be written, and not over a file that is read.
 
     Raises:
-        InputError: the file is an input, a folder, in none, or may not be written.
+        InputError: the output is an input or a folder, its folder does not exist, or it may not be written.
     """
     if output is None:
         return
@@ -71,37 +75,37 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
     if output.is_dir():
         raise InputError(f"{output} cannot be written: it is a folder")
     touched = [output] if _is_device(output) else [output.parent, output]
-    if not all(os.access(each, os.W_OK) for each in touched if each.exists()):
+    if not all(os.access(path, os.W_OK) for path in touched if path.exists()):
         raise InputError(f"{output} cannot be written: there is no permission")
-    if any(_is_same(output, each) for each in inputs if each is not None):
+    if any(_is_same(output, source) for source in inputs if source is not None):
         raise InputError(f"{output} is the input: name another file for --output")
 
 
 def _is_device(path: Path) -> bool:
-    """Tell whether a path is `/dev/null`, a pipe or the like, in whose place no file may come."""
+    """Return whether a path is `/dev/null`, a pipe or the like, which no file may replace."""
     return path.exists() and not path.is_file()
 
 
 def _is_same(output: Path, source: str | Path) -> bool:
-    with suppress(OSError):  # what is not there is told when it is read; a pipe without a number is no file
+    with suppress(OSError):  # a missing file is an error when it is read; a stream without a number is no file
         return os.path.samestat(output.stat(), os.fstat(sys.stdin.fileno()) if source == "-" else os.stat(source))
     return False
 
 
-def read_input(name: str, output: Path | None, *, examples: Path | None = None, quiet: bool = False) -> str:
-    """Read the text that a command works on, if its result can be written."""
+def read_input(name: str, output: Path | None, *, examples: Path | None = None) -> str:
+    """Read the text that a command works on, after checking that its result can be written."""
     check_output(output, name, examples)
-    return read_text(name, quiet=quiet)
+    return read_text(name)
 
 
 def write(text: str, output: Path | None) -> None:
-    """Print a result, or write it to a file, which is then there in whole or not at all.
+    """Show a result, or write it to a file: all of it or nothing.
 
     Raises:
         RunError: the file cannot be written.
     """
     if output is None:
-        typer.echo(text)
+        console.output(text)
         return
     part = output.with_name(f".{output.name}.part")
     try:

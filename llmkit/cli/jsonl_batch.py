@@ -1,22 +1,13 @@
-r"""Many documents: one a line in, one JSON object a line out, in the same order. Every command's `--lines`.
+r"""Many documents: one on each line of the input, one JSON object on each line of the output, in the same order.
 
-A command gives `run` its input, its output, and a function that loads what does the work:
+A line is plain text or, where it begins with a brace, a JSON object with a `"text"` (`\n` is a line end there) and
+perhaps an `"id"`, which is passed on. A broken object is an error and never taken for text.
+Line n of the output is `{"line": n, …}` with the fields of the chain's result, or `{"line": n, "error": "…"}` where
+document n failed.
 
-    def load() -> Work:                     # called once, when the first document is there
-        chain = ...
-        return lambda texts: chain.batch(texts, return_exceptions=True)
-
-    lines.run(file, output, load, settings={"command": "summarize", "model": model, ...}, quiet=quiet)
-
-A line is plain text or, where it begins with a brace, a JSON object with a `"text"`, in which `\n` is a line end; an
-`"id"` in it is handed on. A broken object is an error, never taken for text: a text that begins with a brace is
-written as an object.
-Line n of the output belongs to line n of the input: `{"line": n, ...the result's fields}`, or
-`{"line": n, "error": "what was wrong"}` where a document failed.
-
-With an output file a run may break off at any time, and the same command goes on with it. Each object in the file has
-a `"key"`, made from the line and the settings, so that a file of another input or other settings is refused; a line
-that was written only in part is written again.
+A run with an output file can be interrupted at any time, and the same command continues it. Each of its lines has a
+`"key"`: a hash of the settings and of all input lines so far. So the key of the last line says whether the file
+belongs to this input and these settings. A line that was written only in part is written again.
 """
 
 from __future__ import annotations
@@ -24,150 +15,88 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-from llmkit.cli import files, progress
+from llmkit.cli import console, files
 from llmkit.errors import InputError, RunError
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-Work = Callable[[list[str]], "Sequence[BaseModel | Exception]"]
-"""Gives a result, or the error it failed with, for each text."""
-
-AT_ONCE = 8
-"""Documents that are worked on, and written, together: what an interrupt may cost."""
-CHARACTERS_AT_ONCE = 50_000
-"""Fewer documents, where they are long."""
+BATCH_SIZE = 8
+"""Documents that are computed and written together: what an interruption may cost."""
+BATCH_CHARACTERS = 50_000
+"""Batches are smaller where documents are long."""
 
 
 @dataclass
 class _Document:
-    """A line of the input; with an `error` where it is no document."""
+    """A line of the input; with an `error` where it is not a document."""
 
     number: int
     key: str
     text: str = ""
     error: str = ""
-    given: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
-def batches(chain: Any) -> Work:
-    """Work on documents with a chain: all of them together, and what is wrong with one fails alone."""
-    return lambda texts: chain.batch(list(texts), return_exceptions=True)
+@dataclass
+class _Tally:
+    """How many lines of the output are written, how many of them are errors, and the key of the last."""
+
+    written: int = 0
+    failed: int = 0
+    first_error: str = ""
+    key: str = ""
+
+    def count(self, row: Mapping[str, Any]) -> None:
+        self.written += 1
+        self.key = row.get("key", "")
+        if "error" in row:
+            self.failed += 1
+            self.first_error = self.first_error or str(row["error"])
 
 
-def run(
-    file: str, output: Path | None, load: Callable[[], Work], *, settings: Mapping[str, Any], quiet: bool = False
-) -> None:
-    """Work on every line of `file`, or of standard input for `-`; results go to `output`, or to standard output.
+def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settings: Mapping[str, Any]) -> None:
+    """Run a chain on every line of a file.
+
+    Args:
+        file: the input; `-` is standard input.
+        output: the file to write, or None for standard output.
+        load_chain: returns the chain; called once, and only if there is a document to compute.
+        settings: all that the results depend on, apart from the input.
 
     Raises:
-        InputError: the file cannot be read, or the output holds something else; nothing was computed.
-        RunError: the output cannot be written, or documents failed: all others were done.
+        InputError: the file cannot be read, or the output is of another run; nothing was computed.
+        RunError: the output cannot be written, or documents failed; all others are done.
     """
-    sink: _Sink | None = None
+    files.note_typing(file)
+    done = _Tally()
     try:
         with ExitStack() as stack:
-            progress.tell_typing(file, quiet=quiet)
             source = _open_input(file, stack)
-            sink = _File(output, file, stack) if output else _Sink()
-            bar = stack.enter_context(progress.bar("documents", total=_count(file), quiet=quiet))
-            _work(_documents(source, settings), sink, load, bar)
+            sink = _open_output(output, file, done, stack) if output else sys.stdout.buffer
+            documents = _unwritten(_documents(source, settings), done)
+            total = _count_lines(file) if output or not sys.stdout.isatty() else None
+            update = stack.enter_context(console.progress("documents", total))
+            chain = None
+            for batch in _batches(documents):
+                update(completed=done.written)
+                good = [document.text for document in batch if not document.error]
+                chain = chain or (load_chain() if good else None)
+                results = iter(chain.batch(good, return_exceptions=True) if chain and good else ())
+                for document in batch:
+                    result = InputError(document.error) if document.error else next(results)
+                    row = _row(document, result, with_key=output is not None)
+                    _write(sink, row, output)
+                    done.count(row)
     except KeyboardInterrupt:
-        if output and sink and not quiet:
-            print(f"note: {sink.written} documents are done; the same command goes on", file=sys.stderr)
+        if output:
+            console.note(f"{done.written} documents are done; the same command continues")
         raise
-    if sink.failed:
-        raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
-
-
-def _work(documents: Iterable[_Document], sink: _Sink, load: Callable[[], Work], bar: progress.Bar) -> None:
-    """Work on what is left of the documents, as many at once as a batch holds."""
-    work: Work | None = None
-    bar.advance(len(sink.keys))
-    for chunk in _chunks(_left(documents, sink)):
-        good = [each for each in chunk if not each.error]
-        work = work or (load() if good else None)
-        results = iter(work([each.text for each in good]) if work and good else ())
-        for each in chunk:
-            sink.write(each, InputError(each.error) if each.error else next(results))
-        bar.advance(len(chunk))
-
-
-class _Sink:
-    """Standard output."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []  # of the lines that an earlier run has written
-        self.written = self.failed = 0
-        self.first_error = ""
-
-    def write(self, document: _Document, result: BaseModel | Exception) -> None:
-        """Write a result, or the error in its place."""
-        if isinstance(result, Exception):
-            told: dict[str, Any] = {"error": " ".join(str(result).split())}
-        else:
-            told = result.model_dump(mode="json")
-        value = {"line": document.number, **self._mark(document), **document.given, **told}
-        self._put(json.dumps(value, ensure_ascii=False).encode() + b"\n")
-        self._tally(value)
-
-    def _mark(self, document: _Document) -> dict[str, str]:
-        return {}
-
-    def _put(self, data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    def _tally(self, value: Mapping[str, Any]) -> None:
-        self.written += 1
-        if "error" in value:
-            self.failed += 1
-            self.first_error = self.first_error or str(value["error"])
-
-
-class _File(_Sink):
-    """A file in which results of an earlier run may stand."""
-
-    def __init__(self, path: Path, source: str, stack: ExitStack) -> None:
-        super().__init__()
-        self._path = path
-        files.check_output(path, source)
-        try:
-            self._file = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror}") from error
-        self._take_up()
-
-    def _take_up(self) -> None:
-        """Read the keys of the lines that are done, and cut off one that was written only in part."""
-        whole = 0
-        with self._path.open("rb") as done:
-            for number, line in enumerate(done, 1):
-                if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
-                    break
-                value = _object(line)
-                if value is None or value.get("line") != number or not isinstance(value.get("key"), str):
-                    raise InputError(f"{self._path} is there and holds no results (line {number}): name another file")
-                self.keys.append(value["key"])
-                whole += len(line)
-                self._tally(value)
-        self._file.truncate(whole)
-
-    def _mark(self, document: _Document) -> dict[str, str]:
-        return {"key": document.key}
-
-    def _put(self, data: bytes) -> None:
-        try:
-            while data:
-                data = data[self._file.write(data) or 0 :]
-        except OSError as error:
-            raise RunError(f"{self._path} cannot be written: {error.strerror}; the same command goes on") from error
+    if done.failed:
+        raise RunError(f"{done.failed} of {done.written} documents failed, the first because {done.first_error}")
 
 
 def _open_input(file: str, stack: ExitStack) -> Iterable[bytes]:
@@ -179,8 +108,29 @@ def _open_input(file: str, stack: ExitStack) -> Iterable[bytes]:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _count(file: str) -> int | None:
-    """How many lines there are; a pipe does not tell."""
+def _open_output(path: Path, source: str, done: _Tally, stack: ExitStack) -> BinaryIO:
+    """Open a file to append to, count the lines of an earlier run, and cut off one that was written only in part."""
+    files.check_output(path, source)
+    try:
+        output: Any = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    size = 0
+    with path.open("rb") as rows:
+        for number, line in enumerate(rows, 1):
+            if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
+                break
+            row = _parse_object(line)
+            if row is None or row.get("line") != number or not isinstance(row.get("key"), str):
+                raise InputError(f"{path} exists and has no results (line {number}): name another file")
+            size += len(line)
+            done.count(row)
+    output.truncate(size)
+    return output  # type: ignore[no-any-return]
+
+
+def _count_lines(file: str) -> int | None:
+    """Count the lines of a file; those of a pipe are not known."""
     path = Path(file)
     if not path.is_file():
         return None
@@ -189,66 +139,85 @@ def _count(file: str) -> int | None:
 
 
 def _documents(source: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:
-    told = json.dumps(settings, sort_keys=True, default=str).encode()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for number, line in enumerate(source, 1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         line = line.rstrip(b"\r\n")
-        document = _Document(number, hashlib.sha256(told + b"\n" + line).hexdigest()[:16])
+        digest.update(b"\n" + line)
+        document = _Document(number, digest.hexdigest()[:16])
         try:
-            _read(document, line.decode())
+            _read_line(document, line.decode())
         except UnicodeDecodeError as error:
             document.error = f"the line is not UTF-8 text: byte {error.start + 1} is 0x{line[error.start]:02x}"
         yield document
 
 
-def _read(document: _Document, line: str) -> None:
+def _read_line(document: _Document, line: str) -> None:
     if not line.lstrip().startswith("{"):
         document.text = line
-    elif (value := _object(line)) is None:
-        document.error = 'the line begins with { but is no JSON object: mend it, or write a text as {"text": …}'
+    elif (value := _parse_object(line)) is None:
+        document.error = 'the line begins with { but is not a JSON object: correct it, or write a text as {"text": …}'
         return
     elif isinstance(value.get("text"), str):
         document.text = value["text"].replace("\r\n", "\n")
-        document.given = {"id": value["id"]} if "id" in value else {}
+        document.fields = {"id": value["id"]} if "id" in value else {}
     else:
         document.error = 'the line is a JSON object without a "text"'
         return
     if "\0" in document.text:
-        document.error = "the line is not text: it holds NUL characters"
+        document.error = "the line is not text: it has NUL characters"
     elif not document.text.strip():
         document.error = "the line is empty"
 
 
-def _left(documents: Iterable[_Document], sink: _Sink) -> Iterator[_Document]:
-    """The documents that an earlier run has not written; those that it has must be the same."""
-    keys = iter(sink.keys)
-    for document in documents:
-        key = next(keys, None)
-        if key is None:
-            yield document
-        elif key != document.key:
+def _unwritten(documents: Iterable[_Document], done: _Tally) -> Iterator[_Document]:
+    """Skip the documents that an earlier run has written, and check that it was a run of these."""
+    written, key, number = done.written, done.key, 0
+    for number, document in enumerate(documents, 1):
+        if number == written and document.key != key:
             raise InputError(
-                f"line {document.number} of --output was made from another text, or with other options: "
-                "name another file, or remove it"
+                f"the {written} lines of --output are of another input or other options: name another file, "
+                "or remove it"
             )
-    if next(keys, None) is not None:
-        raise InputError(f"--output has {len(sink.keys)} lines, more than the input: name another file, or remove it")
+        if number > written:
+            yield document
+    if number < written:
+        raise InputError(f"--output has {written} lines, more than the input: name another file, or remove it")
 
 
-def _chunks(documents: Iterable[_Document]) -> Iterator[list[_Document]]:
-    chunk: list[_Document] = []
-    size = 0
+def _batches(documents: Iterable[_Document]) -> Iterator[list[_Document]]:
+    batch: list[_Document] = []
     for document in documents:
-        chunk.append(document)
-        size += len(document.text)
-        if len(chunk) >= AT_ONCE or size >= CHARACTERS_AT_ONCE:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+        batch.append(document)
+        if len(batch) == BATCH_SIZE or sum(len(each.text) for each in batch) >= BATCH_CHARACTERS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
-def _object(line: str | bytes) -> dict[str, Any] | None:
+def _row(document: _Document, result: Any, *, with_key: bool) -> dict[str, Any]:
+    if isinstance(result, Exception):
+        fields = {"error": " ".join(str(result).split())}
+    else:
+        fields = result.model_dump(mode="json")
+    key = {"key": document.key} if with_key else {}
+    return {"line": document.number, **key, **document.fields, **fields}
+
+
+def _write(sink: BinaryIO, row: dict[str, Any], path: Path | None) -> None:
+    data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    try:
+        while data:
+            data = data[sink.write(data) or 0 :]
+        sink.flush()
+    except OSError as error:
+        if path is None:
+            raise
+        raise RunError(f"{path} cannot be written: {error.strerror}; the same command continues") from error
+
+
+def _parse_object(line: str | bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

@@ -8,26 +8,28 @@ from typing import Annotated, Any
 
 import typer
 
-from llmkit.cli import completion as completing
-from llmkit.cli import options, progress
+from llmkit.cli import completion, console, options
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 Name = Annotated[
     str,
-    typer.Argument(help="A key of the catalog, a .gguf file or a Hugging Face id.", autocompletion=completing.models),
+    typer.Argument(
+        help="A name from `llmkit models`, a .gguf file or a Hugging Face id.", autocompletion=completion.models
+    ),
 ]
 
 
 @app.callback(invoke_without_command=True, epilog=options.EPILOG)
 def models(context: typer.Context, as_json: options.Json = False) -> None:
-    """List, fetch and remove models.
+    """List, download and remove models.
 
     \b
-    llmkit models                      list the catalog
-    llmkit models pull smollm2-135m    fetch a model now, to work offline later
-    llmkit models show smollm2-135m    what is known about it, and where it is
-    llmkit models remove smollm2-135m  free its space
+    Examples:
+      llmkit models                      list the catalog
+      llmkit models pull smollm2-135m    download it now, for offline use
+      llmkit models show smollm2-135m    its size, licence and folder
+      llmkit models remove smollm2-135m  delete it
     """
     if context.invoked_subcommand is not None:
         return
@@ -35,65 +37,66 @@ def models(context: typer.Context, as_json: options.Json = False) -> None:
 
     facts = [_facts(name) for name in CATALOG]
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        console.output(json.dumps(facts, indent=2))
         return
     rows = [("NAME", "KIND", "LICENCE", "WINDOW", "SIZE", "HERE", "DESCRIPTION")]
     for fact in facts:
         size, window = f"{fact['download_bytes'] / 1e6:.0f} MB", str(fact["context_window"])
         here = _yes(fact["cached"])
         rows.append((fact["name"], fact["kind"], fact["licence"], window, size, here, fact["description"]))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    console.table(rows)
 
 
 @app.command(epilog=options.EPILOG)
 def pull(name: Name, quiet: options.Quiet = False) -> None:
-    """Fetch a model into the cache, and print its folder.
+    """Download a model into the cache, and print its folder.
 
     \b
-    llmkit models pull minilm-l6
-    llmkit models pull ./tiny.Q4_0.gguf          convert a GGUF file ahead of its first use
-    llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
+    Examples:
+      llmkit models pull minilm-l6
+      llmkit models pull ./tiny.Q4_0.gguf    convert a GGUF file now
+      llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
     from llmkit.models.weights.catalog import cached, resolve
 
-    with progress.hushed(quiet):
-        if cached(name):
-            progress.notice(f"{name} is here already")
-        with progress.waiting(f"preparing {name}"):
-            folder = resolve(name)
-    typer.echo(str(folder))
+    if cached(name):
+        console.note(f"{name} is already here")
+    with console.progress(f"preparing {name}"):
+        folder = resolve(name)
+    console.output(str(folder))
 
 
 @app.command(epilog=options.EPILOG)
 def show(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
-    """Tell what is known about a model of the catalog, a folder or a .gguf file.
+    """Show what is known about a model.
+
+    A model of the catalog, a folder or a .gguf file.
 
     \b
-    llmkit models show smollm2-135m
-    llmkit models show ./tiny.Q4_0.gguf --json
+    Examples:
+      llmkit models show smollm2-135m
+      llmkit models show ./tiny.Q4_0.gguf --json
     """
     facts = _facts(name)
     if as_json or (context.parent and context.parent.params.get("as_json")):
-        typer.echo(json.dumps(facts, indent=2))
+        console.output(json.dumps(facts, indent=2))
         return
     for fact, value in facts.items():
-        said = _yes(value) if isinstance(value, bool) else "unknown" if value is None else value
-        typer.echo(f"{fact.replace('_', ' '):<15} {said}")
+        shown = _yes(value) if isinstance(value, bool) else "unknown" if value is None else value
+        console.output(f"{fact.replace('_', ' '):<15} {shown}")
 
 
 @app.command(epilog=options.EPILOG)
 def remove(name: Name, quiet: options.Quiet = False) -> None:
-    """Delete what the cache keeps of a model.
+    """Delete a model from the cache.
 
     \b
-    llmkit models remove smollm2-135m
+    Examples:
+      llmkit models remove smollm2-135m
     """
     from llmkit.models.weights import catalog
 
-    with progress.hushed(quiet):
-        progress.notice(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
+    console.note(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
 
 
 def _yes(truth: bool) -> str:
@@ -122,7 +125,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
-    """What a folder or a .gguf file tells; of a file, what its conversion tells, once it was made."""
+    """Return the facts about a folder or a .gguf file; those of a file are known after its first use."""
     from llmkit.models.weights import catalog
     from llmkit.models.weights.model_folder import checked
 

@@ -1,7 +1,6 @@
 """What shells offer where Tab is pressed; files come from the shell itself, where nothing is offered."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -67,20 +66,6 @@ def test_the_script_of_a_shell(llmkit, monkeypatch, shell, says):
     code, out, err = llmkit()
     assert (code, err) == (0, "")
     assert says in out
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
-@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
-def test_a_shell_without_completion(option):
-    command = ["/bin/sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "llmkit", option]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"error: the shell is \w+, but completion is for bash, zsh, fish and .*\n", done.stderr)
-
-
-def test_a_shell_that_is_named_and_has_no_completion(refused, monkeypatch):
-    monkeypatch.setenv("_LLMKIT_COMPLETE", "source_tcsh")
-    assert "the shell is tcsh, but" in refused()
 
 
 @pytest.mark.parametrize(("shell", "ends"), [("zsh", "))'\n"), ("fish", "\n")])

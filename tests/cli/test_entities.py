@@ -55,7 +55,7 @@ class TestEntities:
         assert {each["label"] for each in found} == {"city", "person"}
 
     def test_a_text_that_names_nothing(self, llmkit, tmp_path):
-        assert llmkit("entities", stdin=PLAIN) == (0, "", "note: the text names none of these\n")
+        assert llmkit("entities", stdin=PLAIN) == (0, "", "note: the text has no such entities\n")
         assert llmkit("entities", "--quiet", stdin=PLAIN) == (0, "", "")
         assert llmkit("entities", "--threshold", "1", "--json", stdin=TEXT) == (0, "[]\n", "")
 
@@ -103,7 +103,7 @@ class TestEntities:
             assert stands(row["entities"], text)
         other = subprocess.run([*command, "--labels", "town"], capture_output=True, check=False)
         assert (other.returncode, other.stdout) == (2, b"")
-        assert b"error: line 1 of --output was made from another text, or with other options" in other.stderr
+        assert b"of another input or other options" in other.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ class TestEntities:
         (["--labels", "a,b,a"], "label 'a' is given twice"),
         (["--labels", "a,,b"], "label 2 is empty"),
         (["--threshold", "1.5"], "--threshold"),
-        (["--threshold", "high"], "--threshold is 'high', but must be a number"),
+        (["--threshold", "high"], "--threshold 'high': "),
         (["--threshold", "nan"], "threshold"),
         (["--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
         (["--model", "no-such-model"], "no-such-model"),

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from llmkit.cli import jsonl_batch as lines
+from llmkit.cli import jsonl_batch
 from llmkit.errors import InputError, RunError
 
 
@@ -13,17 +13,18 @@ class Length(BaseModel):
 
 
 class Worker:
-    """Measures texts; notes what it was given, fails on some, and breaks off where it is told to."""
+    """A chain that measures texts; it notes what it was given, fails on some, and is interrupted at one."""
 
     def __init__(self, fails_on: str = "bad", breaks_at: str = "") -> None:
         self.fails_on, self.breaks_at, self.loads = fails_on, breaks_at, 0
         self.seen: list[str] = []
 
-    def load(self) -> lines.Work:
+    def load(self) -> "Worker":
         self.loads += 1
-        return self.work
+        return self
 
-    def work(self, texts: list[str]) -> list[Length | Exception]:
+    def batch(self, texts: list[str], *, return_exceptions: bool) -> list[Length | Exception]:
+        assert return_exceptions
         if self.breaks_at in texts and self.breaks_at:
             raise KeyboardInterrupt
         self.seen += texts
@@ -43,7 +44,7 @@ def output(tmp_path):
 
 
 def run(source: Path, output: Path | None, worker: Worker, **settings: object) -> list[dict[str, object]]:
-    lines.run(str(source), output, worker.load, settings=settings)
+    jsonl_batch.run(str(source), output, worker.load, settings=settings)
     return read(output) if output else []
 
 
@@ -73,10 +74,10 @@ def test_what_is_no_document_gives_an_error_in_its_place(source, output):
         "the line is empty",
         "it is bad",
         "the line is not UTF-8 text: byte 1 is 0xff",
-        "the line is not text: it holds NUL characters",
+        "the line is not text: it has NUL characters",
         None,
         'the line is a JSON object without a "text"',
-        'the line begins with { but is no JSON object: mend it, or write a text as {"text": …}',
+        'the line begins with { but is not a JSON object: correct it, or write a text as {"text": …}',
         None,
     ]
     assert worker.seen == ["first", "bad", "x\ny", "last"]
@@ -88,7 +89,7 @@ def test_an_interrupted_run_goes_on(source, output, capsys):
     broken = Worker(breaks_at="text 20")
     with pytest.raises(KeyboardInterrupt):
         run(source, output, broken, a=1)
-    assert capsys.readouterr().err == f"note: {len(broken.seen)} documents are done; the same command goes on\n"
+    assert capsys.readouterr().err == f"note: {len(broken.seen)} documents are done; the same command continues\n"
     assert read(output) == whole[: len(broken.seen)]
     assert 0 < len(broken.seen) < 40
     rest = Worker()
@@ -122,16 +123,20 @@ def test_what_is_done_is_not_done_again_and_needs_no_model(source, output):
 def test_another_output_is_refused_and_stays_as_it_is(source, output):
     run(source, output, Worker(), a=1)
     before = output.read_bytes()
-    with pytest.raises(InputError, match=r"line 1 of --output .* other options"):
+    with pytest.raises(InputError, match=r"the 40 lines of --output are of another input or other options"):
         run(source, output, Worker(), a=2)
     shorter = source.with_name("shorter.txt")
     shorter.write_bytes(b"text 0\n")
     with pytest.raises(InputError, match="has 40 lines, more than the input"):
         run(shorter, output, Worker(), a=1)
+    other = source.with_name("other.txt")
+    other.write_text(source.read_text(encoding="utf-8").replace("text 7", "text seven"), encoding="utf-8")
+    with pytest.raises(InputError, match="another input"):
+        run(other, output, Worker(), a=1)
     assert output.read_bytes() == before
     for content in (b"notes of mine\n", b"notes", b'{"line": 1}\n', b"[]\n"):
         output.write_bytes(content)
-        with pytest.raises(InputError, match="holds no results"):
+        with pytest.raises(InputError, match="has no results"):
             run(source, output, Worker())
         assert output.read_bytes() == content
 

@@ -68,7 +68,7 @@ def test_show_as_json(models, empty_cache):
 
 def test_pull_of_what_is_here(models, default_model_folder):
     code, out, err = models("pull", "smollm2-135m")
-    assert (code, out, err) == (0, f"{default_model_folder}\n", "llmkit: smollm2-135m is here already\n")
+    assert (code, out, err) == (0, f"{default_model_folder}\n", "note: smollm2-135m is already here\n")
 
 
 def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
@@ -77,15 +77,15 @@ def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
     assert code == 0
     assert os.path.isfile(os.path.join(out.strip(), "model.safetensors"))
     assert "converting tiny.gguf" in err
-    assert models("remove", file) == (0, "", f"llmkit: {file} removed\n")
+    assert models("remove", file) == (0, "", f"note: {file} removed\n")
     assert not os.path.exists(out.strip())
-    assert models("remove", file) == (0, "", f"llmkit: {file} is not in the cache\n")
+    assert models("remove", file) == (0, "", f"note: {file} is not in the cache\n")
 
 
 def test_what_libraries_log_while_a_file_is_converted_is_not_shown(empty_cache, tmp_path):
     command = [sys.executable, "-m", "llmkit", "models", "pull", str(make_gguf(tmp_path / "tiny.gguf"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr == "llmkit: converting tiny.gguf to safetensors, this once\n"
+    assert done.stderr == "note: converting tiny.gguf to safetensors, this once\n"
 
 
 def test_quietly(models, empty_cache, tmp_path):

@@ -23,7 +23,7 @@ def broken_off(command: list[str], output: Path, stop: int = signal.SIGINT) -> b
     _, err = process.communicate()
     done = output.read_bytes()
     if stop == signal.SIGINT:
-        note = f"note: {len(done.splitlines())} documents are done; the same command goes on\n"
+        note = f"note: {len(done.splitlines())} documents are done; the same command continues\n"
         assert (process.returncode, err.decode()) == (130, note)
     else:
         assert (process.returncode, err) == (-stop, b"")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import options
-from llmkit.cli.ask import NOT_FOUND, evidence
+from llmkit.cli.ask import NOT_FOUND, citation_lines
 from llmkit.cli.chat import window
 from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, applied, trim
 from llmkit.cli.chat.conversation.streamed_answer import PartialAnswer
@@ -142,7 +142,7 @@ def _quote(session: Session, change: Change, after: History) -> Iterator[Event]:
     finally:
         yield Working("")
     text = found.text if found.found else NOT_FOUND
-    citations = "\n".join(line.plain for line in evidence(found, given)) if found.found else ""
+    citations = "\n".join(line.plain for line in citation_lines(found, given)) if found.found else ""
     partial = PartialAnswer(session, change)
     partial.push(text)
     if citations:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import completion as completing
-from llmkit.cli import options
+from llmkit.cli import completion, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,13 +23,13 @@ def _conversations(incomplete: str) -> list[str]:
     return [name for name in Store().names() if name.startswith(incomplete)]
 
 
-@options.takes_model()
+@options.with_model_options()
 def chat(
     context: typer.Context,
     system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
     prompt: Annotated[
         str,
-        typer.Option(help="One of `llmkit prompts`: each message fills its input.", autocompletion=completing.prompts),
+        typer.Option(help="One of `llmkit prompts`: each message fills its input.", autocompletion=completion.prompts),
     ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")] = False,
     load: Annotated[
@@ -62,7 +61,7 @@ def chat(
         raise InputError("--resume and --load name two conversations: give one of them")
     keep = save if save is not None else sys.stdin.isatty() or resume or bool(load)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    session = _session(context, model, resume=resume, name=load, keep=keep, fetching=fetching, quiet=quiet)
+    session = _session(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
     from llmkit.cli.chat import repl as talking
     from llmkit.cli.chat.screen.view import View
 
@@ -74,13 +73,13 @@ def chat(
 
 
 def _session(
-    context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, quiet: bool, **options_: Any
+    context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, **options_: Any
 ) -> Session:
     """Begin a conversation, or go on with one: what it has kept holds, but for what the command line itself says."""
     from llmkit.cli.chat.conversation.history import History
     from llmkit.cli.chat.conversation.store import Store
 
-    model.check(quiet=quiet)
+    model.check()
     if context.params["prompt"]:
         options.load_prompt(context.params["prompt"], ())
     store = Store()
@@ -92,7 +91,7 @@ def _session(
         model = replace(model, model=kept.model)
     begun = {each: context.params[each] for each in ("system", "prompt") if each in said or not getattr(kept, each)}
     given = {each: value for each, value in vars(model).items() if each in said and each != "model"}
-    llm = _loaded(model, quiet=quiet)
+    llm = _loaded(model)
     from llmkit.cli.chat.session import Session
 
     return Session(llm, store=store, resume=record, given=given, **begun, **options_)
@@ -103,10 +102,10 @@ def _said(context: typer.Context, option: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _loaded(model: options.ModelOptions, *, quiet: bool) -> HuggingFaceChat:
+def _loaded(model: options.ModelOptions) -> HuggingFaceChat:
     if not sys.stdin.isatty():
-        return model.load(quiet=quiet)
+        return model.load()
     from llmkit.cli.chat.keyboard.interrupt import silent_keys
 
     with silent_keys():
-        return model.load(quiet=quiet)
+        return model.load()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TextIO
 
-from llmkit.cli.progress import shows_unicode
+from llmkit.cli.console import shows_unicode
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 
+from llmkit.cli import console
 from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
-from llmkit.cli.chat.screen.characters import symbols_for
-from llmkit.cli.chat.screen.progress import Progress
+from llmkit.cli.chat.screen.characters import clean, symbols_for
 from llmkit.cli.chat.screen.screens import screen_for
 
 CUT = "the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it"
@@ -24,16 +25,16 @@ class View:
     def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
         self._screen, self._beside = screen_for(sys.stdout), screen_for(sys.stderr)
         self._symbols = symbols_for(sys.stderr)
-        self._progress = Progress(sys.stderr, self._symbols, hidden=quiet)
+        self._progress = ExitStack()
         self._quiet, self._debug = quiet, debug
 
     def show(self, event: Event) -> None:
         """Show an event; nothing of the one before is in its way."""
         if isinstance(event, Working) and event.text:
             self._screen.end()
-            self._progress.show(event)
+            self._show_progress(event.text)
             return
-        self._progress.stop()
+        self._progress.close()
         match event:
             case Piece(text):
                 self._screen.piece(text)
@@ -68,12 +69,17 @@ class View:
 
     def wait(self) -> None:
         """Say that something is going on, if it takes long."""
-        self._progress.show(Working(""))
+        self._show_progress("")
 
     def end(self) -> None:
         """Leave the cursor at the beginning of a line."""
-        self._progress.stop()
+        self._progress.close()
         self._screen.end()
+
+    def _show_progress(self, text: str) -> None:
+        self._progress.close()
+        if not self._quiet:
+            self._progress.enter_context(console.progress(self._symbols.fitting(clean(text))))
 
     def _tell(self, text: str) -> None:
         self._beside.output(self._symbols.fitting(text), markdown=False)

@@ -1,0 +1,180 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from llmkit.cli import app, config
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """The user's file, with this in it."""
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("LLMKIT_CONFIG", str(path))
+
+    def write(content: str | bytes) -> str:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def settings(llmkit):
+    """The value of each option and its source, as `llmkit config` shows them."""
+
+    def ask() -> dict[str, tuple[object, str]]:
+        code, out, err = llmkit("config", "--json")
+        assert (code, err) == (0, "")
+        return {row["setting"]: (row["value"], row["source"]) for row in json.loads(out)}
+
+    return ask
+
+
+def test_nothing_is_set(llmkit, settings):
+    found = settings()
+    assert found["model"] == ("smollm2-135m", "default")
+    assert found["temperature"] == (None, "the model")
+    assert found["summarize.temperature"] == (0.0, "default")
+    assert found["classify.threshold"] == (None, "default")
+    assert not {"classify.model", "ask.json", "ask.allow_private", "summarize.output"} & set(found)
+    code, out, _ = llmkit("config")
+    lines = [line.split(maxsplit=2) for line in out.splitlines()]
+    assert (code, lines[0]) == (0, ["SETTING", "VALUE", "SOURCE"])
+    assert lines[1] == ["model", '"smollm2-135m"', "default"]
+    assert [line[0] for line in lines[1:]] == list(found)
+
+
+def test_the_environment_goes_before_the_file_and_a_table_before_the_top(file, settings, monkeypatch):
+    path = file('temperature = 0.2\nseed = 1\nstop = "END"\n[summarize]\nseed = 2\nstrategy = "refine"\n')
+    found = settings()
+    assert found["temperature"] == (0.2, path)
+    assert found["seed"] == (1, path)
+    assert found["stop"] == (["END"], path)
+    assert found["summarize.seed"] == (2, path)
+    assert found["summarize.strategy"] == ("refine", path)
+    assert "summarize.temperature" not in found  # what is set for all goes before a command's own default
+    monkeypatch.setenv("LLMKIT_SEED", "3")
+    monkeypatch.setenv("LLMKIT_STOP", "two words")
+    monkeypatch.setenv("LLMKIT_ASK_EMBEDDER", "yes")
+    found = settings()
+    assert (found["seed"], found["ask.embedder"]) == ((3, "LLMKIT_SEED"), (True, "LLMKIT_ASK_EMBEDDER"))
+    assert found["stop"] == (["two words"], "LLMKIT_STOP")
+    assert "summarize.seed" not in found
+    monkeypatch.setenv("LLMKIT_SUMMARIZE_SEED", "4")
+    monkeypatch.setenv("LLMKIT_SEED", "")  # empty is not set
+    found = settings()
+    assert (found["seed"], found["summarize.seed"]) == ((1, path), (4, "LLMKIT_SUMMARIZE_SEED"))
+
+
+def test_a_command_takes_what_is_set_and_an_option_goes_before_it(llmkit, file, monkeypatch, tmp_path):
+    (tmp_path / "notes.txt").write_text("Ann: Hello.")
+
+    def model_of(*options: str) -> str:
+        code, _, err = llmkit("summarize", str(tmp_path / "notes.txt"), *options)
+        assert code == 2
+        return str(err.split("'")[1])
+
+    file('model = "from-file"\n')
+    assert model_of() == "from-file"
+    file('model = "from-file"\n[summarize]\nmodel = "from-table"\n')
+    assert model_of() == "from-table"
+    monkeypatch.setenv("LLMKIT_MODEL", "from-environment")
+    assert model_of() == "from-environment"
+    monkeypatch.setenv("LLMKIT_SUMMARIZE_MODEL", "for-summaries")
+    assert model_of() == "for-summaries"
+    assert model_of("--model", "from-option") == "from-option"
+
+
+@pytest.mark.parametrize("labels", ['"a,a"', '["a", "a"]'])
+def test_an_option_that_must_be_given_may_be_set(llmkit, file, tmp_path, labels):
+    file(f"[classify]\nlabels = {labels}\n")
+    (tmp_path / "text.txt").write_text("text")
+    assert llmkit("classify", str(tmp_path / "text.txt"))[2].startswith("error: label 'a' is given twice")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("temprature = 1", ": temprature is not a setting: did you mean temperature?"),
+        ("max-words = 1", ": max-words is not a setting: did you mean"),
+        ("threshold = 1", ": threshold is not a setting: it belongs in [classify] or [entities]"),
+        ("[chat]\nmax_words = 3", ", [chat]: max_words is not a setting: it belongs in [summarize]"),
+        ("json = true", ": json is not a setting"),
+        ("chat = 1", ": chat is not a setting"),
+        ("[clasify]", ": clasify is not a setting: did you mean classify?"),
+        ("[ask]\nallow_private = true", ", [ask]: allow_private is not a setting"),
+        ("[ask]\nxyzzy = true", ", [ask]: xyzzy is not a setting: the settings here are style,"),
+        ('[classify]\nlabels = ["a,b", "c"]', ", [classify]: labels = ['a,b', 'c']: "),
+        ('temperature = "hot"', ": temperature = 'hot': "),
+        ("temperature = -1", ": temperature = -1: "),
+        ("seed = true", ": seed = True: "),
+        ("seed = 1.0", ": seed = 1.0: "),
+        ("stop = [1]", ": stop = [1]: "),
+        ("model = 3", ": model = 3: "),
+        ("quiet = 1", ": quiet = 1: "),
+        ("[classify]\nthreshold = 3", ", [classify]: threshold = 3: "),
+        ("[classify]\nthreshold = nan", ", [classify]: threshold = nan: "),
+        ("[summarize]\nmax_words = 0", ", [summarize]: max_words = 0: "),
+        ("[ask]\nstyle = 'x'", ", [ask]: style = 'x': "),
+        ("model = \n", " is not TOML: "),
+        ("a = 1\na = 2\n", " is not TOML: "),
+        (b"\xff", " is not TOML: "),
+    ],
+)
+def test_mistakes_in_the_file(refused, llmkit, file, content, says):
+    path = file(content)
+    error = refused("models")
+    assert error.startswith(f"error: {path}{says}")
+    assert refused("config") == error
+    assert refused("chat") == error
+    assert llmkit("config", "path") == (0, f"{path}\n", "")  # so that the file can be found and corrected
+    assert llmkit("chat", "--help")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LLMKIT_SEED", "x"),
+        ("LLMKIT_CHAT_TEMPERATURE", "-1.5"),
+        ("LLMKIT_QUIET", "maybe"),
+        ("LLMKIT_CLASSIFY_THRESHOLD", "3"),
+        ("LLMKIT_ASK_STYLE", "poetic"),
+    ],
+)
+def test_mistakes_in_the_environment(refused, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert refused("models").startswith(f"error: {variable}: {value!r}: ")
+
+
+def test_files_that_cannot_be_read(refused, monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMKIT_CONFIG", str(tmp_path / "none"))
+    assert refused("models") == f"error: {tmp_path / 'none'}, which LLMKIT_CONFIG names, does not exist\n"
+    monkeypatch.setenv("LLMKIT_CONFIG", str(tmp_path))
+    assert refused("models") == f"error: {tmp_path} cannot be read: Is a directory\n"
+
+
+def test_where_the_file_is(llmkit):
+    code, out, _ = llmkit("config", "path")
+    assert code == 0
+    assert out.endswith(f"{os.sep}llmkit{os.sep}config.toml\n")
+
+
+def test_every_option_can_be_set_or_is_for_one_run():
+    commands = config.configurable(get_command(app))
+    names = {f"{command}.{key}" for command, options in commands.items() for key in options if key not in config.SHARED}
+    assert names >= {"summarize.prompt", "summarize.strategy", "summarize.max_words", "ask.style", "classify.labels"}
+    assert not [name for name in names if name.endswith((".output", ".json", ".lines", ".help", ".url"))]
+
+
+@pytest.mark.parametrize("arguments", ["config", "models", "--help"])
+def test_no_torch_is_loaded(arguments):
+    program = (
+        f"import sys, llmkit.cli\nsys.argv = ['llmkit', *'{arguments}'.split()]\n"
+        "try: llmkit.cli.main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"torch", "transformers", "langchain_core", "rich"}.isdisjoint(done.stderr.split())

@@ -1,0 +1,86 @@
+import os
+import sys
+
+import pexpect
+import pytest
+
+from llmkit.cli import console
+
+PROGRAM = (
+    "import time\nfrom llmkit.cli import console\nconsole.set_quiet({quiet})\nconsole.DELAY = {delay}\n"
+    "with console.progress('{text}', {total}) as update:\n"
+    "    update(completed=1, total={total})\n    time.sleep({seconds})\nconsole.output('done')"
+)
+SHOWN = {"quiet": False, "text": "loading", "total": None, "delay": 0.01, "seconds": 1}
+
+
+def shown_by(program: str, width: int = 80, **environment: str) -> str:
+    given = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    given |= {"LC_ALL": "C.UTF-8", "TERM": "xterm"} | environment
+    size = (24, width)
+    child = pexpect.spawn(sys.executable, ["-c", program], dimensions=size, env=given, encoding="utf-8", timeout=30)
+    shown: str = child.read()
+    child.close()
+    return shown
+
+
+terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+
+@terminal
+@pytest.mark.parametrize(("total", "says"), [(None, "loading 0:00:0"), (2, "1/2")])
+def test_progress_on_a_terminal_is_shown_and_removed(total, says):
+    shown = shown_by(PROGRAM.format(**SHOWN | {"total": total}))
+    assert says in shown
+    assert shown.endswith("\x1b[2Kdone\r\n")
+
+
+@terminal
+@pytest.mark.parametrize(
+    ("changes", "term"),
+    [({"quiet": True}, "xterm"), ({"delay": 1000, "seconds": 0}, "xterm"), ({}, "dumb")],
+    ids=["quiet", "soon done", "dumb"],
+)
+def test_progress_that_is_not_shown(changes, term):
+    assert shown_by(PROGRAM.format(**SHOWN | changes), TERM=term) == "done\r\n"
+
+
+@terminal
+def test_progress_on_a_narrow_terminal_takes_one_line():
+    shown = shown_by(PROGRAM.format(**SHOWN | {"text": "reading " + "x" * 60}), width=40)
+    assert "0:00:0" in shown
+    assert "\x1b[1A" not in shown.replace("\r\x1b[1A\x1b[2K", "", 1)  # up one line, at its end
+
+
+@terminal
+def test_progress_on_a_terminal_without_unicode():
+    shown = shown_by(PROGRAM.format(**SHOWN | {"total": 2}), LC_ALL="C")
+    assert "1/2" in shown
+    assert shown.isascii()
+
+
+@terminal
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_person_who_types_is_told_so(quiet):
+    program = f"from llmkit.cli import console, files\nconsole.set_quiet({quiet})\nprint(files.read_text('-').upper())"
+    child = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=30, echo=False)
+    if not quiet:
+        child.expect_exact("note: reading what you type; Ctrl-D on an empty line ends it\r\n")
+    child.sendline("some text")
+    child.sendeof()
+    assert child.read().strip() == "SOME TEXT"
+
+
+def test_no_progress_elsewhere(capsys):
+    with console.progress("documents", 3) as update:
+        update(completed=3)
+    assert capsys.readouterr().err == ""
+
+
+def test_notes_and_errors_are_one_line(capsys):
+    console.note("two\nlines")
+    console.set_quiet(True)
+    console.note("not shown")
+    console.error("two\nlines")
+    console.set_quiet(False)
+    assert capsys.readouterr() == ("", "note: two lines\nerror: two lines\n")
