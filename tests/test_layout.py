@@ -33,6 +33,7 @@ def test_links_resolve_into_the_package(name):
     assert (ROOT / name).resolve() == ROOT / "llmkit" / name
 
 
+@pytest.mark.slow
 @needs_links
 @pytest.mark.parametrize("name", LINKS)
 @pytest.mark.parametrize("first", ["{name}", "llmkit.{name}"])
@@ -79,6 +80,7 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_llmkit_alone(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -94,6 +96,7 @@ def test_a_wheel_holds_llmkit_alone(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@pytest.mark.slow
 def test_an_application_may_have_its_own_prompts_and_chains(wheel, tmp_path):
     """From the built wheel, unpacked beside an application that uses both names for itself."""
     with zipfile.ZipFile(wheel) as archive:

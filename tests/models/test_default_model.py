@@ -15,6 +15,8 @@ from tests.support.reference import teacher_forcing
 from tests.support.tiny import Tiny
 from tests.support.tokenizers import control_tokens, decode_all
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 10
 QUESTIONS = ["What is the capital of France?", "Name three colours, in one line.", "Hi!"]
 

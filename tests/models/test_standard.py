@@ -14,6 +14,8 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from llmkit import HuggingFaceChat
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def kept_loaded(default_model_folder: Path) -> HuggingFaceChat:

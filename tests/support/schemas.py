@@ -16,8 +16,6 @@ from llmkit.models.generation.engine import Engine
 from tests.support import tiny
 from tests.support.generation import greedy_request
 
-EVERY = list(tiny.ARCHITECTURES)
-
 KINDS = st.sampled_from(["llama", "mistral", "bart"])
 
 

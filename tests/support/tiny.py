@@ -6,10 +6,11 @@ They are spread wider than is usual for a start of training, so that the likelie
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 import transformers
 from transformers import PreTrainedTokenizerBase
@@ -138,6 +139,16 @@ ENCODER_DECODERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
 
 ARCHITECTURES = DECODERS | ENCODER_DECODERS
 _FLOAT32_ONLY = {"bloom", "gemma2", "gpt_oss"}
+_ONE_OF_EACH = {"llama", "mistral", "mamba", "bart"}  # full attention, sliding window, recurrent, encoder-decoder
+
+
+def fast_and_slow(names: Iterable[str], fast: Collection[str]) -> list[Any]:
+    """Return parameters of a test, of which only some are run by `scripts/check --fast`."""
+    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+
+
+every_architecture = pytest.mark.parametrize("name", fast_and_slow(ARCHITECTURES, _ONE_OF_EACH))
+every_decoder = pytest.mark.parametrize("name", fast_and_slow(DECODERS, _ONE_OF_EACH))
 
 
 @cache

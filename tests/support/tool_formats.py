@@ -74,4 +74,4 @@ def speaking(form: str, **options: Any) -> HuggingFaceChat:
 
 
 FORMS = [*FORMATS, *BY_TOKENS, "tags"]
-forms = pytest.mark.parametrize("form", FORMS)
+forms = pytest.mark.parametrize("form", tiny.fast_and_slow(FORMS, {"hermes", "mistral by tokens", "tags"}))

@@ -275,6 +275,7 @@ EASY = {
 }
 
 
+@pytest.mark.slow
 def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     own = NERChain(default_llm)
     results = own.batch(list(EASY))

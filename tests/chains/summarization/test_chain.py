@@ -48,6 +48,7 @@ def test_a_summary_stands_on_its_source(chain, llm):
     assert chain.invoke(Document(DIALOGUE)) == summary
 
 
+@pytest.mark.slow
 def test_a_small_model_is_given_short_passages(chain, llm):
     assert (llm.reliable_tokens, llm.context_window) == (512, 8192)
     summary = chain.invoke("\n".join([DIALOGUE] * 20))
@@ -55,6 +56,7 @@ def test_a_small_model_is_given_short_passages(chain, llm):
     assert max(passage.tokens for passage in summary.passages) <= 512
 
 
+@pytest.mark.slow
 def test_a_small_model_is_not_asked_to_combine(llm):
     text = "\n".join([DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No, the sun is out.", "A: Bye.\nB: See you."])
     for limit in ({"max_words": 20}, {"max_new_tokens": 24}):
@@ -94,6 +96,7 @@ def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
     assert asked(CountingChat(responses=["so"])) is None
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_and_one_pass_a_token(chain, llm):
     texts = [DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No.", DIALOGUE + "\n#Person2#: All right."]
     alone = [chain.invoke(text).text for text in texts]

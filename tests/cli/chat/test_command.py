@@ -11,6 +11,8 @@ import pytest
 
 from llmkit.cli.chat.conversation.store import Store
 
+pytestmark = pytest.mark.slow
+
 CUT = "[the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it]"
 PROGRAM = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0", "--save"]
 FRANCE = "What is the capital of France?"

@@ -14,14 +14,13 @@ from tests.support.generation import forward_shapes, greedy_request
 from tests.support.schemas import (
     CONSTRAINTS,
     DRAWN,
-    EVERY,
     PERSON,
     constrained,
     engine_of,
 )
 
 
-@pytest.mark.parametrize("name", EVERY)
+@tiny.every_architecture
 @pytest.mark.parametrize("how", [{}, DRAWN], ids=["greedy", "drawn"])
 def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> None:
     engine = engine_of(name)

@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraints.grammar import forbid_extra_properties
 from llmkit.models.langchain.structured_output import METHODS
+from tests.support import tiny
 from tests.support.models import chat
 from tests.support.schemas import (
     DRAWN,
-    EVERY,
     KINDS,
     can_start,
     constrained,
@@ -47,7 +47,7 @@ TREE = {
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
+@tiny.every_architecture
 @pytest.mark.parametrize("how", [{}, DRAWN], ids=["greedy", "drawn"])
 def test_long_items_are_begun_only_if_they_can_be_finished(name: str, how: dict[str, Any]) -> None:
     engine = engine_of(name)

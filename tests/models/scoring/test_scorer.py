@@ -29,8 +29,6 @@ PROMPTS = (
 )
 LABELS = (" Paris", " Par", " the dog", " the", " the dog sleeps on", "\n", "日本", " x")
 
-every = pytest.mark.parametrize("name", tiny.ARCHITECTURES)
-
 
 @cache
 def engine_of(name: str) -> Engine:
@@ -55,7 +53,7 @@ def furthest(scores: Any, wanted: Any) -> float:
     return max(float(np.abs(row - want).max()) for row, want in zip(scores, wanted, strict=True))
 
 
-@every
+@tiny.every_architecture
 def test_scores_are_those_of_teacher_forcing(name: str) -> None:
     model = tiny.make(name)
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
@@ -68,12 +66,12 @@ def test_scores_are_those_of_teacher_forcing(name: str) -> None:
     assert furthest(engine.scorer.score(prompts, own), expected(model, prompts, own)) < 1e-4
 
 
-@pytest.mark.parametrize("name", tiny.DECODERS)
+@tiny.every_decoder
 def test_which_architectures_take_trees(name: str) -> None:
     assert engine_of(name).scorer.supports_token_trees == (name in TREES)
 
 
-@every
+@tiny.every_architecture
 def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "PASS_TOKENS", 100)
     monkeypatch.setattr(scoring, "ROWS_TOKENS", 400)
@@ -166,7 +164,7 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
         ]
 
 
-@every
+@tiny.every_architecture
 def test_nothing_to_score_is_an_error(name: str) -> None:
     engine = engine_of(name)
     for prompts, options in (([[]], [[[5]]]), ([[5]], [[[]]]), ([[5], [6]], [[[5]], [[5], []]])):
@@ -174,7 +172,7 @@ def test_nothing_to_score_is_an_error(name: str) -> None:
             engine.scorer.score(prompts, options)
 
 
-@every
+@tiny.every_architecture
 def test_the_window_is_checked_first(name: str) -> None:
     engine = engine_of(name)
     with forward_shapes(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:

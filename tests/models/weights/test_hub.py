@@ -13,6 +13,8 @@ from safetensors.numpy import save
 
 from llmkit.models.weights.hub import is_hub_id
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "c0ffee" * 6 + "beef"
 FILES = {
     "config.json": b'{"model_type": "llama"}',

@@ -192,6 +192,7 @@ def test_a_device_that_is_asked_for(folders: dict[str, Path], device: str) -> No
     assert [one.content for one in llm.batch(["Hi", "Hi"])] == [llm.invoke("Hi").content] * 2
 
 
+@pytest.mark.slow
 def test_a_cpu_that_does_not_multiply_in_bfloat16(default_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     loaded = load("smollm2-135m", device="cpu")

@@ -87,6 +87,7 @@ def test_a_quantized_model_does_all_that_a_model_does(folder: str, kind: str) ->
     assert near_to(whole.score(prompts, LABELS), near, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LIBRARIES)
 def test_the_default_model_in_fewer_bits(default_model_folder: Path, kind: str) -> None:
     needs(kind)

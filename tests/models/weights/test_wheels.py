@@ -13,6 +13,8 @@ from llmkit.errors import CacheError, DownloadError
 from llmkit.models.weights import wheels
 from tests.support.gguf_files import make_wheel
 
+pytestmark = pytest.mark.slow
+
 CONTENT = os.urandom(2_000_000)
 
 FETCH = """

@@ -18,7 +18,6 @@ from tests.support.generation import (
 )
 from tests.support.tiny import Tiny
 
-every = pytest.mark.parametrize("name", tiny.ARCHITECTURES)
 rolled_back = pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"])
 
 
@@ -28,7 +27,7 @@ def ending_early(model: Tiny) -> Tiny:
     return model.ending_at(*(row[min(at, len(row) - 1)] for row, at in zip(free, (3, 7, 12), strict=False)))
 
 
-@every
+@tiny.every_architecture
 def test_greedy(name: str) -> None:
     model = ending_early(tiny.make(name))
     prompts = encode_prompts(model)
@@ -42,7 +41,7 @@ def test_greedy(name: str) -> None:
     assert generate_together(engine, prompts[1:2] * 3) == wanted[1:2] * 3, "the same prompt three times"
 
 
-@every
+@tiny.every_architecture
 @pytest.mark.parametrize(
     "options",
     [
@@ -63,7 +62,7 @@ def test_search_and_penalties(name: str, options: dict[str, Any]) -> None:
     assert generate_together(engine, prompts, **options) == wanted
 
 
-@every
+@tiny.every_architecture
 def test_a_conversation_that_grows(name: str) -> None:
     model = tiny.make(name)
     engine = model.engine()
@@ -116,7 +115,7 @@ def test_rows_that_are_done_are_dropped() -> None:
     assert len(shapes) == lengths[-1]
 
 
-@every
+@tiny.every_architecture
 def test_a_stream_is_the_answer(name: str) -> None:
     model = ending_early(tiny.make(name))
     engine = model.engine()
