@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.peer import stock_chat
 from llmkit import HuggingFaceChat
 from llmkit.chains import QAChain
-from llmkit.chains.qa.chain import MIN_CONFIDENCE
+from llmkit.chains.qa.calibration import SMOLLM2_135M
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 
@@ -73,7 +73,7 @@ def ours(chain: QAChain, rows: Sequence[Row]) -> list[Told]:
     for row in rows:
         given = chain.invoke({"question": row["question"], "context": row["context"]})
         held = all(row["context"][each.start : each.end] == each.quote for each in given.citations)
-        told.append(Told(given.text, given.confidence >= MIN_CONFIDENCE, given.confidence, held))
+        told.append(Told(given.text, given.confidence >= SMOLLM2_135M.threshold, given.confidence, held))
     return told
 
 
@@ -124,8 +124,8 @@ def main(
     llm = HuggingFaceChat(temperature=0)
     ways: dict[str, Callable[[], list[Told]]] = {
         "stock": lambda: stock(resolve("smollm2-135m"), taken),
-        "ours, words": lambda: ours(QAChain(llm, min_confidence=0), taken),
-        "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), min_confidence=0), taken),
+        "ours, words": lambda: ours(QAChain(llm, threshold=0), taken),
+        "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), threshold=0), taken),
     }
     heads = (
         "F1",

@@ -60,9 +60,11 @@ def main(
     lines = (data / "qmsum_test.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines][:limit]
     llm = HuggingFaceChat(model=model, temperature=0, context_window=window)
-    ours = SummarizationChain(llm, strategy=strategy, max_words=max_words)
-    combined = SummarizationChain(llm, strategy=strategy, max_words=max_words, combine_prompt="combine-summaries")
-    first = SummarizationChain(llm, strategy="stuff", max_words=max_words)
+    ours = SummarizationChain(llm, "summarize-dialogue", strategy=strategy, max_words=max_words)
+    combined = SummarizationChain(
+        llm, "summarize-dialogue", strategy=strategy, max_words=max_words, combine_prompt="combine-summaries"
+    )
+    first = SummarizationChain(llm, "summarize-dialogue", strategy="stuff", max_words=max_words)
     methods: dict[str, Callable[[str], Any]] = {
         "ours": ours.invoke,
         "ours, combined by the model": combined.invoke,

@@ -30,7 +30,7 @@ from benchmarks.question_answering import exact, f1, normalized
 from benchmarks.webpages import scores
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain
-from llmkit.chains.qa.chain import MIN_CONFIDENCE
+from llmkit.chains.qa.calibration import SMOLLM2_135M
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 from llmkit.web import fetch
@@ -78,7 +78,7 @@ def figures(told: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Doc
     pairs = list(zip(told, rows, strict=True))
     known = [(each, row) for each, row in pairs if row["answer"]]
     unknown = [each for each, row in pairs if not row["answer"]]
-    given = [(each, row) for each, row in known if each.confidence >= MIN_CONFIDENCE]
+    given = [(each, row) for each, row in known if each.confidence >= SMOLLM2_135M.threshold]
     quotes = [(each, pages[row["page"]].page_content) for answer, row in pairs for each in answer.citations]
     return [
         share([f1(each.text, row["answer"]) >= RIGHT for each, row in given], known),
@@ -86,7 +86,7 @@ def figures(told: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Doc
         share([f1(each.text, row["answer"]) >= RIGHT for each, row in known], known),
         share([any(holds(cited.quote, row["sentence"]) for cited in each.citations) for each, row in known], known),
         share([text[each.start : each.end] == each.quote for each, text in quotes], quotes),
-        share([each.confidence < MIN_CONFIDENCE for each in unknown], unknown),
+        share([each.confidence < SMOLLM2_135M.threshold for each in unknown], unknown),
     ]
 
 
@@ -107,8 +107,8 @@ def main(
     rows = read(Path(__file__).with_suffix(".jsonl"))
     llm = HuggingFaceChat(model=str(resolve("smollm2-135m")), temperature=0)
     ways: dict[str, Callable[[], QAChain]] = {
-        "words": lambda: QAChain(llm, min_confidence=0),
-        "words and sense": lambda: QAChain(llm, default_embedder(), min_confidence=0),
+        "words": lambda: QAChain(llm, threshold=0),
+        "words and sense": lambda: QAChain(llm, default_embedder(), threshold=0),
     }
     bodies = {name: gzip.decompress((folder / row["file"]).read_bytes()) for name, row in golden.items()}
     with served(bodies) as site:

@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("question")
     parser.add_argument("--allow-private", action="store_true", help="also read pages of this machine or network")
     given = parser.parse_args()
-    chain = WebQAChain(HuggingFaceChat(), fetching={"allow_private": given.allow_private})
+    chain = WebQAChain(HuggingFaceChat(), fetch_options={"allow_private": given.allow_private})
     try:
         answer = chain.invoke({"question": given.question, "url": given.url})
     except LlmkitError as error:

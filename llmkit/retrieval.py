@@ -1,8 +1,7 @@
 """Which sentences of some documents matter for a question.
 
-By the words they share with it (BM25) and, with an embedder, by their sense too: the two rankings are fused by their
-ranks (reciprocal rank fusion, Cormack et al. 2009). What was read of a document is kept, so that the next question
-about it costs no more than a comparison.
+Sentences are ranked by their words (BM25) and, with an embedder, by their meaning too; the two rankings are combined by
+reciprocal rank fusion. What was computed for a document is kept, so that a second question about it is cheap.
 """
 
 from __future__ import annotations
@@ -14,26 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
-from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.text.ranking import Bm25, descending, reciprocal_rank_fusion, unit_rows
+from llmkit.text.ranking import Bm25, Matrix, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import Span, passages, sentences
 from llmkit.text.words import terms
 
-LONGEST = 400
-"""Characters of a sentence; a longer one is cut at a good place, as if it were several."""
-
-Vectors = NDArray[np.float64]
+MAX_CHARACTERS = 400
+"""The longest sentence, in characters; a longer one is split like a text of several sentences."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hit(Span):
-    """A sentence that matters.
+class RetrievedSentence(Span):
+    """A sentence that matters: `documents[document][start:end] == text`.
 
     Attributes:
-        document: which of the documents it stands in, from 0.
-        text: what stands there: `documents[hit.document][hit.start:hit.end] == hit.text`.
+        document: the index of the document that it is in.
     """
 
     document: int
@@ -41,68 +36,74 @@ class Hit(Span):
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A document's sentences, their words, and their embeddings, of length 1, where there is an embedder."""
+class _IndexedDocument:
+    """A document's sentences, the terms of each and, with an embedder, their unit vectors [sentences, dimensions]."""
 
     spans: list[Span]
-    words: list[list[str]]
-    vectors: Vectors | None
+    terms: list[list[str]]
+    vectors: Matrix | None
 
 
-class Retriever:
+class SentenceRetriever:
     """Finds the sentences that matter for a question. May be used by several threads.
 
     Args:
         embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; without one, only
             words count.
-        keep: how many documents are remembered; those of the last question are in any case.
+        cache_size: how many documents are kept; those of the latest question are kept in any case.
     """
 
-    def __init__(self, embedder: Embeddings | None = None, keep: int = 64) -> None:
+    def __init__(self, embedder: Embeddings | None = None, cache_size: int = 64) -> None:
         if embedder is not None and not isinstance(embedder, Embeddings):
             raise InputError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
         self.embedder = embedder
-        self._keep = keep
-        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._cache_size = cache_size
+        self._cache: OrderedDict[str, _IndexedDocument] = OrderedDict()
         self._lock = threading.Lock()
 
-    def best(self, question: str, documents: Sequence[str], count: int) -> list[Hit]:
-        """Give up to so many sentences, the best first; equals come as they stand.
+    def retrieve(self, question: str, documents: Sequence[str], top_k: int) -> list[RetrievedSentence]:
+        """Return up to `top_k` sentences, the most relevant first; equally relevant ones are in source order.
 
-        A sentence that stands in several places, as in a document given twice, is found once: at the first.
+        A sentence that occurs several times, as in a document given twice, is returned once: the first one.
         """
-        read = [self._read(text, max(self._keep, len(documents))) for text in documents]
+        indexed = [self._index(text, max(self._cache_size, len(documents))) for text in documents]
         first: dict[str, tuple[int, int]] = {}
-        for number, each in enumerate(read):
-            for at, span in enumerate(each.spans):
-                first.setdefault(span.of(documents[number]), (number, at))
+        for number, document in enumerate(indexed):
+            for index, span in enumerate(document.spans):
+                first.setdefault(span.of(documents[number]), (number, index))
         if not first:
             return []
         places = list(first.values())
-        rankings = [Bm25([read[number].words[at] for number, at in places]).scores(terms(question))]
+        rankings = [Bm25([indexed[number].terms[index] for number, index in places]).scores(terms(question))]
         if self.embedder is not None:
-            asked = unit_rows([self.embedder.embed_query(question)])[0]
-            near = [() if each.vectors is None else each.vectors @ asked for each in read]
-            rankings.append(np.array([near[number][at] for number, at in places]))
-        best = [places[place] for place in descending(reciprocal_rank_fusion(*rankings))[:count]]
-        return [_hit(documents, number, read[number].spans[at]) for number, at in best]
+            query = unit_rows([self.embedder.embed_query(question)])[0]
+            similar = [() if document.vectors is None else document.vectors @ query for document in indexed]
+            rankings.append(np.array([similar[number][index] for number, index in places]))
+        found = []
+        for best in descending(reciprocal_rank_fusion(*rankings))[:top_k]:
+            number, index = places[best]
+            span = indexed[number].spans[index]
+            found.append(RetrievedSentence(span.start, span.end, number, span.of(documents[number])))
+        return found
 
-    def _read(self, text: str, keep: int) -> _Read:
-        with self._lock:  # a batch of questions comes in threads: only the first reads the document
-            known = self._known.get(text)
-            if known is None:
-                spans = pieces(text)
-                told = [span.of(text) for span in spans]
-                vectors = unit_rows(self.embedder.embed_documents(told)) if self.embedder is not None and told else None
-                known = self._known[text] = _Read(spans, [terms(each) for each in told], vectors)
-            self._known.move_to_end(text)
-            while len(self._known) > keep:
-                self._known.popitem(last=False)
-        return known
+    def _index(self, text: str, cache_size: int) -> _IndexedDocument:
+        with self._lock:  # a batch of questions comes in threads: only the first one indexes the document
+            document = self._cache.get(text)
+            if document is None:
+                spans = split_sentences(text)
+                texts = [span.of(text) for span in spans]
+                vectors = (
+                    unit_rows(self.embedder.embed_documents(texts)) if self.embedder is not None and texts else None
+                )
+                document = self._cache[text] = _IndexedDocument(spans, [terms(one) for one in texts], vectors)
+            self._cache.move_to_end(text)
+            while len(self._cache) > cache_size:
+                self._cache.popitem(last=False)
+        return document
 
 
-class _Characters:
-    """Counts characters, for those who cut by length."""
+class _CharacterCounter:
+    """A `TokenCounter` whose tokens are characters."""
 
     def get_num_tokens(self, text: str) -> int:
         return len(text)
@@ -111,19 +112,15 @@ class _Characters:
         return [(place, place + 1) for place in range(len(text))]
 
 
-def pieces(text: str) -> list[Span]:
-    """Give the sentences of a text, long ones in parts."""
+def split_sentences(text: str) -> list[Span]:
+    """Split a text into sentences of at most `MAX_CHARACTERS`."""
     found = []
     for span in sentences(text):
-        if span.end - span.start <= LONGEST:
+        if span.end - span.start <= MAX_CHARACTERS:
             found.append(span)
             continue
-        for part in passages(span.of(text), _Characters(), LONGEST):
+        for part in passages(span.of(text), _CharacterCounter(), MAX_CHARACTERS):
             if stripped := part.text.strip():
                 start = span.start + part.start + part.text.index(stripped)
                 found.append(Span(start, start + len(stripped)))
     return found
-
-
-def _hit(documents: Sequence[str], number: int, span: Span) -> Hit:
-    return Hit(span.start, span.end, number, span.of(documents[number]))

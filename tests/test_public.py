@@ -8,7 +8,7 @@ import llmkit
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
     "llmkit.chains": "Answer Calibration CalibrationReport Citation Classification ClassificationTuning Entity "
-    "NERChain Progress QAChain SourcePassage SummarizationChain "
+    "NERChain Progress QACalibrationReport QAChain QATuning SourcePassage SummarizationChain SummarizationTuning "
     "Summary WebQAChain ZeroShotClassificationChain",
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "

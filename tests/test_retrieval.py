@@ -9,7 +9,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from llmkit.errors import InputError
 from llmkit.models.embeddings import default_embedder
-from llmkit.retrieval import LONGEST, Retriever, pieces
+from llmkit.retrieval import MAX_CHARACTERS, SentenceRetriever, split_sentences
 
 TEXTS = st.one_of(
     st.text(max_size=200),
@@ -37,62 +37,66 @@ class Counting(Embeddings):
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=3), st.text(max_size=20), st.integers(1, 9))
 def test_what_is_found_stands_there(documents: list[str], question: str, count: int) -> None:
-    hits = Retriever().best(question, documents, count)
-    assert len(hits) == min(count, len({span.of(text) for text in documents for span in pieces(text)}))
+    hits = SentenceRetriever().retrieve(question, documents, count)
+    assert len(hits) == min(count, len({span.of(text) for text in documents for span in split_sentences(text)}))
     assert len({hit.text for hit in hits}) == len(hits)
     for hit in hits:
         assert documents[hit.document][hit.start : hit.end] == hit.text == hit.text.strip() != ""
-        assert len(hit.text) <= LONGEST
+        assert len(hit.text) <= MAX_CHARACTERS
 
 
 @settings(deadline=None)
 @given(TEXTS)
 def test_nothing_but_white_space_is_left_out(text: str) -> None:
-    covered = {place for span in pieces(text) for place in range(span.start, span.end)}
+    covered = {place for span in split_sentences(text) for place in range(span.start, span.end)}
     assert all(place in covered or sign.isspace() for place, sign in enumerate(text))
 
 
 def test_words_find_a_sentence() -> None:
-    [hit, *_] = Retriever().best("When was it finished?", ["Cats sleep.", PARIS], 2)
+    [hit, *_] = SentenceRetriever().retrieve("When was it finished?", ["Cats sleep.", PARIS], 2)
     assert (hit.document, hit.text) == (1, "It was finished in 1889.")
-    assert Retriever().best("東京はどこ", ["猫は寝る。東京は関東にある。"], 1)[0].text == "東京は関東にある。"
+    assert (
+        SentenceRetriever().retrieve("東京はどこ", ["猫は寝る。東京は関東にある。"], 1)[0].text == "東京は関東にある。"
+    )
 
 
 def test_without_shared_words_sentences_come_as_they_stand() -> None:
-    assert [hit.text for hit in Retriever().best("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
+    assert [hit.text for hit in SentenceRetriever().retrieve("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
 
 
 @pytest.mark.parametrize("embedder", [None, DeterministicFakeEmbedding(size=8)])
 def test_a_document_given_twice_changes_nothing(embedder: Embeddings | None) -> None:
-    retriever, question = Retriever(embedder), "Who may climb the tower?"
-    assert retriever.best(question, [PARIS, PARIS, f"{PARIS} {PARIS}"], 9) == retriever.best(question, [PARIS], 9)
+    retriever, question = SentenceRetriever(embedder), "Who may climb the tower?"
+    assert retriever.retrieve(question, [PARIS, PARIS, f"{PARIS} {PARIS}"], 9) == retriever.retrieve(
+        question, [PARIS], 9
+    )
 
 
 def test_an_embedder_finds_what_words_do_not() -> None:
     question = "Do felines nap?"
-    assert Retriever().best(question, [PARIS], 1)[0].text == "The tower stands in Paris."
-    assert Retriever(default_embedder()).best(question, [PARIS], 1)[0].text == "Cats sleep a lot."
+    assert SentenceRetriever().retrieve(question, [PARIS], 1)[0].text == "The tower stands in Paris."
+    assert SentenceRetriever(default_embedder()).retrieve(question, [PARIS], 1)[0].text == "Cats sleep a lot."
 
 
 def test_a_document_is_embedded_once_and_not_kept_for_ever() -> None:
     embedder = Counting()
-    retriever = Retriever(embedder, keep=2)
+    retriever = SentenceRetriever(embedder, cache_size=2)
     for _ in range(3):
-        retriever.best("Where?", [PARIS], 1)
+        retriever.retrieve("Where?", [PARIS], 1)
     assert set(embedder.seen.values()) == {1}
-    retriever.best("Where?", ["One.", "Two."], 1)
-    retriever.best("Where?", [PARIS], 1)
+    retriever.retrieve("Where?", ["One.", "Two."], 1)
+    retriever.retrieve("Where?", [PARIS], 1)
     assert set(embedder.seen.values()) == {1, 2}
 
 
 def test_the_documents_of_one_question_are_kept_however_many() -> None:
     embedder = Counting()
-    retriever = Retriever(embedder, keep=2)
+    retriever = SentenceRetriever(embedder, cache_size=2)
     for _ in range(2):
-        retriever.best("Where?", ["One.", "Two.", "Three."], 1)
+        retriever.retrieve("Where?", ["One.", "Two.", "Three."], 1)
     assert embedder.seen == Counter({"One.": 1, "Two.": 1, "Three.": 1})
 
 
 def test_no_embedder() -> None:
     with pytest.raises(InputError, match="embedder is str"):
-        Retriever("minilm")  # type: ignore[arg-type]
+        SentenceRetriever("minilm")  # type: ignore[arg-type]

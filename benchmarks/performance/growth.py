@@ -75,7 +75,7 @@ def pages(given: Given) -> Growth:
     }
     lines: dict[str, list[tuple[float, float]]] = {"llmkit, first question": [], "llmkit, next question": []}
     with served(html) as url:
-        chain = WebQAChain(llm, fetching={"allow_private": True})
+        chain = WebQAChain(llm, fetch_options={"allow_private": True})
         chain.invoke({"question": "Why was the ferry late?", "url": f"{url}500.html"})
         for words in sizes:
             for name, question in zip(lines, ("Who voted for the bridge?", "When is rain expected?"), strict=True):

@@ -1,21 +1,21 @@
-"""Applications that stand on prompts and a model: each is a LangChain `Runnable` that gives a frozen result.
+"""Chains: each task as a LangChain `Runnable` with a frozen result.
 
-    summarization       summaries/: sources, reduction
-    classification      labels/: likelihood, priors, shots; or choosing
-    ner                 entities/: mentions, kinds, weighing, lessons; or naming
-    question_answering  answers/: question, extraction, writing, threshold; or quoting
-    web_answers         fetched pages before that
+    classification/   ZeroShotClassificationChain: labels scored after the text
+    ner/              NERChain: spans of the text scored as entities
+    qa/               QAChain: sentences retrieved, their spans scored as answers; WebQAChain: fetches pages before that
+    summarization/    SummarizationChain: one prompt, or map-reduce over passages
 
-A folder holds what one chain alone is made of, and is named for what that chain gives; no folder knows another. What
-several of them stand on is here:
+    base              `prepare` checks and fits one input, `run` computes all of them together
+    inputs, labels    validation of inputs, arguments and labels
+    scoring           log-likelihoods of continuations and spans
+    structured        the fallback for models that return none: structured output
+    tuning            numbers that were fitted on one model
+    calibration       scores to probabilities
+    lockstep          several runs whose model calls are one batch
+    postprocess       completions cleaned, also while they are generated
+    html              results in notebooks
 
-    chain, checks, texts            what all chains are, and what they are given
-    capabilities                    what a model can do: tell likelihoods, or hold what it writes to a schema
-    label_set, calibration          the labels in a model's words; scores -> probabilities
-    words, spans                    what stands in a text, and how likely each of it is
-    rounds, tidy                    what a model is asked to write, and its answer made fit to print
-
-The names below are loaded when first used, so that what is light here stays so.
+The four folders do not import each other. The names below are loaded when first used, so that an import stays cheap.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from llmkit.chains.lockstep import Progress
     from llmkit.chains.ner.chain import NERChain
     from llmkit.chains.ner.results import Entity
+    from llmkit.chains.qa.calibration import QACalibrationReport, QATuning
     from llmkit.chains.qa.chain import QAChain
     from llmkit.chains.qa.results import Answer, Citation
     from llmkit.chains.qa.web import WebQAChain
     from llmkit.chains.summarization.chain import SummarizationChain, Summary
     from llmkit.chains.summarization.documents import SourcePassage
+    from llmkit.chains.summarization.tuning import SummarizationTuning
 
 __all__ = [
     "Answer",
@@ -49,9 +51,12 @@ __all__ = [
     "Entity",
     "NERChain",
     "Progress",
+    "QACalibrationReport",
     "QAChain",
+    "QATuning",
     "SourcePassage",
     "SummarizationChain",
+    "SummarizationTuning",
     "Summary",
     "WebQAChain",
     "ZeroShotClassificationChain",
@@ -67,9 +72,12 @@ _HOMES = {
     "Entity": "ner.results",
     "NERChain": "ner.chain",
     "Progress": "lockstep",
+    "QACalibrationReport": "qa.calibration",
     "QAChain": "qa.chain",
+    "QATuning": "qa.calibration",
     "SourcePassage": "summarization.documents",
     "SummarizationChain": "summarization.chain",
+    "SummarizationTuning": "summarization.tuning",
     "Summary": "summarization.chain",
     "WebQAChain": "qa.web",
     "ZeroShotClassificationChain": "classification.chain",

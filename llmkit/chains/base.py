@@ -33,7 +33,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
 
     tool_name: ClassVar[str]
     tool_description: ClassVar[str]
-    tool_input: ClassVar[Any]
+    tool_input: Any
 
     @abstractmethod
     def prepare(self, input: Input) -> Prepared:

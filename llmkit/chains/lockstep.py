@@ -1,4 +1,8 @@
-"""Several jobs in step: each says what it has to ask, and all of it is asked in one batch."""
+"""Several runs of a chain in lockstep: what all of them ask next goes to the model as one batch.
+
+A strategy is written as a generator of `Steps`: it yields the model calls of its next step, is sent their answers, and
+returns its result. So it reads like plain sequential code, although many inputs advance together.
+"""
 
 from __future__ import annotations
 
@@ -15,152 +19,162 @@ from langchain_core.runnables.config import merge_configs
 
 from llmkit.prompts import FittedPrompt
 
-Last = TypeVar("Last")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Question:
-    """A prompt, the most tokens that its answer may have, and what else the model's call is to have."""
+class ModelCall:
+    """A prompt, the most tokens that its completion may have, and further settings of the call."""
 
     prompt: FittedPrompt
     max_tokens: int
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The arguments of the model's call."""
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of the call."""
         stop = {"stop": list(self.prompt.stop)} if self.prompt.stop else {}
         return {"max_tokens": self.max_tokens, **stop, **self.settings}
 
 
-Rounds = Generator[list[Question], list[AIMessage], Last]
-"""Asks several questions at a time, is sent their answers, and returns what is to be asked last."""
+Steps = Generator[list[ModelCall], list[AIMessage], Result]
+"""Yields the model calls of each step, is sent their answers, and returns a result."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a chain is: calls of the model that are answered, of those known so far; the total may grow."""
+    """How far a chain is: finished model calls, and all that are known so far; the total may grow."""
 
     done: int
     total: int
 
 
-class Job(Generic[Last]):
-    """One run of rounds: what it asks now, and how often it has asked.
+class Run(Generic[Result]):
+    """One execution of `Steps`.
 
     Attributes:
-        last: what the rounds returned, when they are over.
-        error: what the job failed with.
+        pending: the model calls of the current step.
+        call_count: the model calls that were answered.
+        result: what the steps returned, when they are finished.
+        error: what the run failed with.
     """
 
-    def __init__(self, rounds: Rounds[Last], config: RunnableConfig) -> None:
-        self.config = config
-        self.calls = 0
-        self.questions: list[Question] = []
-        self.last: Last | None = None
+    def __init__(self, steps: Steps[Result]) -> None:
+        self.pending: list[ModelCall] = []
+        self.call_count = 0
+        self.result: Result | None = None
         self.error: Exception | None = None
-        self._rounds = rounds
-        self._take(None)
+        self._steps = steps
+        self._advance(None)
 
     @property
-    def open(self) -> bool:
-        """Whether it still has rounds to go."""
-        return self.last is None and self.error is None
+    def is_active(self) -> bool:
+        """Whether there are steps left."""
+        return self.result is None and self.error is None
 
-    def result(self) -> Last:
-        """Give what the rounds returned, or raise what they failed with."""
+    def unwrap(self) -> Result:
+        """Return what the steps returned, or raise what they failed with."""
         if self.error:
             raise self.error
-        if self.last is None:
-            raise RuntimeError("the rounds are not over")
-        return self.last
+        if self.result is None:
+            raise RuntimeError("the run is not finished")
+        return self.result
 
-    def answer(self, answers: Sequence[AIMessage | Exception]) -> None:
-        """Go on with the answers; an error among them ends the job."""
-        self.calls += len(answers)
-        self.error = next((each for each in answers if isinstance(each, Exception)), None)
+    def send(self, answers: Sequence[AIMessage | Exception]) -> None:
+        """Advance to the next step with the answers of this one; an error among them ends the run."""
+        self.call_count += len(answers)
+        self.error = next((answer for answer in answers if isinstance(answer, Exception)), None)
         if not self.error:
-            self._take([each for each in answers if not isinstance(each, Exception)])
+            self._advance([answer for answer in answers if not isinstance(answer, Exception)])
 
-    def _take(self, answers: list[AIMessage] | None) -> None:
+    def _advance(self, answers: list[AIMessage] | None) -> None:
         try:
-            self.questions = self._rounds.send(answers)  # type: ignore[arg-type]
+            self.pending = self._steps.send(answers)  # type: ignore[arg-type]
         except StopIteration as end:
-            self.last, self.questions = end.value, []
+            self.result, self.pending = end.value, []
         except Exception as error:
             self.error = error
 
 
-class Asker:
-    """Asks a model, in true batches, and says how far it is."""
+class BatchCaller:
+    """Calls a model in true batches, and reports progress.
 
-    def __init__(self, llm: Runnable[Any, AIMessage], progress: Callable[[Progress], None] | None = None) -> None:
+    Args:
+        llm: the chat model.
+        report: is called, in any thread, after each model call.
+    """
+
+    def __init__(self, llm: Runnable[Any, AIMessage], report: Callable[[Progress], None] | None = None) -> None:
         self.llm = llm
-        self._report = progress
+        self._report = report
         self._counter = _Counter(self._count)
         self._lock = threading.Lock()
-        self.done = self.total = 0
-
-    def watched(self, config: RunnableConfig) -> RunnableConfig:
-        """Give the configuration under which calls are counted."""
-        return merge_configs(config, {"callbacks": [self._counter]}) if self._report else config
+        self._done = self._total = 0
 
     def expect(self, calls: int) -> None:
-        """Say how many calls are known to come."""
-        self.total = max(self.total, self.done + calls)
+        """Raise the total of the progress to at least this many further calls."""
+        self._total = max(self._total, self._done + calls)
 
-    def ask(self, questions: Sequence[Question], configs: Sequence[RunnableConfig]) -> list[AIMessage | Exception]:
-        """Give each question's answer, or the error it failed with."""
-        answers: list[Any] = [None] * len(questions)
-        kinds: dict[str, list[int]] = {}
-        for index, question in enumerate(questions):
-            kinds.setdefault(repr(question.options), []).append(index)
-        for indices in kinds.values():
-            found = self.llm.batch(
-                [questions[index].prompt.messages for index in indices],
-                [self.watched(configs[index]) for index in indices],
+    def batch(self, calls: Sequence[ModelCall], configs: Sequence[RunnableConfig]) -> list[AIMessage | Exception]:
+        """Return the answer of each call, or the error it failed with."""
+        answers: list[Any] = [None] * len(calls)
+        groups: dict[str, list[int]] = {}
+        for index, call in enumerate(calls):
+            groups.setdefault(repr(call.arguments), []).append(index)
+        for indices in groups.values():
+            group = self.llm.batch(
+                [calls[index].prompt.messages for index in indices],
+                [self._counted(configs[index]) for index in indices],
                 return_exceptions=True,
-                **questions[indices[0]].options,
+                **calls[indices[0]].arguments,
             )
-            for index, answer in zip(indices, found, strict=True):
+            for index, answer in zip(indices, group, strict=True):
                 answers[index] = answer
         return answers
 
-    def stream(self, question: Question, config: RunnableConfig) -> Generator[AIMessage, None, None]:
-        """Give one question's answer as it is written."""
-        messages = question.prompt.messages
-        stream = self.llm.stream(messages, self.watched(config), **question.options)
+    def stream(self, call: ModelCall, config: RunnableConfig) -> Generator[AIMessage, None, None]:
+        """Yield the chunks of one answer."""
+        stream = self.llm.stream(call.prompt.messages, self._counted(config), **call.arguments)
         with closing(cast("Generator[AIMessage, None, None]", stream)) as chunks:
             yield from chunks
 
+    def _counted(self, config: RunnableConfig) -> RunnableConfig:
+        return merge_configs(config, {"callbacks": [self._counter]}) if self._report else config
+
     def _count(self) -> None:
         with self._lock:
-            self.done += 1
-            self.total = max(self.total, self.done)
+            self._done += 1
+            self._total = max(self._total, self._done)
             if self._report:
-                self._report(Progress(self.done, self.total))
+                self._report(Progress(self._done, self._total))
 
 
-def run_rounds(jobs: Sequence[Job[Last]], asker: Asker, to_come: Callable[[Job[Last]], int]) -> None:
-    """Run all rounds but what is to be asked last.
+def run_in_lockstep(
+    runs: Sequence[Run[Result]],
+    configs: Sequence[RunnableConfig],
+    caller: BatchCaller,
+    remaining_calls: Callable[[Run[Result]], int],
+) -> None:
+    """Run all steps of all runs.
 
-    `to_come` says how many calls a job will still need after them.
+    Args:
+        runs: what to run; each has its result or its error afterwards.
+        configs: the LangChain configuration of each run.
+        caller: makes the model calls.
+        remaining_calls: how many calls a run will still need after its steps, as far as is known.
     """
-    while going := [job for job in jobs if job.open]:
-        pairs = [(question, job.config) for job in going for question in job.questions]
-        asker.expect(len(pairs) + sum(map(to_come, jobs)))
-        answers = asker.ask([question for question, _ in pairs], [config for _, config in pairs])
-        at = 0
-        for job in going:
-            count = len(job.questions)
-            job.answer(answers[at : at + count])
-            at += count
+    while active := [(run, config) for run, config in zip(runs, configs, strict=True) if run.is_active]:
+        pairs = [(call, config) for run, config in active for call in run.pending]
+        caller.expect(len(pairs) + sum(map(remaining_calls, runs)))
+        answers = iter(caller.batch([call for call, _ in pairs], [config for _, config in pairs]))
+        for run, _ in active:
+            run.send([next(answers) for _ in run.pending])
 
 
 class _Counter(BaseCallbackHandler):
-    """Hears of every call of the model that is over."""
+    """Is notified of every finished model call."""
 
-    raise_error = True  # what goes wrong in the caller's own function is not to be lost in a log
+    raise_error = True  # an error in the caller's own function must not be lost in a log
 
     def __init__(self, count: Callable[[], None]) -> None:
         self._count = count

@@ -1,4 +1,4 @@
-"""A model's answer made fit to print, while it is still being written."""
+"""Clean completions: whole sentences, each once, within a number of words; also while they are being generated."""
 
 from __future__ import annotations
 
@@ -8,87 +8,92 @@ from langchain_core.messages import AIMessage
 
 from llmkit.text.segmentation import sentences
 
-_END = re.compile(r"""[.!?…。！？।؟۔][\])"'”’»」』）]*$""")
-_ENDED = re.compile(rf"(?<!\d){_END.pattern}")  # in an answer that was cut, "3." may have been to be 3.5
-_NUMBER = re.compile(r"[\W\d]*")
-_WORD = re.compile(r"\S+")
-_CONTENT = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
+_SENTENCE_END = re.compile(r"""[.!?…。！？।؟۔][\])"'”’»」』）]*$""")
+_CERTAIN_END = re.compile(rf"(?<!\d){_SENTENCE_END.pattern}")  # a truncated "3." may be the beginning of 3.5
+_NO_LETTERS = re.compile(r"[\W\d]*")
+_NON_SPACE = re.compile(r"\S+")
+_CONTENT_WORD = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
 
 
-class Tidy:
-    """Whole sentences, each said once, at most so many words, and a capital letter at the beginning.
+class CompletionCleaner:
+    """Cleans a completion that comes in chunks; the result does not depend on how it is divided.
 
-    A sentence is said already when an earlier one has all its words that matter, and these are not few.
-
-    The first sentence is passed on as it comes, each later one when it is whole. However an answer is divided into
-    pieces, what is passed on is the same.
+    The first letter becomes a capital. A sentence is dropped if an earlier one has all its content words, and these
+    are at least four. The first sentence is passed on as it comes, each later one when it is whole.
 
     Attributes:
-        cut: whether something was left out at the end.
+        truncated: whether something was left out at the end.
     """
 
     def __init__(self, max_words: int | None = None) -> None:
         self.max_words = max_words
-        self.cut = False
+        self.truncated = False
         self._pending = ""  # what follows the last whole sentence
-        self._shown = 0  # characters of the first sentence that were passed on
-        self._words = 0
-        self._said: list[frozenset[str]] = []
+        self._emitted = 0  # characters of the first sentence that were passed on
+        self._word_count = 0
+        self._earlier: list[frozenset[str]] = []
 
     def push(self, text: str) -> str:
-        """Take some more of the answer; give what can be shown."""
-        if self.cut:
+        """Add a chunk, and return what can be shown."""
+        if self.truncated:
             return ""
         self._pending += text
         spans = sentences(self._pending)
-        out, at = "", 0
+        out, place = "", 0
         for span in spans[:-1]:
-            out += self._close(self._pending[at : span.start], span.of(self._pending))
-            at = span.end
-        self._pending = self._pending[at:]
-        if spans and not self._said:
-            out += self._begin(self._pending)
+            out += self._add_sentence(self._pending[place : span.start], span.of(self._pending))
+            place = span.end
+        self._pending = self._pending[place:]
+        if spans and not self._earlier:
+            out += self._extend_first(self._pending)
         return out
 
-    def end(self, complete: bool) -> str:
-        """Give the rest; if the answer is not complete, a last sentence that broke off is left out."""
+    def finish(self, complete: bool) -> str:
+        """Return the rest; if the completion is not `complete`, an unfinished last sentence is left out."""
         text = self._pending.strip()
-        if self.cut or not text:
+        if self.truncated or not text:
             return ""
-        if self._said and not complete and not _ENDED.search(text):
-            self.cut = True
+        if self._earlier and not complete and not _CERTAIN_END.search(text):
+            self.truncated = True
             return ""
-        return self._close(self._pending[: self._pending.index(text[0])], text)
+        return self._add_sentence(self._pending[: self._pending.index(text[0])], text)
 
-    def _close(self, gap: str, text: str) -> str:
-        says = _content(text)
-        if self.cut or any(says <= each for each in self._said):
+    def _add_sentence(self, gap: str, text: str) -> str:
+        content = _content(text)
+        if self.truncated or any(content <= earlier for earlier in self._earlier):
             return ""
-        if not self._said:
-            out = self._begin(text)
+        if not self._earlier:
+            out = self._extend_first(text)
         else:
-            self._words += len(text.split())
-            self.cut = self.max_words is not None and self._words > self.max_words
-            out = "" if self.cut else gap + text
-        self._said.append(says)
+            self._word_count += len(text.split())
+            self.truncated = self.max_words is not None and self._word_count > self.max_words
+            out = "" if self.truncated else gap + text
+        self._earlier.append(content)
         return out
 
-    def _begin(self, text: str) -> str:
-        """Give what is new of the first sentence."""
+    def _extend_first(self, text: str) -> str:
+        """Return what is new of the first sentence."""
         text = text.strip()
         text = text[:1].upper() + text[1:]
-        words = [match.end() for match in _WORD.finditer(text)]
-        self._words = len(words)
-        if self.max_words is not None and self._words > self.max_words:
-            self.cut = True
-            text = text[: words[self.max_words - 1]]
-        new, self._shown = text[self._shown :], len(text)
+        ends = [match.end() for match in _NON_SPACE.finditer(text)]
+        self._word_count = len(ends)
+        if self.max_words is not None and self._word_count > self.max_words:
+            self.truncated = True
+            text = text[: ends[self.max_words - 1]]
+        new, self._emitted = text[self._emitted :], len(text)
         return new
 
 
+def clean_completion(completion: str, complete: bool, max_words: int | None = None) -> tuple[str, bool]:
+    """Clean a whole completion, and say whether something was left out at its end."""
+    cleaner = CompletionCleaner(max_words)
+    text = cleaner.push(completion) + cleaner.finish(complete)
+    return text, cleaner.truncated
+
+
 def content_words(sentence: str) -> list[str]:
-    """Give the words of a sentence that say something, roughly: long ones, numbers, names."""
-    return [word.casefold() for word in _CONTENT.findall(sentence[:1].lower() + sentence[1:])]
+    """Return the case-folded words that carry content, roughly: long ones, numbers, names."""
+    return [word.casefold() for word in _CONTENT_WORD.findall(sentence[:1].lower() + sentence[1:])]
 
 
 def _content(sentence: str) -> frozenset[str]:
@@ -96,18 +101,11 @@ def _content(sentence: str) -> frozenset[str]:
     return words if len(words) >= 4 else frozenset([" ".join(sentence.casefold().split())])
 
 
-def tidy(answer: str, complete: bool, max_words: int | None = None) -> tuple[str, bool]:
-    """Give a whole answer made tidy, and whether something was left out at its end."""
-    keeper = Tidy(max_words)
-    text = keeper.push(answer) + keeper.end(complete)
-    return text, keeper.cut
-
-
 def is_sentence(text: str) -> bool:
-    """Tell whether a text ends as sentences do, and is more than the number of an item."""
-    return bool(_END.search(text)) and not _NUMBER.fullmatch(text)
+    """Return whether a text ends like a sentence, and is more than the number of a list item."""
+    return bool(_SENTENCE_END.search(text)) and not _NO_LETTERS.fullmatch(text)
 
 
 def is_complete(answer: AIMessage) -> bool:
-    """Tell whether the model ended its answer itself."""
+    """Return whether the model ended its completion itself."""
     return answer.response_metadata.get("finish_reason") != "length"

@@ -34,7 +34,7 @@ def ask(
         Literal["extractive", "abstractive"],
         typer.Option(help="extractive: a phrase of the text; abstractive: in the model's words, with quotes."),
     ] = "extractive",
-    min_confidence: Annotated[
+    threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least probability to be right at which an answer is given.")
     ] = None,
     embedder: Annotated[
@@ -69,7 +69,7 @@ def ask(
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     texts = _read_files(file or [])
     documents = [*_fetch_pages(url or [], fetching, required=not texts), *texts]
-    chain = _load(model, embedder=embedder, style=style, min_confidence=min_confidence)
+    chain = _load(model, embedder=embedder, style=style, threshold=threshold)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
     text = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""

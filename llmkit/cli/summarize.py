@@ -22,10 +22,10 @@ def summarize(
     file: options.Text = "-",
     prompt: Annotated[
         str, typer.Option(help="One of `llmkit prompts`.", autocompletion=completion.summary_prompts)
-    ] = "summarize-dialogue",
+    ] = "summarize-text",
     strategy: Annotated[
-        Literal["auto", "stuff", "map_reduce", "refine"],
-        typer.Option(help="stuff: the whole text at once; map_reduce, refine: part by part; auto: stuff if it fits."),
+        Literal["auto", "stuff", "map_reduce"],
+        typer.Option(help="stuff: the whole text at once; map_reduce: part by part; auto: stuff if it fits."),
     ] = "auto",
     max_words: Annotated[int | None, typer.Option(min=1, help="The most words of the summary.")] = None,
     explain: Annotated[
@@ -38,14 +38,14 @@ def summarize(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Summarize a conversation or another text, of any length.
+    """Summarize a text or a conversation, of any length.
 
     The input is a text file, or standard input (-).
 
     \b
     Examples:
       llmkit summarize meeting.txt --max-words 60
-      llmkit summarize article.txt --prompt summarize-text --strategy refine
+      llmkit summarize call.txt --prompt summarize-dialogue
       llmkit summarize calls.jsonl --lines --output summaries.jsonl
       llmkit summarize meeting.txt --explain    how many tokens each part takes
     """

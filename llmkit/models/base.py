@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 
     from llmkit.models.tokens.chat_template import Layout
 
-SMALL_MODEL, SMALL_MODEL_TOKENS = 10**9, 512
-"""Models with fewer parameters lose the thread of longer texts, whatever their window. Measured on the default model:
-ten meetings of 2,000 to 20,000 words get summaries of ROUGE-1 0.16 out of one full window, and 0.32 out of parts."""
-
-AGAINST_REPETITION = frozenset({"presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram_size"})
-
 T = TypeVar("T")
 
 _engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
@@ -149,25 +143,6 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def layout(self) -> Layout:
         """How a conversation is laid out: "chat", "completion", or "flan" for an encoder-decoder model."""
         return self._engine.encoder.layout
-
-    @property
-    def is_small(self) -> bool:
-        """Whether the model has fewer than a billion parameters: such models read long texts badly, and repeat."""
-        return self.num_parameters < SMALL_MODEL
-
-    @property
-    def repeats_itself(self) -> bool:
-        """Whether the model is a small decoder, and neither its settings nor its own hold it back from repetition."""
-        loaded = self._engine.loaded
-        own = loaded.model.generation_config
-        named = [getattr(given, name, None) for given in (self.settings, own) for name in AGAINST_REPETITION]
-        held = any(value not in (None, 0, 1) for value in named)
-        return self.is_small and not loaded.is_encoder_decoder and not held
-
-    @property
-    def reliable_tokens(self) -> int:
-        """How long a passage the model is trusted to read: its window, or 512 tokens if it is small."""
-        return min(self.context_window, SMALL_MODEL_TOKENS) if self.is_small else self.context_window
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the model's own tokens of plain text, without start or end tokens."""

@@ -46,7 +46,7 @@ class ContextBudget:
         given = _own_max_new_tokens(self.model, bound, self.window) if max_new_tokens is None else max_new_tokens
         self.reserved = validate(COUNT, given, "max_new_tokens")
         self.available = self.window - self.reserved
-        self.layout = _layout(self.model) if layout is None else validate(LAYOUT, layout, "layout")
+        self.layout = _layout(self.model, None if layout is None else validate(LAYOUT, layout, "layout"))
         self.count_text, self._cached = _text_counter(self.model), _cached_counts(self.model)
         if isinstance(self.model, BaseLLM) and self.layout == "chat":
             raise PromptError(f"{type(self.model).__name__} completes text: choose layout='completion'")
@@ -96,9 +96,12 @@ def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any],
     return min(DEFAULT_MAX_NEW_TOKENS, window // 2)  # without a setting the completion takes what the prompt leaves
 
 
-def _layout(model: BaseLanguageModel[Any]) -> Layout:
+def _layout(model: BaseLanguageModel[Any], asked: Layout | None) -> Layout:
+    """Return the layout that is asked for, or the model's own; an encoder-decoder model completes text as "flan"."""
     own: Layout = getattr(model, "layout", "chat")
-    return "completion" if isinstance(model, BaseLLM) and own == "chat" else own
+    if own == "flan" and asked in (None, "completion"):
+        return own
+    return asked or ("completion" if isinstance(model, BaseLLM) and own == "chat" else own)
 
 
 def _counts_messages(model: BaseLanguageModel[Any]) -> bool:

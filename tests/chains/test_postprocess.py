@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.chains.postprocess import Tidy, is_sentence, tidy
+from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_sentence
 
 WORDS = ["ann", "Ann", "met", "Mr. Smith", "a plan for", "3.5", "then", "agreed", '"no"', "\n", "你好。", "etc.", "So!"]
 ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_size=40).map(" ".join)
@@ -22,7 +22,7 @@ ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_si
     ],
 )
 def test_an_answer_that_is_complete(answer, kept):
-    assert tidy(answer, True) == (kept, False)
+    assert clean_completion(answer, True) == (kept, False)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_an_answer_that_is_complete(answer, kept):
     ],
 )
 def test_a_sentence_that_broke_off_is_left_out(answer, kept):
-    assert tidy(answer, False)[0] == kept
+    assert clean_completion(answer, False)[0] == kept
 
 
 @pytest.mark.parametrize(
@@ -50,25 +50,25 @@ def test_a_sentence_that_broke_off_is_left_out(answer, kept):
     ],
 )
 def test_at_most_so_many_words(most, kept, cut):
-    assert tidy("Ann leaves. Ben stays here. It rains.", True, most) == (kept, cut)
+    assert clean_completion("Ann leaves. Ben stays here. It rains.", True, most) == (kept, cut)
 
 
 @given(ANSWERS, st.lists(st.integers(1, 9), min_size=1), st.booleans(), st.none() | st.integers(1, 20))
 def test_pieces_give_the_same(answer, sizes, complete, most):
-    keeper, out, at = Tidy(most), "", 0
+    cleaner, out, at = CompletionCleaner(most), "", 0
     while at < len(answer):
         size = sizes[at % len(sizes)]
-        out += keeper.push(answer[at : at + size])
+        out += cleaner.push(answer[at : at + size])
         at += size
-    out += keeper.end(complete)
-    assert (out, keeper.cut) == tidy(answer, complete, most)
+    out += cleaner.finish(complete)
+    assert (out, cleaner.truncated) == clean_completion(answer, complete, most)
     assert out == out.strip()
     assert most is None or len(out.split()) <= most
 
 
 def test_the_first_sentence_comes_at_once():
-    keeper = Tidy()
-    assert [keeper.push(piece) for piece in (" ann", " met ", "Ben.", " They", " left. ", "Now")] == [
+    cleaner = CompletionCleaner()
+    assert [cleaner.push(piece) for piece in (" ann", " met ", "Ben.", " They", " left. ", "Now")] == [
         "Ann",
         " met",
         " Ben.",

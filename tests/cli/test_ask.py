@@ -100,7 +100,7 @@ class TestAnswers:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["karn.txt", "out.txt"]
 
     def test_a_text_that_does_not_say(self, llmkit, text_file):
-        given = ["ask", QUESTION, "--file", text_file, "--min-confidence", "1"]
+        given = ["ask", QUESTION, "--file", text_file, "--threshold", "1"]
         assert llmkit(*given) == (0, "The text does not say.\n", "")
         answer = json.loads(llmkit(*given, "--json")[1])
         assert (answer["found"], answer["text"], answer["citations"]) == (False, "", [])
@@ -108,7 +108,7 @@ class TestAnswers:
     def test_a_written_answer(self, llmkit, text_file):
         _, out, _ = llmkit("ask", QUESTION, "--file", text_file, "--style", "abstractive", "--json")
         answer = json.loads(out)
-        assert answer["method"] == "written"
+        assert answer["method"] == "generated"
         assert "Maria Holm" in answer["text"]
         assert all(KARN[each["start"] : each["end"]] == each["quote"] for each in answer["citations"])
 
@@ -143,9 +143,9 @@ class TestAnswers:
         ([QUESTION, "--file", "nowhere.txt"], "nowhere.txt cannot be read: No such file or directory"),
         ([QUESTION, "--file", "-"], "standard input is empty"),
         ([QUESTION, "--file", "karn.txt", "--style", "poetic"], "--style 'poetic': "),
-        ([QUESTION, "--file", "karn.txt", "--min-confidence", "2"], "--min-confidence"),
-        ([QUESTION, "--file", "karn.txt", "--min-confidence", "sure"], "--min-confidence 'sure': "),
-        ([QUESTION, "--file", "karn.txt", "--min-confidence", "nan"], "min"),
+        ([QUESTION, "--file", "karn.txt", "--threshold", "2"], "--threshold"),
+        ([QUESTION, "--file", "karn.txt", "--threshold", "sure"], "--threshold 'sure': "),
+        ([QUESTION, "--file", "karn.txt", "--threshold", "nan"], "min"),
         ([QUESTION, "--file", "karn.txt", "--model", "no-such-model"], "no-such-model"),
         ([QUESTION, "--url", ""], "the URL is empty"),
         ([QUESTION, "--url", "nonsense"], "nonsense is not the URL of a web page"),

@@ -31,7 +31,7 @@ def test_commands_options_and_choices(offered):
     assert {"chat", "models", "config"} <= set(offered("llmkit "))
     assert offered("llmkit models p") == ["pull"]
     assert offered("llmkit summarize --str") == ["--strategy"]
-    assert offered("llmkit summarize --strategy ") == ["auto", "stuff", "map_reduce", "refine"]
+    assert offered("llmkit summarize --strategy ") == ["auto", "stuff", "map_reduce"]
 
 
 def test_models_and_prompts(offered):

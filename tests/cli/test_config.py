@@ -49,13 +49,13 @@ def test_nothing_is_set(llmkit, settings):
 
 
 def test_the_environment_goes_before_the_file_and_a_table_before_the_top(file, settings, monkeypatch):
-    path = file('temperature = 0.2\nseed = 1\nstop = "END"\n[summarize]\nseed = 2\nstrategy = "refine"\n')
+    path = file('temperature = 0.2\nseed = 1\nstop = "END"\n[summarize]\nseed = 2\nstrategy = "stuff"\n')
     found = settings()
     assert found["temperature"] == (0.2, path)
     assert found["seed"] == (1, path)
     assert found["stop"] == (["END"], path)
     assert found["summarize.seed"] == (2, path)
-    assert found["summarize.strategy"] == ("refine", path)
+    assert found["summarize.strategy"] == ("stuff", path)
     assert "summarize.temperature" not in found  # what is set for all goes before a command's own default
     monkeypatch.setenv("LLMKIT_SEED", "3")
     monkeypatch.setenv("LLMKIT_STOP", "two words")

@@ -1,4 +1,4 @@
-"""Questions about a text, answered by what stands in it."""
+"""Question answering: a question and its text in, an answer with verbatim quotes out."""
 
 from __future__ import annotations
 
@@ -6,42 +6,62 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseLLM
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
 from llmkit.chains.inputs import validate_positive, validate_prompt, validate_share
-from llmkit.chains.qa.confidence import ThresholdFit, confidence, fitted, overlap
-from llmkit.chains.qa.generator import Writer
-from llmkit.chains.qa.inputs import Asked, checked
-from llmkit.chains.qa.reader import Finding, Reader, Reading
+from llmkit.chains.lockstep import ModelCall
+from llmkit.chains.qa.calibration import (
+    NEUTRAL,
+    SMOLLM2_135M,
+    QACalibrationReport,
+    QATuning,
+    fit_confidence,
+    fit_threshold,
+    word_f1,
+)
+from llmkit.chains.qa.generator import AnswerGenerator, GeneratedAnswer
+from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_documents, parse_question
+from llmkit.chains.qa.reader import AnswerSpan, Reader, ReaderInput, reader_prompts
 from llmkit.chains.qa.results import Answer
-from llmkit.chains.qa.structured import Quoter
+from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.scoring import scoring_model
+from llmkit.chains.structured import StructuredTask
+from llmkit.chains.tuning import is_fitted_on, select_tuning
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from llmkit.retrieval import Hit, Retriever
+from llmkit.retrieval import RetrievedSentence, SentenceRetriever
 from llmkit.text.words import terms
 
 Style = Literal["extractive", "abstractive"]
-MIN_CONFIDENCE = 0.25
-"""Measured on the default model: three of four questions with an answer get one, and two of five without get none."""
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One question on its way."""
+class PreparedQuery:
+    """A checked question with the sentences that matter, and what is fitted for the model.
 
-    asked: Asked
-    hits: list[Hit]
-    config: RunnableConfig
-    reading: Reading | None = None
+    Attributes:
+        reader_input: for a model that scores spans, if there are any sentences.
+        call: for a model that then generates the answer.
+    """
+
+    query: Query
+    sentences: list[RetrievedSentence]
+    reader_input: ReaderInput | None = None
+    call: ModelCall | None = None
 
 
-class QAChain(Chain[Mapping[str, Any], _Task, Answer]):
-    """`{"question": …, "context": …}` in, `Answer` out; the context is text, a `Document` or a list of Documents.
+class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
+    """Answers questions about a text: `{"question": …, "context": …}` in, `Answer` out.
+
+    The context is text, a `Document` or a list of Documents; other keys of the input are ignored. Quotes are verbatim:
+    `document[citation.start:citation.end] == citation.quote`. If the text has no answer, `found` is false and `text`
+    empty: that is not an error. A result does not depend on the other questions of a batch.
 
     Example:
         >>> chain = QAChain(HuggingFaceChat())
@@ -49,201 +69,240 @@ class QAChain(Chain[Mapping[str, Any], _Task, Answer]):
         >>> answer.text, answer.citations[0].quote
         ('1821', 'The mill was built in 1821.')
 
-    What is quoted stands in the source, character by character. A question's answer does not depend on the questions
-    beside it in a batch. Where the text does not say, `found` is false and `text` empty: that is no error.
-
     Args:
-        llm: any LangChain chat model. One that has `score` (llmkit's own) weighs every span of the text; another is
-            asked for quotes, which are then looked up.
-        embedder: any LangChain `Embeddings`, to find sentences by their sense too.
-        style: "extractive" gives a phrase of the text, "abstractive" a written answer with its quotes; one without a
-            word of the phrase, or with a number or a name that is neither in the text nor in the question, is not
-            given, but the phrase.
+        llm: any LangChain chat model. With `score` (llmkit's own models) every span of the text is scored; another
+            model is asked for quotes by structured output, and they are looked up. Settings that are bound to it apply
+            to what it generates; scores do not depend on them.
+        embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words.
+        retriever: any LangChain retriever. Where an input has no `context`, the retriever's documents for the question
+            take its place.
+        style: "extractive" answers with a phrase of the text; "abstractive" with a generated sentence and its quotes.
+            A generated sentence without a word of the phrase, or with a number or a name that is neither in the text
+            nor in the question, is replaced by the phrase.
         examples: `{"input": context, "question": …, "output": the phrase that answers it}`.
-        min_confidence: answers less likely to be right are not given; see `fit_threshold`.
-        max_answer_words: the longest phrase.
-        passages: so many sentences are read closely.
-        prompt: the name of a prompt text or a prompt with the field {question}: for the model that scores spans it
-            ends where the phrase begins.
-        max_new_tokens: the room for a written answer.
+        threshold: the least confidence of an answer; without it the tuning's. See `calibrate`.
+        top_k: how many sentences the model reads.
+        max_answer_words: the longest phrase, in words.
+        prompt: for a model with `score`: "question-answering", or a prompt with the field {question} that ends where
+            the phrase begins.
+        abstractive_prompt: for the abstractive style of such a model: "answer-in-words", or one with {question}.
+        structured_prompt: for a model without `score`: "answer-with-quotes", or one with {question} and {form}.
+        max_new_tokens: the most tokens of a generated answer.
         context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+        tuning: the numbers that depend on the model; those that ship are for the default model, other models have
+            neutral ones, which answer every question.
 
     Raises:
-        InputError: the input is not as above, the question is empty, or a document is.
+        InputError: an argument or an input is wrong; says which.
+        PromptError: a prompt has not the right fields, or an example is wrong.
         ContextWindowExceeded: the question is too long.
     """
+
+    tool_name = "answer_question"
+    tool_description = "Answer a question from a text, with verbatim quotes."
+    tool_input: Any = QAInput
 
     def __init__(
         self,
         llm: Runnable[Any, Any],
         embedder: Embeddings | None = None,
+        retriever: BaseRetriever | None = None,
         *,
         style: Style = "extractive",
         examples: Sequence[Mapping[str, str]] = (),
-        min_confidence: float | None = None,
+        threshold: float | None = None,
+        top_k: int = 3,
         max_answer_words: int = 8,
-        passages: int = 3,
         prompt: str | TaskPrompt | None = None,
+        abstractive_prompt: str | TaskPrompt | None = None,
+        structured_prompt: str | TaskPrompt | None = None,
         max_new_tokens: int = 64,
         context_window: int | None = None,
+        tuning: QATuning | None = None,
     ) -> None:
         if style not in get_args(Style):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
-        self.style = style
-        self.min_confidence = (
-            MIN_CONFIDENCE if min_confidence is None else validate_share(min_confidence, "min_confidence")
-        )
-        self.passages = validate_positive(passages, "passages")
-        self.retriever = Retriever(embedder)
+        if retriever is not None and not isinstance(retriever, BaseRetriever):
+            raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
+        if retriever is not None:
+            self.tool_input = QuestionInput
+        self.style, self.retriever = style, retriever
+        self.sentence_retriever = SentenceRetriever(embedder)
+        self.top_k = validate_positive(top_k, "top_k")
+        max_words = validate_positive(max_answer_words, "max_answer_words")
+        validate_positive(max_new_tokens, "max_new_tokens")
+        scorer = scoring_model(llm)
+        self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL)
+        self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
+        self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")
         self._reader: Reader | None = None
-        self._writer: Writer | None = None
-        self._quoter: Quoter | None = None
-        if local := scoring_model(llm):
-            words = validate_positive(max_answer_words, "max_answer_words")
-            room = validate_positive(max_new_tokens, "max_new_tokens") if style == "abstractive" else 0
-            self._reader = _reader(local, prompt, examples, words, context_window, room)
-            if style == "abstractive":
-                if isinstance(local, BaseLLM):
-                    raise InputError(
-                        f"{type(local).__name__} only goes on with text: to write answers, use a chat model"
-                    )
-                writing = TaskPrompt.load("answer-in-words")
-                self._writer = Writer(llm, writing, self._reader, max_new_tokens, context_window)
-        else:
-            asking = _asking(prompt or "answer-with-quotes", ("question", "form"))
-            self._quoter = Quoter.over(llm, asking.with_examples(examples) if examples else asking, _FORMS[style])
+        self._generator: AnswerGenerator | None = None
+        self._structured: StructuredTask[QuotedQuery, Answer] | None = None
+        if scorer is None:
+            _refuse(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
+            asking = _validate_prompt(structured_prompt or "answer-with-quotes", ("question", "form"))
+            asking = asking.with_examples(examples) if examples else asking
+            self._structured = answer_with_quotes(llm, asking, _FORMS[style])
+            return
+        _refuse(llm, "prompt", structured_prompt=structured_prompt)
+        prompts = reader_prompts(_validate_prompt(prompt or "question-answering", ("question",)), examples)
+        is_abstractive = style == "abstractive"
+        completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
+        reserve = max_new_tokens if is_abstractive else 0
+        self._reader = Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
+        if is_abstractive and isinstance(scorer, BaseLLM):
+            raise InputError(f"{type(scorer).__name__} is a completion model: to generate answers, use a chat model")
+        if is_abstractive:
+            asking = _validate_prompt(abstractive_prompt or "answer-in-words", ("question",))
+            self._generator = AnswerGenerator(llm, asking, self._reader, max_new_tokens, context_window)
+        elif abstractive_prompt is not None:
+            raise InputError("abstractive_prompt is given, but style is 'extractive': give style='abstractive' too")
 
-    def run(self, prepared: Sequence[_Task], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
-        """Answer all questions: their spans go through the model together."""
-        return self._answers([replace(task, config=config) for task, config in zip(prepared, configs, strict=True)])
+    def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
+        """Check the question and its documents, and find the sentences that matter."""
+        question = parse_question(input, None if self.retriever else "context")
+        if self._reader:
+            self._reader.check_question(question)
+        query = Query(question, self._documents(question, input))
+        sentences = self.sentence_retriever.retrieve(question, query.texts, self.top_k)
+        if not self._reader or not sentences:
+            return PreparedQuery(query, sentences)
+        reader_input = self._reader.prepare(question, sentences)
+        call = self._generator.prepare(reader_input) if self._generator else None
+        return PreparedQuery(query, reader_input.sentences, reader_input, call)
 
-    def fit_threshold(self, questions: Sequence[Mapping[str, Any]]) -> ThresholdFit:
-        """Learn from labelled questions when to say that the text does not tell; sets `min_confidence`.
+    def run(self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
+        """Answer all questions together, in true batches."""
+        if self._structured:
+            queries = [(item.query, item.sentences) for item in prepared]
+            replies = self._structured.run(queries, configs)
+            return [reply if isinstance(reply, Exception) else self._apply_threshold(reply) for reply in replies]
+        answers = [self._extractive(*pair) for pair in zip(prepared, self._read(prepared), strict=True)]
+        return self._generate(prepared, configs, answers) if self._generator else list(answers)
+
+    def calibrate(self, rows: Sequence[Mapping[str, Any]]) -> QACalibrationReport:
+        """Fit confidence and threshold to labelled questions; sets `tuning`, `threshold` and `calibrated`.
+
+        For a model without log-likelihoods only the threshold can be fitted.
 
         Args:
-            questions: `{"question": …, "context": …, "answer": …}`; the answer is `None` where the text has none.
+            rows: `{"question": …, "context": …, "answer": …}`; the answer is `None` where the text has none.
 
         Raises:
-            InputError: there are no questions, or one is not like that; says which.
+            InputError: there are no rows, or one is wrong; says which.
         """
-        rows: Any = questions
-        if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
-            raise InputError("fit_threshold needs a list of labelled questions")
-        for number, each in enumerate(questions, 1):
-            given: Any = each
-            truth = given.get("answer", ()) if isinstance(given, Mapping) else ()
-            if truth is not None and not (isinstance(truth, str) and truth.strip()):
-                raise InputError(
-                    f"question {number}: 'answer' is {truth!r}, but must be text, or None if there is none"
-                )
-        now, self.min_confidence = self.min_confidence, 0.0
-        try:
-            answers = self.batch([{key: each[key] for key in each if key != "answer"} for each in questions])
-        finally:
-            self.min_confidence = now
-        truths = [each["answer"] for each in questions]
-        right = [
-            None if truth is None else overlap(own.text, truth) for own, truth in zip(answers, truths, strict=True)
+        truths = _truths(rows)
+        former, answers = self.threshold, self._unfiltered(rows)
+        correctness = [
+            None if truth is None else word_f1(text, truth) for (text, _), truth in zip(answers, truths, strict=True)
         ]
-        fit = fitted([each.confidence for each in answers], right, now)
-        self.min_confidence = fit.min_confidence
-        return fit
-
-    def prepare(self, input: Mapping[str, Any]) -> _Task:
-        """Check the question and its documents, and find the sentences that matter."""
-        asked, config = checked(input), RunnableConfig()
         if self._reader:
-            self._reader.check(asked.question)
-        hits = self.retriever.best(asked.question, asked.texts, self.passages)
-        if not self._reader:
-            return _Task(asked, hits, config)
-        reading = self._reader.reading(asked.question, hits)
-        if self._writer:
-            self._writer.question(reading)
-        return _Task(asked, reading.hits, config, reading)
+            known = [
+                (score, correct or 0.0)
+                for (_, score), correct in zip(answers, correctness, strict=True)
+                if score > -float("inf")
+            ]
+            self.tuning = fit_confidence(self.tuning, *zip(*known, strict=True)) if known else self.tuning
+            confidences = [self.tuning.confidence(score) for _, score in answers]
+        else:
+            confidences = [score for _, score in answers]
+        report = fit_threshold(confidences, correctness, former)
+        self.threshold, self.calibrated = report.threshold, self._reader is not None
+        self.tuning = replace(self.tuning, threshold=report.threshold)
+        return report
 
-    def _answers(self, tasks: Sequence[_Task]) -> list[Answer | Exception]:
-        if self._quoter:
-            told = self._quoter.answer(
-                [each.asked for each in tasks], [each.hits for each in tasks], [each.config for each in tasks]
+    def _documents(self, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
+        if self.retriever is None or "context" in input:
+            return parse_documents(input["context"])
+        return tuple(document for document in self.retriever.invoke(question) if document.page_content.strip())
+
+    def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
+        inputs = [item.reader_input for item in prepared if item.reader_input]
+        spans = iter(self._reader.read(inputs) if self._reader and inputs else ())
+        return [next(spans) if item.reader_input else None for item in prepared]
+
+    def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
+        if span is None:
+            return Answer(text="", found=False, confidence=0.0, calibrated=self.calibrated)
+        citation = item.query.cite(span.sentence.document, span.sentence, span.span)
+        return self._apply_threshold(
+            Answer(
+                text=span.text,
+                found=True,
+                confidence=self.tuning.confidence(span.score),
+                calibrated=self.calibrated,
+                citations=(citation,),
             )
-            return [each if isinstance(each, Exception) else self._held(each) for each in told]
-        if not self._reader:
-            raise RuntimeError("a chain has a reader or a quoter")
-        findings = self._reader.read([each.reading for each in tasks if each.reading])
-        found = [self._extracted(*pair) for pair in zip(tasks, findings, strict=True)]
-        return self._written(tasks, found) if self._writer else list(found)
+        )
 
-    def _extracted(self, task: _Task, finding: Finding | None) -> Answer:
-        sure = confidence(finding.score) if finding else 0.0
-        if finding is None:
-            return Answer(text="", found=False, confidence=0.0)
-        citation = task.asked.cite(finding.hit.document, finding.hit, finding.span)
-        return self._held(Answer(text=finding.text, found=True, confidence=sure, citations=(citation,)))
-
-    def _held(self, answer: Answer) -> Answer:
-        """The answer, or that there is none if it is not sure enough."""
-        if answer.confidence >= self.min_confidence:
+    def _apply_threshold(self, answer: Answer) -> Answer:
+        if answer.confidence >= self.threshold:
             return answer
         return answer.model_copy(update={"text": "", "found": False, "citations": ()})
 
-    def _written(self, tasks: Sequence[_Task], found: Sequence[Answer]) -> list[Answer | Exception]:
-        """Put what is found into words."""
-        going = [(task, answer) for task, answer in zip(tasks, found, strict=True) if answer.found]
-        if not self._writer or not going:
-            return list(found)
-        told = iter(
-            self._writer.write([task.reading for task, _ in going if task.reading], [task.config for task, _ in going])
-        )
-        return [
-            _in_words(task, answer, next(told)) if answer.found else answer
-            for task, answer in zip(tasks, found, strict=True)
+    def _generate(
+        self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig], answers: Sequence[Answer]
+    ) -> list[Answer | Exception]:
+        """Replace the phrases that were found by generated sentences."""
+        results: list[Answer | Exception] = list(answers)
+        found = [
+            (index, item.reader_input, item.call)
+            for index, (item, answer) in enumerate(zip(prepared, answers, strict=True))
+            if answer.found and item.reader_input and item.call
         ]
+        if self._generator and found:
+            indices, inputs, calls = zip(*found, strict=True)
+            generated = self._generator.generate(inputs, calls, [configs[index] for index in indices])
+            for index, answer in zip(indices, generated, strict=True):
+                results[index] = (
+                    answer
+                    if isinstance(answer, Exception)
+                    else _abstractive(prepared[index].query, answers[index], answer)
+                )
+        return results
+
+    def _unfiltered(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+        """Return each answer, whatever the threshold, with its score in nats or, without one, its confidence."""
+        if self._reader:
+            spans = self._read([self.prepare(row) for row in rows])
+            return [(span.text, span.score) if span else ("", -float("inf")) for span in spans]
+        former, self.threshold = self.threshold, 0.0
+        try:
+            return [(answer.text, answer.confidence) for answer in self.batch(rows)]
+        finally:
+            self.threshold = former
 
 
-def _in_words(task: _Task, found: Answer, told: tuple[str, list[Hit]] | Exception) -> Answer | Exception:
-    """The written answer with its quotes: the sentence of the phrase, and the one it is likeliest after."""
-    if isinstance(told, Exception):
-        return told
-    text, hits = told
-    if not set(terms(text)) & set(terms(found.text)):  # something else, and how sure it is nobody knows
+def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer) -> Answer:
+    """Return the generated answer with the phrase's sentence and the one that supports it best."""
+    if not set(terms(generated.text)) & set(terms(found.text)):  # another answer, of unknown confidence
         return found
-    first = found.citations[0]
-    best = task.asked.cite(hits[0].document, hits[0])
+    first, best = found.citations[0], query.cite(generated.support.document, generated.support)
     more = (best,) if (best.document, best.start) != (first.document, first.start) else ()
-    return found.model_copy(update={"text": text, "citations": (first, *more), "method": "written"})
+    return found.model_copy(update={"text": generated.text, "citations": (first, *more), "method": "generated"})
 
 
-def _reader(
-    local: Any,
-    prompt: str | TaskPrompt | None,
-    examples: Sequence[Mapping[str, str]],
-    max_words: int,
-    context_window: int | None,
-    room: int,
-) -> Reader:
-    asking = _asking(prompt or "question-answering", ("question",))
-    reverse = TaskPrompt.load("question-for-answer")
-    for number, each in enumerate(examples, 1):
-        if "question" not in each:
-            raise PromptError(f"example {number} has no 'question': give input, question and output")
-    if examples:
-        asking = asking.with_examples([*asking.examples, *examples])
-        back = [
-            {"input": each["input"], "output": f"{each['output']}\nQuestion: {each['question']}"}
-            for each in asking.examples
-        ]
-        reverse = reverse.with_examples(back)
-    return Reader(_plain(local), asking, reverse, max_words, context_window, room)
+def _refuse(llm: Any, wanted: str, **prompts: Any) -> None:
+    """Raise `InputError` for a prompt that this model would not see."""
+    if given := [name for name, prompt in prompts.items() if prompt is not None]:
+        which = "returns log-likelihoods" if wanted == "prompt" else "returns no log-likelihoods"
+        raise InputError(f"{given[0]} is given, but {type(llm).__name__} {which}: give {wanted} instead")
 
 
-def _plain(llm: Any) -> Any:
-    """The model as one that goes on with plain text: solved examples lead small models better than turns do."""
-    return llm.as_completion() if hasattr(llm, "as_completion") else llm
-
-
-def _asking(prompt: str | TaskPrompt, known: Sequence[str]) -> TaskPrompt:
-    asking = validate_prompt(prompt, known)
-    if "question" not in asking.input_variables:
+def _validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str]) -> TaskPrompt:
+    validated = validate_prompt(prompt, fields)
+    if "question" not in validated.input_variables:
         raise PromptError("the prompt has no field {question}")
-    return asking
+    return validated
+
+
+def _truths(rows: Any) -> list[str | None]:
+    if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
+        raise InputError("calibrate needs a list of labelled questions")
+    truths = []
+    for number, row in enumerate(rows, 1):
+        truth = row.get("answer", ()) if isinstance(row, Mapping) else ()
+        if truth is not None and not (isinstance(truth, str) and truth.strip()):
+            raise InputError(f"row {number}: 'answer' is {truth!r}, but must be text, or None if there is none")
+        truths.append(truth)
+    return truths

@@ -1,4 +1,4 @@
-"""Written answers: a model's own words, and the sentences of the source that make them likely."""
+"""Abstractive answers: a sentence in the model's own words, supported by sentences of the source."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ import numpy as np
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.lockstep import Asker, Question
-from llmkit.chains.postprocess import is_complete, tidy
-from llmkit.chains.qa.reader import Reader, Reading
+from llmkit.chains.lockstep import BatchCaller, ModelCall
+from llmkit.chains.postprocess import clean_completion, is_complete
+from llmkit.chains.qa.reader import Reader, ReaderInput
 from llmkit.chains.scoring import score_continuations
 from llmkit.prompts import TaskPrompt
-from llmkit.retrieval import Hit
+from llmkit.retrieval import RetrievedSentence
+from llmkit.text.ranking import descending
 from llmkit.text.segmentation import sentences
 from llmkit.text.words import terms
 
 _WORD = re.compile(r"\w+")
 
 
-def quoted(text: str) -> str:
-    """Mark text off as a quotation, which nothing inside can end."""
-    return '"""' + text.replace('"""', "'''") + '"""'
+@dataclass(frozen=True)
+class GeneratedAnswer:
+    """A generated answer, and the source sentence that supports it best; the text is empty if it is not grounded."""
+
+    text: str
+    support: RetrievedSentence
 
 
 @dataclass(frozen=True)
-class Writer:
-    """Writes answers from the sentences that a reader has found."""
+class AnswerGenerator:
+    """Generates answers from the sentences that a reader was given."""
 
     llm: Any
     prompt: TaskPrompt
@@ -38,60 +42,65 @@ class Writer:
     max_new_tokens: int
     context_window: int | None = None
 
-    def question(self, reading: Reading) -> Question:
-        """Lay out what the model is asked.
+    def prepare(self, item: ReaderInput) -> ModelCall:
+        """Fit the question and its sentences into the prompt.
 
         Raises:
-            ContextWindowExceeded: question and sentences do not fit.
+            ContextWindowExceeded: they do not fit.
         """
         prompt = self.prompt.fit(
-            quoted(reading.shown),
+            as_quotation(item.text),
             model=self.llm,
             max_new_tokens=self.max_new_tokens,
             context_window=self.context_window,
-            question=reading.question,
+            question=item.question,
         )
-        return Question(prompt, self.max_new_tokens)
+        return ModelCall(prompt, self.max_new_tokens)
 
-    def write(
-        self, readings: Sequence[Reading], configs: Sequence[RunnableConfig]
-    ) -> list[tuple[str, list[Hit]] | Exception]:
-        """Give each answer and the sentences that it stands on, the best first; empty if it does not stand on them."""
-        questions = [self.question(each) for each in readings]
-        told = Asker(self.llm).ask(questions, configs)
+    def generate(
+        self, inputs: Sequence[ReaderInput], calls: Sequence[ModelCall], configs: Sequence[RunnableConfig]
+    ) -> list[GeneratedAnswer | Exception]:
+        """Return the answer to each question, or the error that its model call failed with."""
+        answers = BatchCaller(self.llm).batch(calls, configs)
         texts = [
-            answer if isinstance(answer, Exception) else _tidied(answer, f"{each.question} {each.shown}")
-            for each, answer in zip(readings, told, strict=True)
+            answer if isinstance(answer, Exception) else _grounded_text(answer, f"{item.question} {item.text}")
+            for item, answer in zip(inputs, answers, strict=True)
         ]
-        written = [(each, text) for each, text in zip(readings, texts, strict=True) if isinstance(text, str)]
-        support = iter(self._support([each for each, _ in written], [text for _, text in written]))
-        return [(text, next(support)) if isinstance(text, str) else text for text in texts]
+        pairs = [(item, text) for item, text in zip(inputs, texts, strict=True) if isinstance(text, str)]
+        support = iter(self._support(pairs))
+        return [GeneratedAnswer(text, next(support)) if isinstance(text, str) else text for text in texts]
 
-    def _support(self, readings: Sequence[Reading], texts: Sequence[str]) -> list[list[Hit]]:
-        """Rank each reading's sentences by how likely each makes the answer."""
-        pairs = [(each, text, hit) for each, text in zip(readings, texts, strict=True) for hit in each.hits if text]
-        prompts = [self.reader.alone(each.question, hit, text) for each, text, hit in pairs]
-        scores = [
-            float(row[0]) for row in score_continuations(self.reader.llm, prompts, [[text] for _, text, _ in pairs])
-        ]
-        ranked = []
-        for each in readings:
-            own = [score for score, (other, *_) in zip(scores, pairs, strict=True) if other is each]
-            ranked.append([each.hits[place] for place in np.argsort(-np.asarray(own), kind="stable")])
-        return ranked
-
-
-def _tidied(answer: AIMessage, source: str) -> str:
-    text, _ = tidy(answer.text, is_complete(answer))
-    return text if grounded(text, source) else ""
+    def _support(self, pairs: Sequence[tuple[ReaderInput, str]]) -> list[RetrievedSentence]:
+        """Return, for each answer, the sentence after which it is likeliest."""
+        prompts, continuations = [], []
+        for item, text in pairs:
+            for sentence in item.sentences if text else ():
+                prompts.append(self.reader.fit_sentence(item.question, sentence, text))
+                continuations.append([text])
+        scores = iter(score_continuations(self.reader.llm, prompts, continuations))
+        best = []
+        for item, text in pairs:
+            own = np.array([next(scores)[0] if text else 0.0 for _ in item.sentences])
+            best.append(item.sentences[descending(own)[0]])
+        return best
 
 
-def grounded(text: str, source: str) -> bool:
-    """Whether all numbers and names of a text, that is words with a capital inside a sentence, stand in its source."""
+def as_quotation(text: str) -> str:
+    '''Put a text between """, with no """ inside that could end it.'''
+    return '"""' + text.replace('"""', "'''") + '"""'
+
+
+def is_grounded(text: str, source: str) -> bool:
+    """Return whether all numbers and names of a text are in its source; names are capitalized inside a sentence."""
     known = set(terms(source))
     for sentence in sentences(text):
         for place, word in enumerate(_WORD.findall(sentence.of(text))):
-            telling = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
-            if telling and not known.issuperset(terms(word)):
+            checked = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
+            if checked and not known.issuperset(terms(word)):
                 return False
     return True
+
+
+def _grounded_text(answer: AIMessage, source: str) -> str:
+    text, _ = clean_completion(answer.text, is_complete(answer))
+    return text if is_grounded(text, source) else ""

@@ -1,89 +1,110 @@
-"""What question answering takes: a question, and the documents that it is asked of."""
+"""Inputs of question answering: a question, and the documents that it is asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.documents import Document
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from llmkit.chains.qa.results import Citation
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
 
+CONTEXT_CHARACTERS = 200
+"""Characters of the document that a citation keeps before and after its quote."""
+
+
+class QuestionInput(TypedDict):
+    """The input of a chain that finds its documents itself."""
+
+    question: Annotated[str, Field(description="The question.")]
+
+
+class QAInput(QuestionInput):
+    """The input of a chain that is given its text; other keys are ignored."""
+
+    context: Annotated[str, Field(description="The text that has the answer.")]
+
 
 @dataclass(frozen=True)
-class Asked:
-    """A question and what it is asked of."""
+class Query:
+    """A question and the documents that it is asked about."""
 
     question: str
     documents: tuple[Document, ...]
 
     @property
     def texts(self) -> list[str]:
-        """The words of the documents."""
-        return [each.page_content for each in self.documents]
+        """The text of each document."""
+        return [document.page_content for document in self.documents]
 
-    def cite(self, document: int, span: Span, answer: Span | None = None) -> Citation:
-        """Quote a place in a document."""
-        given = self.documents[document]
-        text, source = given.page_content, given.metadata.get("source")
-        quote = span.of(text)
+    def cite(self, document: int, quote: Span, answer: Span | None = None) -> Citation:
+        """Quote a span of a document, and mark the answer in it."""
+        text, source = self.documents[document].page_content, self.documents[document].metadata.get("source")
+        before = text[max(0, quote.start - CONTEXT_CHARACTERS) : quote.start]
+        after = text[quote.end : quote.end + CONTEXT_CHARACTERS]
         link = None
         if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
             from llmkit.web import text_fragment
 
-            link = text_fragment(source, quote, text[max(0, span.start - 200) : span.start], text[span.end :][:200])
+            link = text_fragment(source, quote.of(text), before, after)
         return Citation(
-            quote=quote,
-            start=span.start,
-            end=span.end,
+            quote=quote.of(text),
+            start=quote.start,
+            end=quote.end,
             source=None if source is None else str(source),
             link=link,
             document=document,
             answer_start=answer.start if answer else None,
             answer_end=answer.end if answer else None,
+            before=before,
+            after=after,
         )
 
 
-def checked(given: Any) -> Asked:
-    """Read `{"question": …, "context": …}`.
+def parse_question(input: Any, other_key: str | None = None) -> str:
+    """Return the question of an input, in one line.
+
+    Args:
+        input: `{"question": …, other_key: …}`; more keys are ignored.
+        other_key: a key that the input must have beside the question.
 
     Raises:
-        InputError: a key is missing or unknown, the question is empty, or there is no text; says which.
+        InputError: a key is missing, or the question is no text or empty.
     """
-    question, context = question_and("context", given)
-    return Asked(question, tuple(_documents(context)))
-
-
-def question_and(key: str, given: Any) -> tuple[str, Any]:
-    """Read a question, in one line, and what is given beside it under a key.
-
-    Raises:
-        InputError: a key is missing or unknown, or the question is empty; says which.
-    """
-    if not isinstance(given, Mapping) or set(given) != {"question", key}:
-        told = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-        raise InputError(f"the input is {told}, but must be a dictionary with the keys 'question' and {key!r}")
-    question = given["question"]
+    keys = ["question", *([other_key] if other_key else [])]
+    wanted = " and ".join(map(repr, keys))
+    if not isinstance(input, Mapping):
+        raise InputError(f"the input is {type(input).__name__}, but must be a dictionary with {wanted}")
+    if missing := [key for key in keys if key not in input]:
+        raise InputError(f"the input has no {missing[0]!r}: give a dictionary with {wanted}")
+    question = input["question"]
     if not isinstance(question, str):
         raise InputError(f"the question is {type(question).__name__}, but must be text")
     if not question.strip():
         raise InputError("the question is empty")
-    return " ".join(question.split()), given[key]
+    return " ".join(question.split())
 
 
-def _documents(context: Any) -> list[Document]:
+def parse_documents(context: Any) -> tuple[Document, ...]:
+    """Return the documents of a context: text, a `Document` or a list of them.
+
+    Raises:
+        InputError: it is anything else, or a document is empty; says which.
+    """
     given = [context] if isinstance(context, str | Document) else context
-    if not isinstance(given, Sequence) or not all(isinstance(each, str | Document) for each in given):
+    if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
         raise InputError(
             f"the context is {type(context).__name__}, but must be text, a Document or a list of Documents"
         )
     if not given:
         raise InputError("the context is an empty list: give at least one document")
-    documents = [Document(each) if isinstance(each, str) else each for each in given]
-    for number, each in enumerate(documents, 1):
-        if not each.page_content.strip():
+    documents = tuple(Document(item) if isinstance(item, str) else item for item in given)
+    for number, document in enumerate(documents, 1):
+        if not document.page_content.strip():
             raise InputError("the context is empty" if len(documents) == 1 else f"document {number} has no text")
     return documents

@@ -1,70 +1,76 @@
-"""Short answers: all spans of the sentences that matter are weighed, and the best one is the answer.
+"""The reader: scores every span of the retrieved sentences as an answer, and takes the best.
 
-A span's score is its log-likelihood as the answer to the question, less a share of that as the answer to a question
-that asks for nothing (a phrase is likely after a text whatever is asked). For the best spans, how likely the question
-is after the answer counts too (the noisy channel, Lewis & Fan 2019; Min et al. 2022).
+A span's score is its log-likelihood as the answer to the question, less a share of that as the answer to a content-free
+question (a phrase may be likely after a text whatever is asked). For the best spans, the log-likelihood of the question
+given the answer counts too (noisy channel: Lewis & Fan 2019; Min et al. 2022).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from llmkit.chains.qa.calibration import QATuning
 from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
 from llmkit.chains.tuning import NEUTRAL_QUESTION
-from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import FittedPrompt, TaskPrompt
-from llmkit.retrieval import Hit
+from llmkit.retrieval import RetrievedSentence
+from llmkit.text.ranking import descending
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms, words
 
-PRIOR = 0.5
-"""The share of the neutral likelihood that is taken off."""
-CHANNEL = 0.3
-"""The weight of the question's likelihood."""
-RANK = 1.0
-"""Nats that a sentence loses to the one before it in the ranking."""
-REPEATED = 4.0
-"""Nats that a span loses whose words all stand in the question: it seldom answers it."""
-STARTS = 12
-"""Spans are tried from the words that begin an answer best: so many by likelihood, so many with the prior off."""
-CHANNEL_AMONG = 8
+MAX_STARTS = 12
+"""Spans are scored only from the likeliest first words: so many with the prior subtracted, and so many without."""
+MAX_CHANNEL_SPANS = 8
+"""The question's log-likelihood is computed for so many of the best spans."""
 MARGIN = 8
-"""Tokens that are kept free, as a span alone may have other tokens than inside its sentence."""
+"""Tokens that stay free, because a span alone may have other tokens than inside its sentence."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A question with the sentences that may answer it, the best first, and its prompts."""
+class ReaderInput:
+    """A question with the sentences that may answer it, the most relevant first, and its prompts.
+
+    Attributes:
+        prompt: asks the question.
+        neutral_prompt: asks a content-free question instead.
+        reverse_prompt: asks for the question that belongs to an answer.
+    """
 
     question: str
-    hits: list[Hit]
-    asked: FittedPrompt
-    neutral: FittedPrompt
-    reverse: FittedPrompt
+    sentences: list[RetrievedSentence]
+    prompt: FittedPrompt
+    neutral_prompt: FittedPrompt
+    reverse_prompt: FittedPrompt
 
     @property
-    def shown(self) -> str:
+    def text(self) -> str:
         """The sentences in the order of the source."""
-        return in_order(self.hits)
+        return in_source_order(self.sentences)
 
     @property
-    def starts(self) -> list[tuple[Hit, Span]]:
+    def starts(self) -> list[tuple[RetrievedSentence, Span]]:
         """The words at which an answer may begin."""
-        return [(hit, word) for hit in self.hits for word in words(hit.text)]
+        return [(sentence, word) for sentence in self.sentences for word in words(sentence.text)]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A span of a sentence; `span` is its place in the document."""
+class AnswerSpan:
+    """A span of a sentence as an answer.
 
-    hit: Hit
+    Attributes:
+        span: its place in the document.
+        score: in nats; the higher, the likelier is the answer.
+    """
+
+    sentence: RetrievedSentence
     span: Span
     text: str
-    score: float
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,144 +78,177 @@ class Reader:
     """Finds answers in sentences.
 
     Attributes:
-        llm: tells likelihoods.
+        llm: a model with `score`.
         prompt: asks for an answer; has the field `question`.
-        reverse: asks for the question that an answer belongs to.
-        room: tokens that are kept for an answer at least.
+        reverse_prompt: asks for the question that belongs to an answer.
+        tuning: the weights of what makes up a score.
+        max_words: the longest answer.
+        min_reserve: the least tokens that are reserved for an answer.
     """
 
     llm: Any
     prompt: TaskPrompt
-    reverse: TaskPrompt
+    reverse_prompt: TaskPrompt
+    tuning: QATuning
     max_words: int
     context_window: int | None = None
-    room: int = 0
+    min_reserve: int = 0
 
-    def check(self, question: str) -> None:
-        """Raise `ContextWindowExceeded` for a question that leaves no room for a text."""
+    def check_question(self, question: str) -> None:
+        """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""
         try:
-            self._reading(question, [Hit(0, 1, 0, "x")])
+            self._fit_all(question, [RetrievedSentence(0, 1, 0, "x")])
         except ContextWindowExceeded as error:
             what = "the question and the room for its answer"
             raise ContextWindowExceeded(error.needed, error.available, what) from error
 
-    def reading(self, question: str, hits: Sequence[Hit]) -> Reading:
-        """Lay out as many of the sentences as fit.
+    def prepare(self, question: str, sentences: Sequence[RetrievedSentence]) -> ReaderInput:
+        """Fit as many of the sentences as possible into the prompts.
 
         Raises:
-            ContextWindowExceeded: the question and a sentence do not fit.
+            ContextWindowExceeded: the question and one sentence do not fit.
         """
-        for count in range(len(hits), 0, -1):
+        for count in range(len(sentences), 0, -1):
             try:
-                return self._reading(question, list(hits[:count]))
+                return self._fit_all(question, list(sentences[:count]))
             except ContextWindowExceeded:
                 if count == 1:
                     raise
         raise InputError("there is no text to answer from")
 
-    def _reading(self, question: str, hits: list[Hit]) -> Reading:
-        shown = in_order(hits)
-        room = max(self.room, *(self.llm.get_num_tokens(hit.text) for hit in hits)) + MARGIN
-        asked, neutral = (self._fit(self.prompt, shown, room, question=each) for each in (question, NEUTRAL_QUESTION))
-        beyond = room + self.llm.get_num_tokens(_asking(question)) + MARGIN
-        return Reading(question, hits, asked, neutral, self._fit(self.reverse, shown, beyond))
+    def fit_sentence(self, question: str, sentence: RetrievedSentence, answer: str) -> FittedPrompt:
+        """Return the prompt that asks the question of one sentence, with tokens for this answer."""
+        return self._fit(self.prompt, sentence.text, self.llm.get_num_tokens(answer) + MARGIN, question=question)
 
-    def alone(self, question: str, hit: Hit, answer: str) -> FittedPrompt:
-        """Ask one sentence alone, with room for an answer of any length."""
-        return self._fit(self.prompt, hit.text, self.llm.get_num_tokens(answer) + MARGIN, question=question)
-
-    def _fit(self, prompt: TaskPrompt, text: str, room: int, **fields: str) -> FittedPrompt:
-        layout: Any = "flan" if getattr(self.llm, "layout", None) == "flan" else None
-        return prompt.fit(
-            text, model=self.llm, max_new_tokens=room, context_window=self.context_window, layout=layout, **fields
+    def _fit_all(self, question: str, sentences: list[RetrievedSentence]) -> ReaderInput:
+        text = in_source_order(sentences)
+        longest = max(self.llm.get_num_tokens(sentence.text) for sentence in sentences)
+        reserve = max(self.min_reserve, longest) + MARGIN
+        reverse_reserve = reserve + self.llm.get_num_tokens(_then_question(question)) + MARGIN
+        return ReaderInput(
+            question,
+            sentences,
+            self._fit(self.prompt, text, reserve, question=question),
+            self._fit(self.prompt, text, reserve, question=NEUTRAL_QUESTION),
+            self._fit(self.reverse_prompt, text, reverse_reserve),
         )
 
-    def read(self, readings: Sequence[Reading]) -> list[Finding | None]:
-        """Give the best span for each question; none where there are no words."""
-        starts = self._shortlists(readings)
-        spans = [_spans(each, self.max_words) for each in starts]
-        texts = [[text for *_, text in each] for each in spans]
-        likely, usual = self._both(readings, texts, include_eos=True)
-        scores = [
-            one - PRIOR * two - _handicap(each, own)
-            for one, two, each, own in zip(likely, usual, readings, spans, strict=True)
-        ]
-        best = [_best(row, each) for row, each in zip(scores, texts, strict=True)]
-        named = [[each[place] for place in places] for places, each in zip(best, texts, strict=True)]
-        found: list[Finding | None] = []
-        for places, own, row, back in zip(best, spans, scores, self._channel(readings, named), strict=True):
-            if not places:
-                found.append(None)
-                continue
-            totals = row[places] + CHANNEL * back
-            chosen = int(np.argmax(totals))
-            found.append(Finding(*own[places[chosen]], score=float(totals[chosen])))
-        return found
+    def _fit(self, prompt: TaskPrompt, text: str, reserve: int, **fields: Any) -> FittedPrompt:
+        return prompt.fit(text, model=self.llm, max_new_tokens=reserve, context_window=self.context_window, **fields)
 
-    def _both(
-        self, readings: Sequence[Reading], texts: Sequence[Sequence[str]], *, include_eos: bool
+    def read(self, inputs: Sequence[ReaderInput]) -> list[AnswerSpan | None]:
+        """Return the best span for each question; `None` where the sentences have no words."""
+        spans = [_spans(starts, self.max_words) for starts in self._likeliest_starts(inputs)]
+        texts = [[span.text for span in row] for row in spans]
+        likelihoods, priors = self._likelihoods(inputs, texts, include_eos=True)
+        scores = [
+            likelihood - self.tuning.prior_weight * prior - self._penalties(item, row)
+            for likelihood, prior, item, row in zip(likelihoods, priors, inputs, spans, strict=True)
+        ]
+        best = [_best_distinct(*pair) for pair in zip(scores, texts, strict=True)]
+        best_texts = [[row[index] for index in indices] for indices, row in zip(best, texts, strict=True)]
+        channels = self._channel(inputs, best_texts)
+        return [_choose(*each, self.tuning.channel_weight) for each in zip(spans, scores, best, channels, strict=True)]
+
+    def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[tuple[RetrievedSentence, Span]]]:
+        """Return the words at which the best spans are likely to begin."""
+        starts = [item.starts for item in inputs]
+        texts = [[word.of(sentence.text) for sentence, word in row] for row in starts]
+        likelihoods, priors = self._likelihoods(inputs, texts, include_eos=False)
+        kept = []
+        for row, likelihood, prior in zip(starts, likelihoods, priors, strict=True):
+            corrected = likelihood - self.tuning.prior_weight * prior
+            indices = {*descending(likelihood)[:MAX_STARTS], *descending(corrected)[:MAX_STARTS]}
+            kept.append([row[index] for index in sorted(indices)])
+        return kept
+
+    def _likelihoods(
+        self, inputs: Sequence[ReaderInput], texts: Sequence[Sequence[str]], *, include_eos: bool
     ) -> tuple[list[Row], list[Row]]:
-        """The likelihoods after the question and after the neutral one."""
-        prompts = [*(each.asked for each in readings), *(each.neutral for each in readings)]
+        """Return the log-likelihoods of the texts after the question and after the content-free one."""
+        prompts = [*(item.prompt for item in inputs), *(item.neutral_prompt for item in inputs)]
         rows = score_continuations(
             self.llm, prompts, [*texts, *texts], prefix=separator(self.prompt), include_eos=include_eos
         )
-        return rows[: len(readings)], rows[len(readings) :]
+        return rows[: len(inputs)], rows[len(inputs) :]
 
-    def _shortlists(self, readings: Sequence[Reading]) -> list[list[tuple[Hit, Span]]]:
-        """The words at which the best spans are likely to begin."""
-        starts = [each.starts for each in readings]
-        likely, usual = self._both(
-            readings, [[word.of(hit.text) for hit, word in each] for each in starts], include_eos=False
-        )
-        kept = []
-        for each, one, two in zip(starts, likely, usual, strict=True):
-            places = {*np.argsort(-one, kind="stable")[:STARTS], *np.argsort(PRIOR * two - one, kind="stable")[:STARTS]}
-            kept.append([each[place] for place in sorted(map(int, places))])
-        return kept
+    def _penalties(self, item: ReaderInput, spans: Sequence[AnswerSpan]) -> Row:
+        """Return the nats that each span loses for its sentence's rank and for repeating the question."""
+        question = set(terms(item.question))
+        ranks = np.array([item.sentences.index(span.sentence) for span in spans], dtype=np.float64)
+        repeats = np.array([set(terms(span.text)) <= question for span in spans], dtype=np.float64)
+        return np.asarray(self.tuning.rank_penalty * ranks + self.tuning.repetition_penalty * repeats)
 
-    def _channel(self, readings: Sequence[Reading], answers: Sequence[Sequence[str]]) -> list[Row]:
-        """The log-likelihood of each question after each of its answers."""
-        told = [
-            [*(f"{text}{_asking('')}" for text in texts), *(f"{text}{_asking(each.question)}" for text in texts)]
-            for each, texts in zip(readings, answers, strict=True)
+    def _channel(self, inputs: Sequence[ReaderInput], answers: Sequence[Sequence[str]]) -> list[Row]:
+        """Return the log-likelihood of each question after each of its answers."""
+        texts = [
+            [*(f"{answer}{_then_question('')}" for answer in row), *(f"{answer}{question}" for answer in row)]
+            for row, question in zip(answers, (_then_question(item.question) for item in inputs), strict=True)
         ]
-        rows = score_continuations(self.llm, [each.reverse for each in readings], told)
+        rows = score_continuations(self.llm, [item.reverse_prompt for item in inputs], texts)
         return [row[len(row) // 2 :] - row[: len(row) // 2] for row in rows]
 
 
-def in_order(hits: Sequence[Hit]) -> str:
-    """Give sentences in the order of the source."""
-    return " ".join(hit.text for hit in sorted(hits, key=lambda hit: (hit.document, hit.start)))
+def reader_prompts(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) -> tuple[TaskPrompt, TaskPrompt]:
+    """Return the prompt for an answer and the one for its question, both with the examples.
+
+    Raises:
+        PromptError: an example has no question.
+    """
+    reverse = TaskPrompt.load("question-for-answer")
+    for number, example in enumerate(examples, 1):
+        if "question" not in example:
+            raise PromptError(f"example {number} has no 'question': give input, question and output")
+    if not examples:
+        return prompt, reverse
+    prompt = prompt.with_examples([*prompt.examples, *examples])
+    return prompt, reverse.with_examples(
+        [
+            {"input": example["input"], "output": f"{example['output']}{_then_question(example['question'])}"}
+            for example in prompt.examples
+        ]
+    )
 
 
-def _asking(question: str) -> str:
+def in_source_order(sentences: Sequence[RetrievedSentence]) -> str:
+    """Return the text of sentences in the order of the source."""
+    ordered = sorted(sentences, key=lambda sentence: (sentence.document, sentence.start))
+    return " ".join(sentence.text for sentence in ordered)
+
+
+def _then_question(question: str) -> str:
     return f"\nQuestion: {question}".rstrip()
 
 
-def _spans(starts: Sequence[tuple[Hit, Span]], max_words: int) -> list[tuple[Hit, Span, str]]:
-    """The spans that begin at these words, with their places in the document."""
-    wanted = {(hit, word.start) for hit, word in starts}
+def _spans(starts: Sequence[tuple[RetrievedSentence, Span]], max_words: int) -> list[AnswerSpan]:
+    """Return the spans that begin at these words."""
+    wanted = {(sentence, word.start) for sentence, word in starts}
     found = []
-    for hit in dict.fromkeys(hit for hit, _ in starts):
-        for spans in spans_from(hit.text, words(hit.text), max_words):
+    for sentence in dict.fromkeys(sentence for sentence, _ in starts):
+        for spans in spans_from(sentence.text, words(sentence.text), max_words):
             for span in spans:
-                if (hit, span.start) in wanted:
-                    found.append((hit, Span(hit.start + span.start, hit.start + span.end), span.of(hit.text)))
+                if (sentence, span.start) in wanted:
+                    place = Span(sentence.start + span.start, sentence.start + span.end)
+                    found.append(AnswerSpan(sentence, place, span.of(sentence.text)))
     return found
 
 
-def _handicap(reading: Reading, spans: Sequence[tuple[Hit, Span, str]]) -> Row:
-    """What each span loses for its sentence's rank, and for saying no more than the question."""
-    asked = set(terms(reading.question))
-    return np.array([RANK * reading.hits.index(hit) + REPEATED * (set(terms(text)) <= asked) for hit, _, text in spans])
-
-
-def _best(scores: Row, texts: Sequence[str]) -> list[int]:
-    """The best places, none of which says the same as another."""
+def _best_distinct(scores: Row, texts: Sequence[str]) -> list[int]:
+    """Return the indices of the best spans, no two of which have the same text."""
     kept: dict[str, int] = {}
-    for place in map(int, np.argsort(-scores, kind="stable")):
-        kept.setdefault(texts[place].casefold(), place)
-        if len(kept) == CHANNEL_AMONG:
+    for index in descending(scores):
+        kept.setdefault(texts[index].casefold(), index)
+        if len(kept) == MAX_CHANNEL_SPANS:
             break
     return list(kept.values())
+
+
+def _choose(
+    spans: Sequence[AnswerSpan], scores: Row, best: list[int], channel: Row, weight: float
+) -> AnswerSpan | None:
+    if not best:
+        return None
+    totals = scores[best] + weight * channel
+    chosen = int(np.argmax(totals))
+    span = spans[best[chosen]]
+    return AnswerSpan(span.sentence, span.span, span.text, float(totals[chosen]))

@@ -1,21 +1,25 @@
-"""What question answering gives: an answer, and the sentences that it stands on."""
+"""Results of question answering: an answer, and the quotes that support it."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmkit.chains.html import highlight
 
 
 class Citation(BaseModel):
-    """A sentence of the source that an answer stands on.
+    """A sentence of the source that supports an answer.
 
     Attributes:
-        quote: the sentence, verbatim: the document's text from `start` to `end`.
-        source: what the document's metadata say of its origin.
-        link: leads to the sentence in the page, for a document from the web.
-        document: which of the documents it is, from 0.
-        answer_start, answer_end: where the phrase that answers stands in the document; `None` if none in it does.
+        quote: the sentence, verbatim: the document's text from `start` to `end`, in characters.
+        source: the document's `metadata["source"]`.
+        link: a URL that leads to the sentence in its page, for a document from the web.
+        document: the index of the document.
+        answer_start, answer_end: the span of the answer in the document; `None` if it is not in this sentence.
+        before, after: some text around the quote, for display only: they are not dumped.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,18 +32,35 @@ class Citation(BaseModel):
     document: int = 0
     answer_start: int | None = None
     answer_end: int | None = None
+    before: str = Field(default="", exclude=True, repr=False)
+    after: str = Field(default="", exclude=True, repr=False)
+
+    def _repr_html_(self) -> str:
+        """The quote in its context, with the answer highlighted, for notebooks."""
+        spans = [(len(self.before), len(self.before) + len(self.quote), "")]
+        if self.answer_start is not None and self.answer_end is not None:
+            offset = len(self.before) - self.start
+            spans = [(self.answer_start + offset, self.answer_end + offset, "")]
+        place = escape(f"{self.source or 'document ' + str(self.document)}, characters {self.start} to {self.end}")
+        if self.link:
+            place = f'<a href="{escape(self.link)}">{place}</a>'
+        text = f"{self.before}{self.quote}{self.after}"
+        return f"<blockquote>{highlight(text, spans)}<small>{place}</small></blockquote>"
 
 
 class Answer(BaseModel):
-    """An answer, or that the text gives none.
+    """An answer, or that the documents do not contain one.
 
     Attributes:
-        text: the answer; empty where the text does not say.
-        found: whether the text says.
-        confidence: how likely the answer is right, from 0 to 1; below the chain's `min_confidence` it is not given.
-        citations: the sentences that it stands on, the most important first.
-        unverified: quotes that the model told, but that do not stand in the source.
-        method: "spans" of the text were scored, a text was "written", or "structured output" told quotes.
+        text: the answer; empty if none was found.
+        found: whether there is an answer.
+        confidence: the probability that the answer is right; below the chain's `threshold` it is not given. For a
+            model without log-likelihoods: the share of its quotes that are in the source.
+        calibrated: whether the confidence was fitted on this very model, as it ships or by `QAChain.calibrate`.
+        citations: the sentences that support it, the most important first.
+        unverified: quotes of the model that are not in the source.
+        method: "spans": the likeliest span of the text; "generated": a written sentence; "structured output": an
+            answer and quotes of a model without log-likelihoods.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +68,15 @@ class Answer(BaseModel):
     text: str
     found: bool
     confidence: float
+    calibrated: bool = False
     citations: tuple[Citation, ...] = ()
     unverified: tuple[str, ...] = ()
-    method: Literal["spans", "written", "structured output"] = "spans"
+    method: Literal["spans", "generated", "structured output"] = "spans"
+
+    def _repr_html_(self) -> str:
+        """The answer and its quotes in their context, for notebooks."""
+        if not self.found:
+            return "<p><i>The text does not say.</i></p>"
+        note = "" if self.calibrated else ", not calibrated"
+        head = f"<p><b>{escape(self.text)}</b> <small>confidence {self.confidence:.0%}{note}</small></p>"
+        return head + "".join(citation._repr_html_() for citation in self.citations)

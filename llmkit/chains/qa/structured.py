@@ -1,23 +1,22 @@
-"""Answers of models that tell no likelihoods: they name their quotes, and each is looked up in the source."""
+"""Answers of models that return no log-likelihoods: they give quotes, and each is looked up in the source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig
-
-from llmkit.chains.qa.generator import quoted
-from llmkit.chains.qa.inputs import Asked
-from llmkit.chains.qa.reader import in_order
+from llmkit.chains.qa.generator import as_quotation
+from llmkit.chains.qa.inputs import Query
+from llmkit.chains.qa.reader import in_source_order
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.structured import StructuredTask
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
-from llmkit.retrieval import Hit
+from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span
 from llmkit.text.words import occurrences
+
+QuotedQuery = tuple[Query, Sequence[RetrievedSentence]]
 
 _SCHEMA = {
     "title": "QuotedAnswer",
@@ -28,63 +27,50 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True)
-class Quoter:
-    """Asks for an answer with quotes, and believes only those that stand in the source."""
+def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTask[QuotedQuery, Answer]:
+    """Return the task of answering with quotes, of which only those count that are in the source.
 
-    chain: Runnable[Any, Any]
-    form: str
+    Args:
+        llm: a model with structured output.
+        prompt: has the fields `question` and `form`.
+        form: the value of `form`: what an answer looks like.
 
-    @classmethod
-    def over(cls, llm: Any, prompt: TaskPrompt, form: str) -> Quoter:
-        """Hold a model to an answer with quotes.
+    Raises:
+        InputError: the model has no structured output.
+    """
 
-        Raises:
-            InputError: it has no structured output.
-        """
-        task: StructuredTask[Any, Any] = StructuredTask.from_prompt(
-            llm, prompt, _SCHEMA, fields=dict, parse=lambda _, answer: answer
-        )
-        return cls(task.completion, form)
+    def fields(item: QuotedQuery) -> dict[str, Any]:
+        query, sentences = item
+        return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": form}
 
-    def answer(
-        self, asked: Sequence[Asked], hits: Sequence[Sequence[Hit]], configs: Sequence[RunnableConfig]
-    ) -> list[Answer | Exception]:
-        """Give each answer, or the error it failed with."""
-        inputs: list[Any] = [
-            {"input": quoted(in_order(each)), "question": one.question, "form": self.form}
-            for one, each in zip(asked, hits, strict=True)
-        ]
-        told = self.chain.batch(inputs, list(configs), return_exceptions=True)
-        return [
-            each if isinstance(each, Exception) else _read(one, each) for one, each in zip(asked, told, strict=True)
-        ]
+    return StructuredTask.from_prompt(llm, prompt, _SCHEMA, fields=fields, parse=_parse)
 
 
 def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:
-    """Find a quote in the documents, in whole words, whatever its white space and capitals."""
-    words = quote.strip().strip("\"“”'")
-    places = ((number, span) for number, text in enumerate(texts) for span in occurrences(words, text, any_case=True))
+    """Find a quote in the documents, in whole words, whatever its white space and case.
+
+    Returns:
+        The index of the document and the span in it.
+    """
+    text = quote.strip().strip("\"“”'")
+    places = ((index, span) for index, source in enumerate(texts) for span in occurrences(text, source, any_case=True))
     return next(places, None)
 
 
-def _read(asked: Asked, told: Any) -> Answer | Exception:
-    if (
-        not isinstance(told, dict)
-        or not isinstance(told.get("answer"), str)
-        or not isinstance(told.get("quotes"), list)
-    ):
-        return GenerationError(f"the model answered {told!r}, which is no answer with quotes")
-    text, quotes = told["answer"].strip(), [str(each) for each in told["quotes"]]
-    places = [(quote, locate(quote, asked.texts)) for quote in quotes]
-    citations = [asked.cite(*place) for _, place in places if place]
-    lost = tuple(quote for quote, place in places if place is None)
+def _parse(item: QuotedQuery, reply: Any) -> Answer:
+    query, _ = item
+    given = reply if isinstance(reply, dict) else {}
+    if not isinstance(given.get("answer"), str) or not isinstance(given.get("quotes"), list):
+        raise GenerationError(f"the model answered {reply!r}, which is no answer with quotes")
+    text, quotes = given["answer"].strip(), [str(quote) for quote in given["quotes"]]
+    places = [(quote, locate(quote, query.texts)) for quote in quotes]
+    citations = [query.cite(*place) for _, place in places if place]
     found = bool(text and citations)
     return Answer(
         text=text if found else "",
         found=found,
         confidence=len(citations) / len(quotes) if found else 0.0,
         citations=tuple(dict.fromkeys(citations)) if found else (),
-        unverified=lost,
+        unverified=tuple(quote for quote, place in places if place is None),
         method="structured output",
     )

@@ -1,100 +1,134 @@
-"""Questions about web pages: each page is fetched with care, and answered from with citations that lead into it."""
+"""Question answering about web pages: they are fetched safely, and the citations link to their sentences."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import Field
 
 from llmkit.chains.base import Chain
-from llmkit.chains.qa.chain import QAChain
-from llmkit.chains.qa.inputs import question_and
+from llmkit.chains.qa.calibration import QATuning
+from llmkit.chains.qa.chain import QAChain, Style
+from llmkit.chains.qa.inputs import QuestionInput, parse_question
 from llmkit.chains.qa.results import Answer
 from llmkit.errors import InputError, LlmkitError
+from llmkit.prompts import TaskPrompt
 from llmkit.web import fetch
 from llmkit.web.urls import checked
 
-AT_ONCE = 4
-"""So many pages are fetched at a time."""
-_T = TypeVar("_T")
+MAX_THREADS = 4
+"""Pages that are fetched at the same time."""
+
+
+class WebQAInput(QuestionInput):
+    """The input of a chain that fetches web pages."""
+
+    url: Annotated[str | list[str], Field(description="The URL of a web page, or a list of URLs.")]
 
 
 class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
-    """`{"question": …, "url": a URL or a list of them}` in, `Answer` out; its citations link to their places.
+    """Answers questions about web pages: `{"question": …, "url": a URL or a list of them}` in, `Answer` out.
+
+    All pages of a question must be available. They are cached as their servers allow, and a second question about one
+    is cheap. The citations link to the quoted sentences.
 
     Example:
         >>> chain = WebQAChain(HuggingFaceChat())
         >>> chain.invoke({"question": "When was it built?", "url": "https://example.com/lighthouse"}).text
         '1821'
 
-    All pages of a question must come. They are kept on disk as their servers allow, and what was read of one is kept
-    too, so that a second question is cheap.
-
     Args:
-        llm: as for `QAChain`.
-        embedder: as for `QAChain`.
-        fetching: arguments of `llmkit.web.fetch`, such as `{"allow_private": True}`.
-        **answering: arguments of `QAChain`.
+        fetch_options: arguments of `llmkit.web.fetch`, such as `{"allow_private": True}`.
+        llm, embedder, style, examples, threshold, top_k, max_answer_words, prompt, abstractive_prompt,
+            structured_prompt, max_new_tokens, context_window, tuning: as for `QAChain`.
+
+    Attributes:
+        qa: the chain that answers from the fetched pages; calibrate that one.
 
     Raises:
-        InputError: the input is not as above, the question is empty, or a URL is refused.
-        PageError: a page does not come, or is empty.
+        InputError: an argument or an input is wrong, or a URL is refused.
+        PageError: a page cannot be fetched, or is empty.
     """
+
+    tool_name = "ask_web_page"
+    tool_description = "Answer a question from web pages, with verbatim quotes and links to them."
+    tool_input = WebQAInput
 
     def __init__(
         self,
         llm: Runnable[Any, Any],
         embedder: Embeddings | None = None,
         *,
-        fetching: Mapping[str, Any] | None = None,
-        **answering: Any,
+        fetch_options: Mapping[str, Any] | None = None,
+        style: Style = "extractive",
+        examples: Sequence[Mapping[str, str]] = (),
+        threshold: float | None = None,
+        top_k: int = 3,
+        max_answer_words: int = 8,
+        prompt: str | TaskPrompt | None = None,
+        abstractive_prompt: str | TaskPrompt | None = None,
+        structured_prompt: str | TaskPrompt | None = None,
+        max_new_tokens: int = 64,
+        context_window: int | None = None,
+        tuning: QATuning | None = None,
     ) -> None:
-        self.answering = QAChain(llm, embedder, **answering)
-        self.fetching = dict(fetching or {})
-        if unknown := self.fetching.keys() - inspect.signature(fetch).parameters.keys() - {"url"}:
-            raise InputError(f"fetching has {', '.join(sorted(unknown))}, which is no argument of llmkit.web.fetch")
+        self.fetch_options = dict(fetch_options or {})
+        if unknown := self.fetch_options.keys() - (inspect.signature(fetch).parameters.keys() - {"url"}):
+            raise InputError(f"fetch_options has {', '.join(sorted(unknown))}, but llmkit.web.fetch has no such option")
+        self.qa = QAChain(
+            llm,
+            embedder,
+            style=style,
+            examples=examples,
+            threshold=threshold,
+            top_k=top_k,
+            max_answer_words=max_answer_words,
+            prompt=prompt,
+            abstractive_prompt=abstractive_prompt,
+            structured_prompt=structured_prompt,
+            max_new_tokens=max_new_tokens,
+            context_window=context_window,
+            tuning=tuning,
+        )
 
     def prepare(self, input: Mapping[str, Any]) -> tuple[str, list[str]]:
-        """Check the question and its URLs."""
-        return _checked(input)
+        """Check the question, and return it with the normalized URLs."""
+        question, urls = parse_question(input, "url"), input["url"]
+        urls = [urls] if isinstance(urls, str) else urls
+        if not isinstance(urls, list | tuple) or not urls:
+            raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")
+        return question, [checked(url) for url in urls]
 
     def run(
         self, prepared: Sequence[tuple[str, list[str]]], configs: Sequence[RunnableConfig]
     ) -> list[Answer | Exception]:
         """Fetch every page once, then answer all questions together."""
-        urls = list(dict.fromkeys(url for _, own in prepared for url in own))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            fetched = pool.map(lambda url: _attempt(lambda: fetch(url, **self.fetching)), urls)
-            pages = dict(zip(urls, fetched, strict=True))
-        read = [_given(*each, pages) for each in prepared]
-        pairs = [(each, config) for each, config in zip(read, configs, strict=True) if isinstance(each, dict)]
-        answers = iter(self.answering._prepare_and_run(*map(list, zip(*pairs, strict=True))) if pairs else ())
-        return [next(answers) if isinstance(each, dict) else each for each in read]
+        urls = list(dict.fromkeys(url for _, own_urls in prepared for url in own_urls))
+        with ThreadPoolExecutor(MAX_THREADS) as pool:
+            pages = dict(zip(urls, pool.map(self._fetch, urls), strict=True))
+        results: list[Any] = [_first_error(own_urls, pages) for _, own_urls in prepared]
+        good = [index for index, error in enumerate(results) if error is None]
+        inputs = [
+            {"question": question, "context": [pages[url] for url in own_urls]}
+            for question, own_urls in (prepared[index] for index in good)
+        ]
+        answers = self.qa.batch(inputs, [configs[index] for index in good], return_exceptions=True)
+        for index, answer in zip(good, answers, strict=True):
+            results[index] = answer
+        return results
+
+    def _fetch(self, url: str) -> Document | LlmkitError:
+        try:
+            return fetch(url, **self.fetch_options)
+        except LlmkitError as error:
+            return error
 
 
-def _checked(given: Any) -> tuple[str, list[str]]:
-    """The question, and the URLs as they are requested."""
-    question, urls = question_and("url", given)
-    urls = [urls] if isinstance(urls, str) else urls
-    if not isinstance(urls, list | tuple) or not urls:
-        raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")
-    return question, [checked(url) for url in urls]
-
-
-def _given(question: str, urls: Sequence[str], pages: Mapping[str, Document | LlmkitError]) -> Any:
-    """What is answered from: the question with its pages, or the error of the first that did not come."""
-    context = [pages[url] for url in urls]
-    failed = (each for each in context if isinstance(each, LlmkitError))
-    return next(failed, {"question": question, "context": context})
-
-
-def _attempt(act: Callable[..., _T], *given: Any) -> _T | LlmkitError:
-    try:
-        return act(*given)
-    except LlmkitError as error:
-        return error
+def _first_error(urls: Sequence[str], pages: Mapping[str, Document | LlmkitError]) -> LlmkitError | None:
+    return next((page for url in urls if isinstance(page := pages[url], LlmkitError)), None)

@@ -1,4 +1,4 @@
-"""What is summarized: texts and documents, divided into parts that know where they stand."""
+"""Sources of a summary: texts and documents, divided into passages with their offsets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from llmkit.chains.inputs import TextInput
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Passage, passages
 
-Source = str | Document | Sequence[Document]
-BETWEEN = "\n\n"
+Source = str | Document | Sequence[Document] | TextInput
+SEPARATOR = "\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,99 +21,100 @@ class SourcePassage(Passage):
     """A passage of a source.
 
     Attributes:
-        document: which of the documents it stands in, from 0; `start` and `end` are characters of that document.
-        metadata: the document's own; no prompt contains it.
-        summary: what was first made of it, or of the part of the source that it is in; empty where that is the whole.
+        document: the index of its document; `start` and `end` are offsets in that document.
+        metadata: the document's metadata; no prompt contains it.
+        summary: the first summary that was made of the part with this passage; empty if the source is one part.
     """
 
     document: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     summary: str = ""
 
-    def at(self, piece: Passage) -> SourcePassage:
-        """Give a piece of this passage's text, at its place in the document."""
+    def subpassage(self, piece: Passage) -> SourcePassage:
+        """Return a passage of this passage's text, with its offsets in the document."""
         start = self.start + piece.start
         return replace(self, text=piece.text, start=start, end=start + len(piece.text), tokens=piece.tokens)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A text for a prompt, and the passages of the source that it stands on."""
+    """A text for a prompt, and the passages of the source that it consists of or summarizes."""
 
     text: str
     passages: tuple[SourcePassage, ...]
 
-    def summarized(self, text: str) -> Part:
-        """Give its summary, a part that stands on the same passages."""
-        return Part(text, tuple(each if each.summary else replace(each, summary=text) for each in self.passages))
+    def with_summary(self, summary: str) -> Part:
+        """Return the summary as a part with the same passages, each of which keeps its first summary."""
+        return Part(summary, tuple(one if one.summary else replace(one, summary=summary) for one in self.passages))
 
 
 @dataclass(frozen=True)
-class Counter:
-    """How a model counts tokens; see `llmkit.text.segmentation.TokenCounter`."""
+class ModelTokenCounter:
+    """Counts tokens as a model does: a `llmkit.text.segmentation.TokenCounter`."""
 
     get_num_tokens: Callable[[str], int]
     token_offsets: Callable[[str], list[tuple[int, int]]] | None = None
 
 
-def documents_of(source: Source) -> list[Document]:
-    """Give the source as documents.
+def parse_source(source: Source) -> list[Document]:
+    """Return a source as documents.
 
     Raises:
         InputError: there is no text, or what was given is neither text nor documents.
     """
-    given: Any = [source] if isinstance(source, str | Document) else source
-    if not isinstance(given, Sequence) or not all(isinstance(each, str | Document) for each in given):
+    given: Any = source["text"] if isinstance(source, Mapping) and "text" in source else source
+    given = [given] if isinstance(given, str | Document) else given
+    if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
         raise InputError(f"the source is {type(source).__name__}, but must be text, a Document or a list of Documents")
-    documents = [Document(each) if isinstance(each, str) else each for each in given]
-    if not any(each.page_content.strip() for each in documents):
+    documents = [Document(item) if isinstance(item, str) else item for item in given]
+    if not any(document.page_content.strip() for document in documents):
         raise InputError("the text to summarize is empty")
     return documents
 
 
-def whole(source: Source, counter: Counter) -> Part:
-    """Give the source as one part."""
-    stands = [
-        SourcePassage(text, 0, len(text), counter.get_num_tokens(text), document=number, metadata=each.metadata)
-        for number, each in enumerate(documents_of(source))
-        if (text := each.page_content).strip()
-    ]
-    return Part(BETWEEN.join(each.text for each in stands), tuple(stands))
+def whole_source(source: Source, counter: ModelTokenCounter) -> Part:
+    """Return the source as one part."""
+    found = tuple(
+        SourcePassage(text, 0, len(text), counter.get_num_tokens(text), document=index, metadata=document.metadata)
+        for index, document in enumerate(parse_source(source))
+        if (text := document.page_content).strip()
+    )
+    return Part(SEPARATOR.join(passage.text for passage in found), found)
 
 
-def cut(part: Part, counter: Counter, max_tokens: int) -> list[Part]:
-    """Give a part in parts of at most about so many tokens: passages of documents, or several short documents."""
+def split_part(part: Part, counter: ModelTokenCounter, max_tokens: int) -> list[Part]:
+    """Split a part into parts of about `max_tokens`: passages of documents, or several short documents."""
     pieces = [(passage, piece) for passage in part.passages for piece in passages(passage.text, counter, max_tokens)]
-    found = [Part(piece.text, (passage.at(piece),)) for passage, piece in pieces if piece.text.strip()]
-    return packed(found, counter, max_tokens)
+    parts = [Part(piece.text, (passage.subpassage(piece),)) for passage, piece in pieces if piece.text.strip()]
+    return pack_parts(parts, counter, max_tokens)
 
 
-def packed(parts: Sequence[Part], counter: Counter, max_tokens: int) -> list[Part]:
-    """Join neighbours, as many as have about so many tokens together."""
+def pack_parts(parts: Sequence[Part], counter: ModelTokenCounter, max_tokens: int) -> list[Part]:
+    """Join neighbours into parts of about `max_tokens`."""
     groups: list[list[Part]] = []
-    between, tokens = counter.get_num_tokens(BETWEEN), 0
+    separator, tokens = counter.get_num_tokens(SEPARATOR), 0
     for part in parts:
-        size = counter.get_num_tokens(part.text) + between
-        if not groups or tokens + size > max_tokens + between:
+        size = counter.get_num_tokens(part.text) + separator
+        if not groups or tokens + size > max_tokens + separator:
             groups.append([])
             tokens = 0
         groups[-1].append(part)
         tokens += size
-    return [Part(joined(group), tuple(each for part in group for each in part.passages)) for group in groups]
+    return [Part(join_texts(group), tuple(one for part in group for one in part.passages)) for group in groups]
 
 
-def joined(parts: Sequence[Part]) -> str:
-    """Give the text of several parts."""
-    return BETWEEN.join(text for part in parts if (text := part.text.strip()))
+def join_texts(parts: Sequence[Part]) -> str:
+    """Return the texts of the parts as one text."""
+    return SEPARATOR.join(text for part in parts if (text := part.text.strip()))
 
 
-def evenly(divide: Callable[[int], list[Part]], most: int) -> list[Part]:
-    """Divide into as few parts as with `most`, but alike in size, so that the last is no remnant."""
-    parts = divide(most)
+def split_evenly(divide: Callable[[int], list[Part]], max_tokens: int) -> list[Part]:
+    """Divide into as few parts as with `max_tokens`, but of similar size, so that the last one is not tiny."""
+    parts = divide(max_tokens)
     count = len(parts)
     if 1 < count <= 8:
         for quarter in (1, 2, 3):
-            tried = divide(most * (4 * (count - 1) + quarter) // (4 * count))
-            if len(tried) == count:
-                return tried
+            even = divide(max_tokens * (4 * (count - 1) + quarter) // (4 * count))
+            if len(even) == count:
+                return even
     return parts

@@ -145,7 +145,7 @@ def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
     count = to_forget(llm, after, reserve=length + head)
     old = f"{after.summary}\n" if after.summary else ""
     text = old + transcript(after.turns[after.forgotten : count])
-    summary = SummarizationChain(llm, max_new_tokens=length).invoke(text).text
+    summary = SummarizationChain(llm, "summarize-dialogue", max_new_tokens=length).invoke(text).text
     short = replace(after, forgotten=count, summary=summary)
     if not summary or tokens(llm, short) + room(llm) > llm.context_window:
         raise ReductionError("the summary of the oldest turns is longer than its place")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.chains.qa.generator import grounded, quoted
+from llmkit.chains.qa.generator import as_quotation, is_grounded
 from llmkit.errors import ContextWindowExceeded, InputError
 from tests.support.qa import LIGHTHOUSE, qa_input, quotes_match, tiny_chain
 
@@ -18,7 +18,7 @@ def test_a_written_answer_has_quotes() -> None:
     results = own.batch([qa_input(LIGHTHOUSE), qa_input("The dog sleeps. It is late.", "Who sleeps?")])
     for found, text in zip(results, (LIGHTHOUSE, "The dog sleeps. It is late."), strict=True):
         assert quotes_match(found, [text])
-        assert found.method in ("written", "spans")
+        assert found.method in ("generated", "spans")
     assert own.invoke(qa_input(LIGHTHOUSE)).text == results[0].text
 
 
@@ -35,13 +35,13 @@ def test_a_completion_model_writes_no_answers() -> None:
 
 
 def test_numbers_and_names_stand_in_the_source() -> None:
-    assert grounded("It was built in 1874. Maria Holm built it.", LIGHTHOUSE)
-    assert not grounded("It was built in 1875.", LIGHTHOUSE)
-    assert not grounded("The engineer was Peter Holm.", LIGHTHOUSE)
-    assert grounded("", LIGHTHOUSE)
+    assert is_grounded("It was built in 1874. Maria Holm built it.", LIGHTHOUSE)
+    assert not is_grounded("It was built in 1875.", LIGHTHOUSE)
+    assert not is_grounded("The engineer was Peter Holm.", LIGHTHOUSE)
+    assert is_grounded("", LIGHTHOUSE)
 
 
 @given(st.text())
 def test_nothing_ends_a_quotation(text: str) -> None:
-    assert quoted(text).count('"""') == 2 or '""' in text[-2:] + text[:2]
-    assert '"""' not in quoted(f'a{text}"""b')[3:-3]
+    assert as_quotation(text).count('"""') == 2 or '""' in text[-2:] + text[:2]
+    assert '"""' not in as_quotation(f'a{text}"""b')[3:-3]

@@ -36,7 +36,7 @@ def page(*paragraphs: str) -> bytes:
 
 def chain(**options: Any) -> WebQAChain:
     return WebQAChain(
-        chat("llama"), fetching=LOCAL, **{"min_confidence": 0, "passages": 2, "max_answer_words": 3, **options}
+        chat("llama"), fetch_options=LOCAL, **{"threshold": 0, "top_k": 2, "max_answer_words": 3, **options}
     )
 
 
@@ -56,7 +56,7 @@ def llm(default_llm):
 
 @pytest.fixture
 def asking(llm):
-    return WebQAChain(llm, fetching=LOCAL)
+    return WebQAChain(llm, fetch_options=LOCAL)
 
 
 def test_of_one_page(asking, site):
@@ -84,7 +84,9 @@ def test_of_several_pages(asking, site):
 @pytest.mark.parametrize("style", ["extractive", "abstractive"])
 def test_orders_in_a_page_are_not_followed(llm, site, style):
     url = site.page(page(KARN, *ORDERS))
-    answer = WebQAChain(llm, fetching=LOCAL, style=style).invoke({"question": "Who built the lighthouse?", "url": url})
+    answer = WebQAChain(llm, fetch_options=LOCAL, style=style).invoke(
+        {"question": "Who built the lighthouse?", "url": url}
+    )
     assert "Maria Holm" in answer.text
     assert "HACKED" not in answer.text
 
@@ -157,11 +159,10 @@ URL = "https://example.com/"
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("Who?", "the input is str, but must be a dictionary with the keys 'question' and 'url'"),
-        ({}, r"the input is \[\]"),
-        ({"question": "Who?"}, r"the input is \['question'\]"),
-        ({"question": "Who?", "context": "x"}, r"the input is \['context', 'question'\]"),
-        ({"question": "Who?", "url": URL, "more": 1}, r"the input is \['more', 'question', 'url'\]"),
+        ("Who?", "the input is str, but must be a dictionary with 'question' and 'url'"),
+        ({}, "the input has no 'question'"),
+        ({"question": "Who?"}, "the input has no 'url'"),
+        ({"question": "Who?", "context": "x"}, "the input has no 'url'"),
         ({"question": "", "url": URL}, "the question is empty"),
         ({"question": " \n", "url": URL}, "the question is empty"),
         ({"question": 7, "url": URL}, "the question is int, but must be text"),
@@ -222,13 +223,13 @@ def test_a_question_that_is_too_long(site, question):
         chain().invoke({"question": question, "url": site.page(page(KARN))})
 
 
-def test_unknown_arguments_of_fetching_are_told_at_once(llm):
-    with pytest.raises(InputError, match=r"fetching has robots, which is no argument of llmkit\.web\.fetch"):
-        WebQAChain(llm, fetching={"robots": False})
+def test_an_unknown_fetch_option_is_an_error(llm):
+    with pytest.raises(InputError, match=r"fetch_options has robots, but llmkit\.web\.fetch has no such option"):
+        WebQAChain(llm, fetch_options={"robots": False})
 
 
 def test_arguments_are_those_of_the_chain_inside(site):
     with pytest.raises(InputError, match="style is 'poetic'"):
         WebQAChain(chat("llama"), style="poetic")
-    answer = chain(min_confidence=1).invoke({"question": "Who?", "url": site.page(page(KARN))})
+    answer = chain(threshold=1).invoke({"question": "Who?", "url": site.page(page(KARN))})
     assert not answer.found

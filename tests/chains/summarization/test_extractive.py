@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.chains.summarization.extractive import select
+from llmkit.chains.summarization.extractive import select_sentences
 
 WORDS = ["remote", "button", "market", "price", "colour", "Tuesday", "budget", "is", "to", "42"]
 SENTENCES = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), min_size=1, max_size=12)
@@ -12,7 +12,7 @@ SENTENCES = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join),
 @given(SENTENCES, st.integers(0, 40))
 def test_as_many_as_have_room_and_at_least_one(sentences: list[str], room: int) -> None:
     sizes = [len(sentence.split()) for sentence in sentences]
-    places = select(sentences, sizes, room)
+    places = select_sentences(sentences, sizes, room, 0.7)
     assert places == sorted(set(places))
     used = sum(sizes[place] for place in places)
     if len(places) > 1:
@@ -29,8 +29,8 @@ def test_what_most_of_them_speak_of_comes_first() -> None:
         "The price of the remote control is discussed.",
     ]
     sizes = [1] * 4
-    assert 1 not in select(sentences, sizes, 3)
-    assert select(sentences, sizes, 4) == [0, 1, 2, 3]
+    assert 1 not in select_sentences(sentences, sizes, 3, 0.7)
+    assert select_sentences(sentences, sizes, 4, 0.7) == [0, 1, 2, 3]
 
 
 def test_what_was_said_is_not_said_again() -> None:
@@ -39,14 +39,14 @@ def test_what_was_said_is_not_said_again() -> None:
         "The team discusses the remote control and its buttons again.",
         "The team discusses the price.",
     ]
-    assert select(sentences, [1] * 3, 2) in ([0, 2], [1, 2])
+    assert select_sentences(sentences, [1] * 3, 2, 0.7) in ([0, 2], [1, 2])
 
 
 def test_sentences_without_words() -> None:
-    assert select(["...", "!"], [1, 1], 1) == [0]
-    assert select([""], [0], 0) == [0]
+    assert select_sentences(["...", "!"], [1, 1], 1, 0.7) == [0]
+    assert select_sentences([""], [0], 0, 0.7) == [0]
 
 
 def test_scripts_that_write_no_spaces() -> None:
     sentences = ["明天下雨。", "他们讨论遥控器的价格。", "他们讨论遥控器的颜色。", "遥控器的价格很高。"]
-    assert 0 not in select(sentences, [1] * 4, 2)
+    assert 0 not in select_sentences(sentences, [1] * 4, 2, 0.7)

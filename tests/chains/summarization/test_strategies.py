@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import Field
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import Progress, SummarizationChain
+from llmkit.chains import Progress, SummarizationChain, SummarizationTuning
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, PromptError, ReductionError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import passages
@@ -21,7 +23,7 @@ from tests.support import tiny
 from tests.support.counting import KINDS, CountingChat
 
 WORDS = ["station", "Tom", "time", "is", "the", "close", "watch", "by", "it", "今天天气", "שלום", "😀", "ten", "to"]
-STRATEGIES = ["auto", "map_reduce", "refine"]
+STRATEGIES = ["auto", "map_reduce"]
 
 
 def make_text(count: int, seed: int = 0) -> str:
@@ -70,7 +72,7 @@ def test_every_prompt_fits_and_every_character_is_read(kind, strategy, window):
 
 
 def test_a_text_that_fits_is_asked_once():
-    for strategy in ("auto", "stuff", "map_reduce", "refine"):
+    for strategy in ("auto", "stuff", "map_reduce"):
         llm = Reader()
         summary = SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke("Tom has the time.")
         assert (summary.strategy, summary.model_calls, len(llm.asked)) == ("stuff", 1, 1)
@@ -98,7 +100,7 @@ def test_a_model_that_passes_over_its_limit_is_told_of():
 
 def test_a_window_that_is_too_small_is_told_before_anything_is_asked():
     for window in (30, 60, 90):
-        for strategy in ("auto", "stuff", "map_reduce", "refine"):
+        for strategy in ("auto", "stuff", "map_reduce"):
             llm = Reader(context_window=window)
             with pytest.raises(ContextWindowExceeded) as error:
                 SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke(make_text(100))
@@ -125,13 +127,9 @@ def test_passages_can_be_kept_short():
 @pytest.mark.parametrize(("size", "strategy"), [(40, "stuff"), (95, "stuff"), (250, "map_reduce")])
 def test_a_text_is_taken_whole_up_to_twice_what_the_model_is_trusted_to_read(size, strategy):
     """Though the window would hold all of it."""
-
-    class Small(Reader):
-        reliable_tokens: int = 60
-
-    llm = Small(context_window=5000)
+    llm, tuning = Reader(context_window=5000), SummarizationTuning(max_passage_tokens=60)
     text = passages(make_text(400), llm, size)[0].text
-    summary = SummarizationChain(llm, max_new_tokens=24).invoke(text)
+    summary = SummarizationChain(llm, max_new_tokens=24, tuning=tuning).invoke(text)
     assert summary.strategy == strategy
     assert max(passage.tokens for passage in summary.passages) <= (120 if strategy == "stuff" else 60)
 
@@ -165,14 +163,6 @@ def test_short_documents_share_a_prompt():
     assert len(neighbours) > 3
 
 
-def test_refining_hands_the_summary_on():
-    llm = Reader()
-    summary = SummarizationChain(llm, strategy="refine", max_new_tokens=24).invoke(make_text(300))
-    for passage, text in zip(summary.passages[:-1], llm.texts()[1:], strict=True):
-        assert f"Summary of the text before this part: {passage.summary}" in text
-    assert len(llm.asked) == len(summary.passages)
-
-
 def test_examples_leave_half_of_the_window_to_the_text():
     examples = [{"input": "Tom: It is ten. " * 4, "output": "Tom tells the time."}] * 20
     llm = Reader(context_window=400)
@@ -202,7 +192,7 @@ def test_what_cannot_be():
     for source in ("", " \n", [], [Document("")], Document(" ")):
         with pytest.raises(InputError, match="the text to summarize is empty"):
             chain.invoke(source)
-    for wrong in (None, 3, {"text": "x"}, [3]):
+    for wrong in (None, 3, {"body": "x"}, [3]):
         with pytest.raises(InputError, match="must be text, a Document or a list of Documents"):
             chain.invoke(wrong)
     assert not llm.asked
@@ -215,7 +205,7 @@ def test_progress_counts_every_call():
         summary = chain.invoke(make_text(300))
         assert [each.done for each in seen] == list(range(1, summary.model_calls + 1))
         assert seen[-1].total == summary.model_calls
-        assert strategy == "refine" or all(each.done < each.total for each in seen[:-1])
+        assert all(each.done < each.total for each in seen[:-1])
         assert all(a.total <= b.total for a, b in pairwise(seen))
         seen.clear()
         list(chain.stream(make_text(300)))
@@ -248,12 +238,12 @@ class TestTinyModel:
             text = make_text(260)
             whole = chain.invoke(text)
             assert whole.model_calls > 3
-            assert "".join(chain.stream(text)) == whole.text
+            assert reduce(add, chain.stream(text)) == whole
 
-            async def pieces(chain: Any = chain, text: str = text) -> list[str]:
-                return [piece async for piece in chain.astream(text)]
+            async def chunks(chain: Any = chain, text: str = text) -> list[Any]:
+                return [chunk async for chunk in chain.astream(text)]
 
-            assert "".join(asyncio.run(pieces())) == whole.text
+            assert reduce(add, asyncio.run(chunks())) == whole
             assert asyncio.run(chain.ainvoke(text)) == whole
 
     def test_parts_are_one_batch(self, small):
@@ -292,7 +282,7 @@ class Streaming(Reader):
 def test_a_stream_that_is_left_is_closed():
     llm = Streaming()
     stream: Any = SummarizationChain(llm).stream("Tom")
-    assert next(stream) == "Word0"
+    assert next(stream).text == "Word0"
     assert not llm.closed
     stream.close()
     assert llm.closed == [1]

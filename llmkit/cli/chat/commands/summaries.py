@@ -15,6 +15,7 @@ from llmkit.errors import InputError
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
+    from llmkit.chains import Summary
     from llmkit.cli.chat.session import Session
 
 
@@ -31,9 +32,9 @@ def summarize(session: Session, argument: str) -> Iterator[Event]:
         raise InputError("there is nothing to summarize: say something, or attach a text with /file or /url")
     begun, first, said = time.perf_counter(), 0.0, ""
     yield Working("summarizing …")
-    stream = cast("Generator[str, None, None]", SummarizationChain(session.llm, prompt).stream(source))
-    with closing(stream) as pieces:
-        for piece in pieces:
+    stream = cast("Generator[Summary, None, None]", SummarizationChain(session.llm, prompt).stream(source))
+    with closing(stream) as chunks:
+        for piece in (chunk.text for chunk in chunks):
             if not first:
                 first = time.perf_counter() - begun
                 yield Working("")

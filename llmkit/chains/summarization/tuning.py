@@ -1,0 +1,79 @@
+"""The numbers of summarization that depend on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables.base import RunnableBinding
+
+from llmkit.chains.tuning import Tuning
+from llmkit.errors import InputError
+
+SMALL_MODEL_PARAMETERS = 10**9
+
+REPETITION_SETTINGS = ("presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummarizationTuning(Tuning):
+    """How much a model reads at once, and who puts summaries of parts together. The defaults are neutral.
+
+    Attributes:
+        max_passage_tokens: the longest passage that the model reads well; `None` if it reads its whole window well.
+        selects_sentences: whether map-reduce selects sentences of the summaries of parts instead of asking the model
+            to combine them.
+        relevance: how much the selection values what is central, against what is new (MMR), from 0 to 1.
+        presence_penalty: against repetition, unless the model has a setting of its own against it.
+    """
+
+    max_passage_tokens: int | None = None
+    selects_sentences: bool = False
+    relevance: float = 0.7
+    presence_penalty: float = 0.0
+
+
+NEUTRAL = SummarizationTuning()
+SMALL_MODEL = SummarizationTuning(
+    model="smollm2-135m", max_passage_tokens=512, selects_sentences=True, presence_penalty=0.8
+)
+"""Measured on the default model, and used for all models below a billion parameters.
+
+Ten meetings of 2,000 to 20,000 words have summaries of ROUGE-1 0.16 from one full window, and 0.32 from parts. With the
+penalty ROUGE-1 rises from 0.34 to 0.37 on 100 dialogues, and of 315 parts of meetings 13 have a summary that repeats
+itself, not 44. Frequency penalties do no better, and grow with the length.
+"""
+
+
+def tuning_for(llm: Any, tuning: SummarizationTuning | None) -> SummarizationTuning:
+    """Return the tuning that is given, or the one for a model of this size.
+
+    Raises:
+        InputError: what is given is no `SummarizationTuning`.
+    """
+    if tuning is None:
+        parameters = getattr(_unbound(llm), "num_parameters", None)
+        return SMALL_MODEL if isinstance(parameters, int) and parameters < SMALL_MODEL_PARAMETERS else NEUTRAL
+    if not isinstance(tuning, SummarizationTuning):
+        raise InputError(f"tuning is {type(tuning).__name__}, but must be a SummarizationTuning")
+    return tuning
+
+
+def repetition_settings(llm: Any, tuning: SummarizationTuning) -> Mapping[str, float]:
+    """Return the settings against repetition for each call of a local decoder-only model that has none of its own."""
+    bound: set[str] = set()
+    while isinstance(llm, RunnableBinding):
+        llm, bound = llm.bound, bound | llm.kwargs.keys()
+    loaded = getattr(getattr(llm, "engine", None), "loaded", None)
+    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder or bound & {*REPETITION_SETTINGS}:
+        return {}
+    sources = (llm.settings, loaded.model.generation_config)
+    values = [getattr(source, name, None) for source in sources for name in REPETITION_SETTINGS]
+    return {} if any(value not in (None, 0, 1) for value in values) else {"presence_penalty": tuning.presence_penalty}
+
+
+def _unbound(llm: Any) -> Any:
+    while isinstance(llm, RunnableBinding):
+        llm = llm.bound
+    return llm
