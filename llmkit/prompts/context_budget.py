@@ -46,7 +46,8 @@ class ContextBudget:
         given = _own_max_new_tokens(self.model, bound, self.window) if max_new_tokens is None else max_new_tokens
         self.reserved = validate(COUNT, given, "max_new_tokens")
         self.available = self.window - self.reserved
-        self.layout = _layout(self.model, None if layout is None else validate(LAYOUT, layout, "layout"))
+        asked: Layout | None = None if layout is None else validate(LAYOUT, layout, "layout")
+        self.layout = _layout(self.model, asked)
         self.count_text, self._cached = _text_counter(self.model), _cached_counts(self.model)
         if isinstance(self.model, BaseLLM) and self.layout == "chat":
             raise PromptError(f"{type(self.model).__name__} completes text: choose layout='completion'")

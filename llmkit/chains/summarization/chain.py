@@ -264,7 +264,9 @@ def _join_chunks(chunks: list[Any]) -> Any:
 
 def _with_output_start_of(other: TaskPrompt, prompt: TaskPrompt) -> TaskPrompt:
     """Return the prompt with the label and the beginning of the output of another one."""
-    label, start = (fill(text, other.partial_variables) for text in (other.parts.output_label, other.parts.output_start))
+    label, start = (
+        fill(text, other.partial_variables) for text in (other.parts.output_label, other.parts.output_start)
+    )
     return prompt.with_parts(output_label=label, output_start=start)
 
 

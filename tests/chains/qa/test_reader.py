@@ -55,7 +55,9 @@ def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
         return teacher_forcing(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
 
     answer, back = f" {found.text}", item.reverse_prompt.text
-    likely, usual = (forced(each.text, answer, *engine.loaded.likeliest_eos) for each in (item.prompt, item.neutral_prompt))
+    likely, usual = (
+        forced(each.text, answer, *engine.loaded.likeliest_eos) for each in (item.prompt, item.neutral_prompt)
+    )
     channel = forced(back, f"{answer}\nQuestion: {QUESTION}") - forced(back, f"{answer}\nQuestion:")
     wanted = (
         likely
