@@ -46,8 +46,7 @@ class ContextBudget:
         given = _own_max_new_tokens(self.model, bound, self.window) if max_new_tokens is None else max_new_tokens
         self.reserved = validate(COUNT, given, "max_new_tokens")
         self.available = self.window - self.reserved
-        asked: Layout | None = None if layout is None else validate(LAYOUT, layout, "layout")
-        self.layout = _layout(self.model, asked)
+        self.layout = _layout(self.model, layout)
         self.count_text, self._cached = _text_counter(self.model), _cached_counts(self.model)
         if isinstance(self.model, BaseLLM) and self.layout == "chat":
             raise PromptError(f"{type(self.model).__name__} completes text: choose layout='completion'")
@@ -97,12 +96,13 @@ def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any],
     return min(DEFAULT_MAX_NEW_TOKENS, window // 2)  # without a setting the completion takes what the prompt leaves
 
 
-def _layout(model: BaseLanguageModel[Any], asked: Layout | None) -> Layout:
-    """Return the layout that is asked for, or the model's own; an encoder-decoder model completes text as "flan"."""
+def _layout(model: BaseLanguageModel[Any], given: Layout | None) -> Layout:
+    """Return the layout that is given, or the model's own; an encoder-decoder model completes text as "flan"."""
     own: Layout = getattr(model, "layout", "chat")
-    if own == "flan" and asked in (None, "completion"):
-        return own
-    return asked or ("completion" if isinstance(model, BaseLLM) and own == "chat" else own)
+    if given is None:
+        return "completion" if isinstance(model, BaseLLM) and own == "chat" else own
+    layout: Layout = validate(LAYOUT, given, "layout")
+    return own if own == "flan" and layout == "completion" else layout
 
 
 def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
