@@ -8,7 +8,6 @@ calibrated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from llmkit.errors import InputError
@@ -86,21 +85,5 @@ def select_tuning(llm: Any, tuning: T | None, fitted: T, neutral: T) -> T:
 
 
 def is_fitted_on(tuning: Tuning, llm: Any) -> bool:
-    """Whether the numbers were fitted on this very model, by its name or by its folder in the cache."""
-    if tuning.model is None:
-        return False
-    name = _model_name(llm)
-    return name == tuning.model or _is_cached_folder(name, tuning.model)
-
-
-def _model_name(llm: Any) -> str:
-    engine = getattr(llm, "engine", None)
-    return str(engine.loaded.name if engine is not None else getattr(llm, "model_name", ""))
-
-
-def _is_cached_folder(name: str, key: str) -> bool:
-    from llmkit.models.weights import catalog
-
-    if not name or key not in catalog.CATALOG:
-        return False
-    return Path(name).expanduser().resolve() == catalog.place(key).resolve()
+    """Return whether the numbers were fitted on this very model."""
+    return tuning.model is not None and getattr(llm, "model_name", None) == tuning.model

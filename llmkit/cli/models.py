@@ -57,9 +57,9 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
       llmkit models pull ./tiny.Q4_0.gguf    convert a GGUF file now
       llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
-    from llmkit.models.weights.catalog import cached, resolve
+    from llmkit.models.weights.catalog import is_cached, resolve
 
-    if cached(name):
+    if is_cached(name):
         console.note(f"{name} is already here")
     with console.progress(f"preparing {name}"):
         folder = resolve(name)
@@ -109,7 +109,7 @@ def _facts(name: str) -> dict[str, Any]:
     path = Path(name).expanduser()
     if name not in catalog.CATALOG and path.exists():
         return _facts_of_files(name, path)
-    entry = catalog.entry(name)
+    entry = catalog.get_entry(name)
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -119,21 +119,21 @@ def _facts(name: str) -> dict[str, Any]:
         "download_bytes": entry.wheel.size,
         "wheel": entry.wheel.requirement,
         "sha256": entry.wheel.sha256,
-        "cached": catalog.cached(name),
-        "folder": str(catalog.place(name)),
+        "cached": catalog.is_cached(name),
+        "folder": str(catalog.folder_of(name)),
     }
 
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     """Return the facts about a folder or a .gguf file; those of a file are known after its first use."""
     from llmkit.models.weights import catalog
-    from llmkit.models.weights.model_folder import checked
+    from llmkit.models.weights.model_folder import validate_model_folder
 
     if path.is_file():
-        catalog.check_gguf(path)
-    folder = checked(path) if path.is_dir() else catalog.place(name)
+        catalog.validate_gguf(path)
+    folder = validate_model_folder(path) if path.is_dir() else catalog.folder_of(name)
     config: dict[str, Any] = {}
-    if catalog.cached(name):
+    if catalog.is_cached(name):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {

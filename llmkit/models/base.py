@@ -23,7 +23,7 @@ from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
 from llmkit.models.langchain.batching import Batching, BatchPlan, Cancellation, PreparedCall, complete
 from llmkit.models.langchain.call_options import CallOptions
-from llmkit.models.weights.loading import adopt, load
+from llmkit.models.weights.loading import from_objects, load
 from llmkit.models.weights.quantization import weights_nbytes
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         if not isinstance(model, str):
             if self.tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
-            return Engine(adopt(model, self.tokenizer, context_window=window or None))
+            return Engine(from_objects(model, self.tokenizer, context_window=window or None))
         key = (model, self.device, self.dtype, self.quantization, window)
         with _engines_lock:
             engine = _engines.get(key)

@@ -101,7 +101,7 @@ def test_quietly(models, empty_cache, tmp_path):
 def test_pull_of_a_folder(models, tmp_path):
     code, _, err = models("pull", str(tmp_path))
     assert code == 2
-    assert err.startswith(f"error: the folder {tmp_path} is no usable model: it has no config.json")
+    assert err.startswith(f"error: the folder {tmp_path} is not a usable model: it has no config.json")
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "tokenizer.json").write_text("{}")
     save_file({"weight": numpy.ones(2, numpy.float32)}, tmp_path / "model.safetensors")

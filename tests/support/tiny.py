@@ -16,7 +16,7 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from llmkit.models.generation.engine import Engine
-from llmkit.models.weights.loading import adopt
+from llmkit.models.weights.loading import from_objects
 from tests.support.tokenizers import (
     bart_tokenizer,
     chatml_tokenizer,
@@ -41,7 +41,7 @@ class Tiny(NamedTuple):
 
     def engine(self) -> Engine:
         """Give a new engine, which has kept nothing yet."""
-        return Engine(adopt(self.model, self.tokenizer, context_window=WINDOW))
+        return Engine(from_objects(self.model, self.tokenizer, context_window=WINDOW))
 
     @property
     def ends(self) -> list[int]:

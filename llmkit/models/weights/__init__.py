@@ -1,1 +1,1 @@
-"""A model name -> a folder of weights -> a loaded model: the catalog, wheels, the hub, GGUF files, quantization."""
+"""From a model's name to a folder of weights to a loaded model: catalog, wheels, hub, GGUF files, quantization."""

@@ -1,4 +1,4 @@
-"""The cache: one folder a model, there as a whole or not at all."""
+"""The cache of models: one folder each, complete or absent."""
 
 from __future__ import annotations
 
@@ -20,74 +20,78 @@ from llmkit.paths import cache_dir
 logger = logging.getLogger(__name__)
 
 MANIFEST = "llmkit.json"
-RECIPE = 5
-"""Part of every folder's name: raise it when models are made in another way, and they are made anew."""
+FORMAT = 5
+"""Part of every folder's name: raise it when the files are made in another way, so that they are made again."""
 
 
-def keep(name: str, source: str, build: Callable[[Path], None]) -> Path:
-    """Give the folder of a model, built where it is missing or damaged.
+def get_or_build(name: str, source: str, build: Callable[[Path], None]) -> Path:
+    """Return the folder of a model, built if it is missing or damaged.
 
-    It is built in a sibling and renamed, under a lock: who is killed on the way leaves no half model, and of
-    several processes one builds while the others wait. Files whose size and time are as they were written
-    are taken for whole; others are hashed again.
+    It is built beside its place and renamed, under a lock: a killed process leaves no half model, and of several
+    processes one builds while the others wait. Files with the size and time they were written with count as
+    complete; others are hashed again.
 
     Args:
-        name: begins the folder's name.
-        source: what the model is made from, exactly; another source gets another folder.
+        name: the beginning of the folder's name.
+        source: what exactly the model is made from; another source gets another folder.
         build: fills the empty folder that it is given.
 
     Raises:
         CacheError: the cache cannot be written.
     """
-    folder = place(name, source)
-    if is_whole(folder):
+    folder = folder_of(name, source)
+    if is_complete(folder):
         return folder
-    with _guarded(folder.parent), _locked(folder):
-        if not is_whole(folder):  # else another process built it while this one waited
+    with _as_cache_error(folder.parent), _locked(folder):
+        if not is_complete(folder):  # else another process built it while this one waited
             if folder.exists():
                 logger.warning("the cached model in %s is damaged: making it again", folder)
             _build(folder, build)
     return folder
 
 
-def place(name: str, source: str) -> Path:
-    """Give the path of the folder that `keep` makes, whether or not it is there."""
-    fingerprint = hashlib.sha256(f"{RECIPE} {source}".encode()).hexdigest()[:12]
+def folder_of(name: str, source: str) -> Path:
+    """Return the folder that `get_or_build` makes, whether it exists or not."""
+    fingerprint = hashlib.sha256(f"{FORMAT} {source}".encode()).hexdigest()[:12]
     return cache_dir() / "models" / f"{name}-{fingerprint}"
 
 
-def is_whole(folder: Path) -> bool:
-    """Tell whether all files of a kept folder are as they were written."""
-    touched = False
+def is_complete(folder: Path) -> bool:
+    """Return whether all files of a folder are as they were written."""
+    has_new_times = False
     try:
         files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name, (size, time, digest) in files.items():
-            facts = _facts(folder / name)
-            if facts == [size, time]:
+            size_and_time = _size_and_time(folder / name)
+            if size_and_time == [size, time]:
                 continue
-            if facts[0] != size or sha256(folder / name) != digest:
+            if size_and_time[0] != size or sha256(folder / name) != digest:
                 return False
-            touched = True
+            has_new_times = True
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
-    if touched:  # copied or unpacked from an archive: the times are new, the content is the same
-        with suppress(OSError):  # a cache that may only be read is hashed each time
-            _seal(folder)
+    if has_new_times:  # copied or unpacked from an archive; the content is the same
+        with suppress(OSError):  # a read-only cache is hashed each time
+            _write_manifest(folder)
     return True
 
 
-def discard(folder: Path) -> bool:
-    """Delete a kept folder; tell whether there was one."""
+def remove(folder: Path) -> bool:
+    """Delete a folder; return whether there was one."""
     if not folder.exists():
         return False
-    with _guarded(folder.parent), _locked(folder):
+    with _as_cache_error(folder.parent), _locked(folder):
         _clear(folder)
         _move_away(folder)
     return True
 
 
-def need_room(folder: Path, size: int) -> None:
-    """Raise a `CacheError` where the folder's disk has less free space than `size` bytes."""
+def require_disk_space(folder: Path, size: int) -> None:
+    """Check that the folder's disk has `size` bytes free.
+
+    Raises:
+        CacheError: it has not.
+    """
     free = shutil.disk_usage(folder).free
     if free < size:
         raise CacheError(
@@ -97,7 +101,7 @@ def need_room(folder: Path, size: int) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Give the hash of a file, in hexadecimal digits."""
+    """Return the hash of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -108,7 +112,7 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
     part.mkdir()
     try:
         build(part)
-        _seal(part)
+        _write_manifest(part)
         _move_away(folder)
         part.rename(folder)
     finally:
@@ -120,7 +124,7 @@ def _sibling(folder: Path) -> Path:
 
 
 def _clear(folder: Path) -> None:
-    """Delete what killed processes left: whoever holds the lock is the only one at work here."""
+    """Delete what killed processes left; the lock keeps others away."""
     for left in folder.parent.glob(f"{folder.name}.part-*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -128,21 +132,21 @@ def _clear(folder: Path) -> None:
 def _move_away(folder: Path) -> None:
     if folder.exists():
         old = _sibling(folder)
-        folder.rename(old)  # at once, so that nobody sees a folder that is half deleted
+        folder.rename(old)  # so that nobody sees a half deleted folder
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _seal(folder: Path) -> None:
+def _write_manifest(folder: Path) -> None:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     for path in paths:
-        path.chmod(0o644)  # safetensors writes for the owner alone; who may enter is the folder's to say
-    files = {path.relative_to(folder).as_posix(): [*_facts(path), sha256(path)] for path in paths}
+        path.chmod(0o644)  # safetensors writes files that only the owner can read
+    files = {path.relative_to(folder).as_posix(): [*_size_and_time(path), sha256(path)] for path in paths}
     draft = folder / f"{MANIFEST}.{uuid.uuid4().hex[:8]}"
     draft.write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
     draft.replace(folder / MANIFEST)
 
 
-def _facts(path: Path) -> list[int]:
+def _size_and_time(path: Path) -> list[int]:
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
 
@@ -163,7 +167,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _guarded(cache: Path) -> Iterator[None]:
+def _as_cache_error(cache: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A GGUF file, made into a folder of safetensors and a fast tokenizer that loads in a second."""
+"""A GGUF file converted to a folder with safetensors and a fast tokenizer, which loads in a second."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import CacheError, ModelUnusable
-from llmkit.models.weights.cache import need_room
+from llmkit.models.weights.cache import require_disk_space
 from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
-"""Pre-tokenizers that take each digit alone before they split as GPT-2 does (llama.cpp, llama-vocab.cpp)."""
+"""Pre-tokenizers that split off each digit before they split as GPT-2 does (llama.cpp, llama-vocab.cpp)."""
 
 
 def convert(file: Path, folder: Path) -> None:
     """Write the model of a GGUF file into an empty folder, as transformers saves it.
 
-    Weights that the file holds quantized become bfloat16, others keep their type.
+    Quantized weights become bfloat16, others keep their type.
 
     Raises:
-        ModelUnusable: the file is damaged, or of a kind that transformers cannot read.
-        CacheError: the folder has no room for the weights.
+        ModelUnusable: the file is damaged, or transformers cannot read its architecture.
+        CacheError: the disk has no space for the weights.
     """
     from safetensors import SafetensorError
 
@@ -40,7 +40,7 @@ def convert(file: Path, folder: Path) -> None:
         raise ModelUnusable(
             f"{file} is damaged, or a GGUF model that transformers cannot read: fetch it again ({reason})"
         ) from error
-    need_room(folder, sum(weight.nbytes for weight in model.parameters()))
+    require_disk_space(folder, sum(weight.nbytes for weight in model.parameters()))
     try:
         with quiet_transformers():
             model.save_pretrained(folder)
@@ -89,14 +89,14 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _ends(own: int | None, metadata: dict[str, Any]) -> int | list[int] | None:
-    """Give all tokens that end an answer: those of a turn and of a message too, where the file names them."""
+    """Return the tokens that end a completion, with those of a turn and of a message if the file names them."""
     named = (own, *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
     found = list(dict.fromkeys(int(token) for token in named if token is not None))
     return found if len(found) > 1 else own
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) -> None:
-    """Split as the file says where transformers, not knowing the name, splits as for GPT-2."""
+    """Split digits as the file says, where transformers does not know the name and splits as for GPT-2."""
     from tokenizers import pre_tokenizers
 
     if metadata.get("tokenizer.ggml.pre") in _DIGITS_APART:
@@ -106,7 +106,7 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) 
 
 
 def _check_size(file: Path, config: Any, sizes: list[int]) -> None:
-    """Refuse a configuration for more weights than the file has, before memory is given to them.
+    """Refuse a configuration for more weights than the file has, before memory is allocated for them.
 
     One flipped bit in a size may ask for any number of layers, or for layers of any width.
     """

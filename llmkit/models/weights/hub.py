@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, by `huggingface_hub`, with its cache and its environment variables."""
+"""Models of the Hugging Face hub, through `huggingface_hub`, with its cache and its environment variables."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from llmkit.errors import DownloadError, ModelNotFound
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _UNWANTED = ["original/*", "onnx/*", "openvino/*", "consolidated*.safetensors", "*.fp16.safetensors"]
-"""The same weights once more, for other programs."""
+"""The same weights again, for other programs."""
 
 
 def is_hub_id(name: str) -> bool:
-    """Tell whether a name has the form `org/name`."""
+    """Return whether a name has the form `org/name`."""
     return _ID.fullmatch(name) is not None
 
 
 def snapshot(name: str, *, local: bool = False) -> Path:
-    """Give the folder of a hub model, fetched where it is not in huggingface_hub's cache.
+    """Return the folder of a hub model, fetched if it is not in huggingface_hub's cache.
 
-    Without a network, or with `HF_HUB_OFFLINE=1`, it is what the cache has; so it is with `local`.
+    Without a network, with `HF_HUB_OFFLINE=1` or with `local`, only the cache is used.
 
     Raises:
         ModelNotFound: the hub has no such model, or not for this user.
-        DownloadError: the hub cannot be reached, or lets nobody in without a licence.
+        DownloadError: the hub cannot be reached, or asks to accept a licence first.
     """
     from huggingface_hub import errors, snapshot_download
 

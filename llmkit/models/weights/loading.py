@@ -1,4 +1,4 @@
-"""From a folder, or from loaded objects, to a model that is ready to compute."""
+"""From a name, or from loaded objects, to a `LoadedModel`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
-from llmkit.models.weights.catalog import CATALOG, place, resolve
-from llmkit.models.weights.quantization import check_kind, check_widths, quantization_config
+from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
+from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
-_MAPS = ("balanced", "balanced_low_0", "sequential")  # accelerate's ways to spread a model over the devices here
+_DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -34,11 +34,11 @@ def load(
 
     Raises:
         ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
-        InputError: `device`, `dtype` or `quantization` is not to be had here.
+        InputError: `device`, `dtype` or `quantization` is not available here.
     """
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
-    check_kind(quantization)
+    validate_method(quantization)
     if device != "auto":
         _check_device(device)
     if name in CATALOG and CATALOG[name].kind != "chat":
@@ -49,17 +49,19 @@ def load(
     from llmkit.models.cpu.fast_forward import build_fast_forward
 
     where = choose_device() if device == "auto" else device
-    precision = choose_dtype(choose_device() if where in _MAPS else where) if dtype == "auto" else getattr(torch, dtype)
+    precision = (
+        choose_dtype(choose_device() if where in _DEVICE_MAPS else where) if dtype == "auto" else getattr(torch, dtype)
+    )
     tokenizer, model = _read(folder, where, precision, quantization)
-    loaded = adopt(model, tokenizer, name=name, context_window=context_window)
-    exact = dtype == "float32"  # who asks for it does not want the rounding of a 4-bit product
+    loaded = from_objects(model, tokenizer, name=name, context_window=context_window)
+    exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
     return replace(loaded, fast_forward=None if quantization or exact else build_fast_forward(model, folder))
 
 
-def adopt(
+def from_objects(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str = "", context_window: int | None = None
 ) -> LoadedModel:
-    """Take a model and a tokenizer that are already loaded; neither is changed.
+    """Wrap a model and a tokenizer that are already loaded; neither is changed.
 
     Raises:
         ModelUnusable: the model cannot generate or is being trained, the tokenizer is not a fast one, or no window is
@@ -82,7 +84,7 @@ def adopt(
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-    name = next((key for key in CATALOG if name == str(place(key))), name)
+    name = next((key for key in CATALOG if Path(name).expanduser().resolve() == folder_of(key).resolve()), name)
     return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
 
 
@@ -101,13 +103,13 @@ def _window(config: Any, tokenizer: Any) -> int:
 
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
-    """Read tokenizer and weights; whatever is wrong with the files is one error that names the folder."""
+    """Read tokenizer and weights; whatever is wrong with the files becomes one error that names the folder."""
     try:
         with quiet_transformers():
             return _read_files(folder, device, dtype, quantization)
     except LlmkitError:
         raise
-    except Exception as error:  # transformers raises many kinds for files that are not as they should be
+    except Exception as error:  # transformers raises anything for broken files
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
 
@@ -117,14 +119,14 @@ def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(folder, **local)
-    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    if type(config) not in kind._model_mapping:
+    auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    if type(config) not in auto_class._model_mapping:
         raise ModelUnusable(
-            f"{folder} holds a {config.model_type} model, which cannot generate text: choose a causal language model "
+            f"{folder} has a {config.model_type} model, which cannot generate text: choose a causal language model "
             "or an encoder-decoder model"
         )
     tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-    model, read = kind.from_pretrained(
+    model, read = auto_class.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
@@ -137,25 +139,25 @@ def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str
         missing = sorted(read["missing_keys"])
         raise ModelUnusable(
             f"{folder} lacks {len(missing)} of the weights of a {type(model).__name__}, such as {missing[0]}: it is "
-            "incomplete, or a model of another kind"
+            "incomplete, or another architecture"
         )
-    check_widths(model, quantization)
+    check_int4_layers(model, quantization)
     return tokenizer, model.eval()
 
 
 def _check_device(device: str) -> None:
     import torch
 
-    if device in _MAPS:
+    if device in _DEVICE_MAPS:
         return
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device is {device!r}, which is not to be had here: {str(error).splitlines()[0]}") from error
+        raise InputError(f"device is {device!r}, which is not available here: {str(error).splitlines()[0]}") from error
 
 
 def choose_device() -> str:
-    """Give the best device here: cuda, else mps, else cpu."""
+    """Return the best device here: cuda, else mps, else cpu."""
     import torch
 
     if torch.cuda.is_available():
@@ -164,7 +166,7 @@ def choose_device() -> str:
 
 
 def choose_dtype(device: str) -> torch.dtype:
-    """Give bfloat16 where the device multiplies matrices in it, else float16 on a GPU and float32 on a CPU."""
+    """Return bfloat16 if the device multiplies matrices in it, else float16 on a GPU and float32 on a CPU."""
     import torch
 
     if device.startswith("cuda"):

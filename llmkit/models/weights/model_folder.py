@@ -1,4 +1,4 @@
-"""What a folder must hold to be a model."""
+"""What a folder must contain to be a model."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _INDEX = "model.safetensors.index.json"
 
 
-def checked(folder: Path) -> Path:
-    """Give the folder back if it holds a whole model: config.json, weights as safetensors and a tokenizer.
+def validate_model_folder(folder: Path) -> Path:
+    """Return the folder if it has a complete model: config.json, weights as safetensors and a tokenizer.
 
-    Only the heads of the weights are read, so this takes milliseconds whatever the size.
+    Only the headers of the weights are read, so this takes milliseconds whatever the size.
 
     Raises:
         ModelUnusable: names all that is missing, or the file that is damaged.
@@ -31,7 +31,7 @@ def checked(folder: Path) -> Path:
     missing = list(_missing(folder))
     if missing:
         raise ModelUnusable(
-            f"the folder {folder} is no usable model: it has no {' and no '.join(missing)}{_hint(folder)}"
+            f"the folder {folder} is not a usable model: it has no {' and no '.join(missing)}{_hint(folder)}"
         )
     _read_json(folder / "config.json")
     for shard in _shards(folder):

@@ -1,4 +1,4 @@
-"""Weights in fewer bits, by libraries that are kept well: torchao for int8, bitsandbytes for int4."""
+"""Quantized weights: int8 by torchao, int4 by bitsandbytes."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-KINDS = ("int8", "int4")
+METHODS = ("int8", "int4")
 
 
-def quantization_config(kind: str | None, dtype: torch.dtype) -> dict[str, Any]:
-    """Give the argument of `from_pretrained` that reads weights in fewer bits; activations stay in `dtype`.
+def quantization_config(method: str | None, dtype: torch.dtype) -> dict[str, Any]:
+    """Return the argument of `from_pretrained` that quantizes weights; activations stay in `dtype`.
 
     int8 has one scale for each row of a weight matrix (torchao); int4 is NF4 in blocks of 64 (bitsandbytes; QLoRA,
     Dettmers et al. 2023), as torchao 0.18 packs no int4 for a CPU.
 
     Raises:
-        InputError: there is no such kind, or its library is not installed.
+        InputError: there is no such quantization, or its library is not installed.
     """
-    check_kind(kind)
-    if kind is None:
+    validate_method(method)
+    if method is None:
         return {}
     try:
-        return {"quantization_config": _int8() if kind == "int8" else _int4(dtype)}
+        return {"quantization_config": _int8() if method == "int8" else _int4(dtype)}
     except ImportError as error:
         raise InputError(
-            f"quantization={kind!r} needs {error.name}: python -m pip install 'llmkit[quantization]'"
+            f"quantization={method!r} needs {error.name}: python -m pip install 'llmkit[quantization]'"
         ) from error
 
 
-def check_kind(kind: str | None) -> None:
+def validate_method(method: str | None) -> None:
     """Check that there is such a quantization.
 
     Raises:
         InputError: there is none.
     """
-    if kind not in (None, *KINDS):
-        raise InputError(f"quantization is {kind!r}, but must be {' or '.join(KINDS)}, or left out")
+    if method not in (None, *METHODS):
+        raise InputError(f"quantization is {method!r}, but must be {' or '.join(METHODS)}, or left out")
 
 
 def _int8() -> Any:
@@ -57,13 +57,13 @@ def _int4(dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
 
 
-def check_widths(model: PreTrainedModel, kind: str | None) -> None:
-    """Check that a model's layers are such as int4 takes on a CPU, which finds out at the first use only.
+def check_int4_layers(model: PreTrainedModel, method: str | None) -> None:
+    """Check that a model's layers have sizes that int4 takes on a CPU; bitsandbytes would fail at the first use only.
 
     Raises:
-        InputError: they are not.
+        InputError: one has not.
     """
-    if kind != "int4" or model.device.type != "cpu":
+    if method != "int4" or model.device.type != "cpu":
         return
     for name, layer in model.named_modules():
         if type(layer).__name__ == "Linear4bit" and layer.in_features % _BLOCK:
@@ -77,7 +77,7 @@ _BLOCK = 64
 
 
 def weights_nbytes(model: PreTrainedModel) -> int:
-    """Give the memory of a model's weights in bytes, as they are stored; tensors that are shared count once."""
+    """Return the memory of a model's weights in bytes, as stored; shared tensors count once."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return sum(_nbytes(tensor) for tensor in tensors.values())
 

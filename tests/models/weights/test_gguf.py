@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from llmkit import HuggingFaceLLM
 from llmkit.errors import CacheError, ModelUnusable
 from llmkit.models.weights.gguf import convert
-from llmkit.models.weights.loading import adopt
-from llmkit.models.weights.model_folder import checked
+from llmkit.models.weights.loading import from_objects
+from llmkit.models.weights.model_folder import validate_model_folder
 from tests.support.gguf_files import WINDOW, make_gguf
 
 
@@ -36,7 +36,7 @@ def load(folder):
 
 def test_the_folder_is_a_whole_model(tiny_gguf, out):
     convert(tiny_gguf, out)
-    assert checked(out) == out
+    assert validate_model_folder(out) == out
     model, tokenizer = load(out)
     assert tokenizer.is_fast
     assert tokenizer.model_max_length == model.config.max_position_embeddings == WINDOW
@@ -48,7 +48,7 @@ def test_the_folder_is_a_whole_model(tiny_gguf, out):
 def test_an_answer_ends_at_the_end_of_a_turn_too(tmp_path, out, token, ends):
     convert(make_gguf(tmp_path / "turns.gguf", turn_ends=token), out)
     model, tokenizer = load(out)
-    assert adopt(model, tokenizer).eos_token_ids == set(ends)
+    assert from_objects(model, tokenizer).eos_token_ids == set(ends)
     llm = HuggingFaceLLM(model=model, tokenizer=tokenizer, temperature=0, max_new_tokens=30)
     [free] = llm.generate(["a b c"]).generations[0]
     assert free.generation_info["usage_metadata"]["output_tokens"] > 1
@@ -133,7 +133,7 @@ def test_a_cut_file_is_refused(tiny_gguf, tmp_path, share):
 def test_noise_in_the_head_is_refused_or_harmless(tiny_gguf, tmp_path, at, noise):
     whole = tiny_gguf.read_bytes()
     told = harmed(tiny_gguf, tmp_path, whole[:at] + noise + whole[at + len(noise) :])
-    assert told or checked(tmp_path / "harmed").is_dir()
+    assert told or validate_model_folder(tmp_path / "harmed").is_dir()
 
 
 @pytest.mark.parametrize("key", ["block_count", "embedding_length", "feed_forward_length", "attention.head_count"])

@@ -29,7 +29,7 @@ import sys
 from llmkit.errors import LlmkitError
 from llmkit.models.weights import catalog
 try:
-    print(catalog.cached(sys.argv[1]), catalog.resolve(sys.argv[1]))
+    print(catalog.is_cached(sys.argv[1]), catalog.resolve(sys.argv[1]))
 except LlmkitError as error:
     print(type(error).__name__, error)
 """

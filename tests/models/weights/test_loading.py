@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import InputError, ModelNotFound, ModelUnusable
 from llmkit.models.cpu.int4_linear import has_int4_kernel
-from llmkit.models.weights.loading import adopt, choose_device, choose_dtype, load
+from llmkit.models.weights.loading import choose_device, choose_dtype, from_objects, load
 from tests.support import tiny
 from tests.support.tokenizers import chatml_tokenizer, gpt2_tokenizer
 
@@ -106,7 +106,7 @@ def encoder_only() -> PreTrainedModel:
 def test_a_model_that_cannot_generate(tmp_path: Path) -> None:
     model = encoder_only()
     with pytest.raises(ModelUnusable, match=r"BertModel cannot generate text: use .*ForCausalLM.*ForConditional"):
-        adopt(model, chatml_tokenizer())
+        from_objects(model, chatml_tokenizer())
     model.save_pretrained(tmp_path)
     chatml_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(ModelUnusable):
@@ -118,14 +118,14 @@ def test_a_tokenizer_that_is_not_fast() -> None:
         is_fast = False
 
     with pytest.raises(ModelUnusable, match="Slow is not a fast tokenizer"):
-        adopt(tiny.make("llama").model, Slow())  # type: ignore[arg-type]
+        from_objects(tiny.make("llama").model, Slow())  # type: ignore[arg-type]
 
 
 def test_a_model_in_training_is_refused() -> None:
     model = tiny.make("llama").ending_at().model
     model.training = True
     with pytest.raises(ModelUnusable, match=r"training.*eval\(\)"):
-        adopt(model, chatml_tokenizer())
+        from_objects(model, chatml_tokenizer())
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_model_in_training_is_refused() -> None:
 )
 def test_the_window_comes_from_the_configuration(name: str, window: int) -> None:
     model, tokenizer = tiny.make(name)
-    assert adopt(model, tokenizer).window == window
-    assert adopt(model, tokenizer, context_window=99).window == 99
+    assert from_objects(model, tokenizer).window == window
+    assert from_objects(model, tokenizer, context_window=99).window == 99
     assert HuggingFaceChat(model=model, tokenizer=tokenizer).context_window == window
     assert HuggingFaceChat(model=model, tokenizer=tokenizer, context_window=99).context_window == 99
 
@@ -142,10 +142,10 @@ def test_the_window_comes_from_the_configuration(name: str, window: int) -> None
 def test_a_window_that_only_the_tokenizer_knows() -> None:
     model, tokenizer = tiny.make("mamba")
     with pytest.raises(ModelUnusable, match="pass context_window="):
-        adopt(model, tokenizer)
+        from_objects(model, tokenizer)
     told = gpt2_tokenizer.__wrapped__()
     told.model_max_length = 77
-    assert adopt(model, told).window == 77
+    assert from_objects(model, told).window == 77
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from llmkit.errors import ModelUnusable
-from llmkit.models.weights.model_folder import checked
+from llmkit.models.weights.model_folder import validate_model_folder
 
 WEIGHTS = {"weight": numpy.ones((4, 4), numpy.float32)}
 
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 def refusal(folder):
     with pytest.raises(ModelUnusable) as caught:
-        checked(folder)
+        validate_model_folder(folder)
     message = str(caught.value)
     assert "\n" not in message
     assert str(folder) in message
@@ -30,7 +30,7 @@ def refusal(folder):
 
 
 def test_a_whole_folder(folder):
-    assert checked(folder) == folder
+    assert validate_model_folder(folder) == folder
 
 
 def test_all_that_is_missing_is_told(folder):
@@ -64,7 +64,7 @@ def test_pickled_weights_are_refused_with_a_hint(folder, name):
 
 def test_pickled_weights_beside_safetensors_do_not_matter(folder):
     (folder / "pytorch_model.bin").touch()
-    assert checked(folder) == folder
+    assert validate_model_folder(folder) == folder
 
 
 def test_a_folder_with_a_gguf_file_names_it(folder):
@@ -78,7 +78,7 @@ def test_every_shard_must_be_there(folder):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     assert "model-00002-of-00002.safetensors, which is not there" in refusal(folder)
     save_file(WEIGHTS, folder / "model-00002-of-00002.safetensors")
-    assert checked(folder) == folder
+    assert validate_model_folder(folder) == folder
 
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', "[]", "{"])
