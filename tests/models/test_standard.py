@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def kept_loaded(default_model_folder: Path) -> HuggingFaceChat:
     """Every test of the suites makes a model of its own; while one is alive, they share its weights."""
-    return HuggingFaceChat()
+    return HuggingFaceChat(dtype="float32")
 
 
 @pytest.mark.usefixtures("kept_loaded")
@@ -46,7 +46,7 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"model": "smollm2-135m", "max_tokens": 48}
+        return {"model": "smollm2-135m", "dtype": "float32", "max_tokens": 48}
 
     @property
     def has_tool_calling(self) -> bool:
