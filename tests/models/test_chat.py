@@ -1,4 +1,4 @@
-"""What an answer says of itself is so: tokens counted, the reason of its end, log-probabilities, times, settings."""
+"""Usage, finish reasons, log-probabilities, times and settings of the chat and the completion model."""
 
 import time
 from typing import Any
@@ -32,7 +32,7 @@ def test_tokens_are_counted(name: str) -> None:
         assert llm.get_num_tokens(prompt) == len(llm.engine.encoder.encode_text(prompt, special=False))
 
 
-def test_the_reason_of_the_end() -> None:
+def test_finish_reasons() -> None:
     free = chat("llama")
     [want] = tiny.make("llama").reference(prompt_ids(free, PROMPT), max_new_tokens=24)
     model = tiny.make("llama").ending_at(want[5])
@@ -58,19 +58,19 @@ HOWS: dict[str, dict[str, Any]] = {
 
 @attention_architectures
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
-def test_log_probabilities_are_the_models_own(name: str, how: dict[str, Any]) -> None:
+def test_log_probabilities_equal_teacher_forcing(name: str, how: dict[str, Any]) -> None:
     llm = chat(name, max_new_tokens=10, **how)
     model, prompt = tiny.make(name), prompt_ids(llm, PROMPT)
     answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
-    told = answer.response_metadata["logprobs"]["content"]
+    content = answer.response_metadata["logprobs"]["content"]
     request = llm._prepare(llm._convert(PROMPT), None, {"logprobs": 3}).request
     [done] = llm.engine.generate([request])[0]
     begun = 1 if name == "bart" else 0  # its first token is forced, whatever its likelihood
     ids = done.token_ids[begun:]
-    assert len(told) == len(done.token_ids)
-    total = sum(entry["logprob"] for entry in told[begun:])
+    assert len(content) == len(done.token_ids)
+    total = sum(entry["logprob"] for entry in content[begun:])
     assert total == pytest.approx(teacher_forcing(model, prompt, ids), abs=1e-3)
-    for at, entry in enumerate(told[begun:]):
+    for at, entry in enumerate(content[begun:]):
         assert entry["logprob"] == pytest.approx(
             teacher_forcing(model, prompt, ids[: at + 1]) - teacher_forcing(model, prompt, ids[:at]), abs=1e-3
         )
@@ -91,14 +91,14 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
     for prompt, group in zip(prompts, groups, strict=True):
         assert len(group) == 2
         for one in group:
-            told = one.message.response_metadata["logprobs"]["content"]
+            content = one.message.response_metadata["logprobs"]["content"]
             request = llm._prepare(llm._convert(prompt), None, {"logprobs": 1}).request
             [ids] = [done.token_ids for done in llm.engine.generate([request])[0] if done.text == one.text]
             total = teacher_forcing(tiny.make("llama"), prompt_ids(llm, prompt), ids)
-            assert sum(entry["logprob"] for entry in told) == pytest.approx(total, abs=1e-3)
+            assert sum(entry["logprob"] for entry in content) == pytest.approx(total, abs=1e-3)
 
 
-def test_log_probabilities_only_when_asked() -> None:
+def test_log_probabilities_only_on_request() -> None:
     llm = chat("llama", max_new_tokens=4)
     assert "logprobs" not in llm.invoke(PROMPT).response_metadata
     plain_ones = llm.invoke(PROMPT, logprobs=True).response_metadata["logprobs"]["content"]
@@ -106,7 +106,7 @@ def test_log_probabilities_only_when_asked() -> None:
     assert all(entry["top_logprobs"] == [] for entry in plain_ones)
 
 
-def test_times_are_those_of_the_computation() -> None:
+def test_timings() -> None:
     """Each pass takes at least 20 ms, and the call as a whole takes at least as long as its parts."""
     llm = chat("llama", max_new_tokens=11, min_new_tokens=11)
     with each_pass(llm, lambda _: time.sleep(0.02)):
@@ -118,7 +118,7 @@ def test_times_are_those_of_the_computation() -> None:
     assert times["time_to_first_token"] + 10 * times["time_per_output_token"] <= whole
 
 
-def test_several_answers() -> None:
+def test_n_answers() -> None:
     llm = chat("llama", temperature=1.0, seed=2)
     [generations] = llm.generate([[HumanMessage(PROMPT)]], n=3).generations
     texts = [one.text for one in generations]
@@ -151,7 +151,7 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("setting", NAMES)
-def test_a_setting_of_one_call_holds_for_this_call(setting: str) -> None:
+def test_settings_of_one_call(setting: str) -> None:
     """And does what the same setting does that is there from the beginning."""
     base: dict[str, Any] = {"seed": 1, "max_new_tokens": 10}
     if setting in ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed"):
@@ -172,7 +172,7 @@ def test_a_setting_of_one_call_holds_for_this_call(setting: str) -> None:
         assert fresh.invoke(PROMPT).content != before
 
 
-def test_unknown_settings_and_the_names_that_were_meant() -> None:
+def test_unknown_settings_suggest_a_name() -> None:
     llm = chat("llama")
     with pytest.raises(SettingsError, match=r"unknown generation setting temprature=5: did you mean temperature\?"):
         llm.invoke(PROMPT, temprature=5)
@@ -184,7 +184,7 @@ def test_unknown_settings_and_the_names_that_were_meant() -> None:
         llm.batch([PROMPT], custom_generate="somebody/code")
 
 
-def test_an_assistants_message_is_gone_on_with() -> None:
+def test_an_open_assistant_message_is_continued() -> None:
     llm = chat("llama", max_new_tokens=5)
     messages = [SystemMessage("Be short."), HumanMessage(PROMPT), AIMessage("It is")]
     ids = llm.engine.encoder.encode_messages(messages)
@@ -196,7 +196,7 @@ def test_an_assistants_message_is_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "gemma2"])
-def test_a_completion_goes_on_from_the_prompt(name: str) -> None:
+def test_a_completion_continues_the_prompt(name: str) -> None:
     llm = completion(name, max_new_tokens=12)
     tokenizer = tiny.make(name).tokenizer
     for prompt in (PROMPT, "The dog"):
@@ -206,7 +206,7 @@ def test_a_completion_goes_on_from_the_prompt(name: str) -> None:
 
 
 @attention_architectures
-def test_a_completion_counts_what_it_receives(name: str) -> None:
+def test_a_completion_model_counts_its_prompt(name: str) -> None:
     llm, messages = completion(name), [HumanMessage(PROMPT)]
     assert llm.get_num_tokens_from_messages(messages) == len(prompt_ids(llm, PROMPT))
     assert llm.invoke(messages) == llm.invoke(PROMPT), "a message that stands alone is its text"
@@ -216,7 +216,7 @@ def test_a_completion_counts_what_it_receives(name: str) -> None:
     assert llm.get_num_tokens_from_messages(dialogue) == used
 
 
-def test_completions_know_their_tokens_and_reasons() -> None:
+def test_usage_and_finish_reasons_of_completions() -> None:
     llm = completion("t5")
     result = llm.generate([PROMPT, "Hi"])
     for prompt, [one] in zip((PROMPT, "Hi"), result.generations, strict=True):
@@ -226,7 +226,7 @@ def test_completions_know_their_tokens_and_reasons() -> None:
         assert one.text == tiny.make("t5").tokenizer.decode(want, skip_special_tokens=True)
 
 
-def test_weights_and_kept_prefixes_are_counted() -> None:
+def test_memory_footprint() -> None:
     llm = chat("llama")
     weights = sum(parameter.nbytes for parameter in llm.model.parameters())
     assert llm.memory_footprint() >= weights

@@ -1,4 +1,4 @@
-"""Weights that were quantized are found to be, and what is packed stands for the same numbers."""
+"""Int4 groups are found in dequantized weights only, and packed layers compute what the layers compute."""
 
 import pytest
 import torch
@@ -21,12 +21,12 @@ ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
     st.floats(1e-3, 10.0),
 )
 @settings(max_examples=60, deadline=None)
-def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
+def test_groups_of_gguf_weights_are_found(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
     weight = quantized_weights(kind, rows, groups, seed, spread)
-    grid = find_int4_groups(weight)
-    assert grid is not None
-    assert len(grid) == {"Q4_1": 1, "Q8_0": 2}[kind]
-    again = sum(part.dequantize() for part in grid).reshape(weight.shape)
+    groups_found = find_int4_groups(weight)
+    assert groups_found is not None
+    assert len(groups_found) == {"Q4_1": 1, "Q8_0": 2}[kind]
+    again = sum(part.dequantize() for part in groups_found).reshape(weight.shape)
     most = (
         weight.float().abs().view(rows, groups, GROUP_SIZE).amax(-1, keepdim=True).expand(-1, -1, GROUP_SIZE).flatten(1)
     )
@@ -35,12 +35,12 @@ def test_gguf_weights_lie_on_a_grid(kind: str, rows: int, groups: int, seed: int
 
 @given(st.integers(4, 40), st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
-def test_other_weights_do_not(rows: int, seed: int) -> None:
+def test_other_weights_have_no_groups(rows: int, seed: int) -> None:
     torch.manual_seed(seed)
     assert find_int4_groups(torch.randn(rows, 2 * GROUP_SIZE).to(torch.bfloat16)) is None
 
 
-def test_what_has_no_grid() -> None:
+def test_weights_without_groups() -> None:
     weight = quantized_weights("Q4_1", 4, 2, 0)
     assert find_int4_groups(weight.float()) is not None
     assert find_int4_groups(weight.float() * 1.0001) is None, "no values of bfloat16"
@@ -68,7 +68,7 @@ def test_what_has_no_grid() -> None:
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("sizes", [(16,), (16, 32, 48)])
 @pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
-def test_layers(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
+def test_packed_linear(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
     layers = [nn.Linear(3 * GROUP_SIZE, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
     for seed, layer in enumerate(layers):
         layer.weight.data = quantized_weights(kind, layer.out_features, 3, seed) if kind else layer.weight.data

@@ -1,4 +1,4 @@
-"""The lean forward pass gives what the model of transformers gives: in float32 to the last digits."""
+"""The fast forward pass computes what the model of transformers computes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", {}),
     "every head its own keys": ("Llama", {"num_key_value_heads": 4}),
     "one head of keys, biases": ("Llama", {"num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}),
@@ -43,12 +43,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 PROMPTS = ((5, 9, 30, 41, 7), (5, 9, 12), (5, 9, 30, 41, 7, 22, 23, 24, 25, 26, 27, 8), (6, 6, 31))
 
 
-def make(kind: str, dtype: torch.dtype = torch.float32) -> Any:
-    name, values = KINDS[kind]
+def make(variant: str, dtype: torch.dtype = torch.float32) -> Any:
+    name, values = VARIANTS[variant]
     return tiny.build(name, chatml_tokenizer(), {**tiny.BODY, "num_hidden_layers": 3, **values}).to(dtype)
 
 
-@pytest.fixture(params=list(KINDS), scope="module")
+@pytest.fixture(params=list(VARIANTS), scope="module")
 def model(request: pytest.FixtureRequest) -> Any:
     return make(request.param)
 
@@ -58,7 +58,7 @@ def fast(model: Any) -> FastLlama:
     return FastLlama(model, pack_nothing)
 
 
-def on_a_grid(model: Any) -> Any:
+def with_int4_groups(model: Any) -> Any:
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear):
             layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // GROUP_SIZE, 5, 0.2)
@@ -74,7 +74,7 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 @torch.inference_mode()
-def test_a_text_in_any_pieces(model: Any, fast: FastLlama) -> None:
+def test_a_text_in_parts(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
     want = model(ids).logits
     assert same(fast(ids).logits, want)
@@ -107,7 +107,7 @@ def test_padded_rows(model: Any, fast: FastLlama) -> None:
 
 
 @torch.inference_mode()
-def test_a_cache_of_transformers_is_taken_and_given(model: Any, fast: FastLlama) -> None:
+def test_caches_are_interchangeable_with_transformers(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
     want = model(ids).logits[:, 8:]
     cache: Any = model(ids[:, :8], cache=DynamicCache(config=model.config)).cache
@@ -122,7 +122,7 @@ def engines(model: Any, fast: FastLlama) -> tuple[Engine, Engine]:
     return Engine(loaded), Engine(replace(loaded, fast_forward=fast))
 
 
-def test_an_engine_answers_the_same(engines: tuple[Engine, Engine]) -> None:
+def test_generation_is_the_same(engines: tuple[Engine, Engine]) -> None:
     settings = GenerationSettings(temperature=0, max_new_tokens=9)
     long = tuple(range(5, 60))  # so much in common is kept for the next
     for prompts in (PROMPTS[:1], PROMPTS, [(*long, 7), (*long, 8, 9), (*long, 7, 3, 3)], [(*long, 7)]):
@@ -131,7 +131,7 @@ def test_an_engine_answers_the_same(engines: tuple[Engine, Engine]) -> None:
         assert plain == quick
 
 
-def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
+def test_scores_are_the_same(engines: tuple[Engine, Engine]) -> None:
     options = [[(8, 9), (8, 5, 4), (6,)], [(8,)], [(9, 9), (30, 31, 32), (30, 31, 7), (30, 5)], [(4, 4)]]
     for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
         plain, quick = (engine.scorer.score(prompts, options) for engine in engines)
@@ -139,10 +139,10 @@ def test_an_engine_scores_the_same(engines: tuple[Engine, Engine]) -> None:
             assert np.allclose(one, other, atol=1e-4)
 
 
-def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
+def test_it_is_built_only_if_logits_are_the_same(tmp_path: Path) -> None:
     for dtype in (torch.bfloat16, torch.float32):
         assert isinstance(build_fast_forward(make("llama", dtype), tmp_path), FastLlama)
-    assert build_fast_forward(make("llama", torch.float16), tmp_path) is None, "a CPU does not compute in it"
+    assert build_fast_forward(make("llama", torch.float16), tmp_path) is None, "float16 is not for a CPU"
     wrong = make("llama", torch.bfloat16)
     wrong.config.hidden_act = "gelu"
     assert build_fast_forward(wrong, tmp_path) is None
@@ -159,7 +159,7 @@ def test_it_is_used_only_where_it_gives_the_same(tmp_path: Path) -> None:
     assert build_fast_forward(spread, tmp_path) is None, "a part of it is elsewhere"
 
 
-def test_the_default_model_has_it_with_its_grids_and_without(default_model_folder: Path, tmp_path: Path) -> None:
+def test_the_default_model_with_int4_and_without(default_model_folder: Path, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
     packed, plain = (build_fast_forward(model, folder) for folder in (default_model_folder, tmp_path))
     assert packed is not None
@@ -174,8 +174,8 @@ needs_kernel = pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 
 
 @needs_kernel
 @torch.inference_mode()
-def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = on_a_grid(make("llama", torch.bfloat16))
+def test_packed_weights_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
     read, found = FastLlama(model, packer_for(model, tmp_path)), FastLlama(model, pack)
     assert read.nbytes == found.nbytes > 0
@@ -199,8 +199,8 @@ def test_packed_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @torch.inference_mode()
-def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = on_a_grid(make("llama", torch.bfloat16))
+def test_a_processor_without_an_int4_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     found = build_fast_forward(model, tmp_path)
@@ -210,8 +210,8 @@ def test_a_processor_without_a_kernel(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @needs_kernel
 @torch.inference_mode()
-def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: Path) -> None:
-    model = on_a_grid(make("llama", torch.bfloat16))
+def test_packed_weights_of_other_weights_are_not_used(tmp_path: Path) -> None:
+    model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
     for weight in model.parameters():
         weight.mul_(1.01)
@@ -221,10 +221,10 @@ def test_packed_weights_are_not_those_of_a_model_that_was_trained_on(tmp_path: P
 
 @needs_kernel
 @torch.inference_mode()
-def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
+def test_a_vocabulary_that_the_kernel_cannot_take(tmp_path: Path) -> None:
     model = make("llama", torch.bfloat16)
     model.resize_token_embeddings(model.config.vocab_size // 16 * 16 + 1)
-    model = on_a_grid(model)
+    model = with_int4_groups(model)
     save_packed_weights(model, tmp_path)
     found = build_fast_forward(model, tmp_path)
     assert found is not None
@@ -232,7 +232,7 @@ def test_a_vocabulary_that_the_kernel_does_not_take(tmp_path: Path) -> None:
     assert found.parts["layers.0.qkv"].packed
 
 
-def test_nothing_is_kept_of_weights_without_a_grid(tmp_path: Path) -> None:
+def test_nothing_is_saved_for_weights_without_groups(tmp_path: Path) -> None:
     save_packed_weights(make("llama", torch.bfloat16), tmp_path)
     save_packed_weights(make("llama"), tmp_path)
     assert list(tmp_path.iterdir()) == []

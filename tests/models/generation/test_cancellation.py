@@ -1,4 +1,4 @@
-"""Whoever leaves an answer, by closing, cancelling or forgetting it, stops its computation."""
+"""Closing, cancelling or dropping an answer stops its computation."""
 
 import asyncio
 import gc
@@ -14,11 +14,11 @@ from tests.support.generation import greedy_request
 from tests.support.models import PROMPTS, Pause, architectures, chat, each_pass, threads_are_done
 
 LONG: dict[str, Any] = {"max_new_tokens": 300, "min_new_tokens": 300}
-"""So many forward passes an answer takes that nobody stops."""
+"""The forward passes of an answer that is not stopped."""
 
 
 @architectures
-def test_a_stream_that_is_closed_computes_no_more(name: str) -> None:
+def test_closing_a_stream_stops_it(name: str) -> None:
     llm = chat(name)
     with each_pass(llm) as passes:
         stream = llm.stream("The dog", **LONG)
@@ -31,7 +31,7 @@ def test_a_stream_that_is_closed_computes_no_more(name: str) -> None:
         assert len(passes) <= made + 2
 
 
-def test_a_stream_that_is_forgotten_computes_no_more() -> None:
+def test_dropping_a_stream_stops_it() -> None:
     llm = chat("llama")
     with each_pass(llm) as passes:
         for _ in llm.stream("The dog", **LONG):
@@ -43,7 +43,7 @@ def test_a_stream_that_is_forgotten_computes_no_more() -> None:
         assert len(passes) <= made + 2
 
 
-async def test_an_async_stream_that_is_left_computes_no_more() -> None:
+async def test_closing_an_async_stream_stops_it() -> None:
     llm = chat("llama")
     with each_pass(llm) as passes:
         stream = llm.astream("The dog", **LONG)
@@ -56,7 +56,7 @@ async def test_an_async_stream_that_is_left_computes_no_more() -> None:
 
 
 @pytest.mark.parametrize("how", ["ainvoke", "astream", "abatch", "beams"])
-async def test_a_cancelled_task_computes_no_more(how: str) -> None:
+async def test_cancelling_a_task_stops_it(how: str) -> None:
     llm = chat("llama", **LONG)
 
     async def stream() -> None:
@@ -81,7 +81,7 @@ async def test_a_cancelled_task_computes_no_more(how: str) -> None:
         assert len(passes) <= 4
 
 
-async def test_a_call_that_takes_too_long_is_left() -> None:
+async def test_a_timeout_stops_the_computation() -> None:
     llm = chat("llama", max_new_tokens=4)
     wanted = llm.invoke("The dog").content
     pause = Pause()
@@ -95,7 +95,7 @@ async def test_a_call_that_takes_too_long_is_left() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=["greedy", "beams"])
-def test_a_cancelled_request_says_so(options: dict[str, Any]) -> None:
+def test_the_finish_reason_of_a_cancelled_request(options: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine = model.engine()
     prompt = model.tokenizer.encode("The dog")
@@ -113,8 +113,8 @@ def test_a_cancelled_request_says_so(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["mistral", "t5", "llama"])
-def test_answers_leave_no_memory_taken(name: str) -> None:
-    """But for kept prefixes, which are no cache objects, and are bounded."""
+def test_no_cache_outlives_its_answer(name: str) -> None:
+    """The prefix cache keeps tensors, not cache objects, and is bounded."""
     llm = chat(name)
 
     def caches() -> int:

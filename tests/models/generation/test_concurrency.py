@@ -1,4 +1,4 @@
-"""Streams, threads and tasks at the same time get what each gets alone."""
+"""Concurrent streams, threads and tasks get the same results as alone."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ from tests.support import tiny
 from tests.support.models import PROMPTS, chat, comparable, joined
 
 
-def test_streams_side_by_side() -> None:
+def test_interleaved_streams() -> None:
     llm = chat("llama")
     want = [llm.invoke(prompt).content for prompt in PROMPTS]
     streams = itertools.zip_longest(*(llm.stream(prompt) for prompt in PROMPTS))
@@ -23,7 +23,7 @@ def test_streams_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "t5"])
-async def test_threads_and_tasks_get_what_one_gets_alone(name: str) -> None:
+async def test_threads_and_tasks(name: str) -> None:
     llm = chat(name)
     options: list[dict[str, Any]] = [{}, {"temperature": 1.2, "seed": 1}, {"num_beams": 2}, {"stop": ["e"]}]
     work = [(prompt, some) for prompt in PROMPTS for some in options]
@@ -45,7 +45,7 @@ async def test_threads_and_tasks_get_what_one_gets_alone(name: str) -> None:
     assert [comparable(answer) for answer in answers] == want
 
 
-def test_scores_and_answers_at_the_same_time() -> None:
+def test_concurrent_scores_and_answers() -> None:
     llm = chat("llama")
     answer, scores = llm.invoke(PROMPTS[0]).content, llm.score(PROMPTS, [" yes", " no"])
 
@@ -59,7 +59,7 @@ def test_scores_and_answers_at_the_same_time() -> None:
         list(pool.map(turn, range(12)))
 
 
-def test_one_settings_object_serves_many() -> None:
+def test_models_may_share_settings() -> None:
     settings = GenerationSettings(max_new_tokens=3, temperature=0)
     model = tiny.make("llama")
     made = [HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, settings=settings) for _ in range(2)]

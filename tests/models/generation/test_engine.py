@@ -1,4 +1,4 @@
-"""Answers are token for token those of transformers, alone, in a batch, and with what was kept from before."""
+"""Completions equal those of transformers, token by token: alone, in a batch, and with cached prefixes."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_a_conversation_that_grows(name: str) -> None:
 
 
 @rolled_back
-def test_a_batch_reads_what_its_prompts_share_once(name: str) -> None:
+def test_a_common_prefix_is_computed_once(name: str) -> None:
     model = tiny.make(name)
     shared = model.tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 4)
     prompts = [[*shared, *model.tokenizer.encode(text)] for text in PROMPT_TEXTS]
@@ -91,7 +91,7 @@ def test_a_batch_reads_what_its_prompts_share_once(name: str) -> None:
     assert shapes[1] == (len(prompts), longest - len(shared))
 
 
-def test_a_checkpoint_that_says_no_cache_gets_one() -> None:
+def test_use_cache_false_is_overridden() -> None:
     base = tiny.make("llama")
     model = base.ending_at()
     prompt = encode_prompts(model)[2]
@@ -104,7 +104,7 @@ def test_a_checkpoint_that_says_no_cache_gets_one() -> None:
     assert model.model.generation_config.use_cache is False
 
 
-def test_rows_that_are_done_are_dropped() -> None:
+def test_finished_rows_are_dropped() -> None:
     model = ending_early(tiny.make("llama"))
     prompts = encode_prompts(model)
     engine = model.engine()
@@ -116,7 +116,7 @@ def test_rows_that_are_done_are_dropped() -> None:
 
 
 @tiny.every_architecture
-def test_a_stream_is_the_answer(name: str) -> None:
+def test_a_stream_equals_the_completion(name: str) -> None:
     model = ending_early(tiny.make(name))
     engine = model.engine()
     for prompt in encode_prompts(model)[:3]:
@@ -130,7 +130,7 @@ def test_a_stream_is_the_answer(name: str) -> None:
         )
 
 
-def test_the_models_own_settings_hold_and_stay() -> None:
+def test_the_models_generation_config_applies_and_is_not_changed() -> None:
     model = tiny.make("llama").ending_at()
     prompt = encode_prompts(model)[1]
     own = model.model.generation_config

@@ -1,4 +1,4 @@
-"""Drawing tokens: repeatable, alone as in a batch, and nobody else's random numbers are touched."""
+"""Sampling is reproducible, alone and in a batch, and does not touch the global random numbers."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_the_global_generator_is_neither_read_nor_changed(name: str) -> None:
         assert generate_alone(engine, prompt, **DRAWN) == first
 
 
-def test_several_answers_differ_and_are_repeatable() -> None:
+def test_n_completions_differ_and_are_reproducible() -> None:
     model = tiny.make("llama")
     engine, prompts = model.engine(), encode_prompts(model)
     answers = generate_alone(engine, prompts[1], **DRAWN, n=4)
@@ -71,7 +71,7 @@ def test_without_a_seed_answers_differ() -> None:
 
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
-def test_a_narrow_choice_is_the_likeliest_token(narrow: dict[str, Any]) -> None:
+def test_narrow_settings_are_greedy(narrow: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine, prompt = model.engine(), encode_prompts(model)[1]
     assert generate_alone(engine, prompt, **{"temperature": 1.0, **narrow}) == generate_alone(engine, prompt)
@@ -83,7 +83,7 @@ def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
     return logits
 
 
-def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+def test_tokens_are_drawn_by_their_probability() -> None:
     model = tiny.make("llama")
     prompt = encode_prompts(model)[1]
     logits = next_logits(model, prompt)
@@ -98,7 +98,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
 
 
 @pytest.mark.parametrize("penalty", [(1.5, 0.0), (0.0, 0.8), (-0.7, 1.1)], ids=str)
-def test_penalties_are_those_of_the_common_apis(penalty: tuple[float, float]) -> None:
+def test_presence_and_frequency_penalties(penalty: tuple[float, float]) -> None:
     model = tiny.make("llama")
     engine, prompts = model.engine(), encode_prompts(tiny.make("llama"))[:4]
     presence, frequency = penalty
@@ -117,7 +117,7 @@ def test_penalties_are_those_of_the_common_apis(penalty: tuple[float, float]) ->
     assert wanted != [generate_alone(engine, prompt) for prompt in prompts]
 
 
-def test_penalties_leave_an_encoders_prompt_alone() -> None:
+def test_penalties_ignore_an_encoders_prompt() -> None:
     model = tiny.make("t5")
     engine, prompts = model.engine(), encode_prompts(tiny.make("t5"))
     once = generate_alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
@@ -161,7 +161,7 @@ def test_engines_share_nothing_but_weights() -> None:
     ],
     ids=str,
 )
-async def test_ways_of_decoding_that_are_not_here(
+async def test_unsupported_decoding_modes(
     own: Any, named: str, instead: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model, tokenizer = tiny.make("llama").configured(**own)
@@ -185,7 +185,7 @@ async def test_ways_of_decoding_that_are_not_here(
         )
 
 
-def test_guesses_of_another_model_are_not_needed() -> None:
+def test_assisted_generation_is_plain_generation() -> None:
     model, tokenizer = tiny.make("llama").configured(prompt_lookup_num_tokens=3)
     llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=9)
     plain = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=9)

@@ -1,4 +1,4 @@
-"""A cache that grows in place holds what a cache of transformers holds, whatever is done to it."""
+"""A growing cache has the same contents as a cache of transformers, whatever is done to it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STEPS = st.one_of(
 )
 
 
-def held(cache: DynamicCache) -> list[torch.Tensor]:
-    return [each for layer in cache.layers for each in (layer.keys, layer.values) if each is not None]
+def contents(cache: DynamicCache) -> list[torch.Tensor]:
+    return [tensor for layer in cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
 
 
 def take(cache: DynamicCache, name: str, size: int, new: torch.Tensor) -> None:
@@ -39,7 +39,7 @@ def take(cache: DynamicCache, name: str, size: int, new: torch.Tensor) -> None:
 
 @given(st.lists(STEPS, max_size=8), st.integers(0, 8), st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
-def test_the_same_is_kept(steps: list[tuple[str, int]], late: int, seed: int) -> None:
+def test_contents_are_the_same(steps: list[tuple[str, int]], late: int, seed: int) -> None:
     torch.manual_seed(seed)
     plain, grown = DynamicCache(config=CONFIG), DynamicCache(config=CONFIG)
     for place, (name, size) in enumerate([("add", 3), *steps]):
@@ -49,10 +49,10 @@ def test_the_same_is_kept(steps: list[tuple[str, int]], late: int, seed: int) ->
         for cache in (plain, grown):
             take(cache, name, size, new)
     assert plain.get_seq_length() == grown.get_seq_length()
-    assert all(torch.equal(*pair) for pair in zip(held(plain), held(grown), strict=True))
+    assert all(torch.equal(*pair) for pair in zip(contents(plain), contents(grown), strict=True))
 
 
-def test_a_token_more_copies_nothing() -> None:
+def test_one_more_token_copies_nothing() -> None:
     layer = GrowingLayer()
     layer.update(torch.randn(1, 2, 5, 4), torch.randn(1, 2, 5, 4))
     first = layer.keys.data_ptr()
@@ -62,7 +62,7 @@ def test_a_token_more_copies_nothing() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 4])
-def test_views_that_were_given_out_stay_as_they_are(length: int) -> None:
+def test_earlier_views_do_not_change(length: int) -> None:
     layer = GrowingLayer()
     layer.update(torch.randn(1, 2, length + 1, 4), torch.randn(1, 2, length + 1, 4))
     before = layer.keys.clone()

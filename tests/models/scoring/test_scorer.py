@@ -1,4 +1,4 @@
-"""Log-likelihoods are those of plain teacher forcing, for every architecture, however many at once."""
+"""Log-likelihoods equal plain teacher forcing, for every architecture, however many at once."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -19,7 +19,7 @@ from tests.support.reference import teacher_forcing
 from tests.support.tiny import Tiny
 
 TREES = {"llama", "qwen3", "gpt2", "opt", "gpt_neox"}
-"""What takes a tree; the others (sliding windows, alibi, recurrent states) score in rows."""
+"""What supports trees; the others (sliding windows, alibi, recurrent states) score in rows."""
 
 PROMPTS = (
     "The quick brown fox",
@@ -46,28 +46,28 @@ def expected(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]
     ]
 
 
-def furthest(scores: Any, wanted: Any) -> float:
-    """Give the greatest difference between two lists of rows, which must have the same lengths."""
+def max_difference(scores: Any, wanted: Any) -> float:
+    """Return the greatest difference between two lists of rows, which must have the same lengths."""
     assert {row.dtype for row in scores} <= {np.dtype(np.float64)}
     assert [len(row) for row in scores] == [len(row) for row in wanted]
     return max(float(np.abs(row - want).max()) for row, want in zip(scores, wanted, strict=True))
 
 
 @tiny.every_architecture
-def test_scores_are_those_of_teacher_forcing(name: str) -> None:
+def test_scores_equal_teacher_forcing(name: str) -> None:
     model = tiny.make(name)
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
     engine = model.engine()
     wanted = expected(model, prompts, [labels] * len(prompts))
-    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert furthest(engine.scorer.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert max_difference(engine.scorer.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
     own = [labels[:1], labels[3:], labels[2:5] * 2, labels[::-1]]
-    assert furthest(engine.scorer.score(prompts, own), expected(model, prompts, own)) < 1e-4
+    assert max_difference(engine.scorer.score(prompts, own), expected(model, prompts, own)) < 1e-4
 
 
 @tiny.every_decoder
-def test_which_architectures_take_trees(name: str) -> None:
+def test_which_architectures_support_trees(name: str) -> None:
     assert engine_of(name).scorer.supports_token_trees == (name in TREES)
 
 
@@ -84,7 +84,7 @@ def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(scores[::25], [teacher_forcing(model, prompt, options[at]) for at in sample], atol=1e-4)
 
 
-def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_is_one_pass_and_a_shared_prompt_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
     model = tiny.make("llama")
     engine = model.engine()
@@ -96,20 +96,20 @@ def test_a_tree_is_one_pass_and_a_shared_prompt_is_read_once(monkeypatch: pytest
         scores = engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 2
     assert shapes[0] == (1, len(shared))
-    assert furthest(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
+    assert max_difference(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
     with forward_shapes(engine) as shapes:
         engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 1
 
 
 @pytest.mark.parametrize("budget", [0, 3000])
-def test_scores_do_not_need_the_store(budget: int) -> None:
+def test_scores_do_not_depend_on_the_prefix_cache(budget: int) -> None:
     model = tiny.make("llama")
     engine = model.engine()
     engine.prefix_cache.max_bytes = budget
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
     wanted = expected(model, prompts, [labels] * len(prompts))
-    assert furthest(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
     assert engine.scorer.supports_token_trees
 
 
@@ -122,18 +122,18 @@ small = st.lists(st.integers(4, 8), min_size=1, max_size=6)
 )
 @settings(max_examples=40)
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "bart"])
-def test_any_tries(name: str, pairs: list[tuple[list[int], list[list[int]]]], size: int) -> None:
+def test_any_prompts_and_continuations(name: str, pairs: list[tuple[list[int], list[list[int]]]], size: int) -> None:
     model = tiny.make(name)
     prompts, options = [prompt for prompt, _ in pairs], [options for _, options in pairs]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "PASS_TOKENS", size)
         patch.setattr(scoring, "GROUP_TOKENS", {})
         scores = engine_of(name).scorer.score(prompts, options)
-    assert furthest(scores, expected(model, prompts, options)) < 1e-4
+    assert max_difference(scores, expected(model, prompts, options)) < 1e-4
 
 
 @given(st.lists(st.tuples(small, small), min_size=1, max_size=8))
-def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[int]]]) -> None:
+def test_a_token_tree_has_each_prefix_once(pairs: list[tuple[list[int], list[int]]]) -> None:
     tree = TokenTree()
     for prompt, continuation in pairs:
         tree.add(prompt, continuation)
@@ -150,13 +150,13 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
     }
     assert sorted(paths) == sorted(beginnings)
     assert tree.depths == [len(path) - 1 for path in paths]
-    sees = tree.ancestor_mask()
-    apart = np.zeros_like(sees)
+    mask = tree.ancestor_mask()
+    apart = np.zeros_like(mask)
     for start, end in tree.parts():
         apart[start:end, start:end] = tree.ancestor_mask(start, end)
-    assert np.array_equal(apart, sees), "no tree sees another, and together they are the tree"
+    assert np.array_equal(apart, mask), "the parts are independent, and together they are the tree"
     for node, path in enumerate(paths):
-        assert {paths[other] for other in np.flatnonzero(sees[node])} == {path[:end] for end in range(1, len(path) + 1)}
+        assert {paths[other] for other in np.flatnonzero(mask[node])} == {path[:end] for end in range(1, len(path) + 1)}
     for (prompt, continuation), wanted in zip(pairs, tree.targets, strict=True):
         assert [token for _, token in wanted] == continuation
         assert [paths[node] for node, _ in wanted] == [
@@ -165,7 +165,7 @@ def test_a_forest_holds_each_beginning_once(pairs: list[tuple[list[int], list[in
 
 
 @tiny.every_architecture
-def test_nothing_to_score_is_an_error(name: str) -> None:
+def test_empty_prompts_and_continuations_are_errors(name: str) -> None:
     engine = engine_of(name)
     for prompts, options in (([[]], [[[5]]]), ([[5]], [[[]]]), ([[5], [6]], [[[5]], [[5], []]])):
         with pytest.raises(InputError, match="at least one token"):
@@ -173,7 +173,7 @@ def test_nothing_to_score_is_an_error(name: str) -> None:
 
 
 @tiny.every_architecture
-def test_the_window_is_checked_first(name: str) -> None:
+def test_the_context_window_is_checked_first(name: str) -> None:
     engine = engine_of(name)
     with forward_shapes(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
         engine.scorer.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])

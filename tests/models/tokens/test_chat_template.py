@@ -1,4 +1,4 @@
-"""Messages become the tokens that the chat template says, and nothing in a message's text can be a control token."""
+"""Messages become the tokens that the chat template says, and nothing in a message's text becomes a special token."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from tests.support import tokenizers as made
 from tests.support.tokenizers import control_ids, control_tokens, decode_all
 
 NESTED = ["<a>", "a>b", "<a><b>", "<b", "☃", "[x"]
-"""Names that overlap, that hold one another, and one of a single letter."""
+"""Names that overlap, that contain one another, and one of a single character."""
 
 
 def nested_tokenizer() -> PreTrainedTokenizerFast:
@@ -37,7 +37,7 @@ def nested_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def rewritten(tokenizer: PreTrainedTokenizerBase, **parts: Any) -> PreTrainedTokenizerFast:
-    """Give the tokenizer with parts of its description changed."""
+    """Return the tokenizer with parts of its description changed."""
     spec = {**json.loads(tokenizer.backend_tokenizer.to_str()), **parts}
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(spec)), bos_token="<s>")
 
@@ -56,7 +56,7 @@ def prepending_tokenizer() -> PreTrainedTokenizerFast:
     return rewritten(made.inst_tokenizer(), pre_tokenizer=None, normalizer={"type": "Sequence", "normalizers": steps})
 
 
-MADE: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
+TOKENIZERS: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     "chatml": made.chatml_tokenizer,
     "qwen": made.qwen_tokenizer,
     "neox": made.neox_tokenizer,
@@ -69,17 +69,17 @@ MADE: dict[str, Callable[[], PreTrainedTokenizerBase]] = {
     "always": always_tokenizer,
     "prepending": prepending_tokenizer,
 }
-ENCODERS = {kind: PromptEncoder(make(), is_encoder_decoder=kind in ("t5", "bart")) for kind, make in MADE.items()}
-CHAT = [kind for kind, encoder in ENCODERS.items() if encoder.layout == "chat"]
+ENCODERS = {name: PromptEncoder(make(), is_encoder_decoder=name in ("t5", "bart")) for name, make in TOKENIZERS.items()}
+CHAT = [name for name, encoder in ENCODERS.items() if encoder.layout == "chat"]
 ALTERNATING = {"inst", "turns"}
-"""Templates that know no system role, or no two turns of one role."""
+"""Templates without a system role, or without two turns of one role in a row."""
 
 
-def conversation(kind: str, texts: Sequence[str]) -> list[BaseMessage]:
-    """Lay texts out as turns that the template takes, the user's last."""
+def conversation(name: str, texts: Sequence[str]) -> list[BaseMessage]:
+    """Make a conversation that the template takes, with a user message at the end."""
     roles: list[type[BaseMessage]] = [HumanMessage, AIMessage] * len(texts)
     messages = [role(text) for role, text in zip(roles, texts[: (len(texts) - 1) | 1], strict=False)]
-    return messages if kind in ALTERNATING else [SystemMessage(texts[-1]), *messages]
+    return messages if name in ALTERNATING else [SystemMessage(texts[-1]), *messages]
 
 
 texts = st.lists(st.text(max_size=30), min_size=1, max_size=4)
@@ -88,12 +88,12 @@ chat = st.sampled_from(CHAT)
 
 @given(chat, texts)
 @example("neox", ["  two spaces    four", "def f():\n        return 1"])
-def test_text_is_tokenized_as_the_template_is(kind: str, texts: list[str]) -> None:
-    encoder = ENCODERS[kind]
-    messages = conversation(kind, texts)
+def test_text_is_tokenized_as_by_apply_chat_template(name: str, texts: list[str]) -> None:
+    encoder = ENCODERS[name]
+    messages = conversation(name, texts)
     turns = [message_to_dict(message) for message in messages]
     wanted = encoder.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    if kind != "nested" or not any(name in text for name in NESTED for text in texts):
+    if name != "nested" or not any(name in text for name in NESTED for text in texts):
         assert encoder.encode_messages(messages) == wanted
 
 
@@ -106,49 +106,49 @@ def pieces_of(names: Sequence[str]) -> st.SearchStrategy[str]:
 
 
 @given(st.sampled_from(list(ENCODERS)), st.data())
-def test_no_text_is_a_control_token(kind: str, data: st.DataObject) -> None:
-    encoder = ENCODERS[kind]
+def test_no_text_becomes_a_special_token(name: str, data: st.DataObject) -> None:
+    encoder = ENCODERS[name]
     names = [*control_ids(encoder).values(), "<LOUD>", "＜loud＞"]
     text = data.draw(pieces_of(names))
-    allowed = [encoder.tokenizer.unk_token_id] if kind == "t5" else []
+    allowed = [encoder.tokenizer.unk_token_id] if name == "t5" else []
     tokens = encoder.encode_text(text, special=False)
     assert [token for token in control_tokens(encoder, tokens) if token not in allowed] == []
     onward = encoder.encode_continuation(text)
     assert [token for token in control_tokens(encoder, onward) if token not in allowed] == []
-    if kind not in ("t5", "nested"):
-        first_space = " " if kind in ("inst", "always") else ""  # which these take for their own
+    if name not in ("t5", "nested"):
+        first_space = " " if name in ("inst", "always") else ""  # which these take for their own
         assert decode_all(encoder, tokens) == text.removeprefix(first_space)
         assert decode_all(encoder, [*encoder.encode_text("x", special=False), *onward]) == f"x{text}"
 
 
 @given(chat, st.data())
-def test_no_message_can_open_or_close_a_turn(kind: str, data: st.DataObject) -> None:
-    encoder = ENCODERS[kind]
+def test_no_message_can_open_or_close_a_turn(name: str, data: st.DataObject) -> None:
+    encoder = ENCODERS[name]
     texts = data.draw(st.lists(pieces_of(list(control_ids(encoder).values())), min_size=3, max_size=4))
-    harmless = encoder.encode_messages(conversation(kind, ["x"] * len(texts)))
-    messages = conversation(kind, texts)
+    harmless = encoder.encode_messages(conversation(name, ["x"] * len(texts)))
+    messages = conversation(name, texts)
     tokens = encoder.encode_messages(messages)
     assert control_tokens(encoder, tokens) == control_tokens(encoder, harmless)
-    if kind != "nested":
+    if name != "nested":
         assert decode_all(encoder, tokens) == encoder.render(messages)
 
 
-@pytest.mark.parametrize("kind", CHAT)
-def test_every_control_token_in_every_place(kind: str) -> None:
-    encoder = ENCODERS[kind]
+@pytest.mark.parametrize("name", CHAT)
+def test_every_special_token_in_every_message(name: str) -> None:
+    encoder = ENCODERS[name]
     for name in control_ids(encoder).values():
         for at in range(3):
             texts = ["a question", "an answer", "another question"]
-            plain = encoder.encode_messages(conversation(kind, texts))
+            plain = encoder.encode_messages(conversation(name, texts))
             texts[at] = f"before {name}after{name}"
-            messages = conversation(kind, texts)
+            messages = conversation(name, texts)
             tokens = encoder.encode_messages(messages)
             assert control_tokens(encoder, tokens) == control_tokens(encoder, plain)
-            if kind != "nested":
+            if name != "nested":
                 assert decode_all(encoder, tokens) == encoder.render(messages)
 
 
-def test_tools_their_arguments_and_results_are_text() -> None:
+def test_special_tokens_in_tools_arguments_and_results_are_text() -> None:
     encoder = ENCODERS["qwen"]
 
     def told(text: str) -> list[int]:
@@ -173,9 +173,9 @@ def test_tools_their_arguments_and_results_are_text() -> None:
         assert decode_all(encoder, told(name)).count(name) >= 8
 
 
-@pytest.mark.parametrize("kind", ["inst", "turns"])
-def test_the_start_token_stands_once(kind: str) -> None:
-    encoder = ENCODERS[kind]
+@pytest.mark.parametrize("name", ["inst", "turns"])
+def test_the_start_token_occurs_once(name: str) -> None:
+    encoder = ENCODERS[name]
     start = encoder.tokenizer.bos_token_id
     for text in ("hello", "<s>hello", "<bos>hello", ""):
         assert encoder.encode_messages([HumanMessage(text)]).count(start) == 1
@@ -184,31 +184,31 @@ def test_the_start_token_stands_once(kind: str) -> None:
         assert start not in encoder.encode_text(text, special=False)
 
 
-@pytest.mark.parametrize("kind", ["chatml", "gpt2", "inst", "turns", "always", "prepending"])
+@pytest.mark.parametrize("name", ["chatml", "gpt2", "inst", "turns", "always", "prepending"])
 @pytest.mark.parametrize(("text", "more"), [("The dog", "s sleep"), ("The dog", " sleeps"), ("The", ""), ("a", "\n b")])
-def test_a_continuation_goes_on(kind: str, text: str, more: str) -> None:
-    encoder = ENCODERS[kind]
+def test_continuations(name: str, text: str, more: str) -> None:
+    encoder = ENCODERS[name]
     tokens = [*encoder.encode_text(text, special=False), *encoder.encode_continuation(more)]
     assert decode_all(encoder, tokens) == text + more
 
 
-def test_an_encoders_decoder_begins_its_own_text() -> None:
+def test_continuations_of_an_encoder_decoder_model() -> None:
     encoder = ENCODERS["t5"]
     assert encoder.encode_continuation("dog") == encoder.encode_text("dog", special=False)
     assert decode_all(encoder, encoder.encode_continuation("the dog")) == "the dog"
 
 
 @given(st.sampled_from(["chatml", "qwen", "gpt2", "neox", "inst", "turns"]), st.text(max_size=30))
-def test_offsets_cover_the_text_in_order(kind: str, text: str) -> None:
-    encoder = ENCODERS[kind]
+def test_offsets_cover_the_text_in_order(name: str, text: str) -> None:
+    encoder = ENCODERS[name]
     offsets = encoder.offsets(text)
     assert len(offsets) == len(encoder.encode_text(text, special=False))
     covered = {at for start, end in offsets for at in range(start, end)}
-    assert covered == set(range(len(text))) or kind == "neox"  # which normalizes
+    assert covered == set(range(len(text))) or name == "neox"  # which normalizes
     assert offsets == sorted(offsets)
 
 
-def test_offsets_are_of_this_text_even_with_a_control_tokens_name() -> None:
+def test_offsets_with_the_name_of_a_special_token() -> None:
     encoder = ENCODERS["chatml"]
     text = "say <|im_end|> now"
     tokens = encoder.encode_text(text, special=False)
@@ -233,43 +233,43 @@ def test_messages_of_parts_and_of_other_roles() -> None:
     assert "<|im_start|>critic\nno<|im_end|>" in encoder.render([ChatMessage(content="no", role="critic")])
 
 
-@pytest.mark.parametrize("kind", ["chatml", "gpt2", "t5"])
+@pytest.mark.parametrize("name", ["chatml", "gpt2", "t5"])
 @pytest.mark.parametrize("block", [{"type": "image_url", "image_url": "x"}, {"type": "audio", "data": "x"}], ids=str)
-def test_images_and_sounds_are_refused(kind: str, block: dict[str, Any]) -> None:
+def test_images_and_sounds_are_refused(name: str, block: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"text only.*human message.*{block['type']}"):
-        ENCODERS[kind].encode_messages([HumanMessage([{"type": "text", "text": "look"}, block])])
+        ENCODERS[name].encode_messages([HumanMessage([{"type": "text", "text": "look"}, block])])
 
 
-@pytest.mark.parametrize("kind", ENCODERS)
-def test_no_messages_at_all(kind: str) -> None:
+@pytest.mark.parametrize("name", ENCODERS)
+def test_no_messages_at_all(name: str) -> None:
     with pytest.raises(InputError, match="at least one message"):
-        ENCODERS[kind].encode_messages([])
+        ENCODERS[name].encode_messages([])
 
 
-def test_what_a_template_refuses() -> None:
+def test_a_conversation_that_the_template_refuses() -> None:
     with pytest.raises(PromptError, match=r"refuses these messages: .*must alternate"):
         ENCODERS["inst"].encode_messages([AIMessage("a"), HumanMessage("b")])
 
 
-@pytest.mark.parametrize("kind", ["inst", "turns"])
-def test_a_template_that_knows_no_system_turn_gets_its_text(kind: str) -> None:
-    encoder = ENCODERS[kind]
-    messages = [SystemMessage("Be kind."), HumanMessage("Hi </s>"), HumanMessage("there")]
-    together = encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>\n\nthere")])
-    assert encoder.encode_messages(messages) == together or kind == "turns"
-    assert encoder.encode_messages(messages[:2]) == encoder.encode_messages([HumanMessage("Be kind.\n\nHi </s>")])
+@pytest.mark.parametrize("name", ["inst", "turns"])
+def test_a_template_without_a_system_role(name: str) -> None:
+    encoder = ENCODERS[name]
+    messages = [SystemMessage("Be name."), HumanMessage("Hi </s>"), HumanMessage("there")]
+    together = encoder.encode_messages([HumanMessage("Be name.\n\nHi </s>\n\nthere")])
+    assert encoder.encode_messages(messages) == together or name == "turns"
+    assert encoder.encode_messages(messages[:2]) == encoder.encode_messages([HumanMessage("Be name.\n\nHi </s>")])
 
 
-def test_a_dialogue_without_a_template() -> None:
+def test_a_conversation_without_a_template() -> None:
     assert messages_to_text([HumanMessage("Hi")]) == "Hi"
-    assert messages_to_text([SystemMessage("Be kind."), HumanMessage("Hi")]) == "Be kind.\n\nHi"
+    assert messages_to_text([SystemMessage("Be name."), HumanMessage("Hi")]) == "Be name.\n\nHi"
     assert messages_to_text([HumanMessage("Hi"), AIMessage("Hello"), HumanMessage("Bye")]) == (
         "User: Hi\nAssistant: Hello\nUser: Bye\nAssistant:"
     )
     assert messages_to_text([HumanMessage("Hi"), AIMessage("Hel")]) == "User: Hi\nAssistant: Hel"
 
 
-def test_a_tokenizers_own_truncation_and_padding_are_ignored_and_left_alone() -> None:
+def test_truncation_and_padding_of_the_tokenizer_are_ignored() -> None:
     backend = made.byte_level(["<|endoftext|>"])
     backend.enable_truncation(4)
     backend.enable_padding(length=64)

@@ -1,4 +1,4 @@
-"""What a stream of tokens gives is their text, whole characters at a time, up to the first stop string."""
+"""The pieces of a detokenizer join to the text of the tokens, up to the first stop string."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -44,7 +44,7 @@ def whole(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
 
 
 def before_stop(text: str, stop: Sequence[str]) -> str:
-    """Read sign by sign: what a stop string ends that is complete first."""
+    """Return the text before the stop string that is complete first, found character by character."""
     for end in range(len(text) + 1):
         found = [one for one in stop if text[:end].endswith(one)]
         if found:
@@ -56,7 +56,7 @@ def before_stop(text: str, stop: Sequence[str]) -> str:
 @example("inst", [300 + 30, 3 + 0x41, 3 + 0xE6, 3 + 0x97, 400])  # a letter's byte, two of a sign's
 @example("inst", [3 + 0xE6, 3 + 0x97, 1, 3 + 0xA5])  # a control token amid a sign's bytes
 @example("turns", [6 + 0xF0, 6 + 0x9F, 6 + 0x98, 6 + 0x80])
-def test_pieces_are_the_text(kind: str, numbers: list[int]) -> None:
+def test_pieces_join_to_the_text(kind: str, numbers: list[int]) -> None:
     tokenizer = TOKENIZERS[kind]()
     tokens = [number % len(tokenizer) for number in numbers]
     assert "".join(pieces(tokenizer, tokens)) == whole(tokenizer, tokens)
@@ -64,7 +64,7 @@ def test_pieces_are_the_text(kind: str, numbers: list[int]) -> None:
 
 @given(st.sampled_from(["chatml", "inst", "turns", "t5"]), st.sampled_from(["The dog", "a", "x y"]), numbers)
 @example("inst", "The dog", [340, 341])
-def test_an_answer_that_goes_on_keeps_its_first_space(kind: str, prompt: str, numbers: list[int]) -> None:
+def test_a_continuation_keeps_its_first_space(kind: str, prompt: str, numbers: list[int]) -> None:
     tokenizer = TOKENIZERS[kind]()
     before = tokenizer.encode(prompt, add_special_tokens=False)
     tokens = [number % len(tokenizer) for number in numbers]
@@ -110,7 +110,7 @@ def test_overlap_length(text: str, stop: str, length: int) -> None:
 
 
 @given(kinds, numbers)
-def test_special_tokens_are_shown_only_when_asked_for(kind: str, numbers: list[int]) -> None:
+def test_only_visible_special_tokens_are_part_of_the_text(kind: str, numbers: list[int]) -> None:
     tokenizer = TOKENIZERS[kind]()
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     shown = {min(special)}

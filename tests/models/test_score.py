@@ -1,4 +1,4 @@
-"""Texts are scored as their tokens are."""
+"""`score` of the chat and the completion model: texts are scored as their tokens are."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.support.reference import teacher_forcing
 
 
 @attention_architectures
-def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
+def test_texts_are_scored_by_their_tokens(name: str) -> None:
     llm = chat(name)
     inputs, labels = [PROMPT, "Hi", "東京"], [" Paris", " London is", "x", "\n"]
     scores = llm.score(inputs, labels)
@@ -42,7 +42,7 @@ def test_texts_are_scored_as_their_tokens_are(name: str) -> None:
         (["a"], "xy"),
     ],
 )
-def test_nothing_to_score(inputs: list[str], continuations: Any) -> None:
+def test_invalid_arguments(inputs: list[str], continuations: Any) -> None:
     with pytest.raises(InputError):
         chat("llama").score(inputs, continuations)
 
@@ -61,7 +61,7 @@ def test_a_completion_model_scores_plain_text() -> None:
 
 
 @attention_architectures
-def test_a_whole_answer_is_scored_with_its_end(name: str) -> None:
+def test_include_eos(name: str) -> None:
     llm = chat(name)
     [end] = [token for token in llm.engine.loaded.eos_token_ids if token == llm.engine.loaded.tokenizer.eos_token_id]
     [[score]] = llm.score(["Hi"], [" Paris"], include_eos=True)

@@ -1,4 +1,4 @@
-"""A stream joins to the answer, and brings errors at once."""
+"""The chunks of a stream join to the answer, and errors are raised at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ async def test_a_streamed_completion_joins_to_the_completion(name: str) -> None:
         assert await llm.ainvoke(prompt) == whole
 
 
-def test_thoughts_and_answers_are_streamed_apart() -> None:
+def test_reasoning_and_answer_are_streamed_separately() -> None:
     llm = chat("qwen3")
     pattern = {"type": "regex", "pattern": r"<think>\n[a-z]{3}\n</think>\n\n[A-Z]{4}"}
     chunks = list(llm.stream("Hi", response_format=pattern))
@@ -101,7 +101,7 @@ async def test_an_error_inside_the_model_reaches_the_caller_at_once(name: str) -
     assert llm.invoke("The dog").content == want, "and the model goes on"
 
 
-def test_a_stream_gives_what_came_before_the_error() -> None:
+def test_a_stream_yields_what_came_before_the_error() -> None:
     llm = chat("llama")
     want = llm.invoke("The dog").content
     got = ""
