@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -12,7 +12,6 @@ from weakref import WeakValueDictionary
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
-from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
@@ -21,7 +20,15 @@ from llmkit.models import DEFAULT_MODEL
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
-from llmkit.models.langchain.batching import Batching, BatchPlan, Cancellation, PreparedCall, complete
+from llmkit.models.langchain.batching import (
+    Batching,
+    BatchPlan,
+    Cancellation,
+    PreparedCall,
+    as_prompt_value,
+    complete,
+    prompt_key,
+)
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.weights.loading import from_objects, load
 from llmkit.models.weights.quantization import weights_nbytes
@@ -206,14 +213,6 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         """Return the tokens of messages or text."""
         raise NotImplementedError
 
-    def _key_of(self, prompt: Any) -> Hashable:
-        """Return what tells prompts of a batch apart, by value or identity."""
-        raise NotImplementedError
-
-    def _prompt_value(self, prompt: Any) -> PromptValue:
-        """Return a prompt as an input from which LangChain makes the very same prompt."""
-        raise NotImplementedError
-
     def _resolve(self, prompt: Any, options: CallOptions, engine: Engine) -> CallOptions:
         """Decide what the options leave to the model before it generates."""
         return options
@@ -237,7 +236,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     def _complete(self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Any:
         """Return the prepared call for a prompt, and its completions."""
-        return complete(self._key_of(prompt), {**options, "stop": stop}, lambda: self._prepare(prompt, stop, options))
+        return complete(prompt_key(prompt), {**options, "stop": stop}, lambda: self._prepare(prompt, stop, options))
 
     def prepare_batch(self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]) -> BatchPlan:
         """Prepare the calls of a batch; an input that is wrong is left to its own call, which raises the error."""
@@ -247,8 +246,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             value: Any = given
             with suppress(LlmkitError, ValueError, TypeError, NotImplementedError):
                 prompt = self._convert(given)
-                value = self._prompt_value(prompt)
-                calls.append((self._key_of(prompt), self._prepare(prompt, options.get("stop"), call_options)))
+                value = as_prompt_value(prompt)
+                calls.append((prompt_key(prompt), self._prepare(prompt, options.get("stop"), call_options)))
             prompts.append(value)
         return BatchPlan(prompts, calls, options)
 

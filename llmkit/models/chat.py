@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, Literal
 
@@ -12,7 +12,6 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
@@ -194,12 +193,6 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
 
     def _encode(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> list[int]:
         return options.encode(prompt, engine.encoder)
-
-    def _key_of(self, prompt: list[BaseMessage]) -> Hashable:
-        return tuple(map(id, prompt))
-
-    def _prompt_value(self, prompt: list[BaseMessage]) -> ChatPromptValue:
-        return ChatPromptValue(messages=prompt)
 
     def _resolve(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> CallOptions:
         return options.resolve_tool_choice(prompt, engine) if options.tools else options

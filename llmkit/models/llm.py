@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Generator, Hashable
+from collections.abc import AsyncIterator, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
@@ -130,16 +130,6 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         if options.tools:
             raise SettingsError("tools are given, but a completion model cannot call them: use HuggingFaceChat")
         return engine.encoder.encode_text(prompt)
-
-    def _key_of(self, prompt: str) -> Hashable:
-        return prompt
-
-    def _prompt_value(self, prompt: str) -> StringPromptValue:
-        return StringPromptValue(text=prompt)
-
-
-def _generation(completion: Completion, engine: Engine) -> Generation:
-    return Generation(text=completion.text, generation_info=_info(completion, engine))
 
 
 def _info(completion: Completion, engine: Engine) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.errors import GenerationTimeout
@@ -29,10 +30,21 @@ if TYPE_CHECKING:
     from llmkit.models.langchain.call_options import CallOptions
 
 Configs = RunnableConfig | list[RunnableConfig] | None
+Inputs = Sequence[LanguageModelInput]
 
 _NOT_OPTIONS = frozenset(
     {"tags", "metadata", "run_name", "run_id", "callbacks", "_cancel", "ls_structured_output_format"}
 )
+
+
+def prompt_key(prompt: Any) -> Hashable:
+    """Return what identifies a prompt in a batch: a text itself, or the very messages, whatever they contain."""
+    return prompt if isinstance(prompt, str) else tuple(map(id, prompt))
+
+
+def as_prompt_value(prompt: Any) -> PromptValue:
+    """Return text or messages as an input from which LangChain makes the same text, or the very same messages."""
+    return StringPromptValue(text=prompt) if isinstance(prompt, str) else ChatPromptValue(messages=prompt)
 
 
 class Cancellation(threading.Event):
@@ -188,12 +200,7 @@ class Batching:
         raise NotImplementedError
 
     def batch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: Configs = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
+        self, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
         runnable: Any = self
@@ -211,12 +218,7 @@ class Batching:
                 raise
 
     async def abatch(
-        self,
-        inputs: list[LanguageModelInput],
-        config: Configs = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
+        self, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
         runnable: Any = self
@@ -224,12 +226,7 @@ class Batching:
             return await Runnable.abatch(runnable, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
 
     def batch_as_completed(
-        self,
-        inputs: Sequence[LanguageModelInput],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
+        self, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> Iterator[tuple[int, Any]]:
         """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
         runnable: Any = self
@@ -247,12 +244,7 @@ class Batching:
                 plan.cancel()
 
     async def abatch_as_completed(
-        self,
-        inputs: Sequence[LanguageModelInput],
-        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
-        *,
-        return_exceptions: bool = False,
-        **kwargs: Any,
+        self, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> AsyncIterator[tuple[int, Any]]:
         """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
         runnable: Any = self
