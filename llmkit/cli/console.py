@@ -8,7 +8,9 @@ from __future__ import annotations
 import locale
 import logging
 import os
+import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 DELAY = 1.0
 """Seconds before progress is shown: what is done by then needs none."""
+LEAST_COLUMN = 20
+"""Characters: a narrower column is not wrapped."""
 
 _state = {"quiet": False}
 
@@ -48,10 +52,13 @@ def output(text: str, *, end: str = "\n") -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Show rows of equally many cells in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        output("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    """Show rows of equally many cells in columns; a terminal gets the last column wrapped."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *cells, last in rows:
+        start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+        room = shutil.get_terminal_size().columns - len(start)
+        lines = textwrap.wrap(last, room) if sys.stdout.isatty() and room >= LEAST_COLUMN else [last]
+        output((start + f"\n{' ' * len(start)}".join(lines)).rstrip())
 
 
 def note(text: str) -> None:
@@ -84,7 +91,7 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]
     bar = [BarColumn()] if shows_unicode(sys.stderr) else []
     count = [] if total is None else [*bar, MofNCompleteColumn()]
     columns = [TextColumn("{task.description}", markup=False), *count, TimeElapsedColumn()]
-    shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False)
+    shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, refresh_per_second=2)
     task = shown.add_task(text, total=total)
     timer = threading.Timer(DELAY, shown.start)
     timer.daemon = True
