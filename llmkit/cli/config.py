@@ -27,8 +27,8 @@ ONE_RUN = frozenset(
 )
 """Options that are for one run, or that should be meant each time: they cannot be set."""
 
-Options = Mapping[str, Any]
-"""typer's option objects by their names in config.toml."""
+Commands = Mapping[str, Mapping[str, Any]]
+"""For each command, typer's option objects by their names in config.toml."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ class Setting:
     value: Any
     source: str
 
-
-Settings = Mapping[str, Setting]
-"""Settings by name: `model`, `classify.threshold`."""
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
@@ -67,8 +64,7 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    commands = configurable(context.find_root().command)
-    rows = dict(_rows(commands, load(commands)))
+    rows = dict(_rows(configurable(context.find_root().command)))
     if as_json:
         facts = [{"setting": name, "value": row.value, "source": row.source} for name, row in rows.items()]
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -96,18 +92,18 @@ def default_map(group: Any) -> dict[str, dict[str, Any]]:
     """Return what is set, as the `default_map` of typer's context.
 
     Raises:
-        InputError: a setting is unknown or has a wrong value; the message names the file or variable.
+        InputError: a setting is unknown or has a wrong value; the message names the file or the variable.
     """
     commands = configurable(group)
-    settings = load(commands)
+    file = _read_file(commands)
     return {
-        command: {option.name: found.value for key, option in known.items() if (found := find(settings, command, key))}
+        command: {option.name: found.value for key, option in known.items() if (found := _find(file, command, option))}
         for command, known in commands.items()
     }
 
 
-def configurable(group: Any) -> dict[str, Options]:
-    """Return the options of each command of a typer group that can be set."""
+def configurable(group: Any) -> Commands:
+    """Return the options of a typer group's commands that can be set."""
     return {
         name: {key: option for key, option in options.by_name(command).items() if key not in ONE_RUN}
         for name, command in group.commands.items()
@@ -115,49 +111,34 @@ def configurable(group: Any) -> dict[str, Options]:
     }
 
 
-def shared(commands: Mapping[str, Options]) -> Options:
-    """Return the options that can be set for all commands at once."""
+def _shared(commands: Commands) -> Mapping[str, Any]:
     return {key: next(known[key] for known in commands.values() if key in known) for key in SHARED}
 
 
-def load(commands: Mapping[str, Options]) -> tuple[Settings, Settings]:
-    """Read and check what is set in the environment, and what is set in config.toml."""
-    return dict(_from_environment(commands)), dict(_from_file(commands))
-
-
-def find(settings: tuple[Settings, Settings], command: str, key: str) -> Setting | None:
+def _find(file: Mapping[str, Setting], command: str, option: Any) -> Setting | None:
     """Return what is set for an option: by the environment, else the file; in each the command's own value first."""
-    names = (f"{command}.{key}", key)
-    return next((place[name] for place in settings for name in names if name in place), None)
+    key = options.name_of(option)
+    names = [f"{command}.{key}", key] if command else [key]
+    for name in names:
+        variable = f"LLMKIT_{name.replace('.', '_').upper()}"
+        if ("." in name or key in SHARED) and (text := os.environ.get(variable)):
+            return Setting(_parse(f"{variable}: ", option, text, strict=False), variable)
+    return next((file[name] for name in names if name in file), None)
 
 
-def _variables(commands: Mapping[str, Options]) -> dict[str, tuple[str, Any]]:
-    """Return each variable with the name of what it sets, and the option."""
-    general = {f"LLMKIT_{key.upper()}": (key, option) for key, option in shared(commands).items()}
-    return general | {
-        f"LLMKIT_{command}_{key}".upper(): (f"{command}.{key}", option)
-        for command, known in commands.items()
-        for key, option in known.items()
-    }
-
-
-def _from_environment(commands: Mapping[str, Options]) -> Iterator[tuple[str, Setting]]:
-    for variable, (name, option) in _variables(commands).items():
-        if text := os.environ.get(variable):
-            yield name, Setting(_parse(f"{variable}: ", option, text, strict=False), variable)
-
-
-def _from_file(commands: Mapping[str, Options]) -> Iterator[tuple[str, Setting]]:
-    path = config_file()
+def _read_file(commands: Commands) -> dict[str, Setting]:
+    """Return what is set in config.toml, by name: `model`, `classify.threshold`."""
+    path, settings = config_file(), {}
     for key, value in _read_toml().items():
-        in_table = key in commands and isinstance(value, dict)
-        place = f"{path}, [{key}]" if in_table else str(path)
-        known = commands[key] if in_table else shared(commands)
-        for name, one in value.items() if in_table else [(key, value)]:
+        table = key if key in commands and isinstance(value, dict) else ""
+        known = commands[table] if table else _shared(commands)
+        place = f"{path}, [{table}]" if table else str(path)
+        for name, one in value.items() if table else [(key, value)]:
             if name not in known:
                 raise InputError(f"{place}: {name} is not a setting{_hint(name, known, commands)}")
             parsed = _parse(f"{place}: {name} = ", known[name], one, strict=True)
-            yield f"{key}.{name}" if in_table else name, Setting(parsed, str(path))
+            settings[f"{table}.{name}" if table else name] = Setting(parsed, str(path))
+    return settings
 
 
 def _read_toml() -> dict[str, Any]:
@@ -175,35 +156,36 @@ def _read_toml() -> dict[str, Any]:
 
 
 def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
-    """Return a value as the option has it; text from the environment is not read strictly."""
+    """Return a value as the option's type, which only text from the environment may differ from."""
     from pydantic import Field, TypeAdapter, ValidationError
 
-    kind = option.type_descriptor.annotation
-    if kind == list[str] and isinstance(value, str):
+    wanted = option.type_descriptor.annotation
+    if wanted == list[str] and isinstance(value, str):
         value = [value]
-    elif kind is str and isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
+    elif wanted is str and isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
         value = ",".join(value)  # labels
-    bounded: Any = Annotated[kind, Field(ge=option.min, le=option.max)]
+    bounded: Any = Annotated[wanted, Field(ge=option.min, le=option.max)]
     try:
         return TypeAdapter(bounded).validate_python(value, strict=strict)
     except ValidationError as error:
         raise InputError(f"{place}{value!r}: {error.errors()[0]['msg']}") from error
 
 
-def _hint(key: str, known: Options, commands: Mapping[str, Options]) -> str:
-    if tables := [f"[{command}]" for command, own in commands.items() if key in own]:
+def _hint(key: str, known: Mapping[str, Any], commands: Commands) -> str:
+    if tables := [f"[{command}]" for command, others in commands.items() if key in others]:
         return f": it belongs in {' or '.join(tables)}"
     near = difflib.get_close_matches(key.replace("-", "_"), [*known, *commands], n=1)
     return f": did you mean {near[0]}?" if near else f": the settings here are {', '.join(known)}"
 
 
-def _rows(commands: Mapping[str, Options], settings: tuple[Settings, Settings]) -> Iterator[tuple[str, Setting]]:
-    """Yield what is set for all commands, then for each command what is set or defined otherwise."""
-    general = {key: find(settings, "", key) or _default(option) for key, option in shared(commands).items()}
+def _rows(commands: Commands) -> Iterator[tuple[str, Setting]]:
+    """Yield what is set for all commands, then for each command what differs from that."""
+    file = _read_file(commands)
+    general = {key: _find(file, "", option) or _default(option) for key, option in _shared(commands).items()}
     yield from general.items()
     for command, known in commands.items():
         for key, option in known.items():
-            setting = find(settings, command, key) or _default(option)
+            setting = _find(file, command, option) or _default(option)
             if general.get(key) != setting:
                 yield f"{command}.{key}", setting
 

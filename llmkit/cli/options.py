@@ -147,9 +147,13 @@ def with_model_options(**defaults: Any) -> Callable[[Callable[..., Any]], Callab
 
 
 def by_name(command: Any) -> dict[str, Any]:
-    """Return the option objects of a typer command by name: `--max-new-tokens` is `max_new_tokens`."""
-    found = [each for each in command.params if each.param_type_name == "option"]
-    return {max(each.opts, key=len).lstrip("-").replace("-", "_"): each for each in found}
+    """Return the option objects of a typer command by name."""
+    return {name_of(option): option for option in command.params if option.param_type_name == "option"}
+
+
+def name_of(option: Any) -> str:
+    """Return the name of an option object: `--max-new-tokens` is `max_new_tokens`."""
+    return str(max(option.opts, key=len)).lstrip("-").replace("-", "_")
 
 
 def split_labels(labels: str) -> list[str]:
