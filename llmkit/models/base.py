@@ -1,4 +1,4 @@
-"""What the chat model and the completion model have in common."""
+"""What the chat model and the completion model share: construction, token counts, scoring, and preparing a call."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     @property
     def engine(self) -> Engine:
-        """What computes: shared by all who loaded the same weights in the same way."""
+        """What computes; shared by all model objects with the same weights, loaded in the same way."""
         return self._engine
 
     def engine_for(self, model: Any) -> Engine:
@@ -126,14 +126,12 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         with _engines_lock:
             engine = _engines.get(key)
             if engine is None:
-                loaded = load(
-                    model,
-                    device=self.device,
-                    dtype=self.dtype,
-                    quantization=self.quantization,
-                    context_window=window or None,
-                )
-                _engines[key] = engine = Engine(loaded)
+                options: dict[str, Any] = {
+                    "device": self.device,
+                    "dtype": self.dtype,
+                    "quantization": self.quantization,
+                }
+                engine = _engines[key] = Engine(load(model, context_window=window or None, **options))
         return engine
 
     @property
@@ -148,7 +146,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     @property
     def layout(self) -> Layout:
-        """How a conversation is laid out: "chat", "completion", or "flan" for an encoder-decoder model."""
+        """How a prompt is rendered: "chat", "completion", or "flan" for an encoder-decoder model."""
         return self._engine.encoder.layout
 
     def get_token_ids(self, text: str) -> list[int]:
@@ -277,7 +275,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
 
 async def in_threads(steps: Iterator[T], cancel: threading.Event) -> AsyncIterator[T]:
-    """Run each step of an iterator in a thread; when the caller goes away, stop it after the step it is in."""
+    """Iterate in a thread; when the caller leaves, set `cancel` and close the iterator after its current step."""
     import asyncio
 
     end = object()
