@@ -2,8 +2,8 @@
 
     python examples/agent.py "What is the weather in Paris?"
 
-The tool's call is decoded under its schema, so that it always parses. The default model is tiny: it calls the tool, but
-do not expect deep thoughts about what comes back. Try `--model` with a larger one.
+The tool's call is decoded under its schema, so it always parses. The default model is tiny: it calls the tool, but may
+answer badly. Try `--model` with a larger one.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def get_weather(location: str) -> str:
 
 
 def main() -> None:
-    """Ask the agent, and show each step."""
+    """Ask the agent, and print each step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("question", nargs="?", default="What is the weather in Paris?")
     parser.add_argument("--model", default="smollm2-135m")
     options = parser.parse_args()
-    llm = HuggingFaceChat(model=options.model, temperature=0, max_new_tokens=64)
+    llm = HuggingFaceChat(options.model, temperature=0, max_new_tokens=64)
     agent = create_agent(llm, [get_weather])
     for message in agent.invoke({"messages": [HumanMessage(options.question)]})["messages"]:
         message.pretty_print()

@@ -126,12 +126,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         with _engines_lock:
             engine = _engines.get(key)
             if engine is None:
-                options: dict[str, Any] = {
-                    "device": self.device,
-                    "dtype": self.dtype,
-                    "quantization": self.quantization,
-                }
-                engine = _engines[key] = Engine(load(model, context_window=window or None, **options))
+                where = {"device": self.device, "dtype": self.dtype}
+                loaded = load(model, **where, quantization=self.quantization, context_window=window or None)
+                _engines[key] = engine = Engine(loaded)
         return engine
 
     @property
