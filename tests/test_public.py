@@ -7,9 +7,9 @@ import llmkit
 
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
-    "llmkit.chains": "Answer Calibration CalibrationReport Citation Classification ClassificationTuning Entity "
-    "NERChain Progress QACalibrationReport QAChain QATuning SourcePassage SummarizationChain SummarizationTuning "
-    "Summary WebQAChain ZeroShotClassificationChain",
+    "llmkit.chains": "Answer Calibration CalibrationReport Citation Classification ClassificationTuning Entities "
+    "Entity NERChain NERTuning Progress QACalibrationReport QAChain QATuning SourcePassage SummarizationChain "
+    "SummarizationTuning Summary WebQAChain ZeroShotClassificationChain",
     "llmkit.models": "",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "
     "RandomExamples Report SimilarExamples TaskPrompt names",

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from llmkit.chains.classification.results import Classification
     from llmkit.chains.lockstep import Progress
     from llmkit.chains.ner.chain import NERChain
-    from llmkit.chains.ner.results import Entity
+    from llmkit.chains.ner.results import Entities, Entity
+    from llmkit.chains.ner.tuning import NERTuning
     from llmkit.chains.qa.calibration import QACalibrationReport, QATuning
     from llmkit.chains.qa.chain import QAChain
     from llmkit.chains.qa.results import Answer, Citation
@@ -48,8 +49,10 @@ __all__ = [
     "Citation",
     "Classification",
     "ClassificationTuning",
+    "Entities",
     "Entity",
     "NERChain",
+    "NERTuning",
     "Progress",
     "QACalibrationReport",
     "QAChain",
@@ -69,8 +72,10 @@ _HOMES = {
     "CalibrationReport": "calibration",
     "Classification": "classification.results",
     "ClassificationTuning": "classification.contextual_calibration",
+    "Entities": "ner.results",
     "Entity": "ner.results",
     "NERChain": "ner.chain",
+    "NERTuning": "ner.tuning",
     "Progress": "lockstep",
     "QACalibrationReport": "qa.calibration",
     "QAChain": "qa.chain",

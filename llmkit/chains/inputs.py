@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
+from llmkit.prompts.validation import validate_text
 
 
 class TextInput(TypedDict):
@@ -37,7 +38,7 @@ def parse_text(text: Any) -> str:
         raise InputError(f"the text is {type(content).__name__}, but must be text or a Document")
     if not content.strip():
         raise InputError("the text is empty")
-    return content
+    return validate_text(content, "the text")
 
 
 def validate_positive(value: Any, what: str) -> int:

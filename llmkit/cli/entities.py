@@ -59,7 +59,7 @@ def entities(
         "labels": options.split_labels(labels),
         "examples": files.read_examples(examples),
         "threshold": threshold,
-        "names": not any_words,
+        "proper_names": not any_words,
     }
     _check(arguments["labels"], arguments["examples"])
 
@@ -88,11 +88,11 @@ def _as_json(found: Any) -> str:
 def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
     """Check labels and examples before a model is loaded."""
     from llmkit.chains.labels import Labels
-    from llmkit.chains.ner.examples import Solved
+    from llmkit.chains.ner.calibration import LabelledText
 
     known = Labels.validate(labels, None, multi_label=True).names
     for number, example in enumerate(examples, 1):
-        Solved.checked(example, number, known)
+        LabelledText.parse(example, known, f"example {number}")
 
 
 def shown(found: Sequence[Entity]) -> str:
@@ -116,4 +116,4 @@ class _Batches:
             entities: Sequence[Any]
 
         results: Sequence[Any] = self._chain.batch(texts, return_exceptions=True)
-        return [each if isinstance(each, Exception) else Found(entities=each) for each in results]
+        return [each if isinstance(each, Exception) else Found(entities=each.entities) for each in results]

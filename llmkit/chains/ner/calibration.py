@@ -1,95 +1,162 @@
-"""From scores to probabilities of entities, and what solved texts teach about them."""
+"""Scores to probabilities of entities, and what labelled texts teach about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from llmkit.chains.calibration import Calibration, Matrix
-from llmkit.chains.ner.examples import Solved
-from llmkit.chains.ner.results import Entity, resolved
-from llmkit.chains.ner.span_scorer import Weighed
+from llmkit.chains.calibration import Calibration, CalibrationReport, Matrix, threshold_for
+from llmkit.chains.ner.results import Entity, resolve_overlaps
+from llmkit.chains.ner.span_scorer import ScoredText
+from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
-
-NONE = 4.75
-"""How much must speak for a label, in nats, before a mention is as likely an entity as not."""
+from llmkit.text.words import occurrences
 
 FOLDS = 5
-GAIN = 0.03
-"""What is learned must find entities so much better, in F1, on examples that it did not see."""
-
-
-Lesson = tuple[Solved, Weighed]
+MIN_GAIN = 0.03
+"""What is learned from examples must find entities so much better, in F1, in examples that it was not learned from."""
 
 
 @dataclass(frozen=True)
-class Odds:
-    """How scores of mentions become probabilities of labels; the last column is that of no entity at all."""
+class LabelledText:
+    """A text with all of its entities: the label of each span."""
 
+    text: str
+    entities: Mapping[Span, str]
+
+    @classmethod
+    def parse(cls, example: Any, labels: Sequence[str], what: str) -> LabelledText:
+        """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}` with its entities.
+
+        Raises:
+            InputError: it has no text, or an entity is not in the text or has an unknown label; `what` is named.
+        """
+        if not isinstance(example, Mapping) or not {"input", "output"} <= set(example):
+            raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
+        text, named = example["input"], example["output"]
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{what}'s 'input' is {text!r:.80}, but must be text")
+        if isinstance(named, str | Mapping) or not isinstance(named, Iterable):
+            raise InputError(f"{what}'s 'output' is {named!r:.80}, but must be a list of {{'text': …, 'label': …}}")
+        entities: dict[Span, str] = {}
+        for item in named:
+            if not isinstance(item, Mapping) or not {"text", "label"} <= set(item):
+                raise InputError(f"{what} has the entity {item!r:.80}, but must have {{'text': …, 'label': …}}")
+            if item["label"] not in labels:
+                raise InputError(f"{what} has the label {item['label']!r}, but the labels are {', '.join(labels)}")
+            spans = list(occurrences(str(item["text"]), text))
+            if not spans:
+                raise InputError(f"{what} has the entity {item['text']!r}, which is not in its text")
+            entities |= {span: item["label"] for span in spans}
+        return cls(text, entities)
+
+
+LabelledScores = tuple[LabelledText, ScoredText]
+
+
+@dataclass(frozen=True)
+class EntityDecoder:
+    """Turns the scores of candidates into entities.
+
+    Attributes:
+        labels: names of the score columns.
+        no_entity_score: the score of "no entity", the last column of the calibration, in nats.
+    """
+
+    labels: Sequence[str]
+    no_entity_score: float
     calibration: Calibration = field(default_factory=Calibration)
 
-    def chances(self, weighed: Weighed) -> Matrix:
-        """Give the probability of each label for each mention: [mentions, labels]."""
-        return self.calibration.probabilities(_with_none(weighed.scores))[:, :-1]
+    def probabilities(self, scored: ScoredText) -> Matrix:
+        """Return the probability of each label for each candidate: [candidates, labels]."""
+        return self.calibration.probabilities(self._with_no_entity(scored.scores))[:, :-1]
 
-    def resolved(self, weighed: Weighed, labels: Sequence[str], threshold: float) -> list[Entity]:
-        """Give the entities of a text."""
-        return resolved(weighed.text, weighed.mentions, self.chances(weighed), labels, threshold)
+    def entities(self, scored: ScoredText, threshold: float) -> list[Entity]:
+        """Return the entities of a text."""
+        return resolve_overlaps(scored.text, scored.candidates, self.probabilities(scored), self.labels, threshold)
 
-    def fitted(self, lessons: Sequence[Lesson]) -> Odds:
-        """Learn how much must speak for each label.
+    def fit(self, rows: Sequence[LabelledScores]) -> EntityDecoder:
+        """Return the decoder with the temperature and biases that fit labelled texts best."""
+        scores, truth = self.training_rows(rows)
+        return replace(self, calibration=self.calibration.fit(scores, truth)) if len(scores) else self
 
-        Only mentions that could be chosen teach: those that win where they overlap, and the entities themselves.
-        """
-        rows, truths = [], []
-        for solved, weighed in lessons:
-            names = [str(place) for place in range(weighed.scores.shape[1])]
-            winners = {Span(each.start, each.end) for each in self.resolved(weighed, names, 0.0)}
-            for mention, row in zip(weighed.mentions, _with_none(weighed.scores), strict=True):
-                label = solved.labels.get(mention.span)
-                if label is not None or mention.span in winners:
-                    rows.append(row)
-                    truths.append(len(names) if label is None else label)
-        if not rows:
+    def fit_label_bias(self, rows: Sequence[LabelledScores]) -> EntityDecoder:
+        """Return the decoder with only the differences of the labels' biases fitted."""
+        bias = np.array(self.fit(rows).calibration.bias or ())
+        if not bias.size:
             return self
-        truth = np.eye(len(rows[0]), dtype=bool)[truths]
-        return Odds(self.calibration.fit(np.stack(rows), truth))
+        return replace(self, calibration=Calibration(bias=(*(bias[:-1] - bias[:-1].mean()).tolist(), 0.0)))
 
-    def balanced(self, lessons: Sequence[Lesson]) -> Odds:
-        """Learn only how much more must speak for one label than for another."""
-        bias = np.array(self.fitted(lessons).calibration.bias or ())
-        return Odds(Calibration(bias=(*(bias[:-1] - bias[:-1].mean()).tolist(), 0.0))) if bias.size else self
+    def calibrate(
+        self, rows: Sequence[LabelledScores], precision: float | None
+    ) -> tuple[Calibration, CalibrationReport]:
+        """Return the best calibration for labelled texts, and a report with the threshold for a precision.
 
-    def f1(self, lessons: Sequence[Lesson]) -> float:
-        """Give how well it finds the entities of solved texts: the harmonic mean of precision and recall."""
-        right = found = there = 0
-        for solved, weighed in lessons:
-            names = [str(place) for place in range(weighed.scores.shape[1])]
-            told = {(Span(each.start, each.end), int(each.label)) for each in self.resolved(weighed, names, 0.5)}
-            right += len(told & set(solved.labels.items()))
-            found, there = found + len(told), there + len(solved.labels)
-        return 2 * right / max(found + there, 1)
+        Raises:
+            InputError: the texts have no candidates, or no threshold reaches the precision.
+        """
+        scores, truth = self.training_rows(rows)
+        if not len(scores):
+            raise InputError("there is nothing in these rows that could be an entity: give other texts")
+        after = replace(self, calibration=self.calibration.fit(scores, truth))
+        threshold = None if precision is None else after._threshold_for(rows, precision)
+        losses = self.calibration.log_loss(scores, truth), after.calibration.log_loss(scores, truth)
+        return after.calibration, CalibrationReport(len(rows), after.calibration, *losses, threshold)
+
+    def f1(self, rows: Sequence[LabelledScores]) -> float:
+        """Return the harmonic mean of precision and recall of exact spans with their labels."""
+        right = found = expected = 0
+        for labelled, scored in rows:
+            predicted = {(Span(entity.start, entity.end), entity.label) for entity in self.entities(scored, 0.5)}
+            right += len(predicted & set(labelled.entities.items()))
+            found, expected = found + len(predicted), expected + len(labelled.entities)
+        return 2 * right / max(found + expected, 1)
+
+    def training_rows(self, rows: Sequence[LabelledScores]) -> tuple[Matrix, NDArray[np.bool_]]:
+        """Return scores and truth, [candidates, labels and none], of candidates that could be chosen.
+
+        Those are the entities, and the candidates that win where they overlap.
+        """
+        scores, truth = [], []
+        for labelled, scored in rows:
+            winners = {Span(entity.start, entity.end) for entity in self.entities(scored, 0.0)}
+            for candidate, row in zip(scored.candidates, self._with_no_entity(scored.scores), strict=True):
+                label = labelled.entities.get(candidate.span)
+                if label is not None or candidate.span in winners:
+                    scores.append(row)
+                    truth.append(len(self.labels) if label is None else self.labels.index(label))
+        columns = len(self.labels) + 1
+        return np.array(scores).reshape(-1, columns), np.eye(columns, dtype=bool)[truth]
+
+    def _threshold_for(self, rows: Sequence[LabelledScores], precision: float) -> float:
+        found = [
+            (entity.score or 0.0, labelled.entities.get(Span(entity.start, entity.end)) == entity.label)
+            for labelled, scored in rows
+            for entity in self.entities(scored, 0.0)
+        ]
+        return threshold_for(np.array([p for p, _ in found]), np.array([right for _, right in found]), precision)
+
+    def _with_no_entity(self, scores: Matrix) -> Matrix:
+        return np.concatenate([scores, np.full((len(scores), 1), self.no_entity_score)], axis=1)
 
 
-def taught(lessons: Sequence[Lesson]) -> Odds:
-    """Give what the lessons teach, if those that are left out in turn say that it helps (cross-validation)."""
-    plain = Odds()
-    if len(lessons) < 2:
-        return plain
+def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> EntityDecoder:
+    """Return the decoder fitted to labelled texts, if cross-validation shows that it finds entities better."""
+    if len(rows) < 2:
+        return decoder
 
-    def left_out(learn: Callable[[Sequence[Lesson]], Odds]) -> float:
-        found = []
-        for fold in range(min(FOLDS, len(lessons))):
-            rest = [each for at, each in enumerate(lessons) if at % FOLDS != fold]
-            found.append(learn(rest).f1(lessons[fold::FOLDS]))
-        return float(np.mean(found))
+    def cross_validated_f1(fit: Callable[[Sequence[LabelledScores]], EntityDecoder]) -> float:
+        scores = []
+        for fold in range(min(FOLDS, len(rows))):
+            rest = [row for place, row in enumerate(rows) if place % FOLDS != fold]
+            scores.append(fit(rest).f1(rows[fold::FOLDS]))
+        return float(np.mean(scores))
 
-    ways = [(left_out(lambda _: plain) + GAIN, lambda _: plain)]
-    ways += [(left_out(learn), learn) for learn in (plain.balanced, plain.fitted)]
-    return max(ways, key=lambda way: way[0])[1](lessons)
-
-
-def _with_none(scores: Matrix) -> Matrix:
-    return np.concatenate([scores, np.full((len(scores), 1), NONE)], axis=1)
+    options: list[tuple[float, Callable[[Sequence[LabelledScores]], EntityDecoder]]]
+    options = [(MIN_GAIN, lambda _: decoder), (0.0, decoder.fit_label_bias), (0.0, decoder.fit)]
+    _, best = max(options, key=lambda option: option[0] + cross_validated_f1(option[1]))
+    return best(rows)

@@ -1,9 +1,9 @@
-"""Which spans of a text may be names: all of them, each with what its borders say against it.
+"""Candidates: every span of a text that may be a name, with what its borders cost.
 
-A name begins and ends with a name-like word, and no name-like word stands beside it. Capitals alone do not tell: "The"
-has one too, and so do whole headlines, while "paris" may lack it. So the model says how it would rather write each
-word (truecasing by a language model, Lita et al. 2003), and what is written is evidence beside that. Words of scripts
-without capitals, and numbers, are neither for nor against.
+A name begins and ends with a word that is part of a name, and no such word is beside it. Capitals alone do not tell:
+"The" has one too, and so do whole headlines, while "paris" may lack it. So the model's own preference for the capital
+form of each word counts (truecasing by a language model, Lita et al. 2003), and how the word is written is evidence
+beside that. Words of scripts without capitals, and numbers, are evidence neither for nor against a name.
 """
 
 from __future__ import annotations
@@ -17,26 +17,11 @@ from typing import Any
 import numpy as np
 import regex
 
+from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
-
-WRITTEN = (1.0, 3.0, -4.0)
-"""What a capital is worth, in nats: anywhere, so much more within a sentence, and what its lack is worth."""
-
-COMMON = 5.0
-"""A word that the model expects with less surprise than this, in nats, is no name: "I" has a capital, but is none."""
-
-INSIDE, BESIDE = 2.5, 2.5
-"""What it costs a span, in nats, to begin or end with a word that is surely no part of a name; to leave one out that
-surely is."""
-
-NUMBER = 0.5
-"""How likely a number is part of a name: "Apollo 11" is one, "2011" is none."""
-
-HOPELESS = 4.0
-"""A span whose borders cost more is not looked at."""
 
 _POSSESSIVE = regex.compile(r"['’]s?\Z", regex.IGNORECASE)
 _NUMBER = regex.compile(r"[\d.,]+")
@@ -47,52 +32,59 @@ _LONGEST_WORD = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Mention(Span):
+class Candidate(Span):
     """A span that may be an entity.
 
     Attributes:
-        doubt: what its borders cost it, in nats.
+        border_cost: what its first and last word and its neighbors cost it, in nats.
     """
 
-    doubt: float = 0.0
+    border_cost: float = 0.0
 
     @property
     def span(self) -> Span:
-        """Its place alone."""
+        """Its offsets alone."""
         return Span(self.start, self.end)
 
 
 @dataclass
 class Truecaser:
-    """Knows how likely a model finds words, with a capital and without, where it has read nothing."""
+    """The log-likelihoods of words with and without a capital, after a prompt without a text."""
 
     llm: Any
     prompt: FittedPrompt
+    tuning: NERTuning
     known: dict[str, float] = field(default_factory=dict)
 
-    def learn(self, found: Iterable[str]) -> None:
-        """Ask the model, in one pass, for all words that are not known yet."""
+    def score_words(self, found: Iterable[str]) -> None:
+        """Score both forms of all words that are not known yet, in one pass; very long words are left out."""
         if len(self.known) > _KNOWN_WORDS:
             self.known.clear()
-        new = list(dict.fromkeys(form for word in found for form in _forms(word) if form not in self.known))
+        forms = (form for word in found if len(word) <= _LONGEST_WORD for form in _forms(word))
+        new = list(dict.fromkeys(form for form in forms if form not in self.known))
         if new:
             [row] = score_continuations(self.llm, [self.prompt], [new])
             self.known.update(zip(new, map(float, row), strict=True))
 
-    def likeness(self, word: str, written: Sequence[float], *, first: bool) -> float:
-        """Give the probability that a word, which has a capital or could have one, is part of a name.
+    def name_probability(self, word: str, capitals: Capitals, *, first: bool) -> float:
+        """Return the probability that a word is part of a name.
 
-        `written` says what the way it is written is worth, as `WRITTEN`; `first`, whether it begins a sentence.
+        Args:
+            word: with two forms, and known.
+            capitals: the evidence of how it is written, as in `NERTuning.capitals`.
+            first: whether it begins a sentence.
         """
         lower, upper = _forms(word)
-        anywhere, within, lack = written
-        odds = self.known[upper] - self.known[lower]
-        odds += lack if word == lower else anywhere if first else anywhere + within
-        return 0.0 if max(self.known[lower], self.known[upper]) > -COMMON else float(1 / (1 + np.exp(-odds)))
+        anywhere, within, missing = capitals
+        log_odds = self.known[upper] - self.known[lower]
+        log_odds += missing if word == lower else anywhere if first else anywhere + within
+        if max(self.known[lower], self.known[upper]) > -self.tuning.common_word:
+            return 0.0
+        return float(1 / (1 + np.exp(-log_odds)))
 
 
 def name_words(text: str) -> list[Word]:
-    """Give the words of a text, a possessive "'s" taken off."""
+    """Return the words of a text, without a possessive "'s"."""
     found = []
     for word in words(text):
         tail = _POSSESSIVE.search(text, word.start, word.end)
@@ -102,62 +94,82 @@ def name_words(text: str) -> list[Word]:
     return found
 
 
-def mentions(text: str, most: int, truecaser: Truecaser | None) -> list[Mention]:
-    """Give every span of at most `most` words, but for those whose borders speak too much against them.
+def cased_words(text: str) -> list[str]:
+    """Return the words of a text that can be written with and without a capital."""
+    found = (word.of(text) for word in name_words(text))
+    return [word for word in found if len(set(_forms(word))) == 2]
 
-    Without a truecaser, nothing speaks against any.
+
+def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> list[Candidate]:
+    """Return every span of at most `max_words` words whose borders do not cost too much.
+
+    Without a truecaser, no border costs anything.
     """
     found = name_words(text)
-    likeness = _likeness(text, found, truecaser) if truecaser else {}
-    inside = [NUMBER if truecaser and _NUMBER.fullmatch(text, word.start, word.end) else 1.0 for word in found]
-    beside = {at: BESIDE * likely for at, likely in likeness.items()}
-    parted = [bool(text[left.end : right.start].strip()) for left, right in pairwise(found)]
+    edge, neighbor = _border_costs(text, found, truecaser)
+    limit = truecaser.tuning.max_border_cost if truecaser else 0.0
+    apart = [bool(text[left.end : right.start].strip()) for left, right in pairwise(found)]
     starts = [word.start for word in found]
-    ends = [span.end for span in sentences(text)]
-    kept = []
-    for first, spans in enumerate(spans_from(text, found, most)):
-        before = 0.0 if not first or parted[first - 1] else beside.get(first - 1, 0.0)
+    ends = [sentence.end for sentence in sentences(text)]
+    candidates = []
+    for first, spans in enumerate(spans_from(text, found, max_words)):
+        before = 0.0 if not first or apart[first - 1] else neighbor[first - 1]
         for span in spans:
             if bisect_left(ends, span.end) > bisect_right(ends, span.start):
-                break  # no name goes over the end of a sentence
+                break  # no name crosses the end of a sentence
             last = bisect_left(starts, span.end) - 1
-            after = 0.0 if last + 1 == len(found) or parted[last] else beside.get(last + 1, 0.0)
-            within = sum(1 - likeness.get(at, inside[at]) for at in (first, last))
-            doubt = INSIDE * within + before + after
-            if doubt <= HOPELESS and span.end - span.start <= most * _LONGEST_WORD:
-                kept.append(Mention(span.start, span.end, doubt))
-    return kept
+            after = 0.0 if last + 1 == len(found) or apart[last] else neighbor[last + 1]
+            cost = edge[first] + edge[last] + before + after
+            if cost <= limit and span.end - span.start <= max_words * _LONGEST_WORD:
+                candidates.append(Candidate(span.start, span.end, cost))
+    return candidates
 
 
-def _likeness(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping[int, float]:
-    """Give the name-likeness of each word that can have a capital, by its place."""
-    cased = {at: word.of(text) for at, word in enumerate(found) if len(set(_forms(word.of(text)))) == 2}
-    told = {at: word for at, word in cased.items() if len(word) <= _LONGEST_WORD}
-    truecaser.learn(told.values())
-    capitals = [word != word.lower() for word in told.values()]
-    written = (0.0, 0.0, -1.0) if all(capitals) or not any(capitals) else WRITTEN  # one case tells nothing of a word
-    starts = [span.start for span in sentences(text)]
-    likeness = dict.fromkeys(cased, 0.0)  # what is too long to ask for is no name
-    for at, word in told.items():
-        likeness[at] = truecaser.likeness(word, written, first=_begins(text, found, at, starts))
-    return likeness
+def _border_costs(text: str, found: Sequence[Word], truecaser: Truecaser | None) -> tuple[list[float], list[float]]:
+    """Return what each word costs a span that begins or ends with it, and one that leaves it out beside it."""
+    if truecaser is None:
+        return [0.0] * len(found), [0.0] * len(found)
+    tuning, probabilities = truecaser.tuning, _name_probabilities(text, found, truecaser)
+    edge = []
+    for place, word in enumerate(found):
+        uncased = tuning.number_probability if _NUMBER.fullmatch(text, word.start, word.end) else 1.0
+        edge.append(tuning.edge_cost * (1 - probabilities.get(place, uncased)))
+    return edge, [tuning.neighbor_cost * probabilities.get(place, 0.0) for place in range(len(found))]
 
 
-def _begins(text: str, found: Sequence[Word], at: int, starts: Sequence[int]) -> bool:
-    """Whether a word begins a sentence, or stands behind a sign that lets a capital follow.
+def _name_probabilities(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping[int, float]:
+    """Return the probability that a word is part of a name, by place, for words that can have a capital."""
+    cased = {place: word.of(text) for place, word in enumerate(found) if len(set(_forms(word.of(text)))) == 2}
+    scored = {place: word for place, word in cased.items() if len(word) <= _LONGEST_WORD}
+    truecaser.score_words(scored.values())
+    is_upper = [word != word.lower() for word in scored.values()]
+    one_case = all(is_upper) or not any(is_upper)  # then capitals tell nothing
+    capitals = truecaser.tuning.capitals_in_one_case if one_case else truecaser.tuning.capitals
+    starts = [sentence.start for sentence in sentences(text)]
+    probabilities = dict.fromkeys(cased, 0.0)  # a word that is too long to be scored is no name
+    for place, word in scored.items():
+        first = _begins_sentence(text, found, place, starts)
+        probabilities[place] = truecaser.name_probability(word, capitals, first=first)
+    return probabilities
+
+
+def _begins_sentence(text: str, found: Sequence[Word], place: int, starts: Sequence[int]) -> bool:
+    """Whether a word begins a sentence, or follows a sign that lets a capital follow.
 
     If the next word has a capital as well, so that a name begins there ("Ada Lovelace was"), it counts as no beginning.
     """
-    if at + 1 < len(found) and text[found[at].end : found[at + 1].start] == " " and text[found[at + 1].start].isupper():
-        return False
-    if not at:
+    if place + 1 < len(found):
+        following = found[place + 1].start
+        if text[found[place].end : following] == " " and text[following].isupper():
+            return False
+    if not place:
         return True
-    between = Span(found[at - 1].end, found[at].start)
+    between = Span(found[place - 1].end, found[place].start)
     begun = bisect_right(starts, between.end) > bisect_left(starts, between.start)
     return begun or bool(_OPENS.search(between.of(text)))
 
 
 def _forms(word: str) -> tuple[str, str]:
-    """Give a word without capitals, and as a name would be written."""
+    """Return a word without capitals, and as a name is written."""
     lower = word.lower()
     return lower, word if word != lower else lower[:1].upper() + lower[1:]

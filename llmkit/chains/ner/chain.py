@@ -1,63 +1,67 @@
-"""Named entities that stand in the text: every span is weighed, and nothing is written."""
+"""Named-entity recognition: every span of the text is scored, and nothing is generated."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain
+from llmkit.chains.calibration import Calibration, CalibrationReport, validate_precision
 from llmkit.chains.inputs import Text, TextInput, parse_text, validate_positive, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.calibration import Odds, taught
+from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
 from llmkit.chains.ner.candidates import Truecaser
-from llmkit.chains.ner.entity_typing import Kinds
-from llmkit.chains.ner.examples import Solved
-from llmkit.chains.ner.results import Entity
-from llmkit.chains.ner.span_scorer import Weighed, Weigher
+from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.results import Entities, Entity
+from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
+from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.structured import StructuredTask
+from llmkit.chains.tuning import is_fitted_on, select_tuning
+from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
 
 
-class NERChain(Chain[Text, str, list[Entity]]):
-    """Text in, entities out, each at its place: `text[entity.start:entity.end] == entity.text`.
+class NERChain(Chain[Text, str, Entities]):
+    """Find the entities of texts, each with its offsets: `text[entity.start:entity.end] == entity.text`.
 
-    Every span of the text is weighed against the labels, so that nothing can be made up; where spans overlap, the
-    likelier one is taken. A long text is read in passages that overlap, and no entity is cut by a border.
+    Every span of the text is scored as each label, so that nothing can be made up; of spans that overlap, the
+    likeliest is taken. A long text is read in overlapping passages, and no entity is cut by their borders.
 
     Example:
         >>> chain = NERChain(HuggingFaceChat())
-        >>> [(each.text, each.label) for each in chain.invoke("Ada Lovelace was born in London.")]
+        >>> [(entity.text, entity.label) for entity in chain.invoke("Ada Lovelace was born in London.")]
         [('Ada Lovelace', 'person'), ('London', 'location')]
 
-    A text's result does not depend on the texts beside it, but for rounding: in bfloat16 a probability may differ by
-    some hundredths from one batch to another.
+    A text's result does not depend on the texts beside it in a batch, except for rounding: in bfloat16 a probability
+    may differ by some hundredths.
 
     Args:
-        llm: any LangChain chat model. One that has `score` (llmkit's own) weighs spans; another is asked for names,
-            which are then looked up in the text.
-        labels: the kinds of entities to find.
+        llm: a LangChain chat model. With `score` (llmkit's own models), spans are scored; without, the model names
+            entities by structured output, which are then looked up in the text.
+        labels: what to find.
         descriptions: what a label means, as phrases divided by commas: {"site": "a building, an airport, a bridge"}.
-        examples: solved texts, `{"input": text, "output": [{"text": …, "label": …}, …]}`, none of whose entities is
-            left out. They teach how much must speak for each label.
-        names: whether entities are proper names, which capitals and rare words speak for. For dates, foods and other
-            things that are none, say `False`.
+        examples: labelled texts, `{"input": text, "output": [{"text": …, "label": …}, …]}`, with all of their
+            entities. Probabilities are fitted to them, if cross-validation shows that it helps.
+        proper_names: whether entities are proper names, for which capitals and rare words are evidence; `False` for
+            dates, foods and the like.
         threshold: the least probability of an entity.
         max_words: the longest entity.
         max_passage_tokens: longer texts are read in passages of about so many tokens.
-        prompt: the name of a prompt text or a prompt.
-        context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+        prompt: a prompt text by name, or a prompt.
+        tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
+        context_window: in tokens; needed for a model that does not say its own.
 
     Raises:
-        InputError: a label, a description or an example is wrong, says which; or a text is empty.
-        ContextWindowExceeded: the window does not even hold a short passage.
+        InputError: a label, a description, an example or a text is wrong; says which.
+        ContextWindowExceeded: the window does not hold a short passage.
     """
 
     tool_name = "find_entities"
@@ -71,27 +75,33 @@ class NERChain(Chain[Text, str, list[Entity]]):
         *,
         descriptions: Mapping[str, str] | None = None,
         examples: Sequence[Mapping[str, Any]] = (),
-        names: bool = True,
+        proper_names: bool = True,
         threshold: float = 0.5,
         max_words: int = 6,
         max_passage_tokens: int = 96,
         prompt: str | TaskPrompt | None = None,
+        tuning: NERTuning | None = None,
         context_window: int | None = None,
     ) -> None:
+        local = scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=True)
-        self._solved = [Solved.checked(each, number, self.labels) for number, each in enumerate(examples, 1)]
+        self._examples = self._parse_rows(examples, "example")
         self.threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
+        self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
+        self._is_tuned = is_fitted_on(self.tuning, local)
         self._lock = threading.RLock()
-        self._weigher: Weigher | None = None
-        self._namer: StructuredTask[str, list[Entity]] | None = None
-        if local := scoring_model(llm):
-            kinds = Kinds.over(local, validate_prompt(prompt or "mentions"), self._labels, context_window)
-            truecaser = Truecaser(local, kinds.fit("N/A")) if names else None
-            self._weigher = Weigher(kinds, truecaser, *sizes)
+        self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
+        self._scorer: SpanScorer | None = None
+        self._naming: StructuredTask[str, list[Entity]] | None = None
+        if local:
+            task = validate_prompt(prompt or "mentions")
+            typer = EntityTyper.from_labels(local, task, self._labels, self.tuning, context_window)
+            truecaser = Truecaser(local, typer.fit("N/A"), self.tuning) if proper_names else None
+            self._scorer = SpanScorer(typer, truecaser, *sizes)
         else:
-            asking = validate_prompt(prompt or "entities", ["labels"])
-            self._namer = name_entities(llm, asking, self._labels, examples)
+            task = validate_prompt(prompt or "entities", ["labels"])
+            self._naming = name_entities(llm, task, self._labels, examples)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -102,29 +112,68 @@ class NERChain(Chain[Text, str, list[Entity]]):
         """Check that the text is not empty."""
         return parse_text(input)
 
-    def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[list[Entity] | Exception]:
-        """Find the entities of all texts: their mentions go through the model together."""
-        if self._namer:
-            return self._namer.run(prepared, configs)
-        assert self._weigher is not None
-        return self._weighed(self._weigher, prepared)
-
-    def _weighed(self, weigher: Weigher, texts: Sequence[str]) -> list[list[Entity] | Exception]:
-        with self._lock:
-            odds = self._odds
-            weighed = weigher.weigh(texts)
+    def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[Entities | Exception]:
+        """Find the entities of all texts: their candidates go through the model together."""
+        found: Sequence[Sequence[Entity] | Exception]
+        calibrated = False
+        if self._naming:
+            found = self._naming.run(prepared, configs)
+        else:
+            with self._lock:
+                decoder, scored = self._learned_decoder(), self._score(prepared)
+            calibrated = self._is_tuned or decoder.calibration != Calibration()
+            found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
         return [
-            each if isinstance(each, Exception) else odds.resolved(each, self.labels, self.threshold)
-            for each in weighed
+            row if isinstance(row, Exception) else Entities(text=text, entities=tuple(row), calibrated=calibrated)
+            for text, row in zip(prepared, found, strict=True)
         ]
 
-    @cached_property
-    def _odds(self) -> Odds:
-        """How scores become probabilities: learned, once, from the examples."""
-        if not self._solved or self._weigher is None:
-            return Odds()
-        weighed = self._weigher.weigh([each.text for each in self._solved])
-        for each in weighed:
-            if isinstance(each, Exception):
-                raise each
-        return taught(list(zip(self._solved, cast(list[Weighed], weighed), strict=True)))
+    def calibrate(self, rows: Sequence[Mapping[str, Any]], *, precision: float | None = None) -> CalibrationReport:
+        """Fit the probabilities to labelled texts: a temperature and a bias for each label (Guo et al. 2017).
+
+        Args:
+            rows: labelled texts in the form of the examples, with all of their entities.
+            precision: also set `threshold` to the lowest one at which entities were right this often.
+
+        Raises:
+            InputError: a row is wrong, says which; the model returns no log-likelihoods; or no threshold reaches the
+                precision. Nothing changes then.
+        """
+        validate_precision(precision)
+        labelled = self._parse_rows(rows, "row")
+        if not labelled:
+            raise InputError("there are no rows to calibrate with")
+        with self._lock:
+            plain = self._plain_decoder()
+            calibration, report = plain.calibrate(self._score_labelled(labelled), precision)
+            self._decoder = replace(plain, calibration=calibration)
+            self.threshold = self.threshold if report.threshold is None else report.threshold
+        return report
+
+    def _parse_rows(self, rows: Sequence[Any], what: str) -> list[LabelledText]:
+        if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
+            raise InputError(f"{what}s is {type(rows).__name__}, but must be a list of labelled texts")
+        return [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
+
+    def _plain_decoder(self) -> EntityDecoder:
+        return EntityDecoder(self.labels, self.tuning.no_entity_score)
+
+    def _learned_decoder(self) -> EntityDecoder:
+        """Return the decoder, which is fitted to the examples at the first use."""
+        if self._decoder is None:
+            plain = self._plain_decoder()
+            self._decoder = fit_if_better(plain, self._score_labelled(self._examples)) if self._examples else plain
+        return self._decoder
+
+    def _score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
+        if self._scorer is None:
+            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
+        return self._scorer.score(texts)
+
+    def _score_labelled(self, labelled: Sequence[LabelledText]) -> list[LabelledScores]:
+        rows: list[LabelledScores] = []
+        for row, scored in zip(labelled, self._score([row.text for row in labelled]), strict=True):
+            if isinstance(scored, Exception):
+                raise scored
+            rows.append((row, scored))
+        return rows

@@ -1,22 +1,24 @@
-"""Entities, and which of many overlapping mentions they are."""
+"""Entities, and which of many overlapping candidates they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.calibration import Matrix
+from llmkit.chains.html import highlight
 from llmkit.text.segmentation import Span
 
 
 class Entity(BaseModel):
-    """Something that a text names, at its place: `source[entity.start:entity.end] == entity.text`.
+    """A named span of a text: `source[entity.start:entity.end] == entity.text`.
 
     Attributes:
         start, end: characters of the source, the end not included.
-        score: the probability of the label; `None` from a model that tells no likelihoods.
+        score: the probability of the label; `None` from a model that returns no log-likelihoods.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,31 +30,76 @@ class Entity(BaseModel):
     score: float | None = None
 
 
-def resolved(
-    text: str, spans: Sequence[Span], chances: Matrix, labels: Sequence[str], threshold: float
-) -> list[Entity]:
-    """Give the entities in order: of spans that overlap the likeliest, where it is likely enough.
+class Entities(BaseModel):
+    """The entities of a text, in order, as a sequence: `len(entities)`, `entities[0]`, `for entity in entities`.
 
-    Neighbours of one label, with nothing but white space between them, are one entity where that is likely enough too.
-    `chances` are probabilities, [spans, labels].
+    Attributes:
+        text: the source.
+        entities: none overlaps another.
+        calibrated: whether the probabilities were fitted on this model, by the chain's tuning or by `calibrate`.
     """
-    places = {(span.start, span.end): at for at, span in enumerate(spans)}
-    best = chances.argmax(axis=1)
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    entities: tuple[Entity, ...] = ()
+    calibrated: bool = False
+
+    def __iter__(self) -> Iterator[Entity]:  # type: ignore[override]  # pydantic's own yields its fields
+        return iter(self.entities)
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    @overload
+    def __getitem__(self, index: int) -> Entity: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Entity, ...]: ...
+    def __getitem__(self, index: int | slice) -> Entity | tuple[Entity, ...]:
+        return self.entities[index]
+
+    def _repr_html_(self) -> str:
+        return highlight(self.text, ((entity.start, entity.end, _caption(entity)) for entity in self))
+
+
+Sequence.register(Entities)
+
+
+def resolve_overlaps(
+    text: str, spans: Sequence[Span], probabilities: Matrix, labels: Sequence[str], threshold: float
+) -> list[Entity]:
+    """Return the entities in order: the likeliest of spans that overlap, where it reaches the threshold.
+
+    Neighbors of one label with only white space between them are one entity, where that reaches the threshold too.
+
+    Args:
+        text: the source.
+        spans: candidates, each once.
+        probabilities: [spans, labels].
+        labels: names of the columns.
+        threshold: the least probability of an entity.
+    """
+    places = {(span.start, span.end): place for place, span in enumerate(spans)}
+    best = probabilities.argmax(axis=1)
     free = np.ones(len(text), dtype=bool)
     taken = []
-    for at in sorted(range(len(spans)), key=lambda each: (-chances[each, best[each]], spans[each].start)):
-        span = spans[at]
-        if chances[at, best[at]] >= threshold and free[span.start : span.end].all():
+    for place in sorted(range(len(spans)), key=lambda i: (-probabilities[i, best[i]], spans[i].start)):
+        span = spans[place]
+        if probabilities[place, best[place]] >= threshold and free[span.start : span.end].all():
             free[span.start : span.end] = False
-            taken.append((span.start, span.end, int(best[at])))
+            taken.append((span.start, span.end, int(best[place])))
     found: list[tuple[int, int, int]] = []
     for start, end, label in sorted(taken):
         if found and found[-1][2] == label and not text[found[-1][1] : start].strip():
             whole = places.get((found[-1][0], end))
-            if whole is not None and chances[whole, label] >= threshold:
+            if whole is not None and probabilities[whole, label] >= threshold:
                 start = found.pop()[0]
         found.append((start, end, label))
     return [
-        Entity(text=text[a:b], label=labels[label], start=a, end=b, score=float(chances[places[a, b], label]))
+        Entity(text=text[a:b], label=labels[label], start=a, end=b, score=float(probabilities[places[a, b], label]))
         for a, b, label in found
     ]
+
+
+def _caption(entity: Entity) -> str:
+    return entity.label if entity.score is None else f"{entity.label} {entity.score:.0%}"

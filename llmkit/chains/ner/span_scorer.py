@@ -1,89 +1,101 @@
-"""The mentions of texts of any length, weighed: each in the passage that shows the most of what is around it."""
+"""The candidates of texts of any length, each scored in the passage that shows the most around it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from llmkit.chains.calibration import Matrix
-from llmkit.chains.ner.candidates import Mention, Truecaser, mentions
-from llmkit.chains.ner.entity_typing import Kinds
+from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates
+from llmkit.chains.ner.entity_typing import EntityTyper
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Passage, passages
 
+Prompts = list[tuple[FittedPrompt, list[Candidate]]]
+
 
 @dataclass(frozen=True)
-class Weighed:
-    """The mentions of a text, and what speaks for each label less what its borders cost it: [mentions, labels]."""
+class ScoredText:
+    """The candidates of a text and the score of each label, less the border cost, in nats: [candidates, labels]."""
 
     text: str
-    mentions: Sequence[Mention]
+    candidates: Sequence[Candidate]
     scores: Matrix
 
 
 @dataclass(frozen=True)
-class Weigher:
-    """Finds mentions of at most `max_words` words and scores them, in passages of at most `max_tokens` tokens."""
+class SpanScorer:
+    """Scores candidates of at most `max_words` words, in passages of at most `max_tokens` tokens."""
 
-    kinds: Kinds
+    typer: EntityTyper
     truecaser: Truecaser | None
     max_words: int
     max_tokens: int
 
-    def weigh(self, texts: Sequence[str]) -> list[Weighed | Exception]:
-        """Weigh all texts together, or give the error that kept one from it."""
-        plans = [self._attempt(text) for text in texts]
-        parts = [part for plan in plans if isinstance(plan, list) for part in plan]
-        told = [[each.of(text) for each in own] for text, _, own in parts]
-        scores = iter(self.kinds.scores([prompt for _, prompt, _ in parts], told) if parts else ())
+    def score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
+        """Score all texts together; a text that cannot be scored has its error."""
+        if self.truecaser:
+            with suppress(InputError):  # the text that it comes from fails by itself below
+                self.truecaser.score_words(word for text in texts for word in cased_words(text))
+        plans = [self._try_plan(text) for text in texts]
+        prompts, names = [], []
+        for text, plan in zip(texts, plans, strict=True):
+            if isinstance(plan, list):
+                prompts += [prompt for prompt, _ in plan]
+                names += [[candidate.of(text) for candidate in candidates] for _, candidates in plan]
+        scores = iter(self.typer.scores(prompts, names) if prompts else ())
         return [
-            self._put_together(text, plan, [next(scores) for _ in plan]) if isinstance(plan, list) else plan
+            self._join(text, plan, [next(scores) for _ in plan]) if isinstance(plan, list) else plan
             for text, plan in zip(texts, plans, strict=True)
         ]
 
-    def _attempt(self, text: str) -> list[tuple[str, FittedPrompt, list[Mention]]] | Exception:
+    def _try_plan(self, text: str) -> Prompts | InputError:
+        """Return the prompts of a text's passages, each with its candidates."""
         try:
-            found = mentions(text, self.max_words, self.truecaser)
-            pieces = self._pieces(text, found)
-            return [
-                (text, self.kinds.fit(piece.text), own)
-                for piece, own in zip(pieces, shared_out(found, pieces, len(text)), strict=True)
-                if own
-            ]
+            candidates = find_candidates(text, self.max_words, self.truecaser)
+            parts = self._passages(text, candidates)
+            shares = assign_to_passages(candidates, parts, len(text))
+            return [(self.typer.fit(part.text), share) for part, share in zip(parts, shares, strict=True) if share]
         except InputError as error:
             return error
 
-    def _pieces(self, text: str, found: Sequence[Mention]) -> list[Passage]:
-        """Passages that overlap by as much as the longest mention has tokens."""
-        most = min(self.max_tokens, self.kinds.max_tokens)
-        starts = [start for start, _ in self.kinds.llm.token_offsets(text)]
-        tokens = (bisect_left(starts, each.end) - bisect_left(starts, each.start) for each in found)
-        return passages(text, self.kinds.llm, most, min(max(tokens, default=0) + 4, most // 2))
+    def _passages(self, text: str, candidates: Sequence[Candidate]) -> list[Passage]:
+        """Passages that overlap by as many tokens as the longest candidate has."""
+        most = min(self.max_tokens, self.typer.max_text_tokens)
+        starts = [start for start, _ in self.typer.llm.token_offsets(text)]
+        tokens = (bisect_left(starts, span.end) - bisect_left(starts, span.start) for span in candidates)
+        return passages(text, self.typer.llm, most, min(max(tokens, default=0) + 4, most // 2))
 
-    def _put_together(self, text: str, plan: Sequence[tuple[Any, Any, list[Mention]]], scores: list[Matrix]) -> Weighed:
-        found = [mention for _, _, own in plan for mention in own]
-        doubts = np.array([each.doubt for each in found])[:, None]
-        every = np.concatenate(scores) if scores else np.zeros((0, len(self.kinds.phrases)))
-        return Weighed(text, found, every - doubts if found else every)
+    def _join(self, text: str, plan: Prompts, scores: Sequence[Matrix]) -> ScoredText:
+        candidates = [candidate for _, share in plan for candidate in share]
+        if not candidates:
+            return ScoredText(text, [], np.zeros((0, len(self.typer.phrases))))
+        costs = np.array([candidate.border_cost for candidate in candidates])[:, None]
+        return ScoredText(text, candidates, np.concatenate(scores) - costs)
 
 
-def shared_out(found: Sequence[Mention], pieces: Sequence[Passage], length: int) -> list[list[Mention]]:
-    """Give each passage the mentions that it shows more around than any other does; pieces are in order."""
-    own: list[list[Mention]] = [[] for _ in pieces]
-    starts, ends = [piece.start for piece in pieces], [piece.end for piece in pieces]
+def assign_to_passages(candidates: Sequence[Candidate], parts: Sequence[Passage], length: int) -> list[list[Candidate]]:
+    """Return the candidates of each passage: each is given to the passage that shows the most around it.
 
-    def around(mention: Mention, at: int) -> int:
-        piece = pieces[at]
-        before = mention.start - piece.start if piece.start else length
-        return min(before, piece.end - mention.end if piece.end < length else length)
+    Args:
+        candidates: those that no passage holds are left out.
+        parts: overlapping passages, in order.
+        length: characters of the text.
+    """
+    shares: list[list[Candidate]] = [[] for _ in parts]
+    starts, ends = [part.start for part in parts], [part.end for part in parts]
 
-    for mention in found:
-        holding = range(bisect_left(ends, mention.end), bisect_right(starts, mention.start))
-        if holding:  # else it is longer than what passages share
-            own[max(holding, key=lambda at: around(mention, at))].append(mention)
-    return own
+    def context(candidate: Candidate, place: int) -> int:
+        part = parts[place]
+        before = candidate.start - part.start if part.start else length
+        return min(before, part.end - candidate.end if part.end < length else length)
+
+    for candidate in candidates:
+        if places := range(bisect_left(ends, candidate.end), bisect_right(starts, candidate.start)):
+            shares[max(places, key=lambda place: context(candidate, place))].append(candidate)
+    return shares

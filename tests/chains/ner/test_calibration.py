@@ -1,70 +1,113 @@
-"""What solved texts teach is kept only where it helps on those left out."""
+"""What labelled texts teach is kept only where it helps on those left out; labelled texts are validated."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
-from llmkit.chains.ner.calibration import NONE, Lesson, Odds, taught
-from llmkit.chains.ner.candidates import Mention
-from llmkit.chains.ner.examples import Solved
-from llmkit.chains.ner.span_scorer import Weighed
+from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
+from llmkit.chains.ner.candidates import Candidate
+from llmkit.chains.ner.span_scorer import ScoredText
+from llmkit.chains.ner.tuning import SMOLLM2_135M
+from llmkit.errors import InputError
+from llmkit.text.segmentation import Span
 
 LABELS = ("person", "place")
+NO_ENTITY = SMOLLM2_135M.no_entity_score
+PLAIN = EntityDecoder(LABELS, NO_ENTITY)
 TEXT = "Ada met Bob in Rome"
 WORDS = {"Ada": (0, 3), "met": (4, 7), "Bob": (8, 11), "in": (12, 14), "Rome": (15, 19)}
 
 
-def lesson(rows: dict[str, tuple[float, float]]) -> Lesson:
-    """A solved text, whose words are scored like this."""
+def labelled(rows: dict[str, tuple[float, float]]) -> LabelledScores:
+    """A labelled text, whose words are scored like this."""
     named = [{"text": "Ada", "label": "person"}, {"text": "Bob", "label": "person"}, {"text": "Rome", "label": "place"}]
-    solved = Solved.checked({"input": TEXT, "output": named}, 1, LABELS)
-    spans = [Mention(*WORDS[word]) for word in rows]
-    return solved, Weighed(TEXT, spans, np.array(list(rows.values()), dtype=float))
+    example = LabelledText.parse({"input": TEXT, "output": named}, LABELS, "example 1")
+    spans = [Candidate(*WORDS[word]) for word in rows]
+    return example, ScoredText(TEXT, spans, np.array(list(rows.values()), dtype=float))
 
 
-def lessons(person: float, place: float, neither: float, count: int = 6) -> list[Lesson]:
+def texts_with(person: float, place: float, neither: float, count: int = 6) -> list[LabelledScores]:
     """Texts in which a person, a place and other words have these scores, give or take a little."""
     made = []
     for shift in np.linspace(-0.2, 0.2, count):
         rest = (neither + shift, 0.0)
         own = {"Ada": (person + shift, -3.0), "Bob": (person - shift, -3.0), "Rome": (-3.0, place + shift)}
-        made.append(lesson({**own, "met": rest, "in": rest}))
+        made.append(labelled({**own, "met": rest, "in": rest}))
     return made
 
 
-def found(odds: Odds, given: Lesson) -> list[tuple[str, str]]:
-    return [(each.text, each.label) for each in odds.resolved(given[1], LABELS, 0.5)]
+def found(decoder: EntityDecoder, given: LabelledScores) -> list[tuple[str, str]]:
+    return [(each.text, each.label) for each in decoder.entities(given[1], 0.5)]
 
 
 RIGHT = [("Ada", "person"), ("Bob", "person"), ("Rome", "place")]
 
 
 def test_chances_are_a_softmax_with_none_of_the_labels() -> None:
-    given = lesson({"Ada": (NONE, -30.0), "met": (NONE - 2, NONE - 2)})
-    ada, met = Odds().chances(given[1])
+    given = labelled({"Ada": (NO_ENTITY, -30.0), "met": (NO_ENTITY - 2, NO_ENTITY - 2)})
+    ada, met = PLAIN.probabilities(given[1])
     assert ada == pytest.approx([0.5, 0.0], abs=1e-9)
     assert met == pytest.approx([1 / (2 + np.e**2)] * 2)
 
 
 def test_what_is_right_already_is_left_as_it_is() -> None:
-    assert taught(lessons(9, 9, 0)) == Odds()
-    assert taught([]) == taught(lessons(2, 2, 0)[:1]) == Odds()
+    assert fit_if_better(PLAIN, texts_with(9, 9, 0)) == PLAIN
+    assert fit_if_better(PLAIN, []) == fit_if_better(PLAIN, texts_with(2, 2, 0)[:1]) == PLAIN
 
 
 @pytest.mark.parametrize(("person", "place", "neither"), [(3.5, 3.5, 0), (9, 9, 6.5), (3, 8, 0)])
 def test_what_helps_is_learned(person: float, place: float, neither: float) -> None:
-    given = lessons(person, place, neither, 12)
-    assert any(found(Odds(), each) != RIGHT for each in given)
-    learned = taught(given)
-    assert learned != Odds()
-    assert learned.f1(given) > Odds().f1(given) + 0.03
+    given = texts_with(person, place, neither, 12)
+    assert any(found(PLAIN, each) != RIGHT for each in given)
+    learned = fit_if_better(PLAIN, given)
+    assert learned != PLAIN
+    assert learned.f1(given) > PLAIN.f1(given) + 0.03
 
 
-def test_the_same_example_twice() -> None:
-    first, second = lessons(3.5, 3.5, 0, 2)
-    assert taught([first, first, second, lesson({"Ada": (3.0, 0.0)})]).f1([first]) > 0
+def test_the_same_example_twice_teaches_as_well_as_once() -> None:
+    first, second = texts_with(3.5, 3.5, 0, 2)
+    learned = fit_if_better(PLAIN, [first, first, second, labelled({"Ada": (3.0, 0.0)})])
+    assert found(PLAIN, first) != RIGHT
+    assert found(learned, first) == RIGHT
 
 
 def test_f1_counts_spans_with_their_labels() -> None:
-    assert Odds().f1([lesson({"Ada": (9, 0), "Bob": (9, 0), "Rome": (0, 9)})]) == 1
-    assert Odds().f1([lesson({"Ada": (9, 0), "Bob": (0, 9), "met": (9, 0)})]) == pytest.approx(2 / 6)
-    assert Odds().f1([lesson({"Ada": (0, 0)})]) == 0
+    assert PLAIN.f1([labelled({"Ada": (9, 0), "Bob": (9, 0), "Rome": (0, 9)})]) == 1
+    assert PLAIN.f1([labelled({"Ada": (9, 0), "Bob": (0, 9), "met": (9, 0)})]) == pytest.approx(2 / 6)
+    assert PLAIN.f1([labelled({"Ada": (0, 0)})]) == 0
+
+
+def test_a_labelled_text_has_every_place_of_its_names() -> None:
+    example = {"input": "Ada, Ada and Adam", "output": [{"text": "Ada", "label": "person"}]}
+    assert LabelledText.parse(example, LABELS, "it").entities == {Span(0, 3): "person", Span(5, 8): "person"}
+    assert LabelledText.parse({"input": "Nobody", "output": []}, LABELS, "it").entities == {}
+    japanese = {"input": "安倍晋三は東京で", "output": [{"text": "東京", "label": "place"}]}
+    assert LabelledText.parse(japanese, LABELS, "it").entities == {Span(5, 7): "place"}
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [
+        ("Ada", "example 3 is 'Ada', but must be a dictionary with 'input' and 'output'"),
+        ({"input": "Ada"}, "example 3 is .* but must be a dictionary with 'input' and 'output'"),
+        ({"input": " ", "output": []}, "example 3's 'input' is ' ', but must be text"),
+        ({"input": 3, "output": []}, "example 3's 'input' is 3, but must be text"),
+        ({"input": "Ada", "output": "Ada"}, "example 3's 'output' is 'Ada', but must be a list"),
+        ({"input": "Ada", "output": {"text": "Ada", "label": "person"}}, "example 3's 'output' is .* a list"),
+        ({"input": "Ada", "output": None}, "example 3's 'output' is None, but must be a list"),
+        ({"input": "Ada", "output": ["Ada"]}, "example 3 has the entity 'Ada', but must have"),
+        ({"input": "Ada", "output": [{"text": "Ada"}]}, "example 3 has the entity .* but must have"),
+        (
+            {"input": "Ada", "output": [{"text": "Ada", "label": "ship"}]},
+            "example 3 has the label 'ship', but the labels are person, place",
+        ),
+        (
+            {"input": "Adam", "output": [{"text": "Ada", "label": "person"}]},
+            "example 3 has the entity 'Ada', which is not in its text",
+        ),
+    ],
+)
+def test_a_wrong_example_is_named(example: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        LabelledText.parse(example, LABELS, "example 3")

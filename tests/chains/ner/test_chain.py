@@ -15,9 +15,9 @@ from langchain_core.documents import Document
 from llmkit import HuggingFaceChat
 from llmkit.chains import Entity, NERChain
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.calibration import NONE
 from llmkit.chains.ner.candidates import name_words
-from llmkit.chains.ner.entity_typing import Kinds
+from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Span
@@ -32,24 +32,24 @@ TEXT = "The dog met Paris in Paris, France; and the quick brown fox met Seven Li
 
 
 def chain_of(name: str = "llama", **options: Any) -> NERChain:
-    options = {"labels": LABELS, "descriptions": SAID, "max_words": 3, **options}
+    options = {"labels": LABELS, "descriptions": SAID, "max_words": 3, "tuning": SMOLLM2_135M, **options}
     return NERChain(MODELS[name](name, context_window=1024), **options)
 
 
 @cache
-def chain(name: str = "llama", threshold: float = 0.2, names: bool = True) -> NERChain:
+def chain(name: str = "llama", threshold: float = 0.2, proper_names: bool = True) -> NERChain:
     """One chain for many texts: what it learns once is learned once."""
-    return chain_of(name, threshold=threshold, names=names)
+    return chain_of(name, threshold=threshold, proper_names=proper_names)
 
 
-def near(found: list[Entity], wanted: list[Entity], most: float = 1e-4) -> bool:
+def near(found: Sequence[Entity], wanted: Sequence[Entity], most: float = 1e-4) -> bool:
     """Whether the entities are the same, and their probabilities nearly."""
     return [each.model_dump(exclude={"score"}) for each in found] == [
         each.model_dump(exclude={"score"}) for each in wanted
     ] and [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=most)
 
 
-def sound(text: str, found: list[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
+def sound(text: str, found: Sequence[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
     """Whether entities are what they should be in any text."""
     return (
         all(0 <= each.start < each.end <= len(text) and text[each.start : each.end] == each.text for each in found)
@@ -88,8 +88,8 @@ HARD = st.one_of(
 
 @given(HARD, st.sampled_from(list(MODELS)), st.sampled_from([0.0, 0.2, 0.5]), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_entities_stand_in_any_text(text: str, name: str, threshold: float, names: bool) -> None:
-    assert sound(text, chain(name, threshold, names).invoke(text), threshold)
+def test_entities_stand_in_any_text(text: str, name: str, threshold: float, proper_names: bool) -> None:
+    assert sound(text, chain(name, threshold, proper_names).invoke(text), threshold)
 
 
 def test_three_thousand_words() -> None:
@@ -113,11 +113,12 @@ def test_a_text_alone_is_what_it_is_in_any_batch(name: str) -> None:
 @every
 def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     llm = MODELS[name](name)
-    kinds = Kinds.over(llm, TaskPrompt.load("mentions"), Labels.validate(LABELS, SAID, multi_label=True), None)
+    labels = Labels.validate(LABELS, SAID, multi_label=True)
+    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), labels, SMOLLM2_135M, None)
     text = "The dog is in Paris."
     found = chain(name, 0.0, False).invoke(text)
-    [scores] = kinds.scores([kinds.fit(text)], [[each.text for each in found]])
-    odds = np.exp(np.concatenate([scores, np.full((len(found), 1), NONE)], axis=1))
+    [scores] = typer.scores([typer.fit(text)], [[each.text for each in found]])
+    odds = np.exp(np.concatenate([scores, np.full((len(found), 1), SMOLLM2_135M.no_entity_score)], axis=1))
     chances = (odds / odds.sum(axis=1, keepdims=True))[:, :-1]
     wanted = [row[LABELS.index(each.label)] for row, each in zip(chances, found, strict=True)]
     assert [each.score for each in found] == pytest.approx(wanted, abs=1e-4)
@@ -125,7 +126,7 @@ def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
 
 def test_every_occurrence_has_its_own_place() -> None:
     text = "Paris, Paris and (Paris)\nParis"
-    found = chain_of(threshold=0.0, max_words=1, names=False).invoke(text)
+    found = chain_of(threshold=0.0, max_words=1, proper_names=False).invoke(text)
     assert [each.start for each in found if each.text == "Paris"] == [0, 7, 18, 25]
 
 
@@ -133,7 +134,7 @@ def test_every_occurrence_has_its_own_place() -> None:
 def test_thresholds(text: str) -> None:
     covered = places(chain("llama", 0.0, False).invoke(text))
     assert all(places([word]) <= covered for word in name_words(text))
-    assert chain("llama", 1.0).invoke(text) == []
+    assert chain("llama", 1.0).invoke(text).entities == ()
     half = chain("llama", 0.5).invoke(text)
     assert sound(text, half, 0.5)
     assert places(half) <= places(chain("llama", 0.2).invoke(text))
@@ -141,7 +142,7 @@ def test_thresholds(text: str) -> None:
 
 def test_passages_find_what_the_whole_text_has_places_for() -> None:
     text = "\n\n".join([TEXT] * 6)
-    found = chain_of(max_passage_tokens=40, threshold=0.0, names=False).invoke(text)
+    found = chain_of(max_passage_tokens=40, threshold=0.0, proper_names=False).invoke(text)
     assert sound(text, found, 0.0)
     assert all(places([word]) <= places(found) for word in name_words(text))
 
@@ -155,12 +156,19 @@ def test_a_text_longer_than_the_window(name: str) -> None:
 
 
 @every
-@pytest.mark.parametrize("names", [True, False])
-def test_a_tiny_window_says_how_much_it_takes(name: str, names: bool) -> None:
+@pytest.mark.parametrize("proper_names", [True, False])
+def test_a_tiny_window_says_how_much_it_takes(name: str, proper_names: bool) -> None:
     def refused(window: int) -> ContextWindowExceeded | None:
         try:
             made.append(
-                NERChain(MODELS[name](name), LABELS, descriptions=SAID, names=names, context_window=window, threshold=0)
+                NERChain(
+                    MODELS[name](name),
+                    LABELS,
+                    descriptions=SAID,
+                    proper_names=proper_names,
+                    context_window=window,
+                    threshold=0,
+                )
             )
         except ContextWindowExceeded as error:
             return error
@@ -243,7 +251,7 @@ def test_examples_teach() -> None:
         ({"examples": [{"input": "Ada", "output": [{"text": "Ada", "label": "x"}]}]}, "example 1 has the label 'x'"),
         (
             {"examples": [{"input": "Ada", "output": [{"text": "Bob", "label": "place"}]}]},
-            "'Bob', which does not stand",
+            "'Bob', which is not in its text",
         ),
     ],
 )
@@ -289,7 +297,7 @@ def test_kinds_of_one_s_own_that_are_no_names(default_llm: HuggingFaceChat) -> N
         default_llm,
         ["drug", "disease"],
         descriptions={"drug": "a drug, a medicine", "disease": "a disease, an illness"},
-        names=False,
+        proper_names=False,
     )
     text = "The patient took aspirin against her migraine, and insulin for diabetes."
     found = {(each.text, each.label) for each in own.invoke(text)}

@@ -10,7 +10,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from llmkit import HuggingFaceChat
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.entity_typing import ELSE, PRIOR_SHARE, WORDS, Kinds
+from llmkit.chains.ner.entity_typing import LABEL_PHRASES, EntityTyper
+from llmkit.chains.ner.tuning import NEUTRAL, NERTuning
 from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import TaskPrompt
@@ -19,6 +20,7 @@ from tests.support import tiny
 from tests.support.models import chat, completion
 from tests.support.reference import teacher_forcing
 
+TUNING = NERTuning(prior_share=0.5)
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
 every = pytest.mark.parametrize("name", MODELS)
 TEXT = "The dog is in Paris, 東京 {labels} <|im_end|>."
@@ -26,16 +28,18 @@ MENTIONS = ["The dog", "dog", "Paris", "東京", "東", "{labels}", "<|im_end|>"
 SAID = {"person": "a man, woman", "location": "the city"}
 
 
-def kinds(
+def typer(
     llm: Any, labels: Sequence[str] = ("person", "location"), said: Any = SAID, window: int | None = None
-) -> Kinds:
+) -> EntityTyper:
     own = {label: words for label, words in (said or {}).items() if label in labels}
-    return Kinds.over(llm, TaskPrompt.load("mentions"), Labels.validate(labels, own, multi_label=True), window)
+    return EntityTyper.from_labels(
+        llm, TaskPrompt.load("mentions"), Labels.validate(labels, own, multi_label=True), TUNING, window
+    )
 
 
 @cache
-def made(name: str) -> Kinds:
-    return kinds(MODELS[name](name))
+def made(name: str) -> EntityTyper:
+    return typer(MODELS[name](name))
 
 
 def forced(name: str, text: str, mention: str) -> list[float]:
@@ -60,7 +64,7 @@ def test_scores_are_those_of_teacher_forcing(name: str) -> None:
     own = made(name)
     fitted = [own.fit(text) for text in (TEXT, "x", "Paris")]
     first, none, last = own.scores(fitted, [MENTIONS, [], ["Paris"]])
-    taken = PRIOR_SHARE * own.prior
+    taken = TUNING.prior_share * own.prior
     np.testing.assert_allclose(first + taken, [forced(name, TEXT, each) for each in MENTIONS], atol=1e-4)
     np.testing.assert_allclose(last + taken, [forced(name, "Paris", "Paris")], atol=1e-4)
     assert none.shape == (0, 2)
@@ -74,30 +78,30 @@ def test_the_bias_is_that_for_words_that_are_no_names(name: str) -> None:
 
 def test_phrases() -> None:
     llm = chat("llama")
-    assert kinds(llm).phrases == (("a man", "a woman"), ("the city",))
-    usual = kinds(llm, ("person", "organization", "location"), None)
-    assert usual.phrases == tuple(tuple(each.split(", ")) for each in WORDS.values())
+    assert typer(llm).phrases == (("a man", "a woman"), ("the city",))
+    usual = typer(llm, ("person", "organization", "location"), None)
+    assert usual.phrases == tuple(tuple(each.split(", ")) for each in LABEL_PHRASES.values())
     for known in (("Person", "ORGANISATION", " location "), ("PER", "ORG", "LOC")):
-        assert kinds(llm, known, None).phrases == usual.phrases
+        assert typer(llm, known, None).phrases == usual.phrases
     said = {"drug": "medicine,  an antibiotic ,the pill,, ", "org": "organ, Umbrella", "a b": "b"}
-    assert kinds(llm, ("drug", "org", "a b", "disease"), said).phrases == (
+    assert typer(llm, ("drug", "org", "a b", "disease"), said).phrases == (
         ("a medicine", "an antibiotic", "the pill"),
         ("an organ", "an Umbrella"),
         ("a b",),
         ("a disease",),
     )
-    assert all(ELSE not in phrases for phrases in usual.phrases)
+    assert all(NEUTRAL.reference_phrase not in phrases for phrases in usual.phrases)
     with pytest.raises(InputError, match="the description of 'org' has only commas"):
-        kinds(llm, ("drug", "org"), {"org": " , ,"})
+        typer(llm, ("drug", "org"), {"org": " , ,"})
 
 
 @every
 def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
-    own = kinds(MODELS[name](name), window=200)
-    assert 20 < own.max_tokens < 100
+    own = typer(MODELS[name](name), window=200)
+    assert 20 < own.max_text_tokens < 100
     count = own.llm.get_num_tokens
     text = "x"
-    while count(f"{text} x") <= own.max_tokens:
+    while count(f"{text} x") <= own.max_text_tokens:
         text += " x"
     fitted = own.fit(text)
     [row] = own.scores([fitted], [[text]])
@@ -108,7 +112,7 @@ def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
 
 def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
-    own = kinds(llm)
+    own = typer(llm)
     text = "Ada Lovelace was born in London."
     assert llm.engine.encoder.render(own.fit(text).messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from llmkit.chains.ner.results import Entity, resolved
+from llmkit.chains.ner.results import Entity, resolve_overlaps
 from llmkit.text.segmentation import Span
 
 TEXT = "Ada Lovelace met Charles Babbage in London."
@@ -17,8 +17,10 @@ LABELS = ["person", "place"]
 
 def told(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[tuple[str, str, float | None]]:
     places = [Span(TEXT.index(name), TEXT.index(name) + len(name)) for name, _ in spans]
-    chances = np.array([row for _, row in spans])
-    return [(each.text, each.label, each.score) for each in resolved(TEXT, places, chances, LABELS, threshold)]
+    probabilities = np.array([row for _, row in spans])
+    return [
+        (each.text, each.label, each.score) for each in resolve_overlaps(TEXT, places, probabilities, LABELS, threshold)
+    ]
 
 
 def test_the_likeliest_of_those_that_overlap() -> None:
@@ -49,14 +51,14 @@ def test_entities_never_overlap_and_are_in_order(data: st.DataObject) -> None:
     text = data.draw(st.text("ab \n", min_size=1, max_size=12))
     places = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).filter(lambda pair: pair[0] < pair[1])
     spans = [Span(*pair) for pair in data.draw(st.lists(places, max_size=12, unique=True))]
-    chances = np.array([data.draw(st.tuples(st.floats(0, 0.5), st.floats(0, 0.5))) for _ in spans]).reshape(-1, 2)
+    probabilities = np.array([data.draw(st.tuples(st.floats(0, 0.5), st.floats(0, 0.5))) for _ in spans]).reshape(-1, 2)
     threshold = data.draw(st.floats(0, 0.5))
-    found = resolved(text, spans, chances, LABELS, threshold)
+    found = resolve_overlaps(text, spans, probabilities, LABELS, threshold)
     assert all(text[each.start : each.end] == each.text and each.label in LABELS for each in found)
     assert all(first.end <= second.start for first, second in pairwise(found))
     assert all(threshold <= each.score <= 1 for each in found if each.score is not None)
     assert all(Span(each.start, each.end) in spans for each in found)
-    free = [span for span, row in zip(spans, chances, strict=True) if row.max() >= threshold]
+    free = [span for span, row in zip(spans, probabilities, strict=True) if row.max() >= threshold]
     assert all(any(span.start < each.end and each.start < span.end for each in found) for span in free)
 
 

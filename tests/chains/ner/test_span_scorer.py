@@ -7,9 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.candidates import Mention, Truecaser, mentions
-from llmkit.chains.ner.entity_typing import Kinds
-from llmkit.chains.ner.span_scorer import Weighed, Weigher, shared_out
+from llmkit.chains.ner.candidates import Candidate, Truecaser, find_candidates
+from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer, assign_to_passages
+from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Passage
@@ -19,20 +20,20 @@ TEXT = "The dog is in Paris. " * 3 + "What is the quick brown fox of Lille? " + 
 LABELS = Labels.validate(["person"], {"person": "a man"}, multi_label=True)
 
 
-def weigher(max_tokens: int = 40, *, names: bool = True, max_words: int = 3) -> Weigher:
+def span_scorer(max_tokens: int = 40, *, names: bool = True, max_words: int = 3) -> SpanScorer:
     llm = chat("llama", context_window=1024)
-    kinds = Kinds.over(llm, TaskPrompt.load("mentions"), LABELS, None)
-    return Weigher(kinds, Truecaser(llm, kinds.fit("N/A")) if names else None, max_words, max_tokens)
+    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), LABELS, SMOLLM2_135M, None)
+    return SpanScorer(typer, Truecaser(llm, typer.fit("N/A"), SMOLLM2_135M) if names else None, max_words, max_tokens)
 
 
-def weighed(own: Weigher, text: str) -> Weighed:
-    [found] = own.weigh([text])
-    assert isinstance(found, Weighed)
+def scored(own: SpanScorer, text: str) -> ScoredText:
+    [found] = own.score([text])
+    assert isinstance(found, ScoredText)
     return found
 
 
 @st.composite
-def shares(draw: st.DrawFn) -> tuple[list[Mention], list[Passage], int]:
+def shares(draw: st.DrawFn) -> tuple[list[Candidate], list[Passage], int]:
     """Passages that cover a text, each beginning after the one before and ending after it; and any mentions."""
     length = draw(st.integers(1, 40))
     pieces = [Passage("", 0, draw(st.integers(1, length)), 1)]
@@ -42,21 +43,21 @@ def shares(draw: st.DrawFn) -> tuple[list[Mention], list[Passage], int]:
         pieces.append(Passage("", start, end, 1))
     pairs = st.tuples(st.integers(0, length - 1), st.integers(1, 6))
     found = {(start, min(start + size, length)) for start, size in draw(st.lists(pairs, max_size=20))}
-    return [Mention(*each) for each in sorted(found)], pieces, length
+    return [Candidate(*each) for each in sorted(found)], pieces, length
 
 
 @given(shares())
 @settings(max_examples=300, deadline=None)
 def test_a_mention_goes_to_the_passage_that_shows_most_around_it(
-    case: tuple[list[Mention], list[Passage], int],
+    case: tuple[list[Candidate], list[Passage], int],
 ) -> None:
     found, pieces, length = case
-    own = shared_out(found, pieces, length)
+    own = assign_to_passages(found, pieces, length)
     assert len(own) == len(pieces)
     held = [each for each in found if any(piece.start <= each.start and each.end <= piece.end for piece in pieces)]
     assert sorted((each for group in own for each in group), key=lambda each: (each.start, each.end)) == held
 
-    def shown(mention: Mention, piece: Passage) -> int:
+    def shown(mention: Candidate, piece: Passage) -> int:
         before = mention.start - piece.start if piece.start else length
         return min(before, piece.end - mention.end if piece.end < length else length)
 
@@ -75,59 +76,59 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, min_size=1, max_size=60).map(" ".join), st.integers(24, 60))
 @settings(max_examples=40, deadline=None)
 def test_no_border_of_a_passage_cuts_a_mention(text: str, max_tokens: int) -> None:
-    own = WHOLE if max_tokens > 50 else Weigher(WHOLE.kinds, None, 2, max_tokens)
-    found = mentions(text, 2, None)
-    longest = max((own.kinds.llm.get_num_tokens(each.of(text)) for each in found), default=0)
+    own = WHOLE if max_tokens > 50 else SpanScorer(WHOLE.typer, None, 2, max_tokens)
+    found = find_candidates(text, 2, None)
+    longest = max((own.typer.llm.get_num_tokens(each.of(text)) for each in found), default=0)
     assume(longest + 4 <= max_tokens // 2)
-    got = weighed(own, text)
-    spans = [(each.start, each.end) for each in got.mentions]
+    got = scored(own, text)
+    spans = [(each.start, each.end) for each in got.candidates]
     assert len(set(spans)) == len(spans) == len(got.scores)
     assert np.isfinite(got.scores).all()
     assert set(spans) == {(each.start, each.end) for each in found}
 
 
-WHOLE = weigher(400, names=False, max_words=2)
+WHOLE = span_scorer(400, names=False, max_words=2)
 
 
 def test_a_text_is_read_whole_where_it_fits() -> None:
-    whole, parts = weighed(weigher(400), TEXT), weighed(weigher(30), TEXT)
-    assert [each.span for each in whole.mentions] == sorted(
-        (each.span for each in parts.mentions), key=lambda each: (each.start, each.end)
+    whole, parts = scored(span_scorer(400), TEXT), scored(span_scorer(30), TEXT)
+    assert [each.span for each in whole.candidates] == sorted(
+        (each.span for each in parts.candidates), key=lambda each: (each.start, each.end)
     )
-    assert len(whole.mentions) > 10
+    assert len(whole.candidates) > 10
 
 
 def test_texts_do_not_depend_on_each_other() -> None:
     texts = [TEXT, "Paris", "!!!", TEXT[30:120]]
-    together = weigher().weigh(texts)
+    together = span_scorer().score(texts)
     for text, each in zip(texts, together, strict=True):
-        alone = weighed(weigher(), text)
-        assert isinstance(each, Weighed)
-        assert [mention.span for mention in each.mentions] == [mention.span for mention in alone.mentions]
+        alone = scored(span_scorer(), text)
+        assert isinstance(each, ScoredText)
+        assert [mention.span for mention in each.candidates] == [mention.span for mention in alone.candidates]
         np.testing.assert_allclose(each.scores, alone.scores, atol=1e-4)
 
 
 def test_a_text_that_cannot_be_read_fails_alone() -> None:
-    first, bad, last = weigher().weigh(["Paris is far.", "Paris \ud800", "The dog"])
+    first, bad, last = span_scorer().score(["Paris is far.", "Paris \ud800", "The dog"])
     assert isinstance(bad, InputError)
     assert "surrogate" in str(bad)
-    assert isinstance(first, Weighed)
-    assert isinstance(last, Weighed)
+    assert isinstance(first, ScoredText)
+    assert isinstance(last, ScoredText)
 
 
 def test_borders_cost_what_they_cost() -> None:
-    own = weigher(400)
-    got = weighed(own, TEXT)
-    fitted = own.kinds.fit(TEXT)
-    [plain] = own.kinds.scores([fitted], [[each.of(TEXT) for each in got.mentions]])
-    doubts = np.array([each.doubt for each in got.mentions])
-    np.testing.assert_allclose(got.scores[:, 0], plain[:, 0] - doubts, atol=1e-4)
-    assert any(doubts > 0)
+    own = span_scorer(400)
+    got = scored(own, TEXT)
+    fitted = own.typer.fit(TEXT)
+    [plain] = own.typer.scores([fitted], [[each.of(TEXT) for each in got.candidates]])
+    costs = np.array([each.border_cost for each in got.candidates])
+    np.testing.assert_allclose(got.scores[:, 0], plain[:, 0] - costs, atol=1e-4)
+    assert any(costs > 0)
 
 
 def test_passages_overlap_by_the_longest_mention() -> None:
-    own = weigher(40)
-    pieces = own._pieces(TEXT, mentions(TEXT, 3, own.truecaser))
+    own = span_scorer(40)
+    pieces = own._passages(TEXT, find_candidates(TEXT, 3, own.truecaser))
     assert len(pieces) > 2
     assert pieces[0].start == 0
     assert pieces[-1].end == len(TEXT)

@@ -62,7 +62,7 @@ def test_each_name_is_looked_up_and_the_longest_counts() -> None:
     ]
     assert all(TEXT[each.start : each.end] == each.text and each.score is None for each in found)
     assert [each.start for each in found] == sorted(each.start for each in found)
-    assert chain().invoke("It names nothing.") == []
+    assert chain().invoke("It names nothing.").entities == ()
 
 
 def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:

@@ -1,0 +1,59 @@
+"""The numbers of NERChain that depend on the model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llmkit.chains.tuning import Tuning
+
+Capitals = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NERTuning(Tuning):
+    """What was fitted on one model for names of people, organizations and places. Scores and costs are in nats.
+
+    Attributes:
+        no_entity_score: the score of "no entity": at this label score, a candidate is as likely an entity as not.
+            Neutral: 0, a candidate as likely called by the label as by `reference_phrase`.
+        prior_share: the share of each label's prior that is subtracted, from 0 to 1. Neutral: 1, as published
+            (contextual calibration, Zhao et al. 2021).
+        reference_phrase: what the phrases of a label are compared with: what any candidate could be called.
+        capitals: the evidence of a word's capital for a name: of any capital, what is added within a sentence, and of
+            no capital. Neutral: about even odds for each of them (1, 1 and -1).
+        capitals_in_one_case: the same in a text that is all in capitals, or has none.
+        common_word: a word that the model expects with less surprise is no part of a name: "I" has a capital, but is
+            none. Neutral: 0, no word.
+        edge_cost: the cost of a candidate that begins or ends with a word that is surely no part of a name, for each.
+            Neutral: 1.
+        neighbor_cost: the cost of leaving out the word before or after it that is surely part of a name. Neutral: 1.
+        number_probability: how likely a number is part of a name: "Apollo 11" is one, "2011" is none.
+        max_border_cost: candidates whose edges and neighbors cost more are not scored. Neutral: no limit.
+    """
+
+    no_entity_score: float = 0.0
+    prior_share: float = 1.0
+    reference_phrase: str = "a thing"
+    capitals: Capitals = (1.0, 1.0, -1.0)
+    capitals_in_one_case: Capitals = (0.0, 0.0, 0.0)
+    common_word: float = 0.0
+    edge_cost: float = 1.0
+    neighbor_cost: float = 1.0
+    number_probability: float = 0.5
+    max_border_cost: float = math.inf
+
+
+NEUTRAL = NERTuning()
+SMOLLM2_135M = NERTuning(
+    model="smollm2-135m",
+    no_entity_score=4.75,
+    prior_share=0.5,
+    capitals=(1.0, 3.0, -4.0),
+    capitals_in_one_case=(0.0, 0.0, -1.0),
+    common_word=5.0,
+    edge_cost=2.5,
+    neighbor_cost=2.5,
+    max_border_cost=4.0,
+)
+"""Chosen by F1 on rows of WikiNEuRal and WNUT-17 that no figure in the documentation is measured on."""
