@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -72,8 +71,8 @@ def ask(
     chain = _load(model, embedder=embedder, style=style, threshold=threshold)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
-    text = json.dumps(answer.model_dump(mode="json"), ensure_ascii=False) if as_json else ""
-    files.write(text or shown(answer, documents, colour=output is None and _has_colour()), output)
+    colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    files.write(answer.model_dump_json() if as_json else shown(answer, documents, colour=colour), output)
 
 
 def _check(question: str, sources: list[str]) -> None:
@@ -85,16 +84,11 @@ def _check(question: str, sources: list[str]) -> None:
 
 
 def _load(model: str, *, embedder: bool, **arguments: Any) -> QAChain:
-    from llmkit.models import DEFAULT_EMBEDDER
-    from llmkit.models.embeddings import default_embedder
-    from llmkit.models.weights.catalog import resolve
+    from llmkit.models import DEFAULT_EMBEDDER, default_embedder
 
-    if not embedder:
-        return cast("QAChain", options.load_chain("QAChain", options.ModelOptions(model), arguments))
-    with console.progress(f"preparing {DEFAULT_EMBEDDER}"):
-        resolve(DEFAULT_EMBEDDER)
-    with console.progress(f"loading {DEFAULT_EMBEDDER}"):
-        arguments["embedder"] = default_embedder()
+    if embedder:
+        with console.progress(f"loading {DEFAULT_EMBEDDER}"):
+            arguments["embedder"] = default_embedder()
     return cast("QAChain", options.load_chain("QAChain", options.ModelOptions(model), arguments))
 
 
@@ -124,30 +118,19 @@ def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
     return lines
 
 
-def _has_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
 def _quote(citation: Citation, documents: list[Document]) -> Text:
     """Return the sentence in one line, with the answer in it highlighted."""
     from rich.text import Text
 
-    if citation.answer_start is None or citation.answer_end is None:
-        return Text(f"“{_one_line(citation.quote)}”")
-    text = documents[citation.document].page_content
-    parts = (
-        text[citation.start : citation.answer_start],
-        text[citation.answer_start : citation.answer_end],
-        text[citation.answer_end : citation.end],
-    )
-    before, answer, after = map(_one_line, parts)
-    return Text("“").append(before).append(answer, style="bold reverse").append(f"{after}”")
+    quote = Text(f"“{_one_line(citation.quote)}”")
+    answer = documents[citation.document].page_content[citation.answer_start or 0 : citation.answer_end or 0]
+    if answer:
+        quote.highlight_words([_one_line(answer)], style="bold reverse")
+    return quote
 
 
 def _one_line(text: str) -> str:
-    """Return a part of a sentence with each run of white space as one space, at its ends too."""
-    words = " ".join(text.split())
-    return f"{' ' * text[:1].isspace()}{words}{' ' * (text[-1:].isspace() and bool(words))}"
+    return " ".join(text.split())
 
 
 def _fetch_pages(urls: list[str], fetching: dict[str, Any], *, required: bool) -> list[Document]:

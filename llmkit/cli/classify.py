@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +73,7 @@ def classify(
         result = chain.invoke(text)
     if not result.labels and not as_json:
         console.note(f"no label is as likely as {chain.threshold:g}")
-    files.write(json.dumps(result.model_dump(mode="json"), ensure_ascii=False) if as_json else shown(result), output)
+    files.write(result.model_dump_json() if as_json else shown(result), output)
 
 
 def shown(result: Classification) -> str:

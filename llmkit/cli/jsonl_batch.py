@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from llmkit.cli import console, files
 from llmkit.errors import InputError, RunError
@@ -32,30 +32,13 @@ BATCH_CHARACTERS = 50_000
 
 @dataclass
 class _Document:
-    """A line of the input; with an `error` where it is not a document."""
+    """A line of the input: its text, or why it has none."""
 
     number: int
     key: str
     text: str = ""
-    error: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class _Tally:
-    """How many lines of the output are written, how many of them are errors, and the key of the last."""
-
-    written: int = 0
-    failed: int = 0
-    first_error: str = ""
-    key: str = ""
-
-    def count(self, row: Mapping[str, Any]) -> None:
-        self.written += 1
-        self.key = row.get("key", "")
-        if "error" in row:
-            self.failed += 1
-            self.first_error = self.first_error or str(row["error"])
+    error: InputError | None = None
 
 
 def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settings: Mapping[str, Any]) -> None:
@@ -72,107 +55,136 @@ def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settin
         RunError: the output cannot be written, or documents failed; all others are done.
     """
     files.note_typing(file)
-    done = _Tally()
+    sink: _Output | None = None
     try:
         with ExitStack() as stack:
-            source = _open_input(file, stack)
-            sink = _open_output(output, file, done, stack) if output else sys.stdout.buffer
-            documents = _unwritten(_documents(source, settings), done)
-            total = _count_lines(file) if output or not sys.stdout.isatty() else None
-            update = stack.enter_context(console.progress("documents", total))
+            lines = _open_input(file, stack)
+            sink = _Output(output, file, stack)
+            update = stack.enter_context(console.progress("documents", _total(file, output)))
             chain = None
-            for batch in _batches(documents):
-                update(completed=done.written)
-                good = [document.text for document in batch if not document.error]
-                chain = chain or (load_chain() if good else None)
-                results = iter(chain.batch(good, return_exceptions=True) if chain and good else ())
+            for batch in _batches(_unwritten(_documents(lines, settings), sink.written, sink.key)):
+                update(completed=sink.written)
+                texts = [document.text for document in batch if not document.error]
+                chain = chain or (load_chain() if texts else None)
+                results = iter(chain.batch(texts, return_exceptions=True) if chain and texts else ())
                 for document in batch:
-                    result = InputError(document.error) if document.error else next(results)
-                    row = _row(document, result, with_key=output is not None)
-                    _write(sink, row, output)
-                    done.count(row)
+                    sink.write(document, document.error or next(results))
     except KeyboardInterrupt:
-        if output:
-            console.note(f"{done.written} documents are done; the same command continues")
+        if output and sink:
+            console.note(f"{sink.written} documents are done; the same command continues")
         raise
-    if done.failed:
-        raise RunError(f"{done.failed} of {done.written} documents failed, the first because {done.first_error}")
+    if sink.failed:
+        raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
+
+
+class _Output:
+    """Standard output, or a file that an earlier run may have begun; counts what is in it."""
+
+    def __init__(self, path: Path | None, source: str, stack: ExitStack) -> None:
+        self.written = self.failed = 0
+        self.first_error = self.key = ""
+        self._path, self._file = path, sys.stdout.buffer
+        if path:
+            files.check_output(path, source)
+            try:
+                # unbuffered: each line is one write
+                self._file = stack.enter_context(path.open("a+b", buffering=0))
+            except OSError as error:
+                raise InputError(f"{path} cannot be written: {error.strerror}") from error
+            self._file.truncate(self._read(path))
+
+    def _read(self, path: Path) -> int:
+        """Count the lines that are there; return the size of those that were written completely."""
+        size = 0
+        with path.open("rb") as rows:
+            for number, line in enumerate(rows, 1):
+                if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
+                    break
+                row = _parse_object(line)
+                if row is None or row.get("line") != number or not isinstance(row.get("key"), str):
+                    raise InputError(f"{path} exists and has no results (line {number}): name another file")
+                size += len(line)
+                self._count(row)
+        return size
+
+    def write(self, document: _Document, result: Any) -> None:
+        """Write a result, or an error in its place."""
+        failed = isinstance(result, Exception)
+        fields = {"error": " ".join(str(result).split())} if failed else result.model_dump(mode="json")
+        key = {"key": document.key} if self._path else {}
+        row = {"line": document.number, **key, **document.fields, **fields}
+        data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        try:
+            while data:
+                data = data[self._file.write(data) or 0 :]
+            self._file.flush()
+        except OSError as error:
+            if self._path is None:
+                raise
+            raise RunError(f"{self._path} cannot be written: {error.strerror}; the same command continues") from error
+        self._count(row)
+
+    def _count(self, row: Mapping[str, Any]) -> None:
+        self.written += 1
+        self.failed += "error" in row
+        self.key, self.first_error = row.get("key", ""), self.first_error or row.get("error", "")
 
 
 def _open_input(file: str, stack: ExitStack) -> Iterable[bytes]:
-    if file == "-":
-        return sys.stdin.buffer
     try:
-        return stack.enter_context(Path(file).open("rb"))
+        return sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _open_output(path: Path, source: str, done: _Tally, stack: ExitStack) -> BinaryIO:
-    """Open a file to append to, count the lines of an earlier run, and cut off one that was written only in part."""
-    files.check_output(path, source)
-    try:
-        output: Any = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    size = 0
-    with path.open("rb") as rows:
-        for number, line in enumerate(rows, 1):
-            if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
-                break
-            row = _parse_object(line)
-            if row is None or row.get("line") != number or not isinstance(row.get("key"), str):
-                raise InputError(f"{path} exists and has no results (line {number}): name another file")
-            size += len(line)
-            done.count(row)
-    output.truncate(size)
-    return output  # type: ignore[no-any-return]
-
-
-def _count_lines(file: str) -> int | None:
-    """Count the lines of a file; those of a pipe are not known."""
+def _total(file: str, output: Path | None) -> int | None:
+    """Count the lines of the input, where it is a file and progress does not get between results on a terminal."""
     path = Path(file)
-    if not path.is_file():
+    if not path.is_file() or (output is None and sys.stdout.isatty()):
         return None
     with path.open("rb") as lines:
         return sum(1 for _ in lines)
 
 
-def _documents(source: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:
+def _documents(lines: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for number, line in enumerate(source, 1):
+    for number, line in enumerate(lines, 1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         line = line.rstrip(b"\r\n")
         digest.update(b"\n" + line)
         document = _Document(number, digest.hexdigest()[:16])
         try:
-            _read_line(document, line.decode())
-        except UnicodeDecodeError as error:
-            document.error = f"the line is not UTF-8 text: byte {error.start + 1} is 0x{line[error.start]:02x}"
+            document.text, document.fields = _parse_line(line)
+        except InputError as error:
+            document.error = error
         yield document
 
 
-def _read_line(document: _Document, line: str) -> None:
-    if not line.lstrip().startswith("{"):
-        document.text = line
-    elif (value := _parse_object(line)) is None:
-        document.error = 'the line begins with { but is not a JSON object: correct it, or write a text as {"text": …}'
-        return
-    elif isinstance(value.get("text"), str):
-        document.text = value["text"].replace("\r\n", "\n")
-        document.fields = {"id": value["id"]} if "id" in value else {}
-    else:
-        document.error = 'the line is a JSON object without a "text"'
-        return
-    if "\0" in document.text:
-        document.error = "the line is not text: it has NUL characters"
-    elif not document.text.strip():
-        document.error = "the line is empty"
+def _parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the text of a line, and its id if it has one."""
+    fields: dict[str, Any] = {}
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        place, byte = error.start + 1, line[error.start]
+        raise InputError(f"the line is not UTF-8 text: byte {place} is 0x{byte:02x}") from error
+    if text.lstrip().startswith("{"):
+        value = _parse_object(text)
+        if value is None:
+            raise InputError('the line begins with { but is not a JSON object: write a text as {"text": …}')
+        if not isinstance(value.get("text"), str):
+            raise InputError('the line is a JSON object without a "text"')
+        text, fields = value["text"].replace("\r\n", "\n"), {"id": value["id"]} if "id" in value else {}
+    if "\0" in text:
+        raise InputError("the line is not text: it has NUL characters")
+    if not text.strip():
+        raise InputError("the line is empty")
+    return text, fields
 
 
-def _unwritten(documents: Iterable[_Document], done: _Tally) -> Iterator[_Document]:
+def _unwritten(documents: Iterable[_Document], written: int, key: str) -> Iterator[_Document]:
     """Skip the documents that an earlier run has written, and check that it was a run of these."""
-    written, key, number = done.written, done.key, 0
+    number = 0
     for number, document in enumerate(documents, 1):
         if number == written and document.key != key:
             raise InputError(
@@ -189,32 +201,11 @@ def _batches(documents: Iterable[_Document]) -> Iterator[list[_Document]]:
     batch: list[_Document] = []
     for document in documents:
         batch.append(document)
-        if len(batch) == BATCH_SIZE or sum(len(each.text) for each in batch) >= BATCH_CHARACTERS:
+        if len(batch) == BATCH_SIZE or sum(len(document.text) for document in batch) >= BATCH_CHARACTERS:
             yield batch
             batch = []
     if batch:
         yield batch
-
-
-def _row(document: _Document, result: Any, *, with_key: bool) -> dict[str, Any]:
-    if isinstance(result, Exception):
-        fields = {"error": " ".join(str(result).split())}
-    else:
-        fields = result.model_dump(mode="json")
-    key = {"key": document.key} if with_key else {}
-    return {"line": document.number, **key, **document.fields, **fields}
-
-
-def _write(sink: BinaryIO, row: dict[str, Any], path: Path | None) -> None:
-    data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-    try:
-        while data:
-            data = data[sink.write(data) or 0 :]
-        sink.flush()
-    except OSError as error:
-        if path is None:
-            raise
-        raise RunError(f"{path} cannot be written: {error.strerror}; the same command continues") from error
 
 
 def _parse_object(line: str | bytes) -> dict[str, Any] | None:

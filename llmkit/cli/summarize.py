@@ -60,7 +60,9 @@ def summarize(
     options.load_prompt(prompt, ["max_words"])
     if explain:
         reports = [fitted.report for fitted in _load(model, prompt, arguments).plan(text)]
-        files.write(_as_json(list(map(asdict, reports))) if as_json else _explanation(reports), output)
+        files.write(
+            json.dumps(list(map(asdict, reports)), ensure_ascii=False) if as_json else _explanation(reports), output
+        )
         return
     model.check()
     with console.progress("summarizing") as update:
@@ -68,11 +70,7 @@ def summarize(
         summary = chain.invoke(text)
     if not summary.complete:
         console.note(f"the summary was cut at {_limit(chain, model)}")
-    files.write(_as_json(summary.model_dump(mode="json")) if as_json else summary.text, output)
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    files.write(summary.model_dump_json() if as_json else summary.text, output)
 
 
 def _explanation(reports: Sequence[Report]) -> str:

@@ -77,7 +77,7 @@ def test_what_is_no_document_gives_an_error_in_its_place(source, output):
         "the line is not text: it has NUL characters",
         None,
         'the line is a JSON object without a "text"',
-        'the line begins with { but is not a JSON object: correct it, or write a text as {"text": …}',
+        'the line begins with { but is not a JSON object: write a text as {"text": …}',
         None,
     ]
     assert worker.seen == ["first", "bad", "x\ny", "last"]
