@@ -43,10 +43,12 @@ def scoring_model(llm: Any) -> Any:
     """Return the model that has `score`, without bound arguments; `None` if it returns no log-likelihoods.
 
     Raises:
-        InputError: it is no model.
+        InputError: it is no model, or another model is bound to it.
     """
     validate_llm(llm)
     while isinstance(llm, RunnableBinding):
+        if "model" in llm.kwargs:
+            raise InputError("llm has model= bound to it, which score ignores: load that model instead")
         llm = llm.bound
     return llm if hasattr(llm, "score") else None
 

@@ -84,14 +84,14 @@ def word_f1(answer: str, truth: str) -> float:
     return 2 * common / (len(given) + len(wanted)) if common else 0.0
 
 
-def fit_confidence(tuning: QATuning, scores: Sequence[float], correctness: Sequence[float]) -> QATuning:
-    """Fit the confidence to the scores, in nats, of answers of known correctness, from 0 to 1 (Platt scaling).
+def fit_confidence(tuning: QATuning, answers: Sequence[tuple[float, float]]) -> QATuning:
+    """Fit the confidence to answers, each its score in nats and its correctness from 0 to 1 (Platt scaling).
 
     Where all answers are right, or all wrong, or a higher score does not speak for an answer, nothing can be fitted.
     """
     from scipy.optimize import minimize
 
-    x, right = np.asarray(scores, dtype=np.float64), np.asarray(correctness, dtype=np.float64)
+    scores, right = np.asarray(answers, dtype=np.float64).reshape(-1, 2).T
     positive = right.sum()
     negative = len(right) - positive
     if not positive or not negative:
@@ -100,7 +100,7 @@ def fit_confidence(tuning: QATuning, scores: Sequence[float], correctness: Seque
     targets = right * (positive + 1) / (positive + 2) + (1 - right) / (negative + 2)
 
     def loss(parameters: np.ndarray) -> float:
-        logits = parameters[0] * x + parameters[1]
+        logits = parameters[0] * scores + parameters[1]
         return float(np.sum(np.logaddexp(0, logits) - targets * logits))
 
     start = [1 / tuning.confidence_scale, -tuning.confidence_midpoint / tuning.confidence_scale]

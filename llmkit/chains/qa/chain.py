@@ -183,32 +183,26 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     def calibrate(self, rows: Sequence[Mapping[str, Any]]) -> QACalibrationReport:
         """Fit confidence and threshold to labelled questions; sets `tuning`, `threshold` and `calibrated`.
 
-        For a model without log-likelihoods only the threshold can be fitted.
-
         Args:
             rows: `{"question": …, "context": …, "answer": …}`; the answer is `None` where the text has none.
 
         Raises:
-            InputError: there are no rows, or one is wrong; says which.
+            InputError: there are no rows, or one is wrong, says which; or the model returns no log-likelihoods.
         """
+        if self._reader is None:
+            raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
         truths = _truths(rows)
-        former, answers = self.threshold, self._unfiltered(rows)
+        spans = self._read([self.prepare(row) for row in rows])
         correctness = [
-            None if truth is None else word_f1(text, truth) for (text, _), truth in zip(answers, truths, strict=True)
+            None if truth is None else word_f1(span.text if span else "", truth)
+            for span, truth in zip(spans, truths, strict=True)
         ]
-        if self._reader:
-            known = [
-                (score, correct or 0.0)
-                for (_, score), correct in zip(answers, correctness, strict=True)
-                if score > -float("inf")
-            ]
-            self.tuning = fit_confidence(self.tuning, *zip(*known, strict=True)) if known else self.tuning
-            confidences = [self.tuning.confidence(score) for _, score in answers]
-        else:
-            confidences = [score for _, score in answers]
-        report = fit_threshold(confidences, correctness, former)
-        self.threshold, self.calibrated = report.threshold, self._reader is not None
-        self.tuning = replace(self.tuning, threshold=report.threshold)
+        found = [(span.score, right or 0.0) for span, right in zip(spans, correctness, strict=True) if span]
+        tuning = fit_confidence(self.tuning, found)
+        confidences = [tuning.confidence(span.score) if span else 0.0 for span in spans]
+        report = fit_threshold(confidences, correctness, self.threshold)
+        self.tuning, self.threshold = replace(tuning, threshold=report.threshold), report.threshold
+        self.calibrated = True
         return report
 
     def _documents(self, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
@@ -260,17 +254,6 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
                     else _abstractive(prepared[index].query, answers[index], answer)
                 )
         return results
-
-    def _unfiltered(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
-        """Return each answer, whatever the threshold, with its score in nats or, without one, its confidence."""
-        if self._reader:
-            spans = self._read([self.prepare(row) for row in rows])
-            return [(span.text, span.score) if span else ("", -float("inf")) for span in spans]
-        former, self.threshold = self.threshold, 0.0
-        try:
-            return [(answer.text, answer.confidence) for answer in self.batch(rows)]
-        finally:
-            self.threshold = former
 
 
 def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer) -> Answer:

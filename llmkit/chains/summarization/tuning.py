@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.runnables.base import RunnableBinding
-
 from llmkit.chains.tuning import Tuning
 from llmkit.errors import InputError
+from llmkit.prompts.context_budget import unbind
 
 SMALL_MODEL_PARAMETERS = 10**9
 
@@ -53,7 +52,7 @@ def tuning_for(llm: Any, tuning: SummarizationTuning | None) -> SummarizationTun
         InputError: what is given is no `SummarizationTuning`.
     """
     if tuning is None:
-        parameters = getattr(_unbound(llm), "num_parameters", None)
+        parameters = getattr(unbind(llm)[0], "num_parameters", None)
         return SMALL_MODEL if isinstance(parameters, int) and parameters < SMALL_MODEL_PARAMETERS else NEUTRAL
     if not isinstance(tuning, SummarizationTuning):
         raise InputError(f"tuning is {type(tuning).__name__}, but must be a SummarizationTuning")
@@ -62,18 +61,12 @@ def tuning_for(llm: Any, tuning: SummarizationTuning | None) -> SummarizationTun
 
 def repetition_settings(llm: Any, tuning: SummarizationTuning) -> Mapping[str, float]:
     """Return the settings against repetition for each call of a local decoder-only model that has none of its own."""
-    bound: set[str] = set()
-    while isinstance(llm, RunnableBinding):
-        llm, bound = llm.bound, bound | llm.kwargs.keys()
-    loaded = getattr(getattr(llm, "engine", None), "loaded", None)
-    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder or bound & {*REPETITION_SETTINGS}:
+    model, bound = unbind(llm)
+    loaded = getattr(getattr(model, "engine", None), "loaded", None)
+    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder:
         return {}
-    sources = (llm.settings, loaded.model.generation_config)
+    if bound.keys() & {*REPETITION_SETTINGS}:
+        return {}
+    sources = (getattr(model, "settings", None), loaded.model.generation_config)
     values = [getattr(source, name, None) for source in sources for name in REPETITION_SETTINGS]
     return {} if any(value not in (None, 0, 1) for value in values) else {"presence_penalty": tuning.presence_penalty}
-
-
-def _unbound(llm: Any) -> Any:
-    while isinstance(llm, RunnableBinding):
-        llm = llm.bound
-    return llm

@@ -173,6 +173,13 @@ def test_another_model_is_calibrated_by_rows_only() -> None:
         tiny_chain(tuning=3)
 
 
+def test_another_model_cannot_be_bound() -> None:
+    llm = chat("llama")
+    assert QAChain(llm.bind(temperature=0), threshold=0).invoke(qa_input(LIGHTHOUSE)).found
+    with pytest.raises(InputError, match="llm has model= bound to it"):
+        QAChain(llm.bind(model="other"))
+
+
 def test_other_keys_are_ignored() -> None:
     own = tiny_chain()
     assert own.invoke({**qa_input(LIGHTHOUSE), "user": 7}) == own.invoke(qa_input(LIGHTHOUSE))

@@ -172,3 +172,14 @@ def test_any_chat_model_of_langchain_will_do():
 class CountingChat(FakeListChatModel):
     def get_token_ids(self, text: str) -> list[int]:
         return list(text.encode())
+
+
+def test_a_summary_is_a_tool_and_shows_itself_in_a_notebook():
+    llm = CountingChat(responses=["tom & ann sleep."])
+    tool = SummarizationChain(llm, context_window=512).as_tool()
+    assert list(tool.args) == ["text"]
+    assert "Tom & ann sleep." in tool.invoke({"text": "Tom and Ann sleep."})
+    summary = SummarizationChain(llm, context_window=512).invoke({"text": "Tom and Ann sleep."})
+    assert "Tom &amp; ann sleep." in summary._repr_html_()
+    with pytest.raises(InputError, match="llm is the name 'smollm2-135m', but must be a model"):
+        SummarizationChain("smollm2-135m")  # type: ignore[arg-type]
