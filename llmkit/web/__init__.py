@@ -1,8 +1,8 @@
-"""Web pages as readable Documents: fetched with care, and read as a person would see them.
+"""Web pages as readable Documents: fetched safely, and read as a person would see them.
 
-urls (is it a page's address?) -> addresses, transport (which machine may be asked) -> robots (does the site agree?)
--> download (redirects, limits, retries, the cache) -> charset, visible (what a reader sees) -> reading (the Document).
-requests, beautifulsoup4 and trafilatura are loaded at the first use.
+fetching -> urls (is it the URL of a page?) -> transport, ssrf (which addresses may be connected to) -> robots (does the
+site agree?) -> download (redirects, limits, retries, the cache) -> extraction (the Document) -> visible, main_text.
+requests, beautifulsoup4 and trafilatura are loaded when first used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Pages on disk: asked for again only as their servers wish (RFC 9111), and never more than so many bytes.
+"""An HTTP cache on disk (RFC 9111) of limited size.
 
-hishel keeps them in a SQLite file; one that is damaged, locked or cannot be written counts as empty.
+hishel keeps the pages in a SQLite file; one that is damaged, locked or cannot be written counts as empty.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from hishel.requests import CacheAdapter
 
 from llmkit.paths import cache_dir
 
-MOST_BYTES = 256 << 20
-FRESH = 600
-"""Seconds that a page is kept without asking again, where its server names no time."""
+MAX_BYTES = 256 << 20
+DEFAULT_MAX_AGE = 600
+"""Seconds that a page is fresh, where its server does not say."""
 
 
 def adapter(allow_private: bool, max_bytes: int) -> CacheAdapter:
-    """Give an adapter of requests that keeps what it fetches.
+    """Return a requests adapter that caches what it fetches.
 
-    What was read from private addresses is kept apart, and never given to a fetch that may not go there.
+    Pages of private addresses have a cache of their own: a fetch without `allow_private` never gets them.
     """
     folder = cache_dir() / "pages"
     with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what a person reads is nobody else's business
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # for this user's eyes only
     name = "private.db" if allow_private else "public.db"
-    storage = SqliteStorage(database_path=folder / name, max_size=MOST_BYTES, max_stream_size=max_bytes)
+    storage = SqliteStorage(database_path=folder / name, max_size=MAX_BYTES, max_stream_size=max_bytes)
     return _Adapter(storage=storage, rfc={"shared": False})
 
 
@@ -37,7 +37,7 @@ class _Adapter(CacheAdapter):
         headers = response.headers
         headers.discard("Set-Cookie")
         if not ({"Content-Length", "Transfer-Encoding"} & set(map(str.title, headers))):
-            headers["Cache-Control"] = "no-store"  # it ends when the connection does: nobody knows if it is whole
+            headers["Cache-Control"] = "no-store"  # it ends when the connection does, and may be incomplete
         elif response.status == 200 and not ("Cache-Control" in headers or "Expires" in headers):
-            headers["Cache-Control"] = f"max-age={FRESH}"
+            headers["Cache-Control"] = f"max-age={DEFAULT_MAX_AGE}"
         return super().build_response(request, response)

@@ -16,24 +16,24 @@ from urllib3.util import Retry
 
 from llmkit.errors import InputError, PageError, PageRefused
 from llmkit.quiet import silence_loggers
-from llmkit.web import cache, robots, transport
-from llmkit.web import responses as answers
-from llmkit.web.deadline import Deadline
-from llmkit.web.urls import checked, naming, show
+from llmkit.web import cache, robots
+from llmkit.web.responses import BUSY, validate_response
+from llmkit.web.transport import ConnectionGuard, Deadline, guarded_session
+from llmkit.web.urls import name_in_errors, printable, validate_url
 
-REDIRECTS, TRIES = 5, 3
-BACK_OFF = 1.0
-"""Seconds before a second try, where the server names none; twice as many before a third."""
-_PIECE = 1 << 16
+MAX_REDIRECTS, MAX_ATTEMPTS = 5, 3
+RETRY_DELAY = 1.0
+"""Seconds before a second attempt, where the server names none; twice as many before a third."""
+_CHUNK = 1 << 16
 _ACCEPT = "text/html,application/xhtml+xml,text/plain;q=0.8,*/*;q=0.1"
 _T = TypeVar("_T")
 
-silence_loggers("hishel")  # it warns of a damaged cache, which is then made anew
+silence_loggers("hishel")  # it warns of a damaged cache, which is then replaced
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a fetch may take: bytes after decompression, seconds as a whole, and seconds of silence."""
+    """What a fetch may take: bytes after decompression, seconds for all of it, to connect, and between two reads."""
 
     max_bytes: int
     timeout: float
@@ -41,10 +41,10 @@ class Limits:
     read_timeout: float
 
     def __post_init__(self) -> None:
-        """Check that the limits are some.
+        """Check the limits.
 
         Raises:
-            InputError: one is not above 0, or endless.
+            InputError: one is not more than 0, or not finite.
         """
         if not all(0 < limit < float("inf") for limit in vars(self).values()):
             raise InputError(f"max_bytes and the time limits must be more than 0 and finite, but are {self}")
@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Download:
-    """What came back, and from where in the end."""
+    """A page, and its URL after redirects."""
 
     url: str
     content_type: str
@@ -60,15 +60,15 @@ class Download:
 
 
 class Downloader:
-    """Fetches what belongs to one page, all within one time limit."""
+    """Fetches a page and its robots.txt within one time limit."""
 
-    def __init__(self, limits: Limits, *, allow_private: bool, keep: bool, agent: str) -> None:
+    def __init__(self, limits: Limits, *, allow_private: bool, use_cache: bool, agent: str) -> None:
         self._limits = limits
         self._deadline = Deadline(limits.timeout)
-        gate = transport.Gate(self._deadline, allow_private, limits.connect_timeout)
-        adapter = cache.adapter(allow_private, limits.max_bytes) if keep else HTTPAdapter()
-        self._session = transport.session(gate, adapter)
-        # Only what urllib3 unpacks piece by piece, within a limit, is asked for.
+        guard = ConnectionGuard(self._deadline, allow_private, limits.connect_timeout)
+        adapter = cache.adapter(allow_private, limits.max_bytes) if use_cache else HTTPAdapter()
+        self._session = guarded_session(guard, adapter)
+        # Only encodings that urllib3 decompresses chunk by chunk, so that a decompression bomb meets the limit.
         self._session.headers.update({"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip, deflate"})
 
     def __enter__(self) -> Downloader:
@@ -80,57 +80,57 @@ class Downloader:
         self._deadline.__exit__()
 
     def page(self, url: str, allow: Callable[[str], None]) -> Download:
-        """Give a page.
+        """Fetch a page.
 
         Args:
-            url: a checked URL.
-            allow: raises for a URL that may not be asked for; called at each redirect, too.
+            url: a validated URL.
+            allow: raises for a URL that may not be fetched; called for each redirect, too.
 
         Raises:
-            PageRefused: the page may not be asked for, or is none that can be read.
-            PageError: it does not come, or not within the limits.
+            PageRefused: the page may not be fetched, or cannot be read.
+            PageError: it cannot be fetched within the limits.
         """
 
         def read(url: str, response: requests.Response) -> Download:
-            answers.check(response)
+            validate_response(response)
             body = self._body(response, self._limits.max_bytes)
             if len(body) > self._limits.max_bytes:
                 raise PageError(f"has more than {self._limits.max_bytes} bytes: raise max_bytes")
             return Download(url, response.headers.get("Content-Type", ""), body)
 
-        page = self._follow(url, allow, read)
+        page = self._follow_redirects(url, allow, read)
         if page is None:
-            raise PageError(f"{show(url)} redirects more than {REDIRECTS} times: check the URL in a browser")
+            raise PageError(f"{printable(url)} redirects more than {MAX_REDIRECTS} times: check the URL in a browser")
         return page
 
-    def rules(self, url: str, page: str) -> robots.Answer:
-        """Give the robots.txt for a page; what stands beyond its longest length is left out."""
+    def robots_txt(self, url: str, page: str) -> robots.RobotsResponse:
+        """Fetch the robots.txt for a page, up to its maximal length."""
 
-        def read(_: str, response: requests.Response) -> robots.Answer:
-            body = self._body(response, robots.LONGEST)[: robots.LONGEST] if response.ok else b""
-            return robots.Answer(response.status_code, body.decode(errors="replace"))
+        def read(_: str, response: requests.Response) -> robots.RobotsResponse:
+            body = self._body(response, robots.MAX_BYTES)[: robots.MAX_BYTES] if response.ok else b""
+            return robots.RobotsResponse(response.status_code, body.decode(errors="replace"))
 
-        return self._follow(url, lambda _: None, read, page) or robots.Answer(404, "")
+        return self._follow_redirects(url, lambda _: None, read, page) or robots.RobotsResponse(404, "")
 
-    def _follow(
+    def _follow_redirects(
         self, url: str, allow: Callable[[str], None], read: Callable[[str, requests.Response], _T], page: str = ""
     ) -> _T | None:
-        """What is read at the end of a line of redirects; none where it is too long."""
-        for _ in range(REDIRECTS + 1):
+        """Return what `read` returns after the redirects; `None` if there are too many."""
+        for _ in range(MAX_REDIRECTS + 1):
             allow(url)
-            with self._telling(page or url), self._get(url) as response:
+            with self._page_errors(page or url), self._get(url) as response:
                 target = self._session.get_redirect_target(response)
                 if target is None:
                     return read(url, response)
             try:
-                url = checked(urljoin(url, target))
+                url = validate_url(urljoin(url, target))
             except (PageRefused, ValueError) as error:
-                raise PageRefused(f"{show(url)} redirects to what is not fetched: {error}") from None
+                raise PageRefused(f"{printable(url)} redirects to a URL that is not fetched: {error}") from None
         return None
 
     def _get(self, url: str) -> requests.Response:
-        """Ask, and ask again where the server is busy and there is time to wait for as long as it wishes."""
-        for attempt in range(TRIES):
+        """Send the request; again if the server is busy and asks for a delay that the time limit allows."""
+        for attempt in range(MAX_ATTEMPTS):
             response = self._session.get(
                 url,
                 stream=True,
@@ -138,21 +138,21 @@ class Downloader:
                 timeout=(self._limits.connect_timeout, min(self._limits.read_timeout, self._left())),
                 headers={"Cache-Control": "no-cache"} if attempt else None,
             )
-            wait = _wished(response, BACK_OFF * 2**attempt)
-            if response.status_code not in answers.BUSY or attempt == TRIES - 1 or wait >= self._left():
+            delay = _retry_after(response, RETRY_DELAY * 2**attempt)
+            if response.status_code not in BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._left():
                 break
             response.close()
-            time.sleep(wait)
+            time.sleep(delay)
         return response
 
     def _body(self, response: requests.Response, limit: int) -> bytes:
-        """The body, unpacked; a little more than `limit` where it is longer."""
+        """Return the decompressed body; of one that is longer than `limit`, a little more than that."""
         body = bytearray()
-        for piece in response.iter_content(_PIECE):
-            body += piece
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
             if len(body) > limit:
                 break
-        if self._deadline.remaining <= 0:  # a connection that is cut may look like one that has ended
+        if self._deadline.remaining <= 0:  # a connection that was shut down may look complete
             raise TimeoutError
         return bytes(body)
 
@@ -160,8 +160,8 @@ class Downloader:
         return max(self._deadline.remaining, 0.001)
 
     @contextmanager
-    def _telling(self, url: str) -> Iterator[None]:
-        with naming(url):
+    def _page_errors(self, url: str) -> Iterator[None]:
+        with name_in_errors(url):
             try:
                 yield
             except (requests.RequestException, HTTPError, OSError) as error:
@@ -181,16 +181,16 @@ class Downloader:
         return f"broke off ({_reason(error)}): try again later"
 
 
-def _wished(response: requests.Response, otherwise: float) -> float:
-    """The seconds that a server wants to be left alone."""
+def _retry_after(response: requests.Response, default: float) -> float:
+    """Return the seconds in the `Retry-After` header."""
     try:
-        return Retry().get_retry_after(response.raw) or otherwise
+        return Retry().get_retry_after(response.raw) or default
     except InvalidHeader:
-        return otherwise
+        return default
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost error: the outer ones only tell that there is one."""
+    """Return the message of the innermost error: the outer ones only wrap it."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return " ".join(str(error).split())[:200] or type(error).__name__

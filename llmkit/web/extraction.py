@@ -1,4 +1,4 @@
-"""The readable text of a page: trafilatura finds the main text, and where it finds none, all that is visible counts."""
+"""The readable text of a page: its main text, or else all that is visible."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from llmkit.errors import PageError, PageRefused
-from llmkit.web.invisible_characters import clean
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -15,77 +14,101 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
 _XML = re.compile(r"\A\s*<\?xml[^>]*>")
 _LANGUAGE = re.compile(r"[a-z]{2,8}(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
-_SNIFFED = 4096
+_SNIFFED = 4096  # characters in which a kind of text is recognized
+_CHARSET_SAMPLE = 1 << 16
 
 
 def read(html: bytes | str, url: str = "", content_type: str = "") -> Document:
-    """Give the readable text of a page that is already here.
+    """Extract the readable text of a page that was already fetched.
 
     Args:
         html: the page; bytes are decoded as browsers do it.
         url: where it is from.
-        content_type: as the server told it, with the charset; else it is seen from the page.
+        content_type: the server's header, with the charset; without it, both are detected from the page.
 
     Returns:
-        A Document as `fetch` gives it.
+        A Document as `fetch` returns it.
 
     Raises:
-        PageRefused: it is a PDF, or of another kind that is not read.
+        PageRefused: it is a PDF, or another media type that is not read.
         PageError: it has no readable text.
     """
     from langchain_core.documents import Document
 
-    from llmkit.web.urls import naming
+    from llmkit.web.urls import name_in_errors
 
-    with naming(url):
-        text, title, language = _parts(html, content_type)
+    with name_in_errors(url):
+        text, title, language = _read_page(html, content_type)
         if not text:
             raise PageError("has no readable text: if a browser shows some, scripts made it; save it from there")
     return Document(page_content=text, metadata={"source": url, "title": title, "language": language})
 
 
-def _parts(html: bytes | str, content_type: str) -> tuple[str, str, str]:
-    """The text, the title and the language."""
-    from llmkit.web.responses import PLAIN, check_kind
+def _read_page(html: bytes | str, content_type: str) -> tuple[str, str, str]:
+    """Return the text, the title and the language."""
+    from llmkit.web.responses import PLAIN, media_type
 
-    kind = check_kind(content_type)
-    text = _decoded(html, content_type)
-    if kind in PLAIN or (not kind and not _TAG.search(text[:_SNIFFED])):
-        return _plain(text), "", ""
+    declared = media_type(content_type)
+    text = _to_text(html, content_type)
+    if declared in PLAIN or (not declared and not _TAG.search(text[:_SNIFFED])):
+        return _read_plain(text), "", ""
     return _read_html(text)
 
 
-def _decoded(html: bytes | str, content_type: str) -> str:
-    from llmkit.web.charset import decode
+def _to_text(html: bytes | str, content_type: str) -> str:
     from llmkit.web.responses import PDF
 
     if isinstance(html, bytes):
         if html[:1024].lstrip().startswith(b"%PDF-"):
             raise PageRefused(PDF)
-        html = decode(html, content_type)
+        html = _decode(html, content_type)
         if "\0" in html[:_SNIFFED]:
-            raise PageRefused("is no text: only HTML, XHTML and plain text are read")
+            raise PageRefused("is not text: only HTML, XHTML and plain text are read")
     return html.encode(errors="replace").decode().replace("\0", "")  # a lone surrogate is no text
 
 
-def _plain(text: str) -> str:
-    lines = [clean(line).rstrip() for line in text.splitlines()]
+def _decode(body: bytes, content_type: str) -> str:
+    """Decode as browsers do: by the byte order mark, the HTTP header, the page's own declaration, or a guess."""
+    from w3lib.encoding import html_to_unicode
+
+    return str(html_to_unicode(content_type, body, default_encoding="cp1252", auto_detect_fun=_guess_charset)[1])
+
+
+def _guess_charset(body: bytes) -> str | None:
+    from charset_normalizer import from_bytes
+    from w3lib.encoding import resolve_encoding
+
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        best = from_bytes(body[:_CHARSET_SAMPLE]).best()
+        return resolve_encoding(best.encoding) if best else None
+    return "utf-8"
+
+
+def _read_plain(text: str) -> str:
+    from llmkit.web.visible import remove_invisible_characters
+
+    lines = [remove_invisible_characters(line).rstrip() for line in text.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def _read_html(html: str) -> tuple[str, str, str]:
-    from llmkit.web import main_text, visible
+    from llmkit.web.main_text import extract_main_text
+    from llmkit.web.visible import parse_visible
 
-    soup = visible.tree(_XML.sub("", html, count=1) + "\n")
-    return main_text.find(soup), _title(soup), _language(soup)
+    soup = parse_visible(_XML.sub("", html, count=1) + "\n")
+    return extract_main_text(soup), _title(soup), _language(soup)
 
 
 def _title(soup: BeautifulSoup) -> str:
+    from llmkit.web.visible import remove_invisible_characters
+
     element = soup.title or soup.find("h1")
-    return " ".join(clean(element.get_text(" ")).split()) if element else ""
+    return " ".join(remove_invisible_characters(element.get_text(" ")).split()) if element else ""
 
 
 def _language(soup: BeautifulSoup) -> str:
     root = soup.find("html")
-    said = [str(root.get(name, "")).strip() for name in ("lang", "xml:lang")] if root else []
-    return next(filter(_LANGUAGE.fullmatch, said), "")
+    declared = [str(root.get(name, "")).strip() for name in ("lang", "xml:lang")] if root else []
+    return next(filter(_LANGUAGE.fullmatch, declared), "")

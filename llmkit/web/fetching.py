@@ -1,4 +1,4 @@
-"""One call from a URL to a Document."""
+"""From a URL to a Document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
 AGENT = "llmkit"
-"""The name that a robots.txt knows this program by."""
+"""The name of this program in a robots.txt."""
 
 
 def fetch(
@@ -23,39 +23,39 @@ def fetch(
     cache: bool = True,
     user_agent: str | None = None,
 ) -> Document:
-    """Give the readable text of a web page, its paragraphs separated by blank lines.
+    """Fetch a web page and extract its readable text, with blank lines between paragraphs.
 
-    The metadata are `source` (the URL in the end, after redirects), `title` and `language` (a tag such as `en-GB`),
-    the last two empty where the page tells none. Only public addresses are asked, without proxies or cookies.
+    The metadata are `source` (the URL after redirects), `title` and `language` (a tag such as `en-GB`), the last two
+    empty where the page has none. Only public addresses are connected to, without proxies or cookies.
 
     Args:
         url: the whole URL.
         allow_private: also read pages of this machine and of private networks.
-        max_bytes: the size of the page, unpacked.
-        timeout: seconds for all together: robots.txt, redirects, and tries again.
-        connect_timeout: seconds to find the host, and to reach each of its addresses.
-        read_timeout: seconds that the server may say nothing.
+        max_bytes: the most bytes of the page, decompressed.
+        timeout: seconds for everything: robots.txt, redirects and retries.
+        connect_timeout: seconds to resolve the host, and to connect to each of its addresses.
+        read_timeout: seconds that the server may send nothing.
         respect_robots: read only what the site's robots.txt lets programs read.
-        cache: keep the page on disk, and ask the server again only as it wishes.
-        user_agent: how this program calls itself.
+        cache: keep the page on disk, and request it again only as HTTP says.
+        user_agent: the `User-Agent` header.
 
     Raises:
-        PageRefused: it is no URL of a web page, leads where llmkit does not go, or to what is no text.
-        PageError: the page does not come, or is empty.
+        PageRefused: it is not the URL of a web page, its address is not allowed, or the page is not text.
+        PageError: the page cannot be fetched, or is empty.
     """
     from llmkit.web import robots
     from llmkit.web.download import Downloader, Limits
     from llmkit.web.extraction import read
-    from llmkit.web.urls import checked
+    from llmkit.web.urls import validate_url
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)
-    url = checked(url)
+    url = validate_url(url)
     agent = user_agent or _agent()
-    with Downloader(limits, allow_private=allow_private, keep=cache, agent=agent) as downloader:
+    with Downloader(limits, allow_private=allow_private, use_cache=cache, agent=agent) as downloader:
 
         def allow(url: str) -> None:
             if respect_robots:
-                robots.check(url, AGENT, lambda place: downloader.rules(place, url))
+                robots.validate_access(url, AGENT, lambda robots_url: downloader.robots_txt(robots_url, url))
 
         page = downloader.page(url, allow)
     return read(page.body, page.url, page.content_type)

@@ -1,22 +1,22 @@
-"""Links to a place in a page: `#:~:text=`, as the specification of text fragments (WICG) has it."""
+"""Links to a quote in a page: `#:~:text=`, by the specification of text fragments (WICG)."""
 
 from __future__ import annotations
 
 from urllib.parse import quote as percent_encode
 
-_LONGEST = 300
-"""Characters of a quote that is given whole; of a longer one, its first and last words are."""
-_EDGE, _CONTEXT = 60, 30
-_MARK = ":~:"
+_MAX_WHOLE = 300
+"""Characters of a quote that is in the link as a whole; of a longer one, its first and last words are."""
+_MAX_EDGE, _MAX_CONTEXT = 60, 30
+_DIRECTIVE = ":~:"
 
 
 def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> str:
-    """Give a link that opens the page at a quote, and marks it.
+    """Return a link that opens the page at a quote, and highlights it.
 
     Args:
         url: the page; a fragment of its own is kept, a text fragment replaced.
-        quote: what stands in the page; it should begin and end with whole words.
-        before: the text before the quote: its last words tell one place from another with the same words.
+        quote: a text of the page; it should begin and end with whole words.
+        before: the text before the quote: its last words distinguish it from other places with the same words.
         after: the text after it.
     """
     lines = [" ".join(line.split()) for line in quote.splitlines()]
@@ -25,19 +25,19 @@ def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> st
         return url
     page, _, fragment = url.partition("#")
     parts = [_encode(part) for part in _span(lines)]
-    # A match lies in one paragraph, and so does each part of its surroundings.
-    if prefix := _last_words(_edge_line(before, -1), _CONTEXT):
+    # A match is within one paragraph, and so is its context.
+    if prefix := _last_words(_edge_line(before, -1), _MAX_CONTEXT):
         parts.insert(0, f"{_encode(prefix)}-")
-    if suffix := _first_words(_edge_line(after, 0), _CONTEXT):
+    if suffix := _first_words(_edge_line(after, 0), _MAX_CONTEXT):
         parts.append(f"-{_encode(suffix)}")
-    return f"{page}#{fragment.partition(_MARK)[0]}{_MARK}text={','.join(parts)}"
+    return f"{page}#{fragment.partition(_DIRECTIVE)[0]}{_DIRECTIVE}text={','.join(parts)}"
 
 
 def _span(lines: list[str]) -> list[str]:
-    """A quote of one paragraph whole; else its first words and its last."""
-    if len(lines) == 1 and len(lines[0]) <= _LONGEST:
+    """Return a short quote of one paragraph as a whole; else its first words and its last."""
+    if len(lines) == 1 and len(lines[0]) <= _MAX_WHOLE:
         return lines
-    return [_first_words(lines[0], _EDGE), _last_words(lines[-1], _EDGE)]
+    return [_first_words(lines[0], _MAX_EDGE), _last_words(lines[-1], _MAX_EDGE)]
 
 
 def _edge_line(text: str, at: int) -> str:
@@ -46,7 +46,7 @@ def _edge_line(text: str, at: int) -> str:
 
 
 def _first_words(line: str, limit: int) -> str:
-    """The whole words within so many characters; characters, in a script that sets no spaces."""
+    """Return the whole words within so many characters; characters, in a script without spaces."""
     if len(line) <= limit:
         return line
     return line[: limit + 1].rpartition(" ")[0] or line[:limit]

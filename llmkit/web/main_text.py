@@ -9,62 +9,63 @@ from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import use_config
 
 from llmkit.quiet import silence_loggers
-from llmkit.web.invisible_characters import clean
+from llmkit.web.visible import remove_invisible_characters
 
-FEW = 250
-"""Characters: a main text that is shorter is a heading, a caption or a notice, and all that is visible counts."""
+MIN_CHARACTERS = 250
+"""A shorter main text is a heading, a caption or a notice: all visible text is taken instead."""
 _BLOCK, _LINE = "\x1e", "\x1f"
-"""Marks for the ends of paragraphs and lines: white space in the source of a page means neither."""
-_EDGES = {"p": _BLOCK, "head": _BLOCK, "quote": _BLOCK, "list": _BLOCK, "table": _BLOCK}
-_EDGES |= {"item": _LINE, "row": _LINE, "lb": _LINE}
-_AROUND = frozenset(("head", "nav", "footer", "aside", "form", "button"))
-_ROLES_AROUND = frozenset(("navigation", "banner", "contentinfo", "search"))
-_HTML_EDGES = dict.fromkeys(("br", "li", "tr", "dt", "dd"), _LINE) | dict.fromkeys(("td", "th"), " ")
+"""Marks for the ends of paragraphs and lines, for white space in the source of a page means neither."""
+_SEPARATORS = {"p": _BLOCK, "head": _BLOCK, "quote": _BLOCK, "list": _BLOCK, "table": _BLOCK}
+_SEPARATORS |= {"item": _LINE, "row": _LINE, "lb": _LINE}
+_BOILERPLATE = frozenset(("head", "nav", "footer", "aside", "form", "button"))
+_BOILERPLATE_ROLES = frozenset(("navigation", "banner", "contentinfo", "search"))
+_HTML_SEPARATORS = dict.fromkeys(("br", "li", "tr", "dt", "dd"), _LINE) | dict.fromkeys(("td", "th"), " ")
 # fmt: off
-_HTML_EDGES |= dict.fromkeys((
+_HTML_SEPARATORS |= dict.fromkeys((
     "address", "article", "blockquote", "body", "caption", "details", "div", "dl", "fieldset", "figcaption", "figure",
     "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "ol", "p", "pre", "section", "summary", "table", "ul",
 ), _BLOCK)
 # fmt: on
 
 _CONFIG = use_config()
-_CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own way out makes one paragraph of a short page
+_CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own fallback makes one paragraph of a short page
 
 silence_loggers("trafilatura", "justext")
 
 
-def find(soup: BeautifulSoup) -> str:
-    """Give the main text that trafilatura finds, or else all text; what nobody sees is already gone."""
+def extract_main_text(soup: BeautifulSoup) -> str:
+    """Return the main text that trafilatura finds, or else all text, of a page that `parse_visible` has parsed."""
     try:
         # Comments are other people's words. Metadata are not asked for: they come from what nobody sees.
         found: Any = trafilatura.bare_extraction(str(soup), include_comments=False, config=_CONFIG)
     except Exception:  # a hostile page may trip a parser anywhere, and what is visible is still there
         found = None
-    text = _paragraphs(_written(found.body)) if found is not None else ""
-    return text if len(text) >= FEW else max(_paragraphs(_all_text(soup)), text, key=len)
+    text = _paragraphs(_marked_text(found.body)) if found is not None else ""
+    return text if len(text) >= MIN_CHARACTERS else max(_paragraphs(_all_text(soup)), text, key=len)
 
 
-def _written(body: Any) -> str:
+def _marked_text(body: Any) -> str:
+    """Return the text of trafilatura's XML, with marks for the ends of paragraphs and lines."""
     pieces: list[str] = []
 
-    def write(element: Any, inside: str) -> None:
-        edge = _EDGES.get(element.tag, "")
+    def add(element: Any, inside: str) -> None:
+        separator = _SEPARATORS.get(element.tag, "")
         if element.tag == "code" and inside == "body":
-            edge = _BLOCK
+            separator = _BLOCK
         elif element.tag == "cell":
-            edge = " | " if element.getprevious() is not None and "".join(element.itertext()).strip() else ""
-        elif edge and inside in {"item", "cell"}:
-            edge = _LINE if inside == "item" else " "
+            separator = " | " if element.getprevious() is not None and "".join(element.itertext()).strip() else ""
+        elif separator and inside in {"item", "cell"}:
+            separator = _LINE if inside == "item" else " "
         inner = element.tag if element.tag in {"body", "item", "cell"} or inside == "body" else inside
-        keep = element.tag == "code"
-        pieces.extend((edge, _text(element.text, keep)))
+        keep_lines = element.tag == "code"
+        pieces.extend((separator, _text(element.text, keep_lines)))
         for child in element:
-            write(child, inner)
-            pieces.append(_text(child.tail, keep))
+            add(child, inner)
+            pieces.append(_text(child.tail, keep_lines))
         if element.tag != "cell":
-            pieces.append(edge)
+            pieces.append(separator)
 
-    write(body, "")
+    add(body, "")
     return "".join(pieces)
 
 
@@ -73,21 +74,21 @@ def _text(text: str | None, keep_lines: bool) -> str:
 
 
 def _all_text(soup: BeautifulSoup) -> str:
-    """All that is visible in the body, less what stands around the text on most sites."""
+    """Return all visible text, without what surrounds the text on most sites."""
     pieces: list[str] = []
     open_elements = [(iter(soup.contents), "", False)]
     while open_elements:  # no recursion: a page may nest without end
-        children, edge, keep = open_elements[-1]
+        children, separator, keep = open_elements[-1]
         node = next(children, None)
         if node is None:
-            pieces.append(edge)
+            pieces.append(separator)
             open_elements.pop()
         elif not isinstance(node, Tag):
             pieces.append(_text(str(node), keep))
-        elif node.name not in _AROUND and node.get("role") not in _ROLES_AROUND:
-            edge = _HTML_EDGES.get(node.name, "")
-            pieces.append(edge)
-            open_elements.append((iter(node.contents), edge, keep or node.name == "pre"))
+        elif node.name not in _BOILERPLATE and node.get("role") not in _BOILERPLATE_ROLES:
+            separator = _HTML_SEPARATORS.get(node.name, "")
+            pieces.append(separator)
+            open_elements.append((iter(node.contents), separator, keep or node.name == "pre"))
     return "".join(pieces)
 
 
@@ -97,4 +98,4 @@ def _paragraphs(marked: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(clean(text).split())
+    return " ".join(remove_invisible_characters(text).split())

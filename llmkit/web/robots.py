@@ -12,72 +12,66 @@ from urllib.parse import urljoin
 from protego import Protego
 
 from llmkit.errors import PageError, PageRefused
-from llmkit.web.urls import show
+from llmkit.web.urls import printable
 
-LONGEST = 500 << 10
-"""Bytes of a robots.txt that count: the rest is not read, as RFC 9309 allows."""
-_KEPT, _KEPT_SECONDS = 256, 3600.0
+MAX_BYTES = 500 << 10
+"""The rest of a longer robots.txt is not read, as RFC 9309 allows."""
+_MAX_CACHED, _MAX_AGE = 256, 3600.0  # sites, seconds
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back for a robots.txt."""
+class RobotsResponse:
+    """A server's response to the request for its robots.txt."""
 
     status: int
     text: str
 
 
-_known: OrderedDict[str, tuple[float, Protego]] = OrderedDict()
+_cached: OrderedDict[str, tuple[float, Protego]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def check(url: str, agent: str, ask: Callable[[str], Answer]) -> None:
-    """Let a URL pass if its site lets `agent` read it.
+def validate_access(url: str, agent: str, fetch: Callable[[str], RobotsResponse]) -> None:
+    """Check that a site lets `agent` read a URL.
 
-    A site that has no robots.txt (4xx) allows all. One that cannot tell (5xx, or too many requests) allows nothing
-    for now: it may be overloaded, and its rules are unknown.
+    A site that has no robots.txt (4xx) allows all. One with an error of its own (5xx, or too many requests) allows
+    nothing for now: it may be overloaded, and its rules are unknown.
 
     Args:
-        url: a checked URL.
+        url: a validated URL.
         agent: this program's name in robots.txt.
-        ask: fetches a robots.txt.
+        fetch: fetches a robots.txt.
 
     Raises:
         PageRefused: the site does not let this program read the page.
-        PageError: the site cannot tell.
+        PageError: the site's rules are unknown.
     """
-    place = urljoin(url, "/robots.txt")
-    rules = _remembered(place)
+    robots_url = urljoin(url, "/robots.txt")
+    rules = _cached_rules(robots_url)
     if rules is None:
-        answer = ask(place)
-        if answer.status >= 500 or answer.status == 429:
+        response = fetch(robots_url)
+        if response.status >= 500 or response.status == 429:
             raise PageError(
-                f"{show(place)} answers {answer.status}, so what the site allows is unknown: try again later, "
-                "or give respect_robots=False (--ignore-robots)"
+                f"{printable(robots_url)} answers {response.status}, so what the site allows is unknown: "
+                "try again later, or give respect_robots=False (--ignore-robots)"
             )
-        rules = Protego.parse(answer.text if answer.status == 200 else "")
-        _remember(place, rules)
+        rules = Protego.parse(response.text if response.status == 200 else "")
+        _cache(robots_url, rules)
     if not rules.can_fetch(url, agent):
         raise PageRefused(
-            f"{show(url)} may not be read by programs, says {show(place)}: "
-            "respect_robots=False (--ignore-robots) reads it all the same, if you may"
+            f"{printable(url)} may not be read by programs, says {printable(robots_url)}: "
+            "respect_robots=False (--ignore-robots) reads it all the same, if you are allowed to"
         )
 
 
-def forget() -> None:
-    """Ask every site again."""
+def _cached_rules(robots_url: str) -> Protego | None:
     with _lock:
-        _known.clear()
-
-
-def _remembered(place: str) -> Protego | None:
-    with _lock:
-        until, rules = _known.get(place, (0.0, None))
+        until, rules = _cached.get(robots_url, (0.0, None))
         return rules if time.monotonic() < until else None
 
 
-def _remember(place: str, rules: Protego) -> None:
+def _cache(robots_url: str, rules: Protego) -> None:
     with _lock:
-        _known[place] = (time.monotonic() + _KEPT_SECONDS, rules)
-        while len(_known) > _KEPT:
-            _known.popitem(last=False)
+        _cached[robots_url] = (time.monotonic() + _MAX_AGE, rules)
+        while len(_cached) > _MAX_CACHED:
+            _cached.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Which machines may be asked: every address that a host's name stands for is checked."""
+"""Which hosts may be connected to: every address of a host is checked (against server-side request forgery)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from llmkit.errors import PageError, PageRefused
 
-_NEVER = tuple(
+_FORBIDDEN = tuple(
     ip_network(text)
     for text in (
-        "169.254.0.0/16",  # link-local; 169.254.169.254 tells the secrets of a machine in a cloud
+        "169.254.0.0/16",  # link-local; 169.254.169.254 serves the credentials of a cloud machine
         "168.63.129.16/32",  # Azure's, though the number looks public
         "100.100.100.200/32",  # Alibaba's
         "192.0.0.192/32",  # Oracle's
@@ -35,17 +35,17 @@ _NOT_PUBLIC = tuple(
         "5f00::/16",
     )
 )
-"""What `is_global` lets pass, in this Python or another, and is no address of a public site."""
+"""Not addresses of public sites, though `is_global` is true for them in some versions of Python."""
 _PUBLIC_V6 = IPv6Network("2000::/3")
 _NAT64, _LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = IPv6Network("::/96")
 
 
 def resolve(host: str, port: int, limit: float) -> list[str]:
-    """Give all addresses that a host's name stands for.
+    """Return all addresses of a host.
 
     Raises:
-        PageError: it stands for none, or the resolver takes longer than `limit` seconds.
+        PageError: it has none, or the resolver takes longer than `limit` seconds.
     """
     found: list[Any] = []
 
@@ -55,7 +55,7 @@ def resolve(host: str, port: int, limit: float) -> list[str]:
         except (OSError, UnicodeError) as error:
             found.append(error)
 
-    # The system's resolver cannot be told a limit: it is left behind in a thread that keeps no program from ending.
+    # The system's resolver takes no time limit: it is left behind in a daemon thread.
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
     thread.join(limit)
@@ -69,15 +69,15 @@ def _reason(answer: Any) -> str:
     return str(getattr(answer, "strerror", None) or answer or "it has no address")
 
 
-def check(addresses: list[str], allow_private: bool) -> None:
-    """Let a host pass if all its addresses may be asked.
+def validate_addresses(addresses: list[str], allow_private: bool) -> None:
+    """Check that all addresses of a host may be connected to.
 
     Raises:
         PageRefused: one may not.
     """
     for text in addresses:
         address = ip_address(text.partition("%")[0])
-        if any(_is_never(form) for form in _forms(address)):
+        if any(_is_forbidden(form) for form in _with_embedded(address)):
             raise PageRefused(f"leads to {text}, where no machine serves pages: give another URL")
         if not allow_private and not is_public(address):
             raise PageRefused(
@@ -87,7 +87,7 @@ def check(addresses: list[str], allow_private: bool) -> None:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether an address is that of a machine anyone can reach, and carries no other address that is not."""
+    """Tell whether anyone can reach an address, and the IPv4 address that may be embedded in it."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:  # networks without IPv4 reach all of it through these
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
@@ -95,15 +95,15 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return False
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
-    return not any(address in network for network in (*_NEVER, *_NOT_PUBLIC))
+    return not any(address in network for network in (*_FORBIDDEN, *_NOT_PUBLIC))
 
 
-def _is_never(address: IPv4Address | IPv6Address) -> bool:
-    return any(address in network for network in _NEVER)
+def _is_forbidden(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in _FORBIDDEN)
 
 
-def _forms(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """The address, and the IPv4 addresses that it may be a way of writing."""
+def _with_embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """Return the address, and the IPv4 addresses that are embedded in it."""
     if isinstance(address, IPv4Address):
         return [address]
     inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]

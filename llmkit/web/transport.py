@@ -1,7 +1,7 @@
-"""Connections that go to an address which was checked, and to no other.
+"""Connections within a time limit, to addresses that were checked.
 
-A name is resolved once for each connection, where the connection is made; all its addresses are checked, and one of
-them is connected to. So no second answer of the resolver can lead elsewhere (DNS rebinding). urllib3 keeps the name,
+A host is resolved once for each connection, when the connection is made; all its addresses are checked, and one of them
+is connected to. So no second answer of the resolver can lead elsewhere (DNS rebinding). urllib3 keeps the host's name
 for the Host header and for TLS: the server's certificate must be that of the name.
 """
 
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,15 +23,62 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from llmkit.errors import PageError
-from llmkit.web import ssrf as addresses
-from llmkit.web.deadline import Deadline
+from llmkit.web import ssrf
+
+
+class Deadline:
+    """A time limit for everything that belongs to one fetch; when it is over, its connections are shut down.
+
+    A socket's own timeout starts again with each byte, so it does not bound a header, a handshake or a body of a
+    server that sends a byte now and then (slowloris).
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._watched: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._shut_down)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for connection in self._watched:
+                connection.close()
+            self._watched.clear()
+
+    @property
+    def remaining(self) -> float:
+        """The seconds that are left; 0 or less when it is over."""
+        return self._end - time.monotonic()
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut this connection down, too, when the time is over."""
+        # A second handle on the same connection, for TLS replaces the first.
+        with self._lock:
+            self._watched.append(connection.dup())
+        if self.remaining <= 0:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        with self._lock:
+            for connection in self._watched:
+                with suppress(OSError):  # it is closed already
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What all connections of one fetch have to pass.
+class ConnectionGuard:
+    """Makes the connections of one fetch, to checked addresses only.
 
     Attributes:
+        deadline: for all of them.
+        allow_private: whether private addresses may be connected to.
         connect_timeout: seconds that the resolver, and then each address, may take.
     """
 
@@ -37,16 +87,16 @@ class Gate:
     connect_timeout: float
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Give a connection to a checked address of the host.
+        """Connect to a checked address of the host.
 
         Raises:
-            PageRefused: an address of the host may not be asked.
+            PageRefused: an address of the host may not be connected to.
             PageError: the host is not found or not reached.
         """
-        found = addresses.resolve(host, port, self._limit())
-        addresses.check(found, self.allow_private)
+        addresses = ssrf.resolve(host, port, self._limit())
+        ssrf.validate_addresses(addresses, self.allow_private)
         problem: OSError = TimeoutError("no answer")
-        for address in found:
+        for address in addresses:
             if self.deadline.remaining <= 0:
                 break
             try:
@@ -65,42 +115,42 @@ class Gate:
         return max(min(self.connect_timeout, self.deadline.remaining), 0.001)
 
 
-class _Checked(HTTPConnection):
-    def __init__(self, *args: Any, gate: Gate, **settings: Any) -> None:
-        self._gate = gate
+class _GuardedConnection(HTTPConnection):
+    def __init__(self, *args: Any, guard: ConnectionGuard, **settings: Any) -> None:
+        self._guard = guard
         super().__init__(*args, **settings)
 
     def _new_conn(self) -> socket.socket:
-        return self._gate.connect(self._dns_host, self.port)
+        return self._guard.connect(self._dns_host, self.port)
 
 
-class _CheckedTls(_Checked, HTTPSConnection):
+class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):
     pass
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Checked
+    ConnectionCls = _GuardedConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _CheckedTls
+    ConnectionCls = _GuardedTlsConnection
 
 
 class _Session(requests.Session):
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
-        """Follow none: requests would read the body of a redirect, however long, even where it is not followed."""
+        """Follow no redirect: requests would read its body, however long, even where it is not followed."""
         return iter(())
 
 
-def session(gate: Gate, adapter: HTTPAdapter) -> requests.Session:
-    """Give a session in which every connection passes the gate; it takes no proxy or password from the environment."""
+def guarded_session(guard: ConnectionGuard, adapter: HTTPAdapter) -> requests.Session:
+    """Return a session that connects through the guard, without proxies or passwords of the environment."""
     adapter.poolmanager.pool_classes_by_scheme = {
-        "http": partial(_Pool, gate=gate),
-        "https": partial(_TlsPool, gate=gate),
+        "http": partial(_Pool, guard=guard),
+        "https": partial(_TlsPool, guard=guard),
     }
-    made = _Session()
-    made.trust_env = False
-    made.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
-    return made
+    session = _Session()
+    session.trust_env = False
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session

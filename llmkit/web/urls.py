@@ -1,4 +1,4 @@
-"""Which text is the URL of a web page."""
+"""Checks of URLs, and how messages show them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from urllib3.util import parse_url
 
 from llmkit.errors import PageError, PageRefused
 
-LONGEST = 8192
-_SHOWN = 200
+MAX_LENGTH = 8192
+_MAX_SHOWN = 200
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
 
 
-def checked(url: Any) -> str:
-    """Give a URL as it is requested: encoded, and without a fragment.
+def validate_url(url: Any) -> str:
+    """Return a URL as it is requested: encoded, and without a fragment.
 
-    There is one parser, urllib3's, which also makes the connection: two that disagree could be played off against
-    each other. What the host's name stands for is checked when it is connected to, see `transport`.
+    There is one parser, urllib3's, which also makes the connection: a URL that two parsers read differently could pass
+    the check and lead elsewhere. The addresses of the host are checked when it is connected to (see `transport`).
 
     Raises:
-        PageRefused: it is no URL, not http or https, or has credentials, a backslash or control characters.
+        PageRefused: it is not a URL, not http or https, or has credentials, a backslash or control characters.
     """
     if not isinstance(url, str):
         raise PageRefused(f"a URL is a text, not {type(url).__name__}: give one such as https://example.com/page")
     url = url.strip(" \t\r\n")
-    shown = show(url)
+    shown = printable(url)
     if not url:
         raise PageRefused("the URL is empty: give one such as https://example.com/page")
     if not _HTTP.match(url):
         raise PageRefused(f"{shown} is not the URL of a web page: it must begin with https:// or http://")
-    if len(url) > LONGEST:
-        raise PageRefused(f"the URL has {len(url)} characters, more than {LONGEST}: {shown}")
-    if any(_is_bad(character) for character in url):
+    if len(url) > MAX_LENGTH:
+        raise PageRefused(f"the URL has {len(url)} characters, more than {MAX_LENGTH}: {shown}")
+    if any(_is_forbidden(character) for character in url):
         raise PageRefused(
             f"{shown} has a backslash, white space or a control character in it: write it percent-encoded"
         )
@@ -59,21 +59,21 @@ def checked(url: Any) -> str:
     return prepared
 
 
-def show(url: str) -> str:
-    """Give a URL as a message may show it: on one line, not too long, without credentials."""
+def printable(url: str) -> str:
+    """Return a URL as a message may show it: on one line, not too long, without credentials."""
     url = _CREDENTIALS.sub("", url)
     url = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in url)
-    return url if len(url) <= _SHOWN else f"{url[:_SHOWN]}…"
+    return url if len(url) <= _MAX_SHOWN else f"{url[:_MAX_SHOWN]}…"
 
 
 @contextmanager
-def naming(url: str) -> Iterator[None]:
-    """Put the URL before the message of what goes wrong with its page."""
+def name_in_errors(url: str) -> Iterator[None]:
+    """Put the URL before the message of an error about its page."""
     try:
         yield
     except (PageRefused, PageError) as error:
-        raise type(error)(f"{show(url) or 'the page'} {error}") from error.__cause__
+        raise type(error)(f"{printable(url) or 'the page'} {error}") from error.__cause__
 
 
-def _is_bad(character: str) -> bool:
+def _is_forbidden(character: str) -> bool:
     return character == "\\" or character.isspace() or unicodedata.category(character) in {"Cc", "Cs"}

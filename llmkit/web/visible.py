@@ -1,8 +1,8 @@
-"""The tree of what a person sees of a page: nothing else gets into it.
+"""What a person sees of a page: its visible elements, and characters that have a shape.
 
-What nobody sees is where a page may hide orders to a model: in elements that are not displayed, and in comments. It is
-left out while the page is parsed, which takes one pass however a page nests it. Hiding by style sheets and scripts is
-not followed.
+A page may hide instructions to a model in what nobody sees: in elements that are not displayed, in comments, and in
+invisible characters. Such elements are left out while the page is parsed, in one pass, however deep they are nested.
+Hiding by style sheets and scripts is not detected.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+import regex
 from bs4 import BeautifulSoup
 from bs4.builder import LXMLTreeBuilder  # type: ignore[attr-defined]
 
 from llmkit.errors import PageRefused
 
-MOST_ELEMENTS, _MOST_ATTRIBUTES = 250_000, 64
+MAX_ELEMENTS, _MAX_ATTRIBUTES = 250_000, 64
 # fmt: off
 _NEVER_SHOWN = frozenset((
     "script", "style", "noscript", "template", "iframe", "noframes", "object", "embed", "applet", "canvas", "svg",
     "audio", "video", "datalist", "input", "textarea", "select", "annotation", "annotation-xml",
 ))
 # fmt: on
-_NOUGHT = r"\+?(?=[\d.])0*\.?0*(?:[a-z]+|%)?\s*(?:;|!|$)"
-_UNSEEN = re.compile(
+_ZERO = r"\+?(?=[\d.])0*\.?0*(?:[a-z]+|%)?\s*(?:;|!|$)"
+_HIDING_STYLE = re.compile(
     rf"""(?:^|;)\s*(?:
         display\s*:\s*none
       | visibility\s*:\s*(?:hidden|collapse)
       | content-visibility\s*:\s*hidden
-      | (?:opacity|font-size)\s*:\s*{_NOUGHT}
+      | (?:opacity|font-size)\s*:\s*{_ZERO}
       | font\s*:(?:[^;]*\s)?0(?:px|pt|em|rem|%)?[\s/]
       | color\s*:\s*transparent
       | (?:text-indent|left|top|right|bottom|margin-left|margin-top)\s*:\s*-\d{{4}}
@@ -39,31 +40,53 @@ _UNSEEN = re.compile(
 )
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
 _CSS_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL | re.IGNORECASE)
-_LONGEST_STYLE = 10_000
+_MAX_STYLE_LENGTH = 10_000
+_JOINED = (
+    r"\p{Arabic}\p{Syriac}\p{Mongolian}\p{Nko}\p{Mandaic}\p{Adlam}\p{Hanifi_Rohingya}\p{Indic_Syllabic_Category=Virama}"
+)
+_PICTURE = r"\p{Extended_Pictographic}\p{Emoji_Modifier}"
+_SHAPELESS = regex.compile(
+    rf"""
+      (?<= [{_JOINED}] \p{{M}}{{0,4}} ) [\u200C\u200D] (?= [\u200C\u200D]{{0,9}} [\p{{L}}\p{{M}}] ) (*SKIP)(*FAIL)
+    | (?<= \p{{Indic_Syllabic_Category=Virama}} | [\u0647] ) \u200D (*SKIP)(*FAIL)
+    | (?<= [{_PICTURE}] \uFE0F? ) \u200D (?= [{_PICTURE}] ) (*SKIP)(*FAIL)  # a family
+    | (?<= \U0001F3F4 [\U000E0020-\U000E007E]{{0,6}} ) [\U000E0020-\U000E007F] (*SKIP)(*FAIL)  # the flag of Scotland
+    | (?<= [^\uFE00-\uFE0F\s\p{{Cf}}] ) [\uFE0E\uFE0F] (*SKIP)(*FAIL)
+    | (?<= \p{{Han}} ) [\U000E0100-\U000E01EF] (*SKIP)(*FAIL)
+    | [\p{{Cc}}--[\n\t]]
+    | \p{{Cf}} | \p{{Cs}} | \p{{Co}} | \p{{Variation_Selector}}
+    | [\u034F\u115F\u1160\u17B4\u17B5\u3164\uFFA0]
+    """,
+    regex.VERBOSE | regex.VERSION1,
+)
+
+_MAY_BE_SHAPELESS = regex.compile(
+    r"(?V1)[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Variation_Selector}\u034F\u115F\u1160\u17B4\u17B5\u3164\uFFA0--[\n\t]]"
+)
 
 
-def tree(html: str) -> BeautifulSoup:
-    """Parse a page.
+def parse_visible(html: str) -> BeautifulSoup:
+    """Parse the visible elements of a page.
 
     Raises:
-        PageRefused: it has so many elements that to read it would take minutes.
+        PageRefused: it has so many elements that reading it would take minutes.
     """
-    return BeautifulSoup(html, builder=_Builder())
+    return BeautifulSoup(html, builder=_VisibleBuilder())
 
 
-class _Builder(LXMLTreeBuilder):  # type: ignore[misc]
+class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._elements = self._hidden = 0
 
     def start(self, tag: str | bytes, attrib: Mapping[Any, Any], nsmap: Mapping[Any, Any] | None = None) -> None:
         self._elements += 1
-        if self._elements > MOST_ELEMENTS:
-            raise PageRefused(f"has more than {MOST_ELEMENTS} elements: give the text of the part that matters")
+        if self._elements > MAX_ELEMENTS:
+            raise PageRefused(f"has more than {MAX_ELEMENTS} elements: give the text of the part that matters")
         if self._hidden or _is_hidden(str(tag), attrib):
             self._hidden += 1
         else:
-            super().start(tag, dict(islice(attrib.items(), _MOST_ATTRIBUTES)))
+            super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
 
     def end(self, tag: str | bytes) -> None:
         if self._hidden:
@@ -95,12 +118,20 @@ def _is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
     style = attributes.get("style")
     if not style:
         return False
-    if len(style) > _LONGEST_STYLE:
+    if len(style) > _MAX_STYLE_LENGTH:
         return True
-    style = _CSS_ESCAPE.sub(_escaped, _CSS_COMMENT.sub("", style))
-    return _UNSEEN.search(style) is not None
+    style = _CSS_ESCAPE.sub(_unescape, _CSS_COMMENT.sub("", style))
+    return _HIDING_STYLE.search(style) is not None
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     number = int(match[1], 16) if match[1] else ord(match[2])
     return chr(number) if 0 < number < 0x110000 else ""
+
+
+def remove_invisible_characters(text: str) -> str:
+    """Remove characters without a shape, in which a page may hide words: zero-width, bidirectional, control, tags.
+
+    Those that a script or an emoji needs, such as joiners between its letters, stay.
+    """
+    return _SHAPELESS.sub("", text) if _MAY_BE_SHAPELESS.search(text) else text

@@ -102,7 +102,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(site, own_pages):
 
 
 def test_the_oldest_pages_make_room(site, own_pages, monkeypatch):
-    monkeypatch.setattr(cache, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(cache, "MAX_BYTES", 1 << 20)
     for number in range(12):
         local(site.page(PAGE + bytes([32 + number]) * 200_000, f"/{number}"))
     assert sum(path.stat().st_size for path in own_pages.rglob("*.db")) < 2 << 20

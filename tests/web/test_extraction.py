@@ -6,7 +6,7 @@ import pytest
 
 from llmkit.errors import PageError, PageRefused
 from llmkit.web import read
-from llmkit.web.main_text import FEW
+from llmkit.web.main_text import MIN_CHARACTERS
 
 STORY = "".join(f"<p>The lift has stood still for {day} days, and no one knows why it does so.</p>" for day in range(9))
 
@@ -41,7 +41,7 @@ def test_a_page_need_not_tell_all(html, title, language):
 def test_the_main_text_is_found_among_the_rest():
     html = f"<body><nav><a href=/>Home</a> <a href=/shop>Shop</a></nav><article><h1>The lift</h1>{STORY}</article>"
     found = text(html + "<aside>Buy now</aside><footer>All rights reserved</footer>")
-    assert len(found) > FEW
+    assert len(found) > MIN_CHARACTERS
     assert found.startswith("The lift\n\nThe lift has stood still for 0 days")
     assert not any(word in found for word in ("Home", "Shop", "Buy", "rights"))
 
@@ -216,7 +216,7 @@ def test_a_pdf_is_refused_with_a_way_out(body):
 
 
 def test_what_is_no_text_is_refused():
-    with pytest.raises(PageRefused, match="is no text"):
+    with pytest.raises(PageRefused, match="is not text"):
         text(b"GIF89a\x00\x01\x00", "")
 
 
@@ -246,6 +246,6 @@ def test_broken_html_is_read_as_far_as_it_goes(html):
 
 
 def test_a_page_of_endless_elements_is_refused(monkeypatch):
-    monkeypatch.setattr("llmkit.web.visible.MOST_ELEMENTS", 100)
+    monkeypatch.setattr("llmkit.web.visible.MAX_ELEMENTS", 100)
     with pytest.raises(PageRefused, match=r"example\.com/ has more than 100 elements"):
         text("<p>x" * 200)

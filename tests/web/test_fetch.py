@@ -82,7 +82,7 @@ def test_a_loop_of_redirects_ends(site):
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://user:pw@127.0.0.1/", "http://[", "gopher://x"]
 )
 def test_a_redirect_must_lead_to_a_web_page(site, target):
-    with pytest.raises(PageRefused, match="redirects to what is not fetched"):
+    with pytest.raises(PageRefused, match="redirects to a URL that is not fetched"):
         local(site.put(lambda handler: handler.send(status=302, Location=target)))
 
 
@@ -105,14 +105,14 @@ def test_errors_are_told(site, status, error):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_asked_again(site, status, monkeypatch):
-    monkeypatch.setattr(download, "BACK_OFF", 0.01)
+    monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     answers = iter([(b"", status), (b"", status), (PAGE, 200)])
     assert local(site.put(lambda handler: handler.send(*next(answers)))).page_content == TEXT
     assert site.paths.count("/page") == 3
 
 
 def test_a_busy_server_is_left_alone_after_three_tries(site, monkeypatch):
-    monkeypatch.setattr(download, "BACK_OFF", 0.01)
+    monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     with pytest.raises(PageError, match="busy"):
         local(site.page(b"", status=503))
     assert site.paths.count("/page") == 3

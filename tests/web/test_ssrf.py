@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pytest_socket import SocketConnectBlockedError
 
 from llmkit.errors import PageError, PageRefused
-from llmkit.web import fetch
-from llmkit.web import ssrf as addresses
+from llmkit.web import fetch, ssrf
 from tests.support.site import PAGE, TEXT, serving
 
 # fmt: off
@@ -69,7 +68,7 @@ def test_no_private_address_passes_in_any_spelling(address, data):
 
 @given(st.ip_addresses())
 def test_what_passes_is_global(address):
-    if addresses.is_public(address):
+    if ssrf.is_public(address):
         assert address.is_global
         assert not address.is_multicast
         assert not address.is_link_local
@@ -77,29 +76,29 @@ def test_what_passes_is_global(address):
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "64:ff9b::808:808", "93.184.215.14"])
 def test_public_addresses_pass(host):
-    addresses.check([host], allow_private=False)
+    ssrf.validate_addresses([host], allow_private=False)
 
 
 @pytest.mark.parametrize("host", [*NOT_PUBLIC_V6, "192.88.99.1"])
 def test_other_addresses_do_not(host):
     with pytest.raises(PageRefused):
-        addresses.check([host], allow_private=False)
+        ssrf.validate_addresses([host], allow_private=False)
 
 
 def test_one_bad_address_among_good_ones_is_enough():
     with pytest.raises(PageRefused, match=r"10\.0\.0\.1"):
-        addresses.check(["8.8.8.8", "10.0.0.1"], allow_private=False)
+        ssrf.validate_addresses(["8.8.8.8", "10.0.0.1"], allow_private=False)
 
 
 @pytest.mark.parametrize("host", NEVER)
 def test_metadata_services_are_never_asked(host):
     with pytest.raises(PageRefused, match="no machine serves pages"):
-        addresses.check([host], allow_private=True)
+        ssrf.validate_addresses([host], allow_private=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "fd12::1", "8.8.8.8"])
 def test_local_servers_may_be_let_in(host):
-    addresses.check([host], allow_private=True)
+    ssrf.validate_addresses([host], allow_private=True)
 
 
 @pytest.fixture

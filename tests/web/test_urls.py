@@ -7,7 +7,7 @@ from urllib3.util import parse_url
 
 from llmkit.errors import PageRefused
 from llmkit.web import fetch
-from llmkit.web.urls import checked
+from llmkit.web.urls import validate_url
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_what_is_no_url_of_a_page_is_refused(url, error):
     ],
 )
 def test_urls_are_asked_for_as_they_are(url, asked):
-    assert checked(url) == asked
+    assert validate_url(url) == asked
 
 
 @given(st.text(max_size=40) | st.text(alphabet="htps:/@\\#?[]%.01:afx \t", max_size=40).map("http://".__add__))
 def test_what_passes_has_a_host_and_no_credentials(text):
     try:
-        url = checked(text)
+        url = validate_url(text)
     except PageRefused:
         return
     parts = parse_url(url)
@@ -73,4 +73,4 @@ def test_what_passes_has_a_host_and_no_credentials(text):
     assert parts.auth is None
     assert url.isascii()
     assert not set(url) & set("\\ \t\r\n\0")
-    assert checked(url) == url
+    assert validate_url(url) == url

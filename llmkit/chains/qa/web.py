@@ -20,7 +20,7 @@ from llmkit.chains.qa.results import Answer
 from llmkit.errors import InputError, LlmkitError
 from llmkit.prompts import TaskPrompt
 from llmkit.web import fetch
-from llmkit.web.urls import checked
+from llmkit.web.urls import validate_url
 
 MAX_THREADS = 4
 """Pages that are fetched at the same time."""
@@ -103,7 +103,7 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
         urls = [urls] if isinstance(urls, str) else urls
         if not isinstance(urls, list | tuple) or not urls:
             raise InputError(f"url is {urls!r}, but must be a URL or a list of URLs")
-        return question, [checked(url) for url in urls]
+        return question, [validate_url(url) for url in urls]
 
     def run(
         self, prepared: Sequence[tuple[str, list[str]]], configs: Sequence[RunnableConfig]
