@@ -12,6 +12,7 @@ from llmkit import GenerationSettings, HuggingFaceChat
 from llmkit.errors import ContextWindowExceeded
 from llmkit.models.llm import HuggingFaceLLM
 from llmkit.prompts import SimilarExamples, TaskPrompt
+from tests.support.models import chat
 from tests.support.texts import EXAMPLES, PROMPT_INPUTS
 
 DIALOGUE = "#Person1#: What time is it, Tom?\n#Person2#: It's ten to nine by my watch."
@@ -79,15 +80,15 @@ def test_similar_examples_by_the_default_embedder(default_embedder_folder):
     assert found == ["travel", "food", "health"]
 
 
-def test_what_does_not_fit_names_the_way_that_fits(llm):
-    long = [{"input": "word " * 2000, "output": "x"}, {"input": "word " * 3000, "output": "x"}]
-    prompt = TaskPrompt("Say it.", examples=[*long, {"input": "word " * 4000, "output": "x"}])
+def test_what_does_not_fit_names_the_way_that_fits():
+    llm = chat("llama", max_new_tokens=1)
+    prompt = TaskPrompt("Say it.", examples=[{"input": "word " * count, "output": "x"} for count in (60, 90, 120)])
     with pytest.raises(ContextWindowExceeded, match=re.escape("prompt.fitted_to(llm) | llm")):
         (prompt | llm).invoke({"input": "x"})
     answer = (prompt.fitted_to(llm) | llm).invoke({"input": "x"})
     assert answer.usage_metadata["input_tokens"] == prompt.fit("x", model=llm).tokens
     with pytest.raises(ContextWindowExceeded) as caught:
-        prompt.fitted_to(llm).invoke("word " * 9000)
+        prompt.fitted_to(llm).invoke("word " * 300)
     assert "fitted_to" not in str(caught.value)
 
 

@@ -15,6 +15,7 @@ from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from tests.support.classification import LABELS, results_agree, tiny_llm
 from tests.support.generation import forward_shapes
+from tests.support.tiny import fast_and_slow
 
 TEXTS = [
     "The dog sleeps on.",
@@ -27,7 +28,7 @@ TEXTS = [
 ]
 EXAMPLES = [{"input": f"The number is {number}.", "output": LABELS[number % 3]} for number in range(6)]
 
-every = pytest.mark.parametrize("name", ["llama", "t5", "gpt2 completes"])
+every = pytest.mark.parametrize("name", fast_and_slow(["llama", "t5", "gpt2 completes"], {"llama"}))
 ways = pytest.mark.parametrize(
     "options",
     [
