@@ -1,6 +1,6 @@
 """Where llmkit keeps files: its cache, its user's data, and the configuration.
 
-| variable | default (platformdirs) | holds |
+| variable | default (platformdirs) | contents |
 | --- | --- | --- |
 | `LLMKIT_CACHE` | the user's cache folder | models, web pages; may be deleted at any time |
 | `LLMKIT_DATA` | the user's data and state folders | conversations and the input history of `llmkit chat` |

@@ -1,6 +1,6 @@
 """Local Hugging Face models as LangChain models.
 
-The way of the data: catalog (a name -> a folder) -> loading (a folder -> weights and tokenizer) -> chat template
+Data flow: catalog (a name -> a folder) -> loading (a folder -> weights and tokenizer) -> chat template
 (messages -> token ids) -> engine (token ids -> token ids) -> detokenizer (token ids -> text) -> chat, llm (LangChain).
 The names below are loaded when first used: `import llmkit.models` loads no torch.
 """

@@ -104,11 +104,11 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
     def engine_for(self, model: Any) -> Engine:
         """Return the engine of this model, or of another one that a call asks for."""
-        own: Engine | None = getattr(self, "_engine", None)
-        if own is None:
+        engine: Engine | None = getattr(self, "_engine", None)
+        if engine is None:
             return self._find(model, self.context_window)
         if model is None or model == self.model:
-            return own
+            return engine
         with _engines_lock:
             if self._other is None or self._other[0] != model:
                 self._other = None  # first, so that two others are not in memory at once

@@ -99,14 +99,14 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
     def generate(
         self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
-        """Completion several conversations, in true batches; arguments are LangChain's."""
+        """Answer conversations in true batches; the arguments are LangChain's."""
         with self._together(messages, stop, kwargs):
             return super().generate(messages, stop, callbacks, **kwargs)
 
     async def agenerate(
         self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
-        """Completion several conversations, in true batches; arguments are LangChain's."""
+        """Answer conversations in true batches; the arguments are LangChain's."""
         with self._together(messages, stop, kwargs):
             return await super().agenerate(messages, stop, callbacks, **kwargs)
 

@@ -1,6 +1,6 @@
 """Many calls as one computation.
 
-LangChain runs each input of a batch as a call of its own, in threads, so that each keeps its own callbacks, cache and
+LangChain runs each input of a batch as a separate call, in threads, so that it has separate callbacks, cache and
 errors; it has no place for a chat model to compute them together. So the inputs are prepared first (`prepare_batch`),
 and a context variable hands them to the calls as a `BatchPlan`. A call finds its prepared request by its prompt; the
 first that needs a completion computes a padded batch, and the others of that batch take theirs. A call that is not in

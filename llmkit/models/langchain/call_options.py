@@ -75,7 +75,7 @@ class CallOptions:
             raise SettingsError(f"chat_template_kwargs is {template!r}, but must be a dictionary")
         if reserved := _RESERVED.intersection(template or ()):
             raise SettingsError(f"chat_template_kwargs has {sorted(reserved)[0]!r}, which the model itself decides")
-        own = {
+        parsed = {
             "tools": tuple(to_tools(rest.pop("tools", None) or ())),
             "tool_choice": rest.pop("tool_choice", None),
             "parallel_tool_calls": bool(rest.pop("parallel_tool_calls", False)),
@@ -84,7 +84,7 @@ class CallOptions:
         }
         if stop is not None:
             rest["stop"] = stop
-        return cls(settings.override(**rest), response_format=response_format, template=template, **own)
+        return cls(settings.override(**rest), response_format=response_format, template=template, **parsed)
 
     @property
     def is_constrained(self) -> bool:
@@ -135,8 +135,8 @@ class CallOptions:
             return replace(self, tool_choice="none")
         prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
         opening = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
-        here, neutral = engine.scorer.score(prompts, [[opening], [opening]])
-        return replace(self, tool_choice="required" if here[0] - neutral[0] > CALL_MARGIN else "none")
+        conditional, neutral = engine.scorer.score(prompts, [[opening], [opening]])
+        return replace(self, tool_choice="required" if conditional[0] - neutral[0] > CALL_MARGIN else "none")
 
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
         """Return what constrains the completion, which may continue the prompt's own text.

@@ -83,16 +83,18 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         )
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    ends = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = generation(**{**ends, "eos_token_id": _ends(ends["eos_token_id"], metadata)})
+    special = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = generation(
+        **{**special, "eos_token_id": _eos_token_ids(special["eos_token_id"], metadata)}
+    )
     return model, tokenizer
 
 
-def _ends(own: int | None, metadata: dict[str, Any]) -> int | list[int] | None:
+def _eos_token_ids(eos: int | None, metadata: dict[str, Any]) -> int | list[int] | None:
     """Return the tokens that end a completion, with those of a turn and of a message if the file names them."""
-    named = (own, *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
+    named = (eos, *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
     found = list(dict.fromkeys(int(token) for token in named if token is not None))
-    return found if len(found) > 1 else own
+    return found if len(found) > 1 else eos
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) -> None:
@@ -120,4 +122,4 @@ def _check_size(file: Path, config: Any, sizes: list[int]) -> None:
             asked = causal.from_config(config).num_parameters()
         if asked <= stored:
             return
-    raise ModelUnusable(f"{file} lacks weights, or is damaged: its head asks for more than the {stored} it has")
+    raise ModelUnusable(f"{file} lacks weights, or is damaged: its header asks for more than the {stored} it has")

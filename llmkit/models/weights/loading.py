@@ -97,8 +97,8 @@ def _window(config: Any, tokenizer: Any) -> int:
     if tokenizer.model_max_length < _NO_LIMIT:
         return int(tokenizer.model_max_length)
     raise ModelUnusable(
-        f"neither the configuration nor the tokenizer of this {config.model_type} model says how long its context "
-        "window is: pass context_window=, in tokens"
+        f"neither the configuration nor the tokenizer of this {config.model_type} model has the length of its context "
+        "window: pass context_window=, in tokens"
     )
 
 
