@@ -179,7 +179,6 @@ _WANTED = {
     "tuple_type": "a string or a list of strings",
     "string_type": "a string",
     "string_too_short": "text that is not empty",
-    "too_long": "a list of at most {max_length}",
 }
 
 
@@ -189,6 +188,8 @@ def explain(error: ValidationError) -> str:
     name, context = ".".join(map(str, first["loc"])), first.get("ctx", {})
     if first["type"] == "value_error":
         return f"{name} is {first['input']!r}, but {context['error']}" if name else str(context["error"])
+    if first["type"] == "too_long":
+        return f"{name} has {context['actual_length']} items, but may have at most {context['max_length']}"
     wanted = _WANTED.get(first["type"])
     if wanted is None:
         return f"{name} is {first['input']!r}, which cannot be: {first['msg']}"
