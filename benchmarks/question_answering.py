@@ -38,13 +38,13 @@ _ARTICLE = re.compile(r"\b(a|an|the)\b")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a way said to one question; `found` at its own threshold, `text` whether found or not."""
+class Result:
+    """The answer of a method to one question; `found` at the default threshold, `text` whether found or not."""
 
     text: str
     found: bool
     confidence: float
-    quotes_hold: bool
+    quotes_match: bool
 
 
 def normalized(text: str) -> str:
@@ -68,16 +68,16 @@ def exact(given: str, truth: str) -> float:
     return float(normalized(given) == normalized(truth))
 
 
-def ours(chain: QAChain, rows: Sequence[Row]) -> list[Told]:
-    told = []
+def ours(chain: QAChain, rows: Sequence[Row]) -> list[Result]:
+    results = []
     for row in rows:
         given = chain.invoke({"question": row["question"], "context": row["context"]})
-        held = all(row["context"][each.start : each.end] == each.quote for each in given.citations)
-        told.append(Told(given.text, given.confidence >= SMOLLM2_135M.threshold, given.confidence, held))
-    return told
+        quotes_match = all(row["context"][each.start : each.end] == each.quote for each in given.citations)
+        results.append(Result(given.text, given.confidence >= SMOLLM2_135M.threshold, given.confidence, quotes_match))
+    return results
 
 
-def stock(folder: Path, rows: Sequence[Row]) -> list[Told]:
+def stock(folder: Path, rows: Sequence[Row]) -> list[Result]:
     prompt = ChatPromptTemplate.from_messages(
         [
             ("system", "Answer the question with a short phrase from the context, or with 'unanswerable'."),
@@ -85,24 +85,24 @@ def stock(folder: Path, rows: Sequence[Row]) -> list[Told]:
         ]
     )
     chain = prompt | stock_chat(folder, 24)
-    told = []
+    results = []
     for row in rows:
         text = str(chain.invoke({"context": row["context"], "question": row["question"]}).content)
         line = text.strip().splitlines()[0] if text.strip() else ""
         found = "unanswerable" not in line.lower() and bool(line)
-        told.append(Told(line, found, float(found), line in row["context"]))
-    return told
+        results.append(Result(line, found, float(found), line in row["context"]))
+    return results
 
 
-def figures(told: Sequence[Told], rows: Sequence[Row]) -> list[str]:
-    pairs = list(zip(told, rows, strict=True))
+def figures(results: Sequence[Result], rows: Sequence[Row]) -> list[str]:
+    pairs = list(zip(results, rows, strict=True))
     known = [(each, row) for each, row in pairs if not row["is_impossible"]]
     unknown = [each for each, row in pairs if row["is_impossible"]]
     values = [
         np.mean([best(f1, each.text, row) for each, row in known]),
         np.mean([best(exact, each.text, row) for each, row in known]),
         np.mean([best(f1, each.text, row) if each.found else 0.0 for each, row in known]),
-        np.mean([each.text in row["context"] and each.quotes_hold for each, row in pairs]),
+        np.mean([each.text in row["context"] and each.quotes_match for each, row in pairs]),
         np.mean([not each.found for each, _ in known]),
         np.mean([not each.found for each in unknown]),
         np.mean(
@@ -116,13 +116,13 @@ def main(
     data: Annotated[Path, typer.Option(help="The folder with squad2_dev.jsonl.")],
     rows: Annotated[int, typer.Option(help="How many rows to take.")] = 1000,
     every: Annotated[str, typer.Option(help="Of the rows: all, odd or even.")] = "all",
-    only: Annotated[list[str] | None, typer.Option(help="Only this way.")] = None,
-    answers: Annotated[Path | None, typer.Option(help="Write each way's answers here, as JSON lines.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this method.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="Write the answers of each method here, as JSON lines.")] = None,
 ) -> None:
     lines = (data / "squad2_dev.jsonl").read_text(encoding="utf-8").splitlines()
     taken = [json.loads(line) for line in lines][{"odd": 1}.get(every, 0) :: 1 if every == "all" else 2][:rows]
     llm = HuggingFaceChat(temperature=0)
-    ways: dict[str, Callable[[], list[Told]]] = {
+    methods: dict[str, Callable[[], list[Result]]] = {
         "stock": lambda: stock(resolve("smollm2-135m"), taken),
         "ours, words": lambda: ours(QAChain(llm, threshold=0), taken),
         "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), threshold=0), taken),
@@ -138,20 +138,20 @@ def main(
         "s a question",
     )
     table = Table(
-        "way", *heads, title=f"{len(taken)} questions, {sum(row['is_impossible'] for row in taken)} without answer"
+        "method", *heads, title=f"{len(taken)} questions, {sum(row['is_impossible'] for row in taken)} without answer"
     )
-    for name, way in ways.items():
+    for name, method in methods.items():
         if only and name not in only:
             continue
         start = time.perf_counter()
-        told = way()
-        cells = [*figures(told, taken), f"{(time.perf_counter() - start) / len(taken):.2f}"]
+        results = method()
+        cells = [*figures(results, taken), f"{(time.perf_counter() - start) / len(taken):.2f}"]
         print(name, *cells, sep="\t", flush=True)
         table.add_row(name, *cells)
         if answers:
             with answers.open("a", encoding="utf-8") as file:
-                for row, each in zip(taken, told, strict=True):
-                    file.write(json.dumps({"way": name, "id": row["id"], **asdict(each)}) + "\n")
+                for row, each in zip(taken, results, strict=True):
+                    file.write(json.dumps({"method": name, "id": row["id"], **asdict(each)}) + "\n")
     Console().print(table)
 
 

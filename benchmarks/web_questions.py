@@ -74,8 +74,8 @@ def served(pages: Mapping[str, bytes]) -> Iterator[str]:
         server.shutdown()
 
 
-def figures(told: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Document]) -> list[str]:
-    pairs = list(zip(told, rows, strict=True))
+def figures(results: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Document]) -> list[str]:
+    pairs = list(zip(results, rows, strict=True))
     known = [(each, row) for each, row in pairs if row["answer"]]
     unknown = [each for each, row in pairs if not row["answer"]]
     given = [(each, row) for each, row in known if each.confidence >= SMOLLM2_135M.threshold]
@@ -100,13 +100,13 @@ def share(hits: Sequence[bool], of: Sequence[Any]) -> str:
 
 def main(
     data: Annotated[Path, typer.Option(help="The folder with webpages_open.")],
-    answers: Annotated[Path | None, typer.Option(help="Write each way's answers here, as JSON lines.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="Write the answers of each method here, as JSON lines.")] = None,
 ) -> None:
     folder = data / "webpages_open"
     golden = {row["id"]: row for row in read(folder / "pages.jsonl")}
     rows = read(Path(__file__).with_suffix(".jsonl"))
     llm = HuggingFaceChat(model=str(resolve("smollm2-135m")), temperature=0)
-    ways: dict[str, Callable[[], QAChain]] = {
+    methods: dict[str, Callable[[], QAChain]] = {
         "words": lambda: QAChain(llm, threshold=0),
         "words and sense": lambda: QAChain(llm, default_embedder(), threshold=0),
     }
@@ -116,17 +116,17 @@ def main(
     found = [scores(page.page_content, golden[name]["gold_text"])[2] for name, page in pages.items()]
     print(f"word F1 of the extraction: {statistics.fmean(found):.3f}", flush=True)
     table = Table("sentences found by", *HEADS)
-    for name, make in ways.items():
+    for name, make in methods.items():
         chain = make()
         started = time.perf_counter()
-        told = [chain.invoke({"question": row["question"], "context": pages[row["page"]]}) for row in rows]
-        cells = [*figures(told, rows, pages), f"{(time.perf_counter() - started) / len(rows):.2f}"]
+        results = [chain.invoke({"question": row["question"], "context": pages[row["page"]]}) for row in rows]
+        cells = [*figures(results, rows, pages), f"{(time.perf_counter() - started) / len(rows):.2f}"]
         print(name, *cells, sep="\t", flush=True)
         table.add_row(name, *cells)
         if answers:
             with answers.open("a", encoding="utf-8") as file:
-                for row, each in zip(rows, told, strict=True):
-                    file.write(json.dumps({"way": name, **row, "told": each.model_dump(mode="json")}) + "\n")
+                for row, each in zip(rows, results, strict=True):
+                    file.write(json.dumps({"method": name, **row, "answer_given": each.model_dump(mode="json")}) + "\n")
     Console().print(table)
 
 

@@ -115,7 +115,7 @@ class TestAnswers:
     def test_a_question_that_is_too_long(self, llmkit, text_file):
         code, out, err = llmkit("ask", "why " * 10_000, "--file", text_file)
         assert (code, out) == (2, "")
-        assert err.startswith("error: the question and the room for its answer need ")
+        assert err.startswith("error: the question and the tokens reserved for its answer need ")
         assert err.count("\n") == 1
 
     def test_the_example(self, karn, vilm):

@@ -99,7 +99,7 @@ class Reader:
         try:
             self._fit_all(question, [RetrievedSentence(0, 1, 0, "x")])
         except ContextWindowExceeded as error:
-            what = "the question and the room for its answer"
+            what = "the question and the tokens reserved for its answer"
             raise ContextWindowExceeded(error.needed, error.available, what) from error
 
     def prepare(self, question: str, sentences: Sequence[RetrievedSentence]) -> ReaderInput:

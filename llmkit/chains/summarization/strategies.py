@@ -201,7 +201,9 @@ class Summarizer:
         if tokens < MIN_TOKENS:
             window = self._budget.window
             needed = window - space + self.max_new_tokens + MIN_SUMMARIES * MIN_TOKENS
-            raise ContextWindowExceeded(needed, window, "the instruction, some text and the room for its summary")
+            raise ContextWindowExceeded(
+                needed, window, "the instruction, some text and the tokens reserved for its summary"
+            )
         return tokens
 
     def _space(self, prompt: TaskPrompt) -> int:

@@ -219,7 +219,7 @@ def test_a_host_that_is_not_found(own_pages, monkeypatch):
 
 @pytest.mark.parametrize("question", ["word " * 10_000, "x" * 50_000])
 def test_a_question_that_is_too_long(site, question):
-    with pytest.raises(ContextWindowExceeded, match="the question and the room for its answer need"):
+    with pytest.raises(ContextWindowExceeded, match="the question and the tokens reserved for its answer need"):
         chain().invoke({"question": question, "url": site.page(page(KARN))})
 
 
