@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,7 @@ from llmkit.cli import console, files, jsonl_batch, options
 from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from llmkit.chains import Entity, NERChain
+    from llmkit.chains import Entities
 
 
 def entities(
@@ -55,21 +53,24 @@ def entities(
       llmkit entities report.txt --labels drug,disease --any-words
       llmkit entities mails.jsonl --lines --output entities.jsonl
     """
+    from llmkit.chains.labels import Labels
+    from llmkit.chains.ner.calibration import LabelledText
+
     arguments: dict[str, Any] = {
         "labels": options.split_labels(labels),
         "examples": files.read_examples(examples),
         "threshold": threshold,
         "proper_names": not any_words,
     }
-    _check(arguments["labels"], arguments["examples"])
+    known = Labels.validate(arguments["labels"], None, multi_label=True).names
+    for number, example in enumerate(arguments["examples"], 1):
+        LabelledText.parse(example, known, f"example {number}")
 
     def load() -> Any:
         return options.load_chain("NERChain", options.ModelOptions(model), arguments)
 
     if as_lines:
-        jsonl_batch.run(
-            file, output, lambda: _Batches(load()), settings={"command": "entities", "model": model, **arguments}
-        )
+        jsonl_batch.run(file, output, load, settings={"command": "entities", "model": model, **arguments})
         return
     text = files.read_input(file, output, examples=examples)
     chain = load()
@@ -78,24 +79,10 @@ def entities(
     if not found and not as_json:
         console.note("the text has no such entities")
     if found or as_json or output:
-        files.write(_as_json(found) if as_json else shown(found), output)
+        files.write(found.model_dump_json() if as_json else shown(found), output)
 
 
-def _as_json(found: Any) -> str:
-    return json.dumps([each.model_dump(mode="json") for each in found], ensure_ascii=False)
-
-
-def _check(labels: list[str], examples: list[dict[str, Any]]) -> None:
-    """Check labels and examples before a model is loaded."""
-    from llmkit.chains.labels import Labels
-    from llmkit.chains.ner.calibration import LabelledText
-
-    known = Labels.validate(labels, None, multi_label=True).names
-    for number, example in enumerate(examples, 1):
-        LabelledText.parse(example, known, f"example {number}")
-
-
-def shown(found: Sequence[Entity]) -> str:
+def shown(found: Entities) -> str:
     """Return the entities in columns: offsets, label, probability and text."""
     offsets = [f"{entity.start}-{entity.end}" for entity in found]
     width, label_width = max(map(len, offsets), default=0), max((len(entity.label) for entity in found), default=0)
@@ -103,17 +90,3 @@ def shown(found: Sequence[Entity]) -> str:
         f"{place:>{width}}  {entity.label:<{label_width}}  {entity.score:6.1%}  {' '.join(entity.text.split())}"
         for place, entity in zip(offsets, found, strict=True)
     )
-
-
-class _Batches:
-    def __init__(self, chain: NERChain) -> None:
-        self._chain = chain
-
-    def batch(self, texts: list[str], **_: Any) -> Sequence[Any]:
-        from pydantic import BaseModel
-
-        class Found(BaseModel):
-            entities: Sequence[Any]
-
-        results: Sequence[Any] = self._chain.batch(texts, return_exceptions=True)
-        return [each if isinstance(each, Exception) else Found(entities=each.entities) for each in results]

@@ -34,7 +34,7 @@ class TestEntities:
 
     def test_standard_input_as_json(self, llmkit):
         code, out, err = llmkit("entities", "--json", stdin=TEXT)
-        found = json.loads(out)
+        found = json.loads(out)["entities"]
         assert stands(found, TEXT)
         assert (code, err) == (0, "")
         assert [(each["text"], each["label"]) for each in found] == FOUND
@@ -49,7 +49,7 @@ class TestEntities:
 
     def test_own_labels(self, llmkit, text_file):
         code, out, _ = llmkit("entities", text_file, "--labels", " city , person", "--json")
-        found = json.loads(out)
+        found = json.loads(out)["entities"]
         assert stands(found, TEXT)
         assert code == 0
         assert {each["label"] for each in found} == {"city", "person"}
@@ -57,7 +57,8 @@ class TestEntities:
     def test_a_text_that_names_nothing(self, llmkit, tmp_path):
         assert llmkit("entities", stdin=PLAIN) == (0, "", "note: the text has no such entities\n")
         assert llmkit("entities", "--quiet", stdin=PLAIN) == (0, "", "")
-        assert llmkit("entities", "--threshold", "1", "--json", stdin=TEXT) == (0, "[]\n", "")
+        code, out, err = llmkit("entities", "--threshold", "1", "--json", stdin=TEXT)
+        assert (code, json.loads(out)["entities"], err) == (0, [], "")
 
     def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
@@ -69,7 +70,7 @@ class TestEntities:
         path.write_text("".join(json.dumps(each) + "\n" for each in solved), encoding="utf-8")
         code, out, err = llmkit("entities", text_file, "--examples", str(path), "--json")
         assert (code, err) == (0, "")
-        found = json.loads(out)
+        found = json.loads(out)["entities"]
         assert stands(found, TEXT)
         assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
 
@@ -82,9 +83,13 @@ class TestEntities:
         assert rows[1:] == [
             {"line": 2, "error": "the line is empty"},
             {"line": 3, "error": 'the line is a JSON object without a "text"'},
-            {"line": 4, "id": 7, "entities": []},
+            {"line": 4, "id": 7, "text": PLAIN, "entities": [], "calibrated": True},
         ]
-        assert (rows[0]["line"], rows[0]["id"], set(rows[0])) == (1, "a", {"line", "id", "entities"})
+        assert (rows[0]["line"], rows[0]["id"], set(rows[0])) == (
+            1,
+            "a",
+            {"line", "id", "text", "entities", "calibrated"},
+        )
         assert stands(rows[0]["entities"], TEXT)
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
 
