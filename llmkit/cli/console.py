@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DELAY = 1.0
 """Seconds before progress is shown: what is done by then needs none."""
+TIME_WIDTH = 10
+"""Characters that progress leaves to the time."""
 LEAST_COLUMN = 20
 """Characters: a narrower column is not wrapped."""
 
@@ -81,7 +83,7 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]
         total: the number of steps, if there are any to count.
 
     Yields:
-        A function that takes `completed=`, and `total=` or `description=` if these change.
+        A function that takes `completed=`, and `total=` if that changes.
     """
     if _state["quiet"] or not sys.stderr.isatty() or not _terminal().is_interactive:
         yield lambda **_: None
@@ -90,9 +92,9 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]
 
     bar = [BarColumn()] if shows_unicode(sys.stderr) else []
     count = [] if total is None else [*bar, MofNCompleteColumn()]
-    columns = [TextColumn("{task.description}", markup=False), *count, TimeElapsedColumn()]
+    columns = [TimeElapsedColumn(), TextColumn("{task.description}", markup=False), *count]
     shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, refresh_per_second=2)
-    task = shown.add_task(text, total=total)
+    task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total)
     timer = threading.Timer(DELAY, shown.start)
     timer.daemon = True
     timer.start()

@@ -87,7 +87,7 @@ def test_an_interrupt_exits_with_130(failing):
 
 def test_an_interrupted_process():
     program = (
-        "import sys, time\nfrom llmkit import cli\nfrom llmkit.models import catalog\n"
+        "import sys, time\nfrom llmkit import cli\nfrom llmkit.models.weights import catalog\n"
         "catalog.remove = lambda name: (print('working', flush=True), time.sleep(60))\n"
         "sys.argv = ['llmkit', 'models', 'remove', 'x']\ncli.main()"
     )
