@@ -219,18 +219,15 @@ def test_examples_that_show_nothing_new_change_nothing() -> None:
 
 
 def test_examples_teach() -> None:
-    """Nobody names anything here: what is found by the way falls away."""
     texts = [
         f"{name} met {other}" for name in ("Paris", "Lille", "France", "The Dog") for other in ("Seven", "New York")
     ]
-    before = sum(map(len, chain_of().batch(texts)))
-    after = sum(map(len, chain_of(examples=[{"input": text, "output": []} for text in texts]).batch(texts)))
     named = [{"input": text, "output": [{"text": text.split(" met ")[0], "label": "place"}]} for text in texts]
-    found = chain_of(examples=named).batch(texts)
-    right = sum(each.label == "place" and each.start == 0 for entities in found for each in entities)
-    plain = sum(each.label == "place" and each.start == 0 for entities in chain_of().batch(texts) for each in entities)
-    assert after <= before
-    assert right > plain
+    taught, plain = (
+        sum(each.label == "place" and each.start == 0 for entities in chain.batch(texts) for each in entities)
+        for chain in (chain_of(examples=named), chain_of())
+    )
+    assert taught > plain
 
 
 @pytest.mark.parametrize(
