@@ -1,14 +1,14 @@
 """`llmkit chat`: lines in, events out.
 
-    keyboard/ or a pipe --line--> session --events--> screen/
+    keyboard/ or a pipe --line--> dispatch --events--> screen/
 
-    line       commands/ reads it: a command, which runs there, or a message
-    message    answering: window lays out what the model sees, the model's pieces become events
-    change     each thing said or set is a change of the conversation/, in memory and in its file
-    event      events: a piece of an answer, a note, a problem; screen/ makes text of it
+    line       commands/ parses it: a command, which runs there, or a message
+    message    answering: window builds what the model sees, and the pieces of its answer become events
+    change     each message and setting is a change of the conversation/, in memory (state) and in its file
+    event      a piece of an answer, a note, a problem (events); screen/ makes text of it
 
-`talking` joins the three: at a terminal, or through a pipe. The session knows no terminal, and what shows its events
-knows no model; so whole conversations are tested as lines and events.
+`repl` connects the three, at a terminal or through a pipe. `state` and `dispatch` know no terminal, and what shows
+events knows no model; so whole conversations are tested as lines and events.
 """
 
 from llmkit.cli.chat.command import chat

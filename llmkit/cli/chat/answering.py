@@ -1,4 +1,4 @@
-"""Messages and their answers: what is asked of the model, and what of its answer is kept as it comes."""
+"""Answers: the request to the model, and the answer as it is generated."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from llmkit.cli import options
 from llmkit.cli.ask import NOT_FOUND, citation_lines
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, applied, trim
-from llmkit.cli.chat.conversation.streamed_answer import PartialAnswer
+from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, apply_change, trim_mode
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.errors import InputError, LlmkitError
 
@@ -20,35 +19,39 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
-    from llmkit.cli.chat.session import Session
+    from llmkit.cli.chat.state import ChatState
 
 
-def say(session: Session, text: str) -> Iterator[Event]:
-    """Take a message: an answer out of what is attached, of a prompt text, or of the conversation."""
-    change = {"do": "say", "text": text, "prompt": "" if session.history.attached else session.history.prompt}
-    yield from respond(session, change, applied(session.history, change))
+WRITE_EVERY = 0.25
+"""Seconds of an answer that a kill may lose."""
 
 
-def respond(session: Session, change: Change, after: History) -> Iterator[Event]:
-    """Answer the last turn of the conversation that a change leads to; nothing is changed if that cannot be done."""
+def answer_message(state: ChatState, text: str) -> Iterator[Event]:
+    """Answer a message: from what is attached, with a prompt text, or as part of the conversation."""
+    change = {"do": "say", "text": text, "prompt": "" if state.history.attached else state.history.prompt}
+    yield from respond(state, change, apply_change(state.history, change))
+
+
+def respond(state: ChatState, change: Change, after: History) -> Iterator[Event]:
+    """Answer the last turn of `after`, the conversation after a change; on an error nothing is changed."""
     if after.attached and not after.turns[-1].answer:
-        yield from _quote(session, change, after)
+        yield from _quote(state, change, after)
         return
     turn = after.turns[-1]
     stop: tuple[str, ...] = ()
     if turn.prompt:
-        messages, stop = _filled(session, turn)
+        messages, stop = _fill(state, turn)
     else:
-        messages = window.laid_out((yield from _trimmed(session, after)))
-    yield from _answer(session, change, messages, [*session.llm.settings.stop, *stop])
+        messages = window.build_messages((yield from _trim(state, after)))
+    yield from _answer(state, change, messages, [*state.llm.settings.stop, *stop])
 
 
-def _filled(session: Session, turn: Turn) -> tuple[list[BaseMessage], tuple[str, ...]]:
-    """Give the messages of a prompt text that a turn's message fills, its answer so far last, and where answers end."""
+def _fill(state: ChatState, turn: Turn) -> tuple[list[BaseMessage], tuple[str, ...]]:
+    """Return the messages of a prompt text filled with a turn, and its stop strings."""
     from langchain_core.messages import AIMessage
 
     fitted = options.load_prompt(turn.prompt, ()).fit(
-        turn.said, model=session.llm, max_new_tokens=window.room(session.llm)
+        turn.message, model=state.llm, max_new_tokens=window.reserved_tokens(state.llm)
     )
     messages = fitted.messages
     if turn.answer:
@@ -56,54 +59,58 @@ def _filled(session: Session, turn: Turn) -> tuple[list[BaseMessage], tuple[str,
     return messages, fitted.stop
 
 
-def _trimmed(session: Session, after: History) -> Generator[Event, None, History]:
-    """Let the oldest turns go where the window is full, and say so."""
-    llm, before = session.llm, after.forgotten
-    count = window.to_forget(llm, after)
+def _trim(state: ChatState, after: History) -> Generator[Event, None, History]:
+    """Drop the oldest turns where the window is full, with a note."""
+    llm, before = state.llm, after.dropped
+    count = window.count_dropped(llm, after)
     if count == before:
         return after
     summary = ""
-    if trim(session.history) == "summarize":
+    if trim_mode(state.history) == "summarize":
         yield Working(f"summarizing the oldest {count - before} turns …")
         try:
-            count, summary = window.shortened(llm, after)
+            count, summary = window.summarize_oldest(llm, after)
         except LlmkitError as error:
             yield Note(f"no summary of the oldest turns: {error}")
         yield Working("")
-    gone = replace(after, forgotten=count, summary=summary)
-    freed = window.tokens(llm, after) - window.tokens(llm, gone)
-    session.change({"do": "trim", "turns": count, "summary": summary})
-    what = "are now a summary" if summary else "were left out"
+    gone = replace(after, dropped=count, summary=summary)
+    freed = window.count_tokens(llm, after) - window.count_tokens(llm, gone)
+    state.change({"do": "trim", "turns": count, "summary": summary})
+    what = "are now a summary" if summary else "were dropped"
     yield Note(
         f"the oldest {2 * (count - before)} messages no longer fit the window and {what}: {freed} tokens are free again"
     )
     return gone
 
 
-def _answer(session: Session, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
-    settings = session.llm.settings
-    asked = (session.model, settings, messages, stop)
-    if change["do"] == "retry" and asked == session.asked and (settings.sampled is False or settings.seed is not None):
+def _answer(state: ChatState, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
+    settings = state.llm.settings
+    request = (state.model, settings, messages, stop)
+    if (
+        change["do"] == "retry"
+        and request == state.last_request
+        and (settings.sampled is False or settings.seed is not None)
+    ):
         yield Note("the same settings give the same answer: /set temperature or /set seed makes it another")
-    session.asked = asked
-    limits = window.less_room(session.llm, messages) if change["do"] == "continue" else {}
-    partial = PartialAnswer(session, change)
+    state.last_request = request
+    limits = window.remaining_limits(state.llm, messages) if change["do"] == "continue" else {}
+    partial = StreamedAnswer(state, change)
     if change["do"] == "say":  # a message is kept even if nothing of its answer comes
         partial.begin()
     begun, first, tokens, reason = time.perf_counter(), 0.0, 0, "cancelled"
     opened = change["do"] != "continue" and messages[-1].type == "ai"
     try:
-        if opened:  # the prompt text says how an answer begins
-            partial.push(messages[-1].text)
+        if opened:  # the prompt text has the beginning of the answer
+            partial.add(messages[-1].text)
             yield Piece(messages[-1].text)
-        with closing(_stream(session, messages, list(stop), limits)) as chunks:
+        with closing(_stream(state, messages, list(stop), limits)) as chunks:
             for chunk in chunks:
                 first = first or time.perf_counter() - begun
                 tokens += 1
                 if chunk.usage_metadata:
                     tokens = chunk.usage_metadata["output_tokens"]
                 if chunk.text:
-                    partial.push(chunk.text)
+                    partial.add(chunk.text)
                     yield Piece(chunk.text)
                 reason = chunk.response_metadata.get("finish_reason") or reason
     except InputError:
@@ -111,52 +118,95 @@ def _answer(session: Session, change: Change, messages: list[BaseMessage], stop:
         raise
     finally:
         partial.end(reason)
-        ended = session.ended(reason, tokens, first, time.perf_counter() - begun)
+        ended = state.end_answer(reason, tokens, first, time.perf_counter() - begun)
     yield ended
 
 
+class StreamedAnswer:
+    """An answer that becomes part of the conversation while it is generated; its file gets several pieces at a time.
+
+    The change that leads to the answer is made with its first piece, so that an old answer stays if no new one comes.
+    """
+
+    def __init__(self, state: ChatState, change: Change) -> None:
+        self._state, self._change = state, change
+        self._begun = False
+        self._unwritten: list[str] = []
+        self._written_at = time.perf_counter()
+
+    def begin(self) -> None:
+        """Make the change."""
+        if not self._begun:
+            self._state.change(self._change, sync=True)
+            self._begun = True
+
+    def add(self, text: str) -> None:
+        """Add a piece."""
+        self.begin()
+        self._unwritten.append(text)
+        if time.perf_counter() - self._written_at >= WRITE_EVERY:
+            self._write()
+
+    def take_back(self) -> None:
+        """Undo a message that the model refused."""
+        if self._begun and not self._unwritten and not self._state.history.turns[-1].answer:
+            self._state.change({"do": "undo"})
+            self._begun = False
+
+    def end(self, finish_reason: str) -> None:
+        """Complete the answer."""
+        if self._begun:
+            self._write()
+            self._state.change({"do": "end", "finish_reason": finish_reason}, sync=True)
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._state.change({"do": "piece", "text": "".join(self._unwritten)})
+            self._unwritten, self._written_at = [], time.perf_counter()
+
+
 def _stream(
-    session: Session, messages: list[BaseMessage], stop: list[str], limits: Mapping[str, Any]
+    state: ChatState, messages: list[BaseMessage], stop: list[str], limits: Mapping[str, Any]
 ) -> Generator[AIMessageChunk, None, None]:
-    if (session.llm.settings.num_beams or 1) > 1:  # what beams answer is known only at its end
+    if (state.llm.settings.num_beams or 1) > 1:  # beam search knows its answer only at the end
         from langchain_core.messages import AIMessageChunk
 
-        answer = session.llm.invoke(messages, stop=stop, **limits)
+        answer = state.llm.invoke(messages, stop=stop, **limits)
         whole = AIMessageChunk(content=answer.text, usage_metadata=answer.usage_metadata)
         whole.response_metadata = answer.response_metadata
         yield whole
         return
-    yield from cast("Generator[AIMessageChunk, None, None]", session.llm.stream(messages, stop=stop, **limits))
+    yield from cast("Generator[AIMessageChunk, None, None]", state.llm.stream(messages, stop=stop, **limits))
 
 
-def _quote(session: Session, change: Change, after: History) -> Iterator[Event]:
-    """Answer a question from what is attached: the phrase, then the sentences that say so, and where they stand."""
+def _quote(state: ChatState, change: Change, after: History) -> Iterator[Event]:
+    """Answer a question from what is attached: the answer, then its citations with their offsets."""
     from llmkit.chains import QAChain
 
     begun = time.perf_counter()
-    session.chain, session.asked = session.chain or QAChain(session.llm), None
+    state.qa_chain, state.last_request = state.qa_chain or QAChain(state.llm), None
     given = documents(after.attached)
     yield Working("reading what is attached …")
     try:
-        found = session.chain.invoke({"question": after.turns[-1].said, "context": given})
+        found = state.qa_chain.invoke({"question": after.turns[-1].message, "context": given})
     finally:
         yield Working("")
     text = found.text if found.found else NOT_FOUND
     citations = "\n".join(line.plain for line in citation_lines(found, given)) if found.found else ""
-    partial = PartialAnswer(session, change)
-    partial.push(text)
+    partial = StreamedAnswer(state, change)
+    partial.add(text)
     if citations:
-        session.change({"do": "cite", "text": citations})
+        state.change({"do": "cite", "text": citations})
     partial.end("stop")
     yield Piece(text)
     if citations:
         yield Output(citations)
     seconds = time.perf_counter() - begun
-    yield session.ended("stop", session.llm.get_num_tokens(text), seconds, seconds)
+    yield state.end_answer("stop", state.llm.get_num_tokens(text), seconds, seconds)
 
 
 def documents(attached: Sequence[Attachment]) -> list[Document]:
-    """Give what is attached to a chain."""
+    """Return what is attached as LangChain documents."""
     from langchain_core.documents import Document
 
-    return [Document(each.text, metadata={"source": each.source, "title": each.title}) for each in attached]
+    return [Document(text.text, metadata={"source": text.source, "title": text.title}) for text in attached]

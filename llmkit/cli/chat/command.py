@@ -1,4 +1,4 @@
-"""`llmkit chat`: a conversation at the terminal, or through a pipe."""
+"""`llmkit chat`: a conversation at the terminal, or through a pipe; or one question."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmkit.cli import completion, options
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.session import Session
+    from llmkit.cli.chat.state import ChatState
     from llmkit.models.chat import HuggingFaceChat
 
 
@@ -26,19 +26,23 @@ def _conversations(incomplete: str) -> list[str]:
 @options.with_model_options()
 def chat(
     context: typer.Context,
-    system: Annotated[str, typer.Option(help="An instruction that holds for the whole conversation.")] = "",
+    message: Annotated[
+        str, typer.Argument(help="A message: it is answered, and that is all. Without one, a chat begins.")
+    ] = "",
+    system: Annotated[str, typer.Option(help="The system prompt: an instruction for the whole conversation.")] = "",
     prompt: Annotated[
         str,
-        typer.Option(help="One of `llmkit prompts`: each message fills its input.", autocompletion=completion.prompts),
+        typer.Option(help="One of `llmkit prompts`: each message is its input.", autocompletion=completion.prompts),
     ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last conversation.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the last conversation.")] = False,
     load: Annotated[
-        str, typer.Option(help="Go on with the conversation of this name.", autocompletion=_conversations)
+        str, typer.Option(help="Continue the conversation of this name.", autocompletion=_conversations)
     ] = "",
     save: Annotated[
         bool | None,
         typer.Option(
-            help="Keep the conversation; left out, one at a terminal, or gone on with, is.", show_default=False
+            help="Keep the conversation; the default for a chat at a terminal, and for one that is continued.",
+            show_default=False,
         ),
     ] = None,
     allow_private: options.AllowPrivate = False,
@@ -47,35 +51,39 @@ def chat(
     model: options.ModelOptions,
     quiet: options.Quiet = False,
 ) -> int:
-    """Talk with a model; /help in it shows what else it can do. Ctrl-C stops an answer, Ctrl-D leaves.
+    """Chat with a model, or ask it once. /help shows the commands; Ctrl-C stops an answer; exit, quit or Ctrl-D leaves.
 
     \b
     llmkit chat
     llmkit chat --system "Answer in one sentence." --temperature 0
-    llmkit chat --resume                         where the last one ended, or was killed
-    llmkit chat --load holiday                   one that /save holiday gave a name
-    printf 'My name is Ann.\\nWhat is my name?\\n' | llmkit chat      a line a turn
+    llmkit chat "What is the capital of France?"       one answer
+    llmkit chat --resume                               continues the last conversation
+    llmkit chat --load holiday                         continues the one that /save holiday named
+    printf 'My name is Ann.\\nWhat is my name?\\n' | llmkit chat      each line is a message
     printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
-    keep = save if save is not None else sys.stdin.isatty() or resume or bool(load)
+    message = "" if message == "-" else message
+    keep = save if save is not None else (sys.stdin.isatty() and not message) or resume or bool(load)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    session = _session(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
-    from llmkit.cli.chat import repl as talking
+    state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
+    from llmkit.cli.chat import repl
     from llmkit.cli.chat.screen.view import View
 
     view = View(quiet=quiet, debug=bool(context.obj))
-    with closing(session):
+    with closing(state):
+        if message:
+            return repl.ask_once(state, view, message)
         if sys.stdin.isatty():
-            return talking.at_terminal(session, view)
-        return talking.through_pipe(session, sys.stdin.buffer, view)
+            return repl.at_terminal(state, view)
+        return repl.through_pipe(state, sys.stdin.buffer, view)
 
 
-def _session(
+def _begin(
     context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, **options_: Any
-) -> Session:
-    """Begin a conversation, or go on with one: what it has kept holds, but for what the command line itself says."""
+) -> ChatState:
+    """Start or continue a conversation: what the command line says goes before what the conversation has kept."""
     from llmkit.cli.chat.conversation.history import History
     from llmkit.cli.chat.conversation.store import Store
 
@@ -86,26 +94,26 @@ def _session(
     name = store.last() if resume else name
     record = store.open(name, keep=options_["keep"]) if name else None
     kept = record.history if record else History()
-    said = {each for each in context.params if _said(context, each)}
-    if kept.model and "model" not in said:
+    given = {name for name in context.params if _is_given(context, name)}
+    if kept.model and "model" not in given:
         model = replace(model, model=kept.model)
-    begun = {each: context.params[each] for each in ("system", "prompt") if each in said or not getattr(kept, each)}
-    given = {each: value for each, value in vars(model).items() if each in said and each != "model"}
-    llm = _loaded(model)
-    from llmkit.cli.chat.session import Session
+    texts = {name: context.params[name] for name in ("system", "prompt") if name in given or not getattr(kept, name)}
+    settings = {name: value for name, value in vars(model).items() if name in given and name != "model"}
+    llm = _load(model)
+    from llmkit.cli.chat.state import ChatState
 
-    return Session(llm, store=store, resume=record, given=given, **begun, **options_)
+    return ChatState(llm, store=store, resume=record, given=settings, **texts, **options_)
 
 
-def _said(context: typer.Context, option: str) -> bool:
+def _is_given(context: typer.Context, option: str) -> bool:
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _loaded(model: options.ModelOptions) -> HuggingFaceChat:
+def _load(model: options.ModelOptions) -> HuggingFaceChat:
     if not sys.stdin.isatty():
         return model.load()
-    from llmkit.cli.chat.keyboard.interrupt import silent_keys
+    from llmkit.cli.chat.keyboard.interrupts import without_echo
 
-    with silent_keys():
+    with without_echo():
         return model.load()

@@ -1,7 +1,4 @@
-"""What a chat session says to whoever shows it: a terminal, a pipe, a test.
-
-A session takes lines and yields these. It knows no terminal; who shows them knows no model.
-"""
+"""The events of a chat, which a terminal, a pipe or a test shows."""
 
 from __future__ import annotations
 
@@ -10,23 +7,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of an answer, as it comes."""
+    """A piece of an answer."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """An answer's end, and how the window stands after it.
+    """The end of an answer, and how full the context window is after it.
 
     Attributes:
-        model: the name of the model that answered.
-        finish_reason: `stop`, `length` where the answer was cut at its limit, `cancelled` where it was broken off.
-        tokens: of the answer.
-        used: tokens of the window that the conversation now takes, chat markup and system text included.
-        window: the size of the window, in tokens.
-        first: seconds to the first token.
-        seconds: of the whole answer.
+        model: The name of the model.
+        finish_reason: `stop`, `length` where the answer was cut at its limit, `cancelled` where it was interrupted.
+        tokens: The tokens of the answer.
+        used: The tokens of the conversation, chat markup and system prompt included.
+        window: The size of the context window, in tokens.
+        first: Seconds to the first token.
+        seconds: Seconds of the whole answer.
     """
 
     model: str
@@ -40,21 +37,19 @@ class Ended:
 
 @dataclass(frozen=True)
 class Output:
-    """What a command was asked for, or an answer stands on, to be read or piped.
+    """What a command was asked for, or the citations of an answer.
 
     Attributes:
-        markdown: it is to be laid out, else shown as it stands.
-        table: its rows are of no use in pieces: at a terminal they end where that does.
+        table: its rows are cut at a terminal's width, not wrapped.
     """
 
     text: str
-    markdown: bool = False
     table: bool = False
 
 
 @dataclass(frozen=True)
 class Note:
-    """What the person should know, in one line."""
+    """A note for the person, in one line."""
 
     text: str
 
@@ -64,7 +59,7 @@ class Problem:
     """What could not be done, and what to do; the conversation goes on.
 
     Attributes:
-        trace: the traceback, where an error is behind it.
+        trace: The traceback of the error behind it.
     """
 
     text: str
@@ -73,23 +68,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Working:
-    """Work that takes a while has begun, or come so far; an empty text ends it."""
+    """Work that takes a while has begun; an empty text ends it."""
 
     text: str
-    done: int = 0
-    total: int = 0
 
 
 @dataclass(frozen=True)
 class Edit:
-    """The person wants to write in an editor, from this text on; what is written is the next line of the session."""
+    """The next line is to be written in an editor, which begins with this text."""
 
     text: str = ""
 
 
 @dataclass(frozen=True)
 class Left:
-    """The person has left."""
+    """The person leaves."""
 
 
 Event = Piece | Ended | Output | Note | Problem | Working | Edit | Left

@@ -1,50 +1,49 @@
-"""The loop of a chat: a line is taken, what comes of it is shown, until the person leaves or the pipe ends."""
+"""The loop of a chat: a line is taken, its events are shown, until the person leaves or the pipe ends."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
 
+from llmkit.cli.chat import commands, dispatch
 from llmkit.cli.chat.events import Edit, Event, Left, Piece, Problem
 from llmkit.cli.chat.screen.view import View
-
-if TYPE_CHECKING:
-    from llmkit.cli.chat.session import Session
+from llmkit.cli.chat.state import ChatState
 
 
-def at_terminal(session: Session, view: View) -> int:
-    """Ask for lines until the person leaves; the exit code."""
-    from llmkit.cli.chat.keyboard.prompt import Typed
+def at_terminal(state: ChatState, view: View) -> int:
+    """Ask for lines until the person leaves; return the exit code."""
+    from llmkit.cli.chat.keyboard.prompt import Prompt
 
-    typed, status = Typed(session), session.status()
-    view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, Ctrl-D leaves. See /help.")
-    view.show_all(session.opened())
-    line = typed.line()
+    prompt, status = Prompt(state.status, partial(commands.choices, state)), state.status()
+    view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, exit leaves. See /help.")
+    view.show_all(state.opening())
+    line = prompt.line()
     while line is not None:
-        last = _answered(session.take(line), view)
+        last = _show_interruptible(dispatch.take(state, line), view)
         if isinstance(last, Left):
             break
-        line = typed.edited(last.text) if isinstance(last, Edit) else typed.line()
+        line = prompt.edited(last.text) if isinstance(last, Edit) else prompt.line()
     return 0
 
 
-def _answered(events: Generator[Event, None, None], view: View) -> Event | None:
-    """Show all that comes of a line; give the last event. Ctrl-C stops it."""
-    from llmkit.cli.chat.keyboard.interrupt import interruptible
+def _show_interruptible(events: Generator[Event, None, None], view: View) -> Event | None:
+    """Show the events of a line, and return the last one; Ctrl-C stops them."""
+    from llmkit.cli.chat.keyboard.interrupts import interruptible
 
     event = None
     view.wait()
     with closing(events), interruptible() as interrupt:
         try:
             for event in events:
-                interrupt.held = isinstance(event, Piece)
+                interrupt.deferred = isinstance(event, Piece)
                 view.show(event)
                 if interrupt.pressed:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            interrupt.held, interrupt.pressed = True, False
+            interrupt.deferred, interrupt.pressed = True, False
             events.close()
             view.note("stopped")
             return None
@@ -53,29 +52,44 @@ def _answered(events: Generator[Event, None, None], view: View) -> Event | None:
     return event
 
 
-def through_pipe(session: Session, lines: Iterable[bytes], view: View) -> int:
-    """Take each line as a turn; give 2 if one could not be taken, else 0."""
+def ask_once(state: ChatState, view: View, message: str) -> int:
+    """Answer one message; return the exit code, 2 for a problem."""
+    view.show_all(state.opening())
+    last = _show(dispatch.take(state, message), view)
+    return 2 if isinstance(last, Problem) else 0
+
+
+def through_pipe(state: ChatState, lines: Iterable[bytes], view: View) -> int:
+    """Take each line as a turn; return the exit code, 2 if one of them was a problem."""
     code = 0
-    view.show_all(session.opened())
+    view.show_all(state.opening())
     for number, data in enumerate(lines, 1):
-        with closing(_taken(session, data)) as events:
-            for event in events:
-                if isinstance(event, Left):
-                    return code
-                shown = event
-                if isinstance(event, Problem):
-                    shown, code = replace(event, text=f"line {number} of standard input: {event.text}"), 2
-                view.show(shown)
-        view.end()
+        last = _show(_take_bytes(state, data), view, f"line {number} of standard input: ")
+        if isinstance(last, Left):
+            break
+        code = 2 if isinstance(last, Problem) else code
     return code
 
 
-def _taken(session: Session, data: bytes) -> Generator[Event, None, None]:
+def _show(events: Generator[Event, None, None], view: View, place: str = "") -> Event | None:
+    """Show the events of a line, problems with their place, and return the last problem, or else the last event."""
+    last: Event | None = None
+    try:
+        with closing(events):
+            for event in events:
+                shown = Problem("there is no editor without a terminal") if isinstance(event, Edit) else event
+                last = last if isinstance(last, Problem) and not isinstance(shown, Problem) else shown
+                view.show(replace(shown, text=place + shown.text) if isinstance(shown, Problem) else shown)
+    finally:
+        view.end()
+    return last
+
+
+def _take_bytes(state: ChatState, data: bytes) -> Generator[Event, None, None]:
     try:
         line = data.decode()
     except UnicodeDecodeError:
         yield Problem("it is not UTF-8 text")
         return
-    with closing(session.take(line)) as events:
-        for event in events:
-            yield Problem("there is no editor where the chat is a pipe") if isinstance(event, Edit) else event
+    with closing(dispatch.take(state, line)) as events:
+        yield from events

@@ -1,4 +1,4 @@
-"""What the model sees of a conversation, and which turns go when its window gets full."""
+"""What the model sees of a conversation, and which turns are dropped when its context window is full."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
     from llmkit.models.chat import HuggingFaceChat
 
-ROOM = 512
-KEPT = 0.75
-"""When turns have to go, so many go that this share of the window beside the answer's room is enough for the rest.
+DEFAULT_RESERVE = 512
+TARGET_SHARE = 0.75
+"""When turns are dropped, the others take at most this share of the window that is not reserved for the answer.
 
-Whatever goes changes what stands right after the system text, and the model reads all that follows anew. If only as
-much went as must, each later turn would be as slow as that one; so it is one in many.
+Dropping a turn changes what follows the system prompt, so that the prefix cache is of no use for the rest. If as few
+turns as possible were dropped, each later turn would be as slow; so several are dropped at once.
 """
-LONGEST, SHORTEST = 192, 16
-"""Tokens of a summary of the oldest turns; where there is no room for the fewest, there is none."""
+MAX_SUMMARY, MIN_SUMMARY = 192, 16
+"""Tokens of a summary of the oldest turns; without space for the fewest there is none."""
 _SPEAKERS = {"system": "system", "human": "you", "ai": "model"}
 
 
-def laid_out(history: History) -> list[BaseMessage]:
-    """Give the messages that the model gets: an answer that has begun is last, and left open.
+def build_messages(history: History) -> list[BaseMessage]:
+    """Return the messages for the model; an answer that has begun is the last one, to be continued.
 
-    A summary begins the first message that is still seen: every chat template takes that, and the system text stays
-    as it is, with what was computed for it.
+    A summary is put before the first message that is still seen: every chat template takes that, and the system
+    prompt stays in the prefix cache.
     """
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     messages: list[BaseMessage] = [SystemMessage(history.system)] if history.system else []
-    seen = history.turns[history.forgotten :]
+    seen = history.turns[history.dropped :]
     head = _head(history)
     for turn in seen:
         if turn.answer:
-            messages += [HumanMessage(head + turn.said), AIMessage(turn.answer)]
+            messages += [HumanMessage(head + turn.message), AIMessage(turn.answer)]
             head = ""
     if seen and not seen[-1].answer:
-        messages.append(HumanMessage(head + seen[-1].said))
+        messages.append(HumanMessage(head + seen[-1].message))
     return messages
 
 
@@ -50,47 +50,45 @@ def _head(history: History) -> str:
     return f"Earlier in this conversation: {history.summary}\n\n" if history.summary else ""
 
 
-def tokens(llm: HuggingFaceChat, history: History) -> int:
-    """Count the tokens that the model gets, chat markup included."""
-    messages = laid_out(history)
+def count_tokens(llm: HuggingFaceChat, history: History) -> int:
+    """Count the tokens that the model sees, chat markup included."""
+    messages = build_messages(history)
     return llm.get_num_tokens_from_messages(messages) if messages else 0
 
 
-def room(llm: HuggingFaceChat) -> int:
-    """Give the tokens that are kept free for an answer."""
-    return llm.settings.max_new_tokens or min(ROOM, llm.context_window // 4)
+def reserved_tokens(llm: HuggingFaceChat) -> int:
+    """Return how many tokens are reserved for an answer."""
+    return llm.settings.max_new_tokens or min(DEFAULT_RESERVE, llm.context_window // 4)
 
 
-def to_forget(llm: HuggingFaceChat, history: History, reserve: int = 0) -> int:
-    """Give how many turns the model is not to see, so that the last one and its answer fit.
+def count_dropped(llm: HuggingFaceChat, history: History, reserve: int = 0) -> int:
+    """Return how many turns to drop, so that the last turn and its answer fit.
 
-    The history ends with the turn that is to be answered; `reserve` tokens are kept free beside the room for it.
+    The history ends with the turn that is to be answered; `reserve` tokens are kept free in addition.
 
     Raises:
         ContextWindowExceeded: the last turn does not fit even alone.
     """
     last, window = len(history.turns) - 1, llm.context_window
-    most = window - room(llm) - reserve
+    most = window - reserved_tokens(llm) - reserve
 
     def first(limit: float) -> int:
-        return bisect_left(
-            range(last), True, lo=history.forgotten, key=lambda n: _tokens_from(llm, history, n) <= limit
-        )
+        return bisect_left(range(last), True, lo=history.dropped, key=lambda n: _tokens_from(llm, history, n) <= limit)
 
-    if history.forgotten > last or _tokens_from(llm, history, history.forgotten) + room(llm) <= window:
-        return history.forgotten
-    if (count := first(most * KEPT)) < last or (count := first(most)) < last:
+    if history.dropped > last or _tokens_from(llm, history, history.dropped) + reserved_tokens(llm) <= window:
+        return history.dropped
+    if (count := first(most * TARGET_SHARE)) < last or (count := first(most)) < last:
         return count
-    begun = history.turns[-1].answer != ""  # it goes on as far as there is room
+    begun = history.turns[-1].answer != ""  # it is continued as far as it fits
     needed = _tokens_from(llm, history, last) + (1 if begun else llm.settings.max_new_tokens or 1)
     if needed > window:
-        what = "the message and its answer so far" if begun else "the message and the room for its answer"
+        what = "the message and its answer so far" if begun else "the message and the tokens reserved for its answer"
         raise ContextWindowExceeded(needed, window, what)
     return last
 
 
-def less_room(llm: HuggingFaceChat, messages: list[BaseMessage]) -> dict[str, int]:
-    """Give the settings for an answer that goes on where the window has less room than they say."""
+def remaining_limits(llm: HuggingFaceChat, messages: list[BaseMessage]) -> dict[str, int]:
+    """Return lower limits for an answer that is continued, where the window has fewer tokens left than they say."""
     left = llm.context_window - llm.get_num_tokens_from_messages(messages)
     if left < 1:
         return {}
@@ -99,39 +97,41 @@ def less_room(llm: HuggingFaceChat, messages: list[BaseMessage]) -> dict[str, in
 
 
 def _tokens_from(llm: HuggingFaceChat, history: History, count: int) -> int:
-    summary = history.summary if count == history.forgotten else ""
-    return tokens(llm, replace(history, forgotten=count, summary=summary))
+    summary = history.summary if count == history.dropped else ""
+    return count_tokens(llm, replace(history, dropped=count, summary=summary))
 
 
-def spent(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
-    """Give how the window is spent, part by part; the parts' tokens add up to those of the conversation."""
+def token_usage(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]:
+    """Return the parts of the conversation with their tokens, which add up to all that the model sees."""
     parts: list[tuple[str, int]] = []
     head = _head(history)
-    for message in laid_out(history):
+    for message in build_messages(history):
         text = str(message.text)
         if head and text.startswith(head):
-            parts.append((f"summary of {history.forgotten} turns", llm.get_num_tokens(head)))
+            parts.append((f"summary of {history.dropped} turns", llm.get_num_tokens(head)))
             text, head = text.removeprefix(head), ""
         parts.append((f"{_SPEAKERS[message.type]}: {text}", llm.get_num_tokens(text)))
-    if parts:  # what the template puts around them, a system text of its own where there is no other
-        parts.append(("chat markup", tokens(llm, history) - sum(count for _, count in parts)))
+    if parts:  # of the chat template, which may have a default system prompt
+        parts.append(("chat markup", count_tokens(llm, history) - sum(count for _, count in parts)))
     return parts
 
 
-def check_system(llm: HuggingFaceChat, text: str, room: int | None = None) -> None:
-    """Check that a system text leaves room for a message and an answer, of `room` tokens or as the settings say.
+def validate_system(llm: HuggingFaceChat, text: str, max_new_tokens: int | None = None) -> None:
+    """Check that a system prompt leaves enough tokens for a message and an answer.
 
     Raises:
         ContextWindowExceeded: it does not.
     """
     least = History(system=text, turns=(Turn("?"),))
-    needed = tokens(llm, least) + (room or llm.settings.max_new_tokens or 1)
+    needed = count_tokens(llm, least) + (max_new_tokens or llm.settings.max_new_tokens or 1)
     if needed > llm.context_window:
-        raise ContextWindowExceeded(needed, llm.context_window, "the system text and the room for an answer")
+        raise ContextWindowExceeded(
+            needed, llm.context_window, "the system prompt and the tokens reserved for an answer"
+        )
 
 
-def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
-    """Give how many of the first turns are to become a summary, and that summary, with that of earlier ones in it.
+def summarize_oldest(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
+    """Summarize the oldest turns; return how many they are, and the summary, which includes the one before it.
 
     Raises:
         LlmkitError: the summary cannot be made, or is too long to be worth it.
@@ -139,27 +139,24 @@ def shortened(llm: HuggingFaceChat, after: History) -> tuple[int, str]:
     from llmkit.chains import SummarizationChain
 
     head = llm.get_num_tokens(_head(replace(after, summary="?")))
-    length = _length(llm, after, head)
-    if length < SHORTEST:
-        raise ReductionError("a summary of the oldest turns has no place")
-    count = to_forget(llm, after, reserve=length + head)
+    length = _summary_length(llm, after, head)
+    if length < MIN_SUMMARY:
+        raise ReductionError("there is no space for a summary of the oldest turns")
+    count = count_dropped(llm, after, reserve=length + head)
     old = f"{after.summary}\n" if after.summary else ""
-    text = old + transcript(after.turns[after.forgotten : count])
+    text = old + transcript(after.turns[after.dropped : count])
     summary = SummarizationChain(llm, "summarize-dialogue", max_new_tokens=length).invoke(text).text
-    short = replace(after, forgotten=count, summary=summary)
-    if not summary or tokens(llm, short) + room(llm) > llm.context_window:
-        raise ReductionError("the summary of the oldest turns is longer than its place")
+    summarized = replace(after, dropped=count, summary=summary)
+    if not summary or count_tokens(llm, summarized) + reserved_tokens(llm) > llm.context_window:
+        raise ReductionError("the summary of the oldest turns is too long")
     return count, summary
 
 
-def _length(llm: HuggingFaceChat, after: History, head: int) -> int:
-    """Give the most tokens that a summary may have: half of what is free, with the last but one turn if there is any.
-
-    Without room for a summary beside that turn, it becomes part of it.
-    """
+def _summary_length(llm: HuggingFaceChat, after: History, head: int) -> int:
+    """Return the most tokens of a summary: half of what is free beside the last two turns, or beside the last one."""
     last, window = len(after.turns) - 1, llm.context_window
-    for count in range(max(last - 1, after.forgotten + 1), last + 1):
-        free = window - room(llm) - _tokens_from(llm, after, count) - head
-        if free >= SHORTEST:
-            return min(LONGEST, window // 8, max(SHORTEST, free // 2))
+    for count in range(max(last - 1, after.dropped + 1), last + 1):
+        free = window - reserved_tokens(llm) - _tokens_from(llm, after, count) - head
+        if free >= MIN_SUMMARY:
+            return min(MAX_SUMMARY, window // 8, max(MIN_SUMMARY, free // 2))
     return 0

@@ -1,4 +1,4 @@
-"""Whatever is typed, on models of every layout: the session goes on, and the file is the conversation."""
+"""Whatever is typed, on models of every layout: the chat goes on, and the file is the conversation."""
 
 import itertools
 from contextlib import closing
@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmkit import HuggingFaceChat
-from llmkit.cli.chat import window
+from llmkit.cli.chat import dispatch, window
 from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Left, Note, Piece, Problem
-from llmkit.cli.chat.session import Session
+from llmkit.cli.chat.state import ChatState
 from tests.support.tiny import make
 
 WINDOW = 120
@@ -42,29 +42,29 @@ def tiny(request):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_lines(tiny, tmp_path_factory, steps):
     store = Store(tmp_path_factory.mktemp("any"))
-    session = Session(tiny, store=store, load=lambda name: tiny)
+    state = ChatState(tiny, store=store, load=lambda name: tiny)
     for line, most in steps:
-        events = session.take(line)
+        events = dispatch.take(state, line)
         shown = list(itertools.islice(events, most))
         events.close()
         assert not [event for event in shown if isinstance(event, Problem) and "(unexpected)" in event.text], shown
         assert not any(isinstance(event, Left) for event in shown[:-1])
         if most == 99 and any(isinstance(event, Piece) for event in shown):
             assert isinstance(shown[-1], Ended | Problem)
-        if session.record.name:
-            assert store.open(session.record.name, keep=False).history == session.history
-    had = bool(session.history.turns)
-    name = session.record.name
-    session.close()
+        if state.record.name:
+            assert store.open(state.record.name, keep=False).history == state.history
+    had = bool(state.history.turns)
+    name = state.record.name
+    state.close()
     assert (name in store.names()) == had
 
 
 def test_a_full_window_on_every_layout(tiny, tmp_path):
     notes = []
-    with closing(Session(tiny, store=Store(tmp_path), system="Be brief.")) as session:
+    with closing(ChatState(tiny, store=Store(tmp_path), system="Be brief.")) as state:
         for number in range(12):
-            *events, ended = session.take(f"message {number} of some")
+            *events, ended = dispatch.take(state, f"message {number} of some")
             notes += [event for event in events if isinstance(event, Note)]
             assert isinstance(ended, Ended)  # a prompt that does not fit would have been refused
         assert notes
-        assert window.laid_out(session.history)[0].text == "Be brief."
+        assert window.build_messages(state.history)[0].text == "Be brief."

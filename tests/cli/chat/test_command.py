@@ -13,7 +13,7 @@ from llmkit.cli.chat.conversation.store import Store
 
 pytestmark = pytest.mark.slow
 
-CUT = "[the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it]"
+CUT = "[the answer was cut at its limit of tokens: /continue continues it, /set max_new_tokens raises the limit]"
 PROGRAM = [sys.executable, "-m", "llmkit", "chat", "--temperature", "0", "--save"]
 FRANCE = "What is the capital of France?"
 
@@ -26,7 +26,7 @@ def store(monkeypatch, tmp_path):
 
 def test_through_a_pipe(llmkit, llm, store):
     lines = f"{FRANCE}\n\nMy name is Ann.\n"
-    code, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "24", stdin=lines)
+    code, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "24", "--stop", "\n", stdin=lines)
     first, second = out.splitlines()
     assert code == 0
     assert set(err.splitlines()) <= {CUT}
@@ -49,7 +49,7 @@ def test_commands_through_a_pipe(llmkit, llm, tmp_path):
         f"Be brief.\n1821\nconfidence N%\n\n  “The mill was built in 1821.”\n  characters 0 to 27 of {notes}\n"
     )
     assert err.splitlines() == [
-        "[the system text holds from now on]",
+        "[the system prompt is changed]",
         f"[attached {notes}: questions are answered from it, until /detach]",
     ]
     assert llmkit("chat", "--quiet", stdin=lines) == (0, out, "")
@@ -62,21 +62,23 @@ def test_problems_are_told_by_line_and_end_nothing(llmkit, llm):
     assert out == "The capital of France is Paris.\n"
     assert [line.partition(": ")[0] for line in err.splitlines()] == ["error"] * 3
     assert err.splitlines()[0].startswith("error: line 1 of standard input: there is no command /sytem: did you mean")
-    assert err.splitlines()[1] == "error: line 2 of standard input: there is no editor where the chat is a pipe"
+    assert err.splitlines()[1] == "error: line 2 of standard input: there is no editor without a terminal"
 
 
 def test_a_line_that_does_not_fit(llmkit, llm):
-    code, out, err = llmkit("chat", "--max-new-tokens", "4", stdin="Hi\n" + "word " * 9000 + "\nHo\n")
+    lines = "/set min_new_tokens 4\nHi\n" + "word " * 9000 + "\nHo\n"
+    code, out, err = llmkit("chat", "--max-new-tokens", "4", stdin=lines)
+    _, first, problem, second = err.splitlines()
     assert code == 2
-    assert len(out.splitlines()) == 2  # the others are answered
-    assert err.splitlines()[0] == err.splitlines()[2] == CUT
-    assert err.splitlines()[1].startswith("error: line 2 of standard input: the message and the room")
+    assert out.strip()
+    assert first == second == CUT  # the others are answered
+    assert problem.startswith("error: line 3 of standard input: the message and the room")
 
 
 def test_a_line_that_is_no_text(llmkit, llm):
     code, out, err = llmkit("chat", "--temperature", "0", "--max-new-tokens", "4", stdin="\udcff\nHi\n")
     assert (code, err.splitlines()[0]) == (2, "error: line 1 of standard input: it is not UTF-8 text")
-    assert len(out.splitlines()) == 1
+    assert out.strip()
 
 
 @pytest.mark.parametrize(
@@ -97,12 +99,27 @@ def test_wrong_options(refused, store, options, told):
     assert refused("chat", *options.split(), stdin="Hi\n").startswith(f"error: {told}")
 
 
+@pytest.mark.parametrize("line", ["exit", "quit", " Exit "])
+def test_exit_and_quit_leave(llmkit, llm, line):
+    assert llmkit("chat", stdin=f"{line}\nnever said\n") == (0, "", "")
+
+
+def test_one_question(llmkit, llm, store):
+    assert llmkit("chat", FRANCE, "--temperature", "0") == (0, "The capital of France is Paris.\n", "")
+    assert store.names() == []
+    assert llmkit("chat", FRANCE, "--temperature", "0", "--save")[0] == 0
+    [name] = store.names()
+    assert llmkit("chat", "/undo", "--load", name, "--quiet") == (0, "", "")
+    assert llmkit("chat", "/undo") == (2, "", "error: there is no message yet\n")
+    assert llmkit("chat", "-", stdin="/system\n")[:2] == (0, "There is no system prompt.\n")
+
+
 def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
     plain, debug = llmkit("chat", stdin="/undo\n"), llmkit("chat", "--debug", stdin="/undo\n")
-    assert plain == (2, "", "error: line 1 of standard input: nothing was said yet\n")
+    assert plain == (2, "", "error: line 1 of standard input: there is no message yet\n")
     assert debug[:2] == plain[:2]
     assert debug[2].startswith("Traceback")
-    assert debug[2].endswith(f"InputError: nothing was said yet\n{plain[2]}")
+    assert debug[2].endswith(f"InputError: there is no message yet\n{plain[2]}")
 
 
 def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_environment(
@@ -117,7 +134,8 @@ def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_en
     code, out, _ = llmkit("chat", "--resume", "--seed", "8", stdin="/show\n")
     assert code == 0
     rows = dict(line.split(None, 1) for line in out.splitlines())
-    assert (rows["seed"], rows["max_new_tokens"], rows["prompt"]) == ("8", "4", "summarize-text")
+    assert (rows["seed"], rows["max_new_tokens"]) == ("8  (this conversation)", "4  (this conversation)")
+    assert rows["prompt"] == "summarize-text"
     assert rows["system"] == "Be brief."  # of which the conversation said nothing
     assert rows["model"] == f"{default_model_folder}, 8192 tokens"
     _, out, _ = llmkit("chat", "--resume", "--model", "smollm2-135m", stdin="/model\n")
@@ -125,7 +143,9 @@ def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_en
 
 
 def test_a_system_text_that_does_not_fit(refused, llm):
-    assert "the system text and the room for an answer" in refused("chat", "--system", "word " * 9000, stdin="Hi\n")
+    assert "the system prompt and the tokens reserved for an answer" in refused(
+        "chat", "--system", "word " * 9000, stdin="Hi\n"
+    )
 
 
 def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, llm, store):
@@ -138,7 +158,7 @@ def test_a_piped_chat_is_kept_when_asked_for_and_gone_on_with(llmkit, llm, store
     assert store.names() == ["trip"]
     assert llmkit("chat", *short, "--load", "trip", "--no-save", stdin="And of Spain?\n")[0] == 0
     turns = store.open("trip", keep=False).history.turns
-    assert [turn.said for turn in turns] == [FRANCE, "And of Italy?"]
+    assert [turn.message for turn in turns] == [FRANCE, "And of Italy?"]
     assert turns[1].answer.strip() in out
 
 
@@ -158,10 +178,10 @@ def test_a_file_is_its_chats_own_until_that_is_killed_in_an_answer(llmkit, refus
     eight_tokens = "/set min_new_tokens 8\n/set max_new_tokens 8\n"
     _, out, err = llmkit("chat", "--resume", stdin=f"{eight_tokens}/continue\n/bye\n")
     first, second = store.open(path.stem, keep=False).history.turns
-    assert (first.said, first.finish_reason) == ("Hi", "length")
+    assert (first.message, first.finish_reason) == ("Hi", "length")
     assert (first.answer + second.answer).rstrip("\n") == (pieces + out).rstrip("\n")
     assert f"[{path.stem}: 2 turns so far, the last: Write a very long story abo…]" in err
-    assert "[its answer was broken off: /continue goes on with it]" in err
+    assert "[its answer was interrupted: /continue continues it]" in err
     assert second.finish_reason == "length"
 
 

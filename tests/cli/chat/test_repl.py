@@ -69,14 +69,14 @@ def _types_a_command(person: Terminal) -> None:
 def _stops_work_that_has_no_pieces(person: Terminal, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never answers
         page = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        person.type(f"/url {page}\r", f"reading {page} … 1 s")
+        person.type(f"/url {page}\r", f"reading {page} … 0:00:0")
         person.type(CTRL_C, _stopped_again(person))
     other = folder / "other.gguf"
     other.write_bytes(b"GGUF")
     place = catalog.folder_of(str(other))
     lock = place.with_name(f"{place.name}.lock")
     with FileLock(lock):  # as if another process were converting it
-        person.type(f"/model {other}\r", r"loading (.|\n)*1 s")
+        person.type(f"/model {other}\r", r"loading (.|\n)*0:00:0")
         person.type(CTRL_C, _stopped_again(person))
     lock.unlink(missing_ok=True)
     person.type("/show\r", "model +smollm2-135m, 8192 tokens(.|\n)*attached +nothing")
@@ -86,17 +86,18 @@ def _pastes_lines_and_is_answered(person: Terminal, data: Path) -> None:
     person.type(pasted("What is\nthe capital"), "> What is\n… the capital")
     person.type(f"{ALT_ENTER}of France?", "… of France")
     person.type("\r", r"France\?\n\S.*\n(.|\n)*\[the answer was cut(.|\n)* tokens/s · first after")
-    assert [turn.said for turn in turns(data)] == ["What is\nthe capital\nof France?"]
+    assert [turn.message for turn in turns(data)] == ["What is\nthe capital\nof France?"]
 
 
 def _stops_an_answer_in_a_window_that_changes(person: Terminal, data: Path) -> None:
     person.type("/set max_new_tokens 300\r", r"\[max_new_tokens is 300\]")
+    person.type("/set min_new_tokens 300\r", r"\[min_new_tokens is 300\]")
     _begins_to_be_told(person)
     person.resize(50, 24)
     person.wait(_more_than(person, 80))
     person.type(f"keys between words{CTRL_C}", _stopped_again(person))
     turn = turns(data)[-1]
-    assert (turn.said, turn.finish_reason) == (STORY, "cancelled")
+    assert (turn.message, turn.finish_reason) == (STORY, "cancelled")
     assert squeezed(turn.answer) in squeezed(person.text)
     assert person.text.count(turn.answer[:30]) == 1  # what was drawn for 80 columns is gone
 
@@ -137,7 +138,7 @@ def test_killed_in_a_narrow_window_without_colours_or_unicode(default_model_fold
     person.type(f"{CTRL_R}tokens 8", "> /set max_new_tokens 8")
     person.type("\r", r"\[max_new_tokens is 8\]")
     person.type("/edit /set max_new\r", r"\[max_new_tokens is 300\]")
-    person.type("/system Wörter, 数量和文字很长很长很长很长很长很长很长很长 🍎\r", "holds from now on")
+    person.type("/system Wörter, 数量和文字很长很长很长很长很长很长很长很长 🍎\r", "system prompt is changed")
     person.type("/system\r", "Wörter, 数量和文字")
     person.type("/tokens\r", "system")
     person.settle()
@@ -148,7 +149,7 @@ def test_killed_in_a_narrow_window_without_colours_or_unicode(default_model_fold
     os.kill(person.child.pid, signal.SIGKILL)
     assert person.ended() == -signal.SIGKILL
     after = turns(data)
-    assert [turn.said for turn in after] == [STORY]
+    assert [turn.message for turn in after] == [STORY]
     assert after[-1].finish_reason == "cancelled"
     assert len(before) == 2
 
@@ -159,6 +160,7 @@ def test_resumed_with_answers_to_a_file(default_model_folder, data, tmp_path):
         "chat", "--resume", "--max-new-tokens", "8", shell=f"> {answers}", LLMKIT_DATA=str(data), TERM="dumb"
     )
     person.wait(r"1 turn so far, (.|\n)*>$")
+    person.type("/set min_new_tokens 8\r", r"\[min_new_tokens is 8\]\n+>$")
     broken_off = turns(data)[-1].answer
     person.type("/continue\r", r">$")
     person.wait(lambda _: turns(data)[-1].answer != broken_off)

@@ -15,7 +15,7 @@ SYSTEM = "Be brief."
 
 @pytest.fixture(scope="module")
 def narrow(default_model_folder):
-    return HuggingFaceChat(max_new_tokens=ROOM, temperature=0, context_window=WINDOW)
+    return HuggingFaceChat(max_new_tokens=ROOM, temperature=0, context_window=WINDOW, dtype="float32")
 
 
 def message(number: int) -> str:
@@ -26,22 +26,22 @@ def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
     chat = talk(narrow, system=SYSTEM)
     notes = []
     for number in range(10):
-        before = chat.session.history.forgotten
+        before = chat.state.history.dropped
         events = chat(message(number))
         told = [event.text for event in events if isinstance(event, Note)]
-        gone = chat.session.history.forgotten - before
+        gone = chat.state.history.dropped - before
         assert bool(told) == bool(gone)
         if told:
             notes.append(number)
-            assert told[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were left out: ")
-            assert chat.session.status().used - ROOM <= WINDOW * window.KEPT
+            assert told[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were dropped: ")
+            assert chat.state.status().used - ROOM <= WINDOW * window.TARGET_SHARE
         assert isinstance(events[-1], Ended)
-        assert chat.session.status().used <= WINDOW
-        assert window.laid_out(chat.session.history)[0].text == SYSTEM
+        assert chat.state.status().used <= WINDOW
+        assert window.build_messages(chat.state.history)[0].text == SYSTEM
     assert 2 <= len(notes) <= 6  # not with every message, once the window is full: each time all is read anew
-    assert len(chat.said) == len(chat.read_again()) == 10  # what the model forgets is not lost
-    seen = window.laid_out(chat.session.history)
-    assert seen[1].text == message(chat.session.history.forgotten)
+    assert len(chat.turns) == len(chat.read_again()) == 10  # what the model forgets is not lost
+    seen = window.build_messages(chat.state.history)
+    assert seen[1].text == message(chat.state.history.dropped)
     assert [each.type for each in seen] == ["system", *["human", "ai"] * (len(seen) // 2)]
 
 
@@ -49,19 +49,19 @@ def test_a_resumed_conversation_stays_trimmed(talk, narrow):
     chat = talk(narrow)
     for number in range(5):
         chat(message(number))
-    forgotten, used = chat.session.history.forgotten, chat.session.status().used
-    assert forgotten > 0
+    dropped, used = chat.state.history.dropped, chat.state.status().used
+    assert dropped > 0
     chat("/save long")
-    chat.session.close()
+    chat.state.close()
     again = talk(narrow, resume=chat.store.open("long"))
-    assert (again.session.history.forgotten, again.session.status().used) == (forgotten, used)
+    assert (again.state.history.dropped, again.state.status().used) == (dropped, used)
 
 
 def test_a_message_that_does_not_fit_alone_lets_nothing_go(talk, narrow):
     chat = talk(narrow)
     for number in range(3):
         chat(message(number))
-    assert "the message and the room for its answer need" in chat.problem("word " * 300)
+    assert "the message and the tokens reserved for its answer need" in chat.problem("word " * 300)
     assert len(chat.read_again()) == 3
 
 
@@ -72,7 +72,7 @@ def test_a_long_message_that_fits_alone_lets_all_others_go(talk, narrow):
     note, *_, ended = chat("word " * 110)
     assert note.text.startswith("the oldest 6 messages")
     assert isinstance(ended, Ended)
-    assert [each.type for each in window.laid_out(chat.session.history)] == ["system", "human", "ai"]
+    assert [each.type for each in window.build_messages(chat.state.history)] == ["system", "human", "ai"]
 
 
 def test_continue_makes_room_too(talk, narrow):
@@ -84,20 +84,20 @@ def test_continue_makes_room_too(talk, narrow):
     notes: list[Event] = []
     while not notes:
         notes = [event for event in chat("/continue") if isinstance(event, Note)]
-        assert chat.session.status().used <= WINDOW
-    assert len(chat.said) == 4
-    assert window.laid_out(chat.session.history)[-1].text == chat.said[-1][1]
+        assert chat.state.status().used <= WINDOW
+    assert len(chat.turns) == 4
+    assert window.build_messages(chat.state.history)[-1].text == chat.turns[-1][1]
 
 
 def test_continue_goes_on_to_the_end_of_the_window(talk, default_model_folder):
     chat = talk(HuggingFaceChat(max_new_tokens=40, min_new_tokens=40, temperature=0, context_window=WINDOW))
     chat(message(0))
     chat(message(1))
-    while chat.session.status().used <= WINDOW - 40:
+    while chat.state.status().used <= WINDOW - 40:
         assert isinstance(chat("/continue")[-1], Ended)
     last = chat("/continue")[-1]
     assert isinstance(last, Ended)  # with less room than the settings say
-    assert WINDOW - 8 <= chat.session.status().used <= WINDOW
+    assert WINDOW - 8 <= chat.state.status().used <= WINDOW
     while isinstance(last, Ended):
         last = chat("/continue")[-1]
     assert last.text.startswith("the message and its answer so far need 16")
@@ -110,19 +110,19 @@ def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, ll
     chat(f"/set trim {trim}")
     for number in range(5):
         chat(message(number))
-    used = chat.session.status().used
+    used = chat.state.status().used
     room = llm.context_window - used
     chat(f"/set max_new_tokens {room}")
-    events = chat.session.take(message(5))
+    events = chat.take(message(5))
     notes = [event.text for event in itertools.takewhile(lambda event: not isinstance(event, Piece), events)]
     events.close()
     assert any("the oldest" in note for note in notes)
-    assert 1 <= chat.session.history.forgotten <= 4
-    seen = [each.text for each in window.laid_out(chat.session.history)]
+    assert 1 <= chat.state.history.dropped <= 4
+    seen = [each.text for each in window.build_messages(chat.state.history)]
     assert any(text.endswith(message(4)) for text in seen)  # behind the summary, if there is one
-    summary = chat.session.history.summary
+    summary = chat.state.history.summary
     assert bool(summary) == (trim == "summarize")
-    rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
+    rows = chat.show()
     assert rows["summary"] == (" ".join(summary.split()) or "none")
 
 
@@ -132,8 +132,8 @@ def test_what_is_undone_makes_room_again(talk, narrow):
         chat(message(number))
     for _ in range(5):
         chat("/undo")
-    assert chat.session.history.turns == ()
-    assert chat.session.history.forgotten == 0
+    assert chat.state.history.turns == ()
+    assert chat.state.history.dropped == 0
     assert isinstance(chat(message(0))[-1], Ended)
 
 
@@ -143,7 +143,7 @@ def test_a_window_that_is_smaller_than_before(talk, narrow, llm):
     chat(f"/set max_new_tokens {ROOM}")
     for number in range(6):
         chat.answer(message(number))
-    chat.session.use(narrow)
+    chat.state.use(narrow)
     note, *_, ended = chat(message(6))
     assert note.text.startswith("the oldest ")
     assert ended.used <= WINDOW
@@ -155,21 +155,21 @@ def test_trim_summarize_keeps_a_summary(talk, narrow):
     summaries = []
     for number in range(8):
         events = chat(message(number))
-        assert chat.session.status().used <= WINDOW
+        assert chat.state.status().used <= WINDOW
         if any(isinstance(event, Working) for event in events):
             begun, done, note = [event for event in events if isinstance(event, Working | Note)]
             assert begun.text.startswith("summarizing the oldest ")
             assert done.text == ""
             assert "are now a summary" in note.text
-            summaries.append(chat.session.history.summary)
+            summaries.append(chat.state.history.summary)
     assert len(summaries) >= 2
     assert all(summaries)
-    first = window.laid_out(chat.session.history)[1]
+    first = window.build_messages(chat.state.history)[1]
     assert first.type == "human"
     assert first.text.startswith(f"Earlier in this conversation: {summaries[-1]}\n\nThis is message number")
     assert "summary of" in chat.text("/tokens")
-    saved = chat.store.open(chat.session.record.name, keep=False).history
-    assert saved == chat.session.history
+    saved = chat.store.open(chat.state.record.name, keep=False).history
+    assert saved == chat.state.history
 
 
 def test_a_summary_that_fails_is_told_and_the_turns_go(talk, default_model_folder):
@@ -178,7 +178,7 @@ def test_a_summary_that_fails_is_told_and_the_turns_go(talk, default_model_folde
     chat("/set trim summarize")
     told = [event.text for number in range(4) for event in chat(message(number)) if isinstance(event, Note)]
     assert any(note.startswith("no summary of the oldest turns: ") for note in told)
-    assert any("were left out" in note for note in told)
+    assert any("were dropped" in note for note in told)
     assert not any(isinstance(event, Problem) for event in chat("Hi"))
 
 
@@ -186,7 +186,7 @@ def test_a_summary_that_fails_is_told_and_the_turns_go(talk, default_model_folde
 @pytest.mark.parametrize("summary", ["", "Ann met Bob."])
 def test_what_the_model_sees(system, summary):
     turns = (Turn("one", answer="1"), Turn("two"), Turn("three", answer="3"), Turn("four"))
-    seen = window.laid_out(History(system=system, turns=turns, forgotten=1 if summary else 0, summary=summary))
+    seen = window.build_messages(History(system=system, turns=turns, dropped=1 if summary else 0, summary=summary))
     told = [(each.type, each.text) for each in seen]
     head = [("system", SYSTEM)] if system else []
     one = [] if summary else [("human", "one"), ("ai", "1")]
@@ -208,5 +208,5 @@ def test_later_turns_read_only_what_is_new(talk, llm):
 
 def _left(llm, chat):
     """Tokens of the conversation that are not computed yet."""
-    prompt = llm.engine.encoder.encode_messages(window.laid_out(chat.session.history))
+    prompt = llm.engine.encoder.encode_messages(window.build_messages(chat.state.history))
     return len(prompt) - llm.engine.prefix_cache.find(prompt)[0]

@@ -1,4 +1,4 @@
-"""The commands of a chat: how a line is read, and what each does."""
+"""The commands of a chat: how a line is parsed, and what each command does."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from llmkit.cli.chat.commands import attachments as attaching
-from llmkit.cli.chat.commands import conversations, settings
-from llmkit.cli.chat.commands import summaries as summarizing
-from llmkit.cli.chat.commands import turns as steering
-from llmkit.cli.chat.conversation.history import short
+from llmkit.cli.chat.commands import attachments, conversations, settings, turns
+from llmkit.cli.chat.conversation.history import shorten
 from llmkit.cli.chat.events import Edit, Event, Left, Output
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.session import Session
+    from llmkit.cli.chat.state import ChatState
 
-Completes = Literal["command", "setting", "file", "attached", "conversation", "prompt", "model"]
+ArgumentKind = Literal["command", "setting", "file", "attached", "conversation", "prompt", "model"]
 
 
 @dataclass(frozen=True)
@@ -27,20 +24,25 @@ class Command:
     """A command.
 
     Attributes:
-        name: without its slash.
-        argument: as its usage shows it; empty where it takes none.
-        help: one line.
-        run: does it, with the argument as it was typed.
-        completes: what the argument can be completed to.
-        more: what `/help` with its name tells beside.
+        name: Without its slash.
+        argument: As in its usage; empty where it takes none.
+        help: One line.
+        run: Runs it, with the argument as it was typed.
+        completes: What its argument can be completed to.
+        more: Further lines of `/help NAME`.
     """
 
     name: str
     argument: str
     help: str
-    run: Callable[[Session, str], Iterator[Event]]
-    completes: Completes | None = None
+    run: Callable[[ChatState, str], Iterator[Event]]
+    completes: ArgumentKind | None = None
     more: str = ""
+
+    @property
+    def usage(self) -> str:
+        """The command with its argument."""
+        return f"/{self.name} {self.argument}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -51,80 +53,84 @@ class Call:
     argument: str
 
 
-def _help(session: Session, argument: str) -> Iterator[Event]:
+def _help(state: ChatState, argument: str) -> Iterator[Event]:
     if argument:
-        command = _named(argument.removeprefix("/"))
-        told = [f"/{command.name} {command.argument}".rstrip(), command.help, *command.more.splitlines()]
-        yield Output("\n".join(told))
+        command = _find(argument.removeprefix("/"))
+        yield Output("\n".join([command.usage, command.help, *command.more.splitlines()]))
         return
-    usages = {f"/{each.name} {each.argument}".rstrip(): each.help for each in COMMANDS}
-    width = max(map(len, usages))
-    lines = [f"{usage:{width}}  {told}" for usage, told in usages.items()]
-    yield Output("\n".join([*lines, "", "Any other line is a message; //word says /word."]))
+    width = max(len(command.usage) for command in COMMANDS)
+    lines = [f"{command.usage:{width}}  {command.help}" for command in COMMANDS]
+    yield Output("\n".join([*lines, "", "Any other line is a message to the model; //word sends it /word."]))
 
 
-def _edit(session: Session, argument: str) -> Iterator[Event]:
+def _edit(state: ChatState, argument: str) -> Iterator[Event]:
     yield Edit(argument)
 
 
-def _leave(session: Session, argument: str) -> Iterator[Event]:
+def _leave(state: ChatState, argument: str) -> Iterator[Event]:
     yield Left()
 
 
+_SETTINGS = "\n".join(f"{name:{max(map(len, settings.MEANINGS))}}  {text}" for name, text in settings.MEANINGS.items())
 COMMANDS = (
-    Command("help", "[COMMAND]", "What the commands do.", _help, "command"),
+    Command("help", "[COMMAND]", "Show the commands, or how to use one.", _help, "command"),
     Command(
-        "set",
-        "NAME [VALUE]",
-        "Change a setting; without a value, back to its default.",
-        settings.set_,
-        "setting",
-        "\n".join(f"{name:{max(map(len, settings.MEANINGS))}}  {told}" for name, told in settings.MEANINGS.items()),
+        "set", "NAME [VALUE]", "Change a setting; without a value, restore it.", settings.set_, "setting", _SETTINGS
     ),
-    Command("show", "", "All settings, and what holds now.", settings.show),
-    Command(
-        "system", "[TEXT]", "Show or change what holds for the whole conversation; - for nothing.", steering.system
-    ),
-    Command("model", "[NAME]", "Go on with another model.", steering.model, "model"),
+    Command("show", "", "Show all settings with their values, and where each comes from.", settings.show),
+    Command("system", "[TEXT]", "Show or change the system prompt; - removes it.", turns.system),
+    Command("model", "[NAME]", "Show the model, or continue with another one.", turns.model, "model"),
     Command(
         "prompt",
         "[NAME]",
-        "Fill this prompt text with each message; without a name, no more.",
-        steering.prompt,
+        "Use each message as the input of a prompt text; without a name, stop that.",
+        turns.prompt,
         "prompt",
     ),
-    Command("tokens", "", "How the window is spent.", steering.tokens),
-    Command("undo", "", "Take back the last message and its answer.", steering.undo),
-    Command("retry", "", "Answer the last message anew.", steering.retry),
-    Command("continue", "", "Go on with an answer that was cut or stopped.", steering.continue_),
-    Command("clear", "", "Begin a new conversation; the old one is kept.", conversations.clear),
-    Command("save", "[NAME]", "Give the conversation a name.", conversations.save),
-    Command("load", "NAME", "Go on with a kept conversation.", conversations.load, "conversation"),
-    Command("list", "", "The kept conversations.", conversations.list_),
-    Command("export", "FILE [!]", "Write it to a .md or .json file; ! overwrites one.", conversations.export, "file"),
+    Command("tokens", "", "Show how many tokens each message takes.", turns.tokens),
+    Command("undo", "", "Remove the last message and its answer.", turns.undo),
+    Command("retry", "", "Generate another answer to the last message.", turns.retry),
+    Command("continue", "", "Continue an answer that was cut or interrupted.", turns.continue_),
+    Command("clear", "", "Start a new conversation; the old one is kept.", conversations.clear),
+    Command("save", "[NAME]", "Name the conversation; without a name, show its name.", conversations.save),
+    Command("load", "NAME", "Continue a kept conversation.", conversations.load, "conversation"),
+    Command("list", "", "List the kept conversations.", conversations.list_),
+    Command(
+        "export",
+        "FILE [!]",
+        "Write the conversation to a .md or .json file; ! overwrites one.",
+        conversations.export,
+        "file",
+    ),
     Command(
         "file",
         "[PATH]",
-        "Attach a text, to be answered from; without a path, what is attached.",
-        attaching.attach_file,
+        "Attach a text file, to answer questions from; without a path, list them.",
+        attachments.attach_file,
         "file",
     ),
-    Command("url", "[URL]", "Attach a web page, likewise.", attaching.attach_page),
-    Command("detach", "[NAME]", "Let go of what is attached, or of this one text.", attaching.detach, "attached"),
-    Command("summarize", "", "Summarize what is attached, or else the conversation.", summarizing.summarize),
+    Command(
+        "url",
+        "[URL]",
+        "Attach a web page, to answer questions from; without a URL, list them.",
+        attachments.attach_page,
+    ),
+    Command("detach", "[NAME]", "Remove what is attached: one text, or all.", attachments.detach, "attached"),
+    Command("summarize", "", "Summarize what is attached, or else the conversation.", attachments.summarize),
     Command("edit", "[TEXT]", "Write the next message in your editor.", _edit),
-    Command("bye", "", "Leave.", _leave),
+    Command("bye", "", "Leave the chat; so do the lines exit and quit.", _leave),
 )
-_BY_NAME = {each.name: each for each in COMMANDS}
-_ALIASES = {"exit": "bye", "quit": "bye"}
+_BY_NAME = {command.name: command for command in COMMANDS}
+_LEAVING = ("exit", "quit")
+_ALIASES = {"?": "help"} | dict.fromkeys(_LEAVING, "bye")
 _CALL = re.compile(r"/([A-Za-z]+|\?)(?!\S)\s*(.*)", re.DOTALL)
 
 
-def read(line: str) -> str | Call | None:
-    """Give the message or the command that a line is; nothing for an empty one.
+def parse_line(line: str) -> str | Call | None:
+    """Return the message or the command of a line; None for an empty one.
 
-    A slash and a word of letters is a command. So `/usr/bin`, `/etc/hosts is …` and `/2` are messages as they stand;
-    for one that begins like a command, `//word` says `/word`.
+    A slash and a word of letters is a command, so that `/usr/bin`, `/etc/hosts is …` and `/2` are messages; `//word`
+    is the message `/word`. `exit` or `quit` alone leaves the chat.
 
     Raises:
         InputError: there is no such command, or it takes no argument.
@@ -132,37 +138,39 @@ def read(line: str) -> str | Call | None:
     line = line.strip()
     if line.startswith("//"):
         return line[1:]
+    if line.lower() in _LEAVING:
+        return Call(_BY_NAME["bye"], "")
     if not (call := _CALL.fullmatch(line)):
         return line or None
     name, argument = call.groups()
-    command = _named("help" if name == "?" else name)
+    command = _find(name)
     if argument.strip() and not command.argument:
-        raise InputError(f"/{command.name} takes no argument, but was given {short(argument)!r}")
+        raise InputError(f"/{command.name} takes no argument, but was given {shorten(argument)!r}")
     return Call(command, argument.strip())
 
 
-def choices(session: Session, kind: str) -> list[str]:
-    """Give what an argument may be completed to."""
-    match kind:
+def choices(state: ChatState, completion: ArgumentKind) -> list[str]:
+    """Return what an argument can be completed to."""
+    match completion:
         case "command":
-            return [each.name for each in COMMANDS]
+            return list(_BY_NAME)
         case "setting":
             return list(settings.MEANINGS)
         case "attached":
-            return [each.source for each in session.history.attached]
+            return [text.source for text in state.history.attached]
         case "conversation":
-            return session.store.names()
+            return state.store.names()
         case "prompt":
-            return steering.prompts()
+            return turns.prompts()
         case "model":
-            return steering.models()
+            return turns.models()
     return []
 
 
-def _named(name: str) -> Command:
+def _find(name: str) -> Command:
     name = _ALIASES.get(name.lower(), name.lower())
     if name not in _BY_NAME:
         near = difflib.get_close_matches(name, _BY_NAME, n=1)
         hint = f"did you mean /{near[0]}?" if near else "/help shows all"
-        raise InputError(f"there is no command /{name}: {hint} (//{name} says it to the model)")
+        raise InputError(f"there is no command /{name}: {hint} (//{name} sends it to the model)")
     return _BY_NAME[name]

@@ -1,34 +1,40 @@
-"""Commands on texts and pages that questions are answered from."""
+"""Commands for texts and web pages that questions are answered from."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llmkit.cli import files
-from llmkit.cli.chat.conversation.history import Attachment
-from llmkit.cli.chat.events import Event, Note, Output, Working
+from llmkit.cli.chat.answering import documents
+from llmkit.cli.chat.conversation.history import Attachment, transcript
+from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.errors import InputError, PageRefused
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.session import Session
+    from langchain_core.documents import Document
+
+    from llmkit.chains import Summary
+    from llmkit.cli.chat.state import ChatState
 
 
-def attach_file(session: Session, argument: str) -> Iterator[Event]:
-    """Attach a text file."""
+def attach_file(state: ChatState, argument: str) -> Iterator[Event]:
+    """Attach a text file, or list what is attached."""
     if not argument:
-        yield _listed(session)
+        yield _listed(state)
         return
     name = str(path_of(argument))
     if name == "-":
         raise InputError("standard input is the chat itself: give /file the name of a file")
-    yield _attached(session, files.read_text(name), name, "")
+    yield _attached(state, files.read_text(name), name, "")
 
 
 def path_of(typed: str) -> Path:
-    """Give the path that was typed: as it stands, or, where nothing is called that, as a shell would read it."""
+    """Return the path that was typed: as it is, or, if there is no such file, as a shell would read it."""
     plain = Path(typed).expanduser()
     if plain.exists():
         return plain
@@ -39,59 +45,84 @@ def path_of(typed: str) -> Path:
     return Path(words[0]).expanduser() if len(words) == 1 else plain
 
 
-def attach_page(session: Session, argument: str) -> Iterator[Event]:
-    """Attach a web page."""
+def attach_page(state: ChatState, argument: str) -> Iterator[Event]:
+    """Attach a web page, or list what is attached."""
     if not argument:
-        yield _listed(session)
+        yield _listed(state)
         return
     from llmkit.web import fetch
 
     yield Working(f"reading {argument} …")
     try:
-        page = fetch(argument, **session.fetching)
+        page = fetch(argument, **state.fetching)
     except PageRefused as error:
         if "(--" in str(error):  # an option of the command line
             raise PageRefused(f"{error}: leave the chat, and start it with that option") from error
         raise
     finally:
         yield Working("")
-    yield _attached(session, page.page_content, page.metadata["source"], page.metadata["title"])
+    yield _attached(state, page.page_content, page.metadata["source"], page.metadata["title"])
 
 
-def detach(session: Session, argument: str) -> Iterator[Event]:
-    """Let go of what is attached: of one text, or of all."""
-    attached = session.history.attached
+def detach(state: ChatState, argument: str) -> Iterator[Event]:
+    """Remove what is attached: one text, or all."""
+    attached = state.history.attached
     if not attached:
         raise InputError("nothing is attached: /file PATH and /url URL attach something")
     if argument:
-        found = [each.source for each in attached if argument in (each.source, each.title, Path(each.source).name)]
+        found = [text.source for text in attached if argument in (text.source, text.title, Path(text.source).name)]
         if not found:
             raise InputError(f"nothing called {argument!r} is attached: /file shows what is")
-        session.change({"do": "detach", "source": found[0]})
+        state.change({"do": "detach", "source": found[0]})
     else:
-        session.change({"do": "detach"})
-    if left := len(session.history.attached):
+        state.change({"do": "detach"})
+    if left := len(state.history.attached):
         yield Note(f"{found[0]} is no longer attached, {left} other{'s are' if left > 1 else ' is'}")
     else:
-        yield Note("nothing is attached any more: the model answers by itself again")
+        yield Note("nothing is attached any more: the model answers on its own again")
 
 
-def _attached(session: Session, text: str, source: str, title: str) -> Event:
-    for each in session.history.attached:
-        if each.text == text:
-            return Note(f"{_name(each)} is attached already")
-    session.change({"do": "attach", "text": text, "source": source, "title": title})
-    count = len(session.history.attached)
+def summarize(state: ChatState, argument: str) -> Iterator[Event]:
+    """Summarize what is attached, or else the conversation, of which the summary does not become part."""
+    from llmkit.chains import SummarizationChain
+
+    source: str | list[Document]
+    if state.history.attached:
+        source, prompt = documents(state.history.attached), "summarize-text"
+    elif state.history.turns:
+        source, prompt = transcript(state.history.turns), "summarize-dialogue"
+    else:
+        raise InputError("there is nothing to summarize: write a message, or attach a text with /file or /url")
+    begun, first, text = time.perf_counter(), 0.0, ""
+    yield Working("summarizing …")
+    stream = cast("Generator[Summary, None, None]", SummarizationChain(state.llm, prompt).stream(source))
+    with closing(stream) as chunks:
+        for piece in (chunk.text for chunk in chunks):
+            if not first:
+                first = time.perf_counter() - begun
+                yield Working("")
+            text += piece
+            yield Piece(piece)
+    seconds = time.perf_counter() - begun
+    yield state.end_answer("stop", state.llm.get_num_tokens(text), first, seconds)
+
+
+def _attached(state: ChatState, text: str, source: str, title: str) -> Event:
+    for attachment in state.history.attached:
+        if attachment.text == text:
+            return Note(f"{_name(attachment)} is attached already")
+    state.change({"do": "attach", "text": text, "source": source, "title": title})
+    count = len(state.history.attached)
     what = "it" if count == 1 else f"all {count} texts that are attached"
-    return Note(f"attached {_name(session.history.attached[-1])}: questions are answered from {what}, until /detach")
+    return Note(f"attached {_name(state.history.attached[-1])}: questions are answered from {what}, until /detach")
 
 
-def _listed(session: Session) -> Event:
-    if not session.history.attached:
+def _listed(state: ChatState) -> Event:
+    if not state.history.attached:
         return Output("Nothing is attached: /file PATH and /url URL attach something.")
-    lines = [f"{_name(each)}, {len(each.text)} characters" for each in session.history.attached]
-    several = "/detach lets go of all, /detach NAME of one."
-    return Output("\n".join([*lines, several if len(lines) > 1 else "/detach lets go of it."]))
+    lines = [f"{_name(text)}, {len(text.text)} characters" for text in state.history.attached]
+    hint = "/detach removes all, /detach NAME one." if len(lines) > 1 else "/detach removes it."
+    return Output("\n".join([*lines, hint]))
 
 
 def _name(attachment: Attachment) -> str:

@@ -1,4 +1,4 @@
-"""Commands on how answers are generated."""
+"""Commands for the settings of generation."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import TRIMS, trim
+from llmkit.cli.chat.conversation.history import TRIMS, trim_mode
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
-    from llmkit.cli.chat.session import Session
+    from llmkit.cli.chat.state import ChatState
 
 
 MEANINGS = {
     "max_new_tokens": "the most tokens of an answer: 1 or more",
     "min_new_tokens": "the fewest tokens of an answer: 0 or more",
-    "temperature": "0 takes the likeliest token, more is more varied: 0 to 100",
-    "top_k": "draw from so many of the likeliest tokens: 0, from all, or more",
-    "top_p": "draw from the likeliest tokens that together reach this probability: above 0, to 1",
+    "temperature": "0 takes the likeliest token (greedy), higher values vary more: 0 to 100",
+    "top_k": "sample among the k likeliest tokens: 0, for all, or more",
+    "top_p": "sample among the likeliest tokens that together reach this probability: above 0, to 1",
     "min_p": "drop tokens less likely than this share of the likeliest one: 0 to 1",
-    "typical_p": "draw from locally typical tokens of this mass: above 0, to 1",
-    "repetition_penalty": "above 1 against tokens that occurred, below 1 for them: 1 is none",
-    "no_repeat_ngram_size": "no sequence of so many tokens occurs twice: 0, no limit, or more",
+    "typical_p": "sample among locally typical tokens of this probability mass: above 0, to 1",
+    "repetition_penalty": "above 1 makes repeated tokens less likely, below 1 more likely: 1 is none",
+    "no_repeat_ngram_size": "no sequence of this many tokens occurs twice: 0, no limit, or more",
     "num_beams": "beams of beam search: 1, none, or more",
-    "length_penalty": "above 0 beams for longer answers, below 0 for shorter ones: -100 to 100",
-    "stop": 'what ends an answer: a text as it stands, or JSON: "\\n" is a line end, ["a", "b"] are two texts',
-    "seed": "makes chance repeatable: 0 or more",
+    "length_penalty": "in beam search, above 0 prefers longer answers, below 0 shorter ones: -100 to 100",
+    "stop": 'what ends an answer: a text as it is, or JSON: "\\n" is a line end, ["a", "b"] are two texts',
+    "seed": "makes sampling reproducible: 0 or more",
     "n": "answers to a message: 1",
-    "presence_penalty": "against tokens that the answer has: -2 to 2",
-    "frequency_penalty": "against them once for each time that it has them: -2 to 2",
-    "trim": "where the window is full, the oldest turns are left out, or become a summary: oldest or summarize",
+    "presence_penalty": "makes every token that the answer already has less likely: -2 to 2",
+    "frequency_penalty": "the same, once for each time that it occurs: -2 to 2",
+    "trim": "where the window is full, the oldest turns are dropped, or summarized: oldest or summarize",
 }
-"""All settings, those of generation and `trim`, and what they may be."""
+"""All settings, those of generation and `trim`, with their values."""
 
 
-def set_(session: Session, argument: str) -> Iterator[Event]:
-    """Change a setting, or put it back."""
+def set_(state: ChatState, argument: str) -> Iterator[Event]:
+    """Change a setting, or restore what it was when the chat began."""
     name, _, text = argument.partition(" ")
     text = text.strip()
     if name not in MEANINGS:
@@ -49,49 +49,72 @@ def set_(session: Session, argument: str) -> Iterator[Event]:
     if name == "trim":
         if text and text not in TRIMS:
             raise SettingsError(f"trim is {text!r}, but must be oldest or summarize")
-        session.change({"do": "set", "name": name, "value": text or None})
-        yield Note(f"trim is {trim(session.history)}")
+        state.change({"do": "set", "name": name, "value": text or None})
+        yield Note(f"trim is {trim_mode(state.history)}")
         return
-    value = _value(name, text) if text else None
+    value = _parse_value(name, text) if text else None
     if name == "n" and value not in (1, None):
         raise SettingsError(f"n is {value!r}, but a message of a chat has one answer")
-    holds = value if text else getattr(session.settings, name)
-    chosen = session.llm.settings.override(**{name: holds})
+    chosen = state.llm.settings.override(**{name: value if text else getattr(state.defaults, name)})
     if name == "max_new_tokens" and value:
-        window.check_system(session.llm, session.history.system, value)
-    session.llm.settings = chosen
-    session.change({"do": "set", "name": name, "value": value})
-    yield Note(f"{name} is {_told(getattr(session.llm.settings, name))}")
+        window.validate_system(state.llm, state.history.system, value)
+    state.llm.settings = chosen
+    state.change({"do": "set", "name": name, "value": value})
+    yield Note(f"{name} is {_effective(state, name)[0]}")
 
 
-def show(session: Session, argument: str) -> Iterator[Event]:
-    """Show all settings, and what else holds."""
+def show(state: ChatState, argument: str) -> Iterator[Event]:
+    """Show all settings with their values and where each comes from, and the rest of the state."""
     from llmkit.models.generation.settings import NAMES
 
-    rows = {name: _told(getattr(session.llm.settings, name)) for name in NAMES}
-    rows |= {
-        "trim": trim(session.history),
-        "model": f"{session.model}, {session.llm.context_window} tokens",
-        "system": session.history.system or "none",
-        "prompt": session.history.prompt or "none",
-        "summary": " ".join(session.history.summary.split()) or "none",
-        "attached": ", ".join(each.source for each in session.history.attached) or "nothing",
-        "saved as": session.record.name or ("nothing yet" if session.record.keep else "not saved"),
+    rows = {name: _effective(state, name) for name in NAMES}
+    rows["trim"] = (trim_mode(state.history), _CONVERSATION if "trim" in state.history.settings else _DEFAULT)
+    others = {
+        "model": f"{state.model}, {state.llm.context_window} tokens",
+        "system": state.history.system or "none",
+        "prompt": state.history.prompt or "none",
+        "summary": " ".join(state.history.summary.split()) or "none",
+        "attached": ", ".join(text.source for text in state.history.attached) or "nothing",
+        "saved as": state.record.name or ("nothing yet" if state.record.keep else "not saved"),
     }
     width = max(map(len, rows))
-    yield Output("\n".join(f"{name:{width}}  {value}" for name, value in rows.items()))
+    lines = [f"{name:{width}}  {value}  ({source})" for name, (value, source) in rows.items()]
+    yield Output("\n".join([*lines, *(f"{name:{width}}  {value}" for name, value in others.items())]))
 
 
-def _told(value: Any) -> str:
-    if value is None:
-        return "left to the model"
+_CONVERSATION, _DEFAULT = "this conversation", "default"
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+_NEUTRAL = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "num_beams": 1}
+"""What transformers takes where neither the settings nor the model name a value."""
+
+
+def _effective(state: ChatState, name: str) -> tuple[str, str]:
+    """Return the value of a setting that the next answer is generated with, and its source."""
+    settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
+    value = getattr(settings, name)
+    is_default = value == type(settings).model_fields[name].default
+    if name in state.history.settings:
+        return _shown(value), _CONVERSATION
+    if not is_default:
+        return _shown(value), "configuration"
+    is_sampling = model.do_sample if settings.sampled is None else settings.sampled
+    if name in _SAMPLING and not is_sampling:
+        return "not used", "the likeliest token is taken"
+    if (value := getattr(model, name, None)) is not None and name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size"):
+        return _shown(value), "the model"
+    if name == "max_new_tokens":
+        return _shown(window.reserved_tokens(state.llm)), _DEFAULT
+    return _shown(_NEUTRAL.get(name, getattr(settings, name))), _DEFAULT
+
+
+def _shown(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(json.dumps(each, ensure_ascii=False) for each in value) or "none"
-    return str(value)
+        return ", ".join(json.dumps(text, ensure_ascii=False) for text in value) or "none"
+    return "none" if value is None else str(value)
 
 
-def _value(name: str, text: str) -> Any:
-    """Read a value: a number, or for `stop` a text, a JSON string or a JSON list of strings."""
+def _parse_value(name: str, text: str) -> Any:
+    """Parse a value: a number, or for `stop` a text, a JSON string or a JSON list of strings."""
     if name == "stop":
         try:
             return json.loads(text) if text[0] in '["' else text

@@ -1,1 +1,1 @@
-"""A conversation: what was said, as a value (`history`), and on disk while it grows (`store`, `record`)."""
+"""A conversation: a value that changes lead to (`history`), and its file (`store`)."""

@@ -1,4 +1,4 @@
-"""A conversation as a value, and the changes that make one out of another: what is kept in a file is these changes."""
+"""A conversation as a value, and the changes that lead from one to the next; its file contains these changes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 VERSION = 1
-_UNKNOWN = "it is no change that this version of llmkit knows, or not one for here"
+_UNKNOWN = "this version of llmkit does not know such a change, or it does not fit here"
 TRIMS = ("oldest", "summarize")
-SHOWN = 28
-"""Characters of a message that a list shows."""
+SHORT = 28
+"""Characters of a message in a list."""
 
 Change = Mapping[str, Any]
 """A JSON object; its `do` says which change it is (see `applied`)."""
@@ -21,14 +21,14 @@ class Turn:
     """A message and its answer.
 
     Attributes:
-        prompt: the name of the prompt text that the message filled; without one it was said as it is.
-        answer: empty where none has come.
-        finish_reason: of the answer, `stop`, `length` or `cancelled`, which it is until its end has come.
-        citations: what an answer out of a text stands on, as it is shown; the model never sees it, and so cannot
-            learn to write what looks like it.
+        prompt: The prompt text that the message filled; empty for a plain message.
+        answer: Empty while there is none.
+        finish_reason: `stop`, `length` or `cancelled`, which is also that of an answer without an end.
+        citations: The citations of an answer from an attached text, as they are shown. The model never sees them, and
+            so cannot learn to write what looks like them.
     """
 
-    said: str
+    message: str
     prompt: str = ""
     answer: str = ""
     finish_reason: str = "cancelled"
@@ -37,7 +37,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A text that questions are answered from; `source` is a path or a URL."""
+    """A text that questions are answered from; `source` is its path or URL."""
 
     text: str
     source: str
@@ -46,32 +46,32 @@ class Attachment:
 
 @dataclass(frozen=True)
 class History:
-    """All that was said, and how much of it the model still sees.
+    """All turns, and what the model still sees of them.
 
     Attributes:
-        model: the name of the model that it was last said to.
-        system: an instruction that always stays.
-        forgotten: so many of the first turns are no longer shown to the model.
-        summary: of those, if there is one.
-        prompt: the name of the prompt text that each further message fills.
-        settings: those that were set in this conversation, by their names.
+        model: The name of the model that was used last.
+        system: The system prompt.
+        dropped: How many of the first turns the model no longer sees.
+        summary: A summary of those turns, or empty.
+        prompt: The prompt text that each further message fills.
+        settings: The settings of this conversation, by name.
     """
 
     model: str = ""
     system: str = ""
     turns: tuple[Turn, ...] = ()
-    forgotten: int = 0
+    dropped: int = 0
     summary: str = ""
     attached: tuple[Attachment, ...] = ()
     prompt: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def applied(history: History, change: Change) -> History:
-    """Give the conversation after a change.
+def apply_change(history: History, change: Change) -> History:
+    """Return the conversation after a change.
 
     Raises:
-        ValueError: it is no change, or none of this conversation.
+        ValueError: it is not a change, or not one of this conversation.
     """
     match change:
         case {"do": "begin", "version": int(version)} if version <= VERSION:
@@ -82,21 +82,21 @@ def applied(history: History, change: Change) -> History:
             return replace(history, system=text)
         case {"do": "prompt", "name": str(name)}:
             return replace(history, prompt=name)
-        case {"do": "set", "name": str(name), "value": value}:  # none puts it back to its default
-            kept = {each: own for each, own in history.settings.items() if each != name}
-            return replace(history, settings=kept if value is None else kept | {name: value})
+        case {"do": "set", "name": str(name), "value": value}:  # None restores the default
+            others = {key: old for key, old in history.settings.items() if key != name}
+            return replace(history, settings=others if value is None else others | {name: value})
         case {"do": "say", "text": str(text), "prompt": str(prompt)}:
             return replace(history, turns=(*history.turns, Turn(text, prompt)))
         case {"do": "attach" | "detach"}:
             return replace(history, attached=_attached(history.attached, change))
         case {"do": "trim", "turns": int(count), "summary": str(summary)} if 0 <= count <= len(history.turns):
-            return replace(history, forgotten=count, summary=summary)
+            return replace(history, dropped=count, summary=summary)
     return _last_changed(history, change)
 
 
 def _attached(attached: tuple[Attachment, ...], change: Change) -> tuple[Attachment, ...]:
-    """Give what is attached after a change; a text takes the place of an older one from the same source."""
-    others = tuple(each for each in attached if each.source != change.get("source"))
+    """Return what is attached after a change; a text replaces an older one from the same source."""
+    others = tuple(text for text in attached if text.source != change.get("source"))
     match change:
         case {"do": "attach", "text": str(text), "source": str(source), "title": str(title)}:
             return (*others, Attachment(text, source, title))
@@ -123,19 +123,19 @@ def _last_changed(history: History, change: Change) -> History:
         case {"do": "retry"}:
             last = replace(last, answer="", finish_reason="cancelled", citations="")
         case {"do": "undo"}:
-            return replace(history, turns=tuple(others), forgotten=min(history.forgotten, len(others)))
+            return replace(history, turns=tuple(others), dropped=min(history.dropped, len(others)))
         case _:
             raise ValueError(_UNKNOWN)
     return replace(history, turns=(*others, last))
 
 
-def trim(history: History) -> str:
-    """Give what becomes of the oldest turns when the window is full: one of `TRIMS`."""
+def trim_mode(history: History) -> str:
+    """Return what happens to the oldest turns when the window is full: one of `TRIMS`."""
     return str(history.settings.get("trim", TRIMS[0]))
 
 
-def standing(history: History) -> Iterator[Change]:
-    """Yield what holds whatever is said, as the changes that make it hold in another conversation."""
+def lasting_changes(history: History) -> Iterator[Change]:
+    """Yield the system prompt, prompt text and settings, as the changes that set them in a new conversation."""
     if history.system:
         yield {"do": "system", "text": history.system}
     if history.prompt:
@@ -144,12 +144,12 @@ def standing(history: History) -> Iterator[Change]:
         yield {"do": "set", "name": name, "value": value}
 
 
-def short(text: str) -> str:
-    """Give the beginning of a text, for a list."""
+def shorten(text: str) -> str:
+    """Return the beginning of a text, for a list."""
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+    return line if len(line) <= SHORT else f"{line[: SHORT - 1]}…"
 
 
 def transcript(turns: Sequence[Turn]) -> str:
-    """Give what was said as a text."""
-    return "\n".join(f"You: {turn.said}\nModel: {turn.answer}".strip() for turn in turns)
+    """Return the turns as one text."""
+    return "\n".join(f"You: {turn.message}\nModel: {turn.answer}".strip() for turn in turns)

@@ -1,21 +1,22 @@
 """Conversations on disk: one JSON Lines file each, a change a line, written as they come.
 
-Who is killed at any moment loses at most the last line, which is passed over when it is torn. A file is the user's
-alone, and written by one chat at a time. A conversation in which nothing was said has no file.
+A process that is killed at any moment loses at most the last line, which is ignored if it is torn. A file is readable
+by its user alone, and written by one chat at a time. A conversation without a message has no file.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from llmkit.cli.chat.conversation import journal
-from llmkit.cli.chat.conversation.record import Record, release
+from llmkit.cli.chat.conversation.history import VERSION, Change, History, apply_change
 from llmkit.errors import InputError, RunError
 from llmkit.paths import data_dir
 
@@ -28,7 +29,7 @@ _ENDING = ".jsonl"
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept conversation, as a list shows it; `first` is what was said first."""
+    """A kept conversation in a list; `first` is its first message."""
 
     name: str
     when: datetime
@@ -43,26 +44,26 @@ class Store:
         self.folder = data_dir() / "conversations" if folder is None else folder
 
     def names(self) -> list[str]:
-        """Give the names of all conversations, the last one changed first."""
+        """Return the names of all conversations, the last one changed first."""
         found = []
         with suppress(OSError):
             for path in self.folder.glob(f"*{_ENDING}"):
                 with suppress(OSError, InputError):  # another chat has just renamed it, or it is none of ours
-                    found.append((self.path(path.stem).stat().st_mtime_ns, path.stem))
+                    found.append((_path(self.folder, path.stem).stat().st_mtime_ns, path.stem))
         return [name for _, name in sorted(found, reverse=True)]
 
     def entries(self) -> Iterator[Entry]:
-        """Yield all conversations in which something was said, the last one changed first."""
+        """Yield all conversations that have a message, the last one changed first."""
         for name in self.names():
-            path = self.path(name)
+            path = _path(self.folder, name)
             with suppress(OSError):
-                history = journal.read(path.read_bytes())[0]
+                history = _read(path.read_bytes())[0]
                 if history.turns:
                     when = datetime.fromtimestamp(path.stat().st_mtime)
-                    yield Entry(name, when, len(history.turns), history.turns[0].said)
+                    yield Entry(name, when, len(history.turns), history.turns[0].message)
 
     def last(self) -> str:
-        """Give the name of the conversation that was changed last.
+        """Return the name of the conversation that was changed last.
 
         Raises:
             InputError: there is none.
@@ -71,61 +72,209 @@ class Store:
             return entry.name
         raise InputError(f"there is no conversation to resume in {self.folder}")
 
-    def path(self, name: str) -> Path:
-        """Give the file of a conversation.
-
-        Raises:
-            InputError: it cannot have that name.
-        """
-        if not _NAME.fullmatch(name) or len(name.encode(errors="replace")) > 200:
-            raise InputError(
-                f"a conversation cannot be called {name!r}: take up to 80 letters, digits, spaces, '.', '-' and '_', "
-                "a letter or digit first"
-            )
-        return self.folder / f"{name}{_ENDING}"
-
     def new(self, *, keep: bool = True) -> Record:
-        """Give the record of a new conversation; it is only written if it is to be kept."""
-        return Record(self, keep=keep)
+        """Return the record of a new conversation, which is written only if it is to be kept."""
+        return Record(self.folder, keep=keep)
 
     def open(self, name: str, *, keep: bool = True) -> Record:
-        """Give the record of a conversation, to go on with it.
+        """Return the record of a conversation, to continue it.
 
         Raises:
             InputError: there is none of this name, or another chat is writing it.
             RunError: it cannot be read.
         """
-        path = self.path(name)
+        path = _path(self.folder, name)
         if not path.is_file():
             raise InputError(f"no conversation is called {name!r}: /list in a chat shows those that are kept")
-        lock = self.locked(name) if keep else None
+        lock = _lock(self.folder, name) if keep else None
         try:
             data = path.read_bytes()
-            history, whole, notes = journal.read(data)
-            file = journal.reopened(path, data, whole) if keep else None
+            history, complete, notes = _read(data)
+            file = _reopen(path, data, complete) if keep else None
         except OSError as error:
-            release(lock)
+            _release(lock)
             raise RunError(f"{path} cannot be read: {error.strerror}") from error
         notes = [f"{path}, {note}" for note in notes]
-        return Record(self, name=name, history=history, notes=notes, file=file, lock=lock, keep=keep)
+        return Record(self.folder, name=name, history=history, notes=notes, file=file, lock=lock, keep=keep)
 
-    def locked(self, name: str) -> BaseFileLock:
-        """Give the lock of a conversation, taken.
+
+class Record:
+    """A conversation that is being written to its file, a change at a time.
+
+    Attributes:
+        name: Empty until there is a message.
+        history: What the file contained when it was opened.
+        notes: What in the file could not be read; it stays there.
+        trouble: Why it is no longer written, once that is so; the conversation itself can go on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "",
+        history: History | None = None,
+        notes: Sequence[str] = (),
+        file: BinaryIO | None = None,
+        lock: BaseFileLock | None = None,
+        keep: bool = True,
+    ) -> None:
+        self.name, self.keep = name, keep
+        self.history, self.notes, self.trouble = history or History(), tuple(notes), ""
+        self._folder, self._file, self._lock_held = folder, file, lock
+        self._waiting: list[Change] = [] if name else [{"do": "begin", "version": VERSION}]
+
+    def add(self, change: Change, *, sync: bool = False) -> None:
+        """Write a change at once, with `sync` to the disk itself; the first message creates the file."""
+        if self._file is None:
+            self._waiting.append(change)
+            if not self.keep or self.trouble or change["do"] != "say":
+                return
+        try:
+            if self._file is None:
+                self._create()
+            else:
+                self._write([change])
+            if sync and self._file is not None:
+                os.fsync(self._file.fileno())
+        except (OSError, RunError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self.trouble = f"the conversation is no longer saved, because its file cannot be written: {reason}"
+            self._file = None
+
+    def rename(self, name: str) -> None:
+        """Rename the conversation; one that was not kept is kept from now on.
 
         Raises:
-            InputError: another chat has it.
-            RunError: the folder cannot be written.
+            InputError: the name is not valid, or taken.
+            RunError: the file cannot be written, or could not before.
         """
-        from filelock import FileLock, Timeout
-
-        locks = self.folder / ".locks"
+        if self.trouble:
+            raise RunError(self.trouble)
+        path = _path(self._folder, name)
+        lock = _lock(self._folder, name) if name != self.name else None
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            locks.mkdir(mode=0o700, exist_ok=True)
-            lock = FileLock(locks / f"{name}.lock", timeout=0, thread_local=False)
-            lock.acquire()
-        except Timeout as error:
-            raise InputError(f"the conversation {name!r} is open in another chat: leave that one first") from error
+            if path.exists():
+                raise InputError(f"there is a conversation called {name!r} already: choose another name")
+            if self._file is None:
+                self._write_new(path)
+            else:
+                self._file.close()  # systems differ in whether an open file can be renamed
+                _path(self._folder, self.name).rename(path)
+                self._file = path.open("ab")
         except OSError as error:
-            raise RunError(f"{self.folder} cannot be written: {error.strerror}") from error
-        return lock
+            _release(lock)
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        except InputError:
+            _release(lock)
+            raise
+        _release(self._lock_held)
+        self.name, self._lock_held, self.keep = name, lock, True
+
+    def close(self, *, empty: bool = False) -> None:
+        """End writing; the file of an empty conversation is deleted."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+                if empty:
+                    _path(self._folder, self.name).unlink()
+        self._file, self.keep = None, False
+        _release(self._lock_held)
+        self._lock_held = None
+
+    def _create(self) -> None:
+        stamp = f"{datetime.now():%Y-%m-%d-%H%M%S}"
+        for number in range(1, 100):
+            name = stamp if number == 1 else f"{stamp}-{number}"
+            try:
+                self._lock_held = _lock(self._folder, name)
+                self._write_new(_path(self._folder, name))
+            except (InputError, FileExistsError):
+                _release(self._lock_held)
+                continue
+            self.name = name
+            return
+        raise RunError(f"no name is left for a conversation of {stamp}")
+
+    def _write_new(self, path: Path) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(handle, "ab")
+        self._write(self._waiting)
+        self._waiting = []
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        if self._file is not None:
+            self._file.write(b"".join(map(_to_line, changes)))
+            self._file.flush()
+
+
+def _path(folder: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name) or len(name.encode(errors="replace")) > 200:
+        raise InputError(
+            f"a conversation cannot be called {name!r}: take up to 80 letters, digits, spaces, '.', '-' and '_', "
+            "a letter or digit first"
+        )
+    return folder / f"{name}{_ENDING}"
+
+
+def _lock(folder: Path, name: str) -> BaseFileLock:
+    from filelock import FileLock, Timeout
+
+    locks = folder / ".locks"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        locks.mkdir(mode=0o700, exist_ok=True)
+        lock = FileLock(locks / f"{name}.lock", timeout=0, thread_local=False)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(f"the conversation {name!r} is open in another chat: leave that one first") from error
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror}") from error
+    return lock
+
+
+def _release(lock: BaseFileLock | None) -> None:
+    if lock is not None:
+        lock.release()
+
+
+def _to_line(change: Change) -> bytes:
+    # Half a surrogate pair is not UTF-8; what a person typed comes back as it was all the same.
+    return json.dumps(change, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
+
+
+def _read(data: bytes) -> tuple[History, int, list[str]]:
+    """Return the conversation, the length of its complete lines in bytes, and what is wrong with others."""
+    history, notes = History(), []
+    *lines, tail = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        try:
+            history = apply_change(history, _parse(line))
+        except ValueError as error:
+            notes.append(f"line {number}, is ignored: {error}")
+    complete = len(data) - len(tail)
+    with suppress(ValueError):  # all but the line end of the last line may have been written
+        history = apply_change(history, _parse(tail))
+        complete = len(data)
+    return history, complete, notes
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode(errors="surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is not JSON") from error
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def _reopen(path: Path, data: bytes, complete: int) -> BinaryIO:
+    """Open a file for more lines, its torn last line cut off."""
+    file = path.open("r+b")
+    file.truncate(complete)
+    file.seek(complete)
+    if complete and data[complete - 1 : complete] != b"\n":
+        file.write(b"\n")
+        file.flush()
+    return file

@@ -1,1 +1,1 @@
-"""What is typed: the prompt with its keys, completions and status line (`typed`), and Ctrl-C while work is done."""
+"""The keyboard: the prompt with its keys and completion, and Ctrl-C."""

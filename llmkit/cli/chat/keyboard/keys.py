@@ -1,4 +1,4 @@
-"""What keys do that they do not do by themselves."""
+"""Key bindings of the prompt."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys as Key
 from prompt_toolkit.search import accept_search
 
-LEAVING = "Ctrl-C again leaves, and so does Ctrl-D."
+LEAVING = "Ctrl-C again leaves; so do Ctrl-D and exit."
 
 
 class Keys:
-    """Enter sends, Alt-Enter begins a line, Ctrl-C clears what is typed, and leaves where it is pressed on nothing.
+    """Enter sends, Alt-Enter starts a new line, Ctrl-C clears the line, and leaves if pressed twice on an empty one.
 
     Attributes:
-        bindings: for a prompt.
-        leaving: the next Ctrl-C leaves.
+        bindings: The bindings for a prompt.
+        leaving: Whether the next Ctrl-C leaves.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class Keys:
         typing = has_focus(DEFAULT_BUFFER) & ~is_searching
         self.bindings.add("enter", filter=typing)(self._send)
         self.bindings.add("enter", filter=is_searching)(self._send_found)
-        self.bindings.add("escape", "enter", filter=typing)(self._begin_line)
+        self.bindings.add("escape", "enter", filter=typing)(self._new_line)
         self.bindings.add("c-c", filter=typing)(self._clear_or_leave)
         self.bindings.add("<sigint>")(self._clear_or_leave)
         # A colour's sequence, ESC[31m, in text that is pasted without brackets looks like a mouse's.
-        self.bindings.add(Key.Vt100MouseEvent)(_pass_over)
+        self.bindings.add(Key.Vt100MouseEvent)(_ignore)
 
     def _send(self, event: KeyPressEvent) -> None:
         if event.current_buffer.text.strip():
@@ -39,7 +39,7 @@ class Keys:
         accept_search()
         self._send(event)
 
-    def _begin_line(self, event: KeyPressEvent) -> None:
+    def _new_line(self, event: KeyPressEvent) -> None:
         event.current_buffer.newline(copy_margin=False)
 
     def _clear_or_leave(self, event: KeyPressEvent) -> None:
@@ -51,5 +51,5 @@ class Keys:
             self.leaving = True
 
 
-def _pass_over(event: KeyPressEvent) -> None:
-    """Leave it out."""
+def _ignore(event: KeyPressEvent) -> None:
+    """Insert nothing."""

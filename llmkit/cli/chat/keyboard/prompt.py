@@ -1,11 +1,10 @@
-"""What the person types: one prompt after the other."""
+"""The prompt at a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session, get_app
@@ -14,6 +13,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.output import create_output
 from prompt_toolkit.styles import Style
 
+from llmkit.cli.chat.commands import ArgumentKind
 from llmkit.cli.chat.events import Ended
 from llmkit.cli.chat.keyboard.completion import CommandCompleter
 from llmkit.cli.chat.keyboard.keys import LEAVING, Keys
@@ -34,50 +34,40 @@ _STYLE = Style.from_dict(
 )
 
 
-class Asks(Protocol):
-    """What of a session a prompt shows and completes."""
+class Prompt:
+    """Asks for lines, with history, search, completion and a status line below."""
 
-    def status(self) -> Ended:
-        """Give how the window stands."""
-
-    def choices(self, kind: str) -> Sequence[str]:
-        """Give what an argument may be completed to."""
-
-
-class Typed:
-    """The prompt at a terminal: history, search, completion, and a line that tells how the window stands."""
-
-    def __init__(self, session: Asks) -> None:
+    def __init__(self, status: Callable[[], Ended], choices: Callable[[ArgumentKind], Sequence[str]]) -> None:
         stream = sys.stdout if sys.stdout.isatty() else sys.stderr
         output = create_output(stdout=stream)
-        self._session, self._symbols = session, symbols_for(stream)
+        self._status, self._symbols = status, symbols_for(stream)
         self._keys = Keys()
         self._output = output
-        with create_app_session(output=output):  # given to the prompt itself, it would not heed TERM=dumb
+        with create_app_session(output=output):  # given to the prompt itself, TERM=dumb would be ignored
             self._prompt: PromptSession[str] = PromptSession(
                 [("", "\n"), ("class:prompt", "> ")],
                 history=history(),
-                completer=CommandCompleter(session.choices),
+                completer=CommandCompleter(choices),
                 complete_while_typing=Condition(_at_command),
                 reserve_space_for_menu=6,
                 key_bindings=self._keys.bindings,
                 multiline=True,
-                prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.more[0]} ",
-                bottom_toolbar=self._below,
+                prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.ellipsis[0]} ",
+                bottom_toolbar=self._toolbar,
                 enable_open_in_editor=True,
                 tempfile_suffix=".md",
                 style=_STYLE,
             )
 
     def line(self) -> str | None:
-        """Give the next line, which may hold several; None when the person has left."""
-        return self._asked("")
+        """Return the next message, which may have several lines; None when the person has left."""
+        return self._ask("")
 
     def edited(self, text: str) -> str | None:
-        """Let the person write in their editor, from this text on."""
-        return self._asked(text, _in_editor)
+        """Return what the person writes in their editor, which begins with this text."""
+        return self._ask(text, _in_editor)
 
-    def _asked(self, text: str, begin: Callable[[], None] | None = None) -> str | None:
+    def _ask(self, text: str, begin: Callable[[], None] | None = None) -> str | None:
         self._keys.leaving = False
         while True:
             try:
@@ -92,12 +82,12 @@ class Typed:
                 self._keys.leaving = True
                 self._output.write(LEAVING)
 
-    def _below(self) -> str:
+    def _toolbar(self) -> str:
         buffer = self._prompt.default_buffer
         if self._keys.leaving and not buffer.text:
             return LEAVING
         self._keys.leaving = False
-        return status_line(self._session.status(), self._output.get_size().columns, self._symbols)
+        return status_line(self._status(), self._output.get_size().columns, self._symbols)
 
 
 def _in_editor() -> None:

@@ -11,19 +11,19 @@ _BAR = 10
 
 
 def status_line(status: Ended, columns: int, symbols: Symbols) -> str:
-    """Give as much of it as a terminal has room for: the model and the window first."""
+    """Return as much of it as fits the terminal: the model and the window first."""
     share = min(1.0, status.used / status.window)
     full = min(_BAR, round(share * _BAR) or (status.used > 0))
     bar = symbols.full * full + symbols.empty * (_BAR - full)
     name = status.model.rstrip("/").rpartition("/")[2]
-    rest = []
+    speed = []
     if status.tokens and status.seconds:
-        rest = [f"{status.tokens / status.seconds:.0f} tokens/s", f"first after {status.first:.1f} s"]
+        speed = [f"{status.tokens / status.seconds:.0f} tokens/s", f"first after {status.first:.1f} s"]
     separator = f" {symbols.dot} "
     for parts in (
-        [status.model, f"{bar} {status.used} of {status.window} tokens ({share:.0%})", *rest],
-        [name, f"{bar} {status.used}/{status.window} ({share:.0%})", *rest],
-        [name, f"{status.used}/{status.window} ({share:.0%})", *rest[:1]],
+        [status.model, f"{bar} {status.used} of {status.window} tokens ({share:.0%})", *speed],
+        [name, f"{bar} {status.used}/{status.window} ({share:.0%})", *speed],
+        [name, f"{status.used}/{status.window} ({share:.0%})", *speed[:1]],
         [name, f"{status.used}/{status.window} ({share:.0%})"],
         [f"{share:.0%}", name],
     ):

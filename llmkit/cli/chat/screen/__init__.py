@@ -1,1 +1,1 @@
-"""What is shown: events become text, laid out where a terminal can show that (`view`)."""
+"""The screen: events as text, with Markdown at a terminal."""

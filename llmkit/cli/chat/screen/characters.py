@@ -1,4 +1,4 @@
-"""What a terminal can be given: text that it can only show, never obey, and signs that it has."""
+"""What a terminal can be given: text without control sequences, and signs that it has."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066
 
 
 def clean(text: str, encoding: str = "utf-8") -> str:
-    r"""Write control characters as `^[` or `<9b>`, and what the encoding lacks as `\xe9`; ends of lines and tabs stay.
+    r"""Write control characters as `^[` or `<9b>`, and what the encoding lacks as `\xe9`; line ends and tabs stay.
 
-    A model or a file can hold sequences that move the cursor, name the window or type for the person.
+    A model or a file can contain sequences that move the cursor, name the window or type for the person.
     """
-    return written(_CONTROL.sub(_visible, text), encoding)
+    return escape_unencodable(_CONTROL.sub(_visible, text), encoding)
 
 
-def written(text: str, encoding: str) -> str:
+def escape_unencodable(text: str, encoding: str) -> str:
     r"""Write what the encoding lacks as `\xe9`, and leave all else as it is."""
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -31,24 +31,21 @@ def _visible(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True)
 class Symbols:
-    """The few signs that are no letters, of one cell each, but for `more`."""
+    """Signs that are not letters; `full` and `empty` are the cells of a bar."""
 
-    bullet: str
-    line: str
-    bar: str
     full: str
     empty: str
-    more: str
+    ellipsis: str
     dot: str
     quotes: str
 
-    def fitting(self, text: str) -> str:
-        """Give a text of this program without signs that may not be shown."""
-        return text.replace("…", self.more).replace("“", self.quotes[0]).replace("”", self.quotes[-1])
+    def replace_in(self, text: str) -> str:
+        """Replace the signs of one of this program's own texts that the terminal may lack."""
+        return text.replace("…", self.ellipsis).replace("“", self.quotes[0]).replace("”", self.quotes[-1])
 
 
-UNICODE = Symbols(bullet="•", line="─", bar="│", full="█", empty="░", more="…", dot="·", quotes="“”")
-ASCII = Symbols(bullet="-", line="-", bar="|", full="#", empty=".", more="...", dot="-", quotes='"')
+UNICODE = Symbols(full="█", empty="░", ellipsis="…", dot="·", quotes="“”")
+ASCII = Symbols(full="#", empty=".", ellipsis="...", dot="-", quotes='"')
 
 
 def symbols_for(stream: TextIO) -> Symbols:

@@ -1,4 +1,4 @@
-"""Events on the screen: answers and what was asked for on stdout, all that is beside them on stderr."""
+"""Shows events: answers and what was asked for on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece
 from llmkit.cli.chat.screen.characters import clean, symbols_for
 from llmkit.cli.chat.screen.screens import screen_for
 
-CUT = "the answer was cut at its limit of tokens: /continue goes on, /set max_new_tokens raises it"
+CUT = "the answer was cut at its limit of tokens: /continue continues it, /set max_new_tokens raises the limit"
 
 
 class View:
-    """Shows events, each stream as it can: a terminal gets Markdown laid out, a file or a pipe the bare text.
+    """Shows events: Markdown at a terminal, the bare text in a file or a pipe.
 
     Args:
         quiet: no notes and no progress.
@@ -23,35 +23,34 @@ class View:
     """
 
     def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
-        self._screen, self._beside = screen_for(sys.stdout), screen_for(sys.stderr)
+        self._answers, self._notes = screen_for(sys.stdout), screen_for(sys.stderr)
         self._symbols = symbols_for(sys.stderr)
         self._progress = ExitStack()
         self._quiet, self._debug = quiet, debug
 
     def show(self, event: Event) -> None:
-        """Show an event; nothing of the one before is in its way."""
+        """Show an event."""
         if isinstance(event, Working) and event.text:
-            self._screen.end()
+            self._answers.end()
             self._show_progress(event.text)
             return
         self._progress.close()
         match event:
             case Piece(text):
-                self._screen.piece(text)
+                self._answers.piece(text)
                 return
-            case Output(text, markdown, table):
-                self._screen.end()
-                told = text if markdown else self._symbols.fitting(text)
-                self._screen.output(told, markdown=markdown, table=table)
+            case Output(text, table):
+                self._answers.end()
+                self._answers.output(self._symbols.replace_in(text), table=table)
             case Note(text):
                 self.note(text)
             case Problem(text, trace):
-                self._screen.end()
-                self._tell(f"{trace if self._debug else ''}error: {text}")
+                self._answers.end()
+                self._print_note(f"{trace if self._debug else ''}error: {text}")
             case Ended(finish_reason="length"):
                 self.note(CUT)
             case _:
-                self._screen.end()
+                self._answers.end()
         if not isinstance(event, Ended | Left | Edit):
             self.wait()
 
@@ -62,24 +61,24 @@ class View:
         self.end()
 
     def note(self, text: str) -> None:
-        """Say something beside the conversation."""
-        self._screen.end()
+        """Show a note beside the conversation."""
+        self._answers.end()
         if not self._quiet:
-            self._tell(f"[{text}]")
+            self._print_note(f"[{text}]")
 
     def wait(self) -> None:
-        """Say that something is going on, if it takes long."""
+        """Show the time that passes."""
         self._show_progress("")
 
     def end(self) -> None:
         """Leave the cursor at the beginning of a line."""
         self._progress.close()
-        self._screen.end()
+        self._answers.end()
 
     def _show_progress(self, text: str) -> None:
         self._progress.close()
         if not self._quiet:
-            self._progress.enter_context(console.progress(self._symbols.fitting(clean(text))))
+            self._progress.enter_context(console.progress(self._symbols.replace_in(clean(text))))
 
-    def _tell(self, text: str) -> None:
-        self._beside.output(self._symbols.fitting(text), markdown=False)
+    def _print_note(self, text: str) -> None:
+        self._notes.output(self._symbols.replace_in(text))

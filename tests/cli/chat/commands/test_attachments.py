@@ -3,13 +3,13 @@
 import json
 import re
 import signal
-import sys
 
 import pytest
 
 from llmkit.chains import QAChain, SummarizationChain
 from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Ended, Note, Output, Piece, Problem, Working
+from llmkit.models.base import LocalModel
 
 MILL = "The mill stands by the river. It was built in 1821 by Ann Miller. Today it is a museum."
 BUILT = "When was the mill built?"
@@ -26,7 +26,7 @@ def test_questions_are_answered_from_a_file(talk, mill):
     chat = talk()
     assert chat("/file") == [Output("Nothing is attached: /file PATH and /url URL attach something.")]
     assert chat(f"/file {mill}") == [Note(f"attached {mill}: questions are answered from it, until /detach")]
-    assert chat("/file") == [Output(f"{mill}, {len(MILL)} characters\n/detach lets go of it.")]
+    assert chat("/file") == [Output(f"{mill}, {len(MILL)} characters\n/detach removes it.")]
     begun, done, piece, cited, ended = chat(BUILT)
     assert piece == Piece("1821")
     start = MILL.index("It was")
@@ -37,23 +37,23 @@ def test_questions_are_answered_from_a_file(talk, mill):
     assert (none, quote) == ("", "  “It was built in 1821 by Ann Miller.”")
     assert place == f"  characters {start} to {end} of {mill}"
     assert isinstance(ended, Ended)
-    assert chat.said == chat.read_again() == [(BUILT, "1821", "stop")]
+    assert chat.turns == chat.read_again() == [(BUILT, "1821", "stop")]
 
 
 def test_citations_are_kept_and_never_shown_to_the_model(talk, mill, tmp_path):
     chat = talk()
     chat(f"/file {mill}")
     [cited] = [event for event in chat(BUILT) if isinstance(event, Output)]
-    [turn] = chat.store.open(chat.session.record.name, keep=False).history.turns
+    [turn] = chat.store.open(chat.state.record.name, keep=False).history.turns
     assert turn.citations == cited.text
-    assert [each.text for each in window.laid_out(chat.session.history)] == [BUILT, "1821"]
+    assert [each.text for each in window.build_messages(chat.state.history)] == [BUILT, "1821"]
     chat(f"/export {tmp_path}/talk.md")
     assert "\n\n1821\n\n> confidence " in (tmp_path / "talk.md").read_text()
     chat(f"/export {tmp_path}/talk.json")
     assert json.loads((tmp_path / "talk.json").read_text())["messages"][1]["citations"] == cited.text
     chat("/detach")
     chat("/retry")
-    assert chat.session.history.turns[0].citations == ""
+    assert chat.state.history.turns[0].citations == ""
 
 
 def test_what_is_attached_does_not_say(talk, mill):
@@ -72,21 +72,16 @@ def test_detach_gives_the_model_its_own_answers_back(talk, mill):
     assert chat.problem("/detach").startswith("nothing is attached")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX timers")
-def test_a_question_that_is_interrupted_changes_nothing(talk, mill):
-    """It is one step, which no generator's end can stop; a signal does, whatever is being computed."""
+def test_a_question_that_is_interrupted_changes_nothing(talk, mill, monkeypatch):
+    """It is one step, which closing a generator cannot stop; a signal in the middle of the work can."""
     chat = talk()
-    mill.write_text(" ".join([MILL] * 300))
     chat(f"/file {mill}")
-    before = chat.session.history
-    events = chat.session.take(BUILT)
-    next(events)
-    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    with pytest.raises(KeyboardInterrupt):
-        list(events)
-    signal.signal(signal.SIGALRM, handler)
-    assert chat.session.history == before
+    before = chat.state.history
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalModel, "score", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            chat(BUILT)
+    assert chat.state.history == before
     assert chat.answer(BUILT) == "1821"
 
 
@@ -95,7 +90,7 @@ def test_retry_asks_what_is_attached_again(talk, mill):
     chat(f"/file {mill}")
     first = chat.answer(BUILT)
     assert not any(isinstance(event, Note) for event in chat("/retry"))  # no setting has a part in it
-    assert [answer for _, answer, _ in chat.said] == [first]
+    assert [answer for _, answer, _ in chat.turns] == [first]
 
 
 def test_what_is_attached_is_there_after_a_resume(talk, mill):
@@ -103,7 +98,7 @@ def test_what_is_attached_is_there_after_a_resume(talk, mill):
     chat(f"/file {mill}")
     chat.answer(BUILT)
     chat("/save mill")
-    chat.session.close()
+    chat.state.close()
     mill.unlink()
     again = talk(resume=chat.store.open("mill"))
     assert again.answer("Who built the mill?") == "Ann Miller"
@@ -116,7 +111,7 @@ def test_a_page(talk, site):
     assert (begun.text, done.text) == (f"reading {url} …", "")
     assert note.text.startswith(f"attached The mill ({url})")
     assert chat.answer(BUILT) == "1821"
-    assert re.search(rf" of {re.escape(url)}#:~:text=\S+$", chat.session.history.turns[0].citations)
+    assert re.search(rf" of {re.escape(url)}#:~:text=\S+$", chat.state.history.turns[0].citations)
     assert chat.text("/url").startswith("The mill (")
 
 
@@ -144,7 +139,7 @@ def test_what_cannot_be_attached(talk, line, why):
     problem = chat(line)[-1]
     assert isinstance(problem, Problem)
     assert why in problem.text
-    assert chat.session.history.attached == ()
+    assert chat.state.history.attached == ()
 
 
 def test_addresses_that_are_not_public_are_refused(talk, site):
@@ -169,7 +164,7 @@ def test_summarize_what_is_attached(talk, mill):
     assert len(pieces) > 5
     assert "mill" in "".join(pieces)
     assert isinstance(events[-1], Ended)
-    assert chat.said == []
+    assert chat.turns == []
 
 
 def test_summarize_the_conversation(talk, llm):
@@ -180,7 +175,7 @@ def test_summarize_the_conversation(talk, llm):
     told = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     assert said == SummarizationChain(llm, "summarize-dialogue").invoke(told).text
-    assert len(chat.said) == 1
+    assert len(chat.turns) == 1
 
 
 def test_the_answer_is_the_chains(talk, mill, llm):
@@ -194,10 +189,10 @@ def test_the_answer_is_the_chains(talk, mill, llm):
 def test_paths_as_people_type_them(talk, mill, typed):
     chat = talk()
     assert isinstance(chat(f"/file {typed.format(mill)}")[0], Note)
-    assert [each.source for each in chat.session.history.attached] == [str(mill)]
+    assert [each.source for each in chat.state.history.attached] == [str(mill)]
     dropped = str(mill).replace(" ", "\\ ")  # as a terminal writes a file that is dropped on it
     assert chat(f"/file {dropped}") == [Note(f"{mill} is attached already")]
-    assert len(chat.session.history.attached) == 1
+    assert len(chat.state.history.attached) == 1
 
 
 def test_one_of_several_is_let_go(talk, mill, tmp_path):
@@ -206,12 +201,12 @@ def test_one_of_several_is_let_go(talk, mill, tmp_path):
     cafe.write_text("The owner of the cafe is Tom Baker.")
     for path in (mill, cafe):
         chat(f"/file {path}")
-    assert chat.session.choices("attached") == [str(mill), str(cafe)]
+    assert chat.state.choices("attached") == [str(mill), str(cafe)]
     assert chat.text("/file").endswith("/detach lets go of all, /detach NAME of one.")
     assert "nothing called 'none' is attached" in chat.problem("/detach none")
     assert chat("/detach the mill.txt") == [Note(f"{mill} is no longer attached, 1 other is")]
     cafe.write_text("The owner of the cafe is Ann Miller.")
     chat(f"/file {cafe}")  # as it is now
-    [kept] = chat.session.history.attached
+    [kept] = chat.state.history.attached
     assert kept.text == "The owner of the cafe is Ann Miller."
     assert chat.text(f"/detach {cafe}").startswith("nothing is attached any more")

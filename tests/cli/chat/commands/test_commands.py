@@ -74,14 +74,14 @@ def test_edit_and_leave(talk):
 
 def test_what_arguments_are_completed_to(talk):
     chat = talk()
-    assert chat.session.choices("command")[:2] == ["help", "set"]
-    assert {"temperature", "trim"} <= set(chat.session.choices("setting"))
-    assert chat.session.choices("model") == ["smollm2-135m"]
-    assert "summarize-dialogue" in chat.session.choices("prompt")
-    assert "answer-with-quotes" not in chat.session.choices("prompt")  # it has fields that nothing fills
-    assert chat.session.choices("conversation") == []
+    assert chat.state.choices("command")[:2] == ["help", "set"]
+    assert {"temperature", "trim"} <= set(chat.state.choices("setting"))
+    assert chat.state.choices("model") == ["smollm2-135m"]
+    assert "summarize-dialogue" in chat.state.choices("prompt")
+    assert "answer-with-quotes" not in chat.state.choices("prompt")  # it has fields that nothing fills
+    assert chat.state.choices("conversation") == []
     chat.answer(FRANCE)
-    assert chat.session.choices("conversation") == [chat.session.record.name]
+    assert chat.state.choices("conversation") == [chat.state.record.name]
     assert {each.completes for each in COMMANDS} - {None} == {
         "command",
         "setting",

@@ -12,7 +12,7 @@ SHORT = "What is the capital of Fran…"
 def test_save_names_the_conversation_and_it_goes_on(talk):
     chat = talk()
     assert chat.text("/save") == "Not saved yet."
-    assert chat.problem("/save trip") == "there is nothing to save yet: nothing was said"
+    assert chat.problem("/save trip") == "there is nothing to save yet: there is no message yet"
     chat.answer(FRANCE)
     assert chat.text("/save trip") == "saved as trip; it goes on being saved"
     assert chat.text("/save") == "Saved as trip."
@@ -29,12 +29,12 @@ def test_save_names_the_conversation_and_it_goes_on(talk):
 def test_clear_keeps_the_old_conversation(talk):
     chat = talk(system="Be brief.")
     chat.answer(FRANCE)
-    old = chat.session.record.name
-    assert chat.session.status().tokens > 0
+    old = chat.state.record.name
+    assert chat.state.status().tokens > 0
     assert chat.text("/clear") == f"a new conversation; the last one is kept as {old}"
-    assert chat.said == []
-    assert chat.session.status().tokens == 0  # whose speed would be told of no answer that is there
-    assert chat.session.history.system == "Be brief."
+    assert chat.turns == []
+    assert chat.state.status().tokens == 0  # whose speed would be told of no answer that is there
+    assert chat.state.history.system == "Be brief."
     assert chat.store.names() == [old]
     chat.answer("Hello")
     assert len(chat.store.names()) == 2
@@ -44,12 +44,12 @@ def test_load_goes_on_where_it_was(talk):
     chat = talk()
     chat.answer(FRANCE)
     chat("/save trip")
-    first = chat.said
+    first = chat.turns
     chat("/clear")
     chat.answer("Hello")
-    other = chat.session.record.name
+    other = chat.state.record.name
     assert chat("/load trip") == [Note(f"trip: 1 turn so far, the last: {SHORT}")]
-    assert chat.said == first
+    assert chat.turns == first
     chat.answer("And of Italy?")
     assert len(chat.read_again()) == 2
     assert "'trip' is this conversation" in chat.problem("/load trip")
@@ -62,8 +62,8 @@ def test_one_that_is_open_elsewhere_is_refused(talk):
     one, two = talk(), talk()
     one.answer(FRANCE)
     two.answer("Hello")
-    assert "is open in another chat" in two.problem(f"/load {one.session.record.name}")
-    assert "is open in another chat" in one.problem(f"/save {two.session.record.name}")
+    assert "is open in another chat" in two.problem(f"/load {one.state.record.name}")
+    assert "is open in another chat" in one.problem(f"/save {two.state.record.name}")
     one.answer("And of Italy?")
     two.answer("How are you?")
     assert len(one.read_again()) == len(two.read_again()) == 2
@@ -90,13 +90,13 @@ def test_what_is_not_kept_has_no_file_until_it_is_saved(talk):
     assert "saved as              not saved" in chat.text("/show")
     chat("/save trip")
     chat.answer("And of Italy?")
-    assert chat.read_again() == chat.said
+    assert chat.read_again() == chat.turns
 
 
 def test_export_as_markdown(talk, tmp_path):
     chat = talk(system="Be brief.")
     answer = chat.answer(FRANCE)
-    events = chat.session.take("Write a story about a fox.")
+    events = chat.take("Write a story about a fox.")
     begun = next(events).text
     events.close()
     file = tmp_path / "talk.md"
@@ -124,7 +124,7 @@ def test_export_as_json(talk, tmp_path):
 def test_export_overwrites_only_when_told_to(talk, tmp_path):
     chat = talk()
     file = tmp_path / "a talk.md"
-    assert "nothing was said" in chat.problem(f"/export {file}")
+    assert "there is no message yet" in chat.problem(f"/export {file}")
     chat.answer(FRANCE)
     file.write_text("mine")
     assert f"{file} exists" in chat.problem(f"/export {file}")
@@ -144,14 +144,14 @@ def test_resumed_with_another_model(talk, llm):
     chat = talk()
     chat.answer(FRANCE)
     chat("/save trip")
-    chat.session.change({"do": "model", "name": "another"})
-    chat.session.close()
+    chat.state.change({"do": "model", "name": "another"})
+    chat.state.close()
     again = talk(resume=chat.store.open("trip"))
-    assert list(again.session.opened()) == [
+    assert list(again.state.opening()) == [
         Note(f"trip: 1 turn so far, the last: {SHORT}"),
         Note("so far with another, from now on with smollm2-135m"),
     ]
-    assert list(again.session.opened()) == []
+    assert list(again.state.opening()) == []
 
 
 def test_a_file_that_cannot_be_written_any_more_is_told_once(talk, tmp_path):
@@ -161,5 +161,5 @@ def test_a_file_that_cannot_be_written_any_more_is_told_once(talk, tmp_path):
     assert isinstance(problem, Problem)
     assert problem.text.startswith("the conversation is no longer saved")
     assert not any(isinstance(event, Problem) for event in chat("And of Italy?"))
-    assert len(chat.said) == 2
+    assert len(chat.turns) == 2
     assert chat.problem("/save trip").startswith("the conversation is no longer saved")

@@ -12,14 +12,29 @@ def test_show_and_set(talk):
     assert chat.text("/set seed 7") == "seed is 7"
     assert chat.text("/set top_p 0.5") == "top_p is 0.5"
     assert chat.text('/set stop ["END", "\\n"]') == 'stop is "END", "\\n"'
-    rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
+    rows = chat.show()
     assert (rows["seed"], rows["top_p"], rows["stop"], rows["trim"]) == ("7", "0.5", '"END", "\\n"', "oldest")
     assert chat.text("/set stop END") == 'stop is "END"'
     assert chat.text("/set stop") == "stop is none"
-    assert chat.text("/set seed") == "seed is left to the model"
+    assert chat.text("/set seed") == "seed is none"
     assert chat.text("/set temperature") == "temperature is 0"  # what the session began with
     assert chat.text("/set trim summarize") == "trim is summarize"
     assert chat.text("/set trim") == "trim is oldest"
+
+
+def test_show_says_where_each_value_comes_from(talk, llm):
+    configured = llm.model_copy()
+    configured.settings = llm.settings.override(seed=3)
+    chat = talk(configured, given={"max_new_tokens": 9})
+    chat("/set trim summarize")
+    rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
+    assert rows["max_new_tokens"] == "9  (this conversation)"
+    assert rows["trim"] == "summarize  (this conversation)"
+    assert rows["seed"] == "3  (configuration)"
+    assert rows["top_p"] == "not used  (the likeliest token is taken)"
+    assert rows["repetition_penalty"] == "1.0  (default)"
+    chat("/set temperature 0.5")
+    assert chat.show()["top_k"] == "50"
 
 
 @pytest.mark.parametrize(
@@ -32,8 +47,8 @@ def test_show_and_set(talk):
         ("/set temperature -1", "temperature is -1, but must be at least 0"),
         ("/set seed 1.5", "seed is 1.5, but must be a whole number"),
         ("/set max_new_tokens 0", "max_new_tokens is 0, but must be at least 1"),
-        ("/set max_new_tokens 8190", "the system text and the room for an answer need 8"),
-        ("/set max_new_tokens 999999", "the system text and the room for an answer need 1000"),
+        ("/set max_new_tokens 8190", "the system prompt and the tokens reserved for an answer need 8"),
+        ("/set max_new_tokens 999999", "the system prompt and the tokens reserved for an answer need 1000"),
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
         ("/set trim newest", "trim is 'newest', but must be oldest or summarize"),
         ('/set stop ["a"', 'stop is ["a", which is not JSON'),
@@ -46,8 +61,8 @@ def test_settings_that_cannot_be(talk, line, why):
 
 def test_a_session_that_no_message_fits_says_so(talk):
     chat = talk(given={"max_new_tokens": 9000})
-    [note] = chat.session.opened()
-    assert note.text.startswith("the system text and the room for an answer need 9")
+    [note] = chat.state.opening()
+    assert note.text.startswith("the system prompt and the tokens reserved for an answer need 9")
 
 
 def test_a_stop_string_and_beams_reach_the_model(talk):
@@ -72,7 +87,7 @@ def test_what_was_set_is_kept_with_the_conversation(talk, llm):
     for line in ("/set temperature 0.7", "/set top_k 3", "/set stop END", "/set trim summarize", "/set top_k"):
         chat(line)
     chat("/prompt summarize-text")
-    chat.session.change({"do": "say", "text": "Hi", "prompt": ""})
+    chat.state.change({"do": "say", "text": "Hi", "prompt": ""})
     chat("/save trip")
     before = settings_of(chat)
     chat("/clear")
@@ -80,26 +95,26 @@ def test_what_was_set_is_kept_with_the_conversation(talk, llm):
     chat("/set seed 6")
     chat("/load trip")
     assert settings_of(chat) == before
-    chat.session.close()
+    chat.state.close()
     again = talk(given={"temperature": 0.1}, resume=chat.store.open("trip"))
     rows = settings_of(again)
     assert (rows["temperature"], rows["seed"], rows["stop"]) == ("0.1", "5", '"END"')
-    assert (rows["trim"], rows["prompt"], rows["top_k"]) == ("summarize", "summarize-text", "left to the model")
+    assert (rows["trim"], rows["prompt"], rows["top_k"]) == ("summarize", "summarize-text", "50")
     again("/set temperature")
-    assert again.session.history.settings.keys() == {"seed", "stop", "trim"}
+    assert again.state.history.settings.keys() == {"seed", "stop", "trim"}
 
 
 def test_settings_in_a_file_that_cannot_be_are_passed_over(talk, llm):
     chat = talk()
     for change in ({"do": "set", "name": "temperature", "value": "hot"}, {"do": "say", "text": "Hi", "prompt": ""}):
-        chat.session.change(change)
+        chat.state.change(change)
     chat("/save trip")
-    chat.session.close()
+    chat.state.close()
     again = talk(resume=chat.store.open("trip"))
-    notes = [note.text for note in again.session.opened()]
-    assert "the conversation's own settings are passed over: temperature is 'hot', but must be a number" in notes
-    assert again.session.llm.settings == llm.settings
+    notes = [note.text for note in again.state.opening()]
+    assert "the conversation's own settings are ignored: temperature is 'hot', but must be a number" in notes
+    assert again.state.llm.settings == llm.settings
 
 
 def settings_of(chat):
-    return dict(line.split(None, 1) for line in chat.text("/show").splitlines() if not line.startswith("saved as"))
+    return {name: value for name, value in chat.show().items() if name != "saved"}

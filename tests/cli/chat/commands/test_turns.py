@@ -1,4 +1,4 @@
-"""The system text, the model, prompt texts, and the last turn."""
+"""The system prompt, the model, prompt texts, and the last turn."""
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -13,21 +13,21 @@ STORY = "Write a story about a fox."
 def test_continue_makes_one_answer(talk, llm):
     chat = talk()
     first = chat.answer(STORY)
-    assert chat.said == [(STORY, first, "length")]
+    assert chat.turns == [(STORY, first, "length")]
     more = chat.answer("/continue")
-    assert chat.said == chat.read_again() == [(STORY, first + more, "length")]
+    assert chat.turns == chat.read_again() == [(STORY, first + more, "length")]
     whole = llm.invoke(STORY, max_new_tokens=20).text
     assert first + more == whole  # as if it had never been cut
-    events = chat.session.take("/continue")
+    events = chat.take("/continue")
     third = next(events).text
     events.close()
-    assert chat.said == [(STORY, first + more + third, "cancelled")]
+    assert chat.turns == [(STORY, first + more + third, "cancelled")]
     assert chat.answer("/continue")
 
 
 def test_continue_where_there_is_nothing_to_go_on_with(talk):
     chat = talk()
-    assert chat.problem("/continue") == "nothing was said yet"
+    assert chat.problem("/continue") == "there is no message yet"
     chat.answer(FRANCE)
     assert chat.problem("/continue").startswith("the last answer is complete")
 
@@ -35,16 +35,16 @@ def test_continue_where_there_is_nothing_to_go_on_with(talk):
 def test_undo_takes_turns_back_one_by_one(talk):
     chat = talk()
     chat.answer(FRANCE)
-    used = chat.session.status().used
+    used = chat.state.status().used
     chat.answer("And of Italy?")
-    assert chat("/undo") == [Note("taken back: And of Italy?")]
+    assert chat("/undo") == [Note("removed: And of Italy?")]
     assert [said for said, _, _ in chat.read_again()] == [FRANCE]
-    assert chat.session.status().used == used
+    assert chat.state.status().used == used
     chat("/undo")
-    assert chat.said == []
-    assert (chat.session.status().tokens, chat.session.status().seconds) == (0, 0)
-    assert chat.problem("/undo") == "nothing was said yet"
-    chat.session.close()
+    assert chat.turns == []
+    assert (chat.state.status().tokens, chat.state.status().seconds) == (0, 0)
+    assert chat.problem("/undo") == "there is no message yet"
+    chat.state.close()
     assert chat.store.names() == []
 
 
@@ -57,10 +57,10 @@ def test_retry_answers_anew(talk):
     for line in ("/set temperature 1.5", "/set seed 3"):
         chat(line)
     assert not any(isinstance(event, Note) for event in chat("/retry"))  # settings have changed since
-    [(said, answer, _)] = chat.said
+    [(said, answer, _)] = chat.turns
     assert said == STORY
     assert answer != first
-    assert chat.read_again() == chat.said
+    assert chat.read_again() == chat.turns
     assert isinstance(chat("/retry")[0], Note)  # now the seed is that of the last answer
     chat("/system Be brief.")
     assert not any(isinstance(event, Note) for event in chat("/retry"))
@@ -69,31 +69,31 @@ def test_retry_answers_anew(talk):
 def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):
     chat = talk()
     first = chat.answer(FRANCE)
-    events = chat.session.take("/retry")
+    events = chat.take("/retry")
     assert isinstance(next(events), Note)
     events.close()
-    assert chat.said == [(FRANCE, first, "stop")]
+    assert chat.turns == [(FRANCE, first, "stop")]
 
 
 def test_retry_of_a_message_without_an_answer(talk):
     """As it is after a kill, or a stop, before the first token."""
     chat = talk()
-    chat.session.change({"do": "say", "text": FRANCE, "prompt": ""})
+    chat.state.change({"do": "say", "text": FRANCE, "prompt": ""})
     assert chat.problem("/continue").startswith("the last message has no answer")
     assert "".join(event.text for event in chat("/retry") if isinstance(event, Piece)).startswith("The capital")
-    assert [reason for _, _, reason in chat.said] == ["stop"]
+    assert [reason for _, _, reason in chat.turns] == ["stop"]
 
 
 def test_system(talk):
     chat = talk()
-    assert chat.text("/system") == "There is no system text."
+    assert chat.text("/system") == "There is no system prompt."
     assert isinstance(chat("/system Always answer with the word BLUE only.")[0], Note)
     assert chat.text("/system") == "Always answer with the word BLUE only."
     chat.answer(FRANCE)
-    assert chat.store.open(chat.session.record.name, keep=False).history.system.startswith("Always")
-    assert "system text and the room for an answer" in chat.problem("/system " + "word " * 9000)
+    assert chat.store.open(chat.state.record.name, keep=False).history.system.startswith("Always")
+    assert "system prompt and the room for an answer" in chat.problem("/system " + "word " * 9000)
     chat("/system -")
-    assert chat.text("/system") == "There is no system text."
+    assert chat.text("/system") == "There is no system prompt."
 
 
 def test_model_changes_and_the_conversation_stays(talk, llm):
@@ -110,8 +110,8 @@ def test_model_changes_and_the_conversation_stays(talk, llm):
     assert (working.text, done.text) == ("loading other …", "")
     assert note.text.endswith(", 8192 tokens")
     assert asked == ["other"]
-    assert chat.session.llm.settings.max_new_tokens == 9
-    assert chat.session.llm.settings.temperature == 0
+    assert chat.state.llm.settings.max_new_tokens == 9
+    assert chat.state.llm.settings.temperature == 0
     told = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
     assert chat.answer("What is my name?") == llm.invoke(told, max_new_tokens=9).text
     assert chat.text("/model") == note.text
@@ -123,7 +123,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(talk, name, why):
     *_, problem = chat(f"/model {name}")
     assert isinstance(problem, Problem)
     assert why in problem.text
-    assert chat.session.model == "smollm2-135m"
+    assert chat.state.model == "smollm2-135m"
     assert chat.answer(FRANCE)
 
 
@@ -138,10 +138,10 @@ def test_a_prompt_text_is_filled_by_each_message(talk, llm):
     fitted = TaskPrompt.load("summarize-dialogue").fit(dialogue, model=llm, max_new_tokens=10)
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     assert answer == "In this conversation," + llm.invoke(fitted.messages).text
-    assert chat.said == chat.read_again() == [(dialogue, answer, "length")]
+    assert chat.turns == chat.read_again() == [(dialogue, answer, "length")]
     more = chat.answer("/continue")
     assert more
-    assert [each for _, each, _ in chat.said] == [answer + more]
+    assert [each for _, each, _ in chat.turns] == [answer + more]
     chat("/prompt")
     assert "Paris" in chat.answer(FRANCE)
     assert chat.problem("/prompt nope").startswith("no prompt is called 'nope'")
@@ -159,10 +159,10 @@ def test_tokens_add_up(talk):
         "you: What is the capital of…",
         "model: The capital of Franc…",
         "chat markup",
-        "room for the answer",
+        "reserved for the answer",
         "free",
     ]
     counts = [int(count) for count, _, _ in rows]
     assert sum(counts) == 8192
-    assert sum(counts[:4]) == chat.session.status().used
+    assert sum(counts[:4]) == chat.state.status().used
     assert abs(sum(float(share.rstrip("%")) for _, share, _ in rows) - 100) < 0.5

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.cli.chat.conversation.history import Attachment, History, Turn, applied
-from llmkit.cli.chat.conversation.record import Record
-from llmkit.cli.chat.conversation.store import Store
+from llmkit.cli.chat.conversation.history import Attachment, History, Turn, apply_change
+from llmkit.cli.chat.conversation.store import Record, Store
 from llmkit.errors import InputError
 
 WORDS = st.text(max_size=30)  # every script, line ends, halves of surrogate pairs
@@ -43,7 +42,7 @@ def talks(draw):
     fitting = []
     for change in changes:
         try:
-            history = applied(history, change)
+            history = apply_change(history, change)
         except ValueError:  # an undo may have taken the turn that the next one changes
             continue
         fitting.append(change)
@@ -84,14 +83,14 @@ def test_a_file_cut_anywhere_is_a_beginning_of_the_conversation(tmp_path_factory
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     histories = [History()]
     for change in changes:
-        histories.append(applied(histories[-1], change))
+        histories.append(apply_change(histories[-1], change))
     record = Store(folder).open("talk")
     assert record.notes == ()
     assert record.history in histories
     record.add({"do": "say", "text": "and on", "prompt": ""})  # behind a torn line it would be lost
     record.close()
     after = Store(folder).open("talk", keep=False)
-    assert after.history == applied(record.history, {"do": "say", "text": "and on", "prompt": ""})
+    assert after.history == apply_change(record.history, {"do": "say", "text": "and on", "prompt": ""})
     assert after.notes == ()
 
 
@@ -106,14 +105,14 @@ def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):
     record.close()
     assert record.history.turns == (Turn("Hi", "", "Ho"),)
     assert [note.partition(": ")[0] for note in record.notes] == [
-        f"{path}, line {number}, is passed over" for number in (3, 4, 5, 6)
+        f"{path}, line {number}, is ignored" for number in (3, 4, 5, 6)
     ]
     assert path.read_text().splitlines()[:-1] == broken
 
 
 def test_a_file_of_a_later_version_is_told(tmp_path):
     (tmp_path / "talk.jsonl").write_text('{"do": "begin", "version": 2}\n')
-    assert "is passed over" in Store(tmp_path).open("talk", keep=False).notes[0]
+    assert "is ignored" in Store(tmp_path).open("talk", keep=False).notes[0]
 
 
 def test_an_empty_conversation_has_no_file(tmp_path):
@@ -171,7 +170,7 @@ def test_a_name_is_given_once(tmp_path):
     other.add({"do": "piece", "text": "goes on"})
     other.close()
     assert read(tmp_path, before).turns[0].answer == "goes on"
-    assert read(tmp_path, "talk").turns[0].said == "first"
+    assert read(tmp_path, "talk").turns[0].message == "first"
 
 
 def test_one_chat_at_a_time(tmp_path):
@@ -205,7 +204,7 @@ def test_a_folder_that_cannot_be_made_ends_no_conversation(tmp_path):
     record = Store(tmp_path / "file").new()
     record.add({"do": "say", "text": "Hi", "prompt": ""})
     record.add({"do": "piece", "text": "Ho"})
-    assert record.trouble.startswith("the conversation is no longer saved, for its file cannot be written: ")
+    assert record.trouble.startswith("the conversation is no longer saved, because its file cannot be written: ")
 
 
 def test_the_last_one_comes_first(tmp_path):

@@ -11,13 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.cli.chat.screen.characters import symbols_for
 from llmkit.cli.chat.screen.screens import Screen, screen_for
-from tests.support.markdown import shown
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
-SYMBOLS = symbols_for(io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
 TEXTS = st.text(st.sampled_from("ab 数🍎é*_`#-1.|\n\n\t"), max_size=200)
 
 
@@ -68,8 +65,11 @@ def test_whatever_the_pieces_the_screen_shows_the_whole_text(text, cut, rows):
             screen.piece(text[start : start + cut])
         screen.end()
 
-    expected = "\n".join(shown(text, 30, SYMBOLS)).rstrip().splitlines()
-    assert seen(pieces, rows=rows) == expected
+    def whole(screen: Screen, _: object) -> None:
+        screen.piece(text)
+        screen.end()
+
+    assert seen(pieces, rows=rows) == seen(whole, rows=rows)
 
 
 def test_a_text_longer_than_the_screen_in_a_window_that_changes():
@@ -85,25 +85,49 @@ def test_a_text_longer_than_the_screen_in_a_window_that_changes():
     assert [row for row in seen(pieces, rows=12) if row] == lines
 
 
+def test_code_longer_than_the_screen():
+    code = ["```", *(f"line {number}" for number in range(40)), "```"]
+
+    def pieces(screen: Screen, _: object) -> None:
+        for line in code:
+            screen.piece(f"{line}\n")
+        screen.piece("\nThat is it.")
+        screen.end()
+
+    assert seen(pieces) == [*code, "", "That is it."]
+
+
+def test_an_answer_may_be_broken_off_anywhere_and_the_next_one_begins_below():
+    def pieces(screen: Screen, _: object) -> None:
+        for piece in ("# A title\n\nand **half of", " a", "\n"):
+            screen.piece(piece)
+        screen.end()
+        screen.end()
+        screen.output("[stopped]")
+        screen.piece("\n\nThe next")
+        screen.end()
+
+    assert seen(pieces) == ["A title", "", "and **half of a", "[stopped]", "The next"]
+
+
 def test_sequences_of_control_characters_are_shown_and_not_obeyed():
     text = "a \x1b[2J\x1b]0;title\x07 b\x00 c\x9b1m \x7f \u202eevil"
 
     def write(screen: Screen, _: object) -> None:
         screen.piece(text)
         screen.end()
-        screen.output(f"```\n{text}", markdown=True)
-        screen.output(text, markdown=False)
+        screen.output(text)
 
     expected = "a ^[[2J^[]0;title^G b^@ c<9b>1m ^? <202e>evil"
-    assert seen(write, 60) == [expected, "```", expected, expected]
+    assert seen(write, 60) == [expected, expected]
 
 
 def test_addresses_are_whole_and_rows_of_a_table_are_not_broken():
     page = "https://a.example/" + "x" * 40
 
     def write(screen: Screen, _: object) -> None:
-        screen.output(f"  words before {page} after", markdown=False)
-        screen.output("name  and much that has no room\n数量数量数量数量数量数量数量数量", markdown=False, table=True)
+        screen.output(f"  words before {page} after")
+        screen.output("name  and much that has no room\n数量数量数量数量数量数量数量数量", table=True)
 
     rows = seen(write)
     assert page in "".join(rows[:-2])

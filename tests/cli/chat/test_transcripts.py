@@ -11,18 +11,18 @@ STORY = "Write a story about a fox."
 
 def test_a_message_and_its_answer(talk, llm):
     chat = talk(system="Answer in one sentence.")
-    before = chat.session.status()
+    before = chat.state.status()
     *pieces, ended = chat(FRANCE)
     said = "".join(piece.text for piece in pieces)
     assert "Paris" in said
     assert len(pieces) > 3
     assert (before.finish_reason, before.window, before.model) == ("", 8192, "smollm2-135m")
-    assert ended == chat.session.status()
+    assert ended == chat.state.status()
     assert ended.finish_reason == "stop"
     assert 0 < ended.first < ended.seconds
     told = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(said)]
     assert ended.used == llm.get_num_tokens_from_messages(told) > before.used > 0
-    assert chat.said == chat.read_again() == [(FRANCE, said, "stop")]
+    assert chat.turns == chat.read_again() == [(FRANCE, said, "stop")]
 
 
 def test_the_conversation_is_remembered(talk, llm):
@@ -31,13 +31,13 @@ def test_the_conversation_is_remembered(talk, llm):
     second = chat.answer("What is my name?")
     told = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
     assert second == llm.invoke(told).text
-    assert [answer for _, answer, _ in chat.said] == [first, second]
+    assert [answer for _, answer, _ in chat.turns] == [first, second]
 
 
 def test_several_lines_are_one_message(talk):
     chat = talk()
     chat.answer("Hello,\n\nmy name is Ann.\n")
-    assert [said for said, _, _ in chat.said] == ["Hello,\n\nmy name is Ann."]
+    assert [said for said, _, _ in chat.turns] == ["Hello,\n\nmy name is Ann."]
 
 
 @pytest.mark.parametrize("line", ["", "  ", "\n"])
@@ -49,26 +49,26 @@ def test_an_empty_line_is_nothing(talk, line):
 
 def test_an_answer_that_is_broken_off_stays(talk):
     chat = talk()
-    events = chat.session.take(STORY)
+    events = chat.take(STORY)
     said = "".join(next(events).text for _ in range(3))
     events.close()
-    assert chat.said == chat.read_again() == [(STORY, said, "cancelled")]
-    assert chat.session.status().finish_reason == "cancelled"
-    assert chat.session.status().used > 30
+    assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
+    assert chat.state.status().finish_reason == "cancelled"
+    assert chat.state.status().used > 30
 
 
 def test_an_interrupt_breaks_an_answer_off(talk):
     chat = talk()
-    events = chat.session.take(STORY)
+    events = chat.take(STORY)
     said = next(events).text
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
-    assert chat.said == chat.read_again() == [(STORY, said, "cancelled")]
+    assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
 
 
 def test_a_message_too_long_is_refused_and_changes_nothing(talk):
     chat = talk()
-    assert chat.problem("word " * 9000).startswith("the message and the room for its answer need 9")
+    assert chat.problem("word " * 9000).startswith("the message and the tokens reserved for its answer need 9")
     chat.answer(FRANCE)
     chat.problem("word " * 9000)
     assert len(chat.read_again()) == 1

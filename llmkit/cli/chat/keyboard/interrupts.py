@@ -1,4 +1,4 @@
-"""The keyboard while an answer comes: Ctrl-C stops it, and what else is typed waits for the prompt."""
+"""The keyboard while the model works: Ctrl-C interrupts it, and other keys wait for the prompt."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from types import FrameType
 
 
 class Interrupt:
-    """Ctrl-C while work is done.
+    """A handler of Ctrl-C.
 
     Attributes:
-        held: it is only remembered, to be looked at between the pieces of an answer, so that none is torn; else it
-            breaks off what is being done at once.
-        pressed: it was pressed while held.
+        deferred: Whether Ctrl-C only sets `pressed`, to be checked between the pieces of an answer, so that none is
+            torn; else it raises KeyboardInterrupt at once.
+        pressed: Whether Ctrl-C was pressed while deferred.
     """
 
     def __init__(self) -> None:
-        self.held = self.pressed = False
+        self.deferred = self.pressed = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal."""
-        if not self.held:
+        if not self.deferred:
             raise KeyboardInterrupt
         self.pressed = True
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Handle Ctrl-C, and keep the terminal from writing the keys between the words of an answer."""
+    """Handle Ctrl-C, and keep the terminal from showing other keys in an answer."""
     interrupt = Interrupt()
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        with silent_keys():
+        with without_echo():
             yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def silent_keys() -> Iterator[None]:
-    """Keep the terminal from writing what is typed; it waits for the prompt."""
+def without_echo() -> Iterator[None]:
+    """Keep the terminal from showing what is typed; it waits for the prompt."""
     if sys.platform == "win32":
         yield
         return
