@@ -1,8 +1,8 @@
-"""How lines are read, and what is told of commands."""
+"""How lines are parsed, and the help of commands."""
 
 import pytest
 
-from llmkit.cli.chat.commands import COMMANDS, Call, read
+from llmkit.cli.chat.commands import COMMANDS, Call, choices, parse_line
 from llmkit.cli.chat.events import Edit, Left
 from llmkit.errors import InputError
 from llmkit.models.generation.settings import NAMES
@@ -17,13 +17,14 @@ FRANCE = "What is the capital of France?"
         ("//", "/"),
         ("/usr/bin holds programs", "/usr/bin holds programs"),
         ("/2 is a half", "/2 is a half"),
+        ("exit now", "exit now"),
         ("/", "/"),
         ("1/2", "1/2"),
         ("/etc/help", "/etc/help"),
     ],
 )
 def test_what_is_a_message(line, message):
-    assert read(line) == message
+    assert parse_line(line) == message
 
 
 @pytest.mark.parametrize(
@@ -32,13 +33,15 @@ def test_what_is_a_message(line, message):
         ("/help", "help", ""),
         ("/?", "help", ""),
         ("/quit", "bye", ""),
+        ("exit", "bye", ""),
+        ("Quit ", "bye", ""),
         ("/SET seed 7", "set", "seed 7"),
         ("  /system Be brief.\nBe kind. ", "system", "Be brief.\nBe kind."),
         ("/system\nBe brief.", "system", "Be brief."),
     ],
 )
 def test_what_is_a_command(line, name, argument):
-    call = read(line)
+    call = parse_line(line)
     assert isinstance(call, Call)
     assert (call.command.name, call.argument) == (name, argument)
 
@@ -49,16 +52,16 @@ def test_an_unknown_command_names_the_nearest(talk):
     assert chat.problem("/xyzzy now").startswith("there is no command /xyzzy: /help shows all")
 
 
-def test_a_word_that_no_command_takes_is_told(talk):
+def test_an_argument_that_a_command_does_not_take(talk):
     chat = talk()
     assert chat.problem("/clear all") == "/clear takes no argument, but was given 'all'"
     assert chat.problem("/tokens foo") == "/tokens takes no argument, but was given 'foo'"
 
 
-def test_help_tells_of_every_command(talk):
+def test_help_shows_every_command(talk):
     chat = talk()
-    told = chat.text("/help")
-    assert all(f"/{each.name}" in told and each.help in told for each in COMMANDS)
+    shown = chat.text("/help")
+    assert all(f"/{each.name}" in shown and each.help in shown for each in COMMANDS)
     assert chat.text("/help set").startswith("/set NAME [VALUE]\n")
     assert all(f"\n{name} " in chat.text("/help set") for name in (*NAMES, "trim"))
     assert '"\\n" is a line end' in chat.text("/help set")
@@ -74,14 +77,14 @@ def test_edit_and_leave(talk):
 
 def test_what_arguments_are_completed_to(talk):
     chat = talk()
-    assert chat.state.choices("command")[:2] == ["help", "set"]
-    assert {"temperature", "trim"} <= set(chat.state.choices("setting"))
-    assert chat.state.choices("model") == ["smollm2-135m"]
-    assert "summarize-dialogue" in chat.state.choices("prompt")
-    assert "answer-with-quotes" not in chat.state.choices("prompt")  # it has fields that nothing fills
-    assert chat.state.choices("conversation") == []
+    assert choices(chat.state, "command")[:2] == ["help", "set"]
+    assert {"temperature", "trim"} <= set(choices(chat.state, "setting"))
+    assert choices(chat.state, "model") == ["smollm2-135m"]
+    assert "summarize-dialogue" in choices(chat.state, "prompt")
+    assert "answer-with-quotes" not in choices(chat.state, "prompt")  # it has fields that nothing fills
+    assert choices(chat.state, "conversation") == []
     chat.answer(FRANCE)
-    assert chat.state.choices("conversation") == [chat.state.record.name]
+    assert choices(chat.state, "conversation") == [chat.state.record.name]
     assert {each.completes for each in COMMANDS} - {None} == {
         "command",
         "setting",
@@ -93,6 +96,6 @@ def test_what_arguments_are_completed_to(talk):
     }
 
 
-def test_read_raises_for_who_asks_itself():
+def test_an_unknown_command_raises():
     with pytest.raises(InputError, match="did you mean /help"):
-        read("/hepl")
+        parse_line("/hepl")
