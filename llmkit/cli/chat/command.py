@@ -51,16 +51,19 @@ def chat(
     model: options.ModelOptions,
     quiet: options.Quiet = False,
 ) -> int:
-    """Chat with a model, or ask it once. /help shows the commands; Ctrl-C stops an answer; exit, quit or Ctrl-D leaves.
+    """Chat with a model, or ask it one question.
+
+    /help in a chat shows its commands; Ctrl-C stops an answer; exit, quit or Ctrl-D leaves.
 
     \b
-    llmkit chat
-    llmkit chat --system "Answer in one sentence." --temperature 0
-    llmkit chat "What is the capital of France?"       one answer
-    llmkit chat --resume                               continues the last conversation
-    llmkit chat --load holiday                         continues the one that /save holiday named
-    printf 'My name is Ann.\\nWhat is my name?\\n' | llmkit chat      each line is a message
-    printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
+    Examples:
+      llmkit chat
+      llmkit chat "What is the capital of France?"     one answer
+      llmkit chat --system "Answer in one sentence." --temperature 0
+      llmkit chat --resume                continues the last conversation
+      llmkit chat --load holiday          continues what /save holiday named
+      printf 'I am Ann.\\nWho am I?\\n' | llmkit chat    a line is a message
+      printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
