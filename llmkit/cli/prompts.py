@@ -54,7 +54,7 @@ def show(
     """
     prompt = options.load_prompt(name)
     if as_json:
-        facts: dict[str, object] = {"name": name, "description": prompt.description, **prompt.parts.texts()}
+        facts: dict[str, object] = {"name": name, "description": prompt.description, **dict(prompt.parts)}
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
     else:

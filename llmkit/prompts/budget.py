@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 from langchain_core.messages import BaseMessage
 from pydantic import ConfigDict
@@ -13,8 +14,9 @@ from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.prompts.examples import Candidate, Example, same_text
 from llmkit.prompts.fields import fill
-from llmkit.prompts.parts import ExampleOrder, Layout, PromptParts
 from llmkit.prompts.rendering import (
+    Layout,
+    PromptParts,
     RenderedPrompt,
     Turn,
     render,
@@ -24,6 +26,9 @@ from llmkit.prompts.rendering import (
     transcript,
 )
 from llmkit.prompts.report import LeftOut, Part, Reason, Report
+
+ExampleOrder = Literal["best_last", "best_first"]
+"""Where the most relevant example is: next to the input, or first."""
 
 
 class FittedPrompt(RenderedPrompt):

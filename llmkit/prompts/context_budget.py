@@ -9,11 +9,13 @@ from typing import Any
 from langchain_core.language_models import BaseLanguageModel, BaseLLM
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables.base import Runnable, RunnableBindingBase
+from pydantic import TypeAdapter
 
 from llmkit.errors import PromptError
-from llmkit.prompts.parts import LAYOUT, Layout
+from llmkit.prompts.rendering import Layout
 from llmkit.prompts.validation import COUNT, validate
 
+LAYOUT: TypeAdapter[Layout] = TypeAdapter(Layout)
 MAX_CACHED = 4096  # texts per model; examples come again with every input, inputs do not
 
 

@@ -146,10 +146,4 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.SequenceNode:
-    on_one_line = all(isinstance(value, str) for value in values)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=on_one_line)
-
-
 _Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(list, _represent_list)

@@ -14,26 +14,18 @@ from pydantic import ConfigDict
 
 from llmkit.errors import PromptError
 from llmkit.prompts import library
-from llmkit.prompts.budget import FittedPrompt, UnfittedPrompt
+from llmkit.prompts.budget import ExampleOrder, FittedPrompt, UnfittedPrompt
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.prompts.examples import Example, same_text, validate_example
-from llmkit.prompts.fields import validate_values
-from llmkit.prompts.parts import ExampleOrder, Layout, PromptParts, PromptSettings
-from llmkit.prompts.rendering import RenderedPrompt, Turn, render, render_text
+from llmkit.prompts.fields import validate_field_names, validate_values
+from llmkit.prompts.rendering import Layout, PromptParts, RenderedPrompt, Turn, render, render_text
 from llmkit.prompts.runnable import PromptFitter
 from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
-from llmkit.prompts.validation import validate_text
+from llmkit.prompts.validation import pydantic_errors, validate_text
 
 
 class TaskPrompt(BaseChatPromptTemplate):
     """A prompt for one task; `fitted_to(llm) | llm` makes it fit the model's window, to the token.
-
-    Attributes:
-        parts: the texts that stay the same: instruction, labels, question, start of the output.
-        fields: names of the `{fields}` in those texts; `input` is none of them.
-        selector: has the examples and ranks them for an input.
-        example_order: `best_last`, the best example next to the input, or `best_first`.
-        layout: `chat`, `completion` or `flan`; `None` leaves it to the model.
 
     Args:
         instruction: says the task, once, before everything else.
@@ -76,28 +68,26 @@ class TaskPrompt(BaseChatPromptTemplate):
         layout: Layout | None = None,
         description: str = "",
     ) -> None:
-        settings = PromptSettings.parse(
-            instruction=instruction,
-            input_label=input_label,
-            question=question,
-            output_label=output_label,
-            output_start=output_start,
-            fields=fields,
-            examples=examples,
-            example_order=example_order,
-            layout=layout,
-            description=description,
-        )
-        values: dict[str, Any] = {
-            "input_variables": ["input", *settings.fields],
-            "parts": settings.parts,
-            "fields": settings.fields,
-            "selector": _with_examples(selector, settings.examples, settings.fields),
-            "example_order": settings.example_order,
-            "layout": settings.layout,
-            "description": settings.description,
-        }
-        super(BaseChatPromptTemplate, self).__init__(**values)
+        names = fields if isinstance(fields, str) else tuple(fields)
+        with pydantic_errors():
+            parts = PromptParts(
+                instruction=instruction,
+                input_label=input_label,
+                question=question,
+                output_label=output_label,
+                output_start=output_start,
+            )
+            values: dict[str, Any] = {
+                "input_variables": ["input", *names],
+                "parts": parts,
+                "fields": names,
+                "selector": _with_examples(selector, list(examples), names),
+                "example_order": example_order,
+                "layout": layout,
+                "description": validate_text(description, "description").strip(),
+            }
+            super(BaseChatPromptTemplate, self).__init__(**values)
+        validate_field_names(self.fields, list(dict(parts).values()))
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -144,13 +134,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Return a Runnable that fits the prompt to a model: `prompt.fitted_to(llm) | llm`.
 
         It takes the input, or a dictionary with `input` and the prompt's fields. A model after it also gets the stop
-        strings of the prompt's layout and, where it is given, `max_new_tokens`.
-
-        Args:
-            llm: any LangChain model, with bound arguments or without; its own tokenizer counts.
-            max_new_tokens: tokens to reserve for the completion; the model's own setting, if left out.
-            context_window: in tokens; needed for models that do not say theirs, else it can only make it smaller.
-            layout: overrides the prompt's own and the model's.
+        strings of the prompt's layout and, where it is given, `max_new_tokens`. The arguments are those of `fit`.
 
         Raises:
             PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
@@ -209,7 +193,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     def with_parts(self, **texts: str) -> Self:
         """Return this prompt with other texts, such as `instruction`."""
-        return self.model_copy(update={"parts": PromptParts(**{**self.parts.texts(), **texts})})
+        return self.model_copy(update={"parts": PromptParts(**{**dict(self.parts), **texts})})
 
     def with_examples(self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None) -> Self:
         """Return this prompt with other examples and, if one is given, another selector."""
@@ -247,7 +231,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Return the prompt text as it is in a file."""
         values = {
             "description": self.description,
-            **self.parts.texts(),
+            **dict(self.parts),
             "layout": self.layout,
             "example_order": "" if self.example_order == "best_last" else self.example_order,
             "fields": list(self.fields),

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.prompt_values import PromptValue
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from llmkit.prompts.fields import fill
-from llmkit.prompts.parts import Layout, PromptParts
+from llmkit.prompts.validation import validate_text
+
+Layout = Literal["chat", "completion", "flan"]
+"""How a prompt is rendered: as chat messages, as plain text, or with the white space that FLAN was trained on."""
+
+_LINE_END = re.compile(r"\r+\n")
+
+
+class PromptParts(BaseModel):
+    """The texts of a prompt that stay the same from input to input (see `TaskPrompt`); fields are not filled yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instruction: str = ""
+    input_label: str = ""
+    question: str = ""
+    output_label: str = ""
+    output_start: str = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _validate_text(cls, value: Any, info: ValidationInfo) -> str:
+        return _LINE_END.sub("\n", validate_text(value, str(info.field_name))).strip()
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import get_config_list
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import get_config_list, run_in_executor
 
 from llmkit.errors import PromptError
 from llmkit.prompts.budget import FittedPrompt
@@ -44,7 +44,7 @@ class PromptFitter(Runnable[Any, FittedPrompt]):
         return super().__or__(FittedModel(other, self._max_new_tokens))
 
 
-class FittedModel(Runnable[FittedPrompt, Any]):
+class FittedModel(RunnableLambda[FittedPrompt, Any]):
     """A model that gets, with each fitted prompt, the stop strings and the limit that the prompt was fitted for."""
 
     def __init__(self, model: Runnable[Any, Any], max_new_tokens: int | None) -> None:
@@ -53,34 +53,26 @@ class FittedModel(Runnable[FittedPrompt, Any]):
         self._stop = bound.get("stop") or getattr(getattr(llm, "settings", llm), "stop", None) or ()
         is_limited = max_new_tokens is None or bound.keys() & {"max_new_tokens", "max_tokens"}
         self._limit = {} if is_limited else {"max_tokens": max_new_tokens}
+        super().__init__(self._with_options, name="FittedModel")  # which then runs what that returns
 
-    def invoke(self, input: FittedPrompt, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """Answer one prompt."""
-        return self.model.invoke(input, config, **self._options(input), **kwargs)
-
-    async def ainvoke(self, input: FittedPrompt, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """Answer one prompt."""
-        return await self.model.ainvoke(input, config, **self._options(input), **kwargs)
-
-    def stream(self, input: FittedPrompt, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
-        """Yield one prompt's answer in pieces."""
-        yield from self.model.stream(input, config, **self._options(input), **kwargs)
-
-    async def astream(
-        self, input: FittedPrompt, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[Any]:
-        """Yield one prompt's answer in pieces."""
-        async for piece in self.model.astream(input, config, **self._options(input), **kwargs):
-            yield piece
+    def _with_options(self, prompt: FittedPrompt) -> Runnable[Any, Any]:
+        stop = {"stop": list(dict.fromkeys([*self._stop, *prompt.stop]))} if prompt.stop else {}
+        return self.model.bind(**self._limit, **stop)
 
     def batch(
         self, inputs: list[FittedPrompt], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Answer prompts in true batches: together where their stop strings are the same."""
+        configs = get_config_list(config, len(inputs)) if inputs else []
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index, prompt in enumerate(inputs):
+            groups.setdefault(prompt.stop, []).append(index)
         answers: list[Any] = [None] * len(inputs)
-        for group, prompts, configs in _groups(inputs, config):
-            options = {**self._options(prompts[0]), **kwargs}
-            found = self.model.batch(prompts, configs, return_exceptions=return_exceptions, **options)
+        for group in groups.values():
+            prompts: list[Any] = [inputs[index] for index in group]
+            model = self._with_options(prompts[0])
+            options = {"return_exceptions": return_exceptions, **kwargs}
+            found = model.batch(prompts, [configs[index] for index in group], **options)
             for index, answer in zip(group, found, strict=True):
                 answers[index] = answer
         return answers
@@ -88,27 +80,6 @@ class FittedModel(Runnable[FittedPrompt, Any]):
     async def abatch(
         self, inputs: list[FittedPrompt], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
-        """Answer prompts in true batches: together where their stop strings are the same."""
-        answers: list[Any] = [None] * len(inputs)
-        for group, prompts, configs in _groups(inputs, config):
-            options = {**self._options(prompts[0]), **kwargs}
-            found = await self.model.abatch(prompts, configs, return_exceptions=return_exceptions, **options)
-            for index, answer in zip(group, found, strict=True):
-                answers[index] = answer
-        return answers
-
-    def _options(self, prompt: FittedPrompt) -> dict[str, Any]:
-        stop = {"stop": list(dict.fromkeys([*self._stop, *prompt.stop]))} if prompt.stop else {}
-        return {**self._limit, **stop}
-
-
-def _groups(
-    prompts: Sequence[FittedPrompt], config: Configs
-) -> Iterator[tuple[list[int], list[FittedPrompt], list[RunnableConfig]]]:
-    """Yield the indices of the prompts with the same stop strings, those prompts, and their configurations."""
-    configs = get_config_list(config, len(prompts)) if prompts else []
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        groups.setdefault(prompt.stop, []).append(index)
-    for group in groups.values():
-        yield group, [prompts[index] for index in group], [configs[index] for index in group]
+        """Do as `batch`, in a thread."""
+        options = {"return_exceptions": return_exceptions, **kwargs}
+        return await run_in_executor(None, lambda: self.batch(inputs, config, **options))

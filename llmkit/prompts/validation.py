@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -15,24 +17,27 @@ COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=0)])
 SHARE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(ge=0, le=1)])
 
 
-def validate(adapter: TypeAdapter[T], value: Any, name: str = "") -> T:
-    """Check a value with pydantic.
-
-    Args:
-        adapter: the type that the value must have.
-        value: the value.
-        name: what an error calls it; the values of a pydantic model have the names of its fields.
+def validate(adapter: TypeAdapter[T], value: Any, name: str) -> T:
+    """Return the value as the adapter's type.
 
     Raises:
         PromptError: the value is of another type or out of range; names it.
     """
+    with pydantic_errors(name):
+        valid = adapter.validate_python(value)
+    return valid
+
+
+@contextmanager
+def pydantic_errors(*name: str) -> Iterator[None]:
+    """Raise a `PromptError` in place of pydantic's error, for the first value that is wrong."""
     try:
-        return adapter.validate_python(value)
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if isinstance(cause := first.get("ctx", {}).get("error"), PromptError):
             raise PromptError(str(cause)) from None
-        place = ".".join(map(str, (name, *first["loc"]) if name else first["loc"]))
+        place = ".".join(map(str, (*name, *first["loc"])))
         reason = first["msg"].replace("Input should", "but should", 1)
         raise PromptError(f"{place} is {reprlib.repr(first['input'])}, {reason}") from None
 
