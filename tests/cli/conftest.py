@@ -29,6 +29,14 @@ def llmkit(monkeypatch, capsys) -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def default_model(default_model_folder):
+    """Keep the default model loaded: the commands that run in this process share its weights."""
+    from llmkit import HuggingFaceChat
+
+    return HuggingFaceChat()
+
+
 Refused = Callable[..., str]
 
 

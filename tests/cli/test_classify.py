@@ -17,7 +17,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.usefixtures("default_model_folder")
+@pytest.mark.usefixtures("default_model")
 class TestLabels:
     def test_a_file(self, llmkit, text_file):
         code, out, err = llmkit("classify", text_file, *LABELS)
@@ -101,6 +101,7 @@ class TestLabels:
         alone = json.loads(llmkit("classify", *LABELS, "--json", stdin=documents[3])[1])
         assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16
 
+    @pytest.mark.slow
     def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
         source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]

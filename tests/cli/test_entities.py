@@ -17,7 +17,7 @@ def stands(found: Any, text: str) -> bool:
     return all(text[each["start"] : each["end"]] == each["text"] and 0.5 <= each["score"] <= 1 for each in found)
 
 
-@pytest.mark.usefixtures("default_model_folder")
+@pytest.mark.usefixtures("default_model")
 class TestEntities:
     def test_a_file(self, llmkit, text_file):
         code, out, err = llmkit("entities", text_file)
@@ -93,6 +93,7 @@ class TestEntities:
         assert stands(rows[0]["entities"], TEXT)
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
 
+    @pytest.mark.slow
     def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
         texts = [f"Number {number}: Ada went to London." for number in range(36)]

@@ -16,7 +16,7 @@ def dialogue(tmp_path):
     return str(path)
 
 
-@pytest.mark.usefixtures("default_model_folder")
+@pytest.mark.usefixtures("default_model")
 class TestSummaries:
     def test_a_file(self, llmkit, dialogue):
         code, out, err = llmkit("summarize", dialogue, "--max-new-tokens", "16")
@@ -66,6 +66,7 @@ class TestSummaries:
         alone = json.loads(llmkit("summarize", "-", "--json", "--max-new-tokens", "8", stdin=documents[3])[1])
         assert rows[3] == {"line": 4, **alone}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
     def test_a_run_that_is_broken_off_goes_on(self, tmp_path, stop):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"

@@ -17,7 +17,7 @@ from llmkit.cli.chat.conversation.store import Store
 from llmkit.models.weights import catalog
 from tests.support.terminal import ALT_ENTER, CTRL_C, CTRL_D, CTRL_R, TAB, UP, Terminal, pasted
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")]
 
 STORY = "Write a very long story about a fox, a river and a mountain."
 COLOUR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9[0-7])(?:;[\d;]*)?m")
