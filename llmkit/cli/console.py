@@ -53,6 +53,12 @@ def output(text: str, *, end: str = "\n") -> None:
     _write(sys.stdout, text + end)
 
 
+def output_bytes(line: bytes) -> None:
+    """Show a result that is UTF-8 for machines, whatever the encoding of standard output is."""
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Show rows of equally many cells in columns; a terminal gets the last column wrapped."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]

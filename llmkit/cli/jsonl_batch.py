@@ -83,12 +83,11 @@ class _Output:
     def __init__(self, path: Path | None, source: str, stack: ExitStack) -> None:
         self.written = self.failed = 0
         self.first_error = self.key = ""
-        self._path, self._file = path, sys.stdout.buffer
+        self._path = path
         if path:
             files.check_output(path, source)
             try:
-                # unbuffered: each line is one write
-                self._file = stack.enter_context(path.open("a+b", buffering=0))
+                self._file = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
             except OSError as error:
                 raise InputError(f"{path} cannot be written: {error.strerror}") from error
             self._file.truncate(self._read(path))
@@ -113,16 +112,19 @@ class _Output:
         fields = {"error": " ".join(str(result).split())} if failed else result.model_dump(mode="json")
         key = {"key": document.key} if self._path else {}
         row = {"line": document.number, **key, **document.fields, **fields}
-        data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        if self._path is None:
+            console.output_bytes(line)
+        else:
+            self._append(line)
+        self._count(row)
+
+    def _append(self, data: bytes) -> None:
         try:
             while data:
                 data = data[self._file.write(data) or 0 :]
-            self._file.flush()
         except OSError as error:
-            if self._path is None:
-                raise
             raise RunError(f"{self._path} cannot be written: {error.strerror}; the same command continues") from error
-        self._count(row)
 
     def _count(self, row: Mapping[str, Any]) -> None:
         self.written += 1
