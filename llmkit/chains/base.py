@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from langchain_core.callbacks import CallbackManagerForChainRun
@@ -90,8 +90,9 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
 
     @property
     def InputType(self) -> Any:  # LangChain's name; it finds the types of two parameters, not of three
-        """What the chain accepts."""
-        return self._types()[0]
+        """What the chain accepts; for any mapping, the keys that it needs."""
+        accepted = self._types()[0]
+        return self.tool_input if get_origin(accepted) is Mapping else accepted
 
     @property
     def OutputType(self) -> Any:

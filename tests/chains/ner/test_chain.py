@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import Entity, NERChain
+from llmkit.chains import ClassificationTuning, Entity, NERChain
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import name_words
 from llmkit.chains.ner.entity_typing import EntityTyper
-from llmkit.chains.ner.tuning import SMOLLM2_135M
+from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Span
@@ -228,6 +228,44 @@ def test_examples_teach() -> None:
         for chain in (chain_of(examples=named), chain_of())
     )
     assert taught > plain
+
+
+NAMED = [
+    {"input": f"{name} met {other}", "output": [{"text": name, "label": "place"}]}
+    for name in ("Paris", "Lille", "France", "The Dog")
+    for other in ("Seven", "New York")
+]
+
+
+def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
+    own = chain_of(tuning=NEUTRAL)
+    texts = [row["input"] for row in NAMED]
+    assert not any(found.calibrated for found in own.batch(texts))
+    report = own.calibrate(NAMED, precision=0.3)
+    assert report.rows == len(NAMED)
+    assert report.log_loss_after < report.log_loss_before
+    assert own.threshold == report.threshold
+    results = own.batch(texts)
+    assert all(found.calibrated for found in results)
+    right = [entity.label == "place" and entity.start == 0 for found in results for entity in found]
+    assert sum(right) / len(right) >= 0.25  # neighbors of one label may be joined at another threshold
+
+
+def test_what_cannot_calibrate() -> None:
+    own = chain_of()
+    for rows, says in (
+        ([], "there are no rows to calibrate with"),
+        ("Paris", "rows is str, but must be a list of labelled texts"),
+        ([*NAMED, {"input": "Ada"}], "row 9 is .* 'input' and 'output'"),
+        ([{"input": "!!!", "output": []}], "nothing in these rows that could be an entity"),
+    ):
+        with pytest.raises(InputError, match=says):
+            own.calibrate(rows)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="precision is 2, but must be above 0"):
+        own.calibrate(NAMED, precision=2)
+    with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
+        chain_of(tuning=ClassificationTuning())
+    assert own.threshold == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Of spans that overlap the likeliest are entities."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from llmkit.chains.ner.results import Entity, resolve_overlaps
+from llmkit.chains.ner.results import Entities, Entity, resolve_overlaps
 from llmkit.text.segmentation import Span
 
 TEXT = "Ada Lovelace met Charles Babbage in London."
@@ -67,3 +68,16 @@ def test_an_entity_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         entity.label = "place"
     assert entity.model_dump() == {"text": "Ada", "label": "person", "start": 0, "end": 3, "score": None}
+
+
+def test_entities_are_a_frozen_sequence() -> None:
+    ada, bob = (Entity(text=name, label="person", start=at, end=at + 3) for name, at in (("Ada", 0), ("Bob", 8)))
+    found = Entities(text="Ada met Bob", entities=(ada, bob))
+    assert isinstance(found, Sequence)
+    assert (len(found), found[0], found[-1], found[:1]) == (2, ada, bob, (ada,))
+    assert list(found) == [ada, bob]
+    assert bob in found
+    assert not Entities(text="Nobody")
+    assert Entities.model_validate_json(found.model_dump_json()) == found != Entities(text="Ada met Bob")
+    with pytest.raises(ValidationError, match="frozen"):
+        found.text = "x"
