@@ -1,3 +1,5 @@
+"""The tree of errors: each is an input error or a run error, and one of Python's own."""
+
 import inspect
 import re
 

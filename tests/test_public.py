@@ -1,3 +1,5 @@
+"""What users may build on: the public names, and no others."""
+
 import importlib
 from inspect import ismodule
 

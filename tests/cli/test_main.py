@@ -1,3 +1,5 @@
+"""The command line as a whole: help, errors, exit codes, signals, and what it imports."""
+
 import os
 import signal
 import subprocess

@@ -1,3 +1,5 @@
+"""Models are built once, whole or not at all, whoever else builds, is killed or has no space."""
+
 import json
 import os
 import signal

@@ -1,3 +1,5 @@
+"""A model's name leads to its folder: from a wheel, a GGUF file or the cache."""
+
 import dataclasses
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""GGUF files become folders with the same weights and tokens; damaged files are refused."""
+
 import json
 import shutil
 from pathlib import Path

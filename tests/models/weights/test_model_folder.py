@@ -1,3 +1,5 @@
+"""Folders that are no models are refused, with the reason."""
+
 import json
 
 import numpy

@@ -1,3 +1,5 @@
+"""Wheels are fetched by pip, from an index on loopback or a folder; what can go wrong is said."""
+
 import os
 import signal
 import subprocess
