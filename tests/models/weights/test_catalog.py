@@ -118,6 +118,15 @@ def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, caplog, capfd):
     assert catalog.resolve(str(file)) != folder
 
 
+@pytest.mark.parametrize(("before", "shown"), [("", 1), ("logging.getLogger('llmkit').setLevel(logging.ERROR)", 0)])
+def test_a_first_use_is_logged_where_python_shows_it(before, shown, tmp_path, empty_cache):
+    file = make_gguf(tmp_path / "tiny.gguf")
+    command = [sys.executable, "-c", f"import logging\n{before}\n{RESOLVE}", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{catalog.folder_of(str(file))}\n"
+    assert done.stderr == "converting tiny.gguf to safetensors, this once\n" * shown
+
+
 def test_a_damaged_gguf_file(tmp_path, empty_cache):
     whole = make_gguf(tmp_path / "whole.gguf").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[:5000])
