@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -246,6 +247,15 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             prompts.append(value)
         return BatchPlan(prompts, calls, options)
 
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `_generate` in a thread, and stop it when the task is cancelled."""
+        cancel = threading.Event()
+        try:
+            return await run_in_executor(None, self._generate, *args, **kwargs, _cancel=cancel)  # type: ignore[attr-defined]
+        except asyncio.CancelledError:
+            cancel.set()
+            raise
+
     def memory_footprint(self) -> int:
         """Return the memory of the weights and the prefix cache, in bytes."""
         loaded = self._engine.loaded
@@ -273,8 +283,6 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
 
 async def in_threads(steps: Iterator[T], cancel: threading.Event) -> AsyncIterator[T]:
     """Iterate in a thread; when the caller leaves, set `cancel` and close the iterator after its current step."""
-    import asyncio
-
     end = object()
     step: asyncio.Future[Any] | None = None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -13,7 +12,6 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable
-from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import BaseTool
 
 from llmkit.models.base import LocalModel, in_threads
@@ -127,20 +125,6 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
     ) -> ChatResult:
         call, completions = self._complete(messages, stop, kwargs)
         return ChatResult(generations=[self._generation(completion, call) for completion in completions])
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        cancel = threading.Event()
-        try:
-            return await run_in_executor(None, self._generate, messages, stop, None, **kwargs, _cancel=cancel)
-        except asyncio.CancelledError:
-            cancel.set()
-            raise
 
     def _stream(
         self,

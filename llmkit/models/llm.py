@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -12,7 +11,6 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseLLM, LanguageModelInput
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
-from langchain_core.runnables.config import run_in_executor
 
 from llmkit.errors import SettingsError
 from llmkit.models.base import LocalModel, in_threads
@@ -68,20 +66,6 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
                 for call, completions in completed
             ]
         )
-
-    async def _agenerate(
-        self,
-        prompts: list[str],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> LLMResult:
-        cancel = threading.Event()
-        try:
-            return await run_in_executor(None, self._generate, prompts, stop, None, **kwargs, _cancel=cancel)
-        except asyncio.CancelledError:
-            cancel.set()
-            raise
 
     def _stream(
         self,
