@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def marked(citation: Citation) -> str:
-    """Give the quote, the answer in it bold."""
+    """Return the quote, with the answer in bold."""
     quote, start, end = citation.quote, citation.answer_start, citation.answer_end
     if start is None or end is None:
         return quote

@@ -1,4 +1,4 @@
-"""Packages whose public names are loaded when they are first used, so that an import costs only what it needs."""
+"""Packages whose public names are loaded when first used, so that an import costs only what it needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Give a package's `__getattr__` and `__dir__` (PEP 562).
+    """Return a package's `__getattr__` and `__dir__` (PEP 562).
 
     Args:
         package: its full name.
-        homes: the module within it that each public name comes from.
+        homes: the module within it of each public name.
     """
 
     def load(name: str) -> Any:
@@ -26,13 +26,13 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
 
 
 def take_over(package: str) -> None:
-    """Let a package answer to the name without `llmkit.` too.
+    """Make a package importable without `llmkit.`, too.
 
     From a checkout's root, `import chains` follows the link `chains -> llmkit/chains` and runs that file under another
-    name. The real package is loaded, all of it, and takes over that name: every class exists once.
+    name. The real package is loaded, all of it, and registered under that name: every class exists once.
     """
-    for each in walk_packages(import_module(package).__path__, f"{package}."):
-        import_module(each.name)
+    for module_info in walk_packages(import_module(package).__path__, f"{package}."):
+        import_module(module_info.name)
     for name, module in list(sys.modules.items()):
         if name == package or name.startswith(f"{package}."):
             sys.modules[name.removeprefix("llmkit.")] = module

@@ -100,11 +100,11 @@ def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any],
 
 def _layout(model: BaseLanguageModel[Any], given: Layout | None) -> Layout:
     """Return the layout that is given, or the model's own; an encoder-decoder model completes text as "flan"."""
-    own: Layout = getattr(model, "layout", "chat")
+    model_layout: Layout = getattr(model, "layout", "chat")
     if given is None:
-        return "completion" if isinstance(model, BaseLLM) and own == "chat" else own
+        return "completion" if isinstance(model, BaseLLM) and model_layout == "chat" else model_layout
     layout: Layout = validate(LAYOUT, given, "layout")
-    return own if own == "flan" and layout == "completion" else layout
+    return model_layout if model_layout == "flan" and layout == "completion" else layout
 
 
 def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
@@ -115,8 +115,8 @@ def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
 def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
     """Return the window to respect: what is given, unless the model's own is smaller."""
     profile: Any = getattr(model, "profile", None) or {}
-    own = getattr(model, "context_window", None) or profile.get("max_input_tokens")
-    known = [own] if isinstance(own, int) else []
+    of_model = getattr(model, "context_window", None) or profile.get("max_input_tokens")
+    known = [of_model] if isinstance(of_model, int) else []
     if given is not None:
         known.append(validate(COUNT, given, "context_window"))
     if not known:
@@ -126,17 +126,17 @@ def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
 
 def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
     """Return what counts a text alone; LangChain's fallback, the tokenizer of GPT-2, is refused."""
-    own = type(model)
+    model_type = type(model)
     if (
-        own.get_num_tokens is not BaseLanguageModel.get_num_tokens
-        or own.get_token_ids is not BaseLanguageModel.get_token_ids
+        model_type.get_num_tokens is not BaseLanguageModel.get_num_tokens
+        or model_type.get_token_ids is not BaseLanguageModel.get_token_ids
         or model.custom_get_token_ids is not None
     ):
         return model.get_num_tokens
     if _counts_messages(model):
         return lambda text: model.get_num_tokens_from_messages([HumanMessage(text)])
     raise PromptError(
-        f"{own.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "
+        f"{model_type.__name__} has no tokenizer of its own, and LangChain would count with that of GPT-2: "
         "pass it custom_get_token_ids="
     )
 

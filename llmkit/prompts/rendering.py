@@ -48,8 +48,8 @@ class Turn:
     @classmethod
     def from_example(cls, example: Mapping[str, str], values: Mapping[str, str]) -> Turn:
         """Return an example's turn; its own values of fields go before the prompt's."""
-        own = {name: value for name, value in example.items() if name not in ("input", "output")}
-        return cls(example["input"], {**values, **own}, example["output"])
+        fields = {name: value for name, value in example.items() if name not in ("input", "output")}
+        return cls(example["input"], {**values, **fields}, example["output"])
 
 
 class RenderedPrompt(PromptValue):

@@ -20,7 +20,7 @@ class PromptFitter(Runnable[Any, FittedPrompt]):
 
     Args:
         fit: fits the prompt for one input.
-        max_new_tokens: what a model after it is told to generate at most, if anything.
+        max_new_tokens: the limit for a model after it; `None` leaves it to the model.
     """
 
     def __init__(self, fit: Callable[[Any], FittedPrompt], max_new_tokens: int | None) -> None:
