@@ -27,7 +27,7 @@ LINES = st.one_of(
     ),
 )
 STEPS = st.lists(st.tuples(LINES, st.sampled_from([1, 3, 99, 99])), max_size=12)
-"""Lines, and after how many events each is broken off."""
+"""Lines, and after how many events each is interrupted."""
 
 
 @pytest.fixture(scope="module", params=["llama", "gemma2", "gpt2", "t5"])

@@ -72,7 +72,7 @@ def test_a_line_that_does_not_fit(llmkit, llm):
     assert code == 2
     assert out.strip()
     assert first == second == CUT  # the others are answered
-    assert problem.startswith("error: line 3 of standard input: the message and the room")
+    assert problem.startswith("error: line 3 of standard input: the message and the tokens reserved")
 
 
 def test_a_line_that_is_no_text(llmkit, llm):
@@ -82,11 +82,11 @@ def test_a_line_that_is_no_text(llmkit, llm):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
-        ("--temperature -1", "temperature is -1.0, but must be at least 0"),
+        ("--temperature -1", "--temperature '-1': Input should be greater than or equal to 0"),
         ("--model nope", "no model is called 'nope'"),
-        ("--top-p 1.5", "top_p is 1.5, but must be more than 0 and at most 1"),
+        ("--top-p 1.5", "--top-p '1.5': Input should be less than or equal to 1"),
         ("--prompt nope", "no prompt is called 'nope': see llmkit prompts"),
         ("--prompt entities", "the prompt entities has fields that this command cannot fill: labels"),
         ("--resume", "there is no conversation to resume"),
@@ -95,8 +95,8 @@ def test_a_line_that_is_no_text(llmkit, llm):
         ("--load a --resume", "--resume and --load name two conversations: give one of them"),
     ],
 )
-def test_wrong_options(refused, store, options, told):
-    assert refused("chat", *options.split(), stdin="Hi\n").startswith(f"error: {told}")
+def test_wrong_options(refused, store, options, expected):
+    assert refused("chat", *options.split(), stdin="Hi\n").startswith(f"error: {expected}")
 
 
 @pytest.mark.parametrize("line", ["exit", "quit", " Exit "])

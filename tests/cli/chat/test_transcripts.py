@@ -1,4 +1,4 @@
-"""Whole transcripts on the real default model: messages, and answers that are broken off."""
+"""Whole transcripts on the real default model: messages, and answers that are interrupted."""
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
@@ -20,8 +20,8 @@ def test_a_message_and_its_answer(talk, llm):
     assert ended == chat.state.status()
     assert ended.finish_reason == "stop"
     assert 0 < ended.first < ended.seconds
-    told = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(said)]
-    assert ended.used == llm.get_num_tokens_from_messages(told) > before.used > 0
+    expected = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(said)]
+    assert ended.used == llm.get_num_tokens_from_messages(expected) > before.used > 0
     assert chat.turns == chat.read_again() == [(FRANCE, said, "stop")]
 
 
@@ -29,8 +29,8 @@ def test_the_conversation_is_remembered(talk, llm):
     chat = talk()
     first = chat.answer("My name is Ann.")
     second = chat.answer("What is my name?")
-    told = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
-    assert second == llm.invoke(told).text
+    expected = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
+    assert second == llm.invoke(expected).text
     assert [answer for _, answer, _ in chat.turns] == [first, second]
 
 

@@ -110,7 +110,7 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(json.dumps(text, ensure_ascii=False) for text in value) or "none"
-    return "none" if value is None else str(value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _parse_value(name: str, text: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from llmkit.chains import QAChain, SummarizationChain
 from llmkit.cli.chat import window
+from llmkit.cli.chat.commands import choices
 from llmkit.cli.chat.events import Ended, Note, Output, Piece, Problem, Working
 from llmkit.models.base import LocalModel
 
@@ -172,9 +173,9 @@ def test_summarize_the_conversation(talk, llm):
     first = chat.answer("Ann and Bob meet at noon at the station.")
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
     said = chat.answer("/summarize")
-    told = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
+    expected = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
-    assert said == SummarizationChain(llm, "summarize-dialogue").invoke(told).text
+    assert said == SummarizationChain(llm, "summarize-dialogue").invoke(expected).text
     assert len(chat.turns) == 1
 
 
@@ -201,8 +202,8 @@ def test_one_of_several_is_let_go(talk, mill, tmp_path):
     cafe.write_text("The owner of the cafe is Tom Baker.")
     for path in (mill, cafe):
         chat(f"/file {path}")
-    assert chat.state.choices("attached") == [str(mill), str(cafe)]
-    assert chat.text("/file").endswith("/detach lets go of all, /detach NAME of one.")
+    assert choices(chat.state, "attached") == [str(mill), str(cafe)]
+    assert chat.text("/file").endswith("/detach removes all, /detach NAME one.")
     assert "nothing called 'none' is attached" in chat.problem("/detach none")
     assert chat("/detach the mill.txt") == [Note(f"{mill} is no longer attached, 1 other is")]
     cafe.write_text("The owner of the cafe is Ann Miller.")

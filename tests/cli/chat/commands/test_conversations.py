@@ -14,7 +14,7 @@ def test_save_names_the_conversation_and_it_goes_on(talk):
     assert chat.text("/save") == "Not saved yet."
     assert chat.problem("/save trip") == "there is nothing to save yet: there is no message yet"
     chat.answer(FRANCE)
-    assert chat.text("/save trip") == "saved as trip; it goes on being saved"
+    assert chat.text("/save trip") == "saved as trip; further turns are saved too"
     assert chat.text("/save") == "Saved as trip."
     chat.answer("And of Italy?")
     assert chat.store.names() == ["trip"]

@@ -32,7 +32,7 @@ def test_show_says_where_each_value_comes_from(talk, llm):
     assert rows["trim"] == "summarize  (this conversation)"
     assert rows["seed"] == "3  (configuration)"
     assert rows["top_p"] == "not used  (the likeliest token is taken)"
-    assert rows["repetition_penalty"] == "1.0  (default)"
+    assert rows["repetition_penalty"] == "1  (default)"
     chat("/set temperature 0.5")
     assert chat.show()["top_k"] == "50"
 
@@ -52,7 +52,7 @@ def test_show_says_where_each_value_comes_from(talk, llm):
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
         ("/set trim newest", "trim is 'newest', but must be oldest or summarize"),
         ('/set stop ["a"', 'stop is ["a", which is not JSON'),
-        ('/set stop [""]', "stop holds ''"),
+        ('/set stop [""]', "stop.0 is '', but must be text"),
     ],
 )
 def test_settings_that_cannot_be(talk, line, why):

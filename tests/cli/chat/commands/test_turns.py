@@ -91,7 +91,7 @@ def test_system(talk):
     assert chat.text("/system") == "Always answer with the word BLUE only."
     chat.answer(FRANCE)
     assert chat.store.open(chat.state.record.name, keep=False).history.system.startswith("Always")
-    assert "system prompt and the room for an answer" in chat.problem("/system " + "word " * 9000)
+    assert "system prompt and the tokens reserved for an answer" in chat.problem("/system " + "word " * 9000)
     chat("/system -")
     assert chat.text("/system") == "There is no system prompt."
 
@@ -112,8 +112,8 @@ def test_model_changes_and_the_conversation_stays(talk, llm):
     assert asked == ["other"]
     assert chat.state.llm.settings.max_new_tokens == 9
     assert chat.state.llm.settings.temperature == 0
-    told = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
-    assert chat.answer("What is my name?") == llm.invoke(told, max_new_tokens=9).text
+    expected = [HumanMessage("My name is Ann."), AIMessage(first), HumanMessage("What is my name?")]
+    assert chat.answer("What is my name?") == llm.invoke(expected, max_new_tokens=9).text
     assert chat.text("/model") == note.text
 
 
