@@ -27,17 +27,16 @@ def decode(given: Given) -> Comparison:
     ways.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
     ways.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(given.model)))
     ways.add("llmkit", lambda: ours(chat(given.model)))
-    ways.add("llmkit, float32, as without bfloat16 units", lambda: ours(wide(given.model)))
+    ways.add("llmkit, float32 (CPUs without bfloat16)", lambda: ours(wide(given.model)))
     ways.add("llmkit, quantization='int8'", lambda: int8(given.model))
     ways.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
     ways.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
     return Comparison(
-        "Decoding, one conversation",
-        "tokens a second",
+        "Decoding speed, one conversation",
+        "tokens/s",
         ways.measure(given.rounds),
         "transformers generate, bfloat16",
-        f"A short question, {TOKENS} tokens of answer, greedy; from the second token on, so that reading the prompt "
-        "does not count.",
+        f"A short question, {TOKENS} new tokens, greedy; counted from the second token, without the prefill.",
         notes=ways.missing,
     )
 
@@ -76,7 +75,7 @@ def wide(model: str) -> HuggingFaceChat:
 
 
 def rate(pieces: Callable[[], Any]) -> Way:
-    """Give a way that runs through pieces, one a token, and gives tokens a second after the first."""
+    """Give a way that runs through pieces, one a token, and gives tokens/s after the first."""
 
     def run() -> float:
         moments = [time.perf_counter() for _ in pieces()]
@@ -197,17 +196,17 @@ def forms(given: Given) -> Comparison:
     four = held("habitat", "food", "young", "story", longest=60)
     ways = Ways(
         {
-            "free": timed(llm),
-            "JSON of four fields": timed(four),
-            "one long field, computed tokens alone": timed(held("story", longest=1000), computed=True),
+            "no constraint": timed(llm),
+            "JSON with four fields": timed(four),
+            "one long field, computed tokens only": timed(held("story", longest=1000), computed=True),
         }
     )
     return Comparison(
-        "Answers held to a form",
-        "tokens a second",
+        "Structured output",
+        "tokens/s",
         ways.measure(given.rounds),
-        "free",
-        "The same question, answered freely, as an object with four short fields, and with one long one. Tokens that "
-        "the form leaves no choice about are not computed one by one, so a form may also be faster; without them the "
-        "last row tells what holding to a form costs.",
+        "no constraint",
+        "The same question, answered without a constraint, as an object with four short fields, and with one long field. "
+        "Tokens that the schema determines are not computed one by one, so a schema can also be faster; the last row "
+        "counts only computed tokens, and shows the cost of the constraint.",
     )

@@ -51,11 +51,11 @@ def batch(given: Given) -> Comparison:
         }
     )
     return Comparison(
-        "Answers to many prompts",
-        "tokens a second",
+        "Throughput of a batch",
+        "tokens/s",
         ways.measure(given.rounds, warm=False),
         "HuggingFacePipeline, batch size 8",
-        f"{PROMPTS} prompts of 10 to 400 tokens, up to {TOKENS} tokens of answer each, greedy.",
+        f"{PROMPTS} prompts of 10 to 400 tokens, up to {TOKENS} new tokens each, greedy.",
     )
 
 
@@ -73,13 +73,13 @@ def labels(given: Given) -> Comparison:
     ways["llmkit, transformers' forward pass, 0 examples"] = classified(old, ag, 0)
     ways["llmkit, 0 examples"] = classified(llm, ag, 0)
     ways["llmkit, 8 examples"] = classified(llm, ag, 8)
-    ways["llmkit, 8 examples, shown"] = classified(llm, ag, 8, show_examples=True)
-    ways["llmkit, 16 examples, shown"] = classified(llm, ag, 16, show_examples=True)
+    ways["llmkit, 8 examples in the prompt"] = classified(llm, ag, 8, show_examples=True)
+    ways["llmkit, 16 examples in the prompt"] = classified(llm, ag, 16, show_examples=True)
     ways["llmkit, 77 labels"] = classified(llm, replace(bank, rows=ag.rows), 0)
     found = Ways(ways).measure(given.rounds)
     return Comparison(
-        "Labels of short texts",
-        "texts a second",
+        "Classification of short texts",
+        "texts/s",
         found,
         "stock recipe, 0 examples",
         f"{TEXTS} texts of AG News with 4 labels, and with the 77 of banking77. The stock recipe is "
@@ -92,12 +92,12 @@ def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Way) 
     """Say what the targets are about: the ratios, and the share of the matrix throughput."""
     median = {name: statistics.median(values) for name, values in found.items()}
     stock_8, none = median["stock recipe, 8 examples"], median["llmkit, 0 examples"]
-    decided, shown = median["llmkit, 8 examples"] / stock_8, median["llmkit, 8 examples, shown"] / stock_8
-    sixteen, many = none / median["llmkit, 16 examples, shown"], none / median["llmkit, 77 labels"]
+    decided, shown = median["llmkit, 8 examples"] / stock_8, median["llmkit, 8 examples in the prompt"] / stock_8
+    sixteen, many = none / median["llmkit, 16 examples in the prompt"], none / median["llmkit, 77 labels"]
     each, peak = tokens_read(llm, zero) / TEXTS, matrix_rate()
     layers = sum(p.numel() for name, p in llm.engine.loaded.model.named_parameters() if "embed" not in name)
     return [
-        f"8 examples: {decided:.1f} times the stock recipe's texts a second as the chain decides, {shown:.1f} times "
+        f"8 examples: {decided:.1f} times the stock recipe's texts/s as the chain decides, {shown:.1f} times "
         "with the examples in the prompt.",
         f"A text costs {sixteen:.2f} times as much with 16 examples in the prompt as with none, and {many:.2f} times "
         "as much with 77 labels as with 4.",
@@ -172,8 +172,8 @@ def label_growth(given: Given) -> Growth:
         rate = max(classified(llm, replace(bank, rows=ag.rows, labels=bank.labels[:count]), 0)() for _ in range(2))
         lines["llmkit, labels"].append((count, 1000 / rate))
     return Growth(
-        "Cost of a label against examples and labels",
-        "milliseconds a text",
+        "Classification time, by number of examples and of labels",
+        "ms a text",
         "examples, or labels",
         lines,
         f"{TEXTS} texts in one batch, the best of {given.rounds} rounds; 4 labels for the examples, no example for the "

@@ -39,8 +39,8 @@ def turns(given: Given) -> Growth:
         lines[name] = [(turn, statistics.median(times)) for turn, times in enumerate(zip(*runs, strict=True), 1)]
     ratios = {name: points[-1][1] / points[0][1] for name, points in lines.items()}
     notes = [f"Turn {TURNS} to turn 1: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) + "."]
-    title = "First token against the turns of a conversation"
-    return Growth(title, "seconds", "turn", lines, "Each turn says equally much.", notes)
+    title = "Time to first token, by turn of a conversation"
+    return Growth(title, "seconds", "turn", lines, "All turns have the same length.", notes)
 
 
 def summaries(given: Given) -> Growth:
@@ -56,11 +56,11 @@ def summaries(given: Given) -> Growth:
         points.append((float(words), time.perf_counter() - start))
     each = [f"{seconds / words * 1000:.1f}" for words, seconds in points]
     return Growth(
-        "Summaries against the length of a document",
+        "Summarization time, by length of the document",
         "seconds",
         "words",
         {"llmkit": points},
-        "Made-up text, summarized part by part within a window of 1,024 tokens, and the summaries summarized.",
+        "Synthetic text, map-reduce with a context window of 1,024 tokens.",
         [f"Seconds for 1,000 words: {', '.join(each)}."],
     )
 
@@ -83,11 +83,11 @@ def pages(given: Given) -> Growth:
                 chain.invoke({"question": question, "url": f"{url}{words}.html"})
                 lines[name].append((words, time.perf_counter() - start))
     return Growth(
-        "Answers against the size of a web page",
+        "Question answering time, by length of the web page",
         "seconds",
         "words",
         lines,
-        "Made-up pages from a local server: fetched, read, ranked, answered with quotes.",
+        "Synthetic pages from a local server: fetched, extracted, retrieved, answered with citations.",
     )
 
 

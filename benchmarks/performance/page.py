@@ -53,7 +53,7 @@ def section(result: Result, plot: str) -> str:
 
 
 def _comparison(result: Comparison) -> list[str]:
-    rows = [f"| | {result.unit} | from … to | times as good as {result.baseline} |", "| --- | --- | --- | --- |"]
+    rows = [f"| | {result.unit} | range | relative to {result.baseline} |", "| --- | --- | --- | --- |"]
     for name, values in result.values.items():
         ratio = "" if name == result.baseline else f"{result.ratio(name):.2f}"
         spread = f"{number(min(values))} … {number(max(values))}"

@@ -53,7 +53,7 @@ def start(given: Given) -> Comparison:
         {"a bare script": bare, "llmkit chat": ours, "llmkit --help": help_, "llmkit models": models},
     )
     return Comparison(
-        "From the shell to the first token",
+        "Start-up time",
         "seconds",
         ways.measure(given.rounds),
         "a bare script",
@@ -93,7 +93,7 @@ def memory(given: Given) -> Comparison:
         times = (most - found["torch and transformers imported"][0]) / float(size)
         notes.append(f"{name}: weights of {float(size):.0f} MiB; {times:.2f} times that above the imports.")
     return Comparison(
-        "Memory at most",
+        "Peak memory",
         "MiB resident",
         found,
         "torch and transformers imported",

@@ -24,7 +24,7 @@ class Comparison:
     """Ways to do the same work.
 
     Attributes:
-        unit: of the values, such as "tokens a second".
+        unit: of the values, such as "tokens/s".
         values: of each way, one a round.
         baseline: the way that the others are a ratio to.
         more_is_better: whether a ratio above 1 is a gain.
