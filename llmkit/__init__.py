@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.llm import HuggingFaceLLM
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "HuggingFaceLLM", "LlmkitError"]
 
 _HOMES = {
