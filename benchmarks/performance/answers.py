@@ -206,7 +206,7 @@ def forms(given: Given) -> Comparison:
         "tokens/s",
         ways.measure(given.rounds),
         "no constraint",
-        "The same question, answered without a constraint, as an object with four short fields, and with one long field."
+        "The same question: without a constraint, as an object with four short fields, and with one long field."
         " Tokens that the schema determines are not computed one by one, so a schema can also be faster; the last row "
         "counts only computed tokens, and shows the cost of the constraint.",
     )
