@@ -117,7 +117,7 @@ def test_model_changes_and_the_conversation_stays(talk, llm):
     assert chat.text("/model") == note.text
 
 
-@pytest.mark.parametrize(("name", "why"), [("nope", "nope"), ("minilm-l6", "gives sentence embeddings")])
+@pytest.mark.parametrize(("name", "why"), [("nope", "nope"), ("minilm-l6", "makes sentence embeddings")])
 def test_a_model_that_cannot_be_loaded_leaves_the_old_one(talk, name, why):
     chat = talk()
     *_, problem = chat(f"/model {name}")
