@@ -131,8 +131,8 @@ class ChatState:
 
     @property
     def model(self) -> str:
-        """The name of the model."""
-        return self.llm.model_name
+        """The name of the model, by which `/load` and `--resume` find it again."""
+        return self.llm.model if isinstance(self.llm.model, str) else self.llm.model_name
 
     def _opening_notes(self) -> list[str]:
         notes = list(self.record.notes)
