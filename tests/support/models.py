@@ -16,8 +16,12 @@ PROMPTS = ("What is the capital of France?", "The dog", "東京 is the quick bro
 PROMPT = PROMPTS[0]
 LENGTH = 24
 
-architectures = pytest.mark.parametrize("name", ["llama", "mistral", "mamba", "t5", "bart"])
-attention_architectures = pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "t5", "bart"])
+architectures = pytest.mark.parametrize(
+    "name", tiny.fast_and_slow(["llama", "mistral", "mamba", "t5", "bart"], {"llama", "bart"})
+)
+attention_architectures = pytest.mark.parametrize(
+    "name", tiny.fast_and_slow(["llama", "gpt_neox", "mistral", "t5", "bart"], {"llama", "bart"})
+)
 
 
 def chat(name: str, **options: Any) -> HuggingFaceChat:

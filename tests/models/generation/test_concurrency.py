@@ -22,7 +22,7 @@ def test_interleaved_streams() -> None:
     assert ["".join(parts) for parts in zip(*pieces, strict=True)] == want
 
 
-@pytest.mark.parametrize("name", ["llama", "mistral", "t5"])
+@pytest.mark.parametrize("name", tiny.fast_and_slow(["llama", "mistral", "t5"], {"llama"}))
 async def test_threads_and_tasks(name: str) -> None:
     llm = chat(name)
     options: list[dict[str, Any]] = [{}, {"temperature": 1.2, "seed": 1}, {"num_beams": 2}, {"stop": ["e"]}]
