@@ -1,6 +1,7 @@
 """LangChain's own standard suites as they come, with every feature on that a text model can have.
 
-The tests that they skip are about images, sound, files and recorded network traffic.
+The unit suite skips serialization, which a model in this process does not offer; the integration suite skips what its
+properties below leave off, such as images, sound and files.
 """
 
 from __future__ import annotations
