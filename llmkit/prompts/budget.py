@@ -12,13 +12,12 @@ from pydantic import ConfigDict
 
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts.context_budget import ContextBudget
-from llmkit.prompts.examples import Candidate, Example, same_text
-from llmkit.prompts.fields import fill
 from llmkit.prompts.rendering import (
     Layout,
     PromptParts,
     RenderedPrompt,
     Turn,
+    fill,
     render,
     render_input,
     render_output,
@@ -26,9 +25,11 @@ from llmkit.prompts.rendering import (
     transcript,
 )
 from llmkit.prompts.report import LeftOut, Part, Reason, Report
+from llmkit.prompts.selectors import Candidate, same_text
+from llmkit.prompts.validation import Example
 
 ExampleOrder = Literal["best_last", "best_first"]
-"""Where the most relevant example is: next to the input, or first."""
+"""Where the best example is: next to the input, or first."""
 
 
 class FittedPrompt(RenderedPrompt):
@@ -39,7 +40,7 @@ class FittedPrompt(RenderedPrompt):
         text: the same as plain text; chat messages are under the names of their roles.
         tokens: of the whole prompt as the model receives it, chat markup included.
         examples: those that are in it, in their order.
-        report: how the window is spent, and what was left out.
+        report: how the window is used, and what was left out.
         layout: how it is rendered.
         stop: strings at which a completion in this layout is over.
     """
@@ -58,14 +59,7 @@ class FittedPrompt(RenderedPrompt):
 
 @dataclass(frozen=True)
 class UnfittedPrompt:
-    """A prompt whose examples are still to be chosen.
-
-    Attributes:
-        parts: the texts of the prompt.
-        turn: the input.
-        budget: the model's.
-        order: where the best example is.
-    """
+    """A prompt whose examples are still to be chosen."""
 
     parts: PromptParts
     turn: Turn
@@ -90,14 +84,13 @@ class UnfittedPrompt:
         costs = {candidate.number: self._example_tokens(candidate) for candidate in usable}
         kept, tokens = self._choose(usable, costs, k, base)
         messages = self._messages(kept)
-        is_full = k is not None and len(kept) >= k
-        left_out = _left_out(ranked, kept, costs, is_full)
+        left_out = _left_out(ranked, kept, costs, is_full=k is not None and len(kept) >= k)
         return FittedPrompt(
             messages=messages,
             text=transcript(messages) if self.budget.layout == "chat" else str(messages[0].content),
             tokens=tokens,
             examples=tuple(self._ordered(kept)),
-            report=Report(self._spent(kept, costs, tokens), left_out, self.budget.window),
+            report=Report(self._parts_used(kept, costs, tokens), left_out, self.budget.window),
             layout=self.budget.layout,
             stop=stop_strings(self.parts, self.turn.values, self.budget.layout),
         )
@@ -116,11 +109,7 @@ class UnfittedPrompt:
         return self.budget.count(self._messages(kept))
 
     def _example_tokens(self, candidate: Candidate) -> int:
-        """Return the tokens of an example's texts, without markup.
-
-        Raises:
-            PromptError: they are more than the model's whole window.
-        """
+        """Return the tokens of an example's texts, without markup; more than the whole window are refused."""
         turn = Turn.from_example(candidate.example, self.turn.values)
         texts = (render_input(self.parts, turn, self.budget.layout), render_output(self.parts, turn))
         tokens = sum(map(self.budget.count_cached, texts))
@@ -136,8 +125,8 @@ class UnfittedPrompt:
     ) -> tuple[list[Candidate], int]:
         """Return the examples to take, and the tokens of the whole prompt with them.
 
-        Parts are counted once and added up. The sum is only an estimate, for tokens may join over a border between
-        parts: so the whole is counted, and the choice made again with the difference.
+        The sum of the parts is only an estimate, for tokens may join over a border between parts: so the whole is
+        counted, and the choice made again with the difference.
         """
         if not usable or k == 0:
             return [], base
@@ -168,8 +157,8 @@ class UnfittedPrompt:
             tokens = self._measure(kept)
         return kept, tokens
 
-    def _spent(self, kept: Sequence[Candidate], costs: Mapping[int, int], tokens: int) -> tuple[Part, ...]:
-        """Return the parts of the window, which is `tokens` for the prompt and the rest."""
+    def _parts_used(self, kept: Sequence[Candidate], costs: Mapping[int, int], tokens: int) -> tuple[Part, ...]:
+        """Return the parts of the window, of which the prompt takes `tokens`."""
         parts, turn, budget = self.parts, self.turn, self.budget
         texts = [
             Part("instruction", budget.count_cached(fill(parts.instruction, turn.values))),
@@ -196,7 +185,7 @@ def _left_out(
         elif candidate.number not in costs:
             left.append(LeftOut(candidate, 0, "equals the input"))
         else:
-            is_beyond = is_full and more == 0  # the k best were found before this one
-            reason: Reason = "is beyond the k best" if is_beyond else "does not fit"
+            # After the last of the k best that were taken, nothing else was tried.
+            reason: Reason = "is beyond the k best" if is_full and more == 0 else "does not fit"
             left.append(LeftOut(candidate, costs[candidate.number], reason))
     return tuple(left)

@@ -24,16 +24,16 @@ class ContextBudget:
 
     Args:
         model: any LangChain model, with bound arguments or without.
-        max_new_tokens: the tokens to reserve; `None` is what is bound to the model or in its own settings.
-        window: in tokens; needed for a model that does not say its window, else it can only make it smaller.
-        layout: overrides the model's own.
+        max_new_tokens: the tokens to reserve; by default those bound to the model or in its settings.
+        window: in tokens; needed for a model that does not report its window, else it can only make it smaller.
+        layout: overrides the model's.
 
     Attributes:
         reserved: tokens reserved for the completion.
         available: tokens left for the prompt.
 
     Raises:
-        PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
+        PromptError: the model does not report its window, or has no tokenizer; or an argument is wrong.
     """
 
     def __init__(
@@ -45,8 +45,9 @@ class ContextBudget:
     ) -> None:
         self.model, bound = unbind(model)
         self.window = _window(self.model, window)
-        given = _own_max_new_tokens(self.model, bound, self.window) if max_new_tokens is None else max_new_tokens
-        self.reserved = validate(COUNT, given, "max_new_tokens")
+        if max_new_tokens is None:
+            max_new_tokens = _default_max_new_tokens(self.model, bound, self.window)
+        self.reserved = validate(COUNT, max_new_tokens, "max_new_tokens")
         self.available = self.window - self.reserved
         self.layout = _layout(self.model, layout)
         self.count_text, self._cached = _text_counter(self.model), _cached_counts(self.model)
@@ -60,7 +61,7 @@ class ContextBudget:
         return self.model.get_num_tokens_from_messages(messages)
 
     def count_cached(self, text: str) -> int:
-        """Return the tokens of a text that will come again, such as an example."""
+        """Return the tokens of a text that is likely to be counted again, such as an example."""
         if (known := self._cached.get(text)) is not None:
             return known
         if len(self._cached) >= MAX_CACHED:
@@ -70,11 +71,7 @@ class ContextBudget:
 
 
 def unbind(model: Runnable[Any, Any]) -> tuple[BaseLanguageModel[Any], dict[str, Any]]:
-    """Return the language model inside of what `bind`, `with_config` or `with_retry` return, and what is bound to it.
-
-    Raises:
-        PromptError: there is none.
-    """
+    """Return the language model inside of `bind`, `with_config` or `with_retry`, and the arguments bound to it."""
     bound: dict[str, Any] = {}
     while isinstance(model, RunnableBindingBase):
         bound = {**model.kwargs, **bound}
@@ -84,7 +81,7 @@ def unbind(model: Runnable[Any, Any]) -> tuple[BaseLanguageModel[Any], dict[str,
     return model, bound
 
 
-def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any], window: int) -> Any:
+def _default_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any], window: int) -> Any:
     for given in (bound.get("max_new_tokens"), bound.get("max_tokens"), getattr(model, "max_tokens", None)):
         if given is not None:
             return given
@@ -99,7 +96,7 @@ def _own_max_new_tokens(model: BaseLanguageModel[Any], bound: Mapping[str, Any],
 
 
 def _layout(model: BaseLanguageModel[Any], given: Layout | None) -> Layout:
-    """Return the layout that is given, or the model's own; an encoder-decoder model completes text as "flan"."""
+    """Return the given layout, or the model's; an encoder-decoder model completes text as "flan"."""
     model_layout: Layout = getattr(model, "layout", "chat")
     if given is None:
         return "completion" if isinstance(model, BaseLLM) and model_layout == "chat" else model_layout
@@ -108,15 +105,15 @@ def _layout(model: BaseLanguageModel[Any], given: Layout | None) -> Layout:
 
 
 def _counts_messages(model: BaseLanguageModel[Any]) -> bool:
-    """Tell whether the model counts whole prompts itself, rather than as LangChain does for any."""
+    """Return whether the model counts whole prompts itself, instead of LangChain's fallback."""
     return type(model).get_num_tokens_from_messages is not BaseLanguageModel.get_num_tokens_from_messages
 
 
 def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
-    """Return the window to respect: what is given, unless the model's own is smaller."""
+    """Return the smaller of the given window and the model's."""
     profile: Any = getattr(model, "profile", None) or {}
-    of_model = getattr(model, "context_window", None) or profile.get("max_input_tokens")
-    known = [of_model] if isinstance(of_model, int) else []
+    reported = getattr(model, "context_window", None) or profile.get("max_input_tokens")
+    known = [reported] if isinstance(reported, int) else []
     if given is not None:
         known.append(validate(COUNT, given, "context_window"))
     if not known:
@@ -125,7 +122,7 @@ def _window(model: BaseLanguageModel[Any], given: int | None) -> int:
 
 
 def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
-    """Return what counts a text alone; LangChain's fallback, the tokenizer of GPT-2, is refused."""
+    """Return the function that counts a text; LangChain's fallback, the tokenizer of GPT-2, is refused."""
     model_type = type(model)
     if (
         model_type.get_num_tokens is not BaseLanguageModel.get_num_tokens
@@ -145,7 +142,7 @@ _COUNTS: dict[int, tuple[weakref.ref[Any], dict[str, int]]] = {}
 
 
 def _cached_counts(model: Any) -> dict[str, int]:
-    """Return what was counted by this very model; LangChain's models cannot be keys, for they have no hash."""
+    """Return the counts of this very model; LangChain's models have no hash, so they cannot be keys."""
     key = id(model)
     known = _COUNTS.get(key)
     if known is None or known[0]() is not model:

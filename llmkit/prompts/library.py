@@ -40,15 +40,16 @@ def list_prompts() -> list[str]:
 def read(name: str | Path) -> dict[str, Any]:
     """Read a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
 
-    So a name, wherever it comes from, never reaches a file outside llmkit's own folder.
-
-    Returns:
-        What `parse` returns.
+    So a name, wherever it comes from, never reaches a file outside llmkit's folder. Returns what `parse` returns.
 
     Raises:
         PromptError: there is no such prompt text, or it is damaged.
     """
-    path = name if isinstance(name, Path) else FOLDER / f"{_known(name)}.md"
+    if not isinstance(name, Path) and name not in (known := list_prompts()):
+        raise PromptError(
+            f"no prompt text is called {name!r}: there are {', '.join(known)}; to load a file of your own, pass a Path"
+        )
+    path = name if isinstance(name, Path) else FOLDER / f"{name}.md"
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -65,11 +66,7 @@ def read(name: str | Path) -> dict[str, Any]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a prompt text, as UTF-8 with plain line ends.
-
-    Raises:
-        PromptError: the file cannot be written.
-    """
+    """Write a prompt text, as UTF-8 with plain line ends."""
     try:
         path.write_bytes(text.encode())
     except (OSError, ValueError) as error:
@@ -78,15 +75,6 @@ def write(path: Path, text: str) -> None:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
-
-
-def _known(name: str) -> str:
-    known = list_prompts()
-    if name not in known:
-        raise PromptError(
-            f"no prompt text is called {name!r}: there are {', '.join(known)}; to load a file of your own, pass a Path"
-        )
-    return name
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -104,8 +92,7 @@ def parse(text: str) -> dict[str, Any]:
     try:
         values = yaml.load("\n".join(["", *lines[1:end], ""]), _Loader) or {}
     except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise PromptError(f"the front matter is not YAML: {reason}") from error
+        raise PromptError(f"the front matter is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict) or (unknown := [key for key in values if key not in KEYS]):
         wrong = f"has the unknown key {unknown[0]!r}" if isinstance(values, dict) else "is not a mapping"
         raise PromptError(f"the front matter {wrong}: write 'key: value' with the keys {', '.join(KEYS)}")
@@ -134,15 +121,13 @@ class _Loader(yaml.BaseLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, where YAML allows that."""
+    """Writes text of more than one line as a block, where YAML allows that."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     lines = text.split("\n")
-    if not all(map(str.isprintable, lines)):
-        style: str | None = '"'  # with escapes
-    else:
-        style = "|" if len(lines) > 1 else None
+    block = "|" if len(lines) > 1 else None
+    style = block if all(map(str.isprintable, lines)) else '"'  # with escapes
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -16,12 +16,16 @@ from llmkit.errors import PromptError
 from llmkit.prompts import library
 from llmkit.prompts.budget import ExampleOrder, FittedPrompt, UnfittedPrompt
 from llmkit.prompts.context_budget import ContextBudget
-from llmkit.prompts.examples import Example, same_text, validate_example
-from llmkit.prompts.fields import validate_field_names, validate_values
 from llmkit.prompts.rendering import Layout, PromptParts, RenderedPrompt, Turn, render, render_text
 from llmkit.prompts.runnable import PromptFitter
-from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates
-from llmkit.prompts.validation import pydantic_errors, validate_text
+from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates, same_text
+from llmkit.prompts.validation import (
+    Example,
+    pydantic_errors,
+    validate_field_names,
+    validate_text,
+    validate_values,
+)
 
 
 class TaskPrompt(BaseChatPromptTemplate):
@@ -37,7 +41,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         examples: dictionaries with `input`, `output` and, where they differ by example, fields.
         selector: ranks the examples; without one they keep the order given.
         example_order: `best_last` puts the best example next to the input.
-        layout: `None` takes the model's own: `chat`, `completion` or `flan`.
+        layout: `chat`, `completion` or `flan`; `None` takes the model's.
         description: says in the list of prompts what this one is for.
 
     Raises:
@@ -68,7 +72,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         layout: Layout | None = None,
         description: str = "",
     ) -> None:
-        names = fields if isinstance(fields, str) else tuple(fields)
+        names = fields if isinstance(fields, str) else tuple(fields)  # pydantic refuses a string
         with pydantic_errors():
             parts = PromptParts(
                 instruction=instruction,
@@ -77,15 +81,10 @@ class TaskPrompt(BaseChatPromptTemplate):
                 output_label=output_label,
                 output_start=output_start,
             )
-            values: dict[str, Any] = {
-                "input_variables": ["input", *names],
-                "parts": parts,
-                "fields": names,
-                "selector": _with_examples(selector, list(examples), names),
-                "example_order": example_order,
-                "layout": layout,
-                "description": validate_text(description, "description").strip(),
-            }
+            values: dict[str, Any] = {"parts": parts, "fields": names, "example_order": example_order, "layout": layout}
+            values["input_variables"] = ["input", *names]
+            values["selector"] = _with_examples(selector, list(examples), names)
+            values["description"] = validate_text(description, "description").strip()
             super(BaseChatPromptTemplate, self).__init__(**values)
         validate_field_names(self.fields, list(dict(parts).values()))
 
@@ -109,9 +108,9 @@ class TaskPrompt(BaseChatPromptTemplate):
         Args:
             input: the text that the task is about.
             model: any LangChain model, with bound arguments or without; its own tokenizer counts.
-            max_new_tokens: tokens to reserve for the completion; the model's own setting, if left out.
-            context_window: in tokens; needed for models that do not say theirs, else it can only make it smaller.
-            layout: overrides the prompt's own and the model's.
+            max_new_tokens: tokens to reserve for the completion; by default the model's setting.
+            context_window: in tokens; needed for models that do not report theirs, else it can only make it smaller.
+            layout: overrides the prompt's and the model's.
             **fields: values of the prompt's fields.
 
         Raises:
@@ -134,29 +133,23 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Return a Runnable that fits the prompt to a model: `prompt.fitted_to(llm) | llm`.
 
         It takes the input, or a dictionary with `input` and the prompt's fields. A model after it also gets the stop
-        strings of the prompt's layout and, where it is given, `max_new_tokens`. The arguments are those of `fit`.
+        strings of the prompt's layout and `max_new_tokens`, if given. The arguments are those of `fit`.
 
         Raises:
-            PromptError: the model does not say its window, or has no tokenizer of its own; or an argument is wrong.
+            PromptError: the model does not report its window, or has no tokenizer; or an argument is wrong.
         """
         ContextBudget(llm, max_new_tokens, context_window, layout or self.layout)  # what is wrong shows now
+        options: Any = {"max_new_tokens": max_new_tokens, "context_window": context_window, "layout": layout}
 
         def fit(given: Any) -> FittedPrompt:
             values: dict[str, Any] = self._validate_input(given)
             fields = {name: values[name] for name in self.fields if name in values}
-            return self.fit(
-                values.get("input"),  # type: ignore[arg-type]
-                model=llm,
-                max_new_tokens=max_new_tokens,
-                context_window=context_window,
-                layout=layout,
-                **fields,
-            )
+            return self.fit(values.get("input"), model=llm, **options, **fields)  # type: ignore[arg-type]
 
         return PromptFitter(fit, max_new_tokens)
 
     def format_messages(self, **kwargs: Any) -> list[BaseMessage]:
-        """Return the messages, with the selector's examples, whether they fit or not."""
+        """Return the messages of `format_prompt`."""
         return self.format_prompt(**kwargs).to_messages()
 
     def format_prompt(self, **kwargs: Any) -> RenderedPrompt:  # type: ignore[override]
@@ -176,7 +169,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         return RenderedPrompt(messages=render(self.parts, turns, layout), text=plain)
 
     async def aformat_prompt(self, **kwargs: Any) -> RenderedPrompt:  # type: ignore[override]
-        """Do as `format_prompt`, in a thread, for a selector may compute."""
+        """Do as `format_prompt`, in a thread: a selector may compute."""
         from langchain_core.runnables import run_in_executor
 
         return await run_in_executor(None, self.format_prompt, **kwargs)
@@ -197,10 +190,9 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     def with_examples(self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None) -> Self:
         """Return this prompt with other examples and, if one is given, another selector."""
-        valid = [validate_example(example, number, self.fields) for number, example in enumerate(examples, 1)]
         if selector is None and isinstance(self.selector, ExampleSelector):
-            return self.model_copy(update={"selector": self.selector.with_examples(valid, self.fields)})
-        return self.model_copy(update={"selector": _with_examples(selector, valid, self.fields)})
+            selector = self.selector.with_examples(())
+        return self.model_copy(update={"selector": _with_examples(selector, list(examples), self.fields)})
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
@@ -269,12 +261,12 @@ class TaskPrompt(BaseChatPromptTemplate):
 def _with_examples(
     selector: BaseExampleSelector | None, examples: Sequence[Any], fields: Sequence[str]
 ) -> BaseExampleSelector:
-    """Return the selector with the prompt's examples in it; one that has its own keeps them."""
-    chosen = FirstExamples() if selector is None else selector
-    if not isinstance(chosen, ExampleSelector):
-        if examples:
-            raise PromptError(f"{type(chosen).__name__} has its own examples: give them to it, not to the prompt")
-        return chosen
-    if examples and chosen.examples:
-        raise PromptError("examples were given twice: to the prompt and to its selector")
-    return chosen.with_examples(examples or chosen.examples, fields)
+    """Return the selector with the prompt's examples in it; one that has examples keeps them."""
+    selector = FirstExamples() if selector is None else selector
+    if isinstance(selector, ExampleSelector):
+        if examples and selector.examples:
+            raise PromptError("examples were given twice: to the prompt and to its selector")
+        return selector.with_examples(examples or selector.examples, fields)
+    if examples:
+        raise PromptError(f"{type(selector).__name__} has its own examples: give them to it, not to the prompt")
+    return selector

@@ -1,4 +1,4 @@
-"""How a prompt is rendered: as chat messages, as plain text, or as the FLAN models were trained."""
+"""Rendering: as chat messages, as plain text, or as plain text with the white space that FLAN was trained on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.prompt_values import PromptValue
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from llmkit.prompts.fields import fill
-from llmkit.prompts.validation import validate_text
+from llmkit.prompts.validation import Example, validate_text
 
 Layout = Literal["chat", "completion", "flan"]
-"""How a prompt is rendered: as chat messages, as plain text, or with the white space that FLAN was trained on."""
-
 _LINE_END = re.compile(r"\r+\n")
 
 
@@ -46,8 +43,8 @@ class Turn:
     output: str | None = None
 
     @classmethod
-    def from_example(cls, example: Mapping[str, str], values: Mapping[str, str]) -> Turn:
-        """Return an example's turn; its own values of fields go before the prompt's."""
+    def from_example(cls, example: Example, values: Mapping[str, str]) -> Turn:
+        """Return an example's turn; its values of fields override the prompt's."""
         fields = {name: value for name, value in example.items() if name not in ("input", "output")}
         return cls(example["input"], {**values, **fields}, example["output"])
 
@@ -67,8 +64,16 @@ class RenderedPrompt(PromptValue):
         return self.text
 
 
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace each `{name}` by its value, in one pass: every other brace is text, and values are not searched."""
+    if not values:
+        return text
+    names = "|".join(map(re.escape, values))
+    return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
+
+
 def render_input(parts: PromptParts, turn: Turn, layout: Layout) -> str:
-    """Return the text that shows an input and asks about it."""
+    """Render an input: its label, the text, the question."""
     label = fill(parts.input_label, turn.values)
     separator = ":\n\n" if layout == "flan" else ": "
     labelled = f"{label}{separator}{turn.input}" if label else turn.input
@@ -79,27 +84,19 @@ def render_input(parts: PromptParts, turn: Turn, layout: Layout) -> str:
 
 
 def render_output(parts: PromptParts, turn: Turn) -> str:
-    """Return the text of an output: its label, its start and, in an example, the rest."""
+    """Render an output: its label, its start and, in an example, the rest."""
     label = fill(parts.output_label, turn.values)
     pieces = [f"{label}:" if label else "", fill(parts.output_start, turn.values), turn.output or ""]
-    return " ".join(piece for piece in pieces if piece)
+    return " ".join(filter(None, pieces))
 
 
 def render(parts: PromptParts, turns: Sequence[Turn], layout: Layout) -> list[BaseMessage]:
-    """Return the messages for a model with this layout; plain text is one message, which such models take as it is.
+    """Render the examples and, last, the input as messages; plain text is one message.
 
-    Args:
-        parts: the texts of the prompt.
-        turns: the examples, then the input.
-        layout: the model's.
+    In a chat, the model continues a last message that is the assistant's.
     """
-    if layout == "chat":
-        return render_messages(parts, turns)
-    return [HumanMessage(render_text(parts, turns, layout))]
-
-
-def render_messages(parts: PromptParts, turns: Sequence[Turn]) -> list[BaseMessage]:
-    """Render as chat messages; a last message of the assistant's is left open for the model to continue."""
+    if layout != "chat":
+        return [HumanMessage(render_text(parts, turns, layout))]
     instruction = fill(parts.instruction, turns[-1].values)
     messages: list[BaseMessage] = [SystemMessage(instruction)] if instruction else []
     for turn in turns:
@@ -110,20 +107,19 @@ def render_messages(parts: PromptParts, turns: Sequence[Turn]) -> list[BaseMessa
 
 
 def render_text(parts: PromptParts, turns: Sequence[Turn], layout: Layout) -> str:
-    """Render as plain text that ends where the completion begins."""
+    """Render the examples and, last, the input as plain text that ends where the completion begins."""
     values = turns[-1].values
     between_turns = "\n\n\n" if layout == "flan" else "\n\n"
     before_output = "\n\n" if layout == "flan" and not fill(parts.question, values) else "\n"
     rendered = [
-        before_output.join(text for text in (render_input(parts, turn, layout), render_output(parts, turn)) if text)
+        before_output.join(filter(None, (render_input(parts, turn, layout), render_output(parts, turn))))
         for turn in turns
     ]
-    instruction = fill(parts.instruction, values)
-    return "\n\n".join(text for text in (instruction, between_turns.join(rendered)) if text)
+    return "\n\n".join(filter(None, (fill(parts.instruction, values), between_turns.join(rendered))))
 
 
 def stop_strings(parts: PromptParts, values: Mapping[str, str], layout: Layout) -> tuple[str, ...]:
-    """Return the strings at which a completion is over: with them a model would begin the next example."""
+    """Return the strings with which a model would begin another example."""
     if layout == "chat":
         return ()
     if layout == "flan":

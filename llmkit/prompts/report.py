@@ -1,4 +1,4 @@
-"""How a context window is spent: a table for a terminal, a notebook or a program."""
+"""How a context window is used: a table for a terminal, a notebook or a program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from llmkit.prompts.examples import Candidate
+from llmkit.prompts.selectors import Candidate
 
 Reason = Literal["does not fit", "equals the input", "is beyond the k best"]
 Row = tuple[str, str, str]
@@ -15,7 +15,7 @@ MAX_LEFT_OUT = 10  # rows of left-out examples that are shown; the report itself
 
 @dataclass(frozen=True)
 class Part:
-    """Some tokens of the window, and what they are spent on."""
+    """Tokens of the window, and what they are used for."""
 
     name: str
     tokens: int
@@ -32,7 +32,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Report:
-    """How a context window is spent; shown as a table by `print` and in notebooks.
+    """How a context window is used; shown as a table by `print` and in notebooks.
 
     Attributes:
         parts: together they are the whole window. `markup` is what the whole prompt has more than its parts
@@ -52,14 +52,13 @@ class Report:
         return "".join(map(_html_table, self._tables())) + self._more("<p>{}</p>")
 
     def _tables(self) -> list[list[Row]]:
-        """Return the table of the window and, if there are any, that of the examples left out."""
         window = max(1, self.context_window)
         spent = [(part.name, f"{part.tokens:,}", f"{part.tokens / window:.1%}") for part in self.parts]
         tables: list[list[Row]] = [
             [("part", "tokens", "share"), *spent, ("context window", f"{self.context_window:,}", "")]
         ]
         if self.left_out:
-            shown = [(str(one.candidate), f"{one.tokens:,}", str(one.reason)) for one in self.left_out[:MAX_LEFT_OUT]]
+            shown = [(str(out.candidate), f"{out.tokens:,}", str(out.reason)) for out in self.left_out[:MAX_LEFT_OUT]]
             tables.append([("left out", "tokens", "because it"), *shown])
         return tables
 

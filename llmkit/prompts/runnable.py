@@ -16,12 +16,7 @@ Configs = RunnableConfig | list[RunnableConfig] | None
 
 
 class PromptFitter(Runnable[Any, FittedPrompt]):
-    """Fits a prompt to a model; what `TaskPrompt.fitted_to` returns.
-
-    Args:
-        fit: fits the prompt for one input.
-        max_new_tokens: the limit for a model after it; `None` leaves it to the model.
-    """
+    """Fits a prompt to a model; what `TaskPrompt.fitted_to` returns."""
 
     def __init__(self, fit: Callable[[Any], FittedPrompt], max_new_tokens: int | None) -> None:
         self._fit, self._max_new_tokens = fit, max_new_tokens
@@ -67,19 +62,16 @@ class FittedModel(RunnableLambda[FittedPrompt, Any]):
         groups: dict[tuple[str, ...], list[int]] = {}
         for index, prompt in enumerate(inputs):
             groups.setdefault(prompt.stop, []).append(index)
-        answers: list[Any] = [None] * len(inputs)
+        answers: dict[int, Any] = {}
         for group in groups.values():
             prompts: list[Any] = [inputs[index] for index in group]
-            model = self._with_options(prompts[0])
             options = {"return_exceptions": return_exceptions, **kwargs}
-            found = model.batch(prompts, [configs[index] for index in group], **options)
-            for index, answer in zip(group, found, strict=True):
-                answers[index] = answer
-        return answers
+            found = self._with_options(prompts[0]).batch(prompts, [configs[index] for index in group], **options)
+            answers.update(zip(group, found, strict=True))
+        return [answers[index] for index in range(len(inputs))]
 
     async def abatch(
         self, inputs: list[FittedPrompt], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Do as `batch`, in a thread."""
-        options = {"return_exceptions": return_exceptions, **kwargs}
-        return await run_in_executor(None, lambda: self.batch(inputs, config, **options))
+        return await run_in_executor(None, self.batch, inputs, config, return_exceptions=return_exceptions, **kwargs)

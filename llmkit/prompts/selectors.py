@@ -1,4 +1,4 @@
-"""Which examples go into a prompt: a selector ranks them, best first, and the budget takes as many as fit.
+"""Example selectors: they rank examples, the best first, and the budget takes as many as fit.
 
 All are LangChain example selectors, and LangChain's own can be used in their place.
 """
@@ -10,13 +10,30 @@ import random
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.errors import PromptError
-from llmkit.prompts.examples import Candidate, Example, same_text, validate_example
-from llmkit.prompts.validation import COUNT, validate
+from llmkit.prompts.validation import COUNT, Example, validate, validate_example
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An example that may go into a prompt, and its number from 1 (for LangChain's own selectors, its rank)."""
+
+    number: int
+    example: Example
+
+    def __str__(self) -> str:
+        text = " ".join(self.example["input"].split())
+        return f"example {self.number}: {text[:37] + '…' if len(text) > 38 else text}"
+
+
+def same_text(one: str, other: str) -> bool:
+    """Tell whether two texts are equal but for white space."""
+    return one.split() == other.split()
 
 
 class ExampleSelector(BaseExampleSelector):
@@ -39,11 +56,7 @@ class ExampleSelector(BaseExampleSelector):
         """Return the index of every example, the best for this input first."""
 
     def add_example(self, example: Example) -> None:
-        """Add an example; prompts that use this selector see it at once.
-
-        Raises:
-            PromptError: it is incomplete.
-        """
+        """Add an example; prompts that use this selector see it at once."""
         self.examples.append(validate_example(example, len(self.examples) + 1, self.fields))
 
     def select_examples(self, input_variables: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -53,10 +66,10 @@ class ExampleSelector(BaseExampleSelector):
         return [dict(example) for example in ranked if not same_text(example["input"], text)][: self.k]
 
     def with_examples(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
-        """Return a selector with the same settings for other examples; it shares what was computed for texts.
+        """Return a selector with the same settings for other examples; it shares the embeddings of texts.
 
         Args:
-            examples: in place of its own.
+            examples: replace those of this selector.
             fields: the keys that an example may have besides `input` and `output`; `None` allows any.
         """
         other = copy.copy(self)
@@ -66,7 +79,7 @@ class ExampleSelector(BaseExampleSelector):
         return other
 
     def settings(self) -> tuple[Any, ...]:
-        """Return what, beside the examples, decides the ranking."""
+        """Return what decides the ranking, besides the examples."""
         return (self.k,)
 
     def __eq__(self, other: object) -> bool:
@@ -96,7 +109,7 @@ class RandomExamples(ExampleSelector):
         super().__init__(k, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Return the seed too."""
+        """Return `k` and the seed."""
         return (self.k, self.seed)
 
     def rank(self, text: str) -> Sequence[int]:
@@ -128,21 +141,17 @@ class BalancedExamples(ExampleSelector):
         super().__init__(k, examples=[*inner.examples, *examples])
 
     def settings(self) -> tuple[Any, ...]:
-        """Return the key and the other selector too."""
+        """Return `k`, the key, and the inner selector with its settings."""
         return (self.k, self.key, type(self.selector), self.selector.settings())
 
     def with_examples(self, examples: Iterable[Example], fields: Sequence[str] | None = None) -> Self:
         """Return a selector with the same settings for other examples."""
         other = copy.copy(self)
-        other.selector = self.selector.with_examples(())  # before the examples go in: it gets them as well
+        other.selector = self.selector.with_examples(())  # first: `add_example` adds to it, too
         return super(BalancedExamples, other).with_examples(examples, fields)
 
     def add_example(self, example: Example) -> None:
-        """Add an example that has a label.
-
-        Raises:
-            PromptError: it is incomplete, or has no label.
-        """
+        """Add an example that has a label."""
         valid = validate_example(example, len(self.examples) + 1, self.fields)
         if self.key not in valid:
             raise PromptError(f"example {len(self.examples) + 1} has no {self.key!r}, by which examples are balanced")
@@ -163,11 +172,7 @@ class BalancedExamples(ExampleSelector):
 def candidates(
     selector: BaseExampleSelector, variables: Mapping[str, str], fields: Sequence[str]
 ) -> tuple[list[Candidate], int | None]:
-    """Return the ranked examples, those equal to the input included, and how many may be used.
-
-    Raises:
-        PromptError: a selector that is not llmkit's gave an incomplete example.
-    """
+    """Return the ranked examples, those equal to the input included, and how many may be used."""
     if isinstance(selector, ExampleSelector):
         ranked = selector.rank(variables["input"])
         return [Candidate(index + 1, selector.examples[index]) for index in ranked], selector.k

@@ -1,4 +1,4 @@
-"""Selectors that look at the input: by words, by meaning, and by meaning without repetition."""
+"""Selectors that rank by similarity to the input: of words, of meaning, and of meaning without repetition."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from llmkit.errors import PromptError
-from llmkit.prompts.examples import Example
 from llmkit.prompts.selectors import ExampleSelector
-from llmkit.prompts.validation import SHARE, validate
+from llmkit.prompts.validation import SHARE, Example, validate
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, maximal_marginal_relevance, unit_rows
 from llmkit.text.words import terms
 
-DIVERSE_AMONG = 200  # the most similar examples are ordered for diversity, the rest follow by similarity
+DIVERSE_AMONG = 200  # so many of the most similar are ordered for diversity; the rest follow by similarity
 _lock = threading.Lock()
 
 
@@ -69,33 +68,27 @@ class SimilarExamples(ExampleSelector):
         super().__init__(k, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Return the embedder too."""
+        """Return `k` and the embedder."""
         return (self.k, self.embedder)
 
     def rank(self, text: str) -> Sequence[int]:
         """Return the indices by descending similarity; equals keep the order given."""
-        if not self.examples:
-            return ()
-        return descending(self._vectors() @ self._query(text))
+        return descending(self._similarities(text)[0]) if self.examples else ()
 
-    def _query(self, text: str) -> Vector:
-        return np.asarray(unit_rows([self._embedder().embed_query(text)])[0])
+    def _similarities(self, text: str) -> tuple[Vector, Matrix]:
+        """Return the examples' similarities to a text, [examples], and embeddings, [examples, dimensions]."""
+        embedder = self.embedder
+        if embedder is None:
+            from llmkit.models.embeddings import default_embedder
 
-    def _vectors(self) -> Matrix:
-        """Return the examples' embeddings, of length 1, [examples, dimensions]."""
+            embedder = default_embedder()
         texts = [example["input"] for example in self.examples]
         with _lock:  # a batch of inputs comes in threads: only the first embeds the examples
             new = list(dict.fromkeys(text for text in texts if text not in self._embeddings))
             if new:
-                self._embeddings.update(zip(new, unit_rows(self._embedder().embed_documents(new)), strict=True))
-        return np.stack([self._embeddings[text] for text in texts])
-
-    def _embedder(self) -> Embeddings:
-        if self.embedder is None:
-            from llmkit.models.embeddings import default_embedder
-
-            return default_embedder()
-        return self.embedder
+                self._embeddings.update(zip(new, unit_rows(embedder.embed_documents(new)), strict=True))
+        vectors = np.stack([self._embeddings[text] for text in texts])
+        return vectors @ unit_rows([embedder.embed_query(text)])[0], vectors
 
 
 class DiverseExamples(SimilarExamples):
@@ -120,15 +113,14 @@ class DiverseExamples(SimilarExamples):
         super().__init__(k, embedder, examples=examples)
 
     def settings(self) -> tuple[Any, ...]:
-        """Return the relevance too."""
+        """Return `k`, the embedder and the relevance."""
         return (*super().settings(), self.relevance)
 
     def rank(self, text: str) -> Sequence[int]:
         """Return the indices by descending marginal relevance."""
         if not self.examples:
             return ()
-        vectors = self._vectors()
-        similar = vectors @ self._query(text)
+        similar, vectors = self._similarities(text)
         order = descending(similar)
         near = order[:DIVERSE_AMONG]
         vectors = vectors[near]

@@ -22,7 +22,8 @@ def names(default_llm: HuggingFaceChat) -> dict[str, Any]:
         code = code.replace("fitted, max_new_tokens=40", "fitted, max_new_tokens=4")
         code = code.replace("(llm, max_new_tokens=40)", "(llm, max_new_tokens=4)")
         exec(code.replace("llm = HuggingFaceChat()", "llm = given"), found | {"given": default_llm}, found)
-        found.setdefault("first", found["fitted"])
+        if "fitted" in found:
+            found.setdefault("first", found["fitted"])
     return found
 
 

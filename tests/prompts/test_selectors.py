@@ -18,6 +18,7 @@ from llmkit.prompts import (
     SimilarExamples,
     TaskPrompt,
 )
+from llmkit.prompts.selectors import Candidate, same_text
 
 FRUIT = [
     {"input": "apples are red", "output": "yes"},
@@ -212,3 +213,13 @@ def test_one_of_langchains_selectors_plugs_in():
     ]
     with pytest.raises(PromptError, match="has its own examples"):
         TaskPrompt(selector=theirs, examples=FRUIT)
+
+
+def test_texts_are_the_same_but_for_white_space():
+    assert same_text(" a\n b", "a b ")
+    assert not same_text("ab", "a b")
+
+
+def test_a_candidate_shows_its_first_words():
+    assert str(Candidate(3, {"input": "a\nb", "output": "c"})) == "example 3: a b"
+    assert str(Candidate(3, {"input": "word " * 50, "output": "c"})).endswith("word word wo…")

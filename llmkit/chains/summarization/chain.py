@@ -34,7 +34,7 @@ from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_s
 from llmkit.errors import InputError
 from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
-from llmkit.prompts.fields import fill
+from llmkit.prompts.rendering import fill
 
 StrategyChoice = Literal["auto", "stuff", "map_reduce"]
 MAX_NEW_TOKENS = 96

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from llmkit.errors import PromptError
 from llmkit.prompts import TaskPrompt
-from llmkit.prompts.fields import RESERVED, fill, validate_field_names, validate_values
-from llmkit.prompts.validation import validate_text
+from llmkit.prompts.rendering import fill
+from llmkit.prompts.validation import RESERVED, validate_example, validate_field_names, validate_text, validate_values
+
+GOOD = {"input": "in", "output": "out"}
 
 
 def test_fields_are_filled_once():
@@ -67,3 +69,30 @@ def test_errors_name_the_field():
 def test_half_a_surrogate_pair_is_no_text():
     with pytest.raises(PromptError, match="the input has half a surrogate pair at 2"):
         validate_text("ab\ud83d", "the input")
+
+
+@pytest.mark.parametrize(
+    ("example", "message"),
+    [
+        ("text", "example 7 is str"),
+        ({}, "example 7 has no 'input'; its keys are none"),
+        ({"input": "in", "ouput": "out"}, "example 7 has no 'output'; its keys are 'input', 'ouput'"),
+        ({"input": "in", "output": "  \n"}, "example 7's 'output' is empty"),
+        ({"input": "", "output": "out"}, "example 7's 'input' is empty"),
+        ({"input": "in", "output": 3}, "example 7's 'output' is int, but must be text"),
+        ({**GOOD, "topic": "x"}, "example 7 has the key 'topic', which is no field"),
+        ({**GOOD, "question": None}, "example 7's 'question' is NoneType"),
+        ({"input": "\udc00", "output": "out"}, "example 7's 'input' has half a surrogate"),
+    ],
+)
+def test_an_error_names_the_example(example, message):
+    with pytest.raises(PromptError) as caught:
+        validate_example(example, 7, ("question",))
+    assert message in str(caught.value)
+
+
+def test_a_good_example_is_copied():
+    valid = validate_example(GOOD, 1, ())
+    assert valid == GOOD
+    assert valid is not GOOD
+    assert validate_example({**GOOD, "topic": "x"}, 1, None)["topic"] == "x"
