@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["ContextWindowExceeded", "GenerationSettings", "HuggingFaceChat", "HuggingFaceLLM", "LlmkitError"]
 
-_HOMES = {
-    "ContextWindowExceeded": "errors",
-    "GenerationSettings": "models.generation.settings",
-    "HuggingFaceChat": "models.chat",
-    "HuggingFaceLLM": "models.llm",
-    "LlmkitError": "errors",
-}
-
-__getattr__, __dir__ = _lazy("llmkit", _HOMES)
+__getattr__, __dir__ = _lazy(
+    "llmkit",
+    {
+        "errors": ["ContextWindowExceeded", "LlmkitError"],
+        "models.chat": ["HuggingFaceChat"],
+        "models.generation.settings": ["GenerationSettings"],
+        "models.llm": ["HuggingFaceLLM"],
+    },
+)

@@ -65,30 +65,26 @@ __all__ = [
     "ZeroShotClassificationChain",
 ]
 
-_HOMES = {
-    "Answer": "qa.results",
-    "Citation": "qa.results",
-    "Calibration": "calibration",
-    "CalibrationReport": "calibration",
-    "Classification": "classification.results",
-    "ClassificationTuning": "classification.contextual_calibration",
-    "Entities": "ner.results",
-    "Entity": "ner.results",
-    "NERChain": "ner.chain",
-    "NERTuning": "ner.tuning",
-    "Progress": "lockstep",
-    "QACalibrationReport": "qa.calibration",
-    "QAChain": "qa.chain",
-    "QATuning": "qa.calibration",
-    "SourcePassage": "summarization.documents",
-    "SummarizationChain": "summarization.chain",
-    "SummarizationTuning": "summarization.tuning",
-    "Summary": "summarization.chain",
-    "WebQAChain": "qa.web",
-    "ZeroShotClassificationChain": "classification.chain",
-}
-
-__getattr__, __dir__ = _lazy("llmkit.chains", _HOMES)
+__getattr__, __dir__ = _lazy(
+    "llmkit.chains",
+    {
+        "calibration": ["Calibration", "CalibrationReport"],
+        "classification.chain": ["ZeroShotClassificationChain"],
+        "classification.contextual_calibration": ["ClassificationTuning"],
+        "classification.results": ["Classification"],
+        "lockstep": ["Progress"],
+        "ner.chain": ["NERChain"],
+        "ner.results": ["Entities", "Entity"],
+        "ner.tuning": ["NERTuning"],
+        "qa.calibration": ["QACalibrationReport", "QATuning"],
+        "qa.chain": ["QAChain"],
+        "qa.results": ["Answer", "Citation"],
+        "qa.web": ["WebQAChain"],
+        "summarization.chain": ["SummarizationChain", "Summary"],
+        "summarization.documents": ["SourcePassage"],
+        "summarization.tuning": ["SummarizationTuning"],
+    },
+)
 
 if __name__ != "llmkit.chains":  # it was reached by the link at the root of a checkout
     _take_over("llmkit.chains")

@@ -29,11 +29,12 @@ __all__ = [
     "default_embedder",
 ]
 
-_HOMES = {
-    "GenerationSettings": "generation.settings",
-    "HuggingFaceChat": "chat",
-    "HuggingFaceLLM": "llm",
-    "default_embedder": "embeddings",
-}
-
-__getattr__, __dir__ = _lazy("llmkit.models", _HOMES)
+__getattr__, __dir__ = _lazy(
+    "llmkit.models",
+    {
+        "chat": ["HuggingFaceChat"],
+        "embeddings": ["default_embedder"],
+        "generation.settings": ["GenerationSettings"],
+        "llm": ["HuggingFaceLLM"],
+    },
+)

@@ -35,21 +35,17 @@ __all__ = [
     "list_prompts",
 ]
 
-_HOMES = {
-    "BalancedExamples": "selectors",
-    "DiverseExamples": "similarity",
-    "ExampleSelector": "selectors",
-    "FirstExamples": "selectors",
-    "FittedPrompt": "budget",
-    "LexicalExamples": "similarity",
-    "RandomExamples": "selectors",
-    "Report": "report",
-    "SimilarExamples": "similarity",
-    "TaskPrompt": "prompt",
-    "list_prompts": "library",
-}
-
-__getattr__, __dir__ = _lazy("llmkit.prompts", _HOMES)
+__getattr__, __dir__ = _lazy(
+    "llmkit.prompts",
+    {
+        "budget": ["FittedPrompt"],
+        "library": ["list_prompts"],
+        "prompt": ["TaskPrompt"],
+        "report": ["Report"],
+        "selectors": ["BalancedExamples", "ExampleSelector", "FirstExamples", "RandomExamples"],
+        "similarity": ["DiverseExamples", "LexicalExamples", "SimilarExamples"],
+    },
+)
 
 if __name__ != "llmkit.prompts":  # it was reached by the link at the root of a checkout
     _take_over("llmkit.prompts")

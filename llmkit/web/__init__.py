@@ -1,7 +1,7 @@
 """Web pages as readable Documents: fetched safely, and read as a person would see them.
 
 fetching -> urls (is it the URL of a page?) -> transport, ssrf (which addresses may be connected to) -> robots (does the
-site agree?) -> download (redirects, limits, retries, the cache) -> extraction (the Document) -> visible, main_text.
+site allow it?) -> download (redirects, limits, retries, the cache) -> extraction (the Document) -> visible, main_text.
 requests, beautifulsoup4 and trafilatura are loaded when first used.
 """
 

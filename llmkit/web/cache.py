@@ -22,7 +22,7 @@ DEFAULT_MAX_AGE = 600
 def adapter(allow_private: bool, max_bytes: int) -> CacheAdapter:
     """Return a requests adapter that caches what it fetches.
 
-    Pages of private addresses have a cache of their own: a fetch without `allow_private` never gets them.
+    Pages of private addresses have a separate cache: a fetch without `allow_private` never gets them.
     """
     folder = cache_dir() / "pages"
     with suppress(OSError):

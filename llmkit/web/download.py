@@ -1,4 +1,4 @@
-"""The bytes of a page: redirects, limits and retries."""
+"""Download of a page: redirects, limits, retries, and which responses are pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib3.util import Retry
 from llmkit.errors import InputError, PageError, PageRefused
 from llmkit.quiet import silence_loggers
 from llmkit.web import cache, robots
-from llmkit.web.responses import BUSY, validate_response
+from llmkit.web.extraction import media_type
 from llmkit.web.transport import ConnectionGuard, Deadline, guarded_session
 from llmkit.web.urls import name_in_errors, printable, validate_url
 
@@ -25,6 +25,8 @@ MAX_REDIRECTS, MAX_ATTEMPTS = 5, 3
 RETRY_DELAY = 1.0
 """Seconds before a second attempt, where the server names none; twice as many before a third."""
 _CHUNK = 1 << 16
+_BUSY = {429, 503}
+_CONTENT_ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
 _ACCEPT = "text/html,application/xhtml+xml,text/plain;q=0.8,*/*;q=0.1"
 _T = TypeVar("_T")
 
@@ -41,11 +43,7 @@ class Limits:
     read_timeout: float
 
     def __post_init__(self) -> None:
-        """Check the limits.
-
-        Raises:
-            InputError: one is not more than 0, or not finite.
-        """
+        """Check that all limits are more than 0 and finite."""
         if not all(0 < limit < float("inf") for limit in vars(self).values()):
             raise InputError(f"max_bytes and the time limits must be more than 0 and finite, but are {self}")
 
@@ -92,7 +90,7 @@ class Downloader:
         """
 
         def read(url: str, response: requests.Response) -> Download:
-            validate_response(response)
+            _validate_response(response)
             body = self._body(response, self._limits.max_bytes)
             if len(body) > self._limits.max_bytes:
                 raise PageError(f"has more than {self._limits.max_bytes} bytes: raise max_bytes")
@@ -139,7 +137,7 @@ class Downloader:
                 headers={"Cache-Control": "no-cache"} if attempt else None,
             )
             delay = _retry_after(response, RETRY_DELAY * 2**attempt)
-            if response.status_code not in BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._left():
+            if response.status_code not in _BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._left():
                 break
             response.close()
             time.sleep(delay)
@@ -179,6 +177,25 @@ class Downloader:
         if isinstance(error, requests.Timeout) or "timed out" in str(error):
             return f"sent nothing for {self._limits.read_timeout:g} s: try again, or raise read_timeout"
         return f"broke off ({_reason(error)}): try again later"
+
+
+def _validate_response(response: requests.Response) -> None:
+    """Check by its status and headers that a response is a page; the messages continue the URL."""
+    status = response.status_code
+    if status in _BUSY:
+        wait = response.headers.get("Retry-After", "")
+        request = f", and asks to wait {printable(wait)} s" if wait.isdecimal() else ""
+        raise PageError(f"is busy ({status}){request}: try again later")
+    if status in {404, 410}:
+        raise PageError(f"is not there ({status}): check the URL")
+    if status in {401, 402, 403, 407, 451}:
+        raise PageError(f"is closed to programs or strangers ({status}): save it in a browser, and give its text")
+    if status != 200:
+        raise PageError(f"answers {status} ({printable(response.reason or '')}) instead of a page: try again later")
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in _CONTENT_ENCODINGS:
+        raise PageError(f"is packed as {printable(encoding)}, which was not asked for: save it in a browser")
+    media_type(response.headers.get("Content-Type", ""))
 
 
 def _retry_after(response: requests.Response, default: float) -> float:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from llmkit.errors import PageError, PageRefused
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
     from langchain_core.documents import Document
 
+PDF = "is a PDF, which is not read: make it text, with pdftotext for example, and give that"
+_HTML, _PLAIN = ("text/html", "application/xhtml+xml"), ("text/plain", "text/markdown")
 _TAG = re.compile(r"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
-_XML = re.compile(r"\A\s*<\?xml[^>]*>")
-_LANGUAGE = re.compile(r"[a-z]{2,8}(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
-_SNIFFED = 4096  # characters in which a kind of text is recognized
+_SNIFFED = 4096  # characters in which HTML is recognized
 _CHARSET_SAMPLE = 1 << 16
 
 
@@ -46,18 +45,16 @@ def read(html: bytes | str, url: str = "", content_type: str = "") -> Document:
 
 def _read_page(html: bytes | str, content_type: str) -> tuple[str, str, str]:
     """Return the text, the title and the language."""
-    from llmkit.web.responses import PLAIN, media_type
+    from llmkit.web import main_text
 
     declared = media_type(content_type)
     text = _to_text(html, content_type)
-    if declared in PLAIN or (not declared and not _TAG.search(text[:_SNIFFED])):
-        return _read_plain(text), "", ""
-    return _read_html(text)
+    if declared in _PLAIN or (not declared and not _TAG.search(text[:_SNIFFED])):
+        return main_text.read_plain(text), "", ""
+    return main_text.read_html(text)
 
 
 def _to_text(html: bytes | str, content_type: str) -> str:
-    from llmkit.web.responses import PDF
-
     if isinstance(html, bytes):
         if html[:1024].lstrip().startswith(b"%PDF-"):
             raise PageRefused(PDF)
@@ -86,29 +83,17 @@ def _guess_charset(body: bytes) -> str | None:
     return "utf-8"
 
 
-def _read_plain(text: str) -> str:
-    from llmkit.web.visible import remove_invisible_characters
+def media_type(content_type: str) -> str:
+    """Return the media type in a `Content-Type` header, such as `text/html`; empty where there is none.
 
-    lines = [remove_invisible_characters(line).rstrip() for line in text.splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    Raises:
+        PageRefused: it is a media type that is not read.
+    """
+    from llmkit.web.urls import printable
 
-
-def _read_html(html: str) -> tuple[str, str, str]:
-    from llmkit.web.main_text import extract_main_text
-    from llmkit.web.visible import parse_visible
-
-    soup = parse_visible(_XML.sub("", html, count=1) + "\n")
-    return extract_main_text(soup), _title(soup), _language(soup)
-
-
-def _title(soup: BeautifulSoup) -> str:
-    from llmkit.web.visible import remove_invisible_characters
-
-    element = soup.title or soup.find("h1")
-    return " ".join(remove_invisible_characters(element.get_text(" ")).split()) if element else ""
-
-
-def _language(soup: BeautifulSoup) -> str:
-    root = soup.find("html")
-    declared = [str(root.get(name, "")).strip() for name in ("lang", "xml:lang")] if root else []
-    return next(filter(_LANGUAGE.fullmatch, declared), "")
+    declared = content_type.partition(";")[0].strip().lower()
+    if declared == "application/pdf":
+        raise PageRefused(PDF)
+    if declared and declared not in (*_HTML, *_PLAIN):
+        raise PageRefused(f"is {printable(declared)}: only HTML, XHTML and plain text are read")
+    return declared

@@ -43,6 +43,7 @@ def fetch(
         PageRefused: it is not the URL of a web page, its address is not allowed, or the page is not text.
         PageError: the page cannot be fetched, or is empty.
     """
+    from llmkit import __version__
     from llmkit.web import robots
     from llmkit.web.download import Downloader, Limits
     from llmkit.web.extraction import read
@@ -50,7 +51,7 @@ def fetch(
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)
     url = validate_url(url)
-    agent = user_agent or _agent()
+    agent = user_agent or f"{AGENT}/{__version__} (reads single pages that a person asks about)"
     with Downloader(limits, allow_private=allow_private, use_cache=cache, agent=agent) as downloader:
 
         def allow(url: str) -> None:
@@ -59,9 +60,3 @@ def fetch(
 
         page = downloader.page(url, allow)
     return read(page.body, page.url, page.content_type)
-
-
-def _agent() -> str:
-    from llmkit import __version__
-
-    return f"{AGENT}/{__version__} (reads single pages that a person asks about)"

@@ -19,17 +19,16 @@ def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> st
         before: the text before the quote: its last words distinguish it from other places with the same words.
         after: the text after it.
     """
-    lines = [" ".join(line.split()) for line in quote.splitlines()]
-    lines = [line for line in lines if line]
+    lines = _lines(quote)
     if not lines:
         return url
     page, _, fragment = url.partition("#")
     parts = [_encode(part) for part in _span(lines)]
     # A match is within one paragraph, and so is its context.
-    if prefix := _last_words(_edge_line(before, -1), _MAX_CONTEXT):
-        parts.insert(0, f"{_encode(prefix)}-")
-    if suffix := _first_words(_edge_line(after, 0), _MAX_CONTEXT):
-        parts.append(f"-{_encode(suffix)}")
+    if prefix := _lines(before)[-1:]:
+        parts.insert(0, f"{_encode(_last_words(prefix[0], _MAX_CONTEXT))}-")
+    if suffix := _lines(after)[:1]:
+        parts.append(f"-{_encode(_first_words(suffix[0], _MAX_CONTEXT))}")
     return f"{page}#{fragment.partition(_DIRECTIVE)[0]}{_DIRECTIVE}text={','.join(parts)}"
 
 
@@ -40,9 +39,8 @@ def _span(lines: list[str]) -> list[str]:
     return [_first_words(lines[0], _MAX_EDGE), _last_words(lines[-1], _MAX_EDGE)]
 
 
-def _edge_line(text: str, at: int) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return " ".join(lines[at].split()) if lines else ""
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def _first_words(line: str, limit: int) -> str:
@@ -59,5 +57,5 @@ def _last_words(line: str, limit: int) -> str:
 
 
 def _encode(text: str) -> str:
-    """Percent-encode all but letters and digits: a dash, a comma and an ampersand have a meaning of their own."""
+    """Percent-encode all but letters and digits: in a text fragment dashes, commas and ampersands are syntax."""
     return percent_encode(text, safe="", errors="replace").replace("-", "%2D")

@@ -1,7 +1,8 @@
-"""The main text of a page, as paragraphs with a blank line between them."""
+"""The text of a page, as paragraphs with a blank line between them, its title and its language."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import trafilatura
@@ -9,7 +10,7 @@ from bs4 import BeautifulSoup, Tag
 from trafilatura.settings import use_config
 
 from llmkit.quiet import silence_loggers
-from llmkit.web.visible import remove_invisible_characters
+from llmkit.web.visible import parse_visible, remove_invisible_characters
 
 MIN_CHARACTERS = 250
 """A shorter main text is a heading, a caption or a notice: all visible text is taken instead."""
@@ -17,6 +18,8 @@ _BLOCK, _LINE = "\x1e", "\x1f"
 """Marks for the ends of paragraphs and lines, for white space in the source of a page means neither."""
 _SEPARATORS = {"p": _BLOCK, "head": _BLOCK, "quote": _BLOCK, "list": _BLOCK, "table": _BLOCK}
 _SEPARATORS |= {"item": _LINE, "row": _LINE, "lb": _LINE}
+_XML = re.compile(r"\A\s*<\?xml[^>]*>")
+_LANGUAGE = re.compile(r"[a-z]{2,8}(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
 _BOILERPLATE = frozenset(("head", "nav", "footer", "aside", "form", "button"))
 _BOILERPLATE_ROLES = frozenset(("navigation", "banner", "contentinfo", "search"))
 _HTML_SEPARATORS = dict.fromkeys(("br", "li", "tr", "dt", "dd"), _LINE) | dict.fromkeys(("td", "th"), " ")
@@ -33,8 +36,31 @@ _CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own fallback makes one 
 silence_loggers("trafilatura", "justext")
 
 
-def extract_main_text(soup: BeautifulSoup) -> str:
-    """Return the main text that trafilatura finds, or else all text, of a page that `parse_visible` has parsed."""
+def read_plain(text: str) -> str:
+    """Return plain text without invisible characters and with at most one blank line in a row."""
+    lines = [remove_invisible_characters(line).rstrip() for line in text.splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def read_html(html: str) -> tuple[str, str, str]:
+    """Return the main text, the title and the language of a page."""
+    soup = parse_visible(_XML.sub("", html, count=1) + "\n")
+    return _main_text(soup), _title(soup), _language(soup)
+
+
+def _title(soup: BeautifulSoup) -> str:
+    element = soup.title or soup.find("h1")
+    return _line(element.get_text(" ")) if element else ""
+
+
+def _language(soup: BeautifulSoup) -> str:
+    root = soup.find("html")
+    declared = [str(root.get(name, "")).strip() for name in ("lang", "xml:lang")] if root else []
+    return next(filter(_LANGUAGE.fullmatch, declared), "")
+
+
+def _main_text(soup: BeautifulSoup) -> str:
+    """Return the main text that trafilatura finds, else all visible text."""
     try:
         # Comments are other people's words. Metadata are not asked for: they come from what nobody sees.
         found: Any = trafilatura.bare_extraction(str(soup), include_comments=False, config=_CONFIG)

@@ -32,46 +32,32 @@ _lock = threading.Lock()
 
 
 def validate_access(url: str, agent: str, fetch: Callable[[str], RobotsResponse]) -> None:
-    """Check that a site lets `agent` read a URL.
+    """Check that a site lets `agent`, this program's name in robots.txt, read a URL; `fetch` fetches its robots.txt.
 
-    A site that has no robots.txt (4xx) allows all. One with an error of its own (5xx, or too many requests) allows
-    nothing for now: it may be overloaded, and its rules are unknown.
-
-    Args:
-        url: a validated URL.
-        agent: this program's name in robots.txt.
-        fetch: fetches a robots.txt.
+    A site that has no robots.txt (4xx) allows all. One with a server error (5xx, or too many requests) allows nothing
+    for now: it may be overloaded, and its rules are unknown.
 
     Raises:
         PageRefused: the site does not let this program read the page.
         PageError: the site's rules are unknown.
     """
     robots_url = urljoin(url, "/robots.txt")
-    rules = _cached_rules(robots_url)
-    if rules is None:
+    with _lock:
+        until, rules = _cached.get(robots_url, (0.0, None))
+    if rules is None or time.monotonic() >= until:
         response = fetch(robots_url)
         if response.status >= 500 or response.status == 429:
             raise PageError(
                 f"{printable(robots_url)} answers {response.status}, so what the site allows is unknown: "
-                "try again later, or give respect_robots=False (--ignore-robots)"
+                "try again later, or pass respect_robots=False (--ignore-robots)"
             )
         rules = Protego.parse(response.text if response.status == 200 else "")
-        _cache(robots_url, rules)
+        with _lock:
+            _cached[robots_url] = (time.monotonic() + _MAX_AGE, rules)
+            while len(_cached) > _MAX_CACHED:
+                _cached.popitem(last=False)
     if not rules.can_fetch(url, agent):
         raise PageRefused(
             f"{printable(url)} may not be read by programs, says {printable(robots_url)}: "
             "respect_robots=False (--ignore-robots) reads it all the same, if you are allowed to"
         )
-
-
-def _cached_rules(robots_url: str) -> Protego | None:
-    with _lock:
-        until, rules = _cached.get(robots_url, (0.0, None))
-        return rules if time.monotonic() < until else None
-
-
-def _cache(robots_url: str, rules: Protego) -> None:
-    with _lock:
-        _cached[robots_url] = (time.monotonic() + _MAX_AGE, rules)
-        while len(_cached) > _MAX_CACHED:
-            _cached.popitem(last=False)

@@ -24,16 +24,8 @@ _FORBIDDEN = tuple(
     )
 )
 """Metadata services, link-local and multicast: no web page is there, not even a private one."""
-_NOT_PUBLIC = tuple(
-    ip_network(text)
-    for text in (
-        "192.0.0.0/24",
-        "192.88.99.0/24",
-        "2001::/23",  # Teredo among them
-        "2002::/16",  # 6to4
-        "3fff::/20",
-        "5f00::/16",
-    )
+_NOT_PUBLIC = tuple(  # 2001::/23 has Teredo, 2002::/16 is 6to4
+    map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16"))
 )
 """Not addresses of public sites, though `is_global` is true for them in some versions of Python."""
 _PUBLIC_V6 = IPv6Network("2000::/3")
@@ -59,25 +51,18 @@ def resolve(host: str, port: int, limit: float) -> list[str]:
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
     thread.join(limit)
-    answer = found[0] if found else TimeoutError(f"no answer after {limit:.0f} s")
+    answer: Any = found[0] if found else TimeoutError(f"no answer after {limit:.0f} s")
     if isinstance(answer, Exception) or not answer:
-        raise PageError(f"names the host {host}, which is not found ({_reason(answer)}): check the URL and the network")
+        reason = getattr(answer, "strerror", None) or answer or "it has no address"
+        raise PageError(f"names the host {host}, which is not found ({reason}): check the URL and the network")
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answer))
 
 
-def _reason(answer: Any) -> str:
-    return str(getattr(answer, "strerror", None) or answer or "it has no address")
-
-
 def validate_addresses(addresses: list[str], allow_private: bool) -> None:
-    """Check that all addresses of a host may be connected to.
-
-    Raises:
-        PageRefused: one may not.
-    """
+    """Check that all addresses of a host may be connected to."""
     for text in addresses:
         address = ip_address(text.partition("%")[0])
-        if any(_is_forbidden(form) for form in _with_embedded(address)):
+        if any(form in network for form in _with_embedded(address) for network in _FORBIDDEN):
             raise PageRefused(f"leads to {text}, where no machine serves pages: give another URL")
         if not allow_private and not is_public(address):
             raise PageRefused(
@@ -87,7 +72,7 @@ def validate_addresses(addresses: list[str], allow_private: bool) -> None:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Tell whether anyone can reach an address, and the IPv4 address that may be embedded in it."""
+    """Return whether anyone can reach an address, and the IPv4 address that may be embedded in it."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:  # networks without IPv4 reach all of it through these
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
@@ -96,10 +81,6 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
     return not any(address in network for network in (*_FORBIDDEN, *_NOT_PUBLIC))
-
-
-def _is_forbidden(address: IPv4Address | IPv6Address) -> bool:
-    return any(address in network for network in _FORBIDDEN)
 
 
 def _with_embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

@@ -27,7 +27,7 @@ from llmkit.web import ssrf
 
 
 class Deadline:
-    """A time limit for everything that belongs to one fetch; when it is over, its connections are shut down.
+    """A time limit for one fetch; when it is over, the fetch's connections are shut down.
 
     A socket's own timeout starts again with each byte, so it does not bound a header, a handshake or a body of a
     server that sends a byte now and then (slowloris).
@@ -54,14 +54,13 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """The seconds that are left; 0 or less when it is over."""
+        """The seconds that are left; 0 or less when the time is over."""
         return self._end - time.monotonic()
 
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection down, too, when the time is over."""
-        # A second handle on the same connection, for TLS replaces the first.
         with self._lock:
-            self._watched.append(connection.dup())
+            self._watched.append(connection.dup())  # a second handle, for TLS replaces the first
         if self.remaining <= 0:
             self._shut_down()
 
@@ -77,8 +76,6 @@ class ConnectionGuard:
     """Makes the connections of one fetch, to checked addresses only.
 
     Attributes:
-        deadline: for all of them.
-        allow_private: whether private addresses may be connected to.
         connect_timeout: seconds that the resolver, and then each address, may take.
     """
 
@@ -87,12 +84,7 @@ class ConnectionGuard:
     connect_timeout: float
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to a checked address of the host.
-
-        Raises:
-            PageRefused: an address of the host may not be connected to.
-            PageError: the host is not found or not reached.
-        """
+        """Connect to a checked address of the host."""
         addresses = ssrf.resolve(host, port, self._limit())
         ssrf.validate_addresses(addresses, self.allow_private)
         problem: OSError = TimeoutError("no answer")

@@ -23,8 +23,8 @@ _CREDENTIALS = re.compile(r"(?<=//)[^/?#]*@")
 def validate_url(url: Any) -> str:
     """Return a URL as it is requested: encoded, and without a fragment.
 
-    There is one parser, urllib3's, which also makes the connection: a URL that two parsers read differently could pass
-    the check and lead elsewhere. The addresses of the host are checked when it is connected to (see `transport`).
+    The only parser is urllib3's, which also makes the connection: a URL that two parsers read differently could pass
+    the check and lead elsewhere. The host's addresses are checked when it is connected to (see `transport`).
 
     Raises:
         PageRefused: it is not a URL, not http or https, or has credentials, a backslash or control characters.
@@ -39,7 +39,7 @@ def validate_url(url: Any) -> str:
         raise PageRefused(f"{shown} is not the URL of a web page: it must begin with https:// or http://")
     if len(url) > MAX_LENGTH:
         raise PageRefused(f"the URL has {len(url)} characters, more than {MAX_LENGTH}: {shown}")
-    if any(_is_forbidden(character) for character in url):
+    if any(char == "\\" or char.isspace() or unicodedata.category(char) in {"Cc", "Cs"} for char in url):
         raise PageRefused(
             f"{shown} has a backslash, white space or a control character in it: write it percent-encoded"
         )
@@ -73,7 +73,3 @@ def name_in_errors(url: str) -> Iterator[None]:
         yield
     except (PageRefused, PageError) as error:
         raise type(error)(f"{printable(url) or 'the page'} {error}") from error.__cause__
-
-
-def _is_forbidden(character: str) -> bool:
-    return character == "\\" or character.isspace() or unicodedata.category(character) in {"Cc", "Cs"}
