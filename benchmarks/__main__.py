@@ -37,7 +37,7 @@ FOLDER = Path(__file__).parents[1] / "docs"
 def main(
     data: Annotated[Path | None, typer.Option(help="A folder with the JSON lines files of the data sets.")] = None,
     which: Annotated[list[str] | None, typer.Option(help=f"What to measure: {', '.join(WHICH)}.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each way is timed, after a round to warm up.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each variant is timed, after a round to warm up.")] = 3,
     model: Annotated[str, typer.Option(help="A key of `llmkit models`.")] = "smollm2-135m",
     docs: Annotated[Path, typer.Option(help="The folder that the page is written to.")] = FOLDER,
 ) -> None:

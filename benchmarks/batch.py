@@ -28,7 +28,7 @@ SENTENCES = (
 
 
 def make_prompts(count: int) -> list[str]:
-    """Give questions about texts of 1 to 30 sentences."""
+    """Return questions about texts of 1 to 30 sentences."""
     draw = random.Random(0)
     texts = (" ".join(draw.choices(SENTENCES, k=draw.randint(1, 30))) for _ in range(count))
     return [f"Summarize in one sentence: {text}" for text in texts]

@@ -62,8 +62,8 @@ def task(data: Path, name: str, count: int) -> Task:
     return Task(name, rows[:count], examples, sorted({row["output"] for row in examples}))
 
 
-def shots(given: Task, count: int, seed: int = 0) -> list[Row]:
-    """Give examples, as many of each label as can be."""
+def draw_examples(given: Task, count: int, seed: int = 0) -> list[Row]:
+    """Return examples, as many of each label as can be."""
     pool = list(given.pool)
     random.Random(seed).shuffle(pool)
     seen: dict[str, int] = {}
@@ -71,7 +71,7 @@ def shots(given: Task, count: int, seed: int = 0) -> list[Row]:
     for row in pool:
         seen[row["output"]] = seen.get(row["output"], 0) + 1
         rounds.append((seen[row["output"]], len(rounds), row))
-    return [row for *_, row in sorted(rounds, key=lambda each: each[:2])[:count]]
+    return [row for *_, row in sorted(rounds, key=lambda item: item[:2])[:count]]
 
 
 def stock(given: Task, examples: Sequence[Row], folder: Path) -> Any:
@@ -95,24 +95,24 @@ def ask_stock(chain: Any, given: Task) -> list[str | None]:
 
 
 def figures(chances: np.ndarray[Any, Any], given: Task) -> tuple[float, float, float]:
-    """Give accuracy, mean log-loss in nats and expected calibration error."""
+    """Return accuracy, mean log-loss in nats and expected calibration error."""
     gold = np.array([given.labels.index(row["output"]) for row in given.rows])
     right = chances.argmax(1) == gold
     loss = -np.log(np.maximum(chances[np.arange(len(gold)), gold], 1e-12)).mean()
     return float(right.mean()), float(loss), expected_calibration_error(chances.max(1), right)
 
 
-def ways(llm: HuggingFaceChat, given: Task) -> dict[str, ZeroShotClassificationChain]:
-    eight = shots(given, 8)
+def variants(llm: HuggingFaceChat, given: Task) -> dict[str, ZeroShotClassificationChain]:
+    eight = draw_examples(given, 8)
 
     def chain(**options: Any) -> ZeroShotClassificationChain:
         return ZeroShotClassificationChain(llm, given.labels, **options)
 
     return {
-        "plain scores, 0 shots": chain(contextual_calibration=False),
-        "ours, 0 shots": chain(),
-        "ours, 8 shots": chain(examples=eight),
-        "ours, 8 shots, shown": chain(examples=eight, show_examples=True),
+        "plain scores, 0 examples": chain(contextual_calibration=False),
+        "ours, 0 examples": chain(),
+        "ours, 8 examples": chain(examples=eight),
+        "ours, 8 examples, shown": chain(examples=eight, show_examples=True),
         "ours, 8 selected": chain(examples=given.pool, selector=SimilarExamples(8)),
     }
 
@@ -128,17 +128,17 @@ def quality(llm: HuggingFaceChat, given: Task, folder: Path, console: Console, o
     for count in (0, 8):
         if only and "stock" not in only:
             continue
-        chain = stock(given, shots(given, count), folder)
+        chain = stock(given, draw_examples(given, count), folder)
         start = time.perf_counter()
         found = ask_stock(chain, given)
         right = [row["output"] == label for row, label in zip(given.rows, found, strict=True)]
         cells = (f"{np.mean(right):.3f}", f"{found.count(None)} unparsed", "")
-        add(f"stock, {count} shots", cells, time.perf_counter() - start)
-    for name, own in ways(llm, given).items():
+        add(f"stock, {count} examples", cells, time.perf_counter() - start)
+    for name, chain in variants(llm, given).items():
         if only and name not in only:
             continue
         start = time.perf_counter()
-        results = own.batch([row["input"] for row in given.rows])
+        results = chain.batch([row["input"] for row in given.rows])
         seconds = time.perf_counter() - start
         chances = np.array([list(result.scores.values()) for result in results])
         add(name, [f"{value:.3f}" for value in figures(chances, given)], seconds)

@@ -22,18 +22,18 @@ QUESTION = "This is question number {}. Tell me one short fact about the sea, th
 
 
 def first_tokens(llm: Any, turns: int) -> list[float]:
-    """Give the seconds from the request to the first text, for each turn."""
+    """Return the seconds from the request to the first text, for each turn."""
     messages: list[BaseMessage] = []
     times = []
     for turn in range(turns):
         messages.append(HumanMessage(QUESTION.format(turn)))
-        started, first, said = time.perf_counter(), 0.0, ""
+        started, first, answer = time.perf_counter(), 0.0, ""
         for piece in llm.stream(messages):
             if piece.content and not first:
                 first = time.perf_counter() - started
-            said += piece.content
+            answer += piece.content
         times.append(first)
-        messages.append(AIMessage(said))
+        messages.append(AIMessage(answer))
     return times
 
 

@@ -6,7 +6,7 @@ F1 is nervaluate's "strict": the same characters and the same label, of person, 
 corporations of WNUT-17 are organizations; other labels of either corpus are left out. Examples are the first rows of
 the data's training pool. The stock recipe is `PromptTemplate | HuggingFacePipeline`, which asks for JSON, for
 `FewShotPromptTemplate` takes no braces: whatever of its answer can be read as a list of objects counts, and each name
-is taken where it first stands in the text. Ours scores a text once, whatever the number of examples, so its speed is
+is taken where it first occurs in the text. Ours scores a text once, whatever the number of examples, so its speed is
 that without any.
 """
 
@@ -56,17 +56,17 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a way found in one text.
+class Prediction:
+    """The entities that a method found in one text.
 
     Attributes:
-        parses: whether its answer could be read.
-        stands: for each entity that it named, whether it stands in the text.
+        parses: whether the answer could be parsed.
+        verbatim: for each entity of the answer, whether it occurs in the text.
     """
 
     entities: tuple[tuple[int, int, str], ...]
     parses: bool = True
-    stands: tuple[bool, ...] = ()
+    verbatim: tuple[bool, ...] = ()
 
 
 class Remembering(HuggingFaceChat):
@@ -81,47 +81,51 @@ class Remembering(HuggingFaceChat):
         return self._known[key]
 
 
-Way = Callable[[Sequence[str]], list[Told]]
+Method = Callable[[Sequence[str]], list[Prediction]]
 
 
 def read(path: Path) -> list[Row]:
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = []
     for row in map(json.loads, lines):
-        known = [each for each in row["entities"] if each["label"] in NAMES]
-        rows.append(Row(row["text"], tuple((each["start"], each["end"], NAMES[each["label"]]) for each in known)))
+        known = [entity for entity in row["entities"] if entity["label"] in NAMES]
+        rows.append(
+            Row(row["text"], tuple((entity["start"], entity["end"], NAMES[entity["label"]]) for entity in known))
+        )
     return rows
 
 
-def ours(llm: HuggingFaceChat, examples: Sequence[Row]) -> Way:
-    chain = NERChain(llm, LABELS, examples=[each.example for each in examples])
+def ours(llm: HuggingFaceChat, examples: Sequence[Row]) -> Method:
+    chain = NERChain(llm, LABELS, examples=[row.example for row in examples])
     chain.invoke("The weather was cold.")  # what is learned once
 
-    def run(texts: Sequence[str]) -> list[Told]:
+    def run(texts: Sequence[str]) -> list[Prediction]:
         return [
-            Told(tuple((each.start, each.end, each.label) for each in found), stands=(True,) * len(found))
+            Prediction(
+                tuple((entity.start, entity.end, entity.label) for entity in found), verbatim=(True,) * len(found)
+            )
             for found in chain.batch(texts)
         ]
 
     return run
 
 
-def stock(folder: Path, examples: Sequence[Row]) -> Way:
-    shown = "".join(f"Text: {each.text}\nEntities: {json.dumps(each.example['output'])}\n\n" for each in examples)
+def stock(folder: Path, examples: Sequence[Row]) -> Method:
+    shown = "".join(f"Text: {row.text}\nEntities: {json.dumps(row.example['output'])}\n\n" for row in examples)
     prompt = PromptTemplate.from_template(
         "{how} The labels are {labels}.\n\n{shown}Text: {input}\nEntities:",
         partial_variables={"how": HOW, "labels": ", ".join(LABELS), "shown": shown},
     )
     chain = prompt | stock_pipeline(folder, 128)
 
-    def run(texts: Sequence[str]) -> list[Told]:
+    def run(texts: Sequence[str]) -> list[Prediction]:
         answers = chain.batch([{"input": text} for text in texts])
         return [lenient(answer, text) for answer, text in zip(answers, texts, strict=True)]
 
     return run
 
 
-def lenient(answer: str, text: str) -> Told:
+def lenient(answer: str, text: str) -> Prediction:
     """Read as much of an answer as can be: its first list, or every object that is complete."""
     first = answer.split("\nText:")[0]
     try:
@@ -129,14 +133,14 @@ def lenient(answer: str, text: str) -> Told:
         named, whole = json.JSONDecoder().raw_decode(first[start:])[0], True
     except ValueError:
         named, whole = list(objects(first)), False
-    places, stands = [], []
-    for each in named:
-        if isinstance(each, dict) and isinstance(each.get("text"), str) and each.get("label") in LABELS:
-            at = text.find(each["text"]) if each["text"] else -1
-            stands.append(at >= 0)
+    places, verbatim = [], []
+    for entity in named:
+        if isinstance(entity, dict) and isinstance(entity.get("text"), str) and entity.get("label") in LABELS:
+            at = text.find(entity["text"]) if entity["text"] else -1
+            verbatim.append(at >= 0)
             if at >= 0:
-                places.append((at, at + len(each["text"]), each["label"]))
-    return Told(tuple(dict.fromkeys(places)), whole, tuple(stands))
+                places.append((at, at + len(entity["text"]), entity["label"]))
+    return Prediction(tuple(dict.fromkeys(places)), whole, tuple(verbatim))
 
 
 def objects(answer: str) -> Iterator[Any]:
@@ -147,18 +151,18 @@ def objects(answer: str) -> Iterator[Any]:
             continue
 
 
-def figures(rows: Sequence[Row], told: Sequence[Told]) -> list[str]:
+def figures(rows: Sequence[Row], predicted: Sequence[Prediction]) -> list[str]:
     def listed(entities: tuple[tuple[int, int, str], ...]) -> list[dict[str, Any]]:
         return [{"start": start, "end": end - 1, "label": label} for start, end, label in entities]
 
-    truth, found = [listed(row.entities) for row in rows], [listed(each.entities) for each in told]
+    truth, found = [listed(row.entities) for row in rows], [listed(item.entities) for item in predicted]
     strict = Evaluator(truth, found, list(LABELS), loader="dict").evaluate()["overall"]["strict"]
-    empty = [len(each.entities) for row, each in zip(rows, told, strict=True) if not row.entities]
-    stands = [each for one in told for each in one.stands]
+    empty = [len(item.entities) for row, item in zip(rows, predicted, strict=True) if not row.entities]
+    verbatim = [occurs for item in predicted for occurs in item.verbatim]
     return [
         *(f"{value:.2f}" for value in (strict.f1, strict.precision, strict.recall)),
-        f"{sum(each.parses for each in told) / len(told):.2f}",
-        f"{sum(stands) / len(stands):.2f}" if stands else "",
+        f"{sum(item.parses for item in predicted) / len(predicted):.2f}",
+        f"{sum(verbatim) / len(verbatim):.2f}" if verbatim else "",
         f"{sum(empty) / len(empty):.2f}" if empty else "",
         f"{sum(map(bool, empty)) / len(empty):.2f}" if empty else "",
     ]
@@ -170,7 +174,7 @@ def main(
     half: Annotated[str, typer.Option(help="Of the rows: all, odd or even.")] = "all",
     corpus: Annotated[list[str] | None, typer.Option(help=f"Corpora: {', '.join(FILES)}; all if left out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Only ours, or stock.")] = None,
-    shots: Annotated[list[int] | None, typer.Option(help="Numbers of examples.")] = None,
+    counts: Annotated[list[int] | None, typer.Option("--examples", help="Numbers of examples.")] = None,
     model: Annotated[str, typer.Option()] = "smollm2-135m",
 ) -> None:
     llm, folder = Remembering(model=model), resolve(model)
@@ -180,18 +184,18 @@ def main(
         taken = every[1 if half == "odd" else 0 :: 1 if half == "all" else 2][:rows]
         pool = read(data / f"{FILES[name]}_train_pool.jsonl")
         empty = sum(not row.entities for row in taken)
-        table = Table("way", *heads, title=f"{name}: {len(taken)} texts, {empty} of them without entities")
-        for count in shots or (0, 8, 16):
-            for kind in only or ("ours", "stock"):
+        table = Table("method", *heads, title=f"{name}: {len(taken)} texts, {empty} of them without entities")
+        for count in counts or (0, 8, 16):
+            for method in only or ("ours", "stock"):
                 examples = pool[:count]
-                run = ours(llm, examples) if kind == "ours" else stock(folder, examples)
-                way = f"{kind}, {count} shots"
+                run = ours(llm, examples) if method == "ours" else stock(folder, examples)
+                name_in_table = f"{method}, {count} examples"
                 start = time.perf_counter()
-                told = run([row.text for row in taken])
-                speed = "" if kind == "ours" and count else f"{len(taken) / (time.perf_counter() - start):.2f}"
-                cells = [*figures(taken, told), speed]
-                print(name, way, *cells, sep="\t", flush=True)
-                table.add_row(way, *cells)
+                predicted = run([row.text for row in taken])
+                speed = "" if method == "ours" and count else f"{len(taken) / (time.perf_counter() - start):.2f}"
+                cells = [*figures(taken, predicted), speed]
+                print(name, name_in_table, *cells, sep="\t", flush=True)
+                table.add_row(name_in_table, *cells)
         Console(width=110).print(table)
 
 

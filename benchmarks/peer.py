@@ -9,7 +9,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 
 def stock_pipeline(folder: Path, max_new_tokens: int, batch_size: int = 8) -> HuggingFacePipeline:
-    """Give `HuggingFacePipeline` on these weights, greedy, in the precision that ours chooses."""
+    """Return `HuggingFacePipeline` on these weights, greedy, in the precision that ours chooses."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
     from llmkit.models.weights.loading import choose_dtype
@@ -22,5 +22,5 @@ def stock_pipeline(folder: Path, max_new_tokens: int, batch_size: int = 8) -> Hu
 
 
 def stock_chat(folder: Path, max_new_tokens: int) -> ChatHuggingFace:
-    """Give `ChatHuggingFace` over the pipeline."""
+    """Return `ChatHuggingFace` over the pipeline."""
     return ChatHuggingFace(llm=stock_pipeline(folder, max_new_tokens))

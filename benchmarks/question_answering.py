@@ -72,7 +72,7 @@ def ours(chain: QAChain, rows: Sequence[Row]) -> list[Result]:
     results = []
     for row in rows:
         given = chain.invoke({"question": row["question"], "context": row["context"]})
-        quotes_match = all(row["context"][each.start : each.end] == each.quote for each in given.citations)
+        quotes_match = all(row["context"][cited.start : cited.end] == cited.quote for cited in given.citations)
         results.append(Result(given.text, given.confidence >= SMOLLM2_135M.threshold, given.confidence, quotes_match))
     return results
 
@@ -96,15 +96,15 @@ def stock(folder: Path, rows: Sequence[Row]) -> list[Result]:
 
 def figures(results: Sequence[Result], rows: Sequence[Row]) -> list[str]:
     pairs = list(zip(results, rows, strict=True))
-    known = [(each, row) for each, row in pairs if not row["is_impossible"]]
-    unknown = [each for each, row in pairs if row["is_impossible"]]
+    known = [(result, row) for result, row in pairs if not row["is_impossible"]]
+    unknown = [result for result, row in pairs if row["is_impossible"]]
     values = [
-        np.mean([best(f1, each.text, row) for each, row in known]),
-        np.mean([best(exact, each.text, row) for each, row in known]),
-        np.mean([best(f1, each.text, row) if each.found else 0.0 for each, row in known]),
-        np.mean([each.text in row["context"] and each.quotes_match for each, row in pairs]),
-        np.mean([not each.found for each, _ in known]),
-        np.mean([not each.found for each in unknown]),
+        np.mean([best(f1, result.text, row) for result, row in known]),
+        np.mean([best(exact, result.text, row) for result, row in known]),
+        np.mean([best(f1, result.text, row) if result.found else 0.0 for result, row in known]),
+        np.mean([result.text in row["context"] and result.quotes_match for result, row in pairs]),
+        np.mean([not result.found for result, _ in known]),
+        np.mean([not result.found for result in unknown]),
         np.mean(
             [(a.confidence > b.confidence) + (a.confidence == b.confidence) / 2 for a, _ in known for b in unknown]
         ),
@@ -150,8 +150,8 @@ def main(
         table.add_row(name, *cells)
         if answers:
             with answers.open("a", encoding="utf-8") as file:
-                for row, each in zip(taken, results, strict=True):
-                    file.write(json.dumps({"method": name, "id": row["id"], **asdict(each)}) + "\n")
+                for row, result in zip(taken, results, strict=True):
+                    file.write(json.dumps({"method": name, "id": row["id"], **asdict(result)}) + "\n")
     Console().print(table)
 
 

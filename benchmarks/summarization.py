@@ -4,10 +4,10 @@
     python -m benchmarks.summarization --data FOLDER
     python -m benchmarks.summarization --data FOLDER --window 512 --limit 4 --out answers.jsonl
 
-The folder holds `qmsum_test.jsonl` (QMSum, Zhong et al. 2021): a meeting a line, with a `transcript` and a summary of
+The folder has `qmsum_test.jsonl` (QMSum, Zhong et al. 2021): a meeting a line, with a `transcript` and a summary of
 the whole meeting in `general_queries`. ROUGE is F1, stemmed; decoding is greedy. `first window` summarizes as much of
-the meeting as one prompt holds, with the same prompt and room; `lead` is the meeting's first words. `ours, combined by
-the model` asks the model to combine the summaries of parts, which a small model is not asked otherwise.
+the meeting as fits one prompt, with the same prompt and budget; `lead` is the meeting's first words. `ours, combined by
+the model` lets the model combine the summaries of parts, which a small model does not do by default.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from llmkit.chains.summarization.chain import Summary
 from llmkit.errors import ContextWindowExceeded
 from llmkit.text.segmentation import passages
 
-KINDS = ["rouge1", "rougeL"]
-_scorer = RougeScorer(KINDS, use_stemmer=True)
+METRICS = ["rouge1", "rougeL"]
+_scorer = RougeScorer(METRICS, use_stemmer=True)
 
 
 def first_window(chain: SummarizationChain, text: str) -> Summary:
-    """Summarize the longest beginning that one prompt holds."""
+    """Summarize the longest beginning that fits one prompt."""
     size = chain.llm.context_window
     while True:
         try:
@@ -45,7 +45,7 @@ def first_window(chain: SummarizationChain, text: str) -> Summary:
 
 def rouge(answer: str, reference: str) -> list[float]:
     scores = _scorer.score(reference, answer)
-    return [scores[kind].fmeasure for kind in KINDS]
+    return [scores[metric].fmeasure for metric in METRICS]
 
 
 def main(

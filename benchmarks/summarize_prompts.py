@@ -69,7 +69,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def unseen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the dialogues that no prompt was chosen on, by the rule that kept them apart."""
+    """Return the dialogues that no prompt was chosen on, by the rule that kept them apart."""
     apart = set(random.Random(0).sample(range(500), 250))
     return [row for index, row in enumerate(rows) if index in apart]
 
@@ -77,9 +77,9 @@ def unseen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def ask(llm: HuggingFaceChat, prompt: TaskPrompt, dialogues: Sequence[str]) -> Result:
     start = time.perf_counter()
     fitted = [prompt.fit(text, model=llm, max_new_tokens=MAX_NEW_TOKENS) for text in dialogues]
-    answers = llm.batch([each.messages for each in fitted], max_new_tokens=MAX_NEW_TOKENS)
-    tokens = sum(each.tokens for each in fitted) / len(fitted)
-    return Result([str(each.text).strip() for each in answers], tokens, time.perf_counter() - start)
+    answers = llm.batch([prompt.messages for prompt in fitted], max_new_tokens=MAX_NEW_TOKENS)
+    tokens = sum(prompt.tokens for prompt in fitted) / len(fitted)
+    return Result([str(answer.text).strip() for answer in answers], tokens, time.perf_counter() - start)
 
 
 def ask_stock(model: str, dialogues: Sequence[str]) -> Result:
@@ -100,13 +100,14 @@ def first_sentence(text: str) -> str:
 
 
 def rouge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[float]:
-    """Give the means of ROUGE-1 and ROUGE-L."""
+    """Return the means of ROUGE-1 and ROUGE-L."""
     scores = [
         [_scorer.score(reference, text) for reference in row["summaries"]]
         for text, row in zip(answers, rows, strict=True)
     ]
     return [
-        sum(max(one[kind].fmeasure for one in each) for each in scores) / len(scores) for kind in ("rouge1", "rougeL")
+        sum(max(score[metric].fmeasure for score in of_text) for of_text in scores) / len(scores)
+        for metric in ("rouge1", "rougeL")
     ]
 
 
@@ -136,7 +137,7 @@ def main(
             result = ask(llm, base.with_examples(pool, SELECTORS[name]()), dialogues)
         figures = [
             *rouge(result.answers, rows),
-            *rouge([first_sentence(each) for each in result.answers], rows),
+            *rouge([first_sentence(answer) for answer in result.answers], rows),
         ]
         row = [
             name,

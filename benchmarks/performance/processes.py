@@ -8,7 +8,7 @@ import sys
 import time
 from importlib.util import find_spec
 
-from benchmarks.performance.results import Comparison, Given, Ways
+from benchmarks.performance.results import Comparison, Given, Variants
 from llmkit.models.weights.catalog import resolve
 
 BARE = """
@@ -49,13 +49,13 @@ def start(given: Given) -> Comparison:
     def models() -> float:
         return first_output([sys.executable, "-m", "llmkit", "models"], "")
 
-    ways = Ways(
+    variants = Variants(
         {"a bare script": bare, "llmkit chat": ours, "llmkit --help": help_, "llmkit models": models},
     )
     return Comparison(
         "Start-up time",
         "seconds",
-        ways.measure(given.rounds),
+        variants.measure(given.rounds),
         "a bare script",
         "The bare script imports torch and transformers, loads the same safetensors and decodes one token.",
         more_is_better=False,
@@ -63,7 +63,7 @@ def start(given: Given) -> Comparison:
 
 
 def first_output(command: list[str], given: str) -> float:
-    """Give the seconds until a process has written its first byte."""
+    """Return the seconds until a process has written its first byte."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
@@ -78,17 +78,17 @@ def first_output(command: list[str], given: str) -> float:
 
 
 def memory(given: Given) -> Comparison:
-    """Give the peak resident size of processes that talk twice."""
+    """Return the peak resident size of processes that talk twice."""
     notes = []
     found = {
         "torch and transformers imported": [peak(LOADED)[0]],
         "a bare script": [peak(BARE, str(resolve(given.model)))[0]],
     }
-    for name, kind in {"llmkit, bfloat16": "", "llmkit, int8": "int8"}.items():
-        if kind and find_spec("torchao") is None:
+    for name, quantization in {"llmkit, bfloat16": "", "llmkit, int8": "int8"}.items():
+        if quantization and find_spec("torchao") is None:
             notes.append(f"{name} was not measured: torchao is not installed.")
             continue
-        most, size = peak(PEAK, given.model, kind)
+        most, size = peak(PEAK, given.model, quantization)
         found[name] = [most]
         times = (most - found["torch and transformers imported"][0]) / float(size)
         notes.append(f"{name}: weights of {float(size):.0f} MiB; {times:.2f} times that above the imports.")
@@ -105,7 +105,7 @@ def memory(given: Given) -> Comparison:
 
 
 def peak(code: str, *arguments: str) -> tuple[float, str]:
-    """Give the peak resident size of a Python process in MiB, and the last word that it printed."""
+    """Return the peak resident size of a Python process in MiB, and the last word that it printed."""
     # getrusage would begin with what the process had that started this one.
     code += "\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What a comparison found, and how it is timed: all ways in turn, several times, in one run."""
+"""Results of a comparison, and how it is timed: all variants in turn, in rounds, in one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Given:
-    """What the person who measures chose."""
+    """The arguments of a run."""
 
     model: str
     data: Path | None
@@ -21,15 +21,16 @@ class Given:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ways to do the same work.
+    """Variants of the same work.
 
     Attributes:
         unit: of the values, such as "tokens/s".
-        values: of each way, one a round.
-        baseline: the way that the others are a ratio to.
+        values: of each variant, one a round.
+        baseline: the variant that the others are compared with.
         more_is_better: whether a ratio above 1 is a gain.
         about: what was done, in Markdown.
         notes: what else was seen, and what was not measured.
+        machine: the processor and the versions that it was measured with.
     """
 
     title: str
@@ -39,16 +40,17 @@ class Comparison:
     about: str
     more_is_better: bool = True
     notes: Sequence[str] = ()
+    machine: str = ""
 
     def ratio(self, name: str) -> float:
-        """Give how many times better a way is than the baseline: the median over the rounds."""
+        """Return how many times better a variant is than the baseline: the median over the rounds."""
         pairs = zip(self.values[name], self.values[self.baseline], strict=True)
-        return statistics.median(own / other if self.more_is_better else other / own for own, other in pairs)
+        return statistics.median(value / base if self.more_is_better else base / value for value, base in pairs)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How a cost grows: for each way, the values at each size."""
+    """How a cost grows: for each variant, the values at each size."""
 
     title: str
     unit: str
@@ -56,36 +58,37 @@ class Growth:
     lines: Mapping[str, Sequence[tuple[float, float]]]
     about: str
     notes: Sequence[str] = ()
+    machine: str = ""
 
 
 Result = Comparison | Growth
-Way = Callable[[], float]
+Variant = Callable[[], float]
 
 
 @dataclass
-class Ways:
-    """Ways to do the same work, each a function that does it once and gives the value.
+class Variants:
+    """Variants of the same work, each a function that does it once and returns the value.
 
     Attributes:
         missing: what could not be compared, and why.
     """
 
-    ways: dict[str, Way] = field(default_factory=dict)
+    runs: dict[str, Variant] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
-    def add(self, name: str, make: Callable[[], Way]) -> None:
-        """Make a way ready, or say why it is left out."""
+    def add(self, name: str, make: Callable[[], Variant]) -> None:
+        """Prepare a variant, or note why it is left out."""
         try:
-            self.ways[name] = make()
+            self.runs[name] = make()
         except ImportError as error:
             self.missing.append(f"{name} was not measured: {error.name} is not installed.")
 
     def measure(self, rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
-        """Run all ways in turn, after a round that is not counted."""
-        values: dict[str, list[float]] = {name: [] for name in self.ways}
+        """Run all variants in turn, after a round that is not counted."""
+        values: dict[str, list[float]] = {name: [] for name in self.runs}
         for number in range(rounds + warm):
-            for name, way in self.ways.items():
-                value = way()
+            for name, run in self.runs.items():
+                value = run()
                 print(f"  {'warm-up' if number < warm else number + 1 - warm}  {name}: {value:.3g}", file=sys.stderr)
                 if number >= warm:
                     values[name].append(value)
@@ -93,11 +96,11 @@ class Ways:
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """Give what a result is made of, for a file."""
+    """Return a result as JSON data."""
     return {"kind": type(result).__name__, **asdict(result)}
 
 
 def from_json(found: dict[str, Any]) -> Result:
-    """Read back what `as_json` gave."""
-    kinds: dict[str, type[Comparison] | type[Growth]] = {"Comparison": Comparison, "Growth": Growth}
-    return kinds[found.pop("kind")](**found)
+    """Return the result of `as_json`."""
+    classes: dict[str, type[Comparison] | type[Growth]] = {"Comparison": Comparison, "Growth": Growth}
+    return classes[found.pop("kind")](**found)

@@ -10,7 +10,7 @@ from llmkit.errors import PageError, PageRefused
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
-PDF = "is a PDF, which is not read: make it text, with pdftotext for example, and give that"
+_PDF = "is a PDF, which is not read: make it text, with pdftotext for example, and give that"
 _HTML, _PLAIN = ("text/html", "application/xhtml+xml"), ("text/plain", "text/markdown")
 _TAG = re.compile(r"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
 _SNIFFED = 4096  # characters in which HTML is recognized
@@ -57,7 +57,7 @@ def _read_page(html: bytes | str, content_type: str) -> tuple[str, str, str]:
 def _to_text(html: bytes | str, content_type: str) -> str:
     if isinstance(html, bytes):
         if html[:1024].lstrip().startswith(b"%PDF-"):
-            raise PageRefused(PDF)
+            raise PageRefused(_PDF)
         html = _decode(html, content_type)
         if "\0" in html[:_SNIFFED]:
             raise PageRefused("is not text: only HTML, XHTML and plain text are read")
@@ -93,7 +93,7 @@ def media_type(content_type: str) -> str:
 
     declared = content_type.partition(";")[0].strip().lower()
     if declared == "application/pdf":
-        raise PageRefused(PDF)
+        raise PageRefused(_PDF)
     if declared and declared not in (*_HTML, *_PLAIN):
         raise PageRefused(f"is {printable(declared)}: only HTML, XHTML and plain text are read")
     return declared

@@ -15,7 +15,7 @@ def rows_of(out: str) -> list[Any]:
 
 
 def broken_off(command: list[str], output: Path, stop: int = signal.SIGINT) -> bytes:
-    """Stop a run when it has written its first lines; it tells that it can go on. Give what is there."""
+    """Stop a run when it has written its first lines; it reports that it can be resumed. Return what is there."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     while process.poll() is None and not (output.exists() and output.stat().st_size):
         time.sleep(0.02)
@@ -31,7 +31,7 @@ def broken_off(command: list[str], output: Path, stop: int = signal.SIGINT) -> b
 
 
 def gone_on(command: list[str], output: Path, before: bytes) -> list[Any]:
-    """Run the same command again: it says nothing, and keeps what was written. Give all rows."""
+    """Run the same command again: it prints nothing, and keeps what was written. Return all rows."""
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert output.read_bytes().startswith(before)

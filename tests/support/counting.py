@@ -1,4 +1,4 @@
-"""Models that only count: the real encoder over tokenizers of several kinds, built in memory."""
+"""Models that only count: the real encoder over different tokenizers, built in memory."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def make_wheel(folder: Path, distribution: str, files: dict[str, bytes]) -> Whee
 
 
 def byte_tokens() -> list[str]:
-    """Give the 256 characters that byte-level tokenizers write bytes as."""
+    """Return the 256 characters that byte-level tokenizers write bytes as."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return [chr(byte) for byte in shown] + [chr(256 + index) for index in range(len(hidden))]
@@ -84,8 +84,8 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", tur
     random = numpy.random.default_rng(7)
     for name, shape in shapes.items():
         if name != without:
-            kind = numpy.float32 if len(shape) == 1 else dtype  # norms are always kept whole
-            writer.add_tensor(name, random.normal(size=shape).astype(kind))
+            stored = numpy.float32 if len(shape) == 1 else dtype  # norms are never quantized
+            writer.add_tensor(name, random.normal(size=shape).astype(stored))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -93,9 +93,9 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", tur
     return path
 
 
-def quantized_weights(kind: str, rows: int, groups: int, seed: int, spread: float = 1.0) -> torch.Tensor:
+def quantized_weights(quantization: str, rows: int, groups: int, seed: int, spread: float = 1.0) -> torch.Tensor:
     """Return random weights `[rows, groups * GROUP_SIZE]` as GGUF's own reader dequantizes them."""
-    kinds = {"Q4_1": gguf.GGMLQuantizationType.Q4_1, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
+    types = {"Q4_1": gguf.GGMLQuantizationType.Q4_1, "Q8_0": gguf.GGMLQuantizationType.Q8_0}
     plain = numpy.random.default_rng(seed).normal(scale=spread, size=(rows, groups * GROUP_SIZE)).astype(numpy.float32)
-    blocks = gguf.quants.quantize(plain, kinds[kind])
-    return torch.from_numpy(gguf.quants.dequantize(blocks, kinds[kind])).to(torch.bfloat16)
+    blocks = gguf.quants.quantize(plain, types[quantization])
+    return torch.from_numpy(gguf.quants.dequantize(blocks, types[quantization])).to(torch.bfloat16)

@@ -49,7 +49,7 @@ def joined(chunks: list[Any]) -> Any:
 
 
 def comparable(message: Any) -> dict[str, Any]:
-    """Give what two answers that were written in one way have in common."""
+    """Return what must be equal in two answers to the same prompt."""
     meta = {key: value for key, value in message.response_metadata.items() if key != "timings"}
     return {
         "content": message.content,

@@ -22,12 +22,12 @@ def qa_input(context: Any, question: str = "Who built it?") -> dict[str, Any]:
 
 def quotes_match(answer: Answer, texts: list[str]) -> bool:
     """Return whether each quote is at its offsets and has the answer in it, and no answer is without a quote."""
-    for each in answer.citations:
-        text = texts[each.document]
-        if text[each.start : each.end] != each.quote:
+    for cited in answer.citations:
+        text = texts[cited.document]
+        if text[cited.start : cited.end] != cited.quote:
             return False
         if answer.method == "spans" and (
-            text[each.answer_start : each.answer_end] != answer.text or answer.text not in each.quote
+            text[cited.answer_start : cited.answer_end] != answer.text or answer.text not in cited.quote
         ):
             return False
     return 0 <= answer.confidence <= 1 and answer.found == bool(answer.text) == bool(answer.citations)

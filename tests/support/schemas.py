@@ -125,7 +125,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def smallest(schema: dict[str, Any]) -> str:
-    """Give a short text that the schema allows."""
+    """Return a short text that the schema allows."""
     if "anyOf" in schema:
         return min((smallest(one) for one in schema["anyOf"]), key=len)
     if "enum" in schema:

@@ -40,7 +40,7 @@ class Tiny(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
 
     def engine(self) -> Engine:
-        """Give a new engine, which has kept nothing yet."""
+        """Return a new engine, whose caches are empty."""
         return Engine(from_objects(self.model, self.tokenizer, context_window=WINDOW))
 
     @property
@@ -50,7 +50,7 @@ class Tiny(NamedTuple):
         return ends if isinstance(ends, list) else [ends]
 
     def reference(self, prompt: Sequence[int], **options: Any) -> list[list[int]]:
-        """Give what transformers' own `generate` answers to one prompt, without padding."""
+        """Return the completions of transformers' `generate` for one prompt, without padding."""
         given = torch.tensor([list(prompt)])
         rows = self.model.generate(given, attention_mask=torch.ones_like(given), **{"do_sample": False, **options})
         begin = 1 if self.model.config.is_encoder_decoder else len(prompt)
@@ -60,14 +60,14 @@ class Tiny(NamedTuple):
         return row[: next((at for at, token in enumerate(row, 1) if token in self.ends), len(row))]
 
     def ending_at(self, *tokens: int) -> Tiny:
-        """Give a copy that ends its answers at these tokens too; the weights are shared."""
+        """Return a copy that ends its answers at these tokens too; the weights are shared."""
         return self.configured(eos_token_id=[*self.ends, *tokens])
 
-    def configured(self, **own: Any) -> Tiny:
-        """Give a copy with other generation settings of its own; the weights are shared."""
+    def configured(self, **settings: Any) -> Tiny:
+        """Return a copy with other generation settings; the weights are shared."""
         model = copy.copy(self.model)
         model.generation_config = copy.deepcopy(model.generation_config)
-        model.generation_config.update(**own)
+        model.generation_config.update(**settings)
         return Tiny(model, self.tokenizer)
 
 
@@ -169,7 +169,7 @@ def make(name: str) -> Tiny:
 
 
 def build(kind: str, known: PreTrainedTokenizerBase, values: dict[str, Any], head: str = "ForCausalLM") -> Any:
-    """Give a model of transformers' class of this kind, with this configuration, for this tokenizer."""
+    """Return a model of transformers' class of this architecture, with this configuration, for this tokenizer."""
     config = getattr(transformers, f"{kind}Config")(
         vocab_size=len(known),
         initializer_range=0.2,

@@ -1,4 +1,4 @@
-"""Fast tokenizers of the kinds that models have, trained here on a few lines."""
+"""Fast tokenizers as models have them, trained here on a few lines."""
 
 import json
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ TURNS = (
 
 
 def byte_level(special: list[str], size: int = 400) -> Tokenizer:
-    """Give a tokenizer of the kind of GPT-2, Llama 3 and Qwen: byte pairs, no unknown text."""
+    """Return a tokenizer like those of GPT-2, Llama 3 and Qwen: byte pairs, no unknown text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -78,7 +78,7 @@ def byte_level(special: list[str], size: int = 400) -> Tokenizer:
 
 
 def byte_fallback(special: list[str], size: int = 480) -> Tokenizer:
-    """Give a tokenizer of the kind of Llama 2 and Gemma: byte pairs over characters, bytes for the rest."""
+    """Return a tokenizer like those of Llama 2 and Gemma: byte pairs over characters, bytes for the rest."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     tokenizer.decoder = decoders.Sequence(
@@ -95,7 +95,7 @@ def byte_fallback(special: list[str], size: int = 480) -> Tokenizer:
 
 
 def unigram(special: list[str]) -> Tokenizer:
-    """Give a tokenizer of the kind of T5: likeliest pieces; what it has no piece for is unknown."""
+    """Return a tokenizer like that of T5: likeliest pieces; what it has no piece for is unknown."""
     words = [f"▁{word}" for text in TEXT for word in text.split() if word.isascii()]
     pieces = {piece: -4.0 - len(piece) / 4 for word in words for piece in (word, word[:4], word[-2:])}
     letters = dict.fromkeys("▁" + "".join(map(chr, range(ord("!"), ord("}") + 1))), -9.0)
@@ -109,7 +109,7 @@ def unigram(special: list[str]) -> Tokenizer:
 
 
 def word_level() -> PreTrainedTokenizerFast:
-    """Give a tokenizer that knows whole words, and no way to write any other text."""
+    """Return a tokenizer that knows whole words, and no way to write any other text."""
     words = {word: index for index, word in enumerate(["<unk>", "</s>", *sorted(set(" ".join(TEXT).split()))])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -125,7 +125,7 @@ def _around(tokenizer: Tokenizer, begin: str, end: str) -> None:
 
 @cache
 def chatml_tokenizer() -> PreTrainedTokenizerFast:
-    """SmolLM's kind."""
+    """Like SmolLM."""
     backend = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<file_sep>"])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
@@ -136,7 +136,7 @@ def chatml_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def qwen_tokenizer() -> PreTrainedTokenizerFast:
-    """Qwen 3's kind: no start token; tags for tools and thoughts that are tokens, but are shown."""
+    """Like Qwen 3: no start token; tags for tools and thoughts that are tokens, but are shown."""
     backend = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], size=395)
     tags = ["<tool_call>", "</tool_call>", "<think>", "</think>", "<tool_response>"]
     backend.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
@@ -147,14 +147,14 @@ def qwen_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def gpt2_tokenizer() -> PreTrainedTokenizerFast:
-    """GPT-2's kind: one control token, no chat template."""
+    """Like GPT-2: one control token, no chat template."""
     backend = byte_level(["<|endoftext|>"])
     return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
 
 
 @cache
 def neox_tokenizer() -> PreTrainedTokenizerFast:
-    """GPT-NeoX's kind: runs of spaces are added tokens."""
+    """Like GPT-NeoX: runs of spaces are added tokens."""
     backend = byte_level(["<|endoftext|>"], size=396)
     backend.add_tokens([AddedToken(" " * count, normalized=True) for count in (4, 3, 2)])
     backend.normalizer = normalizers.NFC()
@@ -165,7 +165,7 @@ def neox_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def inst_tokenizer() -> PreTrainedTokenizerFast:
-    """Llama 2's and Mistral's kind: a start token before every text, and roles that must alternate."""
+    """Like Llama 2 and Mistral: a start token before every text, and roles that must alternate."""
     backend = byte_fallback(["<unk>", "<s>", "</s>"])
     _around(backend, "<s>", "")
     tokenizer = PreTrainedTokenizerFast(
@@ -177,7 +177,7 @@ def inst_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def turns_tokenizer() -> PreTrainedTokenizerFast:
-    """Gemma's kind: start and end of turns, and no system role."""
+    """Like Gemma: start and end of turns, and no system role."""
     backend = byte_fallback(["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"])
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
@@ -191,7 +191,7 @@ def turns_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def t5_tokenizer() -> PreTrainedTokenizerFast:
-    """T5's kind."""
+    """Like T5."""
     backend = unigram(["<pad>", "</s>", "<unk>", "<extra_id_0>", "<extra_id_1>"])
     _around(backend, "", "</s>")
     return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
@@ -199,7 +199,7 @@ def t5_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def bart_tokenizer() -> PreTrainedTokenizerFast:
-    """BART's kind."""
+    """Like BART."""
     backend = byte_level(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     _around(backend, "<s>", "</s>")
     return PreTrainedTokenizerFast(

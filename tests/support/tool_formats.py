@@ -48,7 +48,7 @@ class Locate(BaseModel):
 
 
 def with_special(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> PreTrainedTokenizerFast:
-    """Give a tokenizer in which tokens that are hardly used have become special ones of these names."""
+    """Return a tokenizer in which tokens that are hardly used have become special ones of these names."""
     spec = json.loads(tokenizer.backend_tokenizer.to_str())
     unused = ("<0x00>", "<0x01>") if "<0x00>" in spec["model"]["vocab"] else ("<file_sep>", "<|endoftext|>")
     spec["added_tokens"] = [token for token in spec["added_tokens"] if token["content"] not in unused[: len(names)]]
@@ -61,7 +61,7 @@ def with_special(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> Pr
 
 
 def speaking(form: str, **options: Any) -> HuggingFaceChat:
-    """Give a model whose template is of this form; "tags" is one whose tags are tokens of their own."""
+    """Return a model whose template is of this form; "tags" is one whose tags are tokens of their own."""
     model, tokenizer = tiny.make("qwen3" if form == "tags" else "mistral" if "spaced" in form else "llama")
     if form in BY_TOKENS:
         tokenizer = with_special(tokenizer, BY_TOKENS[form][1])

@@ -30,5 +30,5 @@ class ChatWithoutScores(BaseChatModel):
         return "without-scores"
 
 
-def chat_without_scores(kind: type[ChatWithoutScores] = ChatWithoutScores) -> ChatWithoutScores:
-    return kind(llm=speaking("hermes"))
+def chat_without_scores(model: type[ChatWithoutScores] = ChatWithoutScores) -> ChatWithoutScores:
+    return model(llm=speaking("hermes"))
