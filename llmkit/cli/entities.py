@@ -21,7 +21,7 @@ def entities(
     examples: Annotated[
         Path | None,
         typer.Option(
-            help='Few-shot examples, one JSON object a line: {"input": "…", "output": [{"text": "…", "label": "…"}]}.'
+            help='Labelled examples, one JSON object a line: {"input": "…", "output": [{"text": "…", "label": "…"}]}.'
         ),
     ] = None,
     threshold: Annotated[

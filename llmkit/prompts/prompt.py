@@ -185,8 +185,14 @@ class TaskPrompt(BaseChatPromptTemplate):
         return self.model_copy(update={"input_variables": left, "partial_variables": filled})
 
     def with_parts(self, **texts: str) -> Self:
-        """Return this prompt with other texts, such as `instruction`."""
-        return self.model_copy(update={"parts": PromptParts(**{**dict(self.parts), **texts})})
+        """Return this prompt with other texts, such as `instruction`.
+
+        Raises:
+            PromptError: a prompt has no such part, or its value is no text.
+        """
+        with pydantic_errors():
+            parts = PromptParts(**{**dict(self.parts), **texts})
+        return self.model_copy(update={"parts": parts})
 
     def with_examples(self, examples: Iterable[Mapping[str, str]], selector: BaseExampleSelector | None = None) -> Self:
         """Return this prompt with other examples and, if one is given, another selector."""

@@ -20,7 +20,7 @@ _LINE_END = re.compile(r"\r+\n")
 class PromptParts(BaseModel):
     """The texts of a prompt that stay the same from input to input (see `TaskPrompt`); fields are not filled yet."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     instruction: str = ""
     input_label: str = ""

@@ -45,7 +45,8 @@ class FittedModel(RunnableLambda[FittedPrompt, Any]):
     def __init__(self, model: Runnable[Any, Any], max_new_tokens: int | None) -> None:
         llm, bound = unbind(model)
         self.model = model
-        self._stop = bound.get("stop") or getattr(getattr(llm, "settings", llm), "stop", None) or ()
+        stop = bound.get("stop") or getattr(getattr(llm, "settings", llm), "stop", None) or ()
+        self._stop = (stop,) if isinstance(stop, str) else tuple(stop)
         is_limited = max_new_tokens is None or bound.keys() & {"max_new_tokens", "max_tokens"}
         self._limit = {} if is_limited else {"max_tokens": max_new_tokens}
         super().__init__(self._with_options, name="FittedModel")  # which then runs what that returns

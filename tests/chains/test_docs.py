@@ -51,7 +51,7 @@ def test_question_answering(default_llm):
     assert names["text"][citation.start : citation.end] == citation.quote
     assert names["text"][citation.answer_start : citation.answer_end] == "Maria Holm"
     assert names["report"].correct_after >= names["report"].correct_before
-    assert all(names["text"][each.start : each.end] == each.quote for each in names["told"].citations)
+    assert all(names["text"][each.start : each.end] == each.quote for each in names["written"].citations)
 
 
 def test_entities(default_llm):

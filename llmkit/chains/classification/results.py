@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -32,4 +33,6 @@ class Classification(BaseModel):
     method: Literal["likelihood", "structured output"] = "likelihood"
 
     def _repr_html_(self) -> str:
-        return bars(self.scores or dict.fromkeys(self.labels, 1.0), marked=self.labels)
+        if not self.scores:
+            return f"<p>{escape(', '.join(self.labels) or 'no label')} <small>(no probabilities)</small></p>"
+        return bars(self.scores, marked=self.labels)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
-_SCHEMA_TEXT = "Completion with JSON that fits this schema, and nothing else:\n{schema}"
+_SCHEMA_TEXT = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from llmkit.errors import (
     GenerationError,
     InputError,
 )
+from llmkit.models.langchain.call_options import CallOptions
 from tests.support import tiny
 from tests.support.schemas import Town
 
@@ -211,3 +212,14 @@ def test_the_reason_of_the_end_logprobs_and_times(llm):
     assert times["time_to_first_token"] > 0 < times["time_per_output_token"]
     beams = llm.invoke("Hi", num_beams=2)
     assert beams.response_metadata["timings"]["time_to_first_token"] > 0
+
+
+def test_a_schema_is_a_part_of_the_prompt() -> None:
+    llm = chat("llama")
+    schema = {"title": "Town", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    options = CallOptions.parse(
+        llm.settings, None, {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    )
+    prompt = llm.engine.loaded.tokenizer.decode(options.encode([HumanMessage("Paris?")], llm.engine.encoder))
+    assert "Answer with JSON that fits this schema, and nothing else:" in prompt
+    assert '"required": ["name"]' in prompt or '"required":["name"]' in prompt

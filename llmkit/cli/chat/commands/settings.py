@@ -90,6 +90,8 @@ _NEUTRAL = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "re
 
 def _effective(state: ChatState, name: str) -> tuple[str, str]:
     """Return the value of a setting that the next answer is generated with, and its source."""
+    from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
+
     settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
     value = getattr(settings, name)
     is_default = value == type(settings).model_fields[name].default
@@ -103,7 +105,7 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
     if (value := getattr(model, name, None)) is not None and name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size"):
         return _shown(value), "the model"
     if name == "max_new_tokens":
-        return _shown(window.reserved_tokens(state.llm)), _DEFAULT
+        return _shown(min(model.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, state.llm.context_window)), _DEFAULT
     return _shown(_NEUTRAL.get(name, getattr(settings, name))), _DEFAULT
 
 
