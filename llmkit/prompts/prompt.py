@@ -32,7 +32,7 @@ class TaskPrompt(BaseChatPromptTemplate):
     """A prompt for one task; `fitted_to(llm) | llm` makes it fit the model's window, to the token.
 
     Args:
-        instruction: says the task, once, before everything else.
+        instruction: describes the task, once, before everything else.
         input_label: names the input, as in `Dialogue: …`.
         question: asks about each input, after it, as in `What was going on?`.
         output_label: names the output, as in `Summary: …`.
@@ -42,10 +42,10 @@ class TaskPrompt(BaseChatPromptTemplate):
         selector: ranks the examples; without one they keep the order given.
         example_order: `best_last` puts the best example next to the input.
         layout: `chat`, `completion` or `flan`; `None` takes the model's.
-        description: says in the list of prompts what this one is for.
+        description: its line in the list of prompts.
 
     Raises:
-        PromptError: a text, a field or an example is wrong; says which.
+        PromptError: a text, a field or an example is wrong.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -90,7 +90,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """The examples, in the order given; none where one of LangChain's own selectors has them."""
+        """The examples, in the order given; none where a selector of LangChain has them."""
         return tuple(self.selector.examples) if isinstance(self.selector, ExampleSelector) else ()
 
     def fit(
@@ -107,7 +107,7 @@ class TaskPrompt(BaseChatPromptTemplate):
 
         Args:
             input: the text that the task is about.
-            model: any LangChain model, with bound arguments or without; its own tokenizer counts.
+            model: any LangChain model, with bound arguments or without; its tokenizer counts.
             max_new_tokens: tokens to reserve for the completion; by default the model's setting.
             context_window: in tokens; needed for models that do not report theirs, else it can only make it smaller.
             layout: overrides the prompt's and the model's.
@@ -205,7 +205,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Read a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
 
         Raises:
-            PromptError: it is not there, or damaged; says where.
+            PromptError: it is missing or damaged.
         """
         values = library.read(name)
         try:

@@ -129,6 +129,6 @@ def stop_strings(parts: PromptParts, values: Mapping[str, str], layout: Layout) 
 
 
 def transcript(messages: Sequence[BaseMessage]) -> str:
-    """Return chat messages as text, each under the name of its role."""
+    """Return chat messages as text under the names of their roles."""
     names = {"system": "System", "human": "User", "ai": "Assistant"}
     return "\n\n".join(f"{names[message.type]}:\n{message.content}" for message in messages)

@@ -1,6 +1,6 @@
 """Example selectors: they rank examples, the best first, and the budget takes as many as fit.
 
-All are LangChain example selectors, and LangChain's own can be used in their place.
+All are LangChain example selectors, and those of LangChain can be used in their place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from llmkit.prompts.validation import COUNT, Example, validate, validate_example
 
 @dataclass(frozen=True)
 class Candidate:
-    """An example that may go into a prompt, and its number from 1 (for LangChain's own selectors, its rank)."""
+    """An example that may go into a prompt, and its number from 1 (for selectors of LangChain, its rank)."""
 
     number: int
     example: Example
@@ -32,7 +32,7 @@ class Candidate:
 
 
 def same_text(one: str, other: str) -> bool:
-    """Tell whether two texts are equal but for white space."""
+    """Return whether two texts are equal but for white space."""
     return one.split() == other.split()
 
 
@@ -41,7 +41,7 @@ class ExampleSelector(BaseExampleSelector):
 
     Args:
         k: the most examples to use; `None` is as many as fit.
-        examples: the examples; a `TaskPrompt` puts its own here.
+        examples: the examples; a `TaskPrompt` passes its examples here.
     """
 
     def __init__(self, k: int | None = None, *, examples: Iterable[Example] = ()) -> None:

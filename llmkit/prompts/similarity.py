@@ -51,11 +51,10 @@ class LexicalExamples(ExampleSelector):
 class SimilarExamples(ExampleSelector):
     """Ranks examples by the cosine similarity of their inputs' embeddings to the input's.
 
-    Each example is embedded once, all new ones in one call; selectors made by `with_examples` share the embeddings.
+    Each example is embedded once; selectors made by `with_examples` share the embeddings.
 
     Args:
-        embedder: any LangChain `Embeddings`; the catalog's `minilm-l6` (English, the first 256 tokens of a
-            text) if left out.
+        embedder: any LangChain `Embeddings`; by default the catalog's `minilm-l6` (English, 256 tokens of a text).
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class Bm25:
         if any(texts):
             import bm25s
 
-            logging.getLogger("bm25s").setLevel(logging.INFO)  # it turns its own debugging on
+            logging.getLogger("bm25s").setLevel(logging.INFO)  # it turns debugging on
             self._index = bm25s.BM25()
             self._index.index(list(texts), show_progress=False)
 

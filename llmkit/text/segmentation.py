@@ -45,11 +45,6 @@ class Passage:
     end: int
     tokens: int
 
-    @property
-    def span(self) -> Span:
-        """Its offsets in the source."""
-        return Span(self.start, self.end)
-
 
 _PARAGRAPH = regex.compile(r"(?: \r\n | [\n\r\x85\u2028] ) \s*? [\n\r\x85\u2028] \s* | \u2029 \s*", regex.VERBOSE)
 _WHITE_SPACE = regex.compile(r"\s+")

@@ -56,8 +56,8 @@ def words(text: str) -> list[Word]:
 def terms(text: str) -> list[str]:
     """Return the terms with which texts are compared and ranked: runs of letters, marks and digits, case-folded.
 
-    In scripts without spaces a term is one grapheme. So it is in Korean: it has spaces, but writes particles together
-    with their noun, and 서울은 and 서울의 shall have 서울 in common.
+    In scripts without spaces a term is one grapheme. So it is in Korean, which writes particles together with their
+    noun: 서울은 and 서울의 have 서울 in common.
     """
     return _TERM.findall(text.casefold())
 

@@ -133,11 +133,11 @@ class Downloader:
                 url,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self._limits.connect_timeout, min(self._limits.read_timeout, self._left())),
+                timeout=(self._limits.connect_timeout, self._deadline.limit(self._limits.read_timeout)),
                 headers={"Cache-Control": "no-cache"} if attempt else None,
             )
             delay = _retry_after(response, RETRY_DELAY * 2**attempt)
-            if response.status_code not in _BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._left():
+            if response.status_code not in _BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._deadline.remaining:
                 break
             response.close()
             time.sleep(delay)
@@ -153,9 +153,6 @@ class Downloader:
         if self._deadline.remaining <= 0:  # a connection that was shut down may look complete
             raise TimeoutError
         return bytes(body)
-
-    def _left(self) -> float:
-        return max(self._deadline.remaining, 0.001)
 
     @contextmanager
     def _page_errors(self, url: str) -> Iterator[None]:

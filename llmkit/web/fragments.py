@@ -14,7 +14,7 @@ def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> st
     """Return a link that opens the page at a quote, and highlights it.
 
     Args:
-        url: the page; a fragment of its own is kept, a text fragment replaced.
+        url: the page; its fragment is kept, a text fragment replaced.
         quote: a text of the page; it should begin and end with whole words.
         before: the text before the quote: its last words distinguish it from other places with the same words.
         after: the text after it.

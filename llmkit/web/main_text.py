@@ -31,7 +31,7 @@ _HTML_SEPARATORS |= dict.fromkeys((
 # fmt: on
 
 _CONFIG = use_config()
-_CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # its own fallback makes one paragraph of a short page
+_CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # trafilatura's fallback makes one paragraph of a short page
 
 silence_loggers("trafilatura", "justext")
 
@@ -62,7 +62,7 @@ def _language(soup: BeautifulSoup) -> str:
 def _main_text(soup: BeautifulSoup) -> str:
     """Return the main text that trafilatura finds, else all visible text."""
     try:
-        # Comments are other people's words. Metadata are not asked for: they come from what nobody sees.
+        # Without comments of readers, and without metadata, which come from what nobody sees.
         found: Any = trafilatura.bare_extraction(str(soup), include_comments=False, config=_CONFIG)
     except Exception:  # a hostile page may trip a parser anywhere, and what is visible is still there
         found = None

@@ -29,7 +29,7 @@ from llmkit.web import ssrf
 class Deadline:
     """A time limit for one fetch; when it is over, the fetch's connections are shut down.
 
-    A socket's own timeout starts again with each byte, so it does not bound a header, a handshake or a body of a
+    A socket's timeout starts again with each byte, so it does not bound a header, a handshake or a body of a
     server that sends a byte now and then (slowloris).
     """
 
@@ -56,6 +56,10 @@ class Deadline:
     def remaining(self) -> float:
         """The seconds that are left; 0 or less when the time is over."""
         return self._end - time.monotonic()
+
+    def limit(self, seconds: float) -> float:
+        """Return the timeout of one step: these seconds, or less if fewer are left; never 0, which means none."""
+        return max(min(seconds, self.remaining), 0.001)
 
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection down, too, when the time is over."""
@@ -85,14 +89,15 @@ class ConnectionGuard:
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to a checked address of the host."""
-        addresses = ssrf.resolve(host, port, self._limit())
+        addresses = ssrf.resolve(host, port, self.deadline.limit(self.connect_timeout))
         ssrf.validate_addresses(addresses, self.allow_private)
         problem: OSError = TimeoutError("no answer")
         for address in addresses:
             if self.deadline.remaining <= 0:
                 break
             try:
-                connection = socket.create_connection((address, port), timeout=self._limit())
+                timeout = self.deadline.limit(self.connect_timeout)
+                connection = socket.create_connection((address, port), timeout=timeout)
             except OSError as error:
                 problem = error
                 continue
@@ -102,9 +107,6 @@ class ConnectionGuard:
         raise PageError(
             f"is not reached at port {port} of {host} ({problem.strerror or problem}): check the URL and the network"
         )
-
-    def _limit(self) -> float:
-        return max(min(self.connect_timeout, self.deadline.remaining), 0.001)
 
 
 class _GuardedConnection(HTTPConnection):
