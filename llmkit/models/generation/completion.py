@@ -6,17 +6,14 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from llmkit.models.constraints.grammar import Constraint, Matcher
 from llmkit.models.generation.sampling import make_rng
+from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.tokens.detokenizer import Detokenizer
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedTokenizerBase
-
-    from llmkit.models.constraints.grammar import Constraint, Matcher
-    from llmkit.models.generation.settings import GenerationSettings
 
 _CONTEXT_TOKENS = 4  # tokens at the end of a prompt that the text of the first new token may depend on
 
@@ -122,9 +119,7 @@ class Completion:
         self.pieces.append(text)
         return self, text
 
-    def append_all(
-        self, tokens: list[int], eos_token_ids: frozenset[int], logits: Sequence[torch.Tensor] | None
-    ) -> None:
+    def append_all(self, tokens: list[int], eos_token_ids: frozenset[int], logits: Sequence[torch.Tensor]) -> None:
         """Append all tokens of a beam, up to the one that ends it; `logits` are as in `append`, one for each token."""
         self.first_token_at = time.perf_counter()
         for index, token in enumerate(tokens):

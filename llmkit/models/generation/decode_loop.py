@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from transformers import LogitsProcessorList, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.logits_process import (
     EncoderNoRepeatNGramLogitsProcessor,
     EncoderRepetitionPenaltyLogitsProcessor,
@@ -14,14 +14,10 @@ from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
 )
 
+from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.sampling import choose_tokens, restore_allowed
 from llmkit.models.kv_cache.layers import key_values_of
-
-if TYPE_CHECKING:
-    from transformers import GenerationConfig
-
-    from llmkit.models.generation.completion import Completion
-    from llmkit.models.loaded_model import LoadedModel
+from llmkit.models.loaded_model import LoadedModel
 
 _STATE_PER_ROW = (
     EncoderNoRepeatNGramLogitsProcessor,
@@ -31,22 +27,16 @@ _STATE_PER_ROW = (
 )
 """Logits processors that keep state for each row: with one of them, finished rows must stay in the batch."""
 
-_CACHE_NAMES = ("cache", "state")
-"""The names of the cache in a model's output: attention and Mamba, RWKV."""
+_CACHE_NAMES = ("cache", "state")  # in a model's output: attention and Mamba, RWKV
 
 
 class DecodeLoop:
-    """Decoding for a batch; `transformers.generate(custom_generate=…)` calls `run`.
-
-    Attributes:
-        cache: the cache after the latest forward pass.
-    """
+    """Decoding for a batch; `transformers.generate(custom_generate=…)` calls `run`."""
 
     def __init__(self, loaded: LoadedModel, completions: Sequence[Completion]) -> None:
-        self.cache: Any = None
+        self.cache: Any = None  # after the latest forward pass
         self._loaded = loaded
         self._rows = list(completions)
-        self._eos_token_ids = loaded.eos_token_ids
 
     def run(
         self,
@@ -62,11 +52,12 @@ class DecodeLoop:
         `stopping_criteria` is not used: a completion knows when it is finished.
         """
         if any(row.matcher for row in self._rows):  # a constraint ends the completion in time by itself
-            kept = [one for one in logits_processor if not isinstance(one, ForcedEOSTokenLogitsProcessor)]
-            logits_processor = LogitsProcessorList(kept)
+            logits_processor = LogitsProcessorList(
+                one for one in logits_processor if not isinstance(one, ForcedEOSTokenLogitsProcessor)
+            )
         prefix = key_values_of(inputs.get("cache"))  # `None` for the empty cache that transformers makes
         new_tokens = input_ids.shape[1] - prefix[0][0].shape[2] if prefix else None  # `None`: all tokens are new
-        is_first = True
+        is_first, eos_token_ids = True, self._loaded.eos_token_ids
         pad = generation_config.pad_token_id or model.generation_config.pad_token_id or 0
         while True:
             with self._loaded.lock, torch.inference_mode():
@@ -77,12 +68,12 @@ class DecodeLoop:
                 self.cache = next((out[name] for name in _CACHE_NAMES if out.get(name) is not None), None)
                 is_first = False
                 logits = out.logits[:, -1].float()
-                tokens = self._choose(input_ids, logits, logits_processor, sample=bool(generation_config.do_sample))
-            yield [
-                row.append(tokens[i], self._eos_token_ids, logits[i])
-                for i, row in enumerate(self._rows)
-                if row.needs_token
-            ]
+                allowed = self._apply_constraints(logits)
+                chosen_from = restore_allowed(logits_processor(input_ids, allowed), allowed)
+                rngs = [row.rng if row.needs_token else None for row in self._rows]
+                tokens = choose_tokens(chosen_from, rngs if generation_config.do_sample else None)
+            rows = zip(self._rows, tokens, logits, strict=True)
+            yield [row.append(token, eos_token_ids, scores) for row, token, scores in rows if row.needs_token]
             unfinished = [row for row in self._rows if not row.finish_reason]
             if not unfinished:
                 return
@@ -96,21 +87,10 @@ class DecodeLoop:
             if 2 * len(unfinished) <= len(self._rows) and self._can_drop_rows(logits_processor):
                 input_ids, inputs = self._drop_finished(input_ids, inputs)
 
-    def _choose(
-        self, input_ids: Any, logits: torch.Tensor, processors: LogitsProcessorList, *, sample: bool
-    ) -> list[int]:
-        allowed = self._apply_constraints(logits)
-        scores = restore_allowed(processors(input_ids, allowed), allowed)
-        rngs = [row.rng if row.needs_token else None for row in self._rows]
-        return choose_tokens(scores, rngs if sample else None)
-
     def _apply_constraints(self, logits: torch.Tensor) -> torch.Tensor:
-        """Set logits `[rows, vocabulary]` to -inf where a row's constraint forbids the token.
-
-        The result is a copy, unless nobody reads the logits afterwards.
-        """
+        """Return logits `[rows, vocabulary]` with -inf where a row's constraint forbids the token."""
         if not any(row.matcher or row.request.logprobs is not None for row in self._rows):
-            return logits
+            return logits  # not a copy, as nobody reads them afterwards
         scores = logits.clone()
         for row, row_scores in zip(self._rows, scores, strict=True):
             if row.matcher and row.needs_token:

@@ -7,13 +7,14 @@ reaches the caller at once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.constraints.grammar import ConstraintFactory
@@ -23,13 +24,9 @@ from llmkit.models.generation.sampling import Penalties, prepare_config, reads_p
 from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
-
-if TYPE_CHECKING:
-    from transformers import GenerationConfig
-
-    from llmkit.models.loaded_model import LoadedModel
 
 BATCH_TOKENS = 8192
 """The most tokens of a batch: prompts with their padding, and the limits of the completions."""
@@ -43,13 +40,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Engine:
-    """A loaded model with its caches; several model objects may share it.
-
-    Attributes:
-        encoder: turns messages and text into token ids.
-        prefix_cache: keys and values of earlier prompts and completions.
-        scorer: computes log-likelihoods of continuations.
-    """
+    """A loaded model with its caches; model objects may share it."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
@@ -69,8 +60,7 @@ class Engine:
         Raises:
             InputError: the prompt has no token.
             ContextWindowExceeded: prompt and completion do not fit the context window together.
-            SettingsError: the constraint needs more tokens than `max_new_tokens`, or the model's generation config asks
-                for a decoding mode that is not supported.
+            SettingsError: `max_new_tokens` is too low for the constraint, or the decoding mode is not supported.
         """
         if not request.prompt:
             raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
@@ -80,11 +70,7 @@ class Engine:
             request.constraint.start(limit)
 
     def max_new_tokens(self, request: GenerationRequest) -> int:
-        """Return the most tokens that the completion may have.
-
-        Raises:
-            ContextWindowExceeded: prompt and completion do not fit the context window together.
-        """
+        """Return the most tokens that the completion may have, or raise `ContextWindowExceeded`."""
         requested = request.settings.max_new_tokens
         config = self.loaded.model.generation_config
         default = requested or config.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
@@ -131,8 +117,7 @@ class Engine:
             if self._config(completions).num_beams > 1:
                 self._beam_search(completions)
             else:
-                for _ in self._decode(completions):
-                    pass
+                deque(self._decode(completions), maxlen=0)
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise
@@ -176,11 +161,9 @@ class Engine:
             start = [self.loaded.decoder_start_ids] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
         loop = DecodeLoop(self.loaded, completions)
+        processors = _penalties(completions)
         steps = self.loaded.model.generate(
-            **inputs,
-            generation_config=config,
-            logits_processor=_penalties(completions),
-            custom_generate=loop.run,
+            **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
         )
         try:
             yield from steps
@@ -201,11 +184,9 @@ class Engine:
         ids, mask = [], []
         for prompt in prompts:
             padding = width - len(prompt)
-            rest, visible = [*([pad] * padding), *prompt[known:]], [*([0] * padding), *([1] * (len(prompt) - known))]
-            if self.loaded.is_encoder_decoder:  # encoders are padded at the end
-                rest, visible = [*prompt, *([pad] * padding)], [*([1] * len(prompt)), *([0] * padding)]
-            ids.append([*prompt[:known], *rest])
-            mask.append([*([1] * known), *visible])
+            start = len(prompt) if self.loaded.is_encoder_decoder else known  # encoders are padded at the end
+            ids.append([*prompt[:start], *[pad] * padding, *prompt[start:]])
+            mask.append([*[1] * start, *[0] * padding, *[1] * (len(prompt) - start)])
         inputs = {"inputs": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
         if cache is not None:
             cache.batch_repeat_interleave(len(prompts))
@@ -214,12 +195,10 @@ class Engine:
 
     def _common_prefix(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
         """Return the length and cache of the prompts' common prefix; for a batch, compute what is not cached."""
-        length = common_prefix_length(prompts)
-        if length < _MIN_SHARED_TOKENS or not self.prefix_cache.usable:
+        prefix = prompts[0][: common_prefix_length(prompts)]
+        if len(prefix) < _MIN_SHARED_TOKENS or not self.prefix_cache.usable:
             return 0, None
-        if len(prompts) > 1:
-            return length, self.prefix_cache.prefill(prompts[0][:length])
-        return self.prefix_cache.find(prompts[0][:length])
+        return (len(prefix), self.prefix_cache.prefill(prefix)) if len(prompts) > 1 else self.prefix_cache.find(prefix)
 
     def _beam_search(self, completions: list[Completion]) -> None:
         """Run the beam search of transformers as a whole."""
@@ -239,15 +218,12 @@ class Engine:
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
         for index, (completion, row) in enumerate(zip(completions, found.sequences[:, begin:].tolist(), strict=True)):
-            logits = None
-            if needs_logits:  # a beam's tokens were chosen in different rows
-                steps = zip(found.logits, found.beam_indices[index].tolist(), strict=False)
-                logits = [step[beam] for step, beam in steps]
-            completion.append_all(row, self.loaded.eos_token_ids, logits)
+            # A beam's tokens were chosen in different rows.
+            steps = zip(found.logits, found.beam_indices[index].tolist(), strict=False) if needs_logits else ()
+            completion.append_all(row, self.loaded.eos_token_ids, [step[beam] for step, beam in steps])
 
 
 def _penalties(completions: Sequence[Completion]) -> LogitsProcessorList:
     settings = completions[0].request.settings
-    if not (settings.presence_penalty or settings.frequency_penalty):
-        return LogitsProcessorList()
-    return LogitsProcessorList([Penalties(settings.presence_penalty, settings.frequency_penalty)])
+    presence, frequency = settings.presence_penalty, settings.frequency_penalty
+    return LogitsProcessorList([Penalties(presence, frequency)] if presence or frequency else [])

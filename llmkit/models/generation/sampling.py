@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor
+from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel
 from transformers.generation.configuration_utils import GenerationMode
 
 from llmkit.errors import SettingsError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.generation.settings import GenerationSettings
 
 _SUPPORTED_MODES = {
     GenerationMode.GREEDY_SEARCH,
@@ -46,11 +41,7 @@ def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new
 
 
 def validate_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
-    """Check that the model's own configuration asks for a decoding mode that is supported.
-
-    Raises:
-        SettingsError: it does not, and the settings do not override it; names the option.
-    """
+    """Raise `SettingsError` if the model's generation config, with these settings, has an unsupported decoding mode."""
     defaults = model.generation_config
     merged = copy.copy(defaults)
     vars(merged).update({"num_beams": 1 if settings.sampled else defaults.num_beams, **settings.to_transformers()})
@@ -72,9 +63,8 @@ def validate_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
 
 def reads_prompt(model: PreTrainedModel, config: GenerationConfig) -> bool:
     """Return whether a logits processor of this call reads the prompt's tokens."""
-    neutral = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
-    values = ((getattr(config, name) or getattr(model.generation_config, name), off) for name, off in neutral.items())
-    return any(value not in (None, off) for value, off in values)
+    penalty = config.repetition_penalty or model.generation_config.repetition_penalty or 1.0
+    return penalty != 1.0 or bool(config.no_repeat_ngram_size or model.generation_config.no_repeat_ngram_size)
 
 
 class Penalties(LogitsProcessor):
@@ -85,12 +75,11 @@ class Penalties(LogitsProcessor):
 
     def __init__(self, presence: float, frequency: float) -> None:
         self._presence, self._frequency = presence, frequency
-        self._prompt_length: int | None = None
+        self._prompt_length = 0  # until the first call
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Penalize scores `[rows, vocabulary]` by the completions in input_ids `[rows, prompt + completion]`."""
-        if self._prompt_length is None:
-            self._prompt_length = input_ids.shape[1]
+        self._prompt_length = self._prompt_length or input_ids.shape[1]
         completion = input_ids[:, self._prompt_length :]
         once = scores.scatter(1, completion, scores.gather(1, completion) - self._presence)
         frequency = torch.full_like(scores[:, :1], -self._frequency)
@@ -100,13 +89,11 @@ class Penalties(LogitsProcessor):
 def restore_allowed(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
     """Return scores `[rows, vocabulary]`, but `allowed` for each row that processors have set to -inf throughout.
 
-    A constraint and a ban, such as `no_repeat_ngram_size` or `min_new_tokens`, may contradict each other: the
-    constraint prevails.
+    So a constraint prevails over a ban that contradicts it, such as `no_repeat_ngram_size` or `min_new_tokens`.
     """
     if scores is allowed:
         return scores
-    has_choice = torch.isfinite(scores).any(-1, keepdim=True)
-    return torch.where(has_choice, scores, allowed)
+    return torch.where(torch.isfinite(scores).any(-1, keepdim=True), scores, allowed)
 
 
 def choose_tokens(scores: torch.Tensor, rngs: Sequence[torch.Generator | None] | None) -> list[int]:
@@ -125,8 +112,4 @@ def choose_tokens(scores: torch.Tensor, rngs: Sequence[torch.Generator | None] |
 def make_rng(seed: int | None, index: int) -> torch.Generator:
     """Create a random number generator for completion number `index`; the global one is neither read nor changed."""
     rng = torch.Generator()
-    if seed is None:
-        rng.seed()
-    else:
-        rng.manual_seed((seed + index * _SEED_STRIDE) % 2**63)
-    return rng
+    return rng.manual_seed(rng.seed() if seed is None else (seed + index * _SEED_STRIDE) % 2**63)

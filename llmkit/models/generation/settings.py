@@ -105,11 +105,7 @@ class GenerationSettings(BaseModel):
         return self
 
     def override(self, **changes: Any) -> GenerationSettings:
-        """Return a copy with some settings changed.
-
-        Raises:
-            SettingsError: a name is not a setting, a value is out of range, or two contradict each other.
-        """
+        """Return a copy with some settings changed; raises what the constructor raises."""
         return GenerationSettings(**{**dict(self), **_standard_names(changes, self.temperature)})
 
     @property
@@ -121,23 +117,17 @@ class GenerationSettings(BaseModel):
         return True if self.n > 1 or any(value is not None for value in drawn) else None
 
     def to_transformers(self) -> dict[str, Any]:
-        """Return the arguments for `transformers.GenerationConfig`, without those that are `None` here.
-
-        `stop`, `seed`, `presence_penalty` and `frequency_penalty` have no counterpart there: the engine applies them.
-        """
-        ours = {"stop", "seed", "n", "presence_penalty", "frequency_penalty"}
-        config = self.model_dump(exclude=ours, exclude_none=True)
+        """Return the arguments for `transformers.GenerationConfig`, without those that are `None` here."""
+        excluded = {"stop", "seed", "n", "presence_penalty", "frequency_penalty"}  # the engine applies these
+        if not self.sampled:
+            excluded |= {"temperature", "top_k", "top_p", "min_p", "typical_p"}
+        config = self.model_dump(exclude=excluded, exclude_none=True)
         if self.sampled is not None:
             config["do_sample"] = self.sampled
-        if not self.sampled:
-            for name in ("temperature", "top_k", "top_p", "min_p", "typical_p"):
-                config.pop(name, None)
-        config["num_return_sequences"] = self.n
-        return config
+        return {**config, "num_return_sequences": self.n}
 
 
 NAMES = tuple(GenerationSettings.model_fields)
-"""The settings' names, in their order."""
 
 
 def _standard_names(values: dict[str, Any], temperature: float | None) -> dict[str, Any]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 KeyValues = list[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of each layer, `[rows, heads, tokens, head size]`."""
@@ -92,10 +89,7 @@ def key_values_of(cache: Cache | None) -> KeyValues | None:
 
 
 def logits_to_keep(model: Any, positions: torch.Tensor | int) -> dict[str, Any]:
-    """Return the argument of `forward` that limits logits to these positions, or to the last `positions` tokens.
-
-    It is empty for a model that has no such argument.
-    """
+    """Return the argument, if `forward` has it, that limits logits to these positions, or to the last `positions`."""
     accepted = "logits_to_keep" in inspect.signature(model.forward).parameters
     return {"logits_to_keep": positions} if accepted else {}
 

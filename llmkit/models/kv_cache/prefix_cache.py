@@ -11,17 +11,14 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import Cache
 
 from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
-
-if TYPE_CHECKING:
-    from transformers.cache_utils import Cache
-
-    from llmkit.models.loaded_model import LoadedModel
+from llmkit.models.loaded_model import LoadedModel
 
 DEFAULT_BYTES = 512 * 2**20
 """The most memory for cached keys and values; the default model needs 23 KB a token."""
@@ -57,11 +54,7 @@ class PrefixCache:
         self._lock = threading.Lock()
 
     def find(self, tokens: Sequence[int]) -> tuple[int, Cache | None]:
-        """Find the longest cached prefix of these tokens.
-
-        Returns:
-            Its length in tokens, and a cache of its keys and values that the caller may extend, or `None`.
-        """
+        """Return the length of the longest cached prefix, and a cache of it that the caller may extend, or `None`."""
         if not self.usable:
             return 0, None
         with self._lock:
@@ -70,8 +63,7 @@ class PrefixCache:
             for node, _ in path:
                 node.last_used = now
             parts = [[(k[:, :, :n], v[:, :, :n]) for k, v in node.key_values] for node, n in path]
-        known = sum(n for _, n in path)
-        return (known, self._join(parts)) if known else (0, None)
+        return (sum(n for _, n in path), self._join(parts)) if path else (0, None)
 
     def prefill(self, tokens: Sequence[int]) -> Any:
         """Return a cache of these tokens' keys and values, which the caller may extend.

@@ -1,9 +1,8 @@
 """Exact log-likelihoods of continuations, in as few forward passes as possible.
 
 A decoder-only model takes all continuations of all prompts as one token tree: an attention mask of four dimensions lets
-each token see only its ancestors, and explicit positions give its depth ("tree attention" of SpecInfer, Miao et al.
-2024). The common prefix of all prompts is computed once and cached. A model that does not take such a mask, and an
-encoder-decoder model, scores padded rows behind each prompt, which is computed once too.
+a token see only its ancestors, and its position is its depth ("tree attention" of SpecInfer, Miao et al. 2024). The
+common prefix of all prompts is computed once and cached. Other models score padded rows behind each prompt.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +22,17 @@ from transformers.cache_utils import DynamicLayer
 
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.kv_cache.layers import common_prefix_length, logits_to_keep
+from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.token_tree import Tokens, TokenTree
-
-if TYPE_CHECKING:
-    from llmkit.models.kv_cache.prefix_cache import PrefixCache
-    from llmkit.models.loaded_model import LoadedModel
 
 GROUP_TOKENS = {"cpu": 96}
 """About the most tokens of prompts that share a forward pass, by device. The masked part of the attention matrix is
 computed too, and grows with their square; a CPU's matrix products are at full speed with a hundred rows."""
 
-FAST_GROUP_TOKENS = 1024
-"""The same with a fast forward pass, which computes no attention between trees."""
-
-PASS_TOKENS = 2048
-"""The same on other devices, and for the continuations of one prompt."""
-
-ROWS_TOKENS = 8192
-"""The most tokens of a forward pass over padded rows, with the prompt before each row."""
-
+FAST_GROUP_TOKENS = 1024  # with a fast forward pass, which computes no attention between trees
+PASS_TOKENS = 2048  # on other devices, and for the continuations of one prompt
+ROWS_TOKENS = 8192  # the most tokens of a forward pass over padded rows, with the prompt before each row
 _SOFTMAX_ROWS = 8  # so many rows of logits are float32 at a time: they fit the processor's cache
 
 Scores = npt.NDArray[np.float64]
@@ -75,10 +66,7 @@ class Scorer:
         return bool(np.allclose(scores, self._score_rows(prompt, branches), atol=1e-4 if exact else 0.5))
 
     def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
-        """Compute the log-likelihood of each prompt's continuations after it.
-
-        Returns:
-            For each prompt, an array of its continuations' log-likelihoods, in nats.
+        """Compute the log-likelihoods of each prompt's continuations after it, an array for each prompt.
 
         Raises:
             InputError: a prompt or a continuation has no tokens.
@@ -89,20 +77,17 @@ class Scorer:
             if not prompt or not all(options):
                 raise InputError("cannot score an empty prompt or an empty continuation: both need at least one token")
             longest = max(map(len, options), default=0)
-            needed = len(prompt) if is_encoder_decoder else len(prompt) + longest
-            if needed > window:
+            if (needed := len(prompt) if is_encoder_decoder else len(prompt) + longest) > window:
                 raise ContextWindowExceeded(needed, window, "a prompt and its longest continuation")
-        if is_encoder_decoder:
-            return [self._score_decoder(*pair) for pair in zip(prompts, continuations, strict=True)]
-        if not self.supports_token_trees:
-            return [self._score_rows(*pair) for pair in zip(prompts, continuations, strict=True)]
-        return self._score_trees(prompts, continuations)
+        if not is_encoder_decoder and self.supports_token_trees:
+            return self._score_trees(prompts, continuations)
+        return list(map(self._score_decoder if is_encoder_decoder else self._score_rows, prompts, continuations))
 
     def _score_trees(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
         """Group prompts in lexicographic order, so that those which begin alike share a forward pass."""
         results = [np.zeros(len(options)) for options in continuations]
-        device = self._loaded.device.type
-        limit = FAST_GROUP_TOKENS if self._loaded.fast_forward else GROUP_TOKENS.get(device, PASS_TOKENS)
+        by_device = GROUP_TOKENS.get(self._loaded.device.type, PASS_TOKENS)
+        limit = FAST_GROUP_TOKENS if self._loaded.fast_forward else by_device
         order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
         shared_lengths = dict(zip(order, _shared_with_neighbours([prompts[index] for index in order]), strict=True))
         shared_by_all = common_prefix_length(prompts)
@@ -179,17 +164,20 @@ class Scorer:
 
         def forward(rows: torch.Tensor, cache: Any) -> Any:
             if cache is None:
-                before = torch.tensor([list(prompt[:-1])] * len(rows), device=device, dtype=torch.long)
                 width = rows.shape[1]
-                whole = torch.cat([before, rows], 1)
-                return model(whole, use_cache=False, **logits_to_keep(model, width)).logits[:, -width:]
+                before = torch.tensor([list(prompt[:-1])] * len(rows), device=device, dtype=torch.long)
+                keep = logits_to_keep(model, width)
+                return model(torch.cat([before, rows], 1), use_cache=False, **keep).logits[:, -width:]
             repeated = copy.deepcopy(cache)
             repeated.batch_repeat_interleave(len(rows))
             return model(rows, cache=repeated, use_cache=True).logits
 
+        layers = DynamicCache(config=model.config).layers
+        # The rows of recurrent states cannot be repeated.
+        can_repeat = bool(layers) and all(isinstance(layer, DynamicLayer) for layer in layers)
         with self._loaded.lock, torch.inference_mode():
             cache = None
-            if len(prompt) > 1 and _can_repeat_cache(model):
+            if len(prompt) > 1 and can_repeat:
                 cache = model(torch.tensor([list(prompt[:-1])], device=device), use_cache=True).cache
             return _teacher_forcing(forward, cache, [prompt[-1]], continuations, len(prompt), device)
 
@@ -228,12 +216,6 @@ def _split_continuations(options: Sequence[Tokens]) -> Iterator[tuple[list[int],
         selected.append(index)
         size, before = size + new, option
     yield selected, size
-
-
-def _can_repeat_cache(model: Any) -> bool:
-    """Return whether the cache's rows can be repeated; those of recurrent states cannot."""
-    layers = DynamicCache(config=model.config).layers
-    return bool(layers) and all(isinstance(layer, DynamicLayer) for layer in layers)
 
 
 def _teacher_forcing(

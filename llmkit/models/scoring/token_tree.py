@@ -14,9 +14,7 @@ Tokens = Sequence[int]
 
 @dataclass
 class TokenTree:
-    """Token sequences merged where they begin alike; behind a common prefix, it may have several roots.
-
-    Nodes are in the order in which they were added, so that a parent comes before its children.
+    """Token sequences merged where they begin alike; there may be more than one root. Parents come before children.
 
     Attributes:
         tokens: the token of each node.
@@ -36,11 +34,10 @@ class TokenTree:
         node = -1
         for token in prompt:
             node = self._child(node, token)
-        pairs = []
-        for index, token in enumerate(continuation):
-            pairs.append((node, token))
-            if index < len(continuation) - 1:  # nothing follows the last token: its logits are not needed
-                node = self._child(node, token)
+        pairs = [(node, continuation[0])]
+        for token, following in pairwise(continuation):  # nothing follows the last token: its logits are not needed
+            node = self._child(node, token)
+            pairs.append((node, following))
         self.targets.append(pairs)
 
     def _child(self, node: int, token: int) -> int:
