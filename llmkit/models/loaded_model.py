@@ -1,55 +1,27 @@
-"""A loaded model: weights and tokenizer, with what the rest of the engine needs to know about them."""
+"""A loaded model: weights and tokenizer."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-
-class FastForward(Protocol):
-    """A model's forward pass rewritten for one device; it gives the same logits."""
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes besides the model's weights, in bytes."""
-
-    def __call__(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
-        """Compute what the model's own `forward` computes."""
-
-    def tree_logits(
-        self,
-        tokens: torch.Tensor,
-        positions: torch.Tensor,
-        masks: Sequence[torch.Tensor],
-        cache: Any,
-        selected: torch.Tensor,
-    ) -> torch.Tensor:
-        """Compute logits of nodes of token trees behind one prefix, `[selected, vocabulary]`.
-
-        Args:
-            tokens: of the nodes of all trees, one tree after the other.
-            positions: of the same nodes.
-            masks: for each tree `[nodes, nodes]`, added to the scores.
-            cache: keys and values of the prefix; it is not changed.
-            selected: indices of the nodes whose logits are wanted.
-        """
+    from llmkit.models.cpu.llama import FastLlama
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Weights and tokenizer.
+    """Weights and tokenizer, with what the engine needs to know about them.
 
     Attributes:
         window: the context window, in tokens; for an encoder-decoder model, the most tokens that its encoder reads.
         completion_window: the most tokens of a completion: those that a decoder has positions for, else the window.
         fast_forward: a faster forward pass with the same logits, where there is one.
-        lock: is held during each forward pass.
+        lock: taken for each forward pass.
     """
 
     name: str
@@ -57,7 +29,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     window: int
     completion_window: int
-    fast_forward: FastForward | None = field(repr=False, default=None)
+    fast_forward: FastLlama | None = field(repr=False, default=None)
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
 
     @property
@@ -92,5 +64,4 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where inputs go; for a model spread over devices, where its first layer is."""
-        device: torch.device = self.model.device
-        return device
+        return self.model.device  # type: ignore[no-any-return]

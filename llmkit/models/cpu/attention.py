@@ -22,12 +22,11 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
     A mask `[rows, 1, tokens, all tokens]` is added to the scores; without one, attention is causal.
     """
     tokens, known = q.shape[2], k.shape[2] - q.shape[2]
-    if tokens == 1:
-        return _one_query(q, k, v, mask)
-    if mask is not None:
-        return _grouped(q, k, v, mask=mask)[0]
-    if not known:
-        return _grouped(q, k, v, causal=True)[0]
+    if tokens == 1:  # the query heads that share a key head are its tokens, so that keys are read once
+        out: torch.Tensor = _flash(q.reshape(len(q), k.shape[1], -1, q.shape[3]), k, v, 0.0, False, attn_mask=mask)[0]
+        return out.reshape(q.shape)
+    if mask is not None or not known:
+        return _grouped(q, k, v, mask=mask, causal=mask is None)[0]
     to_known = _grouped(q, k[:, :, :known], v[:, :, :known])
     to_new = _grouped(q, k[:, :, known:], v[:, :, known:], causal=True)
     return _merge(to_known, to_new)
@@ -37,17 +36,16 @@ def attend_parts(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    sizes: list[int],
     masks: Sequence[torch.Tensor],
     prefix: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """Compute attention of several parts behind one prefix, `[tokens, query heads, head size]`.
+    """Compute attention of parts that attend to themselves and to one prefix, `[tokens, query heads, head size]`.
 
-    Each part attends to itself and to the prefix; nothing of the prefix is copied for each (Hydragen, Juravsky et al.
-    2024). Queries, keys and values `[tokens, heads, head size]` have one part after the other, with `sizes` tokens;
-    `masks`, `[tokens, tokens]` for each part, are added to the scores; the prefix's keys and values are
-    `[1, key heads, tokens, head size]`.
+    The prefix is not copied (Hydragen, Juravsky et al. 2024); its keys and values are `[1, key heads, tokens, head
+    size]`. Queries, keys and values `[tokens, heads, head size]` have one part after the other. The masks, for each
+    part `[tokens, tokens]`, are added to the scores.
     """
+    sizes = [len(mask) for mask in masks]
     q, k, v = (tensor.transpose(0, 1)[None] for tensor in (q, k, v))
     parts = zip(*(torch.split_with_sizes(tensor, sizes, 2) for tensor in (q, k, v)), masks, strict=True)
     within = [_grouped(*part, mask=mask[None, None]) for *part, mask in parts]
@@ -62,12 +60,6 @@ def _merge(first: Partial, second: Partial) -> torch.Tensor:
     (first_values, first_weights), (second_values, second_weights) = first, second
     share = torch.sigmoid(second_weights - first_weights)[..., None].to(first_values.dtype)
     return torch.lerp(first_values, second_values, share)
-
-
-def _one_query(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Treat the query heads that share a key head as tokens, so that keys are read once."""
-    out: torch.Tensor = _flash(q.reshape(len(q), k.shape[1], -1, q.shape[3]), k, v, 0.0, False, attn_mask=mask)[0]
-    return out.reshape(q.shape)
 
 
 def _grouped(

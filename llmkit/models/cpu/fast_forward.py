@@ -20,21 +20,16 @@ _STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # rotary embeddings that
 _COMPARED_TOKENS = MAX_INT4_ROWS  # so that packed weights are used
 _COMPARED_LOGITS = 1024  # at each end of the vocabulary
 _MAX_DIFFERENCE = 0.05
-"""The most that rounding may change logits, as a share of their spread: it is 0.02 in the default model, and 0.01 in a
-very small one."""
+"""The most that rounding may change logits, as a share of their spread; it is 0.02 in the default model."""
 
-_MAX_DIFFERENCE_FLOAT32 = 1e-3
-"""The same in float32 without int4 weights; it is 4e-7."""
+_MAX_DIFFERENCE_FLOAT32 = 1e-3  # without int4 weights; it is 4e-7
 
 
 def build_fast_forward(model: Any, folder: Path) -> FastLlama | None:
     """Build a fast forward pass, or return `None` if there is none with the same logits.
 
-    Int4 weights are multiplied with bfloat16's rounding, in float32 too: for exact float32, use the model itself.
-
-    Args:
-        model: its weights are shared, and must not change from now on.
-        folder: where `save_packed_weights` may have written packed weights.
+    The model's weights are shared, and must not change from now on. Its folder may have what `save_packed_weights`
+    wrote: int4 weights, multiplied with bfloat16's rounding even in float32. For exact float32, use the model itself.
     """
     on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())  # none on a disk or a GPU
     if not on_cpu or model.dtype not in (torch.bfloat16, torch.float32) or not _is_llama(model):

@@ -21,7 +21,7 @@ _BLOCK_ROWS = 256  # rows that are examined at a time: they fit the processor's 
 
 @dataclass(frozen=True)
 class Int4Groups:
-    """A matrix of 4-bit numbers; each stands for (number - 8) * scale + middle, by group of a row.
+    """A matrix of 4-bit numbers that mean (number - 8) * scale + middle, with scales for each group of a row.
 
     Attributes:
         numbers: 0 to 15, `[rows, columns]`, uint8.
@@ -52,7 +52,8 @@ def find_int4_groups(weight: torch.Tensor) -> Summands | None:
 
     The matrix may be float32, if its values are those of bfloat16.
     """
-    if weight.dim() != 2 or weight.shape[1] % GROUP_SIZE or not _is_rounded(weight):
+    rounded = weight.to(torch.bfloat16).to(weight.dtype)
+    if weight.dim() != 2 or weight.shape[1] % GROUP_SIZE or not torch.equal(rounded, weight):
         return None
     # A sum's terms may be off by a share of the group's largest weight.
     for quantize, share in ((_quantize_4bit, 1.0), (_quantize_8bit, 0.25)):
@@ -67,10 +68,6 @@ def find_int4_groups(weight: torch.Tensor) -> Summands | None:
         else:
             return concatenate(blocks)
     return None
-
-
-def _is_rounded(weight: torch.Tensor) -> bool:
-    return weight.dtype == torch.bfloat16 or torch.equal(weight.to(torch.bfloat16).to(weight.dtype), weight)
 
 
 def concatenate(matrices: Sequence[Summands]) -> Summands | None:

@@ -78,17 +78,16 @@ def pack(_: str, layers: Sequence[nn.Linear]) -> Packed:
         return ()
     found = [groups for layer in layers if (groups := find_int4_groups(layer.weight.detach()))]
     summands = concatenate(found) if len(found) == len(layers) else None
-    return [(_kernel_layout(part.numbers), part.scales) for part in summands or ()]
+    convert = torch.ops.aten._convert_weight_to_int4pack_for_cpu  # takes int32: some rows at a time
+    return [
+        (torch.cat([convert(rows.int(), 1) for rows in torch.split(part.numbers, _PACKED_ROWS)]), part.scales)
+        for part in summands or ()
+    ]
 
 
 def pack_nothing(_: str, __: Sequence[nn.Linear]) -> Packed:
     """Pack nothing; a `Packer`."""
     return ()
-
-
-def _kernel_layout(numbers: torch.Tensor) -> torch.Tensor:
-    convert = torch.ops.aten._convert_weight_to_int4pack_for_cpu  # takes int32: some rows at a time
-    return torch.cat([convert(part.to(torch.int32), 1) for part in torch.split(numbers, _PACKED_ROWS)])
 
 
 def write_packed(model: nn.Module, packed: Mapping[str, Packed], folder: Path) -> None:
@@ -104,10 +103,9 @@ def write_packed(model: nn.Module, packed: Mapping[str, Packed], folder: Path) -
 
 
 def packer_for(model: nn.Module, folder: Path) -> Packer:
-    """Return what packs a model's weights.
+    """Return what reads the folder's file, or packs anew if that is damaged or for other weights or processors.
 
-    It reads the folder's file; packs anew if that is damaged or was written for other weights or another processor;
-    and packs nothing without a file, or without a kernel.
+    Without a file, or without a kernel, it packs nothing.
     """
     if not (folder / FILE).exists() or not has_int4_kernel():
         return pack_nothing
@@ -120,9 +118,8 @@ def packer_for(model: nn.Module, folder: Path) -> Packer:
     names = set(file.keys())
 
     def read(name: str, _: Sequence[nn.Linear]) -> Packed:
-        keys = (f"{name}.{index}" for index in range(2))
-        found = (key for key in keys if f"{key}.numbers" in names)
-        return [(file.get_tensor(f"{key}.numbers"), file.get_tensor(f"{key}.scales")) for key in found]
+        keys = [key for key in (f"{name}.0", f"{name}.1") if f"{key}.numbers" in names]
+        return [(file.get_tensor(f"{key}.numbers"), file.get_tensor(f"{key}.scales")) for key in keys]
 
     return read
 

@@ -1,7 +1,6 @@
 """A Llama's forward pass with few operations a layer, on the weights of a model of transformers.
 
-Norms are one operation, rotary positions three, keys and values grow in place, and grouped heads are not copied. Logits
-are those of the model itself, up to rounding (`build_fast_forward` checks this).
+Logits are those of the model itself, up to rounding (`build_fast_forward` checks this).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class FastLlama:
 
     def __init__(self, model: Any, packer: Packer) -> None:
         config = model.config
-        self._head_size = _head_size(config)
+        self._head_size = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         self._embedding = model.model.embed_tokens.weight
         layers = enumerate(model.model.layers)
         self._layers = [_Layer(layer, packer, self._head_size, f"layers.{index}") for index, layer in layers]
@@ -72,27 +71,26 @@ class FastLlama:
             return attend(q, k, v, mask).transpose(1, 2)
 
         states = self._states(input_ids.reshape(-1), position_ids.reshape(-1), attention).view(rows, tokens, -1)
-        if isinstance(logits_to_keep, int):
-            states = states[:, -logits_to_keep:] if logits_to_keep else states
-        else:
-            states = states[:, logits_to_keep]
+        states = states[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
         logits = self._logits(states.reshape(-1, states.shape[-1])).view(*states.shape[:-1], -1)
         return CausalLMOutputWithPast(logits=logits, cache=cache)
 
     def tree_logits(
-        self,
-        tokens: torch.Tensor,
-        positions: torch.Tensor,
-        masks: Sequence[torch.Tensor],
-        cache: Any,
-        selected: torch.Tensor,
+        self, tokens: torch.Tensor, positions: torch.Tensor, masks: Sequence[torch.Tensor], cache: Any, selected: Any
     ) -> torch.Tensor:
-        """Compute what `FastForward` says; all but attention for all trees at once, without padding."""
+        """Compute logits of nodes of token trees behind one prefix, `[selected, vocabulary]`, without padding.
+
+        Args:
+            tokens: of the nodes of all trees, one tree after the other.
+            positions: of the same nodes.
+            masks: for each tree `[nodes, nodes]`, added to the scores.
+            cache: keys and values of the prefix; it is not changed.
+            selected: indices of the nodes whose logits are wanted.
+        """
         prefix = [(layer.keys, layer.values) for layer in cache.layers] if cache is not None else None
-        sizes = [len(mask) for mask in masks]
 
         def attention(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            return attend_parts(q, k, v, sizes, masks, prefix[layer] if prefix else None)
+            return attend_parts(q, k, v, masks, prefix[layer] if prefix else None)
 
         return self._logits(self._states(tokens, positions, attention)[selected])
 
@@ -116,10 +114,6 @@ class FastLlama:
             self._rotations = torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1)
         cos, sin = self._rotations[positions].unbind(1)
         return cos[:, None], sin[:, None]
-
-
-def _head_size(config: Any) -> int:
-    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 class _Layer:
