@@ -15,7 +15,6 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from llguidance import LLMatcher
 
@@ -39,12 +38,7 @@ class Constraint:
     shortest_end: ShortestEnd = field(repr=False, compare=False)
 
     def start(self, max_new_tokens: int) -> Matcher:
-        """Begin a completion.
-
-        Raises:
-            SettingsError: the shortest completion known is longer than `max_new_tokens`.
-            ConstraintError: the model's tokens cannot write any completion.
-        """
+        """Begin a completion, or raise `SettingsError` if it needs more tokens, `ConstraintError` if there is none."""
         end = self.shortest_end.find(self.matcher, max(max_new_tokens, _MAX_END_TOKENS))
         if end is None and self.shortest_end.unwritable:
             characters = " ".join(map(repr, self.shortest_end.unwritable[:8]))
@@ -84,7 +78,8 @@ class Matcher:
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
-        allowed = torch.from_numpy(_allowed(self._matcher)[: len(scores)]).to(scores.device)
+        bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8), bitorder="little")
+        allowed = torch.from_numpy(bits[: len(scores)].astype(bool)).to(scores.device)
         scores[: len(allowed)].masked_fill_(~allowed, -torch.inf)
         scores[len(allowed) :] = -torch.inf
 
@@ -154,9 +149,11 @@ class ConstraintFactory:
         """Compile a grammar; with `keep_first_space` the completion's text matches it exactly, else but for a space."""
         body = json.loads(grammar)["grammars"][0] if grammar.startswith("{") else {"lark_grammar": grammar}
         matcher = self._new_matcher(grammar)
-        if self._drops_first_space:
+        if self._drops_first_space:  # the usual first tokens begin with a space, which decoding drops
             may_begin_with_space = matcher.validate_tokens(tokens_for(self._vocabulary, " ") or []) > 0
-            matcher = self._new_matcher(_after_space(body, required=may_begin_with_space and keep_first_space))
+            start = 'start: " " @body' if may_begin_with_space and keep_first_space else 'start: " "? @body'
+            parts = [{"lark_grammar": start}, {**body, "name": "body"}]
+            matcher = self._new_matcher(json.dumps({"grammars": parts}, ensure_ascii=False))
         text = body.get("lark_grammar") or json.dumps(body["json_schema"], ensure_ascii=False)
         return Constraint(grammar, matcher, ShortestEnd(self._vocabulary, text))
 
@@ -167,7 +164,7 @@ class ConstraintFactory:
         return matcher
 
 
-_VALUE_KEYWORDS = {"const", "enum", "default", "examples"}
+_UNCHANGED = {"allOf", "not", "if", "const", "enum", "default", "examples"}
 _SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 _COMBINING_KEYWORDS = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
 
@@ -182,29 +179,16 @@ def forbid_extra_properties(schema: Any) -> Any:
         return [forbid_extra_properties(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    unchanged = {"allOf", "not", "if", *_VALUE_KEYWORDS}
-    inner = {key: item if key in unchanged else _in_subschemas(key, item) for key, item in schema.items()}
+    inner = dict(schema)
+    for key, item in schema.items():
+        if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
+            inner[key] = {name: forbid_extra_properties(part) for name, part in item.items()}
+        elif key not in _UNCHANGED:
+            inner[key] = forbid_extra_properties(item)
     is_plain = isinstance(inner.get("properties"), dict) and not _COMBINING_KEYWORDS & set(inner)
     return {"additionalProperties": False, **inner} if is_plain else inner
-
-
-def _in_subschemas(key: str, item: Any) -> Any:
-    if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
-        return {name: forbid_extra_properties(schema) for name, schema in item.items()}
-    return forbid_extra_properties(item)
 
 
 def _lark_string(text: str) -> str:
     escaped = json.dumps(text, ensure_ascii=False)
     return re.sub("[\x7f-\x9f]", lambda match: f"\\u{ord(match[0]):04x}", escaped)
-
-
-def _allowed(matcher: LLMatcher) -> npt.NDArray[np.bool_]:
-    mask = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-    return np.unpackbits(mask, bitorder="little").astype(bool)
-
-
-def _after_space(body: Mapping[str, Any], *, required: bool) -> str:
-    """Put a space before a grammar, which decoding will drop: the usual first tokens begin with one."""
-    start = 'start: " " @body' if required else 'start: " "? @body'
-    return json.dumps({"grammars": [{"lark_grammar": start}, {**body, "name": "body"}]}, ensure_ascii=False)

@@ -1,23 +1,19 @@
-"""Short ways to complete a text under a grammar.
+"""Short completions of a text under a grammar.
 
-A grammar does not tell how far its end is. So the search walks ahead: by tokens that are forced, else by one that
-closes something, else, where that goes round in circles, by one that leads to a new state.
+A grammar does not say how far its end is. So the search goes ahead by tokens that are forced, else by one that closes
+something, else, where that repeats itself, by one that leads to a new state.
 """
 
 from __future__ import annotations
 
 import itertools
 from string import printable
-from typing import TYPE_CHECKING
+
+from llguidance import LLMatcher, LLTokenizer
 
 from llmkit.models.constraints.vocabulary import tokens_for
 
-if TYPE_CHECKING:
-    from llguidance import LLMatcher, LLTokenizer
-
-_REPEATS, _RECENT = 3, 8
-"""A token chosen three times among the latest eight may go round in circles, or count, as for `[a-z]{5}`."""
-
+_REPEATS, _RECENT = 3, 8  # a token chosen three times of the latest eight may be a loop, or count, as for `[a-z]{5}`
 _GRAMMAR_CHARACTERS = 32  # characters beyond ASCII that are taken from the grammar, at most
 
 _END = b""
@@ -48,7 +44,7 @@ class ShortestEnd:
         return self._walk(matcher, limit, patient=False) if end is None else end
 
     def _walk(self, matcher: LLMatcher, limit: int, *, patient: bool) -> list[int] | None:
-        """Walk to an end; if patient, through circles that force tokens, such as the strings of an object."""
+        """Search for an end; if patient, through loops that force tokens, such as the strings of an object."""
         ahead = matcher.deep_copy()
         path: list[int] = []
         chosen: list[list[int]] = []
@@ -71,7 +67,8 @@ class ShortestEnd:
         if allowed:
             return allowed[-1 if len(allowed) == 3 else 0]  # all three are allowed inside a string
         other = next((tokens for tokens in self._candidates if ahead.validate_tokens(tokens) == len(tokens)), None)
-        return other or [_lowest_token(ahead.compute_bitmask())]
+        bits = int.from_bytes(ahead.compute_bitmask(), "little")
+        return other or [(bits & -bits).bit_length() - 1]  # the lowest token
 
     def _leaving_tokens(self, ahead: LLMatcher, usual: list[int], visited: set[bytes], *, patient: bool) -> list[int]:
         mask = ahead.compute_bitmask()
@@ -97,8 +94,3 @@ class ShortestEnd:
             complete = after.is_stopped() or after.is_accepting()
             found.setdefault((_END if complete else after.compute_bitmask(), bool(forced)), tokens)
         return sorted(((tokens, *key) for key, tokens in found.items()), key=lambda exit_: exit_[1] != _END)
-
-
-def _lowest_token(mask: bytes) -> int:
-    bits = int.from_bytes(mask, "little")
-    return (bits & -bits).bit_length() - 1

@@ -16,19 +16,14 @@ _SPECIAL_PREFIX = "\U0010ffff"  # before names of special tokens: text with `<th
 
 
 def build_vocabulary(tokenizer: Any, size: int, eos_token_ids: Sequence[int]) -> LLTokenizer:
-    """Build the vocabulary of `size` tokens.
-
-    Raises:
-        ConstraintError: llguidance cannot tell which bytes the tokenizer's tokens write.
-    """
+    """Build the vocabulary of `size` tokens, or raise `ConstraintError` if their bytes are not known."""
     escaper = SpecialTokenEscaper(tokenizer)
-    space = _space_symbol(json.loads(escaper.backend.to_str())["decoder"])
-    # llguidance reads tokenizers with byte-level tokens or byte fallback, but not those with Metaspace.
-    source = (
-        TokenizerWrapper(_MetaspaceTokens(tokenizer, escaper, space, eos_token_ids))
-        if space
-        else escaper.describe(_SPECIAL_PREFIX)
-    )
+    source: Any = escaper.describe(_SPECIAL_PREFIX)
+    decoder = json.loads(escaper.backend.to_str())["decoder"] or {}
+    # llguidance reads tokenizers with byte-level tokens or byte fallback, but not those with Metaspace, such as T5's.
+    for part in decoder.get("decoders", [decoder]):
+        if part.get("type") == "Metaspace":
+            source = TokenizerWrapper(_MetaspaceTokens(tokenizer, escaper, part["replacement"], eos_token_ids))
     try:
         return LLTokenizer(source, n_vocab=max(size, len(tokenizer)), eos_token=list(eos_token_ids) or None)
     except (ValueError, NotImplementedError, KeyError, TypeError, IndexError) as error:
@@ -52,12 +47,6 @@ def tokens_for(vocabulary: LLTokenizer, text: str) -> list[int] | None:
     return tokens if tokens and vocabulary.decode_bytes(tokens) == text.encode() else None
 
 
-def _space_symbol(decoder: dict[str, Any] | None) -> str:
-    """Return what stands for a space in the tokens of a Metaspace tokenizer, such as T5's; else an empty string."""
-    parts = (decoder or {}).get("decoders", [decoder or {}])
-    return next((str(part["replacement"]) for part in parts if part.get("type") == "Metaspace"), "")
-
-
 class _MetaspaceTokens:
     """The attributes that llguidance reads of a tokenizer: the bytes of each token, and the tokens of a text."""
 
@@ -78,8 +67,7 @@ class _MetaspaceTokens:
         self.tokens = [bytes_of(index) for index in range(len(tokenizer))]
         special = set(self.special_token_ids)
         self._ids = {piece: index for index, piece in enumerate(self.tokens) if piece and index not in special}
-        self._longest = max(map(len, self._ids))
-        self._escaper = escaper
+        self._escaper, self._longest = escaper, max(map(len, self._ids))
 
     def __call__(self, text: bytes) -> list[int]:
         """Return the tokens of a text; where these write something else, such as "unknown", the longest that do."""

@@ -19,6 +19,7 @@ from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, is_special,
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
+    from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
 
 Layout = Literal["chat", "completion", "flan"]
@@ -33,11 +34,7 @@ _NO_MESSAGES = "the message list is empty: give at least one message"
 
 
 class PromptEncoder:
-    """Turns messages or plain text into the token ids that the model receives.
-
-    Attributes:
-        layout: how it renders a conversation.
-    """
+    """Turns messages or plain text into the token ids that the model receives."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
         self.tokenizer = tokenizer
@@ -47,29 +44,28 @@ class PromptEncoder:
 
     def encode_text(self, text: str, *, special: bool = True) -> list[int]:
         """Encode plain text, with the tokenizer's own start and end tokens unless `special` is false."""
-        return list(self._escaper.tokenizer_for(_validate_text(text)).encode(text, add_special_tokens=special).ids)
+        return list(self._encoding(text, special=special).ids)
 
     def encode_continuation(self, text: str) -> list[int]:
         """Encode text that continues other text: without a start token, and without a space put before it.
 
         The decoder of an encoder-decoder model begins its own text, so that its first space may be added.
         """
-        backend = self._escaper.tokenizer_for(_validate_text(text), continues=not self._is_encoder_decoder)
-        return list(backend.encode(text, add_special_tokens=False).ids)
+        return list(self._encoding(text, continues=not self._is_encoder_decoder).ids)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the range of characters `[start, end)` of each token of a text."""
-        backend = self._escaper.tokenizer_for(_validate_text(text))
-        return list(backend.encode(text, add_special_tokens=False).offsets)
+        return list(self._encoding(text).offsets)
+
+    def _encoding(self, text: str, *, special: bool = False, continues: bool = False) -> Encoding:
+        backend = self._escaper.tokenizer_for(_validate_text(text), continues=continues)
+        return backend.encode(text, add_special_tokens=special)
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
         """Encode a conversation up to the beginning of the answer.
 
-        If the last message is the assistant's, it is left open, and the answer continues it.
-
-        Args:
-            messages: the conversation.
-            **template: further variables of the chat template, such as `tools`.
+        If the last message is the assistant's, it is left open, and the answer continues it. Keyword arguments are
+        further variables of the chat template, such as `tools`.
 
         Raises:
             InputError: there are no messages, or one has an image or audio.
@@ -134,11 +130,7 @@ def _merge_user_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def messages_to_text(messages: Sequence[BaseMessage]) -> str:
-    """Render a conversation as plain text; a single user message without its role.
-
-    Raises:
-        InputError: there are no messages, or one has an image or audio.
-    """
+    """Render a conversation as plain text; a single user message without its role."""
     turns = [message_to_dict(message) for message in messages]
     if not turns:
         raise InputError(_NO_MESSAGES)
@@ -153,11 +145,7 @@ def messages_to_text(messages: Sequence[BaseMessage]) -> str:
 
 
 def message_to_dict(message: BaseMessage) -> dict[str, Any]:
-    """Convert a message into the dictionary that chat templates read.
-
-    Raises:
-        InputError: the message has something other than text.
-    """
+    """Convert a message into the dictionary that chat templates read, or raise `InputError` if it is not only text."""
     role = _ROLES.get(message.type) or str(getattr(message, "role", message.type))
     turn: dict[str, Any] = {"role": role, "content": _text_of(message)}
     calls = getattr(message, "tool_calls", None)
@@ -181,9 +169,8 @@ def _text_of(message: BaseMessage) -> str:
         if block_type == "text":
             parts.append(block if isinstance(block, str) else str(block.get("text", "")))
         elif block_type not in _SKIPPED_BLOCKS:
-            raise InputError(
-                f"this model reads text only, but a {message.type} message has a block of type {block_type!r}"
-            )
+            found = f"a {message.type} message has a block of type {block_type!r}"
+            raise InputError(f"this model reads text only, but {found}")
     return "".join(parts)
 
 
@@ -191,10 +178,8 @@ def _validate_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        half = text[error.start]
-        raise PromptError(
-            f"the text contains {half!r}, half a surrogate pair: decode it with errors='replace'"
-        ) from error
+        half = f"{text[error.start]!r}, half a surrogate pair"
+        raise PromptError(f"the text contains {half}: decode it with errors='replace'") from error
     return text
 
 

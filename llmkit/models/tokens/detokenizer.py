@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
-"""The name of a single byte, in tokenizers with byte fallback."""
-
+BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")  # a single byte, in tokenizers with byte fallback
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -24,25 +19,17 @@ class Detokenizer:
     A token's text can depend on the token before it (the first one loses its space). So the new text is what the latest
     tokens decode to, without what they decoded to before the new one.
 
-    Attributes:
-        stopped: whether a stop string has come.
+    A text may begin with a `context`: the last tokens of a text that it continues, so that its first space counts.
+    Special tokens are left out, but for the `visible` ones.
     """
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: Any,
         stop: Sequence[str] = (),
         context: Sequence[int] = (),
         visible: Collection[int] = (),
     ) -> None:
-        """Start a text.
-
-        Args:
-            tokenizer: what decodes.
-            stop: stop strings, which end the text and are not part of it.
-            context: the last tokens of a text that is continued, so that the first space counts.
-            visible: special tokens that are part of the text; all others are left out.
-        """
         self._backend = tokenizer.backend_tokenizer
         self._hidden: frozenset[int] | None = None  # all special tokens
         if visible:
@@ -52,9 +39,8 @@ class Detokenizer:
         self._recent = list(context)
         self._returned = len(self._decode(self._recent))  # characters of the recent tokens' text
         self._complete = len(context)  # how many of the recent tokens these are of
-        self._in_bytes = False
-        self._withheld = ""
-        self.stopped = False
+        self._in_bytes, self._withheld = False, ""
+        self.stopped = False  # by a stop string
 
     def push(self, token: int) -> str:
         """Add a token, and return the text that is now certain, which may be empty."""

@@ -6,11 +6,10 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerBase
+from tokenizers import Tokenizer
 
 _CACHED_VARIANTS = 4  # another variant is needed only where a text contains the prefix of one of these
 
@@ -33,7 +32,7 @@ class SpecialTokenEscaper:
         backend: the tokenizer, without truncation and padding.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: Any) -> None:
         backend: Tokenizer = tokenizer.backend_tokenizer
         if backend.truncation or backend.padding:  # tokenizer.json may define them; both would change the prompt
             backend = type(backend).from_str(backend.to_str())
@@ -44,7 +43,7 @@ class SpecialTokenEscaper:
         self._names = sorted({token.content for token in special}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, self._names)) or r"(?!)")
         self._normalizes = any(token.normalized for token in special)
-        self._variants: dict[tuple[str, bool], Tokenizer] = {}
+        self._variant = lru_cache(_CACHED_VARIANTS)(self._build)
 
     def has_special(self, text: str) -> bool:
         """Return whether the tokenizer would find a special token in a text."""
@@ -77,29 +76,22 @@ class SpecialTokenEscaper:
 
         If the text `continues` another one, the tokenizer puts no space before it.
         """
-        key = (prefix, continues)
-        variant = self._variants.get(key)
-        if variant is None:
-            variant = self._build(prefix, continues=continues)
-            latest = list(self._variants.items())[-_CACHED_VARIANTS + 1 :]
-            self._variants = {**dict(latest), key: variant}  # a new dict: other threads may be reading the old one
-        return variant
+        return self._variant(prefix, continues)
 
     def describe(self, prefix: str) -> str:
-        """Return `variant(prefix)` in the format of tokenizer.json, with each special token marked as special."""
+        """Return `variant(prefix)` in the format of tokenizer.json, with special tokens marked as such."""
         description = json.loads(self.backend.to_str())
         for token in description["added_tokens"]:
             token["special"] |= token["content"] in self._names
         _rename(description, {name: prefix + name for name in self._names})
         return json.dumps(description, ensure_ascii=False)
 
-    def _build(self, prefix: str, *, continues: bool) -> Tokenizer:
+    def _build(self, prefix: str, continues: bool) -> Tokenizer:
         description = json.loads(self.backend.to_str())
         changed = continues and _remove_prefix_space(description)
-        if prefix:
-            _rename(description, {name: prefix + name for name in self._names})
         if not (prefix or changed):
             return self.backend
+        _rename(description, {name: prefix + name for name in self._names} if prefix else {})
         return type(self.backend).from_str(json.dumps(description, ensure_ascii=False))
 
 
