@@ -20,21 +20,19 @@ from llmkit.paths import cache_dir
 logger = logging.getLogger(__name__)
 
 MANIFEST = "llmkit.json"
-FORMAT = 5
-"""Part of every folder's name: raise it when the files are made in another way, so that they are made again."""
+FORMAT = 5  # in every folder's name: raise it when the files are made differently, so that they are made again
 
 
 def get_or_build(name: str, source: str, build: Callable[[Path], None]) -> Path:
     """Return the folder of a model, built if it is missing or damaged.
 
-    It is built beside its place and renamed, under a lock: a killed process leaves no half model, and of several
-    processes one builds while the others wait. Files with the size and time they were written with count as
-    complete; others are hashed again.
+    It is built under another name and renamed, under a lock: a killed process leaves no incomplete model, and only one
+    process builds while others wait.
 
     Args:
         name: the beginning of the folder's name.
         source: what exactly the model is made from; another source gets another folder.
-        build: fills the empty folder that it is given.
+        build: fills an empty folder.
 
     Raises:
         CacheError: the cache cannot be written.
@@ -57,17 +55,16 @@ def folder_of(name: str, source: str) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Return whether all files of a folder are as they were written."""
+    """Return whether all files of a folder are as they were written; those with another time are hashed again."""
     has_new_times = False
     try:
         files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         for name, (size, time, digest) in files.items():
             size_and_time = _size_and_time(folder / name)
-            if size_and_time == [size, time]:
-                continue
-            if size_and_time[0] != size or sha256(folder / name) != digest:
-                return False
-            has_new_times = True
+            if size_and_time != [size, time]:
+                if size_and_time[0] != size or sha256(folder / name) != digest:
+                    return False
+                has_new_times = True
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
     if has_new_times:  # copied or unpacked from an archive; the content is the same
@@ -81,23 +78,18 @@ def remove(folder: Path) -> bool:
     if not folder.exists():
         return False
     with _as_cache_error(folder.parent), _locked(folder):
-        _clear(folder)
-        _move_away(folder)
+        if folder.exists():
+            folder.rename(_part_of(folder))  # so that no process sees a partly deleted folder
+        _remove_parts(folder)
     return True
 
 
 def require_disk_space(folder: Path, size: int) -> None:
-    """Check that the folder's disk has `size` bytes free.
-
-    Raises:
-        CacheError: it has not.
-    """
+    """Raise `CacheError` if the folder's disk has less than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise CacheError(
-            f"the disk of {folder.parent} has {free >> 20} MiB free, but {size >> 20} MiB are needed: "
-            "free some, or name another folder in LLMKIT_CACHE"
-        )
+        space = f"{free >> 20} MiB free, but {size >> 20} MiB are needed"
+        raise CacheError(f"the disk of {folder.parent} has {space}: free some, or name another folder in LLMKIT_CACHE")
 
 
 def sha256(path: Path) -> str:
@@ -107,33 +99,27 @@ def sha256(path: Path) -> str:
 
 
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
-    _clear(folder)
-    part = _sibling(folder)
+    _remove_parts(folder)
+    part = _part_of(folder)
     part.mkdir()
     try:
         build(part)
         _write_manifest(part)
-        _move_away(folder)
+        if folder.exists():
+            folder.rename(_part_of(folder))
         part.rename(folder)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove_parts(folder)
 
 
-def _sibling(folder: Path) -> Path:
+def _part_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.part-{uuid.uuid4().hex[:8]}")
 
 
-def _clear(folder: Path) -> None:
-    """Delete what killed processes left; the lock keeps others away."""
-    for left in folder.parent.glob(f"{folder.name}.part-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _move_away(folder: Path) -> None:
-    if folder.exists():
-        old = _sibling(folder)
-        folder.rename(old)  # so that nobody sees a half deleted folder
-        shutil.rmtree(old, ignore_errors=True)
+def _remove_parts(folder: Path) -> None:
+    """Delete incomplete folders, also those of killed processes; the lock keeps others away."""
+    for part in folder.parent.glob(f"{folder.name}.part-*"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_manifest(folder: Path) -> None:

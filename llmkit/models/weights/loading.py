@@ -49,10 +49,16 @@ def load(
     from llmkit.models.cpu.fast_forward import build_fast_forward
 
     where = choose_device() if device == "auto" else device
-    precision = (
-        choose_dtype(choose_device() if where in _DEVICE_MAPS else where) if dtype == "auto" else getattr(torch, dtype)
-    )
-    tokenizer, model = _read(folder, where, precision, quantization)
+    best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
+    precision = best if dtype == "auto" else getattr(torch, dtype)
+    try:
+        with quiet_transformers():
+            tokenizer, model = _read(folder, where, precision, quantization)
+    except LlmkitError:
+        raise
+    except Exception as error:  # transformers raises anything for broken files
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
     loaded = from_objects(model, tokenizer, name=name, context_window=context_window)
     exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
     return replace(loaded, fast_forward=None if quantization or exact else build_fast_forward(model, folder))
@@ -89,11 +95,9 @@ def from_objects(
 
 
 def _window(config: Any, tokenizer: Any) -> int:
-    text = config.get_text_config()
-    for name in _WINDOW_NAMES:
-        value = getattr(text, name, None)
-        if isinstance(value, int) and value > 0:
-            return value
+    values = (getattr(config.get_text_config(), name, None) for name in _WINDOW_NAMES)
+    if window := next((value for value in values if isinstance(value, int) and value > 0), 0):
+        return window
     if tokenizer.model_max_length < _NO_LIMIT:
         return int(tokenizer.model_max_length)
     raise ModelUnusable(
@@ -103,18 +107,6 @@ def _window(config: Any, tokenizer: Any) -> int:
 
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
-    """Read tokenizer and weights; whatever is wrong with the files becomes one error that names the folder."""
-    try:
-        with quiet_transformers():
-            return _read_files(folder, device, dtype, quantization)
-    except LlmkitError:
-        raise
-    except Exception as error:  # transformers raises anything for broken files
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
-
-
-def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -126,15 +118,8 @@ def _read_files(folder: Path, device: str, dtype: torch.dtype, quantization: str
             "or an encoder-decoder model"
         )
     tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-    model, read = auto_class.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        device_map=device,
-        output_loading_info=True,
-        **local,
-        **quantization_config(quantization, dtype),
-    )
+    options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
+    model, read = auto_class.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     if read["missing_keys"]:
         missing = sorted(read["missing_keys"])
         raise ModelUnusable(

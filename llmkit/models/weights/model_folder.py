@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from llmkit.errors import ModelUnusable
 
-_TOKENIZERS = (
+_TOKENIZERS = {
     "tokenizer.json",
     "tokenizer.model",
     "spiece.model",
     "sentencepiece.bpe.model",
     "vocab.json",
     "vocab.txt",
-)
+}
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _INDEX = "model.safetensors.index.json"
 
@@ -28,24 +27,17 @@ def validate_model_folder(folder: Path) -> Path:
     Raises:
         ModelUnusable: names all that is missing, or the file that is damaged.
     """
-    missing = list(_missing(folder))
-    if missing:
-        raise ModelUnusable(
-            f"the folder {folder} is not a usable model: it has no {' and no '.join(missing)}{_hint(folder)}"
-        )
+    parts = {
+        "config.json": (folder / "config.json").is_file(),
+        "weights (*.safetensors)": any(folder.glob("*.safetensors")),
+        "tokenizer (tokenizer.json)": any((folder / name).is_file() for name in _TOKENIZERS),
+    }
+    if missing := " and no ".join(part for part, found in parts.items() if not found):
+        raise ModelUnusable(f"the folder {folder} is not a usable model: it has no {missing}{_hint(folder)}")
     _read_json(folder / "config.json")
     for shard in _shards(folder):
         _check_weights(shard)
     return folder
-
-
-def _missing(folder: Path) -> Iterator[str]:
-    if not (folder / "config.json").is_file():
-        yield "config.json"
-    if not any(folder.glob("*.safetensors")):
-        yield "weights (*.safetensors)"
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        yield "tokenizer (tokenizer.json)"
 
 
 def _hint(folder: Path) -> str:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 METHODS = ("int8", "int4")
 
 
+_BLOCK = 64
+
+
 def quantization_config(method: str | None, dtype: torch.dtype) -> dict[str, Any]:
     """Return the argument of `from_pretrained` that quantizes weights; activations stay in `dtype`.
 
@@ -20,49 +23,34 @@ def quantization_config(method: str | None, dtype: torch.dtype) -> dict[str, Any
     Dettmers et al. 2023), as torchao 0.18 packs no int4 for a CPU.
 
     Raises:
-        InputError: there is no such quantization, or its library is not installed.
+        InputError: the library is not installed.
     """
-    validate_method(method)
-    if method is None:
-        return {}
     try:
-        return {"quantization_config": _int8() if method == "int8" else _int4(dtype)}
+        if method == "int8":
+            from torchao.quantization import Int8WeightOnlyConfig
+            from transformers import TorchAoConfig
+
+            return {"quantization_config": TorchAoConfig(Int8WeightOnlyConfig(version=2))}
+        if method == "int4":
+            import bitsandbytes  # noqa: F401  (transformers would say less clearly that it is missing)
+            from transformers import BitsAndBytesConfig
+
+            int4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+            return {"quantization_config": int4}
     except ImportError as error:
-        raise InputError(
-            f"quantization={method!r} needs {error.name}: python -m pip install 'llmkit[quantization]'"
-        ) from error
+        install = "python -m pip install 'llmkit[quantization]'"
+        raise InputError(f"quantization={method!r} needs {error.name}: {install}") from error
+    return {}
 
 
 def validate_method(method: str | None) -> None:
-    """Check that there is such a quantization.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Raise `InputError` if there is no such quantization."""
     if method not in (None, *METHODS):
         raise InputError(f"quantization is {method!r}, but must be {' or '.join(METHODS)}, or left out")
 
 
-def _int8() -> Any:
-    from torchao.quantization import Int8WeightOnlyConfig
-    from transformers import TorchAoConfig
-
-    return TorchAoConfig(Int8WeightOnlyConfig(version=2))
-
-
-def _int4(dtype: torch.dtype) -> Any:
-    import bitsandbytes  # noqa: F401  (transformers would say less clearly that it is missing)
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
-
-
 def check_int4_layers(model: PreTrainedModel, method: str | None) -> None:
-    """Check that a model's layers have sizes that int4 takes on a CPU; bitsandbytes would fail at the first use only.
-
-    Raises:
-        InputError: one has not.
-    """
+    """Raise `InputError` if int4 on a CPU does not take a layer's size; bitsandbytes fails only when it is used."""
     if method != "int4" or model.device.type != "cpu":
         return
     for name, layer in model.named_modules():
@@ -71,9 +59,6 @@ def check_int4_layers(model: PreTrainedModel, method: str | None) -> None:
                 f"quantization is 'int4', for which a CPU needs layers of {_BLOCK}, 2 x {_BLOCK}, … inputs, but "
                 f"{name} has {layer.in_features}: take 'int8'"
             )
-
-
-_BLOCK = 64
 
 
 def weights_nbytes(model: PreTrainedModel) -> int:

@@ -39,11 +39,7 @@ class Wheel:
 
 
 def fetch(wheel: Wheel, work: Path) -> Path:
-    """Return the path of the wheel: one put into the cache's folder `wheels` by hand, or else one from pip.
-
-    Args:
-        wheel: what to fetch.
-        work: an empty folder for the download.
+    """Return the path of the wheel: one put into the cache's folder `wheels` by hand, or else fetched into `work`.
 
     Raises:
         DownloadError: pip cannot fetch it, or may not because `HF_HUB_OFFLINE` is set; says what to do.
