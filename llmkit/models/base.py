@@ -8,9 +8,11 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
+import numpy as np
+import numpy.typing as npt
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
 from langchain_core.runnables.config import run_in_executor
@@ -18,7 +20,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
-from llmkit.models.generation.completion import GenerationRequest
+from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
 from llmkit.models.langchain.batching import (
@@ -27,23 +29,17 @@ from llmkit.models.langchain.batching import (
     Cancellation,
     PreparedCall,
     as_prompt_value,
-    complete,
+    current_plan,
     prompt_key,
 )
 from llmkit.models.langchain.call_options import CallOptions
+from llmkit.models.tokens.chat_template import Layout
 from llmkit.models.weights.loading import from_objects, load
 from llmkit.models.weights.quantization import weights_nbytes
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from llmkit.models.tokens.chat_template import Layout
-
 T = TypeVar("T")
 
-_engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()
-"""Weights never change: all model objects that ask for the same ones share them, as long as one is in use."""
+_engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()  # shared, as weights never change
 _engines_lock = threading.RLock()
 
 
@@ -63,9 +59,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         context_window: the most tokens that a prompt and its completion may have together.
         timeout: seconds that a call may take to generate, checked after each token; a batch is one call. Then
             `GenerationTimeout` is raised. `None` is no limit.
-        max_retries: accepted because LangChain's models have it. Nothing is retried: what fails in this process would
-            fail again.
-        api_key: accepted for the same reason, and not used.
+        max_retries: accepted because LangChain's models have it, and not used, like `api_key`.
     """
 
     model: Any = Field(default_factory=lambda: os.environ.get("LLMKIT_MODEL", DEFAULT_MODEL))
@@ -127,9 +121,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         with _engines_lock:
             engine = _engines.get(key)
             if engine is None:
-                where = {"device": self.device, "dtype": self.dtype}
-                loaded = load(model, **where, quantization=self.quantization, context_window=window or None)
-                _engines[key] = engine = Engine(loaded)
+                where: Any = {"device": self.device, "dtype": self.dtype, "quantization": self.quantization}
+                _engines[key] = engine = Engine(load(model, **where, context_window=window or None))
         return engine
 
     @property
@@ -183,8 +176,6 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             InputError: there is nothing to score, or a text is empty.
             ContextWindowExceeded: an input and its longest continuation do not fit the window together.
         """
-        import numpy as np
-
         for name, value in (("inputs", inputs), ("continuations", continuations)):
             if isinstance(value, str):
                 raise InputError(f"{name} is {value!r}, but must be a list")
@@ -230,9 +221,17 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         engine.validate(request)
         return PreparedCall(engine, call, request, cancel)
 
-    def _complete(self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Any:
-        """Return the prepared call for a prompt, and its completions."""
-        return complete(prompt_key(prompt), {**options, "stop": stop}, lambda: self._prepare(prompt, stop, options))
+    def _complete(
+        self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]
+    ) -> tuple[PreparedCall, list[Completion]]:
+        """Return a call and its completions: from the current plan if the call is in it, else computed alone."""
+        plan = current_plan.get()
+        taken = plan.take(prompt_key(prompt), {**options, "stop": stop}) if plan else None
+        if taken is None:
+            call = self._prepare(prompt, stop, options)
+            taken = call, call.engine.generate([call.request])[0]
+        taken[0].check_time(taken[1])
+        return taken
 
     def prepare_batch(self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]) -> BatchPlan:
         """Prepare the calls of a batch; an input that is wrong is left to its own call, which raises the error."""
@@ -270,8 +269,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         settings = self.settings.override(**{name: kwargs[name] for name in NAMES if name in kwargs})
-        params["ls_provider"] = "huggingface"
-        params["ls_model_name"] = str(kwargs.get("model") or self._engine.loaded.name)
+        params["ls_provider"], params["ls_model_name"] = "huggingface", str(kwargs.get("model") or self.model_name)
         if settings.temperature is not None:
             params["ls_temperature"] = settings.temperature
         if settings.max_new_tokens is not None:

@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool
 from llmkit.models.base import LocalModel, in_threads
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
-from llmkit.models.langchain.batching import PreparedCall, use_plan
+from llmkit.models.langchain.batching import NOT_OPTIONS, PreparedCall, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import MessageParser, response_metadata, usage_metadata
 from llmkit.models.langchain.structured_output import structured_output
@@ -113,7 +113,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
     ) -> AbstractContextManager[Any]:
         if len(messages) < 2:
             return nullcontext()
-        options = {name: value for name, value in kwargs.items() if name not in _CONFIG}
+        options = {name: value for name, value in kwargs.items() if name not in NOT_OPTIONS}
         return use_plan(self.prepare_batch(messages, {"stop": stop, **options}))
 
     def _generate(
@@ -180,6 +180,3 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
 
     def _resolve(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> CallOptions:
         return options.resolve_tool_choice(prompt, engine) if options.tools else options
-
-
-_CONFIG = {"tags", "metadata", "run_name", "run_id"}

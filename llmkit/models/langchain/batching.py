@@ -11,30 +11,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.errors import GenerationTimeout
-
-if TYPE_CHECKING:
-    from llmkit.models.generation.completion import Completion, GenerationRequest
-    from llmkit.models.generation.engine import Engine
-    from llmkit.models.langchain.call_options import CallOptions
+from llmkit.models.generation.completion import Completion, GenerationRequest
+from llmkit.models.generation.engine import Engine
+from llmkit.models.langchain.call_options import CallOptions
 
 Configs = RunnableConfig | list[RunnableConfig] | None
 Inputs = Sequence[LanguageModelInput]
 
-_NOT_OPTIONS = frozenset(
-    {"tags", "metadata", "run_name", "run_id", "callbacks", "_cancel", "ls_structured_output_format"}
-)
+NOT_OPTIONS = {"tags", "metadata", "run_name", "run_id", "callbacks", "_cancel", "ls_structured_output_format"}
 
 
 def prompt_key(prompt: Any) -> Hashable:
@@ -75,16 +72,11 @@ class PreparedCall:
     cancel: Cancellation
 
     def check_time(self, completions: Sequence[Completion] = ()) -> None:
-        """Check that the time for the call was enough.
-
-        Raises:
-            GenerationTimeout: it was not, and one of the completions is not complete.
-        """
+        """Raise `GenerationTimeout` if the time is over and the completions are not complete."""
         cut_short = not completions or any(completion.finish_reason == "cancelled" for completion in completions)
         if cut_short and self.cancel.timed_out:
-            raise GenerationTimeout(
-                self.cancel.timeout or 0, sum(len(completion.token_ids) for completion in completions)
-            )
+            tokens = sum(len(completion.token_ids) for completion in completions)
+            raise GenerationTimeout(self.cancel.timeout or 0, tokens)
 
 
 class BatchPlan:
@@ -97,17 +89,14 @@ class BatchPlan:
     """
 
     def __init__(
-        self,
-        prompts: Sequence[Any],
-        calls: Sequence[tuple[Hashable, PreparedCall]],
-        options: Mapping[str, Any],
+        self, prompts: Sequence[Any], calls: Sequence[tuple[Hashable, PreparedCall]], options: Mapping[str, Any]
     ) -> None:
         self.prompts = list(prompts)  # also keeps them alive, as keys may be their identity
         self._calls = [call for _, call in calls]
         self._options = _comparable(options)
         requests = [call.request for call in self._calls]
-        self._batches = list(self._calls[0].engine.split_batches(requests)) if calls else []
-        self._batch_of = {index: batch for batch in self._batches for index in batch}
+        batches = self._calls[0].engine.split_batches(requests) if calls else ()
+        self._batch_of = {index: batch for batch in batches for index in batch}
         self._waiting: dict[Hashable, list[int]] = {}
         for index, (key, _) in enumerate(calls):
             self._waiting.setdefault(key, []).append(index)
@@ -154,63 +143,37 @@ class BatchPlan:
         self._compute(batch[half:])
 
 
-_current: ContextVar[BatchPlan | None] = ContextVar("llmkit_batch_plan", default=None)
+current_plan: ContextVar[BatchPlan | None] = ContextVar("llmkit_batch_plan", default=None)
 
 
 @contextmanager
 def use_plan(plan: BatchPlan) -> Iterator[BatchPlan]:
     """Hand a plan to the calls within; when they are interrupted, stop what is being computed."""
-    token = _current.set(plan)
+    token = current_plan.set(plan)
     try:
         yield plan
     except BaseException:  # a cancelled task, above all
         plan.cancel()
         raise
     finally:
-        _current.reset(token)
-
-
-def complete(
-    key: Hashable, options: Mapping[str, Any], prepare: Callable[[], PreparedCall]
-) -> tuple[PreparedCall, list[Completion]]:
-    """Return a call and its completions: from the current plan if the call is in it, else prepared and computed alone.
-
-    Raises:
-        GenerationTimeout: the call takes longer than its `timeout`.
-    """
-    plan = _current.get()
-    taken = plan.take(key, options) if plan else None
-    if taken is None:
-        call = prepare()
-        taken = call, call.engine.generate([call.request])[0]
-    call, completions = taken
-    call.check_time(completions)
-    return call, completions
+        current_plan.reset(token)
 
 
 def _comparable(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None and name not in _NOT_OPTIONS}
+    return {name: value for name, value in options.items() if value is not None and name not in NOT_OPTIONS}
 
 
 class Batching:
-    """LangChain's methods for many inputs, each computed together."""
-
-    def prepare_batch(self, inputs: Sequence[LanguageModelInput], options: Mapping[str, Any]) -> BatchPlan:
-        """Prepare the calls of a batch; an input that is wrong is left to its own call, which raises the error."""
-        raise NotImplementedError
+    """LangChain's methods for many inputs, computed together by the plan that `prepare_batch` makes."""
 
     def batch(
-        self, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
+        self: Any, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        runnable: Any = self
         with use_plan(self.prepare_batch(inputs, kwargs)) as plan, ThreadPoolExecutor(1) as executor:
-
-            def run() -> list[Any]:
-                return Runnable.batch(runnable, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
-
             # In a thread, because LangChain waits for its own threads before an interrupt is seen.
-            running = executor.submit(copy_context().run, run)
+            run: Any = partial(copy_context().run, Runnable.batch, self, plan.prompts, config)
+            running: Future[list[Any]] = executor.submit(run, return_exceptions=return_exceptions, **kwargs)
             try:
                 return running.result()
             except BaseException:
@@ -218,21 +181,19 @@ class Batching:
                 raise
 
     async def abatch(
-        self, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
+        self: Any, inputs: list[Any], config: Configs = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> list[Any]:
         """Answer all inputs in true batches; with `return_exceptions`, a bad input fails alone."""
-        runnable: Any = self
         with use_plan(self.prepare_batch(inputs, kwargs)) as plan:
-            return await Runnable.abatch(runnable, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
+            return await Runnable.abatch(self, plan.prompts, config, return_exceptions=return_exceptions, **kwargs)
 
     def batch_as_completed(
-        self, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
+        self: Any, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> Iterator[tuple[int, Any]]:
         """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
-        runnable: Any = self
         plan, end = self.prepare_batch(inputs, kwargs), (-1, None)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
-        with closing(Runnable.batch_as_completed(runnable, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
+        with closing(Runnable.batch_as_completed(self, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
             try:
                 while True:
                     with use_plan(plan):  # not while the caller runs, who may make calls too
@@ -244,13 +205,12 @@ class Batching:
                 plan.cancel()
 
     async def abatch_as_completed(
-        self, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
+        self: Any, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> AsyncIterator[tuple[int, Any]]:
         """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
-        runnable: Any = self
         plan = self.prepare_batch(inputs, kwargs)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
-        async with aclosing(Runnable.abatch_as_completed(runnable, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
+        async with aclosing(Runnable.abatch_as_completed(self, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
             try:
                 while True:
                     with use_plan(plan):

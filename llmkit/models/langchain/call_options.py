@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
 from llmkit.errors import ConstraintError, InputError, SettingsError
+from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.langchain.tools import (
     CALL_MARGIN,
     HERMES,
+    Tool,
+    ToolFormat,
     choose_tools,
     find_format,
     render_tools,
@@ -20,15 +25,7 @@ from llmkit.models.langchain.tools import (
     tool_grammar,
     with_system,
 )
-
-if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
-    from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
-    from llmkit.models.generation.engine import Engine
-    from llmkit.models.generation.settings import GenerationSettings
-    from llmkit.models.langchain.tools import Tool, ToolFormat
-    from llmkit.models.tokens.chat_template import PromptEncoder
+from llmkit.models.tokens.chat_template import PromptEncoder
 
 _RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
@@ -108,7 +105,8 @@ class CallOptions:
         """Return the prompt's tokens: the messages, the tools, and the schema if there is one."""
         template = dict(self.template or {})
         if self.response_format and self.response_format.get("type") == "json_schema":
-            messages = with_system(messages, _SCHEMA_TEXT.format(schema=_to_json(_schema_of(self.response_format))))
+            schema = json.dumps(_schema_of(self.response_format), ensure_ascii=False)
+            messages = with_system(messages, _SCHEMA_TEXT.format(schema=schema))
         if encoder.template_accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
         else:
@@ -119,10 +117,6 @@ class CallOptions:
         """Return the options with "auto" decided, for a model whose template has no tools (see `CALL_MARGIN`).
 
         Such a model repeats a call that it sees in the conversation: after a tool's result it has to answer.
-
-        Raises:
-            InputError: there are no messages.
-            ConstraintError: both tools and a response format are given.
         """
         if not messages:
             raise InputError("the message list is empty: give at least one message")
@@ -148,16 +142,13 @@ class CallOptions:
             tools, required = choose_tools(self.tools, self.tool_choice)
             tool_format = self.tool_format(engine.encoder)
             if tools and tool_format:
-                tags = engine.encoder.special_token_ids
-                rules = tool_grammar(
-                    tools, tool_format, required=required, parallel=self.parallel_tool_calls, tokens=tags
-                )
+                parallel, tags = self.parallel_tool_calls, engine.encoder.special_token_ids
+                rules = tool_grammar(tools, tool_format, required=required, parallel=parallel, tokens=tags)
                 return engine.constraints.lark(rules)
         if not self.response_format:
             return None
-        return _compile(
-            self.response_format, engine.constraints.for_continuations if continues_prompt else engine.constraints
-        )
+        constraints = engine.constraints.for_continuations if continues_prompt else engine.constraints
+        return _compile(self.response_format, constraints)
 
 
 def _parse_logprobs(asked: Any, top: Any) -> int | None:
@@ -180,9 +171,8 @@ def _compile(response_format: Mapping[str, Any], constraints: ConstraintFactory)
         case {"type": "json_schema"}:
             return constraints.json_schema(_schema_of(response_format))
         case {"type": "json_object"}:
-            return constraints.json_schema(
-                _schema_of(response_format) if response_format.get("schema") else {"type": "object"}
-            )
+            has_schema = response_format.get("schema")
+            return constraints.json_schema(_schema_of(response_format) if has_schema else {"type": "object"})
         case {"type": "regex", "pattern": str(pattern)}:
             return constraints.regex(pattern)
         case {"type": "choice", "options": [*options]} if all(isinstance(option, str) for option in options):
@@ -204,7 +194,3 @@ def _schema_of(response_format: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping):
         raise ConstraintError(f"response_format is {dict(response_format)!r}, but its schema must be a dictionary")
     return schema
-
-
-def _to_json(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, ensure_ascii=False)

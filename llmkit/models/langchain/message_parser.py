@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 
+from llmkit.models.generation.completion import Completion
+from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.tools import ToolFormat
 from llmkit.models.tokens.detokenizer import overlap_length
-
-if TYPE_CHECKING:
-    from llmkit.models.generation.completion import Completion
-    from llmkit.models.generation.engine import Engine
 
 _ID_LENGTH = 9  # characters of a call's id: Mistral's templates take no other number
 
 
 class MessageParser:
-    """Turns pieces of a completion's text into message chunks.
-
-    Args:
-        prompt: the end of the prompt, which may open the reasoning.
-        tool_format: how tool calls are written, if there are tools.
-    """
+    """Turns pieces of a completion's text into message chunks; the prompt's end may open the reasoning."""
 
     def __init__(self, prompt: str, tool_format: ToolFormat | None) -> None:
         self._reasoning = ReasoningSplitter(prompt)

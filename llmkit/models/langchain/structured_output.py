@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
@@ -15,9 +16,6 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from llmkit.errors import ConstraintError, SettingsError
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -28,10 +26,6 @@ def structured_output(
     """Return a runnable from a prompt to an object; see `HuggingFaceChat.with_structured_output`.
 
     `strict` is accepted because other models have it: here the completion always follows the schema.
-
-    Raises:
-        SettingsError: there is no such method.
-        ConstraintError: the schema is neither a class nor a JSON schema.
     """
     if method not in METHODS:
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
@@ -52,33 +46,29 @@ def structured_output(
         tool = {"name": name, "description": json_schema.get("description") or "", "parameters": parameters}
         tools = [{"type": "function", "function": tool}]
         bound = llm.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **options)
-        parser = (
-            PydanticToolsParser(tools=[schema], first_tool_only=True)
-            if is_class
-            else JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
-        )
+        parser = JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+        if is_class:
+            parser = PydanticToolsParser(tools=[schema], first_tool_only=True)
     else:
-        bound = llm.bind(
-            response_format=_response_format(method, json_schema), ls_structured_output_format=traced, **options
-        )
+        inner = {"json_schema": {"schema": json_schema}} if method == "json_schema" else {"schema": json_schema}
+        form = {"type": "json_schema" if method == "json_schema" else "json_object", **inner}
+        bound = llm.bind(response_format=form, ls_structured_output_format=traced, **options)
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
-    return _with_raw(bound, parser) if include_raw else bound | parser
+    if not include_raw:
+        return bound | parser
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-_TOOL_KEYS = {"name", "function", "toolSpec"}
-"""The keys of a dictionary that describes a tool, in one of the layouts that LangChain reads."""
-
-_KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}
-
-
-def _is_json_schema(schema: Any) -> bool:
-    """Whether this is a JSON schema already; LangChain would keep an object's properties and nothing else."""
-    return isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and bool(_KEYWORDS & set(schema))
+_TOOL_KEYS = {"name", "function", "toolSpec"}  # of a dictionary that describes a tool
+_KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}  # of a JSON schema
+_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 
 
 def _to_json_schema(schema: Any) -> dict[str, Any]:
-    if _is_json_schema(schema):
-        return {"title": "answer", **schema}
+    if isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and _KEYWORDS & set(schema):
+        return {"title": "answer", **schema}  # LangChain would keep an object's properties and nothing else
     converted: dict[str, Any] = convert_to_json_schema(schema)
     original = schema.model_json_schema() if hasattr(schema, "model_json_schema") else {}
     return {"title": converted["title"], **original} if _is_recursive(original) else converted
@@ -91,18 +81,3 @@ def _is_recursive(schema: Mapping[str, Any]) -> bool:
     for _ in inner:
         inner = {name: refs.union(*(inner.get(ref, set()) for ref in refs)) for name, refs in inner.items()}
     return any(name in refs for name, refs in inner.items())
-
-
-_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
-
-
-def _response_format(method: str, schema: dict[str, Any]) -> dict[str, Any]:
-    if method == "json_schema":
-        return {"type": "json_schema", "json_schema": {"schema": schema}}
-    return {"type": "json_object", "schema": schema}
-
-
-def _with_raw(bound: Runnable[Any, Any], parser: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")

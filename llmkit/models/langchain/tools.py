@@ -54,11 +54,7 @@ LLAMA = ToolFormat('{"name": "', '", "parameters": ', "}", prefix="<|python_tag|
 
 
 def to_tools(tools: Any) -> list[Tool]:
-    """Convert whatever LangChain takes as tools to the one form that templates and grammars read.
-
-    Raises:
-        ConstraintError: one is not a tool; names it.
-    """
+    """Convert what LangChain takes as tools to the form that templates read, or raise `ConstraintError`."""
     if not isinstance(tools, Sequence) or isinstance(tools, str):
         raise ConstraintError(f"tools is {tools!r}, but must be a list of tools")
     return [_to_tool(tool) for tool in tools]
@@ -94,11 +90,7 @@ def find_format(template: str) -> ToolFormat:
 
 
 def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
-    """Return the tools that may be called, and whether one must be; `choice` is that of the common chat APIs.
-
-    Raises:
-        ConstraintError: the choice names no tool.
-    """
+    """Return the tools that may be called, and whether one must be; `choice` is that of the common chat APIs."""
     if choice in (None, "auto", False):
         return list(tools), False
     if choice == "none":
@@ -126,14 +118,8 @@ def tool_grammar(
 ) -> str:
     """Return the grammar, in llguidance's Lark dialect, of a completion that calls a tool, or may do so.
 
-    Text may come before a call; it cannot contain what opens one.
-
-    Args:
-        tools: what may be called.
-        tool_format: how a call is written.
-        required: whether a tool must be called.
-        parallel: whether there may be several calls.
-        tokens: names that are one token each, such as Qwen's `<tool_call>`; the grammar has their ids.
+    Text may come before a call, unless one is required; it cannot contain what opens a call. The grammar has the ids of
+    `tokens`: names that are one token, such as Qwen's `<tool_call>`.
     """
     rules = []
     prefix = f"<[{tokens[tool_format.prefix]}]>?" if tool_format.prefix in tokens else ""
@@ -145,24 +131,18 @@ def tool_grammar(
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
     opening = re.escape(tool_format.opening.partition("\n")[0])
     any_text = r"(.|\n)*"
-    return "\n".join(
-        [
-            "start: calls" if required else "start: calls | TEXT | TEXT calls",
-            'calls: call ("\\n" call)*' if parallel else "calls: call",
-            f"call: {prefix} ({names})",
-            *rules,
-            *([] if required else [f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/"]),
-        ]
-    )
+    rules.append('calls: call ("\\n" call)*' if parallel else "calls: call")
+    rules.append(f"call: {prefix} ({names})")
+    if not required:
+        rules.append(f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/")
+    return "\n".join(["start: calls" if required else "start: calls | TEXT | TEXT calls", *rules])
 
 
 def _terminals(text: str, tokens: Mapping[str, int]) -> str:
     names = "|".join(map(re.escape, tokens)) or r"(?!)"
-    pieces = re.split(f"({names})", text)
+    pieces = filter(None, re.split(f"({names})", text))
     return " ".join(
-        f"<[{tokens[piece]}]>" if piece in tokens else json.dumps(piece, ensure_ascii=False)
-        for piece in pieces
-        if piece
+        f"<[{tokens[piece]}]>" if piece in tokens else json.dumps(piece, ensure_ascii=False) for piece in pieces
     )
 
 
