@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel
+from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.configuration_utils import GenerationMode
 
 from llmkit.errors import SettingsError
@@ -22,7 +23,7 @@ _OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha", "dola_layers", "c
 _SEED_STRIDE = 0x9E3779B97F4A7C15  # else the second completion for one seed would be the first for the next seed
 
 
-def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new_tokens: int) -> GenerationConfig:
+def prepare_config(model: Any, settings: GenerationSettings, max_new_tokens: int) -> GenerationConfig:
     """Create the configuration of one call; transformers takes what is left open from the model's own.
 
     The model's own is not changed. Its `max_length` is dropped, because it would count the prompt.
@@ -40,7 +41,7 @@ def prepare_config(model: PreTrainedModel, settings: GenerationSettings, max_new
     return config
 
 
-def validate_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
+def validate_mode(model: Any, settings: GenerationSettings) -> None:
     """Raise `SettingsError` if the model's generation config, with these settings, has an unsupported decoding mode."""
     defaults = model.generation_config
     merged = copy.copy(defaults)
@@ -61,7 +62,7 @@ def validate_mode(model: PreTrainedModel, settings: GenerationSettings) -> None:
     )
 
 
-def reads_prompt(model: PreTrainedModel, config: GenerationConfig) -> bool:
+def reads_prompt(model: Any, config: GenerationConfig) -> bool:
     """Return whether a logits processor of this call reads the prompt's tokens."""
     penalty = config.repetition_penalty or model.generation_config.repetition_penalty or 1.0
     return penalty != 1.0 or bool(config.no_repeat_ngram_size or model.generation_config.no_repeat_ngram_size)
