@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from llmkit.models.cpu.llama import FastLlama
-
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
@@ -20,7 +18,7 @@ class LoadedModel:
     Attributes:
         window: the context window, in tokens; for an encoder-decoder model, the most tokens that its encoder reads.
         completion_window: the most tokens of a completion: those that a decoder has positions for, else the window.
-        fast_forward: a faster forward pass with the same logits, where there is one.
+        fast_forward: a faster forward pass with the same logits, such as `FastLlama`, or `None`.
         lock: taken for each forward pass.
     """
 
@@ -29,7 +27,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     window: int
     completion_window: int
-    fast_forward: FastLlama | None = field(repr=False, default=None)
+    fast_forward: Any = field(repr=False, default=None)
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
 
     @property

@@ -135,10 +135,12 @@ class Scorer:
         return [float(part.sum()) for part in np.split(values, ends[:-1])]
 
     def _fast_tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
-        assert self._loaded.fast_forward is not None
         tokens, depths = torch.tensor(tree.tokens), torch.tensor(tree.depths)
         masks = [self._additive_mask(tree.ancestor_mask(*part)) for part in tree.parts()]
-        return self._loaded.fast_forward.tree_logits(tokens, depths + known, masks, cache, torch.tensor(nodes))
+        logits: torch.Tensor = self._loaded.fast_forward.tree_logits(
+            tokens, depths + known, masks, cache, torch.tensor(nodes)
+        )
+        return logits
 
     def _tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
         model, device = self._loaded.model, self._loaded.device
