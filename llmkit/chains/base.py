@@ -1,4 +1,4 @@
-"""The one plan of every chain: `prepare` checks and fits one input, `run` computes all of them together."""
+"""The base class of every chain: `prepare` checks and fits one input, `run` computes all of them together."""
 
 from __future__ import annotations
 
@@ -37,23 +37,11 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
 
     @abstractmethod
     def prepare(self, input: Input) -> Prepared:
-        """Check one input and fit it into the prompt, without calling the model.
-
-        Raises:
-            LlmkitError: the input cannot be processed; the message says why.
-        """
+        """Check one input and fit it into the prompt without calling the model; raise `LlmkitError` if that fails."""
 
     @abstractmethod
     def run(self, prepared: Sequence[Prepared], configs: Sequence[RunnableConfig]) -> list[Output | Exception]:
-        """Compute the results of all prepared inputs together, in true batches.
-
-        Args:
-            prepared: what `prepare` returned; at least one.
-            configs: the LangChain configuration of each.
-
-        Returns:
-            One result for each prepared input, or the error that it failed with.
-        """
+        """Return the result of each prepared input, at least one, or its error; they are computed in true batches."""
 
     def as_tool(
         self,
@@ -68,11 +56,11 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         Args:
             args_schema: a pydantic model of the arguments, instead of the chain's own.
             name: what the model calls the tool, instead of `tool_name`.
-            description: says to the model what the tool does, instead of `tool_description`.
+            description: tells the model what the tool does, instead of `tool_description`.
             arg_types: names and types of the arguments, if there is no `args_schema`.
         """
         hints = arg_types or get_type_hints(self.tool_input, include_extras=True)
-        fields: dict[str, Any] = {argument: (kind, ...) for argument, kind in hints.items()}
+        fields: dict[str, Any] = {argument: (hint, ...) for argument, hint in hints.items()}
 
         def run(config: RunnableConfig, **arguments: Any) -> str:
             return _to_json(self.invoke(arguments, config))  # type: ignore[arg-type]
@@ -105,7 +93,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
 
     def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Output:
         """Run the chain on one input."""
-        return self._call_with_config(self._run_one, input, config, **kwargs)
+        return self.batch([input], config, **kwargs)[0]
 
     def batch(
         self,
@@ -134,17 +122,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
     ) -> list[Output]:
         """Run the chain on all inputs, in true batches, in a thread."""
         first = get_config_list(config, max(len(inputs), 1))[0]
-
-        def run() -> list[Output]:
-            return self.batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
-
-        return await run_in_executor(first, run)
-
-    def _run_one(self, input: Input, run_manager: CallbackManagerForChainRun, config: RunnableConfig) -> Output:
-        [result] = self._prepare_and_run([input], [patch_config(config, callbacks=run_manager.get_child())])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return await run_in_executor(first, self.batch, inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     def _run_all(
         self,
@@ -152,24 +130,18 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         run_manager: list[CallbackManagerForChainRun],
         config: list[RunnableConfig],
     ) -> list[Output | Exception]:
-        pairs = zip(config, run_manager, strict=True)
-        children = [patch_config(each, callbacks=manager.get_child()) for each, manager in pairs]
-        return self._prepare_and_run(inputs, children)
-
-    def _prepare_and_run(self, inputs: Sequence[Input], configs: Sequence[RunnableConfig]) -> list[Output | Exception]:
         """Prepare each input, run the good ones together, and put results and errors back in the order of inputs."""
-        results: list[Output | Exception | None] = [None] * len(inputs)
+        results: dict[int, Output | Exception] = {}
         prepared: dict[int, Prepared] = {}
-        for place, given in enumerate(inputs):
+        for index, input in enumerate(inputs):
             try:
-                prepared[place] = self.prepare(given)
+                prepared[index] = self.prepare(input)
             except LlmkitError as error:
-                results[place] = error
+                results[index] = error
         if prepared:
-            done = self.run(list(prepared.values()), [configs[place] for place in prepared])
-            for place, result in zip(prepared, done, strict=True):
-                results[place] = result
-        return results  # type: ignore[return-value]  # every place is filled
+            configs = [patch_config(config[index], callbacks=run_manager[index].get_child()) for index in prepared]
+            results |= zip(prepared, self.run(list(prepared.values()), configs), strict=True)
+        return [results[index] for index in range(len(inputs))]
 
 
 def _to_json(result: Any) -> str:

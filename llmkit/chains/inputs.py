@@ -24,11 +24,7 @@ Text = str | Document | TextInput
 
 
 def parse_text(text: Any) -> str:
-    """Return the characters of a text, a Document or `{"text": …}`.
-
-    Raises:
-        InputError: it is empty, or no text at all.
-    """
+    """Return the characters of a text, a Document or `{"text": …}`; raise `InputError` if it is empty or no text."""
     if isinstance(text, Mapping):
         if "text" not in text:
             raise InputError(f"the input has the keys {', '.join(map(repr, text)) or 'none'}, but must have 'text'")
@@ -41,23 +37,23 @@ def parse_text(text: Any) -> str:
     return validate_text(content, "the text")
 
 
-def validate_positive(value: Any, what: str) -> int:
-    """Return the value, a whole number of at least 1.
+def parse_documents(source: Any, what: str) -> list[Document]:
+    """Return text, a Document or a list of them as Documents; raise `InputError`, which says `what`, for another."""
+    given = [source] if isinstance(source, str | Document) else source
+    if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
+        raise InputError(f"the {what} is {type(source).__name__}, but must be text, a Document or a list of Documents")
+    return [Document(item) if isinstance(item, str) else item for item in given]
 
-    Raises:
-        InputError: it is anything else.
-    """
+
+def validate_positive(value: Any, what: str) -> int:
+    """Return the value, or raise `InputError` if it is no whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{what} is {value!r}, but must be a whole number, at least 1")
     return value
 
 
 def validate_share(value: Any, what: str) -> float:
-    """Return the value, a number between 0 and 1.
-
-    Raises:
-        InputError: it is anything else.
-    """
+    """Return the value, or raise `InputError` if it is no number between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise InputError(f"{what} is {value!r}, but must be between 0 and 1")
     return float(value)

@@ -1,4 +1,4 @@
-"""Several runs of a chain in lockstep: what all of them ask next goes to the model as one batch.
+"""Many runs of a chain in lockstep: the next model calls of all of them are one batch.
 
 A strategy is written as a generator of `Steps`: it yields the model calls of its next step, is sent their answers, and
 returns its result. So it reads like plain sequential code, although many inputs advance together.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
@@ -96,18 +95,18 @@ class Run(Generic[Result]):
             self.error = error
 
 
-class BatchCaller:
-    """Calls a model in true batches, and reports progress.
+class BatchCaller(BaseCallbackHandler):
+    """Calls a model in true batches; as a callback, counts the finished calls and reports progress.
 
     Args:
         llm: the chat model.
         report: is called, in any thread, after each model call.
     """
 
+    raise_error = True  # an error in the caller's `report` must not be lost in a log
+
     def __init__(self, llm: Runnable[Any, AIMessage], report: Callable[[Progress], None] | None = None) -> None:
-        self.llm = llm
-        self._report = report
-        self._counter = _Counter(self._count)
+        self.llm, self._report = llm, report
         self._lock = threading.Lock()
         self._done = self._total = 0
 
@@ -134,12 +133,18 @@ class BatchCaller:
 
     def stream(self, call: ModelCall, config: RunnableConfig) -> Generator[AIMessage, None, None]:
         """Yield the chunks of one answer."""
-        stream = self.llm.stream(call.prompt.messages, self._counted(config), **call.arguments)
-        with closing(cast("Generator[AIMessage, None, None]", stream)) as chunks:
-            yield from chunks
+        yield from self.llm.stream(call.prompt.messages, self._counted(config), **call.arguments)
+
+    def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
+        """Count an answer."""
+        self._count()
+
+    def on_llm_error(self, *args: Any, **kwargs: Any) -> None:
+        """Count a call that failed."""
+        self._count()
 
     def _counted(self, config: RunnableConfig) -> RunnableConfig:
-        return merge_configs(config, {"callbacks": [self._counter]}) if self._report else config
+        return merge_configs(config, {"callbacks": [self]}) if self._report else config
 
     def _count(self) -> None:
         with self._lock:
@@ -155,13 +160,9 @@ def run_in_lockstep(
     caller: BatchCaller,
     remaining_calls: Callable[[Run[Result]], int],
 ) -> None:
-    """Run all steps of all runs.
+    """Run all steps of all runs, until each has its result or its error.
 
-    Args:
-        runs: what to run; each has its result or its error afterwards.
-        configs: the LangChain configuration of each run.
-        caller: makes the model calls.
-        remaining_calls: how many calls a run will still need after its steps, as far as is known.
+    `remaining_calls` returns how many calls a run will still need after its steps, as far as is known.
     """
     while active := [(run, config) for run, config in zip(runs, configs, strict=True) if run.is_active]:
         pairs = [(call, config) for run, config in active for call in run.pending]
@@ -169,20 +170,3 @@ def run_in_lockstep(
         answers = iter(caller.batch([call for call, _ in pairs], [config for _, config in pairs]))
         for run, _ in active:
             run.send([next(answers) for _ in run.pending])
-
-
-class _Counter(BaseCallbackHandler):
-    """Is notified of every finished model call."""
-
-    raise_error = True  # an error in the caller's own function must not be lost in a log
-
-    def __init__(self, count: Callable[[], None]) -> None:
-        self._count = count
-
-    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
-        """Count an answer."""
-        self._count()
-
-    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
-        """Count a call that failed."""
-        self._count()

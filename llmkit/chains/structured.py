@@ -39,11 +39,7 @@ class StructuredTask(Generic[Prepared, Result]):
         fields: Callable[[Prepared], dict[str, Any]],
         parse: Callable[[Prepared, Any], Result],
     ) -> StructuredTask[Prepared, Result]:
-        """Bind a prompt and a JSON schema to a model.
-
-        Raises:
-            InputError: the model has no structured output.
-        """
+        """Bind a prompt and a JSON schema to a model; raise `InputError` if it has no structured output."""
         try:
             completion: Runnable[Any, Any] = prompt | llm.with_structured_output(schema)
         except (AttributeError, NotImplementedError) as error:

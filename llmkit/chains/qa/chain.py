@@ -25,7 +25,7 @@ from llmkit.chains.qa.calibration import (
     word_f1,
 )
 from llmkit.chains.qa.generator import AnswerGenerator, GeneratedAnswer
-from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_documents, parse_question
+from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_context, parse_question
 from llmkit.chains.qa.reader import AnswerSpan, Reader, ReaderInput, reader_prompts
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
@@ -207,7 +207,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     def _documents(self, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
         if self.retriever is None or "context" in input:
-            return parse_documents(input["context"])
+            return parse_context(input["context"])
         return tuple(document for document in self.retriever.invoke(question) if document.page_content.strip())
 
     def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:

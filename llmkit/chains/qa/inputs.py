@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from langchain_core.documents import Document
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from llmkit.chains.inputs import parse_documents
 from llmkit.chains.qa.results import Citation
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
@@ -69,14 +70,10 @@ class Query:
 def parse_question(input: Any, other_key: str | None = None) -> str:
     """Return the question of an input, in one line.
 
-    Args:
-        input: `{"question": …, other_key: …}`; more keys are ignored.
-        other_key: a key that the input must have beside the question.
-
     Raises:
-        InputError: a key is missing, or the question is no text or empty.
+        InputError: the input has no question or no `other_key`, or the question is no text or empty.
     """
-    keys = ["question", *([other_key] if other_key else [])]
+    keys = ["question", other_key] if other_key else ["question"]
     wanted = " and ".join(map(repr, keys))
     if not isinstance(input, Mapping):
         raise InputError(f"the input is {type(input).__name__}, but must be a dictionary with {wanted}")
@@ -90,20 +87,11 @@ def parse_question(input: Any, other_key: str | None = None) -> str:
     return " ".join(question.split())
 
 
-def parse_documents(context: Any) -> tuple[Document, ...]:
-    """Return the documents of a context: text, a `Document` or a list of them.
-
-    Raises:
-        InputError: it is anything else, or a document is empty; says which.
-    """
-    given = [context] if isinstance(context, str | Document) else context
-    if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
-        raise InputError(
-            f"the context is {type(context).__name__}, but must be text, a Document or a list of Documents"
-        )
-    if not given:
+def parse_context(context: Any) -> tuple[Document, ...]:
+    """Return the documents of a context; raise `InputError` if it has none, or one is empty."""
+    documents = tuple(parse_documents(context, "context"))
+    if not documents:
         raise InputError("the context is an empty list: give at least one document")
-    documents = tuple(Document(item) if isinstance(item, str) else item for item in given)
     for number, document in enumerate(documents, 1):
         if not document.page_content.strip():
             raise InputError("the context is empty" if len(documents) == 1 else f"document {number} has no text")

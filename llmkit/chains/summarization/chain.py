@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import reduce
 from html import escape
 from typing import Any, Literal, get_args
 
@@ -185,7 +183,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
 
     def stream(self, input: Source, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Summary]:
         """Yield chunks of the summary as it is generated; their sum is what `invoke` returns."""
-        yield from self.transform(iter([input]), config, **kwargs)
+        yield from self._transform_stream_with_config(iter([input]), self._chunks, config, **kwargs)
 
     async def astream(
         self, input: Source, config: RunnableConfig | None = None, **kwargs: Any
@@ -194,21 +192,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         async for chunk in in_threads(self.stream(input, config, **kwargs), threading.Event()):
             yield chunk
 
-    def transform(
-        self, input: Iterator[Source], config: RunnableConfig | None = None, **kwargs: Any
-    ) -> Iterator[Summary]:
-        """Yield chunks of the summary of what comes in chunks itself."""
-        yield from self._transform_stream_with_config(input, self._chunks, config, **kwargs)
-
-    async def atransform(
-        self, input: AsyncIterator[Source], config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[Summary]:
-        """Yield chunks of the summary of what comes in chunks itself."""
-        async for chunk in self.astream(_join_chunks([one async for one in input]), config, **kwargs):
-            yield chunk
-
     def _chunks(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[Summary]:
-        caller, run = BatchCaller(self.llm, self.progress), self.prepare(_join_chunks(list(inputs)))
+        caller, run = BatchCaller(self.llm, self.progress), self.prepare(next(inputs))
         run_in_lockstep([run], [config], caller, self._remaining_calls)
         end = run.unwrap()
         if isinstance(end, SelectedSummary):
@@ -252,14 +237,6 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             return _with_length(prompt, max_words, self.max_new_tokens)
 
         return Prompts(limited(self.prompt), None if combine is None else limited(combine))
-
-
-def _join_chunks(chunks: list[Any]) -> Any:
-    """Join chunks as LangChain does: added up, or else the last one."""
-    try:
-        return reduce(operator.add, chunks)
-    except TypeError:
-        return chunks[-1]
 
 
 def _with_output_start_of(other: TaskPrompt, prompt: TaskPrompt) -> TaskPrompt:

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from llmkit.chains.inputs import TextInput
+from llmkit.chains.inputs import TextInput, parse_documents
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Passage, passages
 
@@ -56,29 +56,18 @@ class ModelTokenCounter:
     token_offsets: Callable[[str], list[tuple[int, int]]] | None = None
 
 
-def parse_source(source: Source) -> list[Document]:
-    """Return a source as documents.
-
-    Raises:
-        InputError: there is no text, or what was given is neither text nor documents.
-    """
-    given: Any = source["text"] if isinstance(source, Mapping) and "text" in source else source
-    given = [given] if isinstance(given, str | Document) else given
-    if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
-        raise InputError(f"the source is {type(source).__name__}, but must be text, a Document or a list of Documents")
-    documents = [Document(item) if isinstance(item, str) else item for item in given]
-    if not any(document.page_content.strip() for document in documents):
-        raise InputError("the text to summarize is empty")
-    return documents
-
-
 def whole_source(source: Source, counter: ModelTokenCounter) -> Part:
-    """Return the source as one part."""
+    """Return the source as one part; raise `InputError` if it has no text."""
+    documents = parse_documents(
+        source["text"] if isinstance(source, Mapping) and "text" in source else source, "source"
+    )
     found = tuple(
         SourcePassage(text, 0, len(text), counter.get_num_tokens(text), document=index, metadata=document.metadata)
-        for index, document in enumerate(parse_source(source))
+        for index, document in enumerate(documents)
         if (text := document.page_content).strip()
     )
+    if not found:
+        raise InputError("the text to summarize is empty")
     return Part(SEPARATOR.join(passage.text for passage in found), found)
 
 
