@@ -27,11 +27,7 @@ _OPENING = set(_PAIRS.values())
 
 
 def validate_llm(llm: Any) -> Any:
-    """Return the model.
-
-    Raises:
-        InputError: it is a name, or anything else that is no LangChain model.
-    """
+    """Return the model, or raise `InputError` if it is a name or anything else that is no LangChain model."""
     if isinstance(llm, str):
         raise InputError(f"llm is the name {llm!r}, but must be a model: HuggingFaceChat({llm!r})")
     if not isinstance(llm, Runnable) and not hasattr(llm, "score"):
@@ -40,11 +36,7 @@ def validate_llm(llm: Any) -> Any:
 
 
 def scoring_model(llm: Any) -> Any:
-    """Return the model that has `score`, without bound arguments; `None` if it returns no log-likelihoods.
-
-    Raises:
-        InputError: it is no model, or another model is bound to it.
-    """
+    """Return the model that has `score`, without bound arguments; `None` if it returns no log-likelihoods."""
     validate_llm(llm)
     while isinstance(llm, RunnableBinding):
         if "model" in llm.kwargs:
@@ -54,7 +46,7 @@ def scoring_model(llm: Any) -> Any:
 
 
 def separator(prompt: TaskPrompt) -> str:
-    """Return what stands between a prompt and its completion: a space after a label or an opening, else nothing."""
+    """Return what is between a prompt and its completion: a space after an output label or start, else nothing."""
     return " " if prompt.parts.output_label or prompt.parts.output_start else ""
 
 
@@ -68,25 +60,18 @@ def score_continuations(
 ) -> list[Row]:
     """Return the log-likelihood, in nats, of each prompt's continuations, each with `prefix` before it.
 
-    Args:
-        llm: a model with `score`.
-        prompts: what the continuations follow.
-        continuations: for each prompt its own; a prompt without any has an empty row. Equal ones are computed once.
-        prefix: put before each continuation.
-        include_eos: whether a continuation is a whole completion, so that the token that ends it counts too.
+    A prompt without continuations has an empty row. With `include_eos` a continuation is a whole completion, so that
+    the token that ends it counts too.
 
     Raises:
         ContextWindowExceeded: a prompt and its longest continuation do not fit the window together.
     """
     plain = isinstance(llm, BaseLLM)
-    scored = [place for place, texts in enumerate(continuations) if texts]
-    rows: list[Row] = [np.zeros(0) for _ in prompts]
-    if scored:
-        inputs = [prompts[place].text if plain else prompts[place].messages for place in scored]
-        texts = [[f"{prefix}{text}" for text in continuations[place]] for place in scored]
-        for place, row in zip(scored, llm.score(inputs, texts, include_eos=include_eos), strict=True):
-            rows[place] = row
-    return rows
+    pairs = [pair for pair in zip(prompts, continuations, strict=True) if pair[1]]
+    inputs = [prompt.text if plain else prompt.messages for prompt, _ in pairs]
+    prefixed = [[f"{prefix}{text}" for text in texts] for _, texts in pairs]
+    rows = iter(llm.score(inputs, prefixed, include_eos=include_eos) if pairs else ())
+    return [next(rows) if texts else np.zeros(0) for texts in continuations]
 
 
 def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Span]]:

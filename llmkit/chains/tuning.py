@@ -51,19 +51,15 @@ NEUTRAL_SENTENCES = (
     "They say that the new rules will make it easier for people to find work.",
     "If you add too much water, the bread does not rise, so measure it first.",
 )
-"""Sentences without any name, whose words tell what a model prefers to say of words that name nothing."""
+"""Sentences without any name: what a model says of their words is its prior for words that name nothing."""
 
 NEUTRAL_QUESTION = "What does the text say?"
-"""Asks for nothing in particular: what a span is likely to be answered whatever is asked."""
+"""Asks for nothing in particular, to measure how likely a span is as the answer to any question."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """The numbers of a chain that depend on its model.
-
-    Attributes:
-        model: the model that they were fitted on, as `llm.model_name` says it; `None` for neutral values.
-    """
+    """The numbers of a chain that were fitted on `model`, an `llm.model_name`; `None` for neutral values."""
 
     model: str | None = None
 
@@ -72,11 +68,7 @@ T = TypeVar("T", bound=Tuning)
 
 
 def select_tuning(llm: Any, tuning: T | None, fitted: T, neutral: T) -> T:
-    """Return the tuning for a model: the one given, else the fitted one on its own model, else the neutral one.
-
-    Raises:
-        InputError: what is given is of another chain, or no tuning.
-    """
+    """Return the tuning that is given, else the fitted one if it was fitted on this model, else the neutral one."""
     if tuning is None:
         return fitted if is_fitted_on(fitted, llm) else neutral
     if not isinstance(tuning, type(neutral)):

@@ -20,14 +20,7 @@ from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
 from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source, SourcePassage
-from llmkit.chains.summarization.strategies import (
-    FinalCall,
-    Outcome,
-    Prompts,
-    SelectedSummary,
-    Strategy,
-    Summarizer,
-)
+from llmkit.chains.summarization.strategies import Outcome, Prompts, Strategy, Summarizer
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.errors import InputError
 from llmkit.models.base import in_threads
@@ -44,8 +37,7 @@ class Summary(BaseModel):
     Attributes:
         text: the summary itself.
         strategy: how it was made.
-        passages: the parts of the source that it covers, in order, with their offsets; each has the first summary that
-            was made of it.
+        passages: the parts of the source that it covers, in order, with their offsets and first summaries.
         model_calls: how often the model was called.
         complete: whether the model finished the summary, or at least one of the sentences that were selected for it;
             if not, it was cut, after a whole sentence if it has one.
@@ -143,10 +135,15 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         if combine_prompt is None and not self.tuning.selects_sentences:
             combine_prompt = _with_output_start_of(self.prompt, TaskPrompt.load("combine-summaries"))
         combine = None if combine_prompt is None else validate_prompt(combine_prompt, ["max_words"])
+
+        def prompts(words: int | None) -> Prompts:
+            part = _with_length(self.prompt, words, self.max_new_tokens)
+            return Prompts(part, combine and _with_length(combine, words, self.max_new_tokens))
+
         self._summarizer = Summarizer(
             llm,
-            self._prompts(combine, None),
-            self._prompts(combine, max_words),
+            prompts(None),
+            prompts(max_words),
             self.max_new_tokens,
             max_words=self.max_words,
             max_passage_tokens=max_passage_tokens or self.tuning.max_passage_tokens,
@@ -158,9 +155,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
     def plan(self, source: Source) -> list[FittedPrompt]:
         """Return the prompts of the first step: one for the whole source, or one for each part."""
         run = self.prepare(source)
-        if not run.is_active and isinstance(end := run.unwrap(), FinalCall):
-            return [end.call.prompt]
-        return [call.prompt for call in run.pending]
+        calls = run.pending if run.is_active else [run.unwrap().call]
+        return [call.prompt for call in calls if call]
 
     def prepare(self, input: Source) -> Run[Outcome]:
         """Divide the source into passages, and fit the first prompts."""
@@ -170,16 +166,14 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         """Summarize all sources, in true batches."""
         caller = BatchCaller(self.llm, self.progress)
         run_in_lockstep(prepared, configs, caller, self._remaining_calls)
-        final = [
-            (run.result.call, config)
-            for run, config in zip(prepared, configs, strict=True)
-            if isinstance(run.result, FinalCall)
-        ]
+        pairs = zip(prepared, configs, strict=True)
+        final = [(run.result.call, config) for run, config in pairs if run.result and run.result.call]
         answers = iter(caller.batch([call for call, _ in final], [config for _, config in final]))
-        return [
-            run.error or self._finish(run, next(answers) if isinstance(run.result, FinalCall) else None)
-            for run in prepared
-        ]
+        results: list[Summary | Exception] = []
+        for run in prepared:
+            answer = next(answers) if run.result and run.result.call else None
+            results.append(run.error or (answer if isinstance(answer, Exception) else self._finish(run, answer)))
+        return results
 
     def stream(self, input: Source, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Summary]:
         """Yield chunks of the summary as it is generated; their sum is what `invoke` returns."""
@@ -195,48 +189,38 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
     def _chunks(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[Summary]:
         caller, run = BatchCaller(self.llm, self.progress), self.prepare(next(inputs))
         run_in_lockstep([run], [config], caller, self._remaining_calls)
-        end = run.unwrap()
-        if isinstance(end, SelectedSummary):
-            yield self._summary(run, *clean_completion(end.text, end.complete, self.max_words), end.complete)
+        outcome = run.unwrap()
+        if outcome.call is None:
+            yield self._finish(run, None)
             return
         cleaner, complete = CompletionCleaner(self.max_words), True
-        with closing(caller.stream(end.call, config)) as chunks:
+        with closing(caller.stream(outcome.call, config)) as chunks:
             for chunk in chunks:
                 complete = complete and is_complete(chunk)
                 if text := cleaner.push(chunk.text):
-                    yield Summary(text=text, strategy=end.strategy, passages=(), model_calls=0, complete=False)
+                    yield Summary(text=text, strategy=outcome.strategy, passages=(), model_calls=0, complete=False)
         text = cleaner.finish(complete)
         yield self._summary(run, text, cleaner.truncated, complete)
 
-    def _finish(self, run: Run[Outcome], answer: AIMessage | Exception | None) -> Summary | Exception:
+    def _finish(self, run: Run[Outcome], answer: AIMessage | None) -> Summary:
         """Return the summary from the answer to the final call, or from the selected sentences."""
-        if isinstance(answer, Exception):
-            return answer
-        end = run.unwrap()
-        text, complete = ("", True) if answer is None else (answer.text, is_complete(answer))
-        if isinstance(end, SelectedSummary):
-            text, complete = end.text, end.complete
+        outcome = run.unwrap()
+        text, complete = (outcome.text, outcome.complete) if answer is None else (answer.text, is_complete(answer))
         return self._summary(run, *clean_completion(text, complete, self.max_words), complete)
 
     def _summary(self, run: Run[Outcome], text: str, truncated: bool, complete: bool) -> Summary:
-        end = run.unwrap()
+        outcome = run.unwrap()
         return Summary(
             text=text,
-            strategy=end.strategy,
-            passages=end.passages,
-            model_calls=run.call_count + isinstance(end, FinalCall),
+            strategy=outcome.strategy,
+            passages=outcome.passages,
+            model_calls=run.call_count + bool(outcome.call),
             complete=complete and not truncated,
         )
 
     def _remaining_calls(self, run: Run[Outcome]) -> int:
         """Return the model calls that a run needs after its steps, as far as is known."""
-        return not self._summarizer.selects_sentences if run.is_active else isinstance(run.result, FinalCall)
-
-    def _prompts(self, combine: TaskPrompt | None, max_words: int | None) -> Prompts:
-        def limited(prompt: TaskPrompt) -> TaskPrompt:
-            return _with_length(prompt, max_words, self.max_new_tokens)
-
-        return Prompts(limited(self.prompt), None if combine is None else limited(combine))
+        return not self._summarizer.selects_sentences if run.is_active else bool(run.result and run.result.call)
 
 
 def _with_output_start_of(other: TaskPrompt, prompt: TaskPrompt) -> TaskPrompt:

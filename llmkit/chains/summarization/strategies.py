@@ -31,7 +31,7 @@ from llmkit.chains.summarization.documents import (
 )
 from llmkit.chains.summarization.extractive import select_sentences
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
-from llmkit.prompts import TaskPrompt
+from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.text.segmentation import sentences
 
@@ -48,35 +48,23 @@ MARGIN = 16
 
 
 @dataclass(frozen=True)
-class FinalCall:
-    """The model call whose answer is the summary."""
+class Outcome:
+    """What a strategy returns: the model call whose answer is the summary, or the sentences selected for it.
 
-    call: ModelCall
-    passages: tuple[SourcePassage, ...]
+    Attributes:
+        complete: whether the model finished any of the selected sentences.
+    """
+
     strategy: Strategy
-
-
-@dataclass(frozen=True)
-class SelectedSummary:
-    """A summary of selected sentences; not complete, if the model finished none of them."""
-
-    text: str
-    complete: bool
     passages: tuple[SourcePassage, ...]
-    strategy: Strategy
-
-
-Outcome = FinalCall | SelectedSummary
+    call: ModelCall | None = None
+    text: str = ""
+    complete: bool = True
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts of the strategies.
-
-    Attributes:
-        part: asks for the summary of a part, or of the whole source.
-        combine: asks for one summary of several; `None` if sentences of them are selected instead.
-    """
+    """Prompts for the summary of a part or the whole, and to combine summaries; `None` to select their sentences."""
 
     part: TaskPrompt
     combine: TaskPrompt | None
@@ -89,8 +77,7 @@ class Summarizer:
     Attributes:
         prompts: for summaries of parts.
         final_prompts: for the final summary; they tell the model how long it may be.
-        max_new_tokens: of the final summary.
-        max_words: of the final summary.
+        max_new_tokens, max_words: of the final summary.
         max_passage_tokens: the longest passage, even where the window has space for more.
         relevance: see `SummarizationTuning`.
         settings: generation settings of every model call.
@@ -123,13 +110,10 @@ class Summarizer:
         """Put the whole source into one prompt."""
         yield from ()
         part = whole_source(source, self._counter)
-        return FinalCall(self._call(self.final_prompts.part, part.text), part.passages, "stuff")
+        return Outcome("stuff", part.passages, self._call(self.final_prompts.part, part.text))
 
     def map_reduce(self, source: Source) -> Steps[Outcome]:
-        """Summarize parts, and combine their summaries, level by level, until one prompt holds them.
-
-        Without a prompt for that, select sentences of the first level.
-        """
+        """Summarize parts and combine their summaries, level by level, until one prompt holds them; or select."""
         combine, combine_some = self.final_prompts.combine, self.prompts.combine
         tokens = self._part_tokens(self.final_prompts.part if combine is None else combine)
         whole = whole_source(source, self._counter)
@@ -140,9 +124,9 @@ class Summarizer:
             parts = _summarized(parts, (yield calls))
             passages = tuple(passage for part in parts for passage in part.passages)
             if combine is None or combine_some is None:
-                return SelectedSummary(*self._select(parts), passages, "map_reduce")
+                return Outcome("map_reduce", passages, None, *self._select(parts))
             try:
-                return FinalCall(self._call(combine, join_texts(parts)), passages, "map_reduce")
+                return Outcome("map_reduce", passages, self._call(combine, join_texts(parts)))
             except ContextWindowExceeded:
                 parts, calls = self._combine(combine_some, parts, tokens)
         raise ReductionError(f"after {MAX_LEVELS} levels there are still {len(parts)} summaries of parts")
@@ -191,11 +175,7 @@ class Summarizer:
         return min(tokens, self.max_passage_tokens or tokens)
 
     def _part_tokens(self, prompt: TaskPrompt) -> int:
-        """Return the tokens that the summary of a part may have.
-
-        Raises:
-            ContextWindowExceeded: the window has none left, or none for the text beside it.
-        """
+        """Return the tokens of the summary of a part; raise `ContextWindowExceeded` if the window has too few."""
         space = min(self._space(self.final_prompts.part), self._space(prompt)) - MARGIN
         tokens = min(self.max_new_tokens, (space - self.max_new_tokens) // MIN_SUMMARIES)
         if tokens < MIN_TOKENS:
@@ -208,20 +188,18 @@ class Summarizer:
 
     def _space(self, prompt: TaskPrompt) -> int:
         """Return the tokens of the window beside the prompt, whose examples take up to half of it."""
-        half = self._budget.window // 2
-        for reserve in (half, 0):
-            try:
-                empty = prompt.fit("", model=self.llm, max_new_tokens=reserve, context_window=self.context_window)
-                break
-            except ContextWindowExceeded:
-                if not reserve:
-                    raise
-        return self._budget.window - empty.tokens
+        window = self._budget.window
+        try:
+            return window - self._fit(prompt, "", window // 2).tokens
+        except ContextWindowExceeded:
+            return window - self._fit(prompt, "", 0).tokens
+
+    def _fit(self, prompt: TaskPrompt, text: str, reserve: int) -> FittedPrompt:
+        return prompt.fit(text, model=self.llm, max_new_tokens=reserve, context_window=self.context_window)
 
     def _call(self, prompt: TaskPrompt, text: str, tokens: int | None = None) -> ModelCall:
         reserve = self.max_new_tokens if tokens is None else tokens
-        fitted = prompt.fit(text, model=self.llm, max_new_tokens=reserve, context_window=self.context_window)
-        return ModelCall(fitted, reserve, self.settings)
+        return ModelCall(self._fit(prompt, text, reserve), reserve, self.settings)
 
     @cached_property
     def _budget(self) -> ContextBudget:

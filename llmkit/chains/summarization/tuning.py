@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmkit.chains.tuning import Tuning
-from llmkit.errors import InputError
+from llmkit.chains.tuning import Tuning, select_tuning
 from llmkit.prompts.context_budget import unbind
 
 SMALL_MODEL_PARAMETERS = 10**9
 
-REPETITION_SETTINGS = ("presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram_size")
+REPETITION_SETTINGS = {"presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram_size"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class SummarizationTuning(Tuning):
         selects_sentences: whether map-reduce selects sentences of the summaries of parts instead of asking the model
             to combine them.
         relevance: how much the selection values what is central, against what is new (MMR), from 0 to 1.
-        presence_penalty: against repetition, unless the model has a setting of its own against it.
+        presence_penalty: against repetition, unless the model already has a setting against it.
     """
 
     max_passage_tokens: int | None = None
@@ -46,26 +45,17 @@ itself, not 44. Frequency penalties do no better, and grow with the length.
 
 
 def tuning_for(llm: Any, tuning: SummarizationTuning | None) -> SummarizationTuning:
-    """Return the tuning that is given, or the one for a model of this size.
-
-    Raises:
-        InputError: what is given is no `SummarizationTuning`.
-    """
-    if tuning is None:
-        parameters = getattr(unbind(llm)[0], "num_parameters", None)
-        return SMALL_MODEL if isinstance(parameters, int) and parameters < SMALL_MODEL_PARAMETERS else NEUTRAL
-    if not isinstance(tuning, SummarizationTuning):
-        raise InputError(f"tuning is {type(tuning).__name__}, but must be a SummarizationTuning")
-    return tuning
+    """Return the tuning that is given, or the one for a model of this size; raise `InputError` for another object."""
+    parameters = getattr(unbind(llm)[0], "num_parameters", None)
+    is_small = isinstance(parameters, int) and parameters < SMALL_MODEL_PARAMETERS
+    return SMALL_MODEL if tuning is None and is_small else select_tuning(llm, tuning, NEUTRAL, NEUTRAL)
 
 
 def repetition_settings(llm: Any, tuning: SummarizationTuning) -> Mapping[str, float]:
-    """Return the settings against repetition for each call of a local decoder-only model that has none of its own."""
+    """Return the settings against repetition for each call of a local decoder-only model that has none."""
     model, bound = unbind(llm)
     loaded = getattr(getattr(model, "engine", None), "loaded", None)
-    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder:
-        return {}
-    if bound.keys() & {*REPETITION_SETTINGS}:
+    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder or bound.keys() & REPETITION_SETTINGS:
         return {}
     sources = (getattr(model, "settings", None), loaded.model.generation_config)
     values = [getattr(source, name, None) for source in sources for name in REPETITION_SETTINGS]

@@ -92,7 +92,7 @@ def test_many_levels_end_and_each_has_fewer_parts():
 def test_a_model_that_passes_over_its_limit_is_told_of():
     for factor in (9, 40):
         for strategy in STRATEGIES:
-            with pytest.raises(ReductionError, match="keeps to max_tokens"):
+            with pytest.raises(ReductionError, match="respects max_tokens"):
                 SummarizationChain(Reader(factor=factor), strategy=strategy, max_new_tokens=24).invoke(make_text(250))
     with pytest.raises(GenerationError, match="empty"):
         SummarizationChain(Reader(words=""), max_new_tokens=24).invoke(make_text(250))
