@@ -25,11 +25,7 @@ MAX_CHARACTERS = 400
 
 @dataclass(frozen=True, slots=True)
 class RetrievedSentence(Span):
-    """A sentence that matters: `documents[document][start:end] == text`.
-
-    Attributes:
-        document: the index of the document that it is in.
-    """
+    """A sentence that matters, of the document with an index: `documents[document][start:end] == text`."""
 
     document: int
     text: str
@@ -92,9 +88,8 @@ class SentenceRetriever:
             if document is None:
                 spans = split_sentences(text)
                 texts = [span.of(text) for span in spans]
-                vectors = (
-                    unit_rows(self.embedder.embed_documents(texts)) if self.embedder is not None and texts else None
-                )
+                embedded = self.embedder.embed_documents(texts) if self.embedder is not None and texts else None
+                vectors = None if embedded is None else unit_rows(embedded)
                 document = self._cache[text] = _IndexedDocument(spans, [terms(one) for one in texts], vectors)
             self._cache.move_to_end(text)
             while len(self._cache) > cache_size:
@@ -107,9 +102,6 @@ class _CharacterCounter:
 
     def get_num_tokens(self, text: str) -> int:
         return len(text)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        return [(place, place + 1) for place in range(len(text))]
 
 
 def split_sentences(text: str) -> list[Span]:

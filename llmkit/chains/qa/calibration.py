@@ -22,7 +22,7 @@ class QATuning(Tuning):
         prior_weight: the share of a span's log-likelihood after a content-free question that is subtracted.
         channel_weight: the weight of the question's log-likelihood given the answer.
         rank_penalty: nats that a sentence loses for each one ranked before it.
-        repetition_penalty: nats that a span loses if the question has all its words: it seldom answers it.
+        repetition_penalty: nats that a span loses if the question has all its words.
         confidence_midpoint: the score, in nats, at which an answer is as likely right as wrong.
         confidence_scale: the nats over which that changes: the confidence is
             sigmoid((score - midpoint) / scale) (Platt 1999).
@@ -113,25 +113,19 @@ def fit_confidence(tuning: QATuning, answers: Sequence[tuple[float, float]]) -> 
 def fit_threshold(
     confidences: Sequence[float], correctness: Sequence[float | None], former: float
 ) -> QACalibrationReport:
-    """Find the threshold with the highest mean correctness.
-
-    Args:
-        confidences: of each answer.
-        correctness: of each answer, from 0 to 1; `None` for a question that has none.
-        former: the threshold before.
-    """
+    """Find the threshold with the highest mean correctness of answers; it is `None` for a question without one."""
+    pairs = list(zip(confidences, correctness, strict=True))
 
     def mean_correctness(threshold: float) -> float:
         gains = (
             float(confidence < threshold) if correct is None else correct * (confidence >= threshold)
-            for confidence, correct in zip(confidences, correctness, strict=True)
+            for confidence, correct in pairs
         )
-        return sum(gains) / len(confidences)
+        return sum(gains) / len(pairs)
 
     ordered = sorted(set(confidences))
     between = [(low + high) / 2 for low, high in pairwise(ordered)]
     best = max([0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))], key=mean_correctness)
-    pairs = list(zip(confidences, correctness, strict=True))
     answered = [confidence >= best for confidence, correct in pairs if correct is not None]
     abstained = [confidence < best for confidence, correct in pairs if correct is None]
     return QACalibrationReport(

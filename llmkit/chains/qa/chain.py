@@ -43,12 +43,7 @@ _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 @dataclass(frozen=True)
 class PreparedQuery:
-    """A checked question with the sentences that matter, and what is fitted for the model.
-
-    Attributes:
-        reader_input: for a model that scores spans, if there are any sentences.
-        call: for a model that then generates the answer.
-    """
+    """A checked question, the sentences that matter, the prompts of the reader, and the call of the generator."""
 
     query: Query
     sentences: list[RetrievedSentence]
@@ -88,7 +83,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         abstractive_prompt: for the abstractive style of such a model: "answer-in-words", or one with {question}.
         structured_prompt: for a model without `score`: "answer-with-quotes", or one with {question} and {form}.
         max_new_tokens: the most tokens of a generated answer.
-        context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+        context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         tuning: the numbers that depend on the model; those that ship are for the default model, other models have
             neutral ones, which answer every question.
 
@@ -211,6 +206,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         return tuple(document for document in self.retriever.invoke(question) if document.page_content.strip())
 
     def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
+        """Return the best span for each question that has any sentences."""
         inputs = [item.reader_input for item in prepared if item.reader_input]
         spans = iter(self._reader.read(inputs) if self._reader and inputs else ())
         return [next(spans) if item.reader_input else None for item in prepared]
@@ -218,15 +214,10 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
         if span is None:
             return Answer(text="", found=False, confidence=0.0, calibrated=self.calibrated)
-        citation = item.query.cite(span.sentence.document, span.sentence, span.span)
+        citations = (item.query.cite(span.sentence.document, span.sentence, span.span),)
+        confidence = self.tuning.confidence(span.score)
         return self._apply_threshold(
-            Answer(
-                text=span.text,
-                found=True,
-                confidence=self.tuning.confidence(span.score),
-                calibrated=self.calibrated,
-                citations=(citation,),
-            )
+            Answer(text=span.text, found=True, confidence=confidence, calibrated=self.calibrated, citations=citations)
         )
 
     def _apply_threshold(self, answer: Answer) -> Answer:
@@ -238,26 +229,23 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig], answers: Sequence[Answer]
     ) -> list[Answer | Exception]:
         """Replace the phrases that were found by generated sentences."""
-        results: list[Answer | Exception] = list(answers)
+        rows = zip(prepared, configs, answers, strict=True)
         found = [
-            (index, item.reader_input, item.call)
-            for index, (item, answer) in enumerate(zip(prepared, answers, strict=True))
+            (item.reader_input, item.call, config)
+            for item, config, answer in rows
             if answer.found and item.reader_input and item.call
         ]
-        if self._generator and found:
-            indices, inputs, calls = zip(*found, strict=True)
-            generated = self._generator.generate(inputs, calls, [configs[index] for index in indices])
-            for index, answer in zip(indices, generated, strict=True):
-                results[index] = (
-                    answer
-                    if isinstance(answer, Exception)
-                    else _abstractive(prepared[index].query, answers[index], answer)
-                )
-        return results
+        generated = iter(self._generator.generate(*zip(*found, strict=True)) if self._generator and found else ())
+        return [
+            _abstractive(item.query, answer, next(generated)) if answer.found else answer
+            for item, answer in zip(prepared, answers, strict=True)
+        ]
 
 
-def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer) -> Answer:
+def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer | Exception) -> Answer | Exception:
     """Return the generated answer with the phrase's sentence and the one that supports it best."""
+    if isinstance(generated, Exception):
+        return generated
     if not set(terms(generated.text)) & set(terms(found.text)):  # another answer, of unknown confidence
         return found
     first, best = found.citations[0], query.cite(generated.support.document, generated.support)

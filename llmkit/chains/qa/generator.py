@@ -1,4 +1,4 @@
-"""Abstractive answers: a sentence in the model's own words, supported by sentences of the source."""
+"""Abstractive answers: a generated sentence, supported by sentences of the source."""
 
 from __future__ import annotations
 
@@ -43,11 +43,7 @@ class AnswerGenerator:
     context_window: int | None = None
 
     def prepare(self, item: ReaderInput) -> ModelCall:
-        """Fit the question and its sentences into the prompt.
-
-        Raises:
-            ContextWindowExceeded: they do not fit.
-        """
+        """Fit the question and its sentences into the prompt, or raise `ContextWindowExceeded`."""
         prompt = self.prompt.fit(
             as_quotation(item.text),
             model=self.llm,
@@ -80,8 +76,8 @@ class AnswerGenerator:
         scores = iter(score_continuations(self.reader.llm, prompts, continuations))
         best = []
         for item, text in pairs:
-            own = np.array([next(scores)[0] if text else 0.0 for _ in item.sentences])
-            best.append(item.sentences[descending(own)[0]])
+            likelihoods = np.array([next(scores)[0] if text else 0.0 for _ in item.sentences])
+            best.append(item.sentences[descending(likelihoods)[0]])
         return best
 
 
@@ -95,8 +91,8 @@ def is_grounded(text: str, source: str) -> bool:
     known = set(terms(source))
     for sentence in sentences(text):
         for place, word in enumerate(_WORD.findall(sentence.of(text))):
-            checked = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
-            if checked and not known.issuperset(terms(word)):
+            is_number_or_name = any(sign.isdigit() for sign in word) or (place and word[0].isupper())
+            if is_number_or_name and not known.issuperset(terms(word)):
                 return False
     return True
 

@@ -8,7 +8,7 @@ given the answer counts too (noisy channel: Lewis & Fan 2019; Min et al. 2022).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,7 @@ MARGIN = 8
 class ReaderInput:
     """A question with the sentences that may answer it, the most relevant first, and its prompts.
 
-    Attributes:
-        prompt: asks the question.
-        neutral_prompt: asks a content-free question instead.
-        reverse_prompt: asks for the question that belongs to an answer.
+    They ask the question, a content-free question instead, and for the question that belongs to an answer.
     """
 
     question: str
@@ -60,12 +57,7 @@ class ReaderInput:
 
 @dataclass(frozen=True)
 class AnswerSpan:
-    """A span of a sentence as an answer.
-
-    Attributes:
-        span: its place in the document.
-        score: in nats; the higher, the likelier is the answer.
-    """
+    """A span of a document as an answer, the sentence that it is in, and its score in nats."""
 
     sentence: RetrievedSentence
     span: Span
@@ -103,11 +95,7 @@ class Reader:
             raise ContextWindowExceeded(error.needed, error.available, what) from error
 
     def prepare(self, question: str, sentences: Sequence[RetrievedSentence]) -> ReaderInput:
-        """Fit as many of the sentences as possible into the prompts.
-
-        Raises:
-            ContextWindowExceeded: the question and one sentence do not fit.
-        """
+        """Fit as many of the sentences as possible into the prompts; raise `ContextWindowExceeded` if not even one."""
         for count in range(len(sentences), 0, -1):
             try:
                 return self._fit_all(question, list(sentences[:count]))
@@ -148,7 +136,8 @@ class Reader:
         best = [_best_distinct(*pair) for pair in zip(scores, texts, strict=True)]
         best_texts = [[row[index] for index in indices] for indices, row in zip(best, texts, strict=True)]
         channels = self._channel(inputs, best_texts)
-        return [_choose(*each, self.tuning.channel_weight) for each in zip(spans, scores, best, channels, strict=True)]
+        rows = zip(spans, scores, best, channels, strict=True)
+        return [_choose(*row, self.tuning.channel_weight) for row in rows]
 
     def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[tuple[RetrievedSentence, Span]]]:
         """Return the words at which the best spans are likely to begin."""
@@ -190,11 +179,7 @@ class Reader:
 
 
 def reader_prompts(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) -> tuple[TaskPrompt, TaskPrompt]:
-    """Return the prompt for an answer and the one for its question, both with the examples.
-
-    Raises:
-        PromptError: an example has no question.
-    """
+    """Return the prompt for an answer and the one for its question, both with the examples."""
     reverse = TaskPrompt.load("question-for-answer")
     for number, example in enumerate(examples, 1):
         if "question" not in example:
@@ -202,12 +187,11 @@ def reader_prompts(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) ->
     if not examples:
         return prompt, reverse
     prompt = prompt.with_examples([*prompt.examples, *examples])
-    return prompt, reverse.with_examples(
-        [
-            {"input": example["input"], "output": f"{example['output']}{_then_question(example['question'])}"}
-            for example in prompt.examples
-        ]
-    )
+    reversed_examples = [
+        {"input": example["input"], "output": f"{example['output']}{_then_question(example['question'])}"}
+        for example in prompt.examples
+    ]
+    return prompt, reverse.with_examples(reversed_examples)
 
 
 def in_source_order(sentences: Sequence[RetrievedSentence]) -> str:
@@ -250,5 +234,4 @@ def _choose(
         return None
     totals = scores[best] + weight * channel
     chosen = int(np.argmax(totals))
-    span = spans[best[chosen]]
-    return AnswerSpan(span.sentence, span.span, span.text, float(totals[chosen]))
+    return replace(spans[best[chosen]], score=float(totals[chosen]))

@@ -30,13 +30,7 @@ _SCHEMA = {
 def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTask[QuotedQuery, Answer]:
     """Return the task of answering with quotes, of which only those count that are in the source.
 
-    Args:
-        llm: a model with structured output.
-        prompt: has the fields `question` and `form`.
-        form: the value of `form`: what an answer looks like.
-
-    Raises:
-        InputError: the model has no structured output.
+    The prompt has the fields `question` and `form`: what an answer looks like.
     """
 
     def fields(item: QuotedQuery) -> dict[str, Any]:
@@ -47,11 +41,7 @@ def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTas
 
 
 def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:
-    """Find a quote in the documents, in whole words, whatever its white space and case.
-
-    Returns:
-        The index of the document and the span in it.
-    """
+    """Return the document's index and the span of a quote in whole words, whatever its white space and case."""
     text = quote.strip().strip("\"“”'")
     places = ((index, span) for index, source in enumerate(texts) for span in occurrences(text, source, any_case=True))
     return next(places, None)

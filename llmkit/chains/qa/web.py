@@ -13,12 +13,10 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import Field
 
 from llmkit.chains.base import Chain
-from llmkit.chains.qa.calibration import QATuning
-from llmkit.chains.qa.chain import QAChain, Style
+from llmkit.chains.qa.chain import QAChain
 from llmkit.chains.qa.inputs import QuestionInput, parse_question
 from llmkit.chains.qa.results import Answer
 from llmkit.errors import InputError, LlmkitError
-from llmkit.prompts import TaskPrompt
 from llmkit.web import fetch
 from llmkit.web.urls import validate_url
 
@@ -45,8 +43,7 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
 
     Args:
         fetch_options: arguments of `llmkit.web.fetch`, such as `{"allow_private": True}`.
-        llm, embedder, style, examples, threshold, top_k, max_answer_words, prompt, abstractive_prompt,
-            structured_prompt, max_new_tokens, context_window, tuning: as for `QAChain`.
+        llm, embedder, qa_options: as for `QAChain`, all but `retriever`.
 
     Attributes:
         qa: the chain that answers from the fetched pages; calibrate that one.
@@ -66,36 +63,12 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
         embedder: Embeddings | None = None,
         *,
         fetch_options: Mapping[str, Any] | None = None,
-        style: Style = "extractive",
-        examples: Sequence[Mapping[str, str]] = (),
-        threshold: float | None = None,
-        top_k: int = 3,
-        max_answer_words: int = 8,
-        prompt: str | TaskPrompt | None = None,
-        abstractive_prompt: str | TaskPrompt | None = None,
-        structured_prompt: str | TaskPrompt | None = None,
-        max_new_tokens: int = 64,
-        context_window: int | None = None,
-        tuning: QATuning | None = None,
+        **qa_options: Any,
     ) -> None:
         self.fetch_options = dict(fetch_options or {})
         if unknown := self.fetch_options.keys() - (inspect.signature(fetch).parameters.keys() - {"url"}):
             raise InputError(f"fetch_options has {', '.join(sorted(unknown))}, but llmkit.web.fetch has no such option")
-        self.qa = QAChain(
-            llm,
-            embedder,
-            style=style,
-            examples=examples,
-            threshold=threshold,
-            top_k=top_k,
-            max_answer_words=max_answer_words,
-            prompt=prompt,
-            abstractive_prompt=abstractive_prompt,
-            structured_prompt=structured_prompt,
-            max_new_tokens=max_new_tokens,
-            context_window=context_window,
-            tuning=tuning,
-        )
+        self.qa = QAChain(llm, embedder, **qa_options)
 
     def prepare(self, input: Mapping[str, Any]) -> tuple[str, list[str]]:
         """Check the question, and return it with the normalized URLs."""
@@ -109,19 +82,17 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
         self, prepared: Sequence[tuple[str, list[str]]], configs: Sequence[RunnableConfig]
     ) -> list[Answer | Exception]:
         """Fetch every page once, then answer all questions together."""
-        urls = list(dict.fromkeys(url for _, own_urls in prepared for url in own_urls))
+        all_urls = list(dict.fromkeys(url for _, urls in prepared for url in urls))
         with ThreadPoolExecutor(MAX_THREADS) as pool:
-            pages = dict(zip(urls, pool.map(self._fetch, urls), strict=True))
-        results: list[Any] = [_first_error(own_urls, pages) for _, own_urls in prepared]
-        good = [index for index, error in enumerate(results) if error is None]
+            pages = dict(zip(all_urls, pool.map(self._fetch, all_urls), strict=True))
+        errors = [_first_error(urls, pages) for _, urls in prepared]
         inputs = [
-            {"question": question, "context": [pages[url] for url in own_urls]}
-            for question, own_urls in (prepared[index] for index in good)
+            ({"question": question, "context": [pages[url] for url in urls]}, config)
+            for (question, urls), config, error in zip(prepared, configs, errors, strict=True)
+            if not error
         ]
-        answers = self.qa.batch(inputs, [configs[index] for index in good], return_exceptions=True)
-        for index, answer in zip(good, answers, strict=True):
-            results[index] = answer
-        return results
+        answers = iter(self.qa.batch(*map(list, zip(*inputs, strict=True)), return_exceptions=True) if inputs else ())
+        return [error or next(answers) for error in errors]
 
     def _fetch(self, url: str) -> Document | LlmkitError:
         try:
