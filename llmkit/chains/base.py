@@ -144,6 +144,14 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         return [results[index] for index in range(len(inputs))]
 
 
+def unwrap_all(results: Sequence[Output | Exception]) -> list[Output]:
+    """Return results without errors, or raise the first error."""
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return list(results)  # type: ignore[arg-type]
+
+
 def _to_json(result: Any) -> str:
     dumped = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
     return json.dumps(dumped, ensure_ascii=False)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from html import escape
+from typing import Any, Literal
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
-from llmkit.chains.base import Chain
-from llmkit.chains.calibration import Calibration, CalibrationReport, Matrix, threshold_for, validate_precision
+from llmkit.chains.base import Chain, unwrap_all
+from llmkit.chains.calibration import Calibration, CalibrationReport, threshold_for, validate_precision
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
-from llmkit.chains.classification.results import Classification
 from llmkit.chains.classification.scorer import LabelScorer, Row
 from llmkit.chains.classification.structured import choose_labels
+from llmkit.chains.html import bars
 from llmkit.chains.inputs import Text, TextInput, parse_text, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import scoring_model
@@ -26,6 +28,35 @@ from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
+from llmkit.text.ranking import descending
+
+
+class Classification(BaseModel):
+    """The labels of a text.
+
+    Attributes:
+        label: the most likely label; `None` if none reaches the chain's threshold.
+        labels: with `multi_label`, every label that reaches the threshold, the most likely first; else the one label,
+            if any.
+        scores: the probability of each label, in the order in which the labels were given. They add up to one; with
+            `multi_label` each is between 0 and 1 by itself. Empty for a model that returns no log-likelihoods.
+        calibrated: whether the probabilities were fitted to labelled texts: by `calibrate`, for these labels.
+        method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to
+            choose.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str | None
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+    calibrated: bool = False
+    method: Literal["likelihood", "structured output"] = "likelihood"
+
+    def _repr_html_(self) -> str:
+        if not self.scores:
+            return f"<p>{escape(', '.join(self.labels) or 'no label')} <small>(no probabilities)</small></p>"
+        return bars(self.scores, marked=self.labels)
 
 
 class ZeroShotClassificationChain(Chain[Text, str, Classification]):
@@ -55,7 +86,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             are only used for the prior. With a selector, with `contextual_calibration=False`, or with fewer than
             four, they are shown.
         tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
-        context_window: in tokens; needed for a model that does not say its own.
+        context_window: in tokens; needed for a model that does not report its window.
 
     Raises:
         InputError: a label, a description, an example or a text is wrong; says which.
@@ -86,26 +117,25 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         local = scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
         self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
-        self.threshold = 0.5 if multi_label else None
-        if threshold is not None:
-            self.threshold = validate_share(threshold, "threshold")
+        default = 0.5 if multi_label else None
+        self.threshold = default if threshold is None else validate_share(threshold, "threshold")
         self.calibration = Calibration(independent=multi_label)
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._lock = threading.RLock()
         self._scorers: tuple[CalibratedScorer, ...] | None = None  # learned at the first use, under the lock
         self._few_shot: FewShot | None = None
         self._choice: StructuredTask[str, tuple[str, ...]] | None = None
-        if local:
-            alternatives = self.tuning.alternatives
-            task = _fill_labels(prompt or "classify", self._labels)
-            zero_shot = LabelScorer.from_labels(local, task, self._labels, alternatives, context_window)
-            show = True if show_examples is None and not contextual_calibration else show_examples
-            self._few_shot = FewShot.from_examples(zero_shot, self._labels, examples, selector, show, self.tuning)
-        elif threshold is not None:
+        if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
-        else:
-            task = _fill_labels(prompt or "choose-label", self._labels)
+        task = validate_prompt(prompt or ("classify" if local else "choose-label"), ["labels"])
+        if "labels" in task.input_variables:
+            task = task.partial(labels=self._labels.listed())
+        if local is None:
             self._choice = choose_labels(llm, task, self._labels, examples, selector)
+            return
+        scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
+        show = True if show_examples is None and not contextual_calibration else show_examples
+        self._few_shot = FewShot.from_examples(scorer, self._labels, examples, selector, show, self.tuning)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -165,21 +195,20 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         return CalibrationReport(len(texts), self.calibration)
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
-        scores = self._scores(texts)
+        scores = np.stack(unwrap_all(self._try_scores(texts)))
         before = Calibration(independent=self.multi_label)
         after = before.fit(scores, truth)
-        threshold = None if precision is None else self._find_threshold(after.probabilities(scores), truth, precision)
+        threshold = None
+        if precision is not None:
+            probabilities = after.probabilities(scores)
+            is_best = probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels))
+            answered = is_best | self.multi_label
+            threshold = threshold_for(probabilities[answered], truth[answered], precision)
         with self._lock:
             self.calibration = after
             self.threshold = self.threshold if threshold is None else threshold
         losses = before.log_loss(scores, truth), after.log_loss(scores, truth)
         return CalibrationReport(len(texts), after, *losses, threshold)
-
-    def _find_threshold(self, probabilities: Matrix, truth: NDArray[np.bool_], precision: float) -> float:
-        if not self.multi_label:
-            rows, best = np.arange(len(truth)), probabilities.argmax(axis=1)
-            probabilities, truth = probabilities[rows, best], truth[rows, best]
-        return threshold_for(probabilities.ravel(), truth.ravel(), precision)
 
     def _learned_scorers(self) -> tuple[CalibratedScorer, ...]:
         """Return the scorers, whose priors are measured at the first use."""
@@ -187,31 +216,21 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
         with self._lock:
             if self._scorers is None:
-                few_shot = self._few_shot
-                calibrated = self.contextual_calibration
-                self._scorers = few_shot.calibrated_scorers() if calibrated else few_shot.plain_scorers()
+                self._scorers = self._few_shot.scorers(calibrated=self.contextual_calibration)
             return self._scorers
 
     def _try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Return the mean score of each label over the scorers, or the error that a text failed with."""
-        columns = [scorer.try_scores(texts) for scorer in self._learned_scorers()]
+        columns = zip(*(scorer.try_scores(texts) for scorer in self._learned_scorers()), strict=True)
         return [
-            next((row for row in rows if isinstance(row, Exception)), None) or np.mean(cast(list[Row], rows), axis=0)
-            for rows in zip(*columns, strict=True)
+            next((row for row in rows if isinstance(row, Exception)), None) or np.mean(rows, axis=0) for rows in columns
         ]
-
-    def _scores(self, texts: Sequence[str]) -> Matrix:
-        rows = self._try_scores(texts)
-        for row in rows:
-            if isinstance(row, Exception):
-                raise row
-        return np.stack(cast(list[Row], rows))
 
     def _classification(self, row: Row) -> Classification:
         calibration, threshold = self.calibration, self.threshold
         probabilities = calibration.probabilities(row[None])[0]
-        ranked = [int(place) for place in np.argsort(-probabilities, kind="stable")]
-        likely = [self.labels[place] for place in ranked if threshold is None or probabilities[place] >= threshold]
+        ranked = descending(probabilities)
+        likely = [self.labels[index] for index in ranked if threshold is None or probabilities[index] >= threshold]
         labels = tuple(likely if self.multi_label else likely[:1])
         return Classification(
             label=next(iter(labels), None),
@@ -223,11 +242,6 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
 def _without_scores(labels: tuple[str, ...]) -> Classification:
     return Classification(label=next(iter(labels), None), labels=labels, scores={}, method="structured output")
-
-
-def _fill_labels(prompt: str | TaskPrompt, labels: Labels) -> TaskPrompt:
-    task = validate_prompt(prompt, ["labels"])
-    return task.partial(labels=labels.listed()) if "labels" in task.input_variables else task
 
 
 def _parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:

@@ -57,11 +57,8 @@ six labels, none suits 77, and half does well on both."""
 def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]) -> Prior:
     """Return the mean score of each continuation over content-free texts and over the other labels' words.
 
-    Those words say what the labels are about, so that a label does not win because it is the usual word of the field.
-    Texts that are too long for a prompt are left out.
-
-    Raises:
-        InputError: not even the first content-free text fits a prompt.
+    Those words are about the same field, so that a label does not win because it is the usual word of the field.
+    Texts that are too long for a prompt are left out; if even the first one is, its error is raised.
     """
     texts = [*NEUTRAL_TEXTS, *sorted(labels)[:: max(1, len(labels) // MAX_LABEL_TEXTS)]]
     rows = try_scores(texts)

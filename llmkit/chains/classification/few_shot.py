@@ -53,10 +53,7 @@ def verbalize(
 ) -> tuple[list[dict[str, Any]], list[list[int]], BaseExampleSelector | None]:
     """Return the examples with the labels' words as output, the indices of their labels, and the selector.
 
-    The examples of one of llmkit's own selectors are returned as if they had been given beside it.
-
-    Raises:
-        InputError: an example has a label that is not one of the labels.
+    The examples of one of llmkit's selectors are returned as if they had been given beside it.
     """
     if selector is not None and not examples:
         if not isinstance(selector, ExampleSelector):
@@ -81,11 +78,7 @@ class CalibratedScorer:
         ]
 
     def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
-        """Return the scorer with its prior measured on texts too.
-
-        Raises:
-            ContextWindowExceeded: a text does not fit the window.
-        """
+        """Return the scorer with its prior measured on texts too."""
         measured = self.scorer.scores(texts).mean(axis=0)
         return replace(self, prior=blend(self.prior, measured, len(texts), neutral_weight), share=1.0)
 
@@ -96,8 +89,7 @@ class FewShot:
 
     Attributes:
         zero_shot, few_shot: scorers without and with examples; the same if there are none.
-        examples: with the labels' words as outputs.
-        labels: the indices of each example's labels.
+        examples, labels: with the labels' words as outputs, and the indices of the labels.
         selected: whether a selector of the caller chooses examples for each text.
         show: whether the examples go into the prompt; `None` measures it.
     """
@@ -120,12 +112,7 @@ class FewShot:
         show: bool | None,
         tuning: ClassificationTuning,
     ) -> FewShot:
-        """Validate the examples and verbalize their labels.
-
-        Raises:
-            InputError: an example has a label that is not one of the labels.
-            PromptError: an example is incomplete.
-        """
+        """Validate the examples and verbalize their labels."""
         verbalized, indices, selector = verbalize(labels, examples, selector)
         few_shot = zero_shot
         if verbalized or selector:
@@ -136,12 +123,17 @@ class FewShot:
     @cached_property
     def shown(self) -> bool:
         """Whether the examples go into the prompt."""
-        if self.few_shot is self.zero_shot or self.show is not None:
-            return self.few_shot is not self.zero_shot and bool(self.show)
+        if self.few_shot is self.zero_shot:
+            return False
+        if self.show is not None:
+            return self.show
         return self.selected or len(self._sample) < MIN_MEASURED or self._examples_help()
 
-    def calibrated_scorers(self) -> tuple[CalibratedScorer, ...]:
-        """Return the scorers whose scores are averaged for each text; measures their priors."""
+    def scorers(self, *, calibrated: bool) -> tuple[CalibratedScorer, ...]:
+        """Return the scorers whose scores are averaged for each text, and measure their priors if `calibrated`."""
+        if not calibrated:
+            scorer = self.few_shot if self.shown else self.zero_shot
+            return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
         if not self.shown:
             return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()),)
         prior = neutral_prior(self.few_shot.try_scores, self.few_shot.verbalized)
@@ -149,11 +141,6 @@ class FewShot:
             return (CalibratedScorer(self.few_shot, prior),)
         few_shot = CalibratedScorer(self.few_shot, prior, self.tuning.selected_share)
         return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()), few_shot)
-
-    def plain_scorers(self) -> tuple[CalibratedScorer, ...]:
-        """Return the scorer without any prior."""
-        scorer = self.few_shot if self.shown else self.zero_shot
-        return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
 
     def _zero_shot_prior(self) -> Prior:
         neutral = neutral_prior(self.zero_shot.try_scores, self.zero_shot.verbalized)

@@ -25,8 +25,7 @@ class LabelScorer:
 
     Attributes:
         verbalized: the words of each label.
-        alternatives: what else a text could be, where several labels may hold; else none.
-        multi_label: whether several labels may hold.
+        alternatives: with `multi_label`, what else a text could be.
         max_label_tokens: tokens of the longest continuation, reserved in every prompt.
     """
 
@@ -47,11 +46,7 @@ class LabelScorer:
         alternatives: Sequence[str] = (),
         context_window: int | None = None,
     ) -> LabelScorer:
-        """Return a scorer that reserves tokens for the longest label.
-
-        Raises:
-            InputError: a label's words are longer than the window.
-        """
+        """Return a scorer that reserves tokens for the longest label; raise `InputError` if the window is too small."""
         window = ContextBudget(llm, 0, context_window).window
         others = tuple(alternatives) if labels.multi_label else ()
         words = (*labels.verbalized, *others)
@@ -90,11 +85,7 @@ class LabelScorer:
         )
 
     def scores(self, texts: Sequence[str]) -> Matrix:
-        """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations].
-
-        Raises:
-            ContextWindowExceeded: a text and the longest label do not fit the window together.
-        """
+        """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations]."""
         return self._score([self.fit(text) for text in texts])
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:

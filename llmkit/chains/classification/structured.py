@@ -25,9 +25,6 @@ def choose_labels(
     """Return the task of choosing one of the labels or, with `multi_label`, any number of them.
 
     Examples show the model the labels' names, because it must write names, not descriptions.
-
-    Raises:
-        InputError: the model has no structured output, or an example has a label that is not one of the labels.
     """
     shown, _, ranked = verbalize(replace(labels, verbalized=labels.names), examples, selector)
     name = {"type": "string", "enum": list(labels.names)}
