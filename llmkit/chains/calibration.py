@@ -95,21 +95,13 @@ class CalibrationReport:
 
 
 def validate_precision(precision: float | None) -> None:
-    """Check that a precision that is asked for is above 0 and at most 1.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Raise `InputError` for a precision that is not above 0 and at most 1."""
     if precision is not None and not 0 < precision <= 1:
         raise InputError(f"precision is {precision!r}, but must be above 0 and at most 1")
 
 
 def threshold_for(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
-    """Return the lowest confidence from which on at least this share of the answers is right.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the lowest confidence from which on at least this share of the answers is right, or `InputError`."""
     order = np.argsort(-confidence, kind="stable")
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     ordered = confidence[order]

@@ -26,12 +26,7 @@ class Labels:
 
     @classmethod
     def validate(cls, names: Iterable[str], descriptions: Mapping[str, str] | None, *, multi_label: bool) -> Labels:
-        """Return labels that a model can tell apart.
-
-        Raises:
-            InputError: there are too few, one is empty or given twice, a description is of no label, or two labels
-                have the same words.
-        """
+        """Return the labels, or raise `InputError` if there are too few or a model cannot tell them apart."""
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise InputError(f"labels is {names!r}, but must be a list of texts")
         given = tuple(validate_text(name, "a label") for name in names)
@@ -60,11 +55,7 @@ class Labels:
         return ", ".join(name if words == name.strip() else f"{name} ({words})" for name, words in pairs)
 
     def indices(self, label: Any, what: str) -> list[int]:
-        """Return the index of a label, or of each label of a collection; `what` has them, for the error.
-
-        Raises:
-            InputError: a label is unknown, or there is not exactly one where only one may hold.
-        """
+        """Return the index of a label, or of each label of a collection; errors name the `what` that has them."""
         given = list(label) if isinstance(label, Collection) and not isinstance(label, str) else [label]
         for name in given:
             if name not in self.names:
@@ -74,11 +65,7 @@ class Labels:
         return [self.names.index(name) for name in dict.fromkeys(given)]
 
     def verbalize(self, examples: Iterable[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
-        """Return the examples with the labels' words as their output, and the indices of their labels.
-
-        Raises:
-            InputError: an example is incomplete, or has a label that is not one of the labels.
-        """
+        """Return the examples with the labels' words as their output, and the indices of their labels."""
         given = list(examples)
         for number, example in enumerate(given, 1):
             if not isinstance(example, Mapping) or "output" not in example:

@@ -1,4 +1,4 @@
-"""Scores to probabilities of entities, and what labelled texts teach about them."""
+"""Turn scores into probabilities of entities, and fit these to labelled texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llmkit.text.words import occurrences
 
 FOLDS = 5
 MIN_GAIN = 0.03
-"""What is learned from examples must find entities so much better, in F1, in examples that it was not learned from."""
+"""Fitting must improve the F1 of examples that it was not fitted to by this much."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LabelledText:
         """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}` with its entities.
 
         Raises:
-            InputError: it has no text, or an entity is not in the text or has an unknown label; `what` is named.
+            InputError: it has no text, or an entity is not in the text or has an unknown label; names it `what`.
         """
         if not isinstance(example, Mapping) or not {"input", "output"} <= set(example):
             raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
@@ -91,21 +91,15 @@ class EntityDecoder:
             return self
         return replace(self, calibration=Calibration(bias=(*(bias[:-1] - bias[:-1].mean()).tolist(), 0.0)))
 
-    def calibrate(
-        self, rows: Sequence[LabelledScores], precision: float | None
-    ) -> tuple[Calibration, CalibrationReport]:
-        """Return the best calibration for labelled texts, and a report with the threshold for a precision.
-
-        Raises:
-            InputError: the texts have no candidates, or no threshold reaches the precision.
-        """
+    def calibrate(self, rows: Sequence[LabelledScores], precision: float | None) -> CalibrationReport:
+        """Return the best calibration for labelled texts and the threshold for a precision; else `InputError`."""
         scores, truth = self.training_rows(rows)
         if not len(scores):
             raise InputError("there is nothing in these rows that could be an entity: give other texts")
         after = replace(self, calibration=self.calibration.fit(scores, truth))
         threshold = None if precision is None else after._threshold_for(rows, precision)
         losses = self.calibration.log_loss(scores, truth), after.calibration.log_loss(scores, truth)
-        return after.calibration, CalibrationReport(len(rows), after.calibration, *losses, threshold)
+        return CalibrationReport(len(rows), after.calibration, *losses, threshold)
 
     def f1(self, rows: Sequence[LabelledScores]) -> float:
         """Return the harmonic mean of precision and recall of exact spans with their labels."""
@@ -150,13 +144,11 @@ def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> Ent
         return decoder
 
     def cross_validated_f1(fit: Callable[[Sequence[LabelledScores]], EntityDecoder]) -> float:
-        scores = []
-        for fold in range(min(FOLDS, len(rows))):
-            rest = [row for place, row in enumerate(rows) if place % FOLDS != fold]
-            scores.append(fit(rest).f1(rows[fold::FOLDS]))
-        return float(np.mean(scores))
+        folds = range(min(FOLDS, len(rows)))
+        rests = ([row for index, row in enumerate(rows) if index % FOLDS != fold] for fold in folds)
+        return float(np.mean([fit(rest).f1(rows[fold::FOLDS]) for fold, rest in zip(folds, rests, strict=True)]))
 
-    options: list[tuple[float, Callable[[Sequence[LabelledScores]], EntityDecoder]]]
-    options = [(MIN_GAIN, lambda _: decoder), (0.0, decoder.fit_label_bias), (0.0, decoder.fit)]
-    _, best = max(options, key=lambda option: option[0] + cross_validated_f1(option[1]))
-    return best(rows)
+    biased, fitted = cross_validated_f1(decoder.fit_label_bias), cross_validated_f1(decoder.fit)
+    if max(biased, fitted) <= cross_validated_f1(lambda _: decoder) + MIN_GAIN:
+        return decoder
+    return decoder.fit_label_bias(rows) if biased >= fitted else decoder.fit(rows)

@@ -33,11 +33,7 @@ _LONGEST_WORD = 60
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Span):
-    """A span that may be an entity.
-
-    Attributes:
-        border_cost: what its first and last word and its neighbors cost it, in nats.
-    """
+    """A span that may be an entity, and what its first and last word and its neighbors cost it, in nats."""
 
     border_cost: float = 0.0
 
@@ -67,12 +63,9 @@ class Truecaser:
             self.known.update(zip(new, map(float, row), strict=True))
 
     def name_probability(self, word: str, capitals: Capitals, *, first: bool) -> float:
-        """Return the probability that a word is part of a name.
+        """Return the probability that a word, with two known forms, is part of a name.
 
-        Args:
-            word: with two forms, and known.
-            capitals: the evidence of how it is written, as in `NERTuning.capitals`.
-            first: whether it begins a sentence.
+        `capitals` is as in `NERTuning`; `first` is whether the word begins a sentence.
         """
         lower, upper = _forms(word)
         anywhere, within, missing = capitals

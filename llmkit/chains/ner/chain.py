@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.base import Chain
+from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import Calibration, CalibrationReport, validate_precision
 from llmkit.chains.inputs import Text, TextInput, parse_text, validate_positive, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
@@ -57,7 +57,7 @@ class NERChain(Chain[Text, str, Entities]):
         max_passage_tokens: longer texts are read in passages of about so many tokens.
         prompt: a prompt text by name, or a prompt.
         tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
-        context_window: in tokens; needed for a model that does not say its own.
+        context_window: in tokens; needed for a model that does not report its window.
 
     Raises:
         InputError: a label, a description, an example or a text is wrong; says which.
@@ -91,6 +91,7 @@ class NERChain(Chain[Text, str, Entities]):
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._is_tuned = is_fitted_on(self.tuning, local)
         self._lock = threading.RLock()
+        self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
         self._scorer: SpanScorer | None = None
         self._naming: StructuredTask[str, list[Entity]] | None = None
@@ -144,9 +145,8 @@ class NERChain(Chain[Text, str, Entities]):
         if not labelled:
             raise InputError("there are no rows to calibrate with")
         with self._lock:
-            plain = self._plain_decoder()
-            calibration, report = plain.calibrate(self._score_labelled(labelled), precision)
-            self._decoder = replace(plain, calibration=calibration)
+            report = self._plain.calibrate(self._score_labelled(labelled), precision)
+            self._decoder = replace(self._plain, calibration=report.calibration)
             self.threshold = self.threshold if report.threshold is None else report.threshold
         return report
 
@@ -155,14 +155,10 @@ class NERChain(Chain[Text, str, Entities]):
             raise InputError(f"{what}s is {type(rows).__name__}, but must be a list of labelled texts")
         return [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
 
-    def _plain_decoder(self) -> EntityDecoder:
-        return EntityDecoder(self.labels, self.tuning.no_entity_score)
-
     def _learned_decoder(self) -> EntityDecoder:
         """Return the decoder, which is fitted to the examples at the first use."""
         if self._decoder is None:
-            plain = self._plain_decoder()
-            self._decoder = fit_if_better(plain, self._score_labelled(self._examples)) if self._examples else plain
+            self._decoder = fit_if_better(self._plain, self._score_labelled(self._examples))
         return self._decoder
 
     def _score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
@@ -171,9 +167,5 @@ class NERChain(Chain[Text, str, Entities]):
         return self._scorer.score(texts)
 
     def _score_labelled(self, labelled: Sequence[LabelledText]) -> list[LabelledScores]:
-        rows: list[LabelledScores] = []
-        for row, scored in zip(labelled, self._score([row.text for row in labelled]), strict=True):
-            if isinstance(scored, Exception):
-                raise scored
-            rows.append((row, scored))
-        return rows
+        scored = unwrap_all(self._score([row.text for row in labelled]))
+        return list(zip(labelled, scored, strict=True))

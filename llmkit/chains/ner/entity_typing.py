@@ -40,11 +40,7 @@ _MARGIN = 4
 
 @dataclass(frozen=True)
 class EntityTyper:
-    """Scores candidates as each label.
-
-    Attributes:
-        phrases: of each label, all of which count.
-    """
+    """Scores candidates as each label, by all of the label's phrases."""
 
     llm: Any
     prompt: TaskPrompt

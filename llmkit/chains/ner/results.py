@@ -59,7 +59,8 @@ class Entities(BaseModel):
         return self.entities[index]
 
     def _repr_html_(self) -> str:
-        return highlight(self.text, ((entity.start, entity.end, _caption(entity)) for entity in self))
+        scores = ("" if entity.score is None else f" {entity.score:.0%}" for entity in self)
+        return highlight(self.text, [(e.start, e.end, e.label + score) for e, score in zip(self, scores, strict=True)])
 
 
 Sequence.register(Entities)
@@ -72,12 +73,7 @@ def resolve_overlaps(
 
     Neighbors of one label with only white space between them are one entity, where that reaches the threshold too.
 
-    Args:
-        text: the source.
-        spans: candidates, each once.
-        probabilities: [spans, labels].
-        labels: names of the columns.
-        threshold: the least probability of an entity.
+    The candidates are distinct; their probabilities are [spans, labels].
     """
     places = {(span.start, span.end): place for place, span in enumerate(spans)}
     best = probabilities.argmax(axis=1)
@@ -99,7 +95,3 @@ def resolve_overlaps(
         Entity(text=text[a:b], label=labels[label], start=a, end=b, score=float(probabilities[places[a, b], label]))
         for a, b, label in found
     ]
-
-
-def _caption(entity: Entity) -> str:
-    return entity.label if entity.score is None else f"{entity.label} {entity.score:.0%}"

@@ -80,12 +80,9 @@ class SpanScorer:
 
 
 def assign_to_passages(candidates: Sequence[Candidate], parts: Sequence[Passage], length: int) -> list[list[Candidate]]:
-    """Return the candidates of each passage: each is given to the passage that shows the most around it.
+    """Return, for overlapping passages in order, the candidates that each shows with the most text around them.
 
-    Args:
-        candidates: those that no passage holds are left out.
-        parts: overlapping passages, in order.
-        length: characters of the text.
+    Those that are in no passage are left out; `length` is that of the text, in characters.
     """
     shares: list[list[Candidate]] = [[] for _ in parts]
     starts, ends = [part.start for part in parts], [part.end for part in parts]

@@ -17,11 +17,7 @@ from llmkit.text.words import occurrences
 def name_entities(
     llm: Any, prompt: TaskPrompt, labels: Labels, examples: Sequence[Mapping[str, Any]]
 ) -> StructuredTask[str, list[Entity]]:
-    """Return the task of listing a text's entities; those that are not in the text are left out.
-
-    Raises:
-        InputError: the model has no structured output.
-    """
+    """Return the task of listing a text's entities; those that are not in the text are left out."""
     entity = {
         "type": "object",
         "properties": {"text": {"type": "string"}, "label": {"type": "string", "enum": list(labels.names)}},
