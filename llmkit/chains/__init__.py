@@ -4,16 +4,7 @@
     ner/              NERChain: spans of the text scored as entities
     qa/               QAChain: sentences retrieved, their spans scored as answers; WebQAChain: fetches pages before that
     summarization/    SummarizationChain: one prompt, or map-reduce over passages
-
-    base              `prepare` checks and fits one input, `run` computes all of them together
-    inputs, labels    validation of inputs, arguments and labels
-    scoring           log-likelihoods of continuations and spans
-    structured        the fallback for models that return none: structured output
-    tuning            numbers that were fitted on one model
-    calibration       scores to probabilities
-    lockstep          several runs whose model calls are one batch
-    postprocess       completions cleaned, also while they are generated
-    html              results in notebooks
+    base              the plan of every chain: `prepare` one input, `run` all of them together
 
 The four folders do not import each other. The names below are loaded when first used, so that an import stays cheap.
 """

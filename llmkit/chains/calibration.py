@@ -1,4 +1,4 @@
-"""Scores to probabilities, and labelled rows to better probabilities and a threshold.
+"""Turn scores into probabilities, and fit these and a threshold to labelled rows.
 
 Matrices are [rows, labels]. Of a row's labels either exactly one holds, and their probabilities add up to one
 (softmax), or each holds or not by itself (sigmoid, `independent=True`).
@@ -82,9 +82,8 @@ class CalibrationReport:
     Attributes:
         rows: how many rows it was given.
         calibration: what turns the chain's scores into probabilities from now on.
-        log_loss_before, log_loss_after: mean log-loss over the labelled rows, in nats, before and after; `None` for
-            rows without labels.
-        threshold: the threshold that was set for the precision asked for; `None` if none was asked for.
+        log_loss_before, log_loss_after: mean log-loss of labelled rows, in nats.
+        threshold: the threshold that was set for a precision.
     """
 
     rows: int

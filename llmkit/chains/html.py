@@ -9,12 +9,9 @@ _COLORS = ("#cfe8ff", "#ffe3b3", "#d5f2d0", "#f6d3e6", "#e2dcff", "#ffd9d2", "#d
 
 
 def highlight(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
-    """Return a text with marked spans.
+    """Return a text with marked spans, `(start, end, caption)`, in one color for each caption.
 
-    Args:
-        text: the source.
-        spans: `(start, end, caption)`: characters of the text, and a word or two after them; an empty caption is left
-            out. Spans with one caption have one color. Of spans that overlap, the first is marked.
+    An empty caption is left out. Of spans that overlap, the first is marked.
     """
     colors: dict[str, str] = {}
     parts, place = [], 0

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ModelCall:
-    """A prompt, the most tokens that its completion may have, and further settings of the call."""
+    """A prompt, the most tokens that its completion may have, and more settings of the call."""
 
     prompt: FittedPrompt
     max_tokens: int
@@ -49,14 +49,7 @@ class Progress:
 
 
 class Run(Generic[Result]):
-    """One execution of `Steps`.
-
-    Attributes:
-        pending: the model calls of the current step.
-        call_count: the model calls that were answered.
-        result: what the steps returned, when they are finished.
-        error: what the run failed with.
-    """
+    """One execution of `Steps`: the `pending` calls of the current step, and in the end a `result` or an `error`."""
 
     def __init__(self, steps: Steps[Result]) -> None:
         self.pending: list[ModelCall] = []
@@ -96,12 +89,7 @@ class Run(Generic[Result]):
 
 
 class BatchCaller(BaseCallbackHandler):
-    """Calls a model in true batches; as a callback, counts the finished calls and reports progress.
-
-    Args:
-        llm: the chat model.
-        report: is called, in any thread, after each model call.
-    """
+    """Calls a chat model in true batches; as a callback, counts the calls and reports progress, in any thread."""
 
     raise_error = True  # an error in the caller's `report` must not be lost in a log
 
@@ -115,43 +103,35 @@ class BatchCaller(BaseCallbackHandler):
         self._total = max(self._total, self._done + calls)
 
     def batch(self, calls: Sequence[ModelCall], configs: Sequence[RunnableConfig]) -> list[AIMessage | Exception]:
-        """Return the answer of each call, or the error it failed with."""
-        answers: list[Any] = [None] * len(calls)
+        """Return the answer of each call, or the error it failed with; calls with equal arguments are one batch."""
         groups: dict[str, list[int]] = {}
         for index, call in enumerate(calls):
             groups.setdefault(repr(call.arguments), []).append(index)
+        answers: dict[int, Any] = {}
         for indices in groups.values():
-            group = self.llm.batch(
-                [calls[index].prompt.messages for index in indices],
-                [self._counted(configs[index]) for index in indices],
-                return_exceptions=True,
-                **calls[indices[0]].arguments,
-            )
-            for index, answer in zip(indices, group, strict=True):
-                answers[index] = answer
-        return answers
+            messages = [calls[index].prompt.messages for index in indices]
+            counted = [self._counted(configs[index]) for index in indices]
+            arguments = calls[indices[0]].arguments
+            batch = self.llm.batch(messages, counted, return_exceptions=True, **arguments)
+            answers |= zip(indices, batch, strict=True)
+        return [answers[index] for index in range(len(calls))]
 
     def stream(self, call: ModelCall, config: RunnableConfig) -> Generator[AIMessage, None, None]:
         """Yield the chunks of one answer."""
         yield from self.llm.stream(call.prompt.messages, self._counted(config), **call.arguments)
 
     def on_llm_end(self, *args: Any, **kwargs: Any) -> None:
-        """Count an answer."""
-        self._count()
-
-    def on_llm_error(self, *args: Any, **kwargs: Any) -> None:
-        """Count a call that failed."""
-        self._count()
-
-    def _counted(self, config: RunnableConfig) -> RunnableConfig:
-        return merge_configs(config, {"callbacks": [self]}) if self._report else config
-
-    def _count(self) -> None:
+        """Count a finished call."""
         with self._lock:
             self._done += 1
             self._total = max(self._total, self._done)
             if self._report:
                 self._report(Progress(self._done, self._total))
+
+    on_llm_error = on_llm_end
+
+    def _counted(self, config: RunnableConfig) -> RunnableConfig:
+        return merge_configs(config, {"callbacks": [self]}) if self._report else config
 
 
 def run_in_lockstep(

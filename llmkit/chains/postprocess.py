@@ -16,13 +16,10 @@ _CONTENT_WORD = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
 
 
 class CompletionCleaner:
-    """Cleans a completion that comes in chunks; the result does not depend on how it is divided.
+    """Cleans a completion that comes in chunks, and says whether it was `truncated`.
 
     The first letter becomes a capital. A sentence is dropped if an earlier one has all its content words, and these
     are at least four. The first sentence is passed on as it comes, each later one when it is whole.
-
-    Attributes:
-        truncated: whether something was left out at the end.
     """
 
     def __init__(self, max_words: int | None = None) -> None:

@@ -77,12 +77,12 @@ def score_continuations(
 def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Span]]:
     """Return, for each word, the spans of at most `max_words` words that begin with it, the shortest first.
 
-    A part of a bracket or of a quotation is no span: it is closed, or left out.
+    A span that opens a bracket or a quotation is extended to close it, or left out.
     """
     found = []
-    for place, first in enumerate(words):
+    for index, first in enumerate(words):
         spans, size = [], 0.0
-        for last in words[place:]:
+        for last in words[index:]:
             size += last.size
             if size > max_words:
                 break
@@ -94,15 +94,14 @@ def spans_from(text: str, words: Sequence[Word], max_words: int) -> list[list[Sp
 
 def _closed(text: str, start: int, end: int) -> int | None:
     """Where a span ends when the brackets and quotations that it opens are closed; none if they are not."""
-    waiting: list[str] = []
-    place = start
-    while place < end or (waiting and place < len(text) and text[place] in _PAIRS):
-        sign = text[place]
-        if waiting and waiting[-1] == _PAIRS.get(sign):
-            waiting.pop()
+    unclosed: list[str] = []
+    while start < end or (unclosed and start < len(text) and text[start] in _PAIRS):
+        sign = text[start]
+        if unclosed and unclosed[-1] == _PAIRS.get(sign):
+            unclosed.pop()
         elif sign in _OPENING:
-            waiting.append(sign)
+            unclosed.append(sign)
         elif sign in _PAIRS:
             return None
-        place += 1
-    return None if waiting else place
+        start += 1
+    return None if unclosed else start
