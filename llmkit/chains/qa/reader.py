@@ -49,11 +49,6 @@ class ReaderInput:
         """The sentences in the order of the source."""
         return in_source_order(self.sentences)
 
-    @property
-    def starts(self) -> list[tuple[RetrievedSentence, Span]]:
-        """The words at which an answer may begin."""
-        return [(sentence, word) for sentence in self.sentences for word in words(sentence.text)]
-
 
 @dataclass(frozen=True)
 class AnswerSpan:
@@ -65,16 +60,17 @@ class AnswerSpan:
     score: float = 0.0
 
 
+SpansFrom = tuple[str, list[AnswerSpan]]
+"""A word, and the spans that begin with it."""
+
+
 @dataclass(frozen=True)
 class Reader:
-    """Finds answers in sentences.
+    """Finds answers of at most `max_words` in sentences, with a model that has `score`.
 
     Attributes:
-        llm: a model with `score`.
         prompt: asks for an answer; has the field `question`.
         reverse_prompt: asks for the question that belongs to an answer.
-        tuning: the weights of what makes up a score.
-        max_words: the longest answer.
         min_reserve: the least tokens that are reserved for an answer.
     """
 
@@ -126,7 +122,7 @@ class Reader:
 
     def read(self, inputs: Sequence[ReaderInput]) -> list[AnswerSpan | None]:
         """Return the best span for each question; `None` where the sentences have no words."""
-        spans = [_spans(starts, self.max_words) for starts in self._likeliest_starts(inputs)]
+        spans = [[span for _, group in starts for span in group] for starts in self._likeliest_starts(inputs)]
         texts = [[span.text for span in row] for row in spans]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=True)
         scores = [
@@ -139,10 +135,10 @@ class Reader:
         rows = zip(spans, scores, best, channels, strict=True)
         return [_choose(*row, self.tuning.channel_weight) for row in rows]
 
-    def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[tuple[RetrievedSentence, Span]]]:
-        """Return the words at which the best spans are likely to begin."""
-        starts = [item.starts for item in inputs]
-        texts = [[word.of(sentence.text) for sentence, word in row] for row in starts]
+    def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[SpansFrom]]:
+        """Return the words at which the best spans are likely to begin, with their spans."""
+        starts = [[start for sentence in item.sentences for start in self._starts(sentence)] for item in inputs]
+        texts = [[word for word, _ in row] for row in starts]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=False)
         kept = []
         for row, likelihood, prior in zip(starts, likelihoods, priors, strict=True):
@@ -150,6 +146,14 @@ class Reader:
             indices = {*descending(likelihood)[:MAX_STARTS], *descending(corrected)[:MAX_STARTS]}
             kept.append([row[index] for index in sorted(indices)])
         return kept
+
+    def _starts(self, sentence: RetrievedSentence) -> list[SpansFrom]:
+        """Return each word of a sentence with the spans that begin with it, whose offsets are in the document."""
+        text, offset, found = sentence.text, sentence.start, words(sentence.text)
+        return [
+            (word.of(text), [AnswerSpan(sentence, Span(offset + s.start, offset + s.end), s.of(text)) for s in spans])
+            for word, spans in zip(found, spans_from(text, found, self.max_words), strict=True)
+        ]
 
     def _likelihoods(
         self, inputs: Sequence[ReaderInput], texts: Sequence[Sequence[str]], *, include_eos: bool
@@ -202,19 +206,6 @@ def in_source_order(sentences: Sequence[RetrievedSentence]) -> str:
 
 def _then_question(question: str) -> str:
     return f"\nQuestion: {question}".rstrip()
-
-
-def _spans(starts: Sequence[tuple[RetrievedSentence, Span]], max_words: int) -> list[AnswerSpan]:
-    """Return the spans that begin at these words."""
-    wanted = {(sentence, word.start) for sentence, word in starts}
-    found = []
-    for sentence in dict.fromkeys(sentence for sentence, _ in starts):
-        for spans in spans_from(sentence.text, words(sentence.text), max_words):
-            for span in spans:
-                if (sentence, span.start) in wanted:
-                    place = Span(sentence.start + span.start, sentence.start + span.end)
-                    found.append(AnswerSpan(sentence, place, span.of(sentence.text)))
-    return found
 
 
 def _best_distinct(scores: Row, texts: Sequence[str]) -> list[int]:

@@ -1,8 +1,4 @@
-"""Which sentences of the summaries of parts say most about the whole.
-
-A sentence is relevant if it is close to the centroid of all (MEAD, Radev et al. 2004); those that are selected differ
-from each other (maximal marginal relevance, Carbonell & Goldstein 1998).
-"""
+"""Which sentences of the summaries of parts say most about the whole."""
 
 from __future__ import annotations
 
@@ -20,11 +16,9 @@ from llmkit.text.words import unspaced
 def select_sentences(sentences: Sequence[str], sizes: Sequence[int], budget: int, relevance: float) -> list[int]:
     """Return the indices, in order, of sentences that fit the budget together; of the best one, if none fits.
 
-    Args:
-        sentences: at least one.
-        sizes: what each takes of the budget, in tokens or words.
-        budget: for all that are selected.
-        relevance: the weight of relevance against novelty, from 0 to 1.
+    A sentence is relevant if it is close to the centroid of all (MEAD, Radev et al. 2004); those that are selected
+    differ from each other (maximal marginal relevance, Carbonell & Goldstein 1998). The weight of relevance against
+    novelty is from 0 to 1.
     """
     vectors = _tf_idf(sentences)
     centroid = vectors.sum(0)
@@ -43,11 +37,9 @@ def _tf_idf(sentences: Sequence[str]) -> Any:
     document_counts = Counter(word for count in counts for word in count)
     column_of = {word: column for column, word in enumerate(document_counts)}
     weights: list[float] = []
-    columns: list[int] = []
-    row_ends = [0]
     for count in counts:
         row = np.array([(1 + np.log(n)) * np.log(1 + len(counts) / document_counts[word]) for word, n in count.items()])
         weights.extend(row / (np.linalg.norm(row) or 1))
-        columns.extend(column_of[word] for word in count)
-        row_ends.append(len(columns))
+    columns = [column_of[word] for count in counts for word in count]
+    row_ends = np.cumsum([0, *map(len, counts)])
     return csr_array((weights, columns, row_ends), shape=(len(counts), max(len(column_of), 1)))

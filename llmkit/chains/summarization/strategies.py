@@ -1,8 +1,7 @@
 """How a long source becomes one summary: in one prompt, or by map-reduce.
 
-Every strategy is a generator of `Steps`: it yields model calls, is sent their answers, and returns the final call, or
-the summary itself if it consists of sentences of the summaries of parts. It ends, because each level of map-reduce has
-fewer parts than the one before.
+Every strategy is a generator of `Steps`: it yields model calls, is sent their answers, and returns an `Outcome`. It
+ends, because each level of map-reduce has fewer parts than the one before.
 """
 
 from __future__ import annotations
@@ -37,14 +36,10 @@ from llmkit.text.segmentation import sentences
 
 Strategy = Literal["stuff", "map_reduce"]
 
-MIN_SUMMARIES = 4
-"""A prompt that combines summaries must hold so many of the longest ones."""
-MIN_TOKENS = 8
-"""A summary of a part cannot say anything in fewer."""
-MAX_LEVELS = 12
-"""Enough for millions of parts."""
-MARGIN = 16
-"""Tokens that stay free, because texts that are joined may have more tokens than alone."""
+MIN_SUMMARIES = 4  # a prompt that combines summaries must have space for so many of the longest ones
+MIN_TOKENS = 8  # a summary of a part cannot say anything in fewer
+MAX_LEVELS = 12  # enough for millions of parts
+MARGIN = 16  # tokens that stay free, because texts that are joined may have more tokens than alone
 
 
 @dataclass(frozen=True)
@@ -137,11 +132,9 @@ class Summarizer:
         found = [span.of(text) for span in sentences(text)]
         complete = [sentence for sentence in found if is_sentence(sentence)]
         candidates = complete or found
-        if self.max_words is not None:
-            sizes, budget = [len(sentence.split()) for sentence in candidates], self.max_words
-        else:
-            sizes, budget = [self._counter.get_num_tokens(one) for one in candidates], self.max_new_tokens
-        selected = select_sentences(candidates, sizes, budget, self.relevance)
+        count = self._counter.get_num_tokens if self.max_words is None else lambda sentence: len(sentence.split())
+        sizes = [count(sentence) for sentence in candidates]
+        selected = select_sentences(candidates, sizes, self.max_words or self.max_new_tokens, self.relevance)
         return (" " if complete else "\n").join(candidates[index] for index in selected), bool(complete)
 
     def _combine(self, prompt: TaskPrompt, parts: list[Part], tokens: int) -> tuple[list[Part], list[ModelCall]]:
@@ -179,11 +172,9 @@ class Summarizer:
         space = min(self._space(self.final_prompts.part), self._space(prompt)) - MARGIN
         tokens = min(self.max_new_tokens, (space - self.max_new_tokens) // MIN_SUMMARIES)
         if tokens < MIN_TOKENS:
-            window = self._budget.window
-            needed = window - space + self.max_new_tokens + MIN_SUMMARIES * MIN_TOKENS
-            raise ContextWindowExceeded(
-                needed, window, "the instruction, some text and the tokens reserved for its summary"
-            )
+            needed = self._budget.window - space + self.max_new_tokens + MIN_SUMMARIES * MIN_TOKENS
+            what = "the instruction, some text and the tokens reserved for its summary"
+            raise ContextWindowExceeded(needed, self._budget.window, what)
         return tokens
 
     def _space(self, prompt: TaskPrompt) -> int:
