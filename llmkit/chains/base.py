@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from langchain_core.callbacks import CallbackManagerForChainRun
@@ -131,17 +131,30 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         config: list[RunnableConfig],
     ) -> list[Output | Exception]:
         """Prepare each input, run the good ones together, and put results and errors back in the order of inputs."""
-        results: dict[int, Output | Exception] = {}
-        prepared: dict[int, Prepared] = {}
-        for index, input in enumerate(inputs):
-            try:
-                prepared[index] = self.prepare(input)
-            except LlmkitError as error:
-                results[index] = error
-        if prepared:
-            configs = [patch_config(config[index], callbacks=run_manager[index].get_child()) for index in prepared]
-            results |= zip(prepared, self.run(list(prepared.values()), configs), strict=True)
-        return [results[index] for index in range(len(inputs))]
+        prepared = [attempt(self.prepare, input) for input in inputs]
+        configs = [
+            patch_config(parent, callbacks=manager.get_child())
+            for parent, manager, item in zip(config, run_manager, prepared, strict=True)
+            if not isinstance(item, Exception)
+        ]
+        return apply_to_good(lambda items: self.run(items, configs), prepared)
+
+
+def attempt(function: Callable[[Input], Output], input: Input) -> Output | LlmkitError:
+    """Return the function's result, or the `LlmkitError` that it raised."""
+    try:
+        return function(input)
+    except LlmkitError as error:
+        return error
+
+
+def apply_to_good(
+    function: Callable[[list[Input]], Iterable[Output | Exception]], items: Sequence[Input | Exception]
+) -> list[Output | Exception]:
+    """Call a function with all items that are no errors; return its results, and the errors in their places."""
+    good = [item for item in items if not isinstance(item, Exception)]
+    results = iter(function(good) if good else ())
+    return [item if isinstance(item, Exception) else next(results) for item in items]
 
 
 def unwrap_all(results: Sequence[Output | Exception]) -> list[Output]:

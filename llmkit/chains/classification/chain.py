@@ -18,12 +18,12 @@ from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import Calibration, CalibrationReport, threshold_for, validate_precision
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
-from llmkit.chains.classification.scorer import LabelScorer, Row
+from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.classification.structured import choose_labels
 from llmkit.chains.html import bars
 from llmkit.chains.inputs import Text, TextInput, parse_text, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import scoring_model
+from llmkit.chains.scoring import Row, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
+from llmkit.chains.base import apply_to_good
 from llmkit.chains.calibration import Calibration, Matrix
 from llmkit.chains.classification.contextual_calibration import (
     ClassificationTuning,
@@ -23,8 +24,9 @@ from llmkit.chains.classification.contextual_calibration import (
     class_mean,
     neutral_prior,
 )
-from llmkit.chains.classification.scorer import LabelScorer, Row
+from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
+from llmkit.chains.scoring import Row
 from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
 
 MAX_SHOWN = 16
@@ -72,10 +74,10 @@ class CalibratedScorer:
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Return the calibrated label scores of each text, or the error that it failed with."""
-        return [
-            row if isinstance(row, Exception) else self.scorer.label_scores((row - self.share * self.prior)[None])[0]
-            for row in self.scorer.try_scores(texts)
-        ]
+        return apply_to_good(
+            lambda rows: self.scorer.label_scores(np.stack(rows) - self.share * self.prior),
+            self.scorer.try_scores(texts),
+        )
 
     def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
         """Return the scorer with its prior measured on texts too."""

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from langchain_core.language_models import BaseLLM
 
+from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import separator
+from llmkit.chains.scoring import Row, score_continuations, separator
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
-
-Row = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -86,21 +84,11 @@ class LabelScorer:
 
     def scores(self, texts: Sequence[str]) -> Matrix:
         """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations]."""
-        return self._score([self.fit(text) for text in texts])
+        return np.stack(unwrap_all(self.try_scores(texts)))
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Return the scores of each text, or the error that it failed with."""
-        prompts: list[FittedPrompt | InputError] = []
-        for text in texts:
-            try:
-                prompts.append(self.fit(text))
-            except InputError as error:
-                prompts.append(error)
-        fitted = [prompt for prompt in prompts if isinstance(prompt, FittedPrompt)]
-        rows = iter(self._score(fitted) if fitted else ())
-        return [next(rows) if isinstance(prompt, FittedPrompt) else prompt for prompt in prompts]
+        return apply_to_good(self._score, [attempt(self.fit, text) for text in texts])
 
-    def _score(self, prompts: Sequence[FittedPrompt]) -> Matrix:
-        plain = isinstance(self.llm, BaseLLM)
-        inputs = [prompt.text if plain else prompt.messages for prompt in prompts]
-        return np.asarray(self.llm.score(inputs, self.continuations))
+    def _score(self, prompts: Sequence[FittedPrompt]) -> list[Row]:
+        return score_continuations(self.llm, prompts, [self.continuations] * len(prompts), prefix="")

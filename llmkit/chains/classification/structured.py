@@ -43,7 +43,7 @@ def choose_labels(
             raise GenerationError(f"the model answered {answer!r}, but the labels are {preview(labels.names)}")
         return tuple(dict.fromkeys(chosen))
 
-    return StructuredTask.from_prompt(
+    return StructuredTask(
         llm,
         prompt.with_examples(shown, ranked) if shown or ranked else prompt,
         schema,

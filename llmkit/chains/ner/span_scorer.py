@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llmkit.chains.base import apply_to_good, attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates
 from llmkit.chains.ner.entity_typing import EntityTyper
@@ -17,6 +18,8 @@ from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Passage, passages
 
 Prompts = list[tuple[FittedPrompt, list[Candidate]]]
+Plan = tuple[str, Prompts]
+"""A text, and the prompts of its passages with the candidates of each."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +45,19 @@ class SpanScorer:
         if self.truecaser:
             with suppress(InputError):  # the text that it comes from fails by itself below
                 self.truecaser.score_words(word for text in texts for word in cased_words(text))
-        plans = [self._try_plan(text) for text in texts]
-        prompts, names = [], []
-        for text, plan in zip(texts, plans, strict=True):
-            if isinstance(plan, list):
-                prompts += [prompt for prompt, _ in plan]
-                names += [[candidate.of(text) for candidate in candidates] for _, candidates in plan]
-        scores = iter(self.typer.scores(prompts, names) if prompts else ())
-        return [
-            self._join(text, plan, [next(scores) for _ in plan]) if isinstance(plan, list) else plan
-            for text, plan in zip(texts, plans, strict=True)
-        ]
+        return apply_to_good(self._score_plans, [attempt(self._plan, text) for text in texts])
 
-    def _try_plan(self, text: str) -> Prompts | InputError:
-        """Return the prompts of a text's passages, each with its candidates."""
-        try:
-            candidates = find_candidates(text, self.max_words, self.truecaser)
-            parts = self._passages(text, candidates)
-            shares = assign_to_passages(candidates, parts, len(text))
-            return [(self.typer.fit(part.text), share) for part, share in zip(parts, shares, strict=True) if share]
-        except InputError as error:
-            return error
+    def _plan(self, text: str) -> Plan:
+        candidates = find_candidates(text, self.max_words, self.truecaser)
+        parts = self._passages(text, candidates)
+        shares = assign_to_passages(candidates, parts, len(text))
+        return text, [(self.typer.fit(part.text), share) for part, share in zip(parts, shares, strict=True) if share]
+
+    def _score_plans(self, plans: Sequence[Plan]) -> list[ScoredText]:
+        prompts = [prompt for _, passages in plans for prompt, _ in passages]
+        names = [[span.of(text) for span in candidates] for text, passages in plans for _, candidates in passages]
+        scores = iter(self.typer.scores(prompts, names) if prompts else ())
+        return [self._join(text, passages, [next(scores) for _ in passages]) for text, passages in plans]
 
     def _passages(self, text: str, candidates: Sequence[Candidate]) -> list[Passage]:
         """Passages that overlap by as many tokens as the longest candidate has."""
@@ -71,8 +66,8 @@ class SpanScorer:
         tokens = (bisect_left(starts, span.end) - bisect_left(starts, span.start) for span in candidates)
         return passages(text, self.typer.llm, most, min(max(tokens, default=0) + 4, most // 2))
 
-    def _join(self, text: str, plan: Prompts, scores: Sequence[Matrix]) -> ScoredText:
-        candidates = [candidate for _, share in plan for candidate in share]
+    def _join(self, text: str, prompts: Prompts, scores: Sequence[Matrix]) -> ScoredText:
+        candidates = [candidate for _, share in prompts for candidate in share]
         if not candidates:
             return ScoredText(text, [], np.zeros((0, len(self.typer.phrases))))
         costs = np.array([candidate.border_cost for candidate in candidates])[:, None]

@@ -43,7 +43,7 @@ def name_entities(
             raise GenerationError(f"the model answered {answer!r}, which is no list of names with labels")
         return _look_up(named, text)
 
-    return StructuredTask.from_prompt(llm, prompt, schema, fields=lambda text: {"input": text}, parse=parse)
+    return StructuredTask(llm, prompt, schema, fields=lambda text: {"input": text}, parse=parse)
 
 
 def _is_entity(item: Any, labels: Sequence[str]) -> bool:

@@ -37,7 +37,7 @@ def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTas
         query, sentences = item
         return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": form}
 
-    return StructuredTask.from_prompt(llm, prompt, _SCHEMA, fields=fields, parse=_parse)
+    return StructuredTask(llm, prompt, _SCHEMA, fields=fields, parse=_parse)
 
 
 def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:

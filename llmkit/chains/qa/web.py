@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import Field
 
-from llmkit.chains.base import Chain
+from llmkit.chains.base import Chain, apply_to_good, attempt
 from llmkit.chains.qa.chain import QAChain
 from llmkit.chains.qa.inputs import QuestionInput, parse_question
 from llmkit.chains.qa.results import Answer
@@ -84,22 +84,15 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
         """Fetch every page once, then answer all questions together."""
         all_urls = list(dict.fromkeys(url for _, urls in prepared for url in urls))
         with ThreadPoolExecutor(MAX_THREADS) as pool:
-            pages = dict(zip(all_urls, pool.map(self._fetch, all_urls), strict=True))
-        errors = [_first_error(urls, pages) for _, urls in prepared]
-        inputs = [
-            ({"question": question, "context": [pages[url] for url in urls]}, config)
-            for (question, urls), config, error in zip(prepared, configs, errors, strict=True)
-            if not error
+            found = pool.map(partial(attempt, partial(fetch, **self.fetch_options)), all_urls)
+            pages = dict(zip(all_urls, found, strict=True))
+        rows = [
+            next((page for url in urls if isinstance(page := pages[url], LlmkitError)), None)
+            or ({"question": question, "context": [pages[url] for url in urls]}, config)
+            for (question, urls), config in zip(prepared, configs, strict=True)
         ]
-        answers = iter(self.qa.batch(*map(list, zip(*inputs, strict=True)), return_exceptions=True) if inputs else ())
-        return [error or next(answers) for error in errors]
+        return apply_to_good(self._answer, rows)
 
-    def _fetch(self, url: str) -> Document | LlmkitError:
-        try:
-            return fetch(url, **self.fetch_options)
-        except LlmkitError as error:
-            return error
-
-
-def _first_error(urls: Sequence[str], pages: Mapping[str, Document | LlmkitError]) -> LlmkitError | None:
-    return next((page for url in urls if isinstance(page := pages[url], LlmkitError)), None)
+    def _answer(self, rows: list[tuple[dict[str, Any], RunnableConfig]]) -> list[Answer]:
+        inputs, configs = zip(*rows, strict=True)
+        return self.qa.batch(inputs, list(configs), return_exceptions=True)
