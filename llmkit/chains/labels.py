@@ -15,9 +15,9 @@ class Labels:
     """The labels of a chain, in the caller's order.
 
     Attributes:
-        names: the labels as they were given, and as results say them.
-        verbalized: what the model sees of each: its description, or the label itself.
-        multi_label: whether any number of labels may hold for one text.
+        names: the labels as they were given, and as results have them.
+        verbalized: what the model sees: the descriptions, or else the names.
+        multi_label: whether any number of labels may apply to one text.
     """
 
     names: tuple[str, ...]
@@ -66,15 +66,15 @@ class Labels:
 
     def verbalize(self, examples: Iterable[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
         """Return the examples with the labels' words as their output, and the indices of their labels."""
-        given = list(examples)
-        for number, example in enumerate(given, 1):
+        verbalized, indices = [], []
+        for number, example in enumerate(examples, 1):
+            what = f"example {number}"
             if not isinstance(example, Mapping) or "output" not in example:
-                raise InputError(
-                    f"example {number} is {example!r:.80}, but must be a dictionary with 'input' and 'output'"
-                )
-        indices = [self.indices(example["output"], f"example {number}") for number, example in enumerate(given, 1)]
-        words = [", ".join(self.verbalized[index] for index in labels) or "none of them" for labels in indices]
-        return [{**example, "output": text} for example, text in zip(given, words, strict=True)], indices
+                raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
+            indices.append(self.indices(example["output"], what))
+            words = ", ".join(self.verbalized[index] for index in indices[-1])
+            verbalized.append({**example, "output": words or "none of them"})
+        return verbalized, indices
 
 
 def preview(names: Sequence[str]) -> str:

@@ -123,11 +123,10 @@ def _border_costs(text: str, found: Sequence[Word], truecaser: Truecaser | None)
     if truecaser is None:
         return [0.0] * len(found), [0.0] * len(found)
     tuning, probabilities = truecaser.tuning, _name_probabilities(text, found, truecaser)
-    edge = []
-    for place, word in enumerate(found):
-        uncased = tuning.number_probability if _NUMBER.fullmatch(text, word.start, word.end) else 1.0
-        edge.append(tuning.edge_cost * (1 - probabilities.get(place, uncased)))
-    return edge, [tuning.neighbor_cost * probabilities.get(place, 0.0) for place in range(len(found))]
+    numbers = [bool(_NUMBER.fullmatch(text, word.start, word.end)) for word in found]
+    uncased = [tuning.number_probability if is_number else 1.0 for is_number in numbers]
+    edge = [tuning.edge_cost * (1 - probabilities.get(index, default)) for index, default in enumerate(uncased)]
+    return edge, [tuning.neighbor_cost * probabilities.get(index, 0.0) for index in range(len(found))]
 
 
 def _name_probabilities(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping[int, float]:

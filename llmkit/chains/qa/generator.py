@@ -11,6 +11,7 @@ import numpy as np
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
+from llmkit.chains.base import apply_to_good
 from llmkit.chains.lockstep import BatchCaller, ModelCall
 from llmkit.chains.postprocess import clean_completion, is_complete
 from llmkit.chains.qa.reader import Reader, ReaderInput
@@ -58,27 +59,22 @@ class AnswerGenerator:
     ) -> list[GeneratedAnswer | Exception]:
         """Return the answer to each question, or the error that its model call failed with."""
         answers = BatchCaller(self.llm).batch(calls, configs)
-        texts = [
-            answer if isinstance(answer, Exception) else _grounded_text(answer, f"{item.question} {item.text}")
+        pairs = [
+            answer if isinstance(answer, Exception) else (item, _grounded_text(answer, f"{item.question} {item.text}"))
             for item, answer in zip(inputs, answers, strict=True)
         ]
-        pairs = [(item, text) for item, text in zip(inputs, texts, strict=True) if isinstance(text, str)]
-        support = iter(self._support(pairs))
-        return [GeneratedAnswer(text, next(support)) if isinstance(text, str) else text for text in texts]
+        return apply_to_good(self._with_support, pairs)
 
-    def _support(self, pairs: Sequence[tuple[ReaderInput, str]]) -> list[RetrievedSentence]:
-        """Return, for each answer, the sentence after which it is likeliest."""
-        prompts, continuations = [], []
-        for item, text in pairs:
-            for sentence in item.sentences if text else ():
-                prompts.append(self.reader.fit_sentence(item.question, sentence, text))
-                continuations.append([text])
-        scores = iter(score_continuations(self.reader.llm, prompts, continuations))
-        best = []
+    def _with_support(self, pairs: Sequence[tuple[ReaderInput, str]]) -> list[GeneratedAnswer]:
+        """Add to each answer the sentence after which it is likeliest."""
+        rows = [(item.question, sentence, text) for item, text in pairs if text for sentence in item.sentences]
+        prompts = [self.reader.fit_sentence(*row) for row in rows]
+        scores = iter(score_continuations(self.reader.llm, prompts, [[text] for *_, text in rows]))
+        found = []
         for item, text in pairs:
             likelihoods = np.array([next(scores)[0] if text else 0.0 for _ in item.sentences])
-            best.append(item.sentences[descending(likelihoods)[0]])
-        return best
+            found.append(GeneratedAnswer(text, item.sentences[descending(likelihoods)[0]]))
+        return found
 
 
 def as_quotation(text: str) -> str:

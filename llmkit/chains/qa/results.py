@@ -18,7 +18,7 @@ class Citation(BaseModel):
         source: the document's `metadata["source"]`.
         link: a URL that leads to the sentence in its page, for a document from the web.
         document: the index of the document.
-        answer_start, answer_end: the span of the answer in the document; `None` if it is not in this sentence.
+        answer_start, answer_end: the span of the answer in the document, if it is in this sentence.
         before, after: some text around the quote, for display only: they are not dumped.
     """
 
