@@ -20,7 +20,7 @@ from llmkit.text.segmentation import Span, passages, sentences
 from llmkit.text.words import terms
 
 MAX_CHARACTERS = 400
-"""The longest sentence, in characters; a longer one is split like a text of many sentences."""
+"""The longest sentence, in characters; a longer one is split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class SentenceRetriever:
     def retrieve(self, question: str, documents: Sequence[str], top_k: int) -> list[RetrievedSentence]:
         """Return up to `top_k` sentences, the most relevant first; equally relevant ones are in source order.
 
-        A sentence that occurs more than once, as in a document given twice, is returned once: the first one.
+        Of equal sentences, as in a document given twice, the first one is returned.
         """
         indexed = [self._index(text, max(self._cache_size, len(documents))) for text in documents]
         first: dict[str, tuple[int, int]] = {}

@@ -54,7 +54,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         """Return the chain as a tool for an agent, which answers with the result as JSON.
 
         Args:
-            args_schema: a pydantic model of the arguments, instead of the chain's own.
+            args_schema: a pydantic model of the arguments, instead of `tool_input`.
             name: what the model calls the tool, instead of `tool_name`.
             description: tells the model what the tool does, instead of `tool_description`.
             arg_types: names and types of the arguments, if there is no `args_schema`.

@@ -60,11 +60,7 @@ def validate_share(value: Any, what: str) -> float:
 
 
 def validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str] = ()) -> TaskPrompt:
-    """Return the prompt, loaded where it is a name; beside `input`, its open fields must be among `fields`.
-
-    Raises:
-        PromptError: no prompt has this name, or it has a field that the chain does not fill.
-    """
+    """Return the prompt, loaded where it is a name, or raise `PromptError` if it has other fields than these."""
     loaded: Any = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
     if not isinstance(loaded, TaskPrompt):
         raise PromptError(f"prompt is {type(prompt).__name__}, but must be the name of a prompt text or a TaskPrompt")

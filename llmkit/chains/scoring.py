@@ -62,9 +62,6 @@ def score_continuations(
 
     A prompt without continuations has an empty row. With `include_eos` a continuation is a whole completion, so that
     the token that ends it counts too.
-
-    Raises:
-        ContextWindowExceeded: a prompt and its longest continuation do not fit the window together.
     """
     plain = isinstance(llm, BaseLLM)
     pairs = [pair for pair in zip(prompts, continuations, strict=True) if pair[1]]

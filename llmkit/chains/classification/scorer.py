@@ -66,7 +66,7 @@ class LabelScorer:
     def label_scores(self, scores: Matrix) -> Matrix:
         """Return the labels' scores, [texts, labels], from those of all continuations, [texts, continuations].
 
-        Where several labels may hold, that is the log-odds of each label against the mean of all other continuations.
+        With `multi_label`, that is the log-odds of each label against the mean of all other continuations.
         """
         if not self.multi_label:
             return scores

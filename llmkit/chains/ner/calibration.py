@@ -30,11 +30,7 @@ class LabelledText:
 
     @classmethod
     def parse(cls, example: Any, labels: Sequence[str], what: str) -> LabelledText:
-        """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}` with its entities.
-
-        Raises:
-            InputError: it has no text, or an entity is not in the text or has an unknown label; names it `what`.
-        """
+        """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}`, which errors name `what`."""
         if not isinstance(example, Mapping) or not {"input", "output"} <= set(example):
             raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
         text, named = example["input"], example["output"]
@@ -111,10 +107,7 @@ class EntityDecoder:
         return 2 * right / max(found + expected, 1)
 
     def training_rows(self, rows: Sequence[LabelledScores]) -> tuple[Matrix, NDArray[np.bool_]]:
-        """Return scores and truth, [candidates, labels and none], of candidates that could be chosen.
-
-        Those are the entities, and the candidates that win where they overlap.
-        """
+        """Return the scores and truth, [candidates, labels and none], of entities and the best candidates."""
         scores, truth = [], []
         for labelled, scored in rows:
             winners = {Span(entity.start, entity.end) for entity in self.entities(scored, 0.0)}

@@ -52,17 +52,13 @@ class EntityTyper:
     def from_labels(
         cls, llm: Any, prompt: TaskPrompt, labels: Labels, tuning: NERTuning, context_window: int | None
     ) -> EntityTyper:
-        """Return a typer for labels whose descriptions are phrases, divided by commas.
-
-        Raises:
-            InputError: a description has only commas.
-            ContextWindowExceeded: the window does not hold a short sentence and the phrases.
-        """
+        """Return a typer for labels whose descriptions are phrases, divided by commas, if the window is large enough."""
         described = [
-            _usual_phrases(words) if words == name.strip() else words
+            LABEL_PHRASES.get(ALIASES.get(words.lower(), words.lower()), words) if words == name.strip() else words
             for name, words in zip(labels.names, labels.verbalized, strict=True)
         ]
-        phrases = tuple(tuple(_with_article(part) for part in text.split(",") if part.strip()) for text in described)
+        parts = [[part.strip() for part in text.split(",")] for text in described]
+        phrases = tuple(tuple(_with_article(part) for part in row if part) for row in parts)
         if not all(phrases):
             raise InputError(f"the description of {labels.names[phrases.index(())]!r} has only commas: say what it is")
         typer = cls(llm, prompt, phrases, tuning, context_window)
@@ -76,11 +72,7 @@ class EntityTyper:
         return max((window - self.fit(".").tokens - self._phrase_tokens) // 2 - _MARGIN, 1)
 
     def fit(self, text: str) -> FittedPrompt:
-        """Return the prompt for a text, with tokens reserved for any part of it and the longest phrase.
-
-        Raises:
-            ContextWindowExceeded: the window does not hold the text twice.
-        """
+        """Return the prompt for a text, with tokens reserved for any part of it and the longest phrase."""
         reserved = self._phrase_tokens + self.llm.get_num_tokens(text)
         return self.prompt.fit(text, model=self.llm, max_new_tokens=reserved, context_window=self.context_window)
 
@@ -121,13 +113,6 @@ class EntityTyper:
         return np.stack(columns, axis=1) - scores[:, :1]
 
 
-def _usual_phrases(label: str) -> str:
-    name = label.lower()
-    return LABEL_PHRASES.get(ALIASES.get(name, name), label)
-
-
 def _with_article(phrase: str) -> str:
-    phrase = phrase.strip()
-    if phrase.split()[0].lower() in ("a", "an", "the"):
-        return phrase
-    return f"{'an' if phrase[0].lower() in 'aeiou' else 'a'} {phrase}"
+    article = "an" if phrase[0].lower() in "aeiou" else "a"
+    return phrase if phrase.split()[0].lower() in ("a", "an", "the") else f"{article} {phrase}"

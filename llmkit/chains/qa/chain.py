@@ -135,12 +135,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if scorer is None:
             _refuse(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
-            asking = _validate_prompt(structured_prompt or "answer-with-quotes", ("question", "form"))
+            asking = _validate_prompt(structured_prompt or "answer-with-quotes", "question", "form")
             asking = asking.with_examples(examples) if examples else asking
             self._structured = answer_with_quotes(llm, asking, _FORMS[style])
             return
         _refuse(llm, "prompt", structured_prompt=structured_prompt)
-        prompts = reader_prompts(_validate_prompt(prompt or "question-answering", ("question",)), examples)
+        prompts = reader_prompts(_validate_prompt(prompt or "question-answering", "question"), examples)
         is_abstractive = style == "abstractive"
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if is_abstractive else 0
@@ -148,7 +148,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         if is_abstractive and isinstance(scorer, BaseLLM):
             raise InputError(f"{type(scorer).__name__} is a completion model: to generate answers, use a chat model")
         if is_abstractive:
-            asking = _validate_prompt(abstractive_prompt or "answer-in-words", ("question",))
+            asking = _validate_prompt(abstractive_prompt or "answer-in-words", "question")
             self._generator = AnswerGenerator(llm, asking, self._reader, max_new_tokens, context_window)
         elif abstractive_prompt is not None:
             raise InputError("abstractive_prompt is given, but style is 'extractive': give style='abstractive' too")
@@ -260,7 +260,7 @@ def _refuse(llm: Any, wanted: str, **prompts: Any) -> None:
         raise InputError(f"{given[0]} is given, but {type(llm).__name__} {which}: give {wanted} instead")
 
 
-def _validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str]) -> TaskPrompt:
+def _validate_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
     validated = validate_prompt(prompt, fields)
     if "question" not in validated.input_variables:
         raise PromptError("the prompt has no field {question}")

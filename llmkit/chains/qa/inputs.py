@@ -68,11 +68,7 @@ class Query:
 
 
 def parse_question(input: Any, other_key: str | None = None) -> str:
-    """Return the question of an input, in one line.
-
-    Raises:
-        InputError: the input has no question or no `other_key`, or the question is no text or empty.
-    """
+    """Return the question of an input, in one line, or raise `InputError` if it has none, or no `other_key`."""
     keys = ["question", other_key] if other_key else ["question"]
     wanted = " and ".join(map(repr, keys))
     if not isinstance(input, Mapping):

@@ -83,13 +83,13 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         selector: ranks the examples.
         strategy: "stuff" reads the whole text in one prompt; "map_reduce" summarizes parts and combines their
             summaries; "auto" takes "stuff" for a text that fits and is at most two passages long.
-        max_words: the most words of the summary. The model is told: in the prompt's field `max_words`, or in a sentence
-            after its instruction.
+        max_words: the most words of the summary, which the prompt's field `max_words` or a sentence after its
+            instruction says.
         max_new_tokens: the most tokens of the summary; 96, or enough for `max_words`.
-        combine_prompt: asks for one summary of several; "combine-summaries" if left out. With a tuning that selects
+        combine_prompt: asks for one summary of many; "combine-summaries" if left out. With a tuning that selects
             sentences, the model combines summaries only if this is given.
         max_passage_tokens: the longest passage; if left out, the tuning's.
-        context_window: in tokens; needed for a model that does not tell its own, which it can only make smaller.
+        context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         progress: is called, in any thread, after every model call.
         tuning: the numbers that depend on the model; if left out, those for its size.
 
