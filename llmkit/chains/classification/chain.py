@@ -181,9 +181,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             if precision is not None:
                 raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
             return self._measure_prior(texts)
-        truth = np.zeros((len(texts), len(self.labels)), dtype=bool)
-        for row, label in enumerate(labels):
-            truth[row, self._labels.indices(label, f"row {row + 1}")] = True
+        indices = [self._labels.indices(label, f"row {number}") for number, label in enumerate(labels, 1)]
+        truth = np.array([[label in row for label in range(len(self.labels))] for row in indices])
         return self._fit(texts, truth, precision)
 
     def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:

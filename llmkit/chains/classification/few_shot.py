@@ -148,41 +148,39 @@ class FewShot:
         neutral = neutral_prior(self.zero_shot.try_scores, self.zero_shot.verbalized)
         if len(self._sample) < MIN_MEASURED:
             return neutral
-        measured = class_mean(self._zero_shot_scores, self._first_labels(self._sample))
+        measured = self._class_mean(self._zero_shot_scores, self._sample)
         return blend(neutral, measured, len(self._sample), self.tuning.neutral_weight)
 
     @cached_property
     def _sample(self) -> list[int]:
         """The indices of the examples to learn from: one of each label, then a second of each."""
         ranked = BalancedExamples(FirstExamples(), examples=[dict(example) for example in self.examples]).rank("")
-        return [place for place in ranked if self.labels[place]][:MAX_MEASURED]
+        return [index for index in ranked if self.labels[index]][:MAX_MEASURED]
 
     @cached_property
     def _zero_shot_scores(self) -> Matrix:
-        return self.zero_shot.scores([self.examples[place]["input"] for place in self._sample])
+        return self._scores(self.zero_shot, self._sample)
 
-    def _first_labels(self, places: Sequence[int]) -> list[int]:
-        return [self.labels[place][0] for place in places]
+    def _scores(self, scorer: LabelScorer, sample: Sequence[int]) -> Matrix:
+        return scorer.scores([self.examples[index]["input"] for index in sample])
+
+    def _class_mean(self, scores: Matrix, sample: Sequence[int]) -> Prior:
+        return class_mean(scores, [self.labels[index][0] for index in sample])
 
     def _examples_help(self) -> bool:
         """Whether each half of the sample has less log-loss after the other half was shown."""
         middle = len(self._sample) // 2
-        first, second = slice(0, middle), slice(middle, None)
-        zero_shot_loss = few_shot_loss = 0.0
-        for scored, shown in ((first, second), (second, first)):
-            places = self._sample[scored]
-            prompt = self.zero_shot.prompt.with_examples([self.examples[place] for place in self._sample[shown]])
-            few_shot = replace(self.few_shot, prompt=prompt)
-            scores = few_shot.scores([self.examples[place]["input"] for place in places])
-            zero_shot_loss += self._log_loss(self._zero_shot_scores[scored], places)
-            few_shot_loss += self._log_loss(scores, places)
-        return few_shot_loss < zero_shot_loss
+        halves = slice(0, middle), slice(middle, None)
+        gain = 0.0
+        for scored, shown in (halves, halves[::-1]):
+            sample = self._sample[scored]
+            prompt = self.zero_shot.prompt.with_examples([self.examples[index] for index in self._sample[shown]])
+            scores = self._scores(replace(self.few_shot, prompt=prompt), sample)
+            gain += self._log_loss(self._zero_shot_scores[scored], sample) - self._log_loss(scores, sample)
+        return gain > 0
 
-    def _log_loss(self, scores: Matrix, places: Sequence[int]) -> float:
+    def _log_loss(self, scores: Matrix, sample: Sequence[int]) -> float:
         """Return the summed log-loss of examples, with the mean of each label subtracted from the scores."""
-        scores = scores - class_mean(scores, self._first_labels(places))
-        truth = np.zeros((len(places), len(self.zero_shot.verbalized)), dtype=bool)
-        for row, place in enumerate(places):
-            truth[row, list(self.labels[place])] = True
-        calibration = Calibration(independent=self.zero_shot.multi_label)
-        return len(places) * calibration.log_loss(self.zero_shot.label_scores(scores), truth)
+        scores = self.zero_shot.label_scores(scores - self._class_mean(scores, sample))
+        truth = np.array([[label in self.labels[index] for label in range(scores.shape[1])] for index in sample])
+        return len(sample) * Calibration(independent=self.zero_shot.multi_label).log_loss(scores, truth)

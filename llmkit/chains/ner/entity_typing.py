@@ -52,7 +52,7 @@ class EntityTyper:
     def from_labels(
         cls, llm: Any, prompt: TaskPrompt, labels: Labels, tuning: NERTuning, context_window: int | None
     ) -> EntityTyper:
-        """Return a typer for labels whose descriptions are phrases, divided by commas, if the window is large enough."""
+        """Return a typer for labels whose descriptions are phrases, divided by commas, if the window is big enough."""
         described = [
             LABEL_PHRASES.get(ALIASES.get(words.lower(), words.lower()), words) if words == name.strip() else words
             for name, words in zip(labels.names, labels.verbalized, strict=True)

@@ -117,9 +117,9 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     ) -> None:
         if style not in get_args(Style):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
-        if retriever is not None and not isinstance(retriever, BaseRetriever):
-            raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
         if retriever is not None:
+            if not isinstance(retriever, BaseRetriever):
+                raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
             self.tool_input = QuestionInput
         self.style, self.retriever = style, retriever
         self.sentence_retriever = SentenceRetriever(embedder)
@@ -141,17 +141,16 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             return
         _refuse(llm, "prompt", structured_prompt=structured_prompt)
         prompts = reader_prompts(_validate_prompt(prompt or "question-answering", "question"), examples)
-        is_abstractive = style == "abstractive"
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
-        reserve = max_new_tokens if is_abstractive else 0
+        reserve = max_new_tokens if style == "abstractive" else 0
         self._reader = Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
-        if is_abstractive and isinstance(scorer, BaseLLM):
-            raise InputError(f"{type(scorer).__name__} is a completion model: to generate answers, use a chat model")
-        if is_abstractive:
+        if style == "abstractive":
+            if isinstance(scorer, BaseLLM):
+                raise InputError(f"{type(scorer).__name__} is a completion model: use a chat model to generate answers")
             asking = _validate_prompt(abstractive_prompt or "answer-in-words", "question")
             self._generator = AnswerGenerator(llm, asking, self._reader, max_new_tokens, context_window)
         elif abstractive_prompt is not None:
-            raise InputError("abstractive_prompt is given, but style is 'extractive': give style='abstractive' too")
+            raise InputError("abstractive_prompt is given, but style is 'extractive': set style='abstractive' too")
 
     def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
         """Check the question and its documents, and find the sentences that matter."""
