@@ -177,7 +177,7 @@ def test_a_selector_of_langchain_s() -> None:
     chain = chain_of(selector=selector)
     assert chain.shows_examples
     assert sum(chain.invoke(Document(TEXT)).scores.values()) == pytest.approx(1)
-    with pytest.raises(PromptError, match="LengthBasedExampleSelector holds its own examples"):
+    with pytest.raises(PromptError, match="LengthBasedExampleSelector has its own examples"):
         chain_of(examples=EXAMPLES, selector=selector)
 
 
