@@ -20,7 +20,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
-from llmkit.models.generation.completion import Completion, GenerationRequest
+from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
 from llmkit.models.langchain.batching import (
@@ -221,9 +221,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         engine.validate(request)
         return PreparedCall(engine, call, request, cancel)
 
-    def _complete(
-        self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]
-    ) -> tuple[PreparedCall, list[Completion]]:
+    def _complete(self, prompt: Any, stop: Sequence[str] | None, options: Mapping[str, Any]) -> Any:
         """Return a call and its completions: from the current plan if the call is in it, else computed alone."""
         plan = current_plan.get()
         taken = plan.take(prompt_key(prompt), {**options, "stop": stop}) if plan else None
@@ -246,9 +244,9 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             prompts.append(value)
         return BatchPlan(prompts, calls, options)
 
-    async def _agenerate(self, *args: Any, **kwargs: Any) -> Any:
+    async def _agenerate(self, *args: Any, run_manager: Any = None, **kwargs: Any) -> Any:
         """Run `_generate` in a thread, and stop it when the task is cancelled."""
-        cancel = threading.Event()
+        cancel = threading.Event()  # LangChain passes a call's options only to a method that takes a run_manager
         try:
             return await run_in_executor(None, self._generate, *args, **kwargs, _cancel=cancel)  # type: ignore[attr-defined]
         except asyncio.CancelledError:
