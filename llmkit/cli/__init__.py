@@ -14,9 +14,7 @@ from llmkit import __version__
 from llmkit.cli import config, console, models, options, prompts
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
-from llmkit.cli.classify import classify
-from llmkit.cli.entities import entities
-from llmkit.cli.summarize import summarize
+from llmkit.cli.texts import classify, entities, summarize
 from llmkit.errors import InputError, LlmkitError
 
 _INTERRUPTED = 130  # 128 and the signal's number, as in shells
@@ -82,7 +80,8 @@ def main() -> None:
     console.show_log()
     arguments, debug = _take_debug(sys.argv[1:])
     try:
-        code = _run(["--debug", *arguments] if debug else arguments)
+        result = app(["--debug", *arguments] if debug else arguments, prog_name="llmkit", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has left: the last flush, at exit, must not fail too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,16 +93,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run(arguments: list[str]) -> int:
-    result = app(arguments, prog_name="llmkit", standalone_mode=False)
-    return result if isinstance(result, int) else 0
-
-
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
     """Remove `--debug` wherever it is before a `--`, so that it can be added at the end of a command line."""
     before = _before_dashes(arguments)
-    kept = [argument for argument in before if argument != "--debug"]
-    return kept + arguments[len(before) :], len(kept) < len(before)
+    return [*(word for word in before if word != "--debug"), *arguments[len(before) :]], "--debug" in before
 
 
 def _report(error: BaseException) -> int:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from llmkit.cli import console, files, options
 from llmkit.errors import InputError, LlmkitError
-from llmkit.models import DEFAULT_MODEL
+from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
     from rich.text import Text
 
-    from llmkit.chains import Answer, Citation, QAChain
+    from llmkit.chains import Answer
 
 NOT_FOUND = "The text does not say."
 
@@ -62,34 +62,26 @@ def ask(
       llmkit ask "What was decided?" --file minutes.txt --file letter.txt
       cat notes.txt | llmkit ask "Who is invited?" --file - --json
     """
-    _check(question, [*(url or []), *(file or [])])
-    files.check_output(output, *(file or []))
+    from llmkit.models import default_embedder
+
+    names, urls = file or [], url or []
+    if not question.strip():
+        raise InputError("the question is empty")
+    if not names and not urls:
+        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+    files.check_output(output, *names)
     options.ModelOptions(model).check()
-    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    texts = _read_files(file or [])
-    documents = [*_fetch_pages(url or [], fetching, required=not texts), *texts]
-    chain = _load(model, embedder=embedder, style=style, threshold=threshold)
+    documents = _fetch_pages(urls, required=not names, allow_private=allow_private, respect_robots=not ignore_robots)
+    documents += _read_files(names)
+    arguments: dict[str, Any] = {"style": style, "threshold": threshold}
+    if embedder:
+        with console.progress(f"loading {DEFAULT_EMBEDDER}"):
+            arguments["embedder"] = default_embedder()
+    chain = options.load_chain("QAChain", options.ModelOptions(model), arguments)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     files.write(answer.model_dump_json() if as_json else shown(answer, documents, colour=colour), output)
-
-
-def _check(question: str, sources: list[str]) -> None:
-    """Check that there is a question and something to read."""
-    if not question.strip():
-        raise InputError("the question is empty")
-    if not sources:
-        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
-
-
-def _load(model: str, *, embedder: bool, **arguments: Any) -> QAChain:
-    from llmkit.models import DEFAULT_EMBEDDER, default_embedder
-
-    if embedder:
-        with console.progress(f"loading {DEFAULT_EMBEDDER}"):
-            arguments["embedder"] = default_embedder()
-    return cast("QAChain", options.load_chain("QAChain", options.ModelOptions(model), arguments))
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
@@ -99,46 +91,36 @@ def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
 
     if not answer.found:
         return NOT_FOUND
-    lines = [Text(answer.text, style="bold"), *citation_lines(answer, documents)]
     console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
     with console.capture() as caught:
-        for line in lines:
+        for line in (Text(answer.text, style="bold"), *citation_lines(answer, documents)):
             console.print(line)
     return caught.get().rstrip("\n")
 
 
 def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
-    """Return the confidence of an answer, then each sentence that supports it and where that is."""
+    """Return the confidence of an answer, then each sentence that supports it and where that is.
+
+    A sentence is one line, with the answer in it highlighted.
+    """
     from rich.text import Text
 
     lines = [Text(f"confidence {answer.confidence:.0%}", style="dim")]
     for citation in answer.citations:
-        where = f"characters {citation.start} to {citation.end} of {citation.link or citation.source}"
-        lines += [Text(), Text("  ").append_text(_quote(citation, documents)), Text(f"  {where}", style="dim")]
+        quote = Text(f"  “{' '.join(citation.quote.split())}”")
+        found = documents[citation.document].page_content[citation.answer_start or 0 : citation.answer_end or 0]
+        if found:
+            quote.highlight_words([" ".join(found.split())], style="bold reverse")
+        where = f"  characters {citation.start} to {citation.end} of {citation.link or citation.source}"
+        lines += [Text(), quote, Text(where, style="dim")]
     return lines
 
 
-def _quote(citation: Citation, documents: list[Document]) -> Text:
-    """Return the sentence in one line, with the answer in it highlighted."""
-    from rich.text import Text
-
-    quote = Text(f"“{_one_line(citation.quote)}”")
-    answer = documents[citation.document].page_content[citation.answer_start or 0 : citation.answer_end or 0]
-    if answer:
-        quote.highlight_words([_one_line(answer)], style="bold reverse")
-    return quote
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _fetch_pages(urls: list[str], fetching: dict[str, Any], *, required: bool) -> list[Document]:
+def _fetch_pages(urls: list[str], *, required: bool, **fetching: Any) -> list[Document]:
     """Fetch pages; one that fails is an error if a page is required and none was fetched, and else a note."""
     from llmkit.web import fetch
 
-    pages: list[Document] = []
-    failures: list[LlmkitError] = []
+    pages, failures = list[Any](), list[LlmkitError]()
     for url in urls:
         try:
             with console.progress(f"reading {url}"):

@@ -7,8 +7,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,21 +17,17 @@ from llmkit.paths import config_file
 
 SHARED = ("model", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
 """Options that mean the same in every command, so that one value may be set for all."""
-ONE_RUN = frozenset(
-    (
-        *("debug", "explain", "help", "json", "lines", "version"),
-        *("examples", "file", "load", "output", "resume", "save", "url"),
-        *("allow_private", "ignore_robots"),
-    )
-)
+ONE_RUN = {
+    *("debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
+    *("examples", "file", "load", "output", "resume", "save", "url"),
+}
 """Options that are for one run, or that should be meant each time: they cannot be set."""
 
 Commands = Mapping[str, Mapping[str, Any]]
 """For each command, typer's option objects by their names in config.toml."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """The value of an option, and its source: a variable, a file, `default` or `the model`."""
 
     value: Any
@@ -64,13 +59,13 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    rows = dict(_rows(configurable(context.find_root().command)))
+    rows = list(_rows(configurable(context.find_root().command)))
     if as_json:
-        facts = [{"setting": name, "value": row.value, "source": row.source} for name, row in rows.items()]
+        facts = [{"setting": name, **setting._asdict()} for name, setting in rows]
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    values = ["-" if row.value is None else json.dumps(row.value, ensure_ascii=False) for row in rows.values()]
-    cells = zip(rows, values, (row.source for row in rows.values()), strict=True)
+    values = ["-" if row.value is None else json.dumps(row.value, ensure_ascii=False) for _, row in rows]
+    cells = [(name, value, row.source) for (name, row), value in zip(rows, values, strict=True)]
     console.table([("SETTING", "VALUE", "SOURCE"), *cells])
 
 

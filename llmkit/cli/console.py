@@ -50,13 +50,7 @@ class _NoteHandler(logging.Handler):
 
 def output(text: str, *, end: str = "\n") -> None:
     """Show a result."""
-    _write(sys.stdout, text + end)
-
-
-def output_bytes(line: bytes) -> None:
-    """Show a result that is UTF-8 for machines, whatever the encoding of standard output is."""
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+    print(text, end=end, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -64,40 +58,34 @@ def table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, last in rows:
         start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
-        room = shutil.get_terminal_size().columns - len(start)
-        lines = textwrap.wrap(last, room) if sys.stdout.isatty() and room >= LEAST_COLUMN else [last]
+        space = shutil.get_terminal_size().columns - len(start)
+        lines = textwrap.wrap(last, space) if sys.stdout.isatty() and space >= LEAST_COLUMN else [last]
         output((start + f"\n{' ' * len(start)}".join(lines)).rstrip())
 
 
 def note(text: str) -> None:
     """Show a note, in one line."""
     if not _state["quiet"]:
-        _write(sys.stderr, f"note: {' '.join(text.split())}\n")
+        print("note:", *text.split(), file=sys.stderr, flush=True)
 
 
 def error(text: str) -> None:
     """Show an error, in one line."""
-    _write(sys.stderr, f"error: {' '.join(text.split())}\n")
+    print("error:", *text.split(), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]]:
     """Show what is being done and for how long, after a second and until it ends; only on a terminal.
 
-    Args:
-        text: what is being done.
-        total: the number of steps, if there are any to count.
-
-    Yields:
-        A function that takes `completed=`, and `total=` if that changes.
+    Yields a function that takes `completed=`, the steps done, and `total=` if that changes.
     """
     if _state["quiet"] or not sys.stderr.isatty() or not _terminal().is_interactive:
         yield lambda **_: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    bar = [BarColumn()] if shows_unicode(sys.stderr) else []
-    count = [] if total is None else [*bar, MofNCompleteColumn()]
+    count = [] if total is None else [*([BarColumn()] if shows_unicode(sys.stderr) else []), MofNCompleteColumn()]
     columns = [TimeElapsedColumn(), TextColumn("{task.description}", markup=False), *count]
     shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, refresh_per_second=2)
     task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total)
@@ -128,8 +116,3 @@ def _terminal() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
-
-
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
-    stream.flush()

@@ -37,17 +37,13 @@ def read_text(name: str) -> str:
 
 
 def note_typing(name: str) -> None:
-    """Say at a terminal that standard input, `-`, is what the person types."""
+    """Note at a terminal that standard input, `-`, is what the person types."""
     if name == "-" and sys.stdin.isatty() and sys.stderr.isatty():
         console.note("reading what you type; Ctrl-D on an empty line ends it")
 
 
 def read_examples(path: Path | None) -> list[dict[str, Any]]:
-    """Read labelled examples, a JSON object with "input" and "output" on each line; none without a file.
-
-    Raises:
-        InputError: the file cannot be read, or a line is no such object; the message has its number.
-    """
+    """Read labelled examples, a JSON object with "input" and "output" on each line; none without a file."""
     found = []
     for number, line in enumerate(read_text(str(path)).split("\n") if path else (), 1):
         if not line.strip():
@@ -82,20 +78,13 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
 
 
 def _is_device(path: Path) -> bool:
-    """Return whether a path is `/dev/null`, a pipe or the like, which no file may replace."""
-    return path.exists() and not path.is_file()
+    return path.exists() and not path.is_file()  # /dev/null, a pipe or the like, which no file may replace
 
 
 def _is_same(output: Path, source: str | Path) -> bool:
     with suppress(OSError):  # a missing file is an error when it is read; a stream without a number is no file
         return os.path.samestat(output.stat(), os.fstat(sys.stdin.fileno()) if source == "-" else os.stat(source))
     return False
-
-
-def read_input(name: str, output: Path | None, *, examples: Path | None = None) -> str:
-    """Read the text that a command works on, after checking that its result can be written."""
-    check_output(output, name, examples)
-    return read_text(name)
 
 
 def write(text: str, output: Path | None) -> None:

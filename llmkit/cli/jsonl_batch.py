@@ -44,11 +44,8 @@ class _Document:
 def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settings: Mapping[str, Any]) -> None:
     """Run a chain on every line of a file.
 
-    Args:
-        file: the input; `-` is standard input.
-        output: the file to write, or None for standard output.
-        load_chain: returns the chain; called once, and only if there is a document to compute.
-        settings: all that the results depend on, apart from the input.
+    Input `-` is standard input, and output None standard output. `load_chain` is called once, and only if there is a
+    document to compute; `settings` are all that the results depend on, apart from the input.
 
     Raises:
         InputError: the file cannot be read, or the output is of another run; nothing was computed.
@@ -58,7 +55,10 @@ def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settin
     sink: _Output | None = None
     try:
         with ExitStack() as stack:
-            lines = _open_input(file, stack)
+            try:
+                lines = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+            except OSError as error:
+                raise InputError(f"{file} cannot be read: {error.strerror}") from error
             sink = _Output(output, file, stack)
             update = stack.enter_context(console.progress("documents", _total(file, output)))
             chain = None
@@ -114,17 +114,14 @@ class _Output:
         row = {"line": document.number, **key, **document.fields, **fields}
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         if self._path is None:
-            console.output_bytes(line)
-        else:
-            self._append(line)
-        self._count(row)
-
-    def _append(self, data: bytes) -> None:
+            sys.stdout.buffer.write(line)  # UTF-8 for machines, whatever the encoding of standard output is
+            sys.stdout.buffer.flush()
         try:
-            while data:
-                data = data[self._file.write(data) or 0 :]
+            while self._path and line:
+                line = line[self._file.write(line) or 0 :]
         except OSError as error:
             raise RunError(f"{self._path} cannot be written: {error.strerror}; the same command continues") from error
+        self._count(row)
 
     def _count(self, row: Mapping[str, Any]) -> None:
         self.written += 1
@@ -132,27 +129,18 @@ class _Output:
         self.key, self.first_error = row.get("key", ""), self.first_error or row.get("error", "")
 
 
-def _open_input(file: str, stack: ExitStack) -> Iterable[bytes]:
-    try:
-        return sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
-
-
 def _total(file: str, output: Path | None) -> int | None:
     """Count the lines of the input, where it is a file and progress does not get between results on a terminal."""
-    path = Path(file)
-    if not path.is_file() or (output is None and sys.stdout.isatty()):
+    if not Path(file).is_file() or (output is None and sys.stdout.isatty()):
         return None
-    with path.open("rb") as lines:
+    with Path(file).open("rb") as lines:
         return sum(1 for _ in lines)
 
 
 def _documents(lines: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for number, line in enumerate(lines, 1):
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        line = line.rstrip(b"\r\n")
+        line = line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").rstrip(b"\r\n")
         digest.update(b"\n" + line)
         document = _Document(number, digest.hexdigest()[:16])
         try:
@@ -189,10 +177,8 @@ def _unwritten(documents: Iterable[_Document], written: int, key: str) -> Iterat
     number = 0
     for number, document in enumerate(documents, 1):
         if number == written and document.key != key:
-            raise InputError(
-                f"the {written} lines of --output are of another input or other options: name another file, "
-                "or remove it"
-            )
+            what = f"the {written} lines of --output are of another input or other options"
+            raise InputError(f"{what}: name another file, or remove it")
         if number > written:
             yield document
     if number < written:

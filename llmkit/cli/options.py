@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from llmkit.cli import completion, console
+from llmkit.cli import console
 from llmkit.errors import InputError
 from llmkit.models import DEFAULT_MODEL
+from llmkit.models.weights import catalog
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
@@ -24,12 +25,24 @@ if TYPE_CHECKING:
 EPILOG = "--debug shows the traceback of an error. llmkit config --help: how to set options for all runs."
 """Ends the help of each command."""
 
+
+def chat_models() -> list[str]:
+    """Return the catalog's models that generate text, for completion."""
+    return [name for name, entry in catalog.CATALOG.items() if entry.kind == "chat"]
+
+
+def prompts() -> list[str]:
+    """Return the prompt texts that ship with llmkit, for completion."""
+    from llmkit.prompts.library import list_prompts
+
+    return list_prompts()
+
+
 Text = Annotated[str, typer.Argument(help="A text file, or - for standard input.")]
 Model = Annotated[
     str,
     typer.Option(
-        help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id.",
-        autocompletion=completion.chat_models,
+        help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id.", autocompletion=chat_models
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -65,10 +78,7 @@ IgnoreRobots = Annotated[
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model that a command uses, and the generation settings that were given.
-
-    A parameter of this type of a command under `with_model_options` becomes an option for each field.
-    """
+    """The model that a command uses, and the generation settings that were given."""
 
     model: Model = DEFAULT_MODEL
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The most tokens to generate.")] = None
@@ -89,14 +99,13 @@ class ModelOptions:
         Loads no torch, so that what is wrong is said at once.
         """
         from llmkit.models.generation.settings import GenerationSettings
-        from llmkit.models.weights.catalog import CATALOG, resolve
 
         given = {name: value for name, value in vars(self).items() if name != "model" and value not in (None, [], ())}
         settings = GenerationSettings().override(**given)
-        if self.model in CATALOG and CATALOG[self.model].kind != "chat":
+        if self.model in catalog.CATALOG and catalog.CATALOG[self.model].kind != "chat":
             raise InputError(f"{self.model} makes sentence embeddings and cannot generate text: see llmkit models")
         with console.progress(f"preparing {self.model}"):
-            resolve(self.model)
+            catalog.resolve(self.model)
         return settings
 
     def load(self) -> HuggingFaceChat:
@@ -113,34 +122,30 @@ class ModelOptions:
 
 
 def with_model_options(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Replace a command's parameter of type `ModelOptions` by an option for each of its fields.
+    """Replace the parameter `model` of a command, of type `ModelOptions`, by an option for each of its fields.
 
     Args:
         defaults: defaults of this command that differ from those of `ModelOptions`.
     """
+    keyword, hints = inspect.Parameter.KEYWORD_ONLY, get_type_hints(ModelOptions, include_extras=True)
+    added = [
+        inspect.Parameter(
+            option.name, keyword, default=defaults.get(option.name, option.default), annotation=hints[option.name]
+        )
+        for option in fields(ModelOptions)
+    ]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(command, eval_str=True)
-        [place] = [name for name, each in signature.parameters.items() if each.annotation is ModelOptions]
-        hints = get_type_hints(ModelOptions, localns={"GenerationSettings": Any}, include_extras=True)
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        added = [
-            inspect.Parameter(
-                each.name, keyword, default=defaults.get(each.name, each.default), annotation=hints[each.name]
-            )
-            for each in fields(ModelOptions)
-        ]
-
         @wraps(command)
         def run(**given: Any) -> Any:
-            chosen = ModelOptions(**{each.name: given.pop(each.name) for each in added})
-            return command(**given, **{place: chosen})
+            return command(model=ModelOptions(**{option.name: given.pop(option.name) for option in added}), **given)
 
+        signature = inspect.signature(command, eval_str=True)
         parameters: list[inspect.Parameter] = []
-        for name, each in signature.parameters.items():
-            parameters += added if name == place else [each.replace(kind=keyword)]
+        for parameter in signature.parameters.values():
+            parameters += added if parameter.name == "model" else [parameter.replace(kind=keyword)]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 
     return decorate
@@ -171,18 +176,12 @@ def load_chain(name: str, model: ModelOptions, arguments: Mapping[str, Any]) -> 
 
 
 def load_prompt(name: str, fields: Sequence[str] | None = None) -> TaskPrompt:
-    """Load one of llmkit's prompt texts.
-
-    Args:
-        name: its name.
-        fields: the fields that the command can fill; None allows any.
+    """Load one of llmkit's prompt texts, whose fields must be among those that the command can fill (None: any).
 
     Raises:
         InputError: there is none of this name, or it has other fields.
     """
-    from llmkit.prompts.library import list_prompts
-
-    if name not in list_prompts():
+    if name not in prompts():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
     from llmkit.prompts import TaskPrompt
 

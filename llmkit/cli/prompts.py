@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmkit.cli import completion, console, options
+from llmkit.cli import console, options
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
 
@@ -33,16 +33,13 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
         ]
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    rows = []
-    for name, parts in known.items():
-        fields = f" Fields: {', '.join(parts['fields'])}." if parts.get("fields") else ""
-        rows.append((name, parts["description"] + fields))
-    console.table(rows)
+    notes = {name: f" Fields: {', '.join(fields)}." for name, parts in known.items() if (fields := parts.get("fields"))}
+    console.table([(name, parts["description"] + notes.get(name, "")) for name, parts in known.items()])
 
 
 @app.command(epilog=options.EPILOG)
 def show(
-    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.", autocompletion=completion.prompts)],
+    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.", autocompletion=options.prompts)],
     as_json: options.Json = False,
 ) -> None:
     """Print a prompt text, exactly as in its file.

@@ -8,12 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from llmkit.cli import options
 from llmkit.cli.ask import NOT_FOUND, citation_lines
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import Attachment, Change, History, Turn, apply_change, trim_mode
+from llmkit.cli.chat.conversation.history import Attachment, Change, History, apply_change
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
-from llmkit.errors import InputError, LlmkitError
+from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -26,71 +25,37 @@ WRITE_EVERY = 0.25
 """Seconds of an answer that a kill may lose."""
 
 
-def answer_message(state: ChatState, text: str) -> Iterator[Event]:
-    """Answer a message: from what is attached, with a prompt text, or as part of the conversation."""
-    change = {"do": "say", "text": text, "prompt": "" if state.history.attached else state.history.prompt}
-    yield from respond(state, change, apply_change(state.history, change))
+def respond(state: ChatState, change: Change) -> Iterator[Event]:
+    """Answer the last turn after a change, from what is attached or as part of the conversation.
 
-
-def respond(state: ChatState, change: Change, after: History) -> Iterator[Event]:
-    """Answer the last turn of `after`, the conversation after a change; on an error nothing is changed."""
+    On an error nothing is changed.
+    """
+    after = apply_change(state.history, change)
     if after.attached and not after.turns[-1].answer:
         yield from _quote(state, change, after)
-        return
-    turn = after.turns[-1]
-    stop: tuple[str, ...] = ()
-    if turn.prompt:
-        messages, stop = _fill(state, turn)
     else:
-        messages = window.build_messages((yield from _trim(state, after)))
-    yield from _answer(state, change, messages, [*state.llm.settings.stop, *stop])
-
-
-def _fill(state: ChatState, turn: Turn) -> tuple[list[BaseMessage], tuple[str, ...]]:
-    """Return the messages of a prompt text filled with a turn, and its stop strings."""
-    from langchain_core.messages import AIMessage
-
-    fitted = options.load_prompt(turn.prompt, ()).fit(
-        turn.message, model=state.llm, max_new_tokens=window.reserved_tokens(state.llm)
-    )
-    messages = fitted.messages
-    if turn.answer:
-        messages = [*(messages[:-1] if messages[-1].type == "ai" else messages), AIMessage(turn.answer)]
-    return messages, fitted.stop
+        yield from _answer(state, change, window.build_messages((yield from _trim(state, after))))
 
 
 def _trim(state: ChatState, after: History) -> Generator[Event, None, History]:
     """Drop the oldest turns where the window is full, with a note."""
-    llm, before = state.llm, after.dropped
-    count = window.count_dropped(llm, after)
-    if count == before:
+    count = window.count_dropped(state.llm, after)
+    if count == after.dropped:
         return after
-    summary = ""
-    if trim_mode(state.history) == "summarize":
-        yield Working(f"summarizing the oldest {count - before} turns …")
-        try:
-            count, summary = window.summarize_oldest(llm, after)
-        except LlmkitError as error:
-            yield Note(f"no summary of the oldest turns: {error}")
-        yield Working("")
-    gone = replace(after, dropped=count, summary=summary)
-    freed = window.count_tokens(llm, after) - window.count_tokens(llm, gone)
-    state.change({"do": "trim", "turns": count, "summary": summary})
-    what = "are now a summary" if summary else "were dropped"
+    trimmed = replace(after, dropped=count)
+    freed = window.count_tokens(state.llm, after) - window.count_tokens(state.llm, trimmed)
+    state.change({"do": "trim", "turns": count})
+    messages = 2 * (count - after.dropped)
     yield Note(
-        f"the oldest {2 * (count - before)} messages no longer fit the window and {what}: {freed} tokens are free again"
+        f"the oldest {messages} messages no longer fit the window and were dropped: {freed} tokens are free again"
     )
-    return gone
+    return trimmed
 
 
-def _answer(state: ChatState, change: Change, messages: list[BaseMessage], stop: Sequence[str]) -> Iterator[Event]:
-    settings = state.llm.settings
-    request = (state.model, settings, messages, stop)
-    if (
-        change["do"] == "retry"
-        and request == state.last_request
-        and (settings.sampled is False or settings.seed is not None)
-    ):
+def _answer(state: ChatState, change: Change, messages: list[BaseMessage]) -> Iterator[Event]:
+    settings, request = state.llm.settings, (state.model, state.llm.settings, messages)
+    is_reproducible = settings.sampled is False or settings.seed is not None
+    if change["do"] == "retry" and request == state.last_request and is_reproducible:
         yield Note("the same settings give the same answer: /set temperature or /set seed makes it another")
     state.last_request = request
     limits = window.remaining_limits(state.llm, messages) if change["do"] == "continue" else {}
@@ -98,17 +63,11 @@ def _answer(state: ChatState, change: Change, messages: list[BaseMessage], stop:
     if change["do"] == "say":  # a message is kept even if nothing of its answer comes
         partial.begin()
     begun, first, tokens, reason = time.perf_counter(), 0.0, 0, "cancelled"
-    opened = change["do"] != "continue" and messages[-1].type == "ai"
     try:
-        if opened:  # the prompt text has the beginning of the answer
-            partial.add(messages[-1].text)
-            yield Piece(messages[-1].text)
-        with closing(_stream(state, messages, list(stop), limits)) as chunks:
+        with closing(_stream(state, messages, limits)) as chunks:
             for chunk in chunks:
                 first = first or time.perf_counter() - begun
-                tokens += 1
-                if chunk.usage_metadata:
-                    tokens = chunk.usage_metadata["output_tokens"]
+                tokens = chunk.usage_metadata["output_tokens"] if chunk.usage_metadata else tokens + 1
                 if chunk.text:
                     partial.add(chunk.text)
                     yield Piece(chunk.text)
@@ -123,16 +82,14 @@ def _answer(state: ChatState, change: Change, messages: list[BaseMessage], stop:
 
 
 class StreamedAnswer:
-    """An answer that becomes part of the conversation while it is generated; its file gets several pieces at a time.
+    """An answer that becomes part of the conversation while it is generated; its file gets pieces in groups.
 
     The change that leads to the answer is made with its first piece, so that an old answer stays if no new one comes.
     """
 
     def __init__(self, state: ChatState, change: Change) -> None:
-        self._state, self._change = state, change
-        self._begun = False
-        self._unwritten: list[str] = []
-        self._written_at = time.perf_counter()
+        self._state, self._change, self._begun = state, change, False
+        self._unwritten, self._written_at = "", time.perf_counter()
 
     def begin(self) -> None:
         """Make the change."""
@@ -143,7 +100,7 @@ class StreamedAnswer:
     def add(self, text: str) -> None:
         """Add a piece."""
         self.begin()
-        self._unwritten.append(text)
+        self._unwritten += text
         if time.perf_counter() - self._written_at >= WRITE_EVERY:
             self._write()
 
@@ -161,22 +118,19 @@ class StreamedAnswer:
 
     def _write(self) -> None:
         if self._unwritten:
-            self._state.change({"do": "piece", "text": "".join(self._unwritten)})
-            self._unwritten, self._written_at = [], time.perf_counter()
+            self._state.change({"do": "piece", "text": self._unwritten})
+            self._unwritten, self._written_at = "", time.perf_counter()
 
 
 def _stream(
-    state: ChatState, messages: list[BaseMessage], stop: list[str], limits: Mapping[str, Any]
+    state: ChatState, messages: list[BaseMessage], limits: Mapping[str, Any]
 ) -> Generator[AIMessageChunk, None, None]:
     if (state.llm.settings.num_beams or 1) > 1:  # beam search knows its answer only at the end
         from langchain_core.messages import AIMessageChunk
 
-        answer = state.llm.invoke(messages, stop=stop, **limits)
-        whole = AIMessageChunk(content=answer.text, usage_metadata=answer.usage_metadata)
-        whole.response_metadata = answer.response_metadata
-        yield whole
+        yield AIMessageChunk(**state.llm.invoke(messages, **limits).model_dump(exclude={"type"}))
         return
-    yield from cast("Generator[AIMessageChunk, None, None]", state.llm.stream(messages, stop=stop, **limits))
+    yield from cast("Generator[AIMessageChunk, None, None]", state.llm.stream(messages, **limits))
 
 
 def _quote(state: ChatState, change: Change, after: History) -> Iterator[Event]:
@@ -187,10 +141,7 @@ def _quote(state: ChatState, change: Change, after: History) -> Iterator[Event]:
     state.qa_chain, state.last_request = state.qa_chain or QAChain(state.llm), None
     given = documents(after.attached)
     yield Working("reading what is attached …")
-    try:
-        found = state.qa_chain.invoke({"question": after.turns[-1].message, "context": given})
-    finally:
-        yield Working("")
+    found = state.qa_chain.invoke({"question": after.turns[-1].message, "context": given})
     text = found.text if found.found else NOT_FOUND
     citations = "\n".join(line.plain for line in citation_lines(found, given)) if found.found else ""
     partial = StreamedAnswer(state, change)

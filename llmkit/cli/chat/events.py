@@ -6,10 +6,24 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Piece:
+class _Text:
+    text: str
+
+
+class Piece(_Text):
     """A piece of an answer."""
 
-    text: str
+
+class Note(_Text):
+    """A note for the person, in one line."""
+
+
+class Working(_Text):
+    """Work that takes a while has begun; the next event ends it."""
+
+
+class Edit(_Text):
+    """The next line is to be written in an editor, which begins with this text."""
 
 
 @dataclass(frozen=True)
@@ -27,57 +41,28 @@ class Ended:
     """
 
     model: str
-    finish_reason: str
-    tokens: int
-    used: int
-    window: int
-    first: float
-    seconds: float
+    finish_reason: str = ""
+    tokens: int = 0
+    used: int = 0
+    window: int = 0
+    first: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a command was asked for, or the citations of an answer.
-
-    Attributes:
-        table: its rows are cut at a terminal's width, not wrapped.
-    """
+    """What a command was asked for, or the citations of an answer; a terminal cuts the rows of a table at its width."""
 
     text: str
     table: bool = False
 
 
 @dataclass(frozen=True)
-class Note:
-    """A note for the person, in one line."""
-
-    text: str
-
-
-@dataclass(frozen=True)
 class Problem:
-    """What could not be done, and what to do; the conversation goes on.
-
-    Attributes:
-        trace: The traceback of the error behind it.
-    """
+    """What could not be done, and what to do; the conversation goes on. `trace` is the traceback of its error."""
 
     text: str
     trace: str = field(default="", compare=False, repr=False)
-
-
-@dataclass(frozen=True)
-class Working:
-    """Work that takes a while has begun; an empty text ends it."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Edit:
-    """The next line is to be written in an editor, which begins with this text."""
-
-    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import closing
+import signal
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from types import FrameType
 
-from llmkit.cli.chat import commands, dispatch
+from llmkit.cli.chat import commands
 from llmkit.cli.chat.events import Edit, Event, Left, Piece, Problem
-from llmkit.cli.chat.screen.view import View
+from llmkit.cli.chat.screen.screens import View
 from llmkit.cli.chat.state import ChatState
 
 
@@ -17,12 +19,12 @@ def at_terminal(state: ChatState, view: View) -> int:
     """Ask for lines until the person leaves; return the exit code."""
     from llmkit.cli.chat.keyboard.prompt import Prompt
 
-    prompt, status = Prompt(state.status, partial(commands.choices, state)), state.status()
+    prompt, status = Prompt(state.status, lambda command: command.choices(state)), state.status()
     view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, exit leaves. See /help.")
     view.show_all(state.opening())
     line = prompt.line()
     while line is not None:
-        last = _show_interruptible(dispatch.take(state, line), view)
+        last = _show_interruptible(commands.take(state, line), view)
         if isinstance(last, Left):
             break
         line = prompt.edited(last.text) if isinstance(last, Edit) else prompt.line()
@@ -31,8 +33,6 @@ def at_terminal(state: ChatState, view: View) -> int:
 
 def _show_interruptible(events: Generator[Event, None, None], view: View) -> Event | None:
     """Show the events of a line, and return the last one; Ctrl-C stops them."""
-    from llmkit.cli.chat.keyboard.interrupts import interruptible
-
     event = None
     view.wait()
     with closing(events), interruptible() as interrupt:
@@ -52,19 +52,12 @@ def _show_interruptible(events: Generator[Event, None, None], view: View) -> Eve
     return event
 
 
-def ask_once(state: ChatState, view: View, message: str) -> int:
-    """Answer one message; return the exit code, 2 for a problem."""
-    view.show_all(state.opening())
-    last = _show(dispatch.take(state, message), view)
-    return 2 if isinstance(last, Problem) else 0
-
-
-def through_pipe(state: ChatState, lines: Iterable[bytes], view: View) -> int:
+def through_pipe(state: ChatState, lines: Iterable[bytes], view: View, *, numbered: bool = True) -> int:
     """Take each line as a turn; return the exit code, 2 if one of them was a problem."""
     code = 0
     view.show_all(state.opening())
     for number, data in enumerate(lines, 1):
-        last = _show(_take_bytes(state, data), view, f"line {number} of standard input: ")
+        last = _show(_take_bytes(state, data), view, f"line {number} of standard input: " if numbered else "")
         if isinstance(last, Left):
             break
         code = 2 if isinstance(last, Problem) else code
@@ -91,5 +84,51 @@ def _take_bytes(state: ChatState, data: bytes) -> Generator[Event, None, None]:
     except UnicodeDecodeError:
         yield Problem("it is not UTF-8 text")
         return
-    with closing(dispatch.take(state, line)) as events:
-        yield from events
+    yield from commands.take(state, line)
+
+
+class Interrupt:
+    """A handler of Ctrl-C, which raises KeyboardInterrupt, or if `deferred` only sets `pressed`.
+
+    `pressed` is checked between the pieces of an answer, so that none is torn.
+    """
+
+    deferred = pressed = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal."""
+        if not self.deferred:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Handle Ctrl-C, and keep the terminal from showing other keys in an answer."""
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with without_echo():
+            yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def without_echo() -> Iterator[None]:
+    """Keep the terminal from showing what is typed; it waits for the prompt."""
+    if sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    silent = before.copy()
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(handle, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal has gone
+            termios.tcsetattr(handle, termios.TCSANOW, before)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import Change, apply_change, lasting_changes, shorten
+from llmkit.cli.chat.conversation.history import Change, apply_change, shorten
 from llmkit.cli.chat.conversation.store import Record, Store
 from llmkit.cli.chat.events import Ended, Event, Note
 from llmkit.cli.options import ModelOptions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load_model(name: str) -> HuggingFaceChat:
-    """Load a chat model, validated first as the one of the command line is."""
+    """Load a chat model, checked first as that of the command line is."""
     ModelOptions(name).check()
     from llmkit.models.chat import HuggingFaceChat
 
@@ -26,23 +27,11 @@ def load_model(name: str) -> HuggingFaceChat:
 
 
 class ChatState:
-    """A conversation with a model.
+    """A conversation with a model, whose settings are the defaults of the conversation.
 
-    Args:
-        llm: The model; its settings are the defaults of the conversation.
-        store: Where conversations are kept.
-        system: The system prompt; empty keeps that of a resumed conversation.
-        prompt: The prompt text that each message fills; empty keeps that of a resumed conversation.
-        given: Settings of this conversation, as `/set` would set them.
-        resume: The record of a conversation to continue.
-        load: Loads a model by its name, for `/model`.
-        fetching: Arguments of `llmkit.web.fetch`, for `/url`.
-        keep: Whether the conversation is saved as it goes; `/save` saves it in any case.
-
-    Attributes:
-        defaults: The settings without those of the conversation.
-        last_request: What the model was asked last, and with which settings.
-        reported_trouble: The trouble with the conversation's file that was already shown.
+    `system` and `given` replace the system prompt and the settings of `resume`, a record to continue. `load` loads a
+    model by its name, for `/model`, and `fetching` are arguments of `llmkit.web.fetch`, for `/url`. With `keep` the
+    conversation is saved as it goes; `/save` saves it in any case.
     """
 
     def __init__(
@@ -51,7 +40,6 @@ class ChatState:
         *,
         store: Store,
         system: str = "",
-        prompt: str = "",
         given: Mapping[str, Any] | None = None,
         resume: Record | None = None,
         load: Callable[[str], HuggingFaceChat] = load_model,
@@ -60,24 +48,16 @@ class ChatState:
     ) -> None:
         self.llm = llm.model_copy()  # its settings change, and the caller's model stays as it is
         self.defaults = llm.settings
-        self.store, self.load, self.keep = store, load, keep
-        self.fetching = dict(fetching or {})
+        self.store, self.load, self.keep, self.fetching = store, load, keep, dict(fetching or {})
         self.qa_chain: QAChain | None = None
-        self.last_request: object = None
-        self.reported_trouble = ""
+        self.last_request: object = None  # what the model was asked last, and with which settings
+        self.reported_trouble = ""  # with the conversation's file
         self.record = resume or store.new(keep=keep)
         self.history = self.record.history
         self._notes = self._opening_notes()
-        if system and system != self.history.system:
+        if system:
             window.validate_system(self.llm, system)
-            self.change({"do": "system", "text": system})
-        if prompt and prompt != self.history.prompt:
-            self.change({"do": "prompt", "name": prompt})
-        for name, value in (given or {}).items():
-            if self.history.settings.get(name) != value:
-                self.change({"do": "set", "name": name, "value": value})
-        self._apply_settings()
-        self._status = self._new_status()
+        self._begin(system, given or {})
 
     def opening(self) -> Iterator[Event]:
         """Yield what the person should know before the first line; once after each start or switch."""
@@ -103,11 +83,8 @@ class ChatState:
         self.close()
         self.record, self.history = record, record.history
         self._notes = self._opening_notes()
-        if not record.name:  # a new one keeps the system prompt and the settings
-            for change in lasting_changes(before):
-                self.change(change)
-        self._apply_settings()
-        self.clear_speed()
+        is_new = not record.name  # and keeps the system prompt and the settings
+        self._begin(before.system if is_new else "", before.settings if is_new else {})
 
     def use(self, llm: HuggingFaceChat) -> None:
         """Continue with another model and the same settings."""
@@ -118,16 +95,22 @@ class ChatState:
 
     def end_answer(self, finish_reason: str, tokens: int, first: float, seconds: float) -> Ended:
         """Return the end of an answer, which becomes the status; `first` and `seconds` are in seconds."""
-        self._status = self._new_status(Ended("", finish_reason, tokens, 0, 0, first, seconds))
-        return self._status
+        self._status = Ended("", finish_reason, tokens, first=first, seconds=seconds)
+        return self.update_status()
 
-    def update_status(self) -> None:
+    def update_status(self) -> Ended:
         """Compute anew how full the window is."""
-        self._status = self._new_status(self._status)
+        try:
+            used = window.count_tokens(self.llm, self.history)
+        except LlmkitError:  # a model's template may refuse what another's took; the next message tells
+            used = 0
+        self._status = replace(self._status, model=self.model, used=used, window=self.llm.context_window)
+        return self._status
 
     def clear_speed(self) -> None:
         """Remove the last answer from the status."""
-        self._status = self._new_status()
+        self._status = Ended("")
+        self.update_status()
 
     @property
     def model(self) -> str:
@@ -138,19 +121,22 @@ class ChatState:
         notes = list(self.record.notes)
         if self.record.name and self.history.turns:
             count, last = len(self.history.turns), self.history.turns[-1]
-            notes.append(
-                f"{self.record.name}: {count} turn{'s' * (count > 1)} so far, the last: {shorten(last.message)}"
-            )
+            turns = f"{count} turn{'s' * (count > 1)} so far"
+            notes.append(f"{self.record.name}: {turns}, the last: {shorten(last.message)}")
             if not last.answer:
                 notes.append("it has no answer yet: /retry answers it")
             elif last.finish_reason == "cancelled":
                 notes.append("its answer was interrupted: /continue continues it")
         return notes
 
-    def _apply_settings(self) -> None:
-        settings = {name: value for name, value in self.history.settings.items() if name != "trim"}
+    def _begin(self, system: str, settings: Mapping[str, Any]) -> None:
+        if system and system != self.history.system:
+            self.change({"do": "system", "text": system})
+        for name, value in settings.items():
+            if self.history.settings.get(name) != value:
+                self.change({"do": "set", "name": name, "value": value})
         try:
-            self.llm.settings = self.defaults.override(**settings)
+            self.llm.settings = self.defaults.override(**self.history.settings)
         except SettingsError as error:  # a file of another version, or one that was edited
             self.llm.settings = self.defaults
             self._notes.append(f"the conversation's own settings are ignored: {error}")
@@ -159,19 +145,10 @@ class ChatState:
         except LlmkitError as error:
             self._notes.append(str(error))
         self._record_model()
+        self.clear_speed()
 
     def _record_model(self) -> None:
         if self.history.model != self.model:
             if self.history.model and self.record.name:
                 self._notes.append(f"so far with {self.history.model}, from now on with {self.model}")
             self.change({"do": "model", "name": self.model})
-
-    def _new_status(self, last: Ended | None = None) -> Ended:
-        last = last or Ended("", "", 0, 0, 0, 0.0, 0.0)
-        try:
-            used = window.count_tokens(self.llm, self.history)
-        except LlmkitError:  # a model's template may refuse what another's took; the next message tells
-            used = 0
-        return Ended(
-            self.model, last.finish_reason, last.tokens, used, self.llm.context_window, last.first, last.seconds
-        )

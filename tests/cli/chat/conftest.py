@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmkit import HuggingFaceChat
-from llmkit.cli.chat import dispatch
+from llmkit.cli.chat import commands
 from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Event, Piece, Problem
 from llmkit.cli.chat.state import ChatState
@@ -19,7 +19,7 @@ class Talk:
         self.state = ChatState(llm, store=self.store, **options)
 
     def take(self, line: str) -> Generator[Event, None, None]:
-        return dispatch.take(self.state, line)
+        return commands.take(self.state, line)
 
     def __call__(self, line: str) -> list[Event]:
         return list(self.take(line))

@@ -87,8 +87,6 @@ def test_a_line_that_is_no_text(llmkit, llm):
         ("--temperature -1", "--temperature '-1': Input should be greater than or equal to 0"),
         ("--model nope", "no model is called 'nope'"),
         ("--top-p 1.5", "--top-p '1.5': Input should be less than or equal to 1"),
-        ("--prompt nope", "no prompt is called 'nope': see llmkit prompts"),
-        ("--prompt entities", "the prompt entities has fields that this command cannot fill: labels"),
         ("--resume", "there is no conversation to resume"),
         ("--load nope", "no conversation is called 'nope'"),
         ("--load ../nope", "a conversation cannot be called '../nope'"),
@@ -126,16 +124,14 @@ def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_en
     llmkit, llm, store, default_model_folder, monkeypatch
 ):
     model = ("--model", str(default_model_folder))
-    given = ("--seed", "7", "--max-new-tokens", "4", "--prompt", "summarize-text")
+    given = ("--seed", "7", "--max-new-tokens", "4")
     assert llmkit("chat", "--save", *model, *given, stdin="Hi\n")[0] == 0
     monkeypatch.setenv("LLMKIT_MAX_NEW_TOKENS", "5")
-    monkeypatch.setenv("LLMKIT_CHAT_PROMPT", "summarize-dialogue")
     monkeypatch.setenv("LLMKIT_CHAT_SYSTEM", "Be brief.")
     code, out, _ = llmkit("chat", "--resume", "--seed", "8", stdin="/show\n")
     assert code == 0
     rows = dict(line.split(None, 1) for line in out.splitlines())
     assert (rows["seed"], rows["max_new_tokens"]) == ("8  (this conversation)", "4  (this conversation)")
-    assert rows["prompt"] == "summarize-text"
     assert rows["system"] == "Be brief."  # of which the conversation said nothing
     assert rows["model"] == f"{default_model_folder}, 8192 tokens"
     _, out, _ = llmkit("chat", "--resume", "--model", "smollm2-135m", stdin="/model\n")

@@ -7,7 +7,7 @@ import pytest
 from llmkit import HuggingFaceChat
 from llmkit.cli.chat import window
 from llmkit.cli.chat.conversation.history import History, Turn
-from llmkit.cli.chat.events import Ended, Event, Note, Piece, Problem, Working
+from llmkit.cli.chat.events import Ended, Event, Note, Piece
 
 WINDOW, ROOM = 160, 4
 SYSTEM = "Be brief."
@@ -104,26 +104,17 @@ def test_continue_goes_on_to_the_end_of_the_window(talk, default_model_folder):
     assert isinstance(chat(message(2))[-1], Ended)
 
 
-@pytest.mark.parametrize("trim", ["oldest", "summarize"])
-def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, llm, trim):
+def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, llm):
     chat = talk(llm)
-    chat(f"/set trim {trim}")
     for number in range(5):
         chat(message(number))
-    used = chat.state.status().used
-    room = llm.context_window - used
-    chat(f"/set max_new_tokens {room}")
+    chat(f"/set max_new_tokens {llm.context_window - chat.state.status().used}")
     events = chat.take(message(5))
     notes = [event.text for event in itertools.takewhile(lambda event: not isinstance(event, Piece), events)]
     events.close()
     assert any("the oldest" in note for note in notes)
     assert 1 <= chat.state.history.dropped <= 4
-    seen = [each.text for each in window.build_messages(chat.state.history)]
-    assert any(text.endswith(message(4)) for text in seen)  # behind the summary, if there is one
-    summary = chat.state.history.summary
-    assert bool(summary) == (trim == "summarize")
-    rows = chat.show()
-    assert rows["summary"] == (" ".join(summary.split()) or "none")
+    assert message(4) in [each.text for each in window.build_messages(chat.state.history)]
 
 
 def test_what_is_undone_makes_room_again(talk, narrow):
@@ -149,49 +140,15 @@ def test_a_window_that_is_smaller_than_before(talk, narrow, llm):
     assert ended.used <= WINDOW
 
 
-def test_trim_summarize_keeps_a_summary(talk, narrow):
-    chat = talk(narrow, system=SYSTEM)
-    chat("/set trim summarize")
-    summaries = []
-    for number in range(8):
-        events = chat(message(number))
-        assert chat.state.status().used <= WINDOW
-        if any(isinstance(event, Working) for event in events):
-            begun, done, note = [event for event in events if isinstance(event, Working | Note)]
-            assert begun.text.startswith("summarizing the oldest ")
-            assert done.text == ""
-            assert "are now a summary" in note.text
-            summaries.append(chat.state.history.summary)
-    assert len(summaries) >= 2
-    assert all(summaries)
-    first = window.build_messages(chat.state.history)[1]
-    assert first.type == "human"
-    assert first.text.startswith(f"Earlier in this conversation: {summaries[-1]}\n\nThis is message number")
-    assert "summary of" in chat.text("/tokens")
-    saved = chat.store.open(chat.state.record.name, keep=False).history
-    assert saved == chat.state.history
-
-
-def test_a_summary_that_fails_is_told_and_the_turns_go(talk, default_model_folder):
-    """As the window has no room for the prompt text that asks for it."""
-    chat = talk(HuggingFaceChat(max_new_tokens=4, temperature=0, context_window=80))
-    chat("/set trim summarize")
-    told = [event.text for number in range(4) for event in chat(message(number)) if isinstance(event, Note)]
-    assert any(note.startswith("no summary of the oldest turns: ") for note in told)
-    assert any("were dropped" in note for note in told)
-    assert not any(isinstance(event, Problem) for event in chat("Hi"))
-
-
 @pytest.mark.parametrize("system", ["", SYSTEM])
-@pytest.mark.parametrize("summary", ["", "Ann met Bob."])
-def test_what_the_model_sees(system, summary):
+@pytest.mark.parametrize("dropped", [0, 1])
+def test_what_the_model_sees(system, dropped):
     turns = (Turn("one", answer="1"), Turn("two"), Turn("three", answer="3"), Turn("four"))
-    seen = window.build_messages(History(system=system, turns=turns, dropped=1 if summary else 0, summary=summary))
-    told = [(each.type, each.text) for each in seen]
+    seen = window.build_messages(History(system=system, turns=turns, dropped=dropped))
     head = [("system", SYSTEM)] if system else []
-    one = [] if summary else [("human", "one"), ("ai", "1")]
-    three = f"Earlier in this conversation: {summary}\n\nthree" if summary else "three"
-    assert told == [*head, *one, ("human", three), ("ai", "3"), ("human", "four")]
+    one = [] if dropped else [("human", "one"), ("ai", "1")]
+    later = [("human", "three"), ("ai", "3"), ("human", "four")]
+    assert [(each.type, each.text) for each in seen] == [*head, *one, *later]
 
 
 def test_later_turns_read_only_what_is_new(talk, llm):

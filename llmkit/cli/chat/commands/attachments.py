@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, cast
 
 from llmkit.cli import files
 from llmkit.cli.chat.answering import documents
+from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.conversation.history import Attachment, transcript
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.errors import InputError, PageRefused
 
 if TYPE_CHECKING:
-    from langchain_core.documents import Document
-
     from llmkit.chains import Summary
     from llmkit.cli.chat.state import ChatState
 
 
-def attach_file(state: ChatState, argument: str) -> Iterator[Event]:
-    """Attach a text file, or list what is attached."""
+@command("[PATH]", takes_path=True)
+def file(state: ChatState, argument: str) -> Iterator[Event]:
+    """Attach a text file, to answer questions from; without a path, list them."""
     if not argument:
         yield _listed(state)
         return
@@ -45,8 +45,9 @@ def path_of(typed: str) -> Path:
     return Path(words[0]).expanduser() if len(words) == 1 else plain
 
 
-def attach_page(state: ChatState, argument: str) -> Iterator[Event]:
-    """Attach a web page, or list what is attached."""
+@command("[URL]")
+def url(state: ChatState, argument: str) -> Iterator[Event]:
+    """Attach a web page, to answer questions from; without a URL, list them."""
     if not argument:
         yield _listed(state)
         return
@@ -59,48 +60,41 @@ def attach_page(state: ChatState, argument: str) -> Iterator[Event]:
         if "(--" in str(error):  # an option of the command line
             raise PageRefused(f"{error}: leave the chat, and start it with that option") from error
         raise
-    finally:
-        yield Working("")
     yield _attached(state, page.page_content, page.metadata["source"], page.metadata["title"])
 
 
+@command("[NAME]", lambda state: [text.source for text in state.history.attached])
 def detach(state: ChatState, argument: str) -> Iterator[Event]:
     """Remove what is attached: one text, or all."""
     attached = state.history.attached
     if not attached:
         raise InputError("nothing is attached: /file PATH and /url URL attach something")
-    if argument:
-        found = [text.source for text in attached if argument in (text.source, text.title, Path(text.source).name)]
-        if not found:
-            raise InputError(f"nothing called {argument!r} is attached: /file shows what is")
-        state.change({"do": "detach", "source": found[0]})
-    else:
-        state.change({"do": "detach"})
+    found = [text.source for text in attached if argument in (text.source, text.title, Path(text.source).name)]
+    if argument and not found:
+        raise InputError(f"nothing called {argument!r} is attached: /file shows what is")
+    state.change({"do": "detach", "source": found[0]} if argument else {"do": "detach"})
     if left := len(state.history.attached):
         yield Note(f"{found[0]} is no longer attached, {left} other{'s are' if left > 1 else ' is'}")
     else:
         yield Note("nothing is attached any more: the model answers on its own again")
 
 
+@command()
 def summarize(state: ChatState, argument: str) -> Iterator[Event]:
-    """Summarize what is attached, or else the conversation, of which the summary does not become part."""
+    """Summarize what is attached, or else the conversation."""
     from llmkit.chains import SummarizationChain
 
-    source: str | list[Document]
-    if state.history.attached:
-        source, prompt = documents(state.history.attached), "summarize-text"
-    elif state.history.turns:
-        source, prompt = transcript(state.history.turns), "summarize-dialogue"
-    else:
+    history = state.history
+    if not history.attached and not history.turns:
         raise InputError("there is nothing to summarize: write a message, or attach a text with /file or /url")
+    source = documents(history.attached) if history.attached else transcript(history.turns)
+    prompt = "summarize-text" if history.attached else "summarize-dialogue"
     begun, first, text = time.perf_counter(), 0.0, ""
     yield Working("summarizing …")
     stream = cast("Generator[Summary, None, None]", SummarizationChain(state.llm, prompt).stream(source))
     with closing(stream) as chunks:
         for piece in (chunk.text for chunk in chunks):
-            if not first:
-                first = time.perf_counter() - begun
-                yield Working("")
+            first = first or time.perf_counter() - begun
             text += piece
             yield Piece(piece)
     seconds = time.perf_counter() - begun
@@ -112,8 +106,7 @@ def _attached(state: ChatState, text: str, source: str, title: str) -> Event:
         if attachment.text == text:
             return Note(f"{_name(attachment)} is attached already")
     state.change({"do": "attach", "text": text, "source": source, "title": title})
-    count = len(state.history.attached)
-    what = "it" if count == 1 else f"all {count} texts that are attached"
+    what = "it" if (count := len(state.history.attached)) == 1 else f"all {count} texts that are attached"
     return Note(f"attached {_name(state.history.attached[-1])}: questions are answered from {what}, until /detach")
 
 

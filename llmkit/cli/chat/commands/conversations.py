@@ -1,30 +1,101 @@
-"""Commands for conversations as files."""
+"""Commands for conversations: their files, system prompt, model and last turn."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmkit.cli import files
+from llmkit.cli import files, options
+from llmkit.cli.chat import answering, window
 from llmkit.cli.chat.commands.attachments import path_of
-from llmkit.cli.chat.conversation.history import History, shorten
-from llmkit.cli.chat.events import Event, Note, Output
+from llmkit.cli.chat.commands.base import command
+from llmkit.cli.chat.conversation.history import History, Turn, shorten
+from llmkit.cli.chat.events import Event, Note, Output, Working
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
+@command("[TEXT]")
+def system(state: ChatState, argument: str) -> Iterator[Event]:
+    """Show or change the system prompt; - removes it."""
+    if not argument:
+        yield Output(state.history.system or "There is no system prompt.")
+        return
+    text = "" if argument == "-" else argument
+    window.validate_system(state.llm, text)
+    state.change({"do": "system", "text": text})
+    yield Note("the system prompt is changed" if text else "there is no system prompt any more")
+
+
+@command("[NAME]", lambda state: options.chat_models())
+def model(state: ChatState, argument: str) -> Iterator[Event]:
+    """Show the model, or continue with another one."""
+    if not argument:
+        yield Output(f"{state.model}, {state.llm.context_window} tokens")
+        return
+    yield Working(f"loading {argument} …")
+    state.use(state.load(argument))
+    yield Note(f"{state.model}, {state.llm.context_window} tokens")
+
+
+@command()
+def tokens(state: ChatState, argument: str) -> Iterator[Event]:
+    """Show how many tokens each message takes."""
+    size, parts = state.llm.context_window, window.token_usage(state.llm, state.history)
+    reserved = window.reserved_tokens(state.llm)
+    free = size - reserved - sum(count for _, count in parts)
+    rows = [*parts, ("reserved for the answer", reserved), ("free", free)]
+    lines = [f"{count:6} {count / size:6.1%} {shorten(label)}" for label, count in rows]
+    last = f"{size:6}        context window of {state.model}"
+    yield Output("\n".join([f"{'tokens':>6} {'share':>6}", *lines, last]), table=True)
+
+
+@command()
+def undo(state: ChatState, argument: str) -> Iterator[Event]:
+    """Remove the last message and its answer."""
+    message = _last(state).message
+    state.change({"do": "undo"}, sync=True)
+    state.clear_speed()
+    yield Note(f"removed: {shorten(message)}")
+
+
+@command()
+def retry(state: ChatState, argument: str) -> Iterator[Event]:
+    """Generate another answer to the last message."""
+    _last(state)
+    yield from answering.respond(state, {"do": "retry"})
+
+
+@command()
+def continue_(state: ChatState, argument: str) -> Iterator[Event]:
+    """Continue an answer that was cut or interrupted."""
+    turn = _last(state)
+    if not turn.answer:
+        raise InputError("the last message has no answer to continue: /retry answers it")
+    if turn.finish_reason == "stop":
+        raise InputError("the last answer is complete: ask for what more you want to know")
+    yield from answering.respond(state, {"do": "continue"})
+
+
+def _last(state: ChatState) -> Turn:
+    if not state.history.turns:
+        raise InputError("there is no message yet")
+    return state.history.turns[-1]
+
+
+@command()
 def clear(state: ChatState, argument: str) -> Iterator[Event]:
-    """Start a new conversation with the same system prompt, prompt text and settings."""
+    """Start a new conversation; the old one is kept."""
     name = state.record.name if state.history.turns else ""
     state.switch(state.store.new(keep=state.keep))
     yield Note(f"a new conversation; the last one is kept as {name}" if name else "a new conversation")
 
 
+@command("[NAME]")
 def save(state: ChatState, argument: str) -> Iterator[Event]:
-    """Name the conversation, under which it is saved from now on."""
+    """Name the conversation; without a name, show its name."""
     if not argument:
         name = state.record.name
         yield Output(f"Saved as {name}." if name else "Not saved yet.")
@@ -37,6 +108,7 @@ def save(state: ChatState, argument: str) -> Iterator[Event]:
     yield Note(f"saved as {argument}; further turns are saved too")
 
 
+@command("NAME", lambda state: state.store.names())
 def load(state: ChatState, argument: str) -> Iterator[Event]:
     """Continue a kept conversation."""
     if not argument:
@@ -47,8 +119,9 @@ def load(state: ChatState, argument: str) -> Iterator[Event]:
     yield from state.opening()
 
 
+@command()
 def list_(state: ChatState, argument: str) -> Iterator[Event]:
-    """Show the kept conversations, the last one first."""
+    """List the kept conversations."""
     entries = list(state.store.entries())
     if not entries:
         yield Output("No conversation is kept yet.")
@@ -61,21 +134,21 @@ def list_(state: ChatState, argument: str) -> Iterator[Event]:
     yield Output("\n".join([f"{'name':{width}}  {'when':16}  turns", *lines]), table=True)
 
 
+@command("FILE [!]", takes_path=True)
 def export(state: ChatState, argument: str) -> Iterator[Event]:
-    """Write the conversation to a file: Markdown, or the messages as JSON."""
+    """Write the conversation to a .md file; ! overwrites one."""
     name = argument.removesuffix("!").strip()
     if not name:
-        raise InputError("/export needs the name of a .md or a .json file")
+        raise InputError("/export needs the name of a .md file")
     path = path_of(name)
-    suffix = path.suffix.lower()
-    if suffix not in (".md", ".json"):
-        raise InputError(f"/export writes a .md or a .json file, but was given {str(path)!r}")
+    if path.suffix.lower() != ".md":
+        raise InputError(f"/export writes a .md file, but was given {str(path)!r}")
     if not state.history.turns:
         raise InputError("there is nothing to export yet: there is no message yet")
     files.check_output(path)
     if path.exists() and not argument.endswith("!"):
         raise InputError(f"{path} exists: take another name, or /export {path} ! to overwrite it")
-    files.write((to_markdown if suffix == ".md" else to_json)(state.history), path)
+    files.write(to_markdown(state.history), path)
     yield Note(f"written to {path}")
 
 
@@ -90,14 +163,3 @@ def to_markdown(history: History) -> str:
         if turn.citations:
             parts.append("\n".join(f"> {line}".rstrip() for line in turn.citations.splitlines()))
     return "\n\n".join(parts)
-
-
-def to_json(history: History) -> str:
-    """Return the conversation as JSON, with messages as in the common chat APIs."""
-    messages = [{"role": "system", "content": history.system}] if history.system else []
-    for turn in history.turns:
-        messages.append({"role": "user", "content": turn.message})
-        if turn.answer:
-            answer = {"role": "assistant", "content": turn.answer, "finish_reason": turn.finish_reason}
-            messages.append(answer | ({"citations": turn.citations} if turn.citations else {}))
-    return json.dumps({"model": history.model, "messages": messages}, ensure_ascii=False, indent=2)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import TRIMS, trim_mode
+from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.errors import InputError, SettingsError
 
@@ -33,25 +33,24 @@ MEANINGS = {
     "n": "answers to a message: 1",
     "presence_penalty": "makes every token that the answer already has less likely: -2 to 2",
     "frequency_penalty": "the same, once for each time that it occurs: -2 to 2",
-    "trim": "where the window is full, the oldest turns are dropped, or summarized: oldest or summarize",
 }
-"""All settings, those of generation and `trim`, with their values."""
+"""All settings with their values."""
+_WIDTH = max(map(len, MEANINGS))
 
 
+@command(
+    "NAME [VALUE]",
+    lambda state: MEANINGS,
+    more="\n".join(f"{name:{_WIDTH}}  {text}" for name, text in MEANINGS.items()),
+)
 def set_(state: ChatState, argument: str) -> Iterator[Event]:
-    """Change a setting, or restore what it was when the chat began."""
+    """Change a setting; without a value, restore it."""
     name, _, text = argument.partition(" ")
     text = text.strip()
     if name not in MEANINGS:
         near = difflib.get_close_matches(name, MEANINGS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(MEANINGS)}"
         raise InputError(f"there is no setting {name!r}: {hint}" if name else f"/set needs a name: {hint}")
-    if name == "trim":
-        if text and text not in TRIMS:
-            raise SettingsError(f"trim is {text!r}, but must be oldest or summarize")
-        state.change({"do": "set", "name": name, "value": text or None})
-        yield Note(f"trim is {trim_mode(state.history)}")
-        return
     value = _parse_value(name, text) if text else None
     if name == "n" and value not in (1, None):
         raise SettingsError(f"n is {value!r}, but a message of a chat has one answer")
@@ -63,26 +62,19 @@ def set_(state: ChatState, argument: str) -> Iterator[Event]:
     yield Note(f"{name} is {_effective(state, name)[0]}")
 
 
+@command()
 def show(state: ChatState, argument: str) -> Iterator[Event]:
-    """Show all settings with their values and where each comes from, and the rest of the state."""
-    from llmkit.models.generation.settings import NAMES
-
-    rows = {name: _effective(state, name) for name in NAMES}
-    rows["trim"] = (trim_mode(state.history), _CONVERSATION if "trim" in state.history.settings else _DEFAULT)
+    """Show all settings with their values, and where each comes from."""
     others = {
         "model": f"{state.model}, {state.llm.context_window} tokens",
         "system": state.history.system or "none",
-        "prompt": state.history.prompt or "none",
-        "summary": " ".join(state.history.summary.split()) or "none",
         "attached": ", ".join(text.source for text in state.history.attached) or "nothing",
         "saved as": state.record.name or ("nothing yet" if state.record.keep else "not saved"),
     }
-    width = max(map(len, rows))
-    lines = [f"{name:{width}}  {value}  ({source})" for name, (value, source) in rows.items()]
-    yield Output("\n".join([*lines, *(f"{name:{width}}  {value}" for name, value in others.items())]))
+    settings = {name: "{}  ({})".format(*_effective(state, name)) for name in MEANINGS}
+    yield Output("\n".join(f"{name:{_WIDTH}}  {value}" for name, value in (settings | others).items()))
 
 
-_CONVERSATION, _DEFAULT = "this conversation", "default"
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 _NEUTRAL = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "num_beams": 1}
 """What transformers takes where neither the settings nor the model name a value."""
@@ -94,19 +86,19 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
 
     settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
     value = getattr(settings, name)
-    is_default = value == type(settings).model_fields[name].default
     if name in state.history.settings:
-        return _shown(value), _CONVERSATION
-    if not is_default:
+        return _shown(value), "this conversation"
+    if value != type(settings).model_fields[name].default:
         return _shown(value), "configuration"
     is_sampling = model.do_sample if settings.sampled is None else settings.sampled
     if name in _SAMPLING and not is_sampling:
         return "not used", "the likeliest token is taken"
-    if (value := getattr(model, name, None)) is not None and name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size"):
-        return _shown(value), "the model"
+    of_model = name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size")
+    if of_model and (found := getattr(model, name, None)) is not None:
+        return _shown(found), "the model"
     if name == "max_new_tokens":
-        return _shown(min(model.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, state.llm.context_window)), _DEFAULT
-    return _shown(_NEUTRAL.get(name, getattr(settings, name))), _DEFAULT
+        return _shown(min(model.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, state.llm.context_window)), "default"
+    return _shown(_NEUTRAL.get(name, value)), "default"
 
 
 def _shown(value: Any) -> str:

@@ -11,10 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from llmkit.cli.chat.conversation.history import VERSION, Change, History, apply_change
 from llmkit.errors import InputError, RunError
@@ -27,8 +27,7 @@ _NAME = re.compile(r"\w[\w .-]{0,79}(?<![ .])")
 _ENDING = ".jsonl"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A kept conversation in a list; `first` is its first message."""
 
     name: str
@@ -68,7 +67,7 @@ class Store:
         Raises:
             InputError: there is none.
         """
-        for entry in self.entries():
+        if entry := next(self.entries(), None):
             return entry.name
         raise InputError(f"there is no conversation to resume in {self.folder}")
 
@@ -94,10 +93,10 @@ class Store:
         except OSError as error:
             _release(lock)
             raise RunError(f"{path} cannot be read: {error.strerror}") from error
-        notes = [f"{path}, {note}" for note in notes]
-        return Record(self.folder, name=name, history=history, notes=notes, file=file, lock=lock, keep=keep)
+        return Record(self.folder, name, history, [f"{path}, {note}" for note in notes], file, lock, keep)
 
 
+@dataclass
 class Record:
     """A conversation that is being written to its file, a change at a time.
 
@@ -108,39 +107,31 @@ class Record:
         trouble: Why it is no longer written, once that is so; the conversation itself can go on.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        name: str = "",
-        history: History | None = None,
-        notes: Sequence[str] = (),
-        file: BinaryIO | None = None,
-        lock: BaseFileLock | None = None,
-        keep: bool = True,
-    ) -> None:
-        self.name, self.keep = name, keep
-        self.history, self.notes, self.trouble = history or History(), tuple(notes), ""
-        self._folder, self._file, self._lock_held = folder, file, lock
-        self._waiting: list[Change] = [] if name else [{"do": "begin", "version": VERSION}]
+    folder: Path
+    name: str = ""
+    history: History = field(default_factory=History)
+    notes: Sequence[str] = ()
+    file: BinaryIO | None = None
+    lock: BaseFileLock | None = None
+    keep: bool = True
+    trouble: str = ""
+
+    def __post_init__(self) -> None:
+        self._waiting: list[Change] = [] if self.name else [{"do": "begin", "version": VERSION}]
 
     def add(self, change: Change, *, sync: bool = False) -> None:
         """Write a change at once, with `sync` to the disk itself; the first message creates the file."""
-        if self._file is None:
-            self._waiting.append(change)
-            if not self.keep or self.trouble or change["do"] != "say":
-                return
+        self._waiting.append(change)
+        if self.file is None and (not self.keep or self.trouble or change["do"] != "say"):
+            return
         try:
-            if self._file is None:
-                self._create()
-            else:
-                self._write([change])
-            if sync and self._file is not None:
-                os.fsync(self._file.fileno())
+            self._create() if self.file is None else self._write()
+            if sync and self.file is not None:
+                os.fsync(self.file.fileno())
         except (OSError, RunError) as error:
             reason = getattr(error, "strerror", None) or error
             self.trouble = f"the conversation is no longer saved, because its file cannot be written: {reason}"
-            self._file = None
+            self.file = None
 
     def rename(self, name: str) -> None:
         """Rename the conversation; one that was not kept is kept from now on.
@@ -151,61 +142,59 @@ class Record:
         """
         if self.trouble:
             raise RunError(self.trouble)
-        path = _path(self._folder, name)
-        lock = _lock(self._folder, name) if name != self.name else None
+        path = _path(self.folder, name)
+        lock = _lock(self.folder, name) if name != self.name else None
         try:
             if path.exists():
                 raise InputError(f"there is a conversation called {name!r} already: choose another name")
-            if self._file is None:
+            if self.file is None:
                 self._write_new(path)
             else:
-                self._file.close()  # systems differ in whether an open file can be renamed
-                _path(self._folder, self.name).rename(path)
-                self._file = path.open("ab")
-        except OSError as error:
+                self.file.close()  # systems differ in whether an open file can be renamed
+                _path(self.folder, self.name).rename(path)
+                self.file = path.open("ab")
+        except (OSError, InputError) as error:
             _release(lock)
+            if isinstance(error, InputError):
+                raise
             raise RunError(f"{path} cannot be written: {error.strerror}") from error
-        except InputError:
-            _release(lock)
-            raise
-        _release(self._lock_held)
-        self.name, self._lock_held, self.keep = name, lock, True
+        _release(self.lock)
+        self.name, self.lock, self.keep = name, lock, True
 
     def close(self, *, empty: bool = False) -> None:
         """End writing; the file of an empty conversation is deleted."""
-        if self._file is not None:
+        if self.file is not None:
             with suppress(OSError):
-                self._file.close()
+                self.file.close()
                 if empty:
-                    _path(self._folder, self.name).unlink()
-        self._file, self.keep = None, False
-        _release(self._lock_held)
-        self._lock_held = None
+                    _path(self.folder, self.name).unlink()
+        _release(self.lock)
+        self.file, self.lock, self.keep = None, None, False
 
     def _create(self) -> None:
         stamp = f"{datetime.now():%Y-%m-%d-%H%M%S}"
-        for number in range(1, 100):
-            name = stamp if number == 1 else f"{stamp}-{number}"
+        for name in (stamp, *(f"{stamp}-{number}" for number in range(2, 100))):
             try:
-                self._lock_held = _lock(self._folder, name)
-                self._write_new(_path(self._folder, name))
+                self.lock = _lock(self.folder, name)
+                self._write_new(_path(self.folder, name))
             except (InputError, FileExistsError):
-                _release(self._lock_held)
+                _release(self.lock)
                 continue
             self.name = name
             return
         raise RunError(f"no name is left for a conversation of {stamp}")
 
     def _write_new(self, path: Path) -> None:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = os.fdopen(handle, "ab")
-        self._write(self._waiting)
-        self._waiting = []
+        self.file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600), "ab")
+        self._write()
 
-    def _write(self, changes: Sequence[Change]) -> None:
-        if self._file is not None:
-            self._file.write(b"".join(map(_to_line, changes)))
-            self._file.flush()
+    def _write(self) -> None:
+        if self.file is not None:
+            # Half a surrogate pair is not UTF-8; what a person typed comes back as it was all the same.
+            lines = [json.dumps(change, ensure_ascii=False) + "\n" for change in self._waiting]
+            self.file.write("".join(lines).encode(errors="surrogatepass"))
+            self.file.flush()
+            self._waiting = []
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -238,11 +227,6 @@ def _release(lock: BaseFileLock | None) -> None:
         lock.release()
 
 
-def _to_line(change: Change) -> bytes:
-    # Half a surrogate pair is not UTF-8; what a person typed comes back as it was all the same.
-    return json.dumps(change, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
-
-
 def _read(data: bytes) -> tuple[History, int, list[str]]:
     """Return the conversation, the length of its complete lines in bytes, and what is wrong with others."""
     history, notes = History(), []
@@ -259,21 +243,17 @@ def _read(data: bytes) -> tuple[History, int, list[str]]:
     return history, complete, notes
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes) -> Any:
     try:
-        value = json.loads(line.decode(errors="surrogatepass"))
+        return json.loads(line.decode(errors="surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
-    if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")
-    return value
 
 
 def _reopen(path: Path, data: bytes, complete: int) -> BinaryIO:
     """Open a file for more lines, its torn last line cut off."""
     file = path.open("r+b")
-    file.truncate(complete)
-    file.seek(complete)
+    file.seek(file.truncate(complete))
     if complete and data[complete - 1 : complete] != b"\n":
         file.write(b"\n")
         file.flush()

@@ -1,26 +1,33 @@
-"""The prompt at a terminal."""
+"""The prompt at a terminal: its keys, its completions and the line below it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session, get_app
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import Condition, has_focus, is_searching
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import create_output
+from prompt_toolkit.search import accept_search
 from prompt_toolkit.styles import Style
+from rich.cells import cell_len, set_cell_size
 
-from llmkit.cli.chat.commands import ArgumentKind
+from llmkit.cli.chat.commands import COMMANDS
+from llmkit.cli.chat.commands.base import Command
 from llmkit.cli.chat.events import Ended
-from llmkit.cli.chat.keyboard.completion import CommandCompleter
-from llmkit.cli.chat.keyboard.keys import LEAVING, Keys
-from llmkit.cli.chat.keyboard.status import status_line
-from llmkit.cli.chat.screen.characters import symbols_for
+from llmkit.cli.chat.screen.screens import signs_for
 from llmkit.paths import state_dir
 
+LEAVING = "Ctrl-C again leaves; so do Ctrl-D and exit."
+BAR_CELLS = 10
 _STYLE = Style.from_dict(
     {  # the terminal's own colours, light or dark
         "prompt": "bold",
@@ -37,22 +44,21 @@ _STYLE = Style.from_dict(
 class Prompt:
     """Asks for lines, with history, search, completion and a status line below."""
 
-    def __init__(self, status: Callable[[], Ended], choices: Callable[[ArgumentKind], Sequence[str]]) -> None:
-        stream = sys.stdout if sys.stdout.isatty() else sys.stderr
-        output = create_output(stdout=stream)
-        self._status, self._symbols = status, symbols_for(stream)
-        self._keys = Keys()
-        self._output = output
-        with create_app_session(output=output):  # given to the prompt itself, TERM=dumb would be ignored
+    def __init__(self, status: Callable[[], Ended], choices: Callable[[Command], Iterable[str]]) -> None:
+        self._status, self._leaving = status, False  # whether the next Ctrl-C leaves
+        self._stream = sys.stdout if sys.stdout.isatty() else sys.stderr
+        self._output = create_output(stdout=self._stream)
+        begin_of_next = f"{signs_for('…', self._stream)[0]} "
+        with create_app_session(output=self._output):  # given to the prompt itself, TERM=dumb would be ignored
             self._prompt: PromptSession[str] = PromptSession(
                 [("", "\n"), ("class:prompt", "> ")],
                 history=history(),
                 completer=CommandCompleter(choices),
-                complete_while_typing=Condition(_at_command),
+                complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
                 reserve_space_for_menu=6,
-                key_bindings=self._keys.bindings,
+                key_bindings=self._keys(),
                 multiline=True,
-                prompt_continuation=lambda width, number, wrapped: "  " if wrapped else f"{self._symbols.ellipsis[0]} ",
+                prompt_continuation=lambda width, number, wrapped: "  " if wrapped else begin_of_next,
                 bottom_toolbar=self._toolbar,
                 enable_open_in_editor=True,
                 tempfile_suffix=".md",
@@ -60,42 +66,65 @@ class Prompt:
             )
 
     def line(self) -> str | None:
-        """Return the next message, which may have several lines; None when the person has left."""
+        """Return the next message, which may have more than one line; None when the person has left."""
         return self._ask("")
 
     def edited(self, text: str) -> str | None:
         """Return what the person writes in their editor, which begins with this text."""
-        return self._ask(text, _in_editor)
+        return self._ask(text, lambda: get_app().current_buffer.open_in_editor(validate_and_handle=True))
 
-    def _ask(self, text: str, begin: Callable[[], None] | None = None) -> str | None:
-        self._keys.leaving = False
+    def _ask(self, text: str, begin: Callable[[], object] | None = None) -> str | None:
+        self._leaving = False
         while True:
             try:
-                return self._prompt.prompt(default=text, pre_run=begin)
+                return self._prompt.prompt(default=text, pre_run=begin)  # type: ignore[arg-type]
             except EOFError:
                 return None
             except KeyboardInterrupt:  # the prompt of a dumb terminal keeps Ctrl-C to itself
                 if self._prompt.default_buffer.text:
                     continue
-                if self._keys.leaving:
+                if self._leaving:
                     return None
-                self._keys.leaving = True
+                self._leaving = True
                 self._output.write(LEAVING)
 
     def _toolbar(self) -> str:
-        buffer = self._prompt.default_buffer
-        if self._keys.leaving and not buffer.text:
+        if self._leaving and not self._prompt.default_buffer.text:
             return LEAVING
-        self._keys.leaving = False
-        return status_line(self._status(), self._output.get_size().columns, self._symbols)
+        self._leaving = False
+        return signs_for(status_line(self._status(), self._output.get_size().columns), self._stream)
 
+    def _keys(self) -> KeyBindings:
+        """Bind Enter to send, Alt-Enter to start a new line, and Ctrl-C to clear the line or leave."""
+        keys, typing = KeyBindings(), has_focus(DEFAULT_BUFFER) & ~is_searching
 
-def _in_editor() -> None:
-    get_app().current_buffer.open_in_editor(validate_and_handle=True)
+        @keys.add("enter", filter=typing)
+        def send(event: KeyPressEvent) -> None:
+            if event.current_buffer.text.strip():
+                event.current_buffer.validate_and_handle()
 
+        @keys.add("enter", filter=is_searching)
+        def send_found(event: KeyPressEvent) -> None:
+            accept_search()
+            send(event)
 
-def _at_command() -> bool:
-    return get_app().current_buffer.text.startswith("/")
+        @keys.add("escape", "enter", filter=typing)
+        def start_line(event: KeyPressEvent) -> None:
+            event.current_buffer.newline(copy_margin=False)
+
+        @keys.add("c-c", filter=typing)
+        @keys.add("<sigint>")
+        def clear_or_leave(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            elif self._leaving:
+                event.app.exit(exception=EOFError)
+            else:
+                self._leaving = True
+
+        # A colour's sequence, ESC[31m, in text that is pasted without brackets looks like a mouse's.
+        keys.add(Keys.Vt100MouseEvent)(lambda event: None)
+        return keys
 
 
 def history() -> History:
@@ -107,3 +136,52 @@ def history() -> History:
     except OSError:
         return InMemoryHistory()
     return FileHistory(path)
+
+
+class CommandCompleter(Completer):
+    """Completes the name of a command, then its argument; `choices` returns what an argument can be."""
+
+    def __init__(self, choices: Callable[[Command], Iterable[str]]) -> None:
+        self._choices = choices
+        self._files = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """Yield the completions of the text before the cursor."""
+        text = document.text_before_cursor
+        name, space, argument = text.partition(" ")
+        if not text.startswith("/") or "\n" in text:
+            return
+        if not space:
+            for command in COMMANDS.values():
+                if command.name.startswith(name[1:].lower()):
+                    yield Completion(f"/{command.name}", -len(text), display=command.usage, display_meta=command.help)
+        elif found := COMMANDS.get(name[1:].lower()):
+            argument = argument.lstrip()
+            if found.takes_path:
+                yield from self._files.get_completions(Document(argument), complete_event)
+            for word in self._choices(found):
+                if word.lower().startswith(argument.lower()):
+                    yield Completion(word, -len(argument))
+
+
+def status_line(status: Ended, columns: int) -> str:
+    """Return as much of it as fits the terminal: the model and the window first."""
+    share = min(1.0, status.used / status.window)
+    full = min(BAR_CELLS, round(share * BAR_CELLS) or (status.used > 0))
+    bar = "█" * full + "░" * (BAR_CELLS - full)
+    name = status.model.rstrip("/").rpartition("/")[2]
+    speed = []
+    if status.tokens and status.seconds:
+        speed = [f"{status.tokens / status.seconds:.0f} tokens/s", f"first after {status.first:.1f} s"]
+    short = f"{status.used}/{status.window} ({share:.0%})"
+    for parts in (
+        [status.model, f"{bar} {status.used} of {status.window} tokens ({share:.0%})", *speed],
+        [name, f"{bar} {short}", *speed],
+        [name, short, *speed[:1]],
+        [name, short],
+        [f"{share:.0%}", name],
+    ):
+        line = " · ".join(parts)
+        if cell_len(line) < columns:
+            return line
+    return set_cell_size(line, columns - 1)

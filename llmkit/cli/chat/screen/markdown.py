@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
@@ -22,8 +23,7 @@ THEME = Theme(  # the terminal's own colours, light or dark
     {"markdown.code": "bold cyan", "markdown.block_quote": "none", "markdown.h1": "bold underline"}
 )
 _CODE_THEME = "ansi_dark"
-_ESCAPED = "*_`~#>|+-."
-"""A backslash is an escape only before these; before others it is more often LaTeX: `\\[`, `\\{`, `\\\\`."""
+_ESCAPED = frozenset("*_`~#>|+-.")  # a backslash before others is more often LaTeX: `\\[`, `\\{`
 _ASCII = str.maketrans("•▌─━│", "-|--|")
 
 
@@ -33,12 +33,10 @@ def split_blocks(source: str) -> list[str]:
     Whatever is written after the last complete line, all blocks but the last stay as they are: the structure of
     Markdown is settled line by line, and rules that look further ahead (link definitions) are off.
     """
-    lines = re.findall(r"[^\n]*\n|[^\n]+", source)
-    starts = [
-        token.map[0] for token in _parser().parse(source) if token.level == 0 and token.map and token.nesting >= 0
-    ]
-    ends = [*starts[1:], len(lines)]
-    return ["".join(lines[start:end]) for start, end in zip([0, *starts[1:]], ends, strict=False)] if starts else []
+    lines, tokens = re.findall(r"[^\n]*\n|[^\n]+", source), _parser().parse(source)
+    starts = [token.map[0] for token in tokens if token.level == 0 and token.map and token.nesting >= 0]
+    bounds = [0, *starts[1:], len(lines)] if starts else []
+    return ["".join(lines[start:end]) for start, end in pairwise(bounds)]
 
 
 def render(block: str, console: Console, *, ascii_only: bool = False) -> list[list[Segment]]:
@@ -83,7 +81,7 @@ def _parser() -> MarkdownIt:
 
 
 def _escape(state: StateInline, silent: bool) -> bool:
-    if state.src[state.pos] != "\\" or state.src[state.pos + 1 : state.pos + 2] not in set(_ESCAPED):
+    if state.src[state.pos] != "\\" or state.src[state.pos + 1 : state.pos + 2] not in _ESCAPED:
         return False
     if not silent:
         state.pending += state.src[state.pos + 1]
@@ -137,12 +135,7 @@ class _Item(ListItem):
 
 
 class _Markdown(Markdown):
-    elements = Markdown.elements | {
-        "fence": _Fence,
-        "code_block": _Fence,
-        "heading_open": _Heading,
-        "list_item_open": _Item,
-    }
+    elements = Markdown.elements | dict(fence=_Fence, code_block=_Fence, heading_open=_Heading, list_item_open=_Item)
 
     def __init__(self, source: str) -> None:
         super().__init__("", code_theme=_CODE_THEME, hyperlinks=False)

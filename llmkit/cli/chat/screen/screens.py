@@ -1,20 +1,29 @@
-"""Where answers are shown: Markdown at a terminal, the bare text anywhere else."""
+"""Shows events: Markdown at a terminal, the bare text in a file or a pipe; notes and problems on stderr."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 import time
-from typing import TextIO
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
-from llmkit.cli.chat.screen.characters import clean, escape_unencodable
+from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
 from llmkit.cli.chat.screen.markdown import THEME, render, split_blocks
-from llmkit.cli.console import shows_unicode
+from llmkit.cli.console import progress, shows_unicode
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+ASCII = str.maketrans({"█": "#", "░": ".", "…": "...", "·": "-", "“": '"', "”": '"'})
+"""What is shown for this program's own signs where a terminal may lack them."""
+CUT = "the answer was cut at its limit of tokens: /continue continues it, /set max_new_tokens raises the limit"
+_LIVE: dict[str, Any] = dict(auto_refresh=False, transient=True, vertical_overflow="visible")
 
 
 def screen_for(stream: TextIO) -> Screen:
@@ -22,10 +31,23 @@ def screen_for(stream: TextIO) -> Screen:
     if not stream.isatty():
         return PlainScreen(stream)
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, theme=THEME, _environ=environment)
+    console = Terminal(file=stream, highlight=False, markup=False, emoji=False, theme=THEME, _environ=environment)
     if console.is_dumb_terminal or console.legacy_windows:
         return PlainScreen(stream, cleaned=True)
     return MarkdownScreen(stream, console)
+
+
+class Terminal(Console):
+    """A terminal of the size that it has now; rich would ask standard output, and believe `COLUMNS`."""
+
+    @property  # type: ignore[misc]
+    def size(self) -> ConsoleDimensions:
+        """The columns and rows."""
+        try:
+            columns, rows = os.get_terminal_size(self.file.fileno())
+        except (OSError, ValueError):
+            columns, rows = 0, 0
+        return ConsoleDimensions((columns or 80) - (os.name == "nt"), rows or 24)
 
 
 class PlainScreen:
@@ -73,16 +95,8 @@ class MarkdownScreen:
         begun = time.monotonic()
         if not self._open.strip() or begun - self._drawn < 2 * self._cost:
             return
-        self._resize()
         if self._live is None:
-            self._live = Live(
-                console=self._console,
-                auto_refresh=False,
-                transient=True,
-                vertical_overflow="visible",
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
+            self._live = Live(console=self._console, redirect_stdout=False, redirect_stderr=False, **_LIVE)
             self._live.start()
             self._console.show_cursor()  # a chat that is killed leaves a terminal with its cursor
         complete = split_blocks(self._open[: self._open.rfind("\n") + 1])[:-1]
@@ -97,18 +111,15 @@ class MarkdownScreen:
     def end(self) -> None:
         """Print what is left of the answer, and leave the cursor on a new line."""
         if self._live is not None:
-            self._resize()
             self._live.update(Text(""))
             self._live.stop()
             self._live = None
         if self._open.strip():
-            self._resize()
             self._print(self._rows(split_blocks(self._open)))
         self._open, self._printed = "", False
 
     def output(self, text: str, *, table: bool = False) -> None:
         """Show a text that is complete; an address longer than a row is left to the terminal, to be copied whole."""
-        self._resize()
         for line in clean(text, self._stream.encoding).rstrip("\n").split("\n"):
             is_long = any(len(word) > self._console.width for word in line.split())
             self._console.print(
@@ -128,19 +139,83 @@ class MarkdownScreen:
         self._console.print(SegmentLines(rows, new_lines=True), end="")
         self._printed = True
 
-    def _resize(self) -> None:
-        """Take the terminal's size as it is now; rich would ask standard output, and believe `COLUMNS`."""
-        self._console.size = size_of(self._stream)
-
 
 Screen = PlainScreen | MarkdownScreen
 """`piece` shows a piece of an answer, `end` ends it, and `output` shows a text that is complete."""
 
 
-def size_of(stream: TextIO) -> tuple[int, int]:
-    """Return the columns and rows of a terminal as they are now."""
-    try:
-        columns, rows = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        columns, rows = 0, 0
-    return (columns or 80) - (os.name == "nt"), rows or 24
+class View:
+    """Shows events; `quiet` shows no notes and no progress, `debug` the traceback of a problem too."""
+
+    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
+        self._answers, self._notes = screen_for(sys.stdout), screen_for(sys.stderr)
+        self._progress = ExitStack()
+        self._quiet, self._debug = quiet, debug
+
+    def show(self, event: Event) -> None:
+        """Show an event."""
+        self._progress.close()
+        if isinstance(event, Piece):
+            self._answers.piece(event.text)
+            return
+        self._answers.end()
+        match event:
+            case Output(text, table):
+                self._answers.output(signs_for(text, sys.stderr), table=table)
+            case Note(text):
+                self.note(text)
+            case Problem(text, trace):
+                self._print_note(f"{trace if self._debug else ''}error: {text}")
+            case Ended(finish_reason="length"):
+                self.note(CUT)
+        if not isinstance(event, Ended | Left | Edit):
+            self.wait(event.text if isinstance(event, Working) else "")
+
+    def show_all(self, events: Iterable[Event]) -> None:
+        """Show what comes before the first line."""
+        for event in events:
+            self.show(event)
+        self.end()
+
+    def note(self, text: str) -> None:
+        """Show a note beside the conversation."""
+        self._answers.end()
+        if not self._quiet:
+            self._print_note(f"[{text}]")
+
+    def wait(self, text: str = "") -> None:
+        """Show the time that passes, and what is being done."""
+        self._progress.close()
+        if not self._quiet:
+            self._progress.enter_context(progress(signs_for(clean(text), sys.stderr)))
+
+    def end(self) -> None:
+        """Leave the cursor at the beginning of a line."""
+        self._progress.close()
+        self._answers.end()
+
+    def _print_note(self, text: str) -> None:
+        self._notes.output(signs_for(text, sys.stderr))
+
+
+def clean(text: str, encoding: str = "utf-8") -> str:
+    r"""Write control characters as `^[` or `<9b>`, and what the encoding lacks as `\xe9`; line ends and tabs stay.
+
+    A model or a file can contain sequences that move the cursor, name the window or type for the person.
+    """
+    return escape_unencodable(_CONTROL.sub(_visible, text), encoding)
+
+
+def escape_unencodable(text: str, encoding: str) -> str:
+    r"""Write what the encoding lacks as `\xe9`, and leave all else as it is."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"^{chr(code ^ 64)}" if code < 128 else f"<{code:02x}>"
+
+
+def signs_for(text: str, stream: TextIO) -> str:
+    """Return one of this program's own texts with signs that the stream can show."""
+    return text if shows_unicode(stream) else text.translate(ASCII)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmkit.cli.chat.commands import COMMANDS, Call, choices, parse_line
+from llmkit.cli.chat.commands import COMMANDS, parse_line
 from llmkit.cli.chat.events import Edit, Left
 from llmkit.errors import InputError
 from llmkit.models.generation.settings import NAMES
@@ -41,9 +41,7 @@ def test_what_is_a_message(line, message):
     ],
 )
 def test_what_is_a_command(line, name, argument):
-    call = parse_line(line)
-    assert isinstance(call, Call)
-    assert (call.command.name, call.argument) == (name, argument)
+    assert parse_line(line) == (COMMANDS[name], argument)
 
 
 def test_an_unknown_command_names_the_nearest(talk):
@@ -61,9 +59,9 @@ def test_an_argument_that_a_command_does_not_take(talk):
 def test_help_shows_every_command(talk):
     chat = talk()
     shown = chat.text("/help")
-    assert all(f"/{each.name}" in shown and each.help in shown for each in COMMANDS)
+    assert all(f"/{each.name}" in shown and each.help in shown for each in COMMANDS.values())
     assert chat.text("/help set").startswith("/set NAME [VALUE]\n")
-    assert all(f"\n{name} " in chat.text("/help set") for name in (*NAMES, "trim"))
+    assert all(f"\n{name} " in chat.text("/help set") for name in NAMES)
     assert '"\\n" is a line end' in chat.text("/help set")
     assert "did you mean /save" in chat.problem("/help sve")
 
@@ -77,23 +75,17 @@ def test_edit_and_leave(talk):
 
 def test_what_arguments_are_completed_to(talk):
     chat = talk()
-    assert choices(chat.state, "command")[:2] == ["help", "set"]
-    assert {"temperature", "trim"} <= set(choices(chat.state, "setting"))
-    assert choices(chat.state, "model") == ["smollm2-135m"]
-    assert "summarize-dialogue" in choices(chat.state, "prompt")
-    assert "answer-with-quotes" not in choices(chat.state, "prompt")  # it has fields that nothing fills
-    assert choices(chat.state, "conversation") == []
+
+    def choices(name: str) -> list[str]:
+        return list(COMMANDS[name].choices(chat.state))
+
+    assert choices("help")[:2] == ["help", "set"]
+    assert choices("set") == list(NAMES)
+    assert choices("model") == ["smollm2-135m"]
+    assert choices("load") == choices("undo") == []
     chat.answer(FRANCE)
-    assert choices(chat.state, "conversation") == [chat.state.record.name]
-    assert {each.completes for each in COMMANDS} - {None} == {
-        "command",
-        "setting",
-        "model",
-        "prompt",
-        "conversation",
-        "file",
-        "attached",
-    }
+    assert choices("load") == [chat.state.record.name]
+    assert [each.name for each in COMMANDS.values() if each.takes_path] == ["export", "file"]
 
 
 def test_an_unknown_command_raises():

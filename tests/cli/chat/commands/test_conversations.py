@@ -1,6 +1,5 @@
 """Conversations that are named, left, found again and written elsewhere."""
 
-import json
 import re
 
 from llmkit.cli.chat.events import Note, Problem
@@ -107,20 +106,6 @@ def test_export_as_markdown(talk, tmp_path):
     )
 
 
-def test_export_as_json(talk, tmp_path):
-    chat = talk(system="Be brief.")
-    answer = chat.answer(FRANCE)
-    chat(f"/export {tmp_path / 'talk.json'}")
-    assert json.loads((tmp_path / "talk.json").read_text()) == {
-        "model": "smollm2-135m",
-        "messages": [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": FRANCE},
-            {"role": "assistant", "content": answer, "finish_reason": "stop"},
-        ],
-    }
-
-
 def test_export_overwrites_only_when_told_to(talk, tmp_path):
     chat = talk()
     file = tmp_path / "a talk.md"
@@ -131,8 +116,8 @@ def test_export_overwrites_only_when_told_to(talk, tmp_path):
     assert file.read_text() == "mine"
     assert chat(f"/export {file} !") == [Note(f"written to {file}")]
     assert FRANCE in file.read_text()
-    assert "a .md or a .json file, but was given 'talk.txt'" in chat.problem("/export talk.txt")
-    assert chat.problem("/export") == chat.problem("/export !") == "/export needs the name of a .md or a .json file"
+    assert "a .md file, but was given 'talk.txt'" in chat.problem("/export talk.txt")
+    assert chat.problem("/export") == chat.problem("/export !") == "/export needs the name of a .md file"
     assert chat(f"/export {tmp_path}/LOUD.MD") == [Note(f"written to {tmp_path}/LOUD.MD")]
     assert (tmp_path / "LOUD.MD").read_text() == file.read_text()
     assert "there is no folder" in chat.problem(f"/export {tmp_path}/none/talk.md")

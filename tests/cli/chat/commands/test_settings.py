@@ -13,23 +13,19 @@ def test_show_and_set(talk):
     assert chat.text("/set top_p 0.5") == "top_p is 0.5"
     assert chat.text('/set stop ["END", "\\n"]') == 'stop is "END", "\\n"'
     rows = chat.show()
-    assert (rows["seed"], rows["top_p"], rows["stop"], rows["trim"]) == ("7", "0.5", '"END", "\\n"', "oldest")
+    assert (rows["seed"], rows["top_p"], rows["stop"]) == ("7", "0.5", '"END", "\\n"')
     assert chat.text("/set stop END") == 'stop is "END"'
     assert chat.text("/set stop") == "stop is none"
     assert chat.text("/set seed") == "seed is none"
     assert chat.text("/set temperature") == "temperature is 0"  # what the session began with
-    assert chat.text("/set trim summarize") == "trim is summarize"
-    assert chat.text("/set trim") == "trim is oldest"
 
 
 def test_show_says_where_each_value_comes_from(talk, llm):
     configured = llm.model_copy()
     configured.settings = llm.settings.override(seed=3)
     chat = talk(configured, given={"max_new_tokens": 9})
-    chat("/set trim summarize")
     rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
     assert rows["max_new_tokens"] == "9  (this conversation)"
-    assert rows["trim"] == "summarize  (this conversation)"
     assert rows["seed"] == "3  (configuration)"
     assert rows["top_p"] == "not used  (the likeliest token is taken)"
     assert rows["repetition_penalty"] == "1  (default)"
@@ -50,7 +46,6 @@ def test_show_says_where_each_value_comes_from(talk, llm):
         ("/set max_new_tokens 8190", "the system prompt and the tokens reserved for an answer need 8"),
         ("/set max_new_tokens 999999", "the system prompt and the tokens reserved for an answer need 1000"),
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
-        ("/set trim newest", "trim is 'newest', but must be oldest or summarize"),
         ('/set stop ["a"', 'stop is ["a", which is not JSON'),
         ('/set stop [""]', "stop.0 is '', but must be text"),
     ],
@@ -84,10 +79,9 @@ def test_the_callers_model_stays_as_it_is(talk, llm):
 
 def test_what_was_set_is_kept_with_the_conversation(talk, llm):
     chat = talk(given={"seed": 5})
-    for line in ("/set temperature 0.7", "/set top_k 3", "/set stop END", "/set trim summarize", "/set top_k"):
+    for line in ("/set temperature 0.7", "/set top_k 3", "/set stop END", "/set top_k"):
         chat(line)
-    chat("/prompt summarize-text")
-    chat.state.change({"do": "say", "text": "Hi", "prompt": ""})
+    chat.state.change({"do": "say", "text": "Hi"})
     chat("/save trip")
     before = settings_of(chat)
     chat("/clear")
@@ -99,14 +93,14 @@ def test_what_was_set_is_kept_with_the_conversation(talk, llm):
     again = talk(given={"temperature": 0.1}, resume=chat.store.open("trip"))
     rows = settings_of(again)
     assert (rows["temperature"], rows["seed"], rows["stop"]) == ("0.1", "5", '"END"')
-    assert (rows["trim"], rows["prompt"], rows["top_k"]) == ("summarize", "summarize-text", "50")
+    assert rows["top_k"] == "50"
     again("/set temperature")
-    assert again.state.history.settings.keys() == {"seed", "stop", "trim"}
+    assert again.state.history.settings.keys() == {"seed", "stop"}
 
 
 def test_settings_in_a_file_that_cannot_be_are_passed_over(talk, llm):
     chat = talk()
-    for change in ({"do": "set", "name": "temperature", "value": "hot"}, {"do": "say", "text": "Hi", "prompt": ""}):
+    for change in ({"do": "set", "name": "temperature", "value": "hot"}, {"do": "say", "text": "Hi"}):
         chat.state.change(change)
     chat("/save trip")
     chat.state.close()

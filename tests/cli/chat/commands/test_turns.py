@@ -1,4 +1,4 @@
-"""The system prompt, the model, prompt texts, and the last turn."""
+"""The system prompt, the model and the last turn."""
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
@@ -78,7 +78,7 @@ def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):
 def test_retry_of_a_message_without_an_answer(talk):
     """As it is after a kill, or a stop, before the first token."""
     chat = talk()
-    chat.state.change({"do": "say", "text": FRANCE, "prompt": ""})
+    chat.state.change({"do": "say", "text": FRANCE})
     assert chat.problem("/continue").startswith("the last message has no answer")
     assert "".join(event.text for event in chat("/retry") if isinstance(event, Piece)).startswith("The capital")
     assert [reason for _, _, reason in chat.turns] == ["stop"]
@@ -106,8 +106,8 @@ def test_model_changes_and_the_conversation_stays(talk, llm):
     chat = talk(load=load)
     first = chat.answer("My name is Ann.")
     chat("/set max_new_tokens 9")
-    working, done, note = chat("/model other")
-    assert (working.text, done.text) == ("loading other …", "")
+    working, note = chat("/model other")
+    assert working.text == "loading other …"
     assert note.text.endswith(", 8192 tokens")
     assert asked == ["other"]
     assert chat.state.llm.settings.max_new_tokens == 9
@@ -125,27 +125,6 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(talk, name, why):
     assert why in problem.text
     assert chat.state.model == "smollm2-135m"
     assert chat.answer(FRANCE)
-
-
-def test_a_prompt_text_is_filled_by_each_message(talk, llm):
-    from llmkit.prompts import TaskPrompt
-
-    chat = talk()
-    assert "until /prompt" in chat.text("/prompt summarize-dialogue")
-    dialogue = "Ann: Lunch at noon?\nBob: Yes, at the station."
-    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
-    answer = chat.answer(dialogue)
-    fitted = TaskPrompt.load("summarize-dialogue").fit(dialogue, model=llm, max_new_tokens=10)
-    llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
-    assert answer == "In this conversation," + llm.invoke(fitted.messages).text
-    assert chat.turns == chat.read_again() == [(dialogue, answer, "length")]
-    more = chat.answer("/continue")
-    assert more
-    assert [each for _, each, _ in chat.turns] == [answer + more]
-    chat("/prompt")
-    assert "Paris" in chat.answer(FRANCE)
-    assert chat.problem("/prompt nope").startswith("no prompt is called 'nope'")
-    assert "fields that this command cannot fill" in chat.problem("/prompt answer-with-quotes")
 
 
 def test_tokens_add_up(talk):

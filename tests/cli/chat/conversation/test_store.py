@@ -26,7 +26,7 @@ BETWEEN = st.one_of(
     st.sampled_from(
         [{"do": "detach"}, {"do": "detach", "source": "a"}, {"do": "undo"}, {"do": "retry"}, {"do": "continue"}]
     ),
-    st.builds(lambda text: {"do": "trim", "turns": 1, "summary": text}, WORDS),
+    st.builds(lambda count: {"do": "trim", "turns": count}, st.integers(0, 1)),
 )
 
 
@@ -35,7 +35,7 @@ def talks(draw):
     """Changes as a session makes them, the first of them a message."""
     changes, history = [], History()
     for said, pieces, reason, again in draw(st.lists(TURN, min_size=1, max_size=5)):
-        changes.append({"do": "say", "text": said, "prompt": ""})
+        changes.append({"do": "say", "text": said})
         changes += [{"do": "piece", "text": piece} for piece in pieces]
         changes += [{"do": "end", "finish_reason": reason}] if reason else []
         changes += [draw(BETWEEN)] if again else []
@@ -87,15 +87,15 @@ def test_a_file_cut_anywhere_is_a_beginning_of_the_conversation(tmp_path_factory
     record = Store(folder).open("talk")
     assert record.notes == ()
     assert record.history in histories
-    record.add({"do": "say", "text": "and on", "prompt": ""})  # behind a torn line it would be lost
+    record.add({"do": "say", "text": "and on"})  # behind a torn line it would be lost
     record.close()
     after = Store(folder).open("talk", keep=False)
-    assert after.history == apply_change(record.history, {"do": "say", "text": "and on", "prompt": ""})
+    assert after.history == apply_change(record.history, {"do": "say", "text": "and on"})
     assert after.notes == ()
 
 
 def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):
-    kept(tmp_path, [{"do": "say", "text": "Hi", "prompt": ""}, {"do": "piece", "text": "Ho"}]).close()
+    kept(tmp_path, [{"do": "say", "text": "Hi"}, {"do": "piece", "text": "Ho"}]).close()
     path = tmp_path / "talk.jsonl"
     lines = path.read_text().splitlines()
     broken = [lines[0], lines[1], "{broken", '{"do": "sing"}', "7", '{"do": "piece", "text": 8}', lines[2]]
@@ -103,7 +103,7 @@ def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):
     record = Store(tmp_path).open("talk")
     record.add({"do": "end", "finish_reason": "stop"})
     record.close()
-    assert record.history.turns == (Turn("Hi", "", "Ho"),)
+    assert record.history.turns == (Turn("Hi", "Ho"),)
     assert [note.partition(": ")[0] for note in record.notes] == [
         f"{path}, line {number}, is ignored" for number in (3, 4, 5, 6)
     ]
@@ -119,7 +119,7 @@ def test_an_empty_conversation_has_no_file(tmp_path):
     record = Store(tmp_path).new()
     record.add({"do": "system", "text": "Be brief."})
     assert Store(tmp_path).names() == []
-    record.add({"do": "say", "text": "Hi", "prompt": ""})
+    record.add({"do": "say", "text": "Hi"})
     assert Store(tmp_path).names() == [record.name]
     record.close(empty=True)
     assert Store(tmp_path).names() == []
@@ -128,7 +128,7 @@ def test_an_empty_conversation_has_no_file(tmp_path):
 def test_every_change_is_there_at_once(tmp_path):
     record = Store(tmp_path).new()
     record.add({"do": "system", "text": "Be brief."})
-    record.add({"do": "say", "text": "Hi", "prompt": ""})
+    record.add({"do": "say", "text": "Hi"})
     for text in ("Ho", " ho"):
         record.add({"do": "piece", "text": text})
         [path] = tmp_path.glob("*.jsonl")
@@ -138,12 +138,12 @@ def test_every_change_is_there_at_once(tmp_path):
 
 def test_what_is_not_kept_is_written_once_it_has_a_name(tmp_path):
     record = Store(tmp_path).new(keep=False)
-    record.add({"do": "say", "text": "Hi", "prompt": ""})
+    record.add({"do": "say", "text": "Hi"})
     assert list(tmp_path.iterdir()) == []
     record.rename("now it is")
     record.add({"do": "piece", "text": "Ho"})
     record.close()
-    assert read(tmp_path, "now it is").turns == (Turn("Hi", "", "Ho"),)
+    assert read(tmp_path, "now it is").turns == (Turn("Hi", "Ho"),)
 
 
 @pytest.mark.parametrize(
@@ -154,16 +154,16 @@ def test_names_that_cannot_be(tmp_path, name):
     with pytest.raises(InputError, match="a conversation cannot be called"):
         Store(tmp_path).open(name)
     record = Store(tmp_path).new()
-    record.add({"do": "say", "text": "Hi", "prompt": ""})
+    record.add({"do": "say", "text": "Hi"})
     with pytest.raises(InputError, match="a conversation cannot be called"):
         record.rename(name)
     record.close()
 
 
 def test_a_name_is_given_once(tmp_path):
-    kept(tmp_path, [{"do": "say", "text": "first", "prompt": ""}]).close()
+    kept(tmp_path, [{"do": "say", "text": "first"}]).close()
     other = Store(tmp_path).new()
-    other.add({"do": "say", "text": "second", "prompt": ""})
+    other.add({"do": "say", "text": "second"})
     before = other.name
     with pytest.raises(InputError, match="there is a conversation called 'talk' already"):
         other.rename("talk")
@@ -174,7 +174,7 @@ def test_a_name_is_given_once(tmp_path):
 
 
 def test_one_chat_at_a_time(tmp_path):
-    mine = kept(tmp_path, [{"do": "say", "text": "Hi", "prompt": ""}])
+    mine = kept(tmp_path, [{"do": "say", "text": "Hi"}])
     with pytest.raises(InputError, match="the conversation 'talk' is open in another chat"):
         Store(tmp_path).open("talk")
     mine.close()
@@ -185,7 +185,7 @@ def test_one_chat_at_a_time(tmp_path):
 def test_conversations_of_the_same_second_have_files_of_their_own(tmp_path):
     records = [Store(tmp_path).new() for _ in range(5)]
     for number, record in enumerate(records):
-        record.add({"do": "say", "text": f"number {number}", "prompt": ""})
+        record.add({"do": "say", "text": f"number {number}"})
     for record in records:
         record.close()
     assert sorted(entry.first for entry in Store(tmp_path).entries()) == [f"number {number}" for number in range(5)]
@@ -194,7 +194,7 @@ def test_conversations_of_the_same_second_have_files_of_their_own(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
 def test_files_are_the_users_alone(tmp_path):
     folder = tmp_path / "conversations"
-    kept(folder, [{"do": "say", "text": "Hi", "prompt": ""}]).close()
+    kept(folder, [{"do": "say", "text": "Hi"}]).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "talk.jsonl").stat().st_mode) == 0o600
 
@@ -202,14 +202,14 @@ def test_files_are_the_users_alone(tmp_path):
 def test_a_folder_that_cannot_be_made_ends_no_conversation(tmp_path):
     (tmp_path / "file").write_text("no folder")
     record = Store(tmp_path / "file").new()
-    record.add({"do": "say", "text": "Hi", "prompt": ""})
+    record.add({"do": "say", "text": "Hi"})
     record.add({"do": "piece", "text": "Ho"})
     assert record.trouble.startswith("the conversation is no longer saved, because its file cannot be written: ")
 
 
 def test_the_last_one_comes_first(tmp_path):
     for name, time in (("old", 1_000), ("new", 3_000), ("between", 2_000)):
-        kept(tmp_path, [{"do": "say", "text": f"of {name}", "prompt": ""}], name).close()
+        kept(tmp_path, [{"do": "say", "text": f"of {name}"}], name).close()
         os.utime(tmp_path / f"{name}.jsonl", (time, time))
     assert [(entry.name, entry.turns, entry.first) for entry in Store(tmp_path).entries()] == [
         ("new", 1, "of new"),
@@ -229,14 +229,14 @@ def test_where_conversations_are(monkeypatch, tmp_path):
 def test_attachments_come_back(tmp_path):
     changes = [
         {"do": "attach", "text": "The mill was built in 1821.", "source": "mill.txt", "title": ""},
-        {"do": "say", "text": "When?", "prompt": ""},
+        {"do": "say", "text": "When?"},
     ]
     kept(tmp_path, changes).close()
     assert read(tmp_path, "talk").attached == (Attachment("The mill was built in 1821.", "mill.txt"),)
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
-    kept(tmp_path, [{"do": "say", "text": "Hi", "prompt": ""}]).close()
+    kept(tmp_path, [{"do": "say", "text": "Hi"}]).close()
     (tmp_path / "what?.jsonl").write_text("mine")
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "empty.jsonl").write_text("")

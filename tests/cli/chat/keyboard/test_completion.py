@@ -4,37 +4,34 @@ from prompt_toolkit.document import Document
 
 from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.commands.settings import MEANINGS
-from llmkit.cli.chat.keyboard.completion import CommandCompleter
+from llmkit.cli.chat.keyboard.prompt import CommandCompleter
 
 CHOICES = {
-    "command": [command.name for command in COMMANDS],
-    "setting": list(MEANINGS),
-    "conversation": ["holiday", "Home work"],
-    "prompt": ["summarize-dialogue"],
+    "help": [*COMMANDS],
+    "set": [*MEANINGS],
+    "load": ["holiday", "Home work"],
     "model": ["smollm2-135m"],
 }
 
 
 def completed(text: str) -> list[str]:
-    """Give what a line becomes, by each of its completions."""
-    found = CommandCompleter(CHOICES.__getitem__).get_completions(Document(text), CompleteEvent())
+    """Return what a line becomes, by each of its completions."""
+    completer = CommandCompleter(lambda command: CHOICES.get(command.name, ()))
+    found = completer.get_completions(Document(text), CompleteEvent())
     return [text[: len(text) + each.start_position] + each.text for each in found]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/", [f"/{command.name}" for command in COMMANDS]),
+        ("/", [f"/{command.name}" for command in COMMANDS.values()]),
         ("/SE", ["/set"]),
         ("/help und", ["/help undo"]),
         ("/set top", ["/set top_k", "/set top_p"]),
-        ("/set  tri", ["/set  trim"]),
-        ("/set trim ", ["/set trim oldest", "/set trim summarize"]),
-        ("/set trim su", ["/set trim summarize"]),
+        ("/set  see", ["/set  seed"]),
         ("/set top_k 4", []),
         ("/load ho", ["/load holiday", "/load Home work"]),
         ("/load Home w", ["/load Home work"]),
-        ("/prompt ", ["/prompt summarize-dialogue"]),
         ("/model smo", ["/model smollm2-135m"]),
         ("/undo ", []),
         ("/nope x", []),
