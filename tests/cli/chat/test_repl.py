@@ -69,14 +69,14 @@ def _types_a_command(person: Terminal) -> None:
 def _stops_work_that_has_no_pieces(person: Terminal, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never answers
         page = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        person.type(f"/url {page}\r", f"reading {page} … 0:00:0")
+        person.type(f"/url {page}\r", f"0:00:0. reading {page}")
         person.type(CTRL_C, _stopped_again(person))
     other = folder / "other.gguf"
     other.write_bytes(b"GGUF")
     place = catalog.folder_of(str(other))
     lock = place.with_name(f"{place.name}.lock")
     with FileLock(lock):  # as if another process were converting it
-        person.type(f"/model {other}\r", r"loading (.|\n)*0:00:0")
+        person.type(f"/model {other}\r", r"0:00:0. loading ")
         person.type(CTRL_C, _stopped_again(person))
     lock.unlink(missing_ok=True)
     person.type("/show\r", "model +smollm2-135m, 8192 tokens(.|\n)*attached +nothing")
