@@ -50,10 +50,9 @@ def save_packed_weights(model: Any, folder: Path) -> None:
 
 
 def _difference(model: Any, fast: Any) -> float:
-    """Return how far the logits differ, as a share of their spread: the median of tokens across the vocabulary.
+    """Return how far the logits differ, as a share of their spread: the median over tokens, as rare ones vary.
 
-    It is a median because bfloat16 makes single rare tokens chaotic. Logits are compared at the ends of the vocabulary:
-    all of them would bring the whole output layer into memory, which generation does not need where it is packed.
+    Logits are compared at the ends of the vocabulary: all of them would bring the whole output layer into memory.
     """
     head = model.lm_head
     size = len(head.weight)

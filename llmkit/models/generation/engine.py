@@ -87,11 +87,7 @@ class Engine:
         return min(default, window - prompt)
 
     def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
-        """Yield the completion with its new text, token by token; closing the iterator stops the computation.
-
-        Raises:
-            SettingsError: the request asks for beams, or for more than one completion.
-        """
+        """Yield the completion with its new text, token by token; closing the iterator stops the computation."""
         if (request.settings.num_beams or 1) > 1:
             raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
         if request.settings.n > 1:
@@ -106,11 +102,7 @@ class Engine:
                 yield from step
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[list[Completion]]:
-        """Complete requests as one batch (see `split_batches`); return `settings.n` completions for each.
-
-        Raises:
-            GenerationError: there is not enough memory for the batch.
-        """
+        """Return `settings.n` completions of each request, as one batch, or raise `GenerationError` without memory."""
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
         try:
@@ -123,9 +115,8 @@ class Engine:
                 raise
             self.prefix_cache.clear()  # its memory may suffice for the next attempt
             size = max(len(request.prompt) for request in requests)
-            raise GenerationError(
-                f"{len(completions)} answers to prompts of up to {size} tokens need more memory"
-            ) from error
+            answers = f"{len(completions)} answers to prompts of up to {size} tokens"
+            raise GenerationError(f"{answers} need more memory") from error
         return groups
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:

@@ -133,11 +133,7 @@ class CallOptions:
         return replace(self, tool_choice="required" if conditional[0] - neutral[0] > CALL_MARGIN else "none")
 
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
-        """Return what constrains the completion, which may continue the prompt's own text.
-
-        Raises:
-            ConstraintError: a schema, pattern or tool cannot be compiled.
-        """
+        """Return what constrains the completion, which may continue the prompt's text, or raise `ConstraintError`."""
         if self.tools:
             tools, required = choose_tools(self.tools, self.tool_choice)
             tool_format = self.tool_format(engine.encoder)

@@ -76,7 +76,7 @@ def _to_tool(tool: Any) -> Tool:
     return {"type": "function", "function": {**required, **given, **required}}
 
 
-_A_TOOL = "give a function with types, a pydantic class, or a dictionary with a name, a description and parameters"
+_A_TOOL = "pass a function with types, a pydantic class, or a dictionary with a name, a description and parameters"
 _NAME = re.compile(r'[^"\\\x00-\x1f]+')
 _NOTHING = {"type": "object", "properties": {}}
 
@@ -97,7 +97,7 @@ def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
         return [], False
     if choice in ("any", "required") or choice is True:
         if not tools:
-            raise ConstraintError(f"tool_choice is {choice!r}, but there are no tools: give tools, or leave it out")
+            raise ConstraintError(f"tool_choice is {choice!r}, but there are no tools: pass tools, or leave it out")
         return list(tools), True
     inner = choice.get("function", choice) if isinstance(choice, Mapping) else choice
     name = inner.get("name") if isinstance(inner, Mapping) else inner

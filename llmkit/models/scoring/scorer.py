@@ -137,10 +137,8 @@ class Scorer:
     def _fast_tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
         tokens, depths = torch.tensor(tree.tokens), torch.tensor(tree.depths)
         masks = [self._additive_mask(tree.ancestor_mask(*part)) for part in tree.parts()]
-        logits: torch.Tensor = self._loaded.fast_forward.tree_logits(
-            tokens, depths + known, masks, cache, torch.tensor(nodes)
-        )
-        return logits
+        compute: Any = self._loaded.fast_forward.tree_logits
+        return compute(tokens, depths + known, masks, cache, torch.tensor(nodes))  # type: ignore[no-any-return]
 
     def _tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
         model, device = self._loaded.model, self._loaded.device

@@ -13,8 +13,7 @@ _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 class Detokenizer:
     """Returns the text of tokens one by one; joined, it is the text of all tokens, up to the first stop string.
 
-    A character of several tokens comes with the last of them. Text that may be the beginning of a stop string is
-    withheld until that is decided.
+    Text that may be the beginning of a stop string is withheld until that is decided.
 
     A token's text can depend on the token before it (the first one loses its space). So the new text is what the latest
     tokens decode to, without what they decoded to before the new one.
@@ -78,7 +77,7 @@ class Detokenizer:
         if self.stopped:
             return ""
         text = self._withheld + new
-        # Of several stop strings, the one that is complete first.
+        # The stop string that is complete first counts.
         ends = [(start + len(stop), start) for stop in self._stop if (start := text.find(stop)) >= 0]
         if ends:
             self.stopped, self._withheld = True, ""

@@ -122,8 +122,8 @@ def remove(name: str) -> bool:
     """Delete a catalog model or a converted GGUF file from the cache; return whether there was one.
 
     Raises:
-        ModelNotFound: the catalog has no such model, and there is no such file.
-        InputError: the model is a folder, or in the cache of huggingface_hub; says how to remove it.
+        ModelNotFound: there is no such model or file.
+        InputError: the model is a folder, or in the cache of huggingface_hub.
         CacheError: it cannot be deleted.
     """
     path = Path(name).expanduser()

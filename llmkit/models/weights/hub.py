@@ -9,8 +9,8 @@ from llmkit.errors import DownloadError, ModelNotFound
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+# The same weights again, for other programs.
 _UNWANTED = ["original/*", "onnx/*", "openvino/*", "consolidated*.safetensors", "*.fp16.safetensors"]
-"""The same weights again, for other programs."""
 
 
 def is_hub_id(name: str) -> bool:
