@@ -119,6 +119,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
         default = 0.5 if multi_label else None
         self.threshold = default if threshold is None else validate_share(threshold, "threshold")
+        self._uncalibrated_threshold = self.threshold
         self.calibration = Calibration(independent=multi_label)
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._lock = threading.RLock()
@@ -191,6 +192,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         with self._lock:
             scorers = tuple(scorer.refit(texts, self.tuning.neutral_weight) for scorer in self._learned_scorers())
             self._scorers, self.calibration = scorers, Calibration(independent=self.multi_label)
+            self.threshold = self._uncalibrated_threshold
         return CalibrationReport(len(texts), self.calibration)
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:

@@ -36,7 +36,8 @@ class Entities(BaseModel):
     Attributes:
         text: the source.
         entities: none overlaps another.
-        calibrated: whether the probabilities were fitted on this model, by the chain's tuning or by `calibrate`.
+        calibrated: whether the probabilities were fitted on this model, by the chain's tuning, its
+            examples or `calibrate`.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -32,7 +32,7 @@ from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError, LlmkitError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import RetrievedSentence, SentenceRetriever
 from llmkit.text.words import terms
@@ -186,7 +186,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         if self._reader is None:
             raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
         truths = _truths(rows)
-        spans = self._read([self.prepare(row) for row in rows])
+        spans = self._read([self._prepare_row(number, row) for number, row in enumerate(rows, 1)])
         correctness = [
             None if truth is None else word_f1(span.text if span else "", truth)
             for span, truth in zip(spans, truths, strict=True)
@@ -199,10 +199,20 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.calibrated = True
         return report
 
+    def _prepare_row(self, number: int, row: Mapping[str, Any]) -> PreparedQuery:
+        try:
+            return self.prepare(row)
+        except InputError as error:
+            raise InputError(f"row {number}: {error}") from error
+
     def _documents(self, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
         if self.retriever is None or "context" in input:
             return parse_context(input["context"])
-        return tuple(document for document in self.retriever.invoke(question) if document.page_content.strip())
+        try:
+            documents = self.retriever.invoke(question)
+        except Exception as error:  # whatever a retriever of another maker raises fails its own question alone
+            raise LlmkitError(f"the retriever failed ({error!r}): try retriever.invoke(question) alone") from error
+        return tuple(document for document in documents if document.page_content.strip())
 
     def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
         """Return the best span for each question that has any sentences."""
@@ -271,7 +281,9 @@ def _truths(rows: Any) -> list[str | None]:
         raise InputError("calibrate needs a list of labelled questions")
     truths = []
     for number, row in enumerate(rows, 1):
-        truth = row.get("answer", ()) if isinstance(row, Mapping) else ()
+        if not isinstance(row, Mapping) or "answer" not in row:
+            raise InputError(f"row {number} has no 'answer': give text, or None if the context has no answer")
+        truth = row["answer"]
         if truth is not None and not (isinstance(truth, str) and truth.strip()):
             raise InputError(f"row {number}: 'answer' is {truth!r}, but must be text, or None if there is none")
         truths.append(truth)

@@ -22,9 +22,11 @@ from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source, SourcePassage
 from llmkit.chains.summarization.strategies import Outcome, Prompts, Strategy, Summarizer
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
+from llmkit.chains.tuning import is_fitted_on
 from llmkit.errors import InputError
 from llmkit.models.base import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
+from llmkit.prompts.context_budget import unbind
 from llmkit.prompts.rendering import fill
 
 StrategyChoice = Literal["auto", "stuff", "map_reduce"]
@@ -41,6 +43,7 @@ class Summary(BaseModel):
         model_calls: how often the model was called.
         complete: whether the model finished the summary, or at least one of the sentences that were selected for it;
             if not, it was cut, after a whole sentence if it has one.
+        calibrated: whether the chain's numbers were chosen on this model (`SummarizationTuning`), and are not neutral.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +53,7 @@ class Summary(BaseModel):
     passages: tuple[SourcePassage, ...]
     model_calls: int
     complete: bool
+    calibrated: bool = False
 
     def __add__(self, next_chunk: Summary) -> Summary:
         """Join two chunks of a stream; the last chunk has all but the text."""
@@ -91,7 +95,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         max_passage_tokens: the longest passage; if left out, the tuning's.
         context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         progress: is called, in any thread, after every model call.
-        tuning: the numbers that depend on the model; if left out, those for its size.
+        tuning: the numbers that depend on the model; if left out, those of this model, or neutral ones.
 
     Raises:
         InputError: the text is empty, or an argument is wrong.
@@ -160,7 +164,10 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
 
     def prepare(self, input: Source) -> Run[Outcome]:
         """Divide the source into passages, and fit the first prompts."""
-        return Run(getattr(self._summarizer, self.strategy)(input))
+        run: Run[Outcome] = Run(getattr(self._summarizer, self.strategy)(input))
+        if run.error:
+            raise run.error
+        return run
 
     def run(self, prepared: Sequence[Run[Outcome]], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
         """Summarize all sources, in true batches."""
@@ -216,6 +223,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             passages=outcome.passages,
             model_calls=run.call_count + bool(outcome.call),
             complete=complete and not truncated,
+            calibrated=is_fitted_on(self.tuning, unbind(self.llm)[0]),
         )
 
     def _remaining_calls(self, run: Run[Outcome]) -> int:
