@@ -62,11 +62,14 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         hints = arg_types or get_type_hints(self.tool_input, include_extras=True)
         fields: dict[str, Any] = {argument: (hint, ...) for argument, hint in hints.items()}
 
-        def run(config: RunnableConfig, **arguments: Any) -> str:
-            return _to_json(self.invoke(arguments, config))  # type: ignore[arg-type]
+        # A tool of one argument also gets it alone, as LangChain passes a plain string.
+        def run(*values: Any, config: RunnableConfig, **arguments: Any) -> str:
+            given: Any = {**dict(zip(fields, values, strict=False)), **arguments}
+            return _to_json(self.invoke(given, config))
 
-        async def arun(config: RunnableConfig, **arguments: Any) -> str:
-            return _to_json(await self.ainvoke(arguments, config))  # type: ignore[arg-type]
+        async def arun(*values: Any, config: RunnableConfig, **arguments: Any) -> str:
+            given: Any = {**dict(zip(fields, values, strict=False)), **arguments}
+            return _to_json(await self.ainvoke(given, config))
 
         return StructuredTool.from_function(
             run,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -31,9 +32,10 @@ def parse_text(text: Any) -> str:
         text = text["text"]
     content = text.page_content if isinstance(text, Document) else text
     if not isinstance(content, str):
-        raise InputError(f"the text is {type(content).__name__}, but must be text or a Document")
+        hint = ": put StrOutputParser() between the two" if isinstance(content, BaseMessage) else ""
+        raise InputError(f"the text is {type(content).__name__}, but must be text or a Document{hint}")
     if not content.strip():
-        raise InputError("the text is empty")
+        raise InputError("the text is empty: give some text")
     return validate_text(content, "the text")
 
 

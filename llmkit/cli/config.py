@@ -73,7 +73,7 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
 def path() -> None:
     """Print the path of config.toml.
 
-    The file need not exist; LLMKIT_CONFIG names another.
+    The file need not exist. LLMKIT_CONFIG names another one, which must exist.
 
     \b
     Examples:

@@ -67,7 +67,7 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
 def show(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
     """Show what is known about a model.
 
-    A model of the catalog, a folder or a .gguf file.
+    A model of the catalog, a folder or a .gguf file; for a model of the hub, pull it and show its folder.
 
     \b
     Examples:

@@ -114,6 +114,8 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         if isinstance(model, Engine):
             return model
         if not isinstance(model, str):
+            if not hasattr(model, "config"):
+                raise InputError(f"model is {type(model).__name__}, but must be a name, or a model of transformers")
             if self.tokenizer is None:
                 raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
             return Engine(from_objects(model, self.tokenizer, context_window=window or None))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 
 from llmkit.chains import (
     Classification,
@@ -68,7 +68,7 @@ def test_a_tool_answers_with_the_result_as_json(make: Any, result: Any) -> None:
     chain = make()
     tool = chain.as_tool()
     wanted = chain.invoke(TEXT)
-    for answer in (tool.invoke({"text": TEXT}), asyncio.run(tool.ainvoke({"text": TEXT}))):
+    for answer in (tool.invoke({"text": TEXT}), tool.invoke(TEXT), asyncio.run(tool.ainvoke(TEXT))):
         assert result.model_validate_json(answer).model_dump(exclude={"scores", "entities"}) == wanted.model_dump(
             exclude={"scores", "entities"}
         )
@@ -84,6 +84,11 @@ def test_a_text_may_be_given_as_a_dictionary_with_other_keys() -> None:
         assert chain.invoke(same).scores == pytest.approx(wanted.scores, abs=1e-6)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="the input has the keys 'txt', but must have 'text'"):
         chain.invoke({"txt": TEXT})  # type: ignore[typeddict-item]
+
+
+def test_a_message_of_a_model_needs_a_parser_between() -> None:
+    with pytest.raises(InputError, match=r"the text is AIMessage, .*: put StrOutputParser\(\) between the two"):
+        classification().invoke(AIMessage("The dog."))  # type: ignore[arg-type]
 
 
 def test_a_subclass_accepts_and_returns_the_same() -> None:

@@ -96,6 +96,8 @@ def test_an_empty_prompt_needs_a_token_of_its_own():
         ({"top_k": -3}, "top_k is -3"),
         ({"num_beams": 0}, "num_beams is 0"),
         ({"temperatur": 1}, "did you mean temperature"),
+        ({"device_map": "auto"}, r"did you mean device\?"),
+        ({"load_in_8bit": True}, 'did you mean quantization="int8"'),
         ({"stop": ["x"] * 100}, "100"),
         ({"stop": 5}, "stop is 5"),
         ({"n": 2}, "greedy"),

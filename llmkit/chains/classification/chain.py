@@ -183,6 +183,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
                 raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
             return self._measure_prior(texts)
         indices = [self._labels.indices(label, f"row {number}") for number, label in enumerate(labels, 1)]
+        if len(set(map(tuple, indices))) < 2:
+            raise InputError("all rows have the same label: probabilities can be fitted to rows of at least two labels")
         truth = np.array([[label in row for label in range(len(self.labels))] for row in indices])
         return self._fit(texts, truth, precision)
 

@@ -15,7 +15,7 @@ from llmkit.chains.inputs import Text, TextInput, parse_text, validate_positive,
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
 from llmkit.chains.ner.candidates import Truecaser
-from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.entity_typing import USUAL_LABELS, EntityTyper
 from llmkit.chains.ner.results import Entities, Entity
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
@@ -89,7 +89,8 @@ class NERChain(Chain[Text, str, Entities]):
         self.threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        self._is_tuned = is_fitted_on(self.tuning, local)
+        usual = proper_names and not descriptions and all(name.lower() in USUAL_LABELS for name in self.labels)
+        self._is_tuned = usual and is_fitted_on(self.tuning, local)  # it was fitted on these labels
         self._lock = threading.RLock()
         self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock

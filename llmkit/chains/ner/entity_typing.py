@@ -34,6 +34,9 @@ LABEL_PHRASES: Mapping[str, str] = {
 ALIASES = {"per": "person", "org": "organization", "organisation": "organization", "loc": "location"}
 """The usual labels as corpora abbreviate them, and in British spelling."""
 
+USUAL_LABELS = {*LABEL_PHRASES, *ALIASES}
+"""The labels that the numbers of `NERTuning` were fitted on."""
+
 _MARGIN = 4
 """Tokens that are reserved beside what was counted: texts that are joined may have other tokens than alone."""
 

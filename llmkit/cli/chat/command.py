@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def chat(
     context: typer.Context,
     message: Annotated[
-        str, typer.Argument(help="A message: it is answered, and that is all. Without one, a chat begins.")
-    ] = "",
+        str | None, typer.Argument(help="A message: it is answered, and that is all. Without one, a chat begins.")
+    ] = None,
     system: Annotated[str, typer.Option(help="The system prompt: an instruction for the whole conversation.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the last conversation.")] = False,
     load: Annotated[
@@ -58,7 +58,9 @@ def chat(
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
-    message = "" if message == "-" else message
+    if message is not None and not message.strip():
+        raise InputError("the message is empty: write one, or leave it out to begin a chat")
+    message = None if message == "-" else message
     keep = save if save is not None else (sys.stdin.isatty() and not message) or resume or bool(load)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)

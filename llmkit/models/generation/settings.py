@@ -153,8 +153,19 @@ def _standard_names(values: dict[str, Any], temperature: float | None) -> dict[s
     return {**values, "temperature": (1.0 if temperature is None else temperature) if do_sample else 0.0}
 
 
+_OTHER_NAMES = {
+    "device_map": "device",
+    "torch_dtype": "dtype",
+    "model_name": "model",
+    "load_in_8bit": 'quantization="int8"',
+    "load_in_4bit": 'quantization="int4"',
+    "max_length": "max_new_tokens",
+}
+"""What transformers and LangChain call arguments that llmkit has under another name."""
+
+
 def _unknown(name: str, value: Any) -> str:
-    near = difflib.get_close_matches(name, NAMES, n=1)
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else difflib.get_close_matches(name, NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(NAMES)}"
     return f"unknown generation setting {name}={value!r}: {hint}"
 

@@ -158,3 +158,20 @@ def test_the_tuning_of_the_default_model_is_chosen_by_its_name(default_model_fol
         assert ZeroShotClassificationChain(llm, labels, tuning=NEUTRAL).tuning is NEUTRAL
     with pytest.raises(InputError, match="tuning is Tuning, but must be a ClassificationTuning"):
         chain_of(tuning=Tuning())
+
+
+def test_rows_of_one_label_cannot_calibrate() -> None:
+    """A temperature fitted to one label makes every probability near 0 or 1."""
+    chain = chain_of()
+    with pytest.raises(InputError, match="all rows have the same label"):
+        chain.calibrate([{"input": text, "output": LABELS[0]} for text in TEXTS])
+    assert not chain.invoke(TEXTS[0]).calibrated
+
+
+def test_measuring_the_prior_forgets_the_threshold_of_an_earlier_calibration() -> None:
+    chain = chain_of()
+    rows = [{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=False)]
+    chain.calibrate(rows, precision=0.01)
+    assert chain.threshold is not None
+    chain.calibrate(TEXTS)
+    assert chain.threshold is None

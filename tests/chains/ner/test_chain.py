@@ -253,6 +253,13 @@ def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
     assert all(entity.score >= own.threshold for found in results for entity in found)
 
 
+def test_the_default_tuning_is_of_the_usual_labels_alone(default_llm: Any) -> None:
+    text = "Aspirin helps."
+    assert NERChain(default_llm, ["PER", "loc"]).invoke(text).calibrated
+    assert not NERChain(default_llm, ["drug"]).invoke(text).calibrated
+    assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
+
+
 def test_what_cannot_calibrate() -> None:
     own = chain_of()
     for rows, says in (

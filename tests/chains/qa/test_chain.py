@@ -1,6 +1,7 @@
 """Questions are answered by what stands in the source, in whatever script; the default model answers well."""
 
 import asyncio
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from langchain_core.retrievers import BaseRetriever
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain, QATuning
-from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.errors import ContextWindowExceeded, InputError, LlmkitError, PromptError
 from llmkit.prompts import TaskPrompt
 from tests.support.models import chat
 from tests.support.qa import LIGHTHOUSE, MODELS, qa_input, quotes_match, tiny_chain
@@ -200,12 +201,25 @@ def test_a_retriever_finds_the_documents() -> None:
     found = own.invoke({"question": "Who built it?"})
     assert found == tiny_chain().invoke(qa_input(page))
     assert own.invoke(qa_input("The dog sleeps.")).citations[0].quote == "The dog sleeps."
+    assert json.loads(own.as_tool().invoke("Who built it?"))["text"] == found.text
     nothing = tiny_chain(retriever=Shelf(documents=[])).invoke({"question": "Who built it?"})
     assert (nothing.found, nothing.confidence) == (False, 0.0)
     with pytest.raises(InputError, match="the input has no 'question': give a dictionary with 'question'"):
         own.invoke({"context": "x"})
     assert list(own.as_tool().args) == ["question"]
     assert list(tiny_chain().as_tool().args) == ["question", "context"]
+
+
+def test_a_retriever_that_fails_fails_its_own_question_alone() -> None:
+    class Broken(Shelf):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+            raise ConnectionError("no database")
+
+    own = tiny_chain(retriever=Broken(documents=[]))
+    failed, answered = own.batch([{"question": "Who?"}, qa_input("The dog sleeps.")], return_exceptions=True)
+    assert isinstance(failed, LlmkitError)
+    assert "the retriever failed (ConnectionError('no database'))" in str(failed)
+    assert answered.citations[0].quote == "The dog sleeps."
 
 
 def test_an_answer_shows_itself_in_a_notebook() -> None:
