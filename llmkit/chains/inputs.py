@@ -71,3 +71,10 @@ def validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str] = ()) -> Tas
             f"the prompt has fields that this chain cannot fill: {', '.join(unknown)}; fill them with prompt.partial(…)"
         )
     return loaded
+
+
+def refuse_prompts(llm: Any, wanted: str, **prompts: Any) -> None:
+    """Raise `InputError` for a prompt that this model would not see."""
+    if given := [name for name, prompt in prompts.items() if prompt is not None]:
+        which = "returns log-likelihoods" if wanted == "prompt" else "returns no log-likelihoods"
+        raise InputError(f"{given[0]} is given, but {type(llm).__name__} {which}: give {wanted} instead")

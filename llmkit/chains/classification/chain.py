@@ -21,7 +21,7 @@ from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.classification.structured import choose_labels
 from llmkit.chains.html import bars
-from llmkit.chains.inputs import Text, TextInput, parse_text, validate_prompt, validate_share
+from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, scoring_model
 from llmkit.chains.structured import StructuredTask
@@ -82,6 +82,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             content-free texts and, where there are enough, the examples.
         threshold: the least probability of a label; 0.5 with `multi_label`, else none.
         prompt: a prompt text by name, or a prompt; its field {labels}, if any, lists the labels.
+        structured_prompt: the same for a model that returns no log-likelihoods, which is asked to choose a label.
         show_examples: whether the examples go into the prompt. `None` measures once whether that helps; if not, they
             are only used for the prior. With a selector, with `contextual_calibration=False`, or with fewer than
             four, they are shown.
@@ -110,6 +111,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         contextual_calibration: bool = True,
         threshold: float | None = None,
         prompt: str | TaskPrompt | None = None,
+        structured_prompt: str | TaskPrompt | None = None,
         show_examples: bool | None = None,
         tuning: ClassificationTuning | None = None,
         context_window: int | None = None,
@@ -128,7 +130,12 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._choice: StructuredTask[str, tuple[str, ...]] | None = None
         if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
-        task = validate_prompt(prompt or ("classify" if local else "choose-label"), ["labels"])
+        if local is None:
+            refuse_prompts(llm, "structured_prompt", prompt=prompt)
+        else:
+            refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
+        fallback = "classify" if local else "choose-label"
+        task = validate_prompt(prompt or structured_prompt or fallback, ["labels"])
         if "labels" in task.input_variables:
             task = task.partial(labels=self._labels.listed())
         if local is None:

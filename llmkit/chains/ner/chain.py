@@ -11,7 +11,15 @@ from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import Calibration, CalibrationReport, validate_precision
-from llmkit.chains.inputs import Text, TextInput, parse_text, validate_positive, validate_prompt, validate_share
+from llmkit.chains.inputs import (
+    Text,
+    TextInput,
+    parse_text,
+    refuse_prompts,
+    validate_positive,
+    validate_prompt,
+    validate_share,
+)
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
 from llmkit.chains.ner.candidates import Truecaser
@@ -56,6 +64,7 @@ class NERChain(Chain[Text, str, Entities]):
         max_words: the longest entity.
         max_passage_tokens: longer texts are read in passages of about so many tokens.
         prompt: a prompt text by name, or a prompt.
+        structured_prompt: the same for a model that returns no log-likelihoods, which is asked for the entities.
         tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
         context_window: in tokens; needed for a model that does not report its window.
 
@@ -80,6 +89,7 @@ class NERChain(Chain[Text, str, Entities]):
         max_words: int = 6,
         max_passage_tokens: int = 96,
         prompt: str | TaskPrompt | None = None,
+        structured_prompt: str | TaskPrompt | None = None,
         tuning: NERTuning | None = None,
         context_window: int | None = None,
     ) -> None:
@@ -97,12 +107,14 @@ class NERChain(Chain[Text, str, Entities]):
         self._scorer: SpanScorer | None = None
         self._naming: StructuredTask[str, list[Entity]] | None = None
         if local:
+            refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
             task = validate_prompt(prompt or "mentions")
             typer = EntityTyper.from_labels(local, task, self._labels, self.tuning, context_window)
             truecaser = Truecaser(local, typer.fit("N/A"), self.tuning) if proper_names else None
             self._scorer = SpanScorer(typer, truecaser, *sizes)
         else:
-            task = validate_prompt(prompt or "entities", ["labels"])
+            refuse_prompts(llm, "structured_prompt", prompt=prompt)
+            task = validate_prompt(structured_prompt or "entities", ["labels"])
             self._naming = name_entities(llm, task, self._labels, examples)
 
     @property

@@ -13,7 +13,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
-from llmkit.chains.inputs import validate_positive, validate_prompt, validate_share
+from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_prompt, validate_share
 from llmkit.chains.lockstep import ModelCall
 from llmkit.chains.qa.calibration import (
     NEUTRAL,
@@ -134,12 +134,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self._generator: AnswerGenerator | None = None
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if scorer is None:
-            _refuse(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
+            refuse_prompts(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
             asking = _validate_prompt(structured_prompt or "answer-with-quotes", "question", "form")
             asking = asking.with_examples(examples) if examples else asking
             self._structured = answer_with_quotes(llm, asking, _FORMS[style])
             return
-        _refuse(llm, "prompt", structured_prompt=structured_prompt)
+        refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
         prompts = reader_prompts(_validate_prompt(prompt or "question-answering", "question"), examples)
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if style == "abstractive" else 0
@@ -260,13 +260,6 @@ def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer | Excep
     first, best = found.citations[0], query.cite(generated.support.document, generated.support)
     more = (best,) if (best.document, best.start) != (first.document, first.start) else ()
     return found.model_copy(update={"text": generated.text, "citations": (first, *more), "method": "generated"})
-
-
-def _refuse(llm: Any, wanted: str, **prompts: Any) -> None:
-    """Raise `InputError` for a prompt that this model would not see."""
-    if given := [name for name, prompt in prompts.items() if prompt is not None]:
-        which = "returns log-likelihoods" if wanted == "prompt" else "returns no log-likelihoods"
-        raise InputError(f"{given[0]} is given, but {type(llm).__name__} {which}: give {wanted} instead")
 
 
 def _validate_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:

@@ -8,9 +8,10 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from llmkit.chains import NERChain
+from llmkit.chains import NERChain, ZeroShotClassificationChain
 from llmkit.errors import GenerationError, InputError, PromptError
 from llmkit.prompts import TaskPrompt
+from tests.support.models import chat
 from tests.support.without_scores import ChatWithoutScores, chat_without_scores
 
 TEXT = "Ada Lovelace met Ada in New York, near the New York Times, and 安倍晋三は東京で."
@@ -96,10 +97,10 @@ def test_what_is_asked() -> None:
 
 def test_a_prompt_of_one_s_own() -> None:
     llm = chat_without_scores(Naming)
-    NERChain(llm, prompt=TaskPrompt("Names?", output_label="Found")).invoke("nothing")
+    NERChain(llm, structured_prompt=TaskPrompt("Names?", output_label="Found")).invoke("nothing")
     assert llm.asked[0][0].content == "Names?"
     with pytest.raises(PromptError, match="fields that this chain cannot fill: tone"):
-        NERChain(llm, prompt=TaskPrompt("Names, {tone}?", fields=["tone"]))
+        NERChain(llm, structured_prompt=TaskPrompt("Names, {tone}?", fields=["tone"]))
 
 
 def test_a_random_model_is_held_to_the_schema() -> None:
@@ -119,3 +120,11 @@ def test_a_model_that_can_be_held_to_nothing() -> None:
         NERChain(FakeListChatModel(responses=["Ada"]))
     with pytest.raises(InputError, match="example 1 has the label 'ship'"):
         chain(examples=[{"input": "Ada", "output": [{"text": "Ada", "label": "ship"}]}])
+
+
+@pytest.mark.parametrize("make", [lambda llm, **given: ZeroShotClassificationChain(llm, ["a", "b"], **given), NERChain])
+def test_each_prompt_is_for_one_sort_of_model(make: Any) -> None:
+    with pytest.raises(InputError, match="structured_prompt is given, but HuggingFaceChat returns log-likelihoods"):
+        make(chat("llama"), structured_prompt="entities")
+    with pytest.raises(InputError, match="prompt is given, but Naming returns no log-likelihoods: give structured_pro"):
+        make(chat_without_scores(Naming), prompt="mentions")
