@@ -38,11 +38,7 @@ def ask(
     ] = None,
     embedder: Annotated[
         bool,
-        typer.Option(
-            "--embedder/--no-embedder",
-            help="Find sentences by meaning too, with a second small model.",
-            show_default=False,
-        ),
+        options.switch("--embedder/--no-embedder", help="Find sentences by meaning too, with a second small model."),
     ] = False,
     allow_private: options.AllowPrivate = False,
     ignore_robots: options.IgnoreRobots = False,
@@ -70,9 +66,10 @@ def ask(
     if not names and not urls:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     files.check_output(output, *names)
+    texts = _read_files(names)  # what is wrong here is said before anything is fetched
     options.ModelOptions(model).check()
-    documents = _fetch_pages(urls, required=not names, allow_private=allow_private, respect_robots=not ignore_robots)
-    documents += _read_files(names)
+    pages = _fetch_pages(urls, required=not names, allow_private=allow_private, respect_robots=not ignore_robots)
+    documents = pages + texts
     arguments: dict[str, Any] = {"style": style, "threshold": threshold}
     if embedder:
         with console.progress(f"loading {DEFAULT_EMBEDDER}"):

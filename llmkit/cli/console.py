@@ -20,12 +20,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-DELAY = 1.0
-"""Seconds before progress is shown: what is done by then needs none."""
-TIME_WIDTH = 10
-"""Characters that progress leaves to the time."""
-LEAST_COLUMN = 20
-"""Characters: a narrower column is not wrapped."""
+DELAY = 1.0  # seconds before progress is shown: what is done by then needs none
+TIME_WIDTH = 10  # characters that progress leaves to the time
+LEAST_COLUMN = 20  # characters: a narrower column is not wrapped
 
 _state = {"quiet": False}
 

@@ -14,11 +14,7 @@ from llmkit.errors import InputError, RunError
 
 
 def read_text(name: str) -> str:
-    """Read a file, or standard input for `-`.
-
-    Raises:
-        InputError: it cannot be read, is empty, or is not text.
-    """
+    """Read a file, or standard input for `-`; one that is empty or not text is an error."""
     note_typing(name)
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
@@ -59,11 +55,7 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
 
 
 def check_output(output: Path | None, *inputs: str | Path | None) -> None:
-    """Check before any work that a result can be written, and not over a file that is read.
-
-    Raises:
-        InputError: the output is an input or a folder, its folder does not exist, or it may not be written.
-    """
+    """Check before any work that a result can be written, and not over a file that is read."""
     if output is None:
         return
     if not output.parent.is_dir():
@@ -88,11 +80,7 @@ def _is_same(output: Path, source: str | Path) -> bool:
 
 
 def write(text: str, output: Path | None) -> None:
-    """Show a result, or write it to a file: all of it or nothing.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
+    """Show a result, or write it to a file: all of it or nothing."""
     if output is None:
         console.output(text)
         return

@@ -24,10 +24,8 @@ from typing import Any
 from llmkit.cli import console, files
 from llmkit.errors import InputError, RunError
 
-BATCH_SIZE = 8
-"""Documents that are computed and written together: what an interruption may cost."""
-BATCH_CHARACTERS = 50_000
-"""Batches are smaller where documents are long."""
+BATCH_SIZE = 8  # documents that are computed and written together: what an interruption may cost
+BATCH_CHARACTERS = 50_000  # batches are smaller where documents are long
 
 
 @dataclass

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -38,6 +38,8 @@ def prompts() -> list[str]:
     return list_prompts()
 
 
+switch = partial(typer.Option, show_default=False)
+"""An option with its opposite, `--quiet/--no-quiet`, whose default the help need not show."""
 Text = Annotated[str, typer.Argument(help="A text file, or - for standard input.")]
 Model = Annotated[
     str,
@@ -48,13 +50,7 @@ Model = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "--quiet/--no-quiet",
-        "-q",
-        help="Show no progress and no notes, only errors.",
-        show_default=False,
-        callback=console.set_quiet,
-    ),
+    switch("--quiet/--no-quiet", "-q", help="Show no progress and no notes, only errors.", callback=console.set_quiet),
 ]
 Lines = Annotated[
     bool,
@@ -124,8 +120,7 @@ class ModelOptions:
 def with_model_options(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace the parameter `model` of a command, of type `ModelOptions`, by an option for each of its fields.
 
-    Args:
-        defaults: defaults of this command that differ from those of `ModelOptions`.
+    `defaults` are the defaults of this command that differ from those of `ModelOptions`.
     """
     keyword, hints = inspect.Parameter.KEYWORD_ONLY, get_type_hints(ModelOptions, include_extras=True)
     added = [
@@ -176,11 +171,7 @@ def load_chain(name: str, model: ModelOptions, arguments: Mapping[str, Any]) -> 
 
 
 def load_prompt(name: str, fields: Sequence[str] | None = None) -> TaskPrompt:
-    """Load one of llmkit's prompt texts, whose fields must be among those that the command can fill (None: any).
-
-    Raises:
-        InputError: there is none of this name, or it has other fields.
-    """
+    """Load one of llmkit's prompt texts, whose fields must be among those that the command can fill (None: any)."""
     if name not in prompts():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
     from llmkit.prompts import TaskPrompt

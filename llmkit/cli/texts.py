@@ -115,10 +115,7 @@ def classify(
         Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "label"}.')
     ] = None,
     multi_label: Annotated[
-        bool,
-        typer.Option(
-            "--multi-label/--no-multi-label", help="A text may have any number of the labels.", show_default=False
-        ),
+        bool, options.switch("--multi-label/--no-multi-label", help="A text may have any number of the labels.")
     ] = False,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="The least probability at which a label is given.")
@@ -188,11 +185,7 @@ def entities(
     ] = 0.5,
     any_words: Annotated[
         bool,
-        typer.Option(
-            "--any-words/--no-any-words",
-            help="Find any words, such as dates or foods, and not only proper names.",
-            show_default=False,
-        ),
+        options.switch("--any-words/--no-any-words", help="Find any words, as dates or foods, not only proper names."),
     ] = False,
     model: options.Model = DEFAULT_MODEL,
     as_lines: options.Lines = False,

@@ -146,7 +146,7 @@ class TestAnswers:
         ([QUESTION, "--file", "karn.txt", "--style", "poetic"], "--style 'poetic': "),
         ([QUESTION, "--file", "karn.txt", "--threshold", "2"], "--threshold"),
         ([QUESTION, "--file", "karn.txt", "--threshold", "sure"], "--threshold 'sure': "),
-        ([QUESTION, "--file", "karn.txt", "--threshold", "nan"], "min"),
+        ([QUESTION, "--file", "karn.txt", "--threshold", "nan"], "--threshold 'nan': "),
         ([QUESTION, "--file", "karn.txt", "--model", "no-such-model"], "no-such-model"),
         ([QUESTION, "--url", ""], "the URL is empty"),
         ([QUESTION, "--url", "nonsense"], "nonsense is not the URL of a web page"),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli.ask import NOT_FOUND, citation_lines
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import Attachment, Change, History, apply_change
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
+from llmkit.cli.chat.history import Attachment, Change, History, apply_change
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from llmkit.cli.chat.state import ChatState
 
-
-WRITE_EVERY = 0.25
-"""Seconds of an answer that a kill may lose."""
+WRITE_EVERY = 0.25  # seconds of an answer that a kill may lose
 
 
 def respond(state: ChatState, change: Change) -> Iterator[Event]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmkit.cli import options
-from llmkit.cli.chat.conversation.history import History
-from llmkit.cli.chat.conversation.store import Store
+from llmkit.cli.chat.history import History
+from llmkit.cli.chat.store import Store
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def chat(
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
     from llmkit.cli.chat import repl
-    from llmkit.cli.chat.screen.screens import View
+    from llmkit.cli.chat.screens import View
 
     view = View(quiet=quiet, debug=bool(context.obj))
     with closing(state):

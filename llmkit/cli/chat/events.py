@@ -30,14 +30,9 @@ class Edit(_Text):
 class Ended:
     """The end of an answer, and how full the context window is after it.
 
-    Attributes:
-        model: The name of the model.
-        finish_reason: `stop`, `length` where the answer was cut at its limit, `cancelled` where it was interrupted.
-        tokens: The tokens of the answer.
-        used: The tokens of the conversation, chat markup and system prompt included.
-        window: The size of the context window, in tokens.
-        first: Seconds to the first token.
-        seconds: Seconds of the whole answer.
+    `finish_reason` is `stop`, `length` where the answer was cut at its limit, or `cancelled` where it was interrupted.
+    The answer has `tokens`, the first after `first` seconds and all after `seconds`; the conversation, with its system
+    prompt and chat markup, takes `used` of the `window` tokens.
     """
 
     model: str

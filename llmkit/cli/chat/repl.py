@@ -11,23 +11,23 @@ from types import FrameType
 
 from llmkit.cli.chat import commands
 from llmkit.cli.chat.events import Edit, Event, Left, Piece, Problem
-from llmkit.cli.chat.screen.screens import View
+from llmkit.cli.chat.screens import View
 from llmkit.cli.chat.state import ChatState
 
 
 def at_terminal(state: ChatState, view: View) -> int:
     """Ask for lines until the person leaves; return the exit code."""
-    from llmkit.cli.chat.keyboard.prompt import Prompt
+    from llmkit.cli.chat.keyboard import Prompt
 
-    prompt, status = Prompt(state.status, lambda command: command.choices(state)), state.status()
+    prompt, status = Prompt(lambda: state.status, lambda command: command.choices(state)), state.status
     view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, exit leaves. See /help.")
     view.show_all(state.opening())
-    line = prompt.line()
-    while line is not None:
-        last = _show_interruptible(commands.take(state, line), view)
-        if isinstance(last, Left):
+    last: Event | None = None
+    while not isinstance(last, Left):
+        line = prompt.ask(last.text if isinstance(last, Edit) else None)
+        if line is None:
             break
-        line = prompt.edited(last.text) if isinstance(last, Edit) else prompt.line()
+        last = _show_interruptible(commands.take(state, line), view)
     return 0
 
 

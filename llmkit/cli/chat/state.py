@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import Change, apply_change, shorten
-from llmkit.cli.chat.conversation.store import Record, Store
 from llmkit.cli.chat.events import Ended, Event, Note
+from llmkit.cli.chat.history import Change, apply_change, shorten
+from llmkit.cli.chat.store import Record, Store
 from llmkit.cli.options import ModelOptions
 from llmkit.errors import LlmkitError, SettingsError
 
@@ -64,10 +64,6 @@ class ChatState:
         notes, self._notes = self._notes, []
         yield from map(Note, notes)
 
-    def status(self) -> Ended:
-        """Return how full the window is, and how the last answer ended (`finish_reason` is empty without one)."""
-        return self._status
-
     def close(self) -> None:
         """End the conversation: its file is complete, and free for other chats."""
         self.record.close(empty=not self.history.turns)
@@ -95,7 +91,7 @@ class ChatState:
 
     def end_answer(self, finish_reason: str, tokens: int, first: float, seconds: float) -> Ended:
         """Return the end of an answer, which becomes the status; `first` and `seconds` are in seconds."""
-        self._status = Ended("", finish_reason, tokens, first=first, seconds=seconds)
+        self.status = Ended("", finish_reason, tokens, first=first, seconds=seconds)
         return self.update_status()
 
     def update_status(self) -> Ended:
@@ -104,12 +100,12 @@ class ChatState:
             used = window.count_tokens(self.llm, self.history)
         except LlmkitError:  # a model's template may refuse what another's took; the next message tells
             used = 0
-        self._status = replace(self._status, model=self.model, used=used, window=self.llm.context_window)
-        return self._status
+        self.status = replace(self.status, model=self.model, used=used, window=self.llm.context_window)
+        return self.status
 
     def clear_speed(self) -> None:
         """Remove the last answer from the status."""
-        self._status = Ended("")
+        self.status = Ended("")
         self.update_status()
 
     @property

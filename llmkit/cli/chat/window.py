@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkit.cli.chat.conversation.history import History, Turn
+from llmkit.cli.chat.history import History, Turn
 from llmkit.errors import ContextWindowExceeded
 
 if TYPE_CHECKING:
@@ -92,11 +92,7 @@ def token_usage(llm: HuggingFaceChat, history: History) -> list[tuple[str, int]]
 
 
 def validate_system(llm: HuggingFaceChat, text: str, max_new_tokens: int | None = None) -> None:
-    """Check that a system prompt leaves enough tokens for a message and an answer.
-
-    Raises:
-        ContextWindowExceeded: it does not.
-    """
+    """Check that a system prompt leaves enough tokens for a message and an answer."""
     least = History(system=text, turns=(Turn("?"),))
     needed, window = count_tokens(llm, least) + (max_new_tokens or llm.settings.max_new_tokens or 1), llm.context_window
     if needed > window:

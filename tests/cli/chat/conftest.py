@@ -6,9 +6,9 @@ import pytest
 
 from llmkit import HuggingFaceChat
 from llmkit.cli.chat import commands
-from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Event, Piece, Problem
 from llmkit.cli.chat.state import ChatState
+from llmkit.cli.chat.store import Store
 
 
 class Talk:
@@ -75,5 +75,5 @@ def talk(llm, tmp_path):
         return begun[-1]
 
     yield begin
-    for each in begun:
-        each.state.close()
+    for chat in begun:
+        chat.state.close()

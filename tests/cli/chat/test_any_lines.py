@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from llmkit import HuggingFaceChat
 from llmkit.cli.chat import commands, window
 from llmkit.cli.chat.commands import COMMANDS
-from llmkit.cli.chat.conversation.store import Store
 from llmkit.cli.chat.events import Ended, Left, Note, Piece, Problem
 from llmkit.cli.chat.state import ChatState
+from llmkit.cli.chat.store import Store
 from tests.support.tiny import make
 
 WINDOW = 120

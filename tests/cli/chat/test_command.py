@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from llmkit.cli.chat.conversation.store import Store
+from llmkit.cli.chat.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from llmkit.cli.chat.conversation.history import Turn
-from llmkit.cli.chat.conversation.store import Store
+from llmkit.cli.chat.history import Turn
+from llmkit.cli.chat.store import Store
 from llmkit.models.weights import catalog
 from tests.support.terminal import ALT_ENTER, CTRL_C, CTRL_D, CTRL_R, TAB, UP, Terminal, pasted
 

@@ -11,13 +11,13 @@ STORY = "Write a story about a fox."
 
 def test_a_message_and_its_answer(talk, llm):
     chat = talk(system="Answer in one sentence.")
-    before = chat.state.status()
+    before = chat.state.status
     *pieces, ended = chat(FRANCE)
     said = "".join(piece.text for piece in pieces)
     assert "Paris" in said
     assert len(pieces) > 3
     assert (before.finish_reason, before.window, before.model) == ("", 8192, "smollm2-135m")
-    assert ended == chat.state.status()
+    assert ended == chat.state.status
     assert ended.finish_reason == "stop"
     assert 0 < ended.first < ended.seconds
     expected = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(said)]
@@ -53,8 +53,8 @@ def test_an_answer_that_is_broken_off_stays(talk):
     said = "".join(next(events).text for _ in range(3))
     events.close()
     assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
-    assert chat.state.status().finish_reason == "cancelled"
-    assert chat.state.status().used > 30
+    assert chat.state.status.finish_reason == "cancelled"
+    assert chat.state.status.used > 30
 
 
 def test_an_interrupt_breaks_an_answer_off(talk):

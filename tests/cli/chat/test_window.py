@@ -6,8 +6,8 @@ import pytest
 
 from llmkit import HuggingFaceChat
 from llmkit.cli.chat import window
-from llmkit.cli.chat.conversation.history import History, Turn
 from llmkit.cli.chat.events import Ended, Event, Note, Piece
+from llmkit.cli.chat.history import History, Turn
 
 WINDOW, ROOM = 160, 4
 SYSTEM = "Be brief."
@@ -34,9 +34,9 @@ def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
         if told:
             notes.append(number)
             assert told[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were dropped: ")
-            assert chat.state.status().used - ROOM <= WINDOW * window.TARGET_SHARE
+            assert chat.state.status.used - ROOM <= WINDOW * window.TARGET_SHARE
         assert isinstance(events[-1], Ended)
-        assert chat.state.status().used <= WINDOW
+        assert chat.state.status.used <= WINDOW
         assert window.build_messages(chat.state.history)[0].text == SYSTEM
     assert 2 <= len(notes) <= 6  # not with every message, once the window is full: each time all is read anew
     assert len(chat.turns) == len(chat.read_again()) == 10  # what the model forgets is not lost
@@ -49,12 +49,12 @@ def test_a_resumed_conversation_stays_trimmed(talk, narrow):
     chat = talk(narrow)
     for number in range(5):
         chat(message(number))
-    dropped, used = chat.state.history.dropped, chat.state.status().used
+    dropped, used = chat.state.history.dropped, chat.state.status.used
     assert dropped > 0
     chat("/save long")
     chat.state.close()
     again = talk(narrow, resume=chat.store.open("long"))
-    assert (again.state.history.dropped, again.state.status().used) == (dropped, used)
+    assert (again.state.history.dropped, again.state.status.used) == (dropped, used)
 
 
 def test_a_message_that_does_not_fit_alone_lets_nothing_go(talk, narrow):
@@ -84,7 +84,7 @@ def test_continue_makes_room_too(talk, narrow):
     notes: list[Event] = []
     while not notes:
         notes = [event for event in chat("/continue") if isinstance(event, Note)]
-        assert chat.state.status().used <= WINDOW
+        assert chat.state.status.used <= WINDOW
     assert len(chat.turns) == 4
     assert window.build_messages(chat.state.history)[-1].text == chat.turns[-1][1]
 
@@ -93,11 +93,11 @@ def test_continue_goes_on_to_the_end_of_the_window(talk, default_model_folder):
     chat = talk(HuggingFaceChat(max_new_tokens=40, min_new_tokens=40, temperature=0, context_window=WINDOW))
     chat(message(0))
     chat(message(1))
-    while chat.state.status().used <= WINDOW - 40:
+    while chat.state.status.used <= WINDOW - 40:
         assert isinstance(chat("/continue")[-1], Ended)
     last = chat("/continue")[-1]
     assert isinstance(last, Ended)  # with less room than the settings say
-    assert WINDOW - 8 <= chat.state.status().used <= WINDOW
+    assert WINDOW - 8 <= chat.state.status.used <= WINDOW
     while isinstance(last, Ended):
         last = chat("/continue")[-1]
     assert last.text.startswith("the message and its answer so far need 16")
@@ -108,7 +108,7 @@ def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, ll
     chat = talk(llm)
     for number in range(5):
         chat(message(number))
-    chat(f"/set max_new_tokens {llm.context_window - chat.state.status().used}")
+    chat(f"/set max_new_tokens {llm.context_window - chat.state.status.used}")
     events = chat.take(message(5))
     notes = [event.text for event in itertools.takewhile(lambda event: not isinstance(event, Piece), events)]
     events.close()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from llmkit.cli.chat import answering
 from llmkit.cli.chat.commands import attachments, conversations, settings
 from llmkit.cli.chat.commands.base import Command, command
-from llmkit.cli.chat.conversation.history import shorten
 from llmkit.cli.chat.events import Edit, Event, Left, Output, Problem
+from llmkit.cli.chat.history import shorten
 from llmkit.errors import InputError, LlmkitError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 from llmkit.cli import files
 from llmkit.cli.chat.answering import documents
 from llmkit.cli.chat.commands.base import command
-from llmkit.cli.chat.conversation.history import Attachment, transcript
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
+from llmkit.cli.chat.history import Attachment, transcript
 from llmkit.errors import InputError, PageRefused
 
 if TYPE_CHECKING:

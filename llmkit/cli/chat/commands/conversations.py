@@ -9,8 +9,8 @@ from llmkit.cli import files, options
 from llmkit.cli.chat import answering, window
 from llmkit.cli.chat.commands.attachments import path_of
 from llmkit.cli.chat.commands.base import command
-from llmkit.cli.chat.conversation.history import History, Turn, shorten
 from llmkit.cli.chat.events import Event, Note, Output, Working
+from llmkit.cli.chat.history import History, Turn, shorten
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:

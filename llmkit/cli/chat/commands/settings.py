@@ -34,7 +34,6 @@ MEANINGS = {
     "presence_penalty": "makes every token that the answer already has less likely: -2 to 2",
     "frequency_penalty": "the same, once for each time that it occurs: -2 to 2",
 }
-"""All settings with their values."""
 _WIDTH = max(map(len, MEANINGS))
 
 

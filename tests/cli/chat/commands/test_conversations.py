@@ -29,10 +29,10 @@ def test_clear_keeps_the_old_conversation(talk):
     chat = talk(system="Be brief.")
     chat.answer(FRANCE)
     old = chat.state.record.name
-    assert chat.state.status().tokens > 0
+    assert chat.state.status.tokens > 0
     assert chat.text("/clear") == f"a new conversation; the last one is kept as {old}"
     assert chat.turns == []
-    assert chat.state.status().tokens == 0  # whose speed would be told of no answer that is there
+    assert chat.state.status.tokens == 0  # whose speed would be told of no answer that is there
     assert chat.state.history.system == "Be brief."
     assert chat.store.names() == [old]
     chat.answer("Hello")

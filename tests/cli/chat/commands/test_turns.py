@@ -35,14 +35,14 @@ def test_continue_where_there_is_nothing_to_go_on_with(talk):
 def test_undo_takes_turns_back_one_by_one(talk):
     chat = talk()
     chat.answer(FRANCE)
-    used = chat.state.status().used
+    used = chat.state.status.used
     chat.answer("And of Italy?")
     assert chat("/undo") == [Note("removed: And of Italy?")]
     assert [said for said, _, _ in chat.read_again()] == [FRANCE]
-    assert chat.state.status().used == used
+    assert chat.state.status.used == used
     chat("/undo")
     assert chat.turns == []
-    assert (chat.state.status().tokens, chat.state.status().seconds) == (0, 0)
+    assert (chat.state.status.tokens, chat.state.status.seconds) == (0, 0)
     assert chat.problem("/undo") == "there is no message yet"
     chat.state.close()
     assert chat.store.names() == []
@@ -143,5 +143,5 @@ def test_tokens_add_up(talk):
     ]
     counts = [int(count) for count, _, _ in rows]
     assert sum(counts) == 8192
-    assert sum(counts[:4]) == chat.state.status().used
+    assert sum(counts[:4]) == chat.state.status.used
     assert abs(sum(float(share.rstrip("%")) for _, share, _ in rows) - 100) < 0.5

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from llmkit.cli.chat.events import Ended
-from llmkit.cli.chat.keyboard.prompt import status_line
-from llmkit.cli.chat.screen.screens import ASCII
+from llmkit.cli.chat.keyboard import status_line
+from llmkit.cli.chat.screens import ASCII
 
 STATUS = Ended("models/smollm2-135m", "stop", tokens=60, used=4100, window=8192, first=0.25, seconds=3.0)
 

@@ -16,7 +16,7 @@ from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
 from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
-from llmkit.cli.chat.screen.markdown import THEME, render, split_blocks
+from llmkit.cli.chat.markdown import THEME, render, split_blocks
 from llmkit.cli.console import progress, shows_unicode
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

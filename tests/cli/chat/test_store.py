@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.cli.chat.conversation.history import Attachment, History, Turn, apply_change
-from llmkit.cli.chat.conversation.store import Record, Store
+from llmkit.cli.chat.history import Attachment, History, Turn, apply_change
+from llmkit.cli.chat.store import Record, Store
 from llmkit.errors import InputError
 
 WORDS = st.text(max_size=30)  # every script, line ends, halves of surrogate pairs
@@ -69,7 +69,7 @@ def test_what_was_written_comes_back(tmp_path_factory, talk):
     kept(folder, changes).close()
     record = Store(folder).open("talk")
     record.close()
-    assert (record.history, record.notes) == (history, ())
+    assert (record.history, record.notes) == (history, [])
 
 
 @given(talks(), st.data())
@@ -85,13 +85,13 @@ def test_a_file_cut_anywhere_is_a_beginning_of_the_conversation(tmp_path_factory
     for change in changes:
         histories.append(apply_change(histories[-1], change))
     record = Store(folder).open("talk")
-    assert record.notes == ()
+    assert record.notes == []
     assert record.history in histories
     record.add({"do": "say", "text": "and on"})  # behind a torn line it would be lost
     record.close()
     after = Store(folder).open("talk", keep=False)
     assert after.history == apply_change(record.history, {"do": "say", "text": "and on"})
-    assert after.notes == ()
+    assert after.notes == []
 
 
 def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):

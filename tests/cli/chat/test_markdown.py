@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from llmkit.cli.chat.screen.markdown import THEME, render, split_blocks
+from llmkit.cli.chat.markdown import THEME, render, split_blocks
 
 MARKS = [
     "\n",

@@ -8,8 +8,7 @@ from typing import Any
 
 VERSION = 1
 _UNKNOWN = "this version of llmkit does not know such a change, or it does not fit here"
-SHORT = 28
-"""Characters of a message in a list."""
+SHORT = 28  # characters of a message in a list
 
 Change = Mapping[str, Any]
 """A JSON object; its `do` says which change it is (see `apply_change`)."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from llmkit.cli.chat.conversation.history import VERSION, Change, History, apply_change
+from llmkit.cli.chat.history import VERSION, Change, History, apply_change
 from llmkit.errors import InputError, RunError
 from llmkit.paths import data_dir
 
@@ -62,11 +62,7 @@ class Store:
                     yield Entry(name, when, len(history.turns), history.turns[0].message)
 
     def last(self) -> str:
-        """Return the name of the conversation that was changed last.
-
-        Raises:
-            InputError: there is none.
-        """
+        """Return the name of the conversation that was changed last, or raise InputError if there is none."""
         if entry := next(self.entries(), None):
             return entry.name
         raise InputError(f"there is no conversation to resume in {self.folder}")
@@ -98,23 +94,16 @@ class Store:
 
 @dataclass
 class Record:
-    """A conversation that is being written to its file, a change at a time.
-
-    Attributes:
-        name: Empty until there is a message.
-        history: What the file contained when it was opened.
-        notes: What in the file could not be read; it stays there.
-        trouble: Why it is no longer written, once that is so; the conversation itself can go on.
-    """
+    """A conversation that is being written to its file, a change at a time."""
 
     folder: Path
-    name: str = ""
-    history: History = field(default_factory=History)
-    notes: Sequence[str] = ()
+    name: str = ""  # empty until there is a message
+    history: History = field(default_factory=History)  # what the file contained when it was opened
+    notes: list[str] = field(default_factory=list)  # what in the file could not be read; it stays there
     file: BinaryIO | None = None
     lock: BaseFileLock | None = None
     keep: bool = True
-    trouble: str = ""
+    trouble: str = ""  # why it is no longer written, once that is so; the conversation itself can go on
 
     def __post_init__(self) -> None:
         self._waiting: list[Change] = [] if self.name else [{"do": "begin", "version": VERSION}]

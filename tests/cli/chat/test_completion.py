@@ -4,7 +4,7 @@ from prompt_toolkit.document import Document
 
 from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.commands.settings import MEANINGS
-from llmkit.cli.chat.keyboard.prompt import CommandCompleter
+from llmkit.cli.chat.keyboard import CommandCompleter
 
 CHOICES = {
     "help": [*COMMANDS],

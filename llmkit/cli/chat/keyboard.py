@@ -23,7 +23,7 @@ from rich.cells import cell_len, set_cell_size
 from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.commands.base import Command
 from llmkit.cli.chat.events import Ended
-from llmkit.cli.chat.screen.screens import signs_for
+from llmkit.cli.chat.screens import signs_for
 from llmkit.paths import state_dir
 
 LEAVING = "Ctrl-C again leaves; so do Ctrl-D and exit."
@@ -65,19 +65,13 @@ class Prompt:
                 style=_STYLE,
             )
 
-    def line(self) -> str | None:
-        """Return the next message, which may have more than one line; None when the person has left."""
-        return self._ask("")
-
-    def edited(self, text: str) -> str | None:
-        """Return what the person writes in their editor, which begins with this text."""
-        return self._ask(text, lambda: get_app().current_buffer.open_in_editor(validate_and_handle=True))
-
-    def _ask(self, text: str, begin: Callable[[], object] | None = None) -> str | None:
+    def ask(self, draft: str | None = None) -> str | None:
+        """Return the next message, or None when the person has left; a draft is opened in their editor first."""
         self._leaving = False
+        begin = None if draft is None else lambda: get_app().current_buffer.open_in_editor(validate_and_handle=True)
         while True:
             try:
-                return self._prompt.prompt(default=text, pre_run=begin)  # type: ignore[arg-type]
+                return self._prompt.prompt(default=draft or "", pre_run=begin)  # type: ignore[arg-type]
             except EOFError:
                 return None
             except KeyboardInterrupt:  # the prompt of a dumb terminal keeps Ctrl-C to itself

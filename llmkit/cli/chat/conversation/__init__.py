@@ -1,1 +1,0 @@
-"""A conversation: a value that changes lead to (`history`), and its file (`store`)."""

@@ -1,1 +1,0 @@
-"""The keyboard: the prompt with its keys and completion, and Ctrl-C."""

@@ -1,1 +1,0 @@
-"""The screen: events as text, with Markdown at a terminal."""
