@@ -77,6 +77,7 @@ def test_what_passes_is_global(address):
 @pytest.mark.parametrize("host", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "64:ff9b::808:808", "93.184.215.14"])
 def test_public_addresses_pass(host):
     ssrf.validate_addresses([host], allow_private=False)
+    assert ssrf.is_public(ipaddress.ip_address(host))
 
 
 @pytest.mark.parametrize("host", [*NOT_PUBLIC_V6, "192.88.99.1"])
@@ -99,6 +100,7 @@ def test_metadata_services_are_never_asked(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "fd12::1", "8.8.8.8"])
 def test_local_servers_may_be_let_in(host):
     ssrf.validate_addresses([host], allow_private=True)
+    assert ssrf.is_public(ipaddress.ip_address(host)) == (host == "8.8.8.8")
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """Entities stand in their text, whatever it is; alone as in a batch, short as in passages."""
 
 import asyncio
-from collections.abc import Sequence
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,56 +10,17 @@ from hypothesis import strategies as st
 from langchain_core.documents import Document
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import ClassificationTuning, Entity, NERChain
+from llmkit.chains import NERChain
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import name_words
 from llmkit.chains.ner.entity_typing import EntityTyper
-from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M
+from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from llmkit.text.segmentation import Span
-from tests.support.models import chat, completion
+from tests.support.ner import LABELS, MODELS, SAID, TEXT, chain, chain_of, near, places, sound
 from tests.support.texts import TEXTS
 
-MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
 every = pytest.mark.parametrize("name", MODELS)
-LABELS = ["person", "place"]
-SAID = {"person": "a man", "place": "a city"}
-TEXT = "The dog met Paris in Paris, France; and the quick brown fox met Seven Lille. New York is large."
-
-
-def chain_of(name: str = "llama", **options: Any) -> NERChain:
-    options = {"labels": LABELS, "descriptions": SAID, "max_words": 3, "tuning": SMOLLM2_135M, **options}
-    return NERChain(MODELS[name](name, context_window=1024), **options)
-
-
-@cache
-def chain(name: str = "llama", threshold: float = 0.2, proper_names: bool = True) -> NERChain:
-    """One chain for many texts: what it learns once is learned once."""
-    return chain_of(name, threshold=threshold, proper_names=proper_names)
-
-
-def near(found: Sequence[Entity], wanted: Sequence[Entity], most: float = 1e-4) -> bool:
-    """Whether the entities are the same, and their probabilities nearly."""
-    return [each.model_dump(exclude={"score"}) for each in found] == [
-        each.model_dump(exclude={"score"}) for each in wanted
-    ] and [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=most)
-
-
-def sound(text: str, found: Sequence[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
-    """Whether entities are what they should be in any text."""
-    return (
-        all(0 <= each.start < each.end <= len(text) and text[each.start : each.end] == each.text for each in found)
-        and all(first.end <= second.start for first, second in pairwise(found))
-        and all(each.label in labels for each in found)
-        and all(each.score is not None and threshold <= each.score <= 1 for each in found)
-    )
-
-
-def places(found: Sequence[Entity | Span]) -> set[int]:
-    """Every character that stands in one."""
-    return {place for each in found for place in range(each.start, each.end)}
-
 
 HARD_WORDS = [
     *(
@@ -208,73 +166,6 @@ def test_async_is_the_same() -> None:
     [first, second] = asyncio.run(chain().abatch([TEXT, "Paris"]))
     assert near(first, chain().invoke(TEXT))
     assert near(second, chain().invoke("Paris"))
-
-
-def test_examples_that_show_nothing_new_change_nothing() -> None:
-    plain = chain("llama", 0.5)
-    texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
-    examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
-    own = chain_of(examples=examples)
-    assert near(own.invoke(TEXT), chain_of().invoke(TEXT))
-
-
-def test_examples_teach() -> None:
-    texts = [
-        f"{name} met {other}" for name in ("Paris", "Lille", "France", "The Dog") for other in ("Seven", "New York")
-    ]
-    named = [{"input": text, "output": [{"text": text.split(" met ")[0], "label": "place"}]} for text in texts]
-    taught, plain = (
-        sum(each.label == "place" and each.start == 0 for entities in chain.batch(texts) for each in entities)
-        for chain in (chain_of(examples=named), chain_of())
-    )
-    assert taught > plain
-
-
-NAMED = [
-    {"input": f"{name} met {other}", "output": [{"text": name, "label": "place"}]}
-    for name in ("Paris", "Lille", "France", "The Dog")
-    for other in ("Seven", "New York")
-]
-
-
-def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
-    texts = [row["input"] for row in NAMED]
-    every_candidate = chain_of(tuning=NEUTRAL, threshold=0.0).batch(texts)
-    assert not any(found.calibrated for found in every_candidate)
-    rows = [{"input": found.text, "output": [entity.model_dump() for entity in found]} for found in every_candidate]
-    own = chain_of(tuning=NEUTRAL)
-    report = own.calibrate(rows, precision=0.1)
-    assert report.rows == len(rows)
-    assert report.log_loss_after < report.log_loss_before
-    assert own.threshold == report.threshold
-    results = own.batch(texts)
-    assert all(found.calibrated for found in results)
-    assert any(results)
-    assert all(entity.score >= own.threshold for found in results for entity in found)
-
-
-def test_the_default_tuning_is_of_the_usual_labels_alone(default_llm: Any) -> None:
-    text = "Aspirin helps."
-    assert NERChain(default_llm, ["PER", "loc"]).invoke(text).calibrated
-    assert not NERChain(default_llm, ["drug"]).invoke(text).calibrated
-    assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
-
-
-def test_what_cannot_calibrate() -> None:
-    own = chain_of()
-    for rows, says in (
-        ([], "there are no rows to calibrate with"),
-        ("Paris", "rows is str, but must be a list of labelled texts"),
-        ([*NAMED, {"input": "Ada"}], "row 9 is .* 'input' and 'output'"),
-        ([{"input": "!!!", "output": []}], "nothing in these rows that could be an entity"),
-    ):
-        with pytest.raises(InputError, match=says):
-            own.calibrate(rows)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="precision is 2, but must be above 0"):
-        own.calibrate(NAMED, precision=2)
-    with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
-        chain_of(tuning=ClassificationTuning())
-    assert own.threshold == 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,10 @@
 """Many calls are one computation, in good batches; each has its own place, its own settings, its own failure."""
 
 import asyncio
-import gc
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.callbacks import BaseCallbackHandler
@@ -16,7 +12,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from llmkit import HuggingFaceChat
-from llmkit.errors import ContextWindowExceeded, GenerationError, InputError
+from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.generation import engine as engines
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
@@ -25,24 +21,6 @@ from tests.support.generation import forward_shapes
 from tests.support.models import architectures, chat, comparable, completion, each_pass, threads_are_done
 
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
-
-
-@contextmanager
-def short_of_memory(llm: Any, rows: int) -> Iterator[list[int]]:
-    """Let the model run out of memory with more rows than these; give the rows of each attempt."""
-    attempts: list[int] = []
-
-    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
-        attempts.append(len(given))
-        if len(given) > rows:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. (a test)")
-
-    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
-    try:
-        yield attempts
-    finally:
-        hook.remove()
 
 
 lists = st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), st.booleans()), min_size=1, max_size=40)
@@ -244,70 +222,6 @@ def test_each_call_keeps_its_own_callbacks_and_names() -> None:
     notes = [Note() for _ in PROMPTS]
     answers = llm.batch(PROMPTS, [{"callbacks": [note]} for note in notes])
     assert [note.texts for note in notes] == [[answer.content] for answer in answers]
-
-
-@pytest.mark.parametrize("way", ["batch", "abatch", "generate"])
-@pytest.mark.parametrize("rows", [1, 3])
-def test_memory_that_is_short_halves_the_batch(way: str, rows: int) -> None:
-    llm = chat("llama", max_new_tokens=6)
-    want = [llm.invoke(prompt).content for prompt in PROMPTS]
-    ways = {
-        "batch": lambda: [answer.content for answer in llm.batch(PROMPTS)],
-        "abatch": lambda: [answer.content for answer in asyncio.run(llm.abatch(PROMPTS))],
-        "generate": lambda: [one.text for [one] in llm.generate([[HumanMessage(one)] for one in PROMPTS]).generations],
-    }
-    with short_of_memory(llm, rows) as attempts:
-        assert ways[way]() == want
-    assert max(attempts) == len(PROMPTS)
-    assert len([size for size in attempts if size > rows]) <= len(PROMPTS)
-
-
-def test_memory_for_not_even_one_answer() -> None:
-    llm = chat("llama", max_new_tokens=6)
-    with short_of_memory(llm, 0):
-        for call in (
-            lambda: llm.invoke("Hi"),
-            lambda: llm.batch(["Hi", "x"]),
-            lambda: llm.generate([[HumanMessage("Hi")]]),
-        ):
-            with pytest.raises(GenerationError, match="more memory"):
-                call()
-        got = llm.batch(["Hi", "x"], return_exceptions=True)
-    assert [type(one) for one in got] == [GenerationError] * 2
-
-
-def test_the_memory_of_a_failed_attempt_is_free_for_the_next() -> None:
-    llm = chat("llama", max_new_tokens=6)
-    caches: list[weakref.ref[Any]] = []
-    left: list[int] = []
-
-    def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given = kwargs["input_ids"]
-        if len(given) < 4 and not left:
-            gc.collect()
-            left.append(sum(cache() is not None for cache in caches))
-        if len(given) == 4:
-            caches.append(weakref.ref(kwargs["cache"]))
-            if given.shape[1] == 1:
-                raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
-
-    hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
-    llm.batch(PROMPTS[:4])
-    hook.remove()
-    assert len(caches) > 1
-    assert left == [0]
-
-
-def test_other_errors_are_not_taken_for_want_of_memory() -> None:
-    llm = chat("llama", max_new_tokens=6)
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("shapes do not match")
-
-    hook = llm.engine.loaded.model.register_forward_pre_hook(fail)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        llm.batch(["Hi", "x"])
-    hook.remove()
 
 
 def texts_of(results: Sequence[Any]) -> list[str]:

@@ -1,0 +1,77 @@
+"""What NERChain learns: from examples, and from labelled texts that calibrate its probabilities."""
+
+from typing import Any
+
+import pytest
+
+from llmkit.chains import ClassificationTuning, NERChain
+from llmkit.chains.ner.tuning import NEUTRAL
+from llmkit.errors import InputError
+from tests.support.ner import TEXT, chain, chain_of, near
+
+
+def test_examples_that_show_nothing_new_change_nothing() -> None:
+    plain = chain("llama", 0.5)
+    texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
+    examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
+    own = chain_of(examples=examples)
+    assert near(own.invoke(TEXT), chain_of().invoke(TEXT))
+
+
+def test_examples_teach() -> None:
+    texts = [
+        f"{name} met {other}" for name in ("Paris", "Lille", "France", "The Dog") for other in ("Seven", "New York")
+    ]
+    named = [{"input": text, "output": [{"text": text.split(" met ")[0], "label": "place"}]} for text in texts]
+    taught, plain = (
+        sum(each.label == "place" and each.start == 0 for entities in chain.batch(texts) for each in entities)
+        for chain in (chain_of(examples=named), chain_of())
+    )
+    assert taught > plain
+
+
+NAMED = [
+    {"input": f"{name} met {other}", "output": [{"text": name, "label": "place"}]}
+    for name in ("Paris", "Lille", "France", "The Dog")
+    for other in ("Seven", "New York")
+]
+
+
+def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
+    texts = [row["input"] for row in NAMED]
+    every_candidate = chain_of(tuning=NEUTRAL, threshold=0.0).batch(texts)
+    assert not any(found.calibrated for found in every_candidate)
+    rows = [{"input": found.text, "output": [entity.model_dump() for entity in found]} for found in every_candidate]
+    own = chain_of(tuning=NEUTRAL)
+    report = own.calibrate(rows, precision=0.1)
+    assert report.rows == len(rows)
+    assert report.log_loss_after < report.log_loss_before
+    assert own.threshold == report.threshold
+    results = own.batch(texts)
+    assert all(found.calibrated for found in results)
+    assert any(results)
+    assert all(entity.score >= own.threshold for found in results for entity in found)
+
+
+def test_the_default_tuning_is_of_the_usual_labels_alone(default_llm: Any) -> None:
+    text = "Aspirin helps."
+    assert NERChain(default_llm, ["PER", "loc"]).invoke(text).calibrated
+    assert not NERChain(default_llm, ["drug"]).invoke(text).calibrated
+    assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
+
+
+def test_what_cannot_calibrate() -> None:
+    own = chain_of()
+    for rows, says in (
+        ([], "there are no rows to calibrate with"),
+        ("Paris", "rows is str, but must be a list of labelled texts"),
+        ([*NAMED, {"input": "Ada"}], "row 9 is .* 'input' and 'output'"),
+        ([{"input": "!!!", "output": []}], "nothing in these rows that could be an entity"),
+    ):
+        with pytest.raises(InputError, match=says):
+            own.calibrate(rows)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="precision is 2, but must be above 0"):
+        own.calibrate(NAMED, precision=2)
+    with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
+        chain_of(tuning=ClassificationTuning())
+    assert own.threshold == 0.5
