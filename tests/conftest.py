@@ -1,5 +1,6 @@
 """What every test gets: real weights that are fetched once, and nothing of the user's own."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("LLMKIT_CACHE", str(CACHE))
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(logging.getLogger("llmkit"), "handlers", [])  # a command that ran before adds one
 
 
 @pytest.fixture

@@ -29,12 +29,24 @@ def llmkit(monkeypatch, capsys) -> Run:
     return run
 
 
+@pytest.fixture(autouse=True)
+def float32_by_default(monkeypatch) -> None:
+    """Let the commands of this process compute in float32, in which rounding changes no answer, on any processor."""
+
+    def choose_dtype(device: str) -> Any:
+        import torch
+
+        return torch.float32
+
+    monkeypatch.setattr("llmkit.models.weights.loading.choose_dtype", choose_dtype)
+
+
 @pytest.fixture(scope="session")
 def default_model(default_model_folder):
     """Keep the default model loaded: the commands that run in this process share its weights."""
     from llmkit import HuggingFaceChat
 
-    return HuggingFaceChat()
+    return HuggingFaceChat(dtype="float32")
 
 
 Refused = Callable[..., str]

@@ -179,7 +179,7 @@ class View:
 
     def note(self, text: str) -> None:
         """Show a note beside the conversation."""
-        self._answers.end()
+        self.end()
         if not self._quiet:
             self._print_note(f"[{text}]")
 
