@@ -27,9 +27,7 @@ Text = str | Document | TextInput
 def parse_text(text: Any) -> str:
     """Return the characters of a text, a Document or `{"text": …}`; raise `InputError` if it is empty or no text."""
     if isinstance(text, Mapping):
-        if "text" not in text:
-            raise InputError(f"the input has the keys {', '.join(map(repr, text)) or 'none'}, but must have 'text'")
-        text = text["text"]
+        text = text_of_mapping(text)
     content = text.page_content if isinstance(text, Document) else text
     if not isinstance(content, str):
         hint = ": put StrOutputParser() between the two" if isinstance(content, BaseMessage) else ""
@@ -37,6 +35,13 @@ def parse_text(text: Any) -> str:
     if not content.strip():
         raise InputError("the text is empty: give some text")
     return validate_text(content, "the text")
+
+
+def text_of_mapping(input: Mapping[Any, Any]) -> Any:
+    """Return the value of `text`; raise `InputError` if the mapping has none."""
+    if "text" not in input:
+        raise InputError(f"the input has the keys {', '.join(map(repr, input)) or 'none'}, but must have 'text'")
+    return input["text"]
 
 
 def parse_documents(source: Any, what: str) -> list[Document]:

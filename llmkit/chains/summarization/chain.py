@@ -20,7 +20,7 @@ from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
 from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source, SourcePassage
-from llmkit.chains.summarization.strategies import Outcome, Prompts, Strategy, Summarizer
+from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts, Strategy, Summarizer
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.chains.tuning import is_fitted_on
 from llmkit.errors import InputError
@@ -132,8 +132,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         self.max_words = None if max_words is None else validate_positive(max_words, "max_words")
         tokens = MAX_NEW_TOKENS if max_words is None else 16 + max_words * 3 // 2
         self.max_new_tokens = tokens if max_new_tokens is None else validate_positive(max_new_tokens, "max_new_tokens")
-        if max_passage_tokens is not None:
-            validate_positive(max_passage_tokens, "max_passage_tokens")
+        if max_passage_tokens is not None and validate_positive(max_passage_tokens, "max_passage_tokens") < MIN_TOKENS:
+            raise InputError(f"max_passage_tokens is {max_passage_tokens}, but a passage needs at least {MIN_TOKENS}")
         validated = validate_prompt(prompt, ["max_words"])
         self.prompt = validated.with_examples(examples, selector) if examples or selector else validated
         if combine_prompt is None and not self.tuning.selects_sentences:

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from llmkit.chains.inputs import TextInput, parse_documents
+from llmkit.chains.inputs import TextInput, parse_documents, text_of_mapping
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Passage, passages
 
@@ -58,9 +58,7 @@ class ModelTokenCounter:
 
 def whole_source(source: Source, counter: ModelTokenCounter) -> Part:
     """Return the source as one part; raise `InputError` if it has no text."""
-    documents = parse_documents(
-        source["text"] if isinstance(source, Mapping) and "text" in source else source, "source"
-    )
+    documents = parse_documents(text_of_mapping(source) if isinstance(source, Mapping) else source, "source")
     found = tuple(
         SourcePassage(text, 0, len(text), counter.get_num_tokens(text), document=index, metadata=document.metadata)
         for index, document in enumerate(documents)

@@ -171,7 +171,7 @@ class Summarizer:
         """Return the tokens of the summary of a part; raise `ContextWindowExceeded` if the window has too few."""
         space = min(self._space(self.final_prompts.part), self._space(prompt)) - MARGIN
         tokens = min(self.max_new_tokens, (space - self.max_new_tokens) // MIN_SUMMARIES)
-        if tokens < MIN_TOKENS:
+        if tokens < min(MIN_TOKENS, self.max_new_tokens):
             needed = self._budget.window - space + self.max_new_tokens + MIN_SUMMARIES * MIN_TOKENS
             what = "the instruction, some text and the tokens reserved for its summary"
             raise ContextWindowExceeded(needed, self._budget.window, what)

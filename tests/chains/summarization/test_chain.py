@@ -14,6 +14,7 @@ from llmkit.chains.postprocess import is_sentence
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.text.segmentation import sentences
 from tests.support import tiny
+from tests.support.models import chat
 
 DIALOGUE = """#Person1#: The lift is broken again, I had to walk up nine floors with the shopping.
 #Person2#: I called the landlord this morning. He says that it will be repaired on Thursday.
@@ -183,3 +184,20 @@ def test_a_summary_is_a_tool_and_shows_itself_in_a_notebook():
     assert "Tom &amp; ann sleep." in summary._repr_html_()
     with pytest.raises(InputError, match="llm is the name 'smollm2-135m', but must be a model"):
         SummarizationChain("smollm2-135m")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tokens", [1, 4, 8])
+def test_a_summary_of_few_tokens(tokens: int) -> None:
+    chain = SummarizationChain(chat("llama"), strategy="map_reduce", max_new_tokens=tokens, context_window=512)
+    assert chain.invoke("The dog is in Paris.").model_calls == 1
+    parts = SummarizationChain(
+        chat("llama"), strategy="map_reduce", max_new_tokens=tokens, max_passage_tokens=20, context_window=512
+    ).plan("The dog is in Paris. " * 12)
+    assert len(parts) > 1
+
+
+def test_a_passage_of_too_few_tokens_and_a_dictionary_without_a_text() -> None:
+    with pytest.raises(InputError, match="max_passage_tokens is 1, but a passage needs at least 8"):
+        SummarizationChain(chat("llama"), max_passage_tokens=1)
+    with pytest.raises(InputError, match="the input has the keys 'txt', but must have 'text'"):
+        SummarizationChain(chat("llama")).invoke({"txt": "The dog."})  # type: ignore[typeddict-item]

@@ -192,7 +192,7 @@ def test_what_cannot_be():
     for source in ("", " \n", [], [Document("")], Document(" ")):
         with pytest.raises(InputError, match="the text to summarize is empty"):
             chain.invoke(source)
-    for wrong in (None, 3, {"body": "x"}, [3]):
+    for wrong in (None, 3, {"text": 3}, [3]):
         with pytest.raises(InputError, match="must be text, a Document or a list of Documents"):
             chain.invoke(wrong)
     assert not llm.asked
