@@ -68,6 +68,11 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
         self.fetch_options = dict(fetch_options or {})
         if unknown := self.fetch_options.keys() - (inspect.signature(fetch).parameters.keys() - {"url"}):
             raise InputError(f"fetch_options has {', '.join(sorted(unknown))}, but llmkit.web.fetch has no such option")
+        known = inspect.signature(QAChain).parameters.keys() - {"llm", "embedder", "retriever"}
+        if unknown := qa_options.keys() - known:
+            raise InputError(
+                f"WebQAChain has no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}"
+            )
         self.qa = QAChain(llm, embedder, **qa_options)
 
     def prepare(self, input: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -223,9 +223,13 @@ def test_a_question_that_is_too_long(site, question):
         chain().invoke({"question": question, "url": site.page(page(KARN))})
 
 
-def test_an_unknown_fetch_option_is_an_error(llm):
+def test_an_unknown_option_is_an_error(llm):
     with pytest.raises(InputError, match=r"fetch_options has robots, but llmkit\.web\.fetch has no such option"):
         WebQAChain(llm, fetch_options={"robots": False})
+    with pytest.raises(InputError, match="WebQAChain has no option min_confidence: it has .*threshold"):
+        WebQAChain(llm, min_confidence=0.5)
+    with pytest.raises(InputError, match="WebQAChain has no option retriever"):
+        WebQAChain(llm, retriever=None)
 
 
 def test_arguments_are_those_of_the_chain_inside(site):
