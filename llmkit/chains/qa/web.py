@@ -70,9 +70,7 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
             raise InputError(f"fetch_options has {', '.join(sorted(unknown))}, but llmkit.web.fetch has no such option")
         known = inspect.signature(QAChain).parameters.keys() - {"llm", "embedder", "retriever"}
         if unknown := qa_options.keys() - known:
-            raise InputError(
-                f"WebQAChain has no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}"
-            )
+            raise InputError(f"there is no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}")
         self.qa = QAChain(llm, embedder, **qa_options)
 
     def prepare(self, input: Mapping[str, Any]) -> tuple[str, list[str]]:
