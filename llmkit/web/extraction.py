@@ -14,7 +14,6 @@ _PDF = "is a PDF, which is not read: make it text, with pdftotext for example, a
 _HTML, _PLAIN = ("text/html", "application/xhtml+xml"), ("text/plain", "text/markdown")
 _TAG = re.compile(r"<(?:[a-z][a-z0-9]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
 _SNIFFED = 4096  # characters in which HTML is recognized
-_CHARSET_SAMPLE = 1 << 16
 
 
 def read(html: bytes | str, url: str = "", content_type: str = "") -> Document:
@@ -37,50 +36,33 @@ def read(html: bytes | str, url: str = "", content_type: str = "") -> Document:
     from llmkit.web.urls import name_in_errors
 
     with name_in_errors(url):
-        text, title, language = _read_page(html, content_type)
+        text, title, language = _read_page(html, content_type, url)
         if not text:
             raise PageError("has no readable text: if a browser shows some, scripts made it; save it from there")
     return Document(page_content=text, metadata={"source": url, "title": title, "language": language})
 
 
-def _read_page(html: bytes | str, content_type: str) -> tuple[str, str, str]:
+def _read_page(html: bytes | str, content_type: str, url: str) -> tuple[str, str, str]:
     """Return the text, the title and the language."""
     from llmkit.web import main_text
 
     declared = media_type(content_type)
-    text = _to_text(html, content_type)
+    text = _to_text(html, content_type, url)
     if declared in _PLAIN or (not declared and not _TAG.search(text[:_SNIFFED])):
         return main_text.read_plain(text), "", ""
     return main_text.read_html(text)
 
 
-def _to_text(html: bytes | str, content_type: str) -> str:
+def _to_text(html: bytes | str, content_type: str, url: str) -> str:
+    from llmkit.web.charset import decode
+
     if isinstance(html, bytes):
         if html[:1024].lstrip().startswith(b"%PDF-"):
             raise PageRefused(_PDF)
-        html = _decode(html, content_type)
+        html = decode(html, content_type, url)
         if "\0" in html[:_SNIFFED]:
             raise PageRefused("is not text: only HTML, XHTML and plain text are read")
     return html.encode(errors="replace").decode().replace("\0", "")  # a lone surrogate is no text
-
-
-def _decode(body: bytes, content_type: str) -> str:
-    """Decode as browsers do: by the byte order mark, the HTTP header, the page's own declaration, or a guess."""
-    from w3lib.encoding import html_to_unicode
-
-    return str(html_to_unicode(content_type, body, default_encoding="cp1252", auto_detect_fun=_guess_charset)[1])
-
-
-def _guess_charset(body: bytes) -> str | None:
-    from charset_normalizer import from_bytes
-    from w3lib.encoding import resolve_encoding
-
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        best = from_bytes(body[:_CHARSET_SAMPLE]).best()
-        return resolve_encoding(best.encoding) if best else None
-    return "utf-8"
 
 
 def media_type(content_type: str) -> str:

@@ -1,7 +1,5 @@
 """What a page says to a reader."""
 
-import codecs
-
 import pytest
 
 from llmkit.errors import PageError, PageRefused
@@ -164,40 +162,6 @@ def test_a_page_that_waits_for_scripts_is_read():
 def test_characters_without_a_shape_go_unless_a_script_needs_them(written, seen):
     assert text(f"<p>{written}</p>") == seen
     assert text(written, "text/plain").replace("&", "") == seen or "&" in written
-
-
-CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy, a výtah stojí už týden bez opravy."
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        (CZECH.encode(), "text/html; charset=utf-8"),
-        (CZECH.encode(), "text/html"),
-        (CZECH.encode("iso-8859-2"), 'text/html; charset="ISO-8859-2"'),
-        (b"<meta charset=windows-1250>" + CZECH.encode("cp1250"), "text/html"),
-        (
-            b"<meta http-equiv=content-type content='text/html; charset=iso-8859-2'>" + CZECH.encode("iso-8859-2"),
-            "text/html",
-        ),
-        (b"<meta charset=iso-8859-2>" + CZECH.encode(), "text/html; charset=utf-8"),
-        (codecs.BOM_UTF8 + CZECH.encode(), "text/html; charset=iso-8859-1"),
-        (codecs.BOM_UTF16_LE + CZECH.encode("utf-16-le"), "text/html; charset=utf-8"),
-        (CZECH.encode(), "text/html; charset=no-such-charset"),
-        (CZECH.encode("utf-8"), "text/plain"),
-        (b"<?xml version='1.0' encoding='iso-8859-2'?>" + CZECH.encode("iso-8859-2"), "application/xhtml+xml"),
-    ],
-)
-def test_the_charset_is_found_as_browsers_find_it(body, content_type):
-    assert text(body, content_type) == CZECH
-
-
-def test_labels_mean_what_browsers_take_them_for():
-    assert text("“Ça coûte 5 €”".encode("cp1252"), "text/plain; charset=iso-8859-1") == "“Ça coûte 5 €”"
-
-
-def test_a_wrong_charset_breaks_characters_not_the_page():
-    assert text("<p>größer</p>".encode("cp1252"), "text/html; charset=utf-8") == "gr\ufffd\ufffder"
 
 
 def test_plain_text_is_left_as_it_is():
