@@ -6,27 +6,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TypeVar
-from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from llmkit.errors import InputError, PageError, PageRefused
+from llmkit.errors import InputError, LlmkitError, PageError, PageRefused
 from llmkit.quiet import silence_loggers
-from llmkit.web import cache, robots
-from llmkit.web.extraction import media_type
+from llmkit.web import cache, redirects, robots
+from llmkit.web.headers import content_codings, parse_content_type, validate_media_type
 from llmkit.web.transport import ConnectionGuard, Deadline, guarded_session
-from llmkit.web.urls import name_in_errors, printable, validate_url
+from llmkit.web.urls import name_in_errors, printable
 
 MAX_REDIRECTS, MAX_ATTEMPTS = 5, 3
 RETRY_DELAY = 1.0
 """Seconds before a second attempt, where the server names none; twice as many before a third."""
 _CHUNK = 1 << 16
 _BUSY = {429, 503}
-_CONTENT_ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
 _ACCEPT = "text/html,application/xhtml+xml,text/plain;q=0.8,*/*;q=0.1"
 _T = TypeVar("_T")
 
@@ -50,11 +49,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Download:
-    """A page, and its URL after redirects."""
+    """A page, its URL after redirects, and two of its headers."""
 
     url: str
     content_type: str
     body: bytes
+    refresh: str = ""
 
 
 class Downloader:
@@ -63,6 +63,7 @@ class Downloader:
     def __init__(self, limits: Limits, *, allow_private: bool, use_cache: bool, agent: str) -> None:
         self._limits = limits
         self._deadline = Deadline(limits.timeout)
+        self._requests = iter(range(MAX_REDIRECTS + 1))
         guard = ConnectionGuard(self._deadline, allow_private, limits.connect_timeout)
         adapter = cache.adapter(allow_private, limits.max_bytes) if use_cache else HTTPAdapter()
         self._session = guarded_session(guard, adapter)
@@ -78,7 +79,7 @@ class Downloader:
         self._deadline.__exit__()
 
     def page(self, url: str, allow: Callable[[str], None]) -> Download:
-        """Fetch a page.
+        """Fetch a page; where a page leads to another, call this again: all redirects of a fetch are counted.
 
         Args:
             url: a validated URL.
@@ -94,36 +95,61 @@ class Downloader:
             body = self._body(response, self._limits.max_bytes)
             if len(body) > self._limits.max_bytes:
                 raise PageError(f"has more than {self._limits.max_bytes} bytes: raise max_bytes")
-            return Download(url, response.headers.get("Content-Type", ""), body)
+            headers = response.headers
+            return Download(url, headers.get("Content-Type", ""), body, headers.get("Refresh", ""))
 
-        page = self._follow_redirects(url, allow, read)
+        page = self._follow_redirects(url, allow, read, self._requests)
         if page is None:
             raise PageError(f"{printable(url)} redirects more than {MAX_REDIRECTS} times: check the URL in a browser")
         return page
 
     def robots_txt(self, url: str, page: str) -> robots.RobotsResponse:
-        """Fetch the robots.txt for a page, up to its maximal length."""
+        """Fetch the robots.txt for a page, up to its maximal length.
+
+        One that redirects too often, or to what is no URL of a web page, is none: RFC 9309 calls it unavailable.
+        """
 
         def read(_: str, response: requests.Response) -> robots.RobotsResponse:
-            body = self._body(response, robots.MAX_BYTES)[: robots.MAX_BYTES] if response.ok else b""
-            return robots.RobotsResponse(response.status_code, body.decode(errors="replace"))
+            body = self._body(response, robots.MAX_BYTES) if response.ok else b""
+            return robots.RobotsResponse(response.status_code, body)
 
-        return self._follow_redirects(url, lambda _: None, read, page) or robots.RobotsResponse(404, "")
+        requested: list[str] = []
+        try:
+            found = self._follow_redirects(url, requested.append, read, iter(range(MAX_REDIRECTS + 1)), page)
+        except redirects.RedirectRefused:
+            found = None
+        except LlmkitError as error:
+            if len(requested) == 1:  # it is as true of the page
+                raise
+            raise PageError(
+                f"{printable(url)} redirects to a file that is not read, so what the site allows is unknown: {error}"
+            ) from error
+        return found or robots.RobotsResponse(404, b"")
 
     def _follow_redirects(
-        self, url: str, allow: Callable[[str], None], read: Callable[[str, requests.Response], _T], page: str = ""
+        self,
+        url: str,
+        allow: Callable[[str], None],
+        read: Callable[[str, requests.Response], _T],
+        attempts: Iterator[int],
+        name: str = "",
     ) -> _T | None:
-        """Return what `read` returns after the redirects; `None` if there are too many."""
-        for _ in range(MAX_REDIRECTS + 1):
+        """Return what `read` returns after the redirects; `None` if there are too many.
+
+        Args:
+            url: the first URL.
+            allow: raises for a URL that may not be fetched.
+            read: reads the response that is no redirect.
+            attempts: its length is how many URLs may be requested.
+            name: what errors call the first URL.
+        """
+        for _ in attempts:
             allow(url)
-            with self._page_errors(page or url), self._get(url) as response:
-                target = self._session.get_redirect_target(response)
-                if target is None:
+            with self._page_errors(name or url), self._get(url) as response:
+                target = _redirect_target(response)
+                if not target:
                     return read(url, response)
-            try:
-                url = validate_url(urljoin(url, target))
-            except (PageRefused, ValueError) as error:
-                raise PageRefused(f"{printable(url)} redirects to a URL that is not fetched: {error}") from None
+            url, name = redirects.redirect_url(url, target), ""
         return None
 
     def _get(self, url: str) -> requests.Response:
@@ -145,6 +171,8 @@ class Downloader:
 
     def _body(self, response: requests.Response, limit: int) -> bytes:
         """Return the decompressed body; of one that is longer than `limit`, a little more than that."""
+        codings = content_codings(response.raw.headers.getlist("Content-Encoding"))
+        response.raw.headers["Content-Encoding"] = ", ".join(codings)  # as urllib3 reads it
         body = bytearray()
         for chunk in response.iter_content(_CHUNK):
             body += chunk
@@ -159,7 +187,9 @@ class Downloader:
         with name_in_errors(url):
             try:
                 yield
-            except (requests.RequestException, HTTPError, OSError) as error:
+            except PageRefused:
+                raise
+            except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError, OverflowError) as error:
                 raise PageError(self._problem(error)) from error
             except PageError:
                 if self._deadline.remaining > 0:
@@ -173,7 +203,11 @@ class Downloader:
             return f"has no certificate that can be trusted ({_reason(error)}): check the URL in a browser"
         if isinstance(error, requests.Timeout) or "timed out" in str(error):
             return f"sent nothing for {self._limits.read_timeout:g} s: try again, or raise read_timeout"
-        return f"broke off ({_reason(error)}): try again later"
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return "is not compressed as its server says (Content-Encoding): save it in a browser"
+        if isinstance(error, requests.RequestException | HTTPError | HTTPException | OSError):
+            return f"broke off ({_reason(error)}): try again later"
+        return f"answers with what cannot be read ({_reason(error)}): check the URL in a browser"
 
 
 def _validate_response(response: requests.Response) -> None:
@@ -187,19 +221,25 @@ def _validate_response(response: requests.Response) -> None:
         raise PageError(f"is not there ({status}): check the URL")
     if status in {401, 402, 403, 407, 451}:
         raise PageError(f"is closed to programs or strangers ({status}): save it in a browser, and give its text")
-    if status != 200:
+    if status in redirects.STATUSES:
+        raise PageError(f"redirects ({status}), but does not say where to: check the URL in a browser")
+    if status not in {200, 203}:
         raise PageError(f"answers {status} ({printable(response.reason or '')}) instead of a page: try again later")
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in _CONTENT_ENCODINGS:
-        raise PageError(f"is packed as {printable(encoding)}, which was not asked for: save it in a browser")
-    media_type(response.headers.get("Content-Type", ""))
+    validate_media_type(parse_content_type(response.headers.get("Content-Type", "")).media_type)
+
+
+def _redirect_target(response: requests.Response) -> str:
+    """Return where a response redirects to; empty if it does not."""
+    if response.status_code not in redirects.STATUSES:
+        return ""
+    return redirects.location(response.raw.headers.getlist("Location"))
 
 
 def _retry_after(response: requests.Response, default: float) -> float:
     """Return the seconds in the `Retry-After` header."""
     try:
         return Retry().get_retry_after(response.raw) or default
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):
         return default
 
 

@@ -46,7 +46,8 @@ def fetch(
     from llmkit import __version__
     from llmkit.web import robots
     from llmkit.web.download import Downloader, Limits
-    from llmkit.web.extraction import read
+    from llmkit.web.extraction import read_or_redirect
+    from llmkit.web.redirects import redirect_url
     from llmkit.web.urls import validate_url
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)
@@ -59,4 +60,6 @@ def fetch(
                 robots.validate_access(url, AGENT, lambda robots_url: downloader.robots_txt(robots_url, url))
 
         page = downloader.page(url, allow)
-    return read(page.body, page.url, page.content_type)
+        while isinstance(found := read_or_redirect(page), str):
+            page = downloader.page(redirect_url(page.url, found), allow)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -16,6 +18,16 @@ from llmkit.web.urls import printable
 
 MAX_BYTES = 500 << 10
 """The rest of a longer robots.txt is not read, as RFC 9309 allows."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # it begins as UTF-16's
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
+"""A byte order mark that was read as windows-1252 and written as UTF-8."""
+_SHAPELESS = re.compile(r"[\0\u200B-\u200F\u2060\uFEFF]")
 _MAX_CACHED, _MAX_AGE = 256, 3600.0  # sites, seconds
 
 
@@ -24,7 +36,7 @@ class RobotsResponse:
     """A server's response to the request for its robots.txt."""
 
     status: int
-    text: str
+    body: bytes
 
 
 _cached: OrderedDict[str, tuple[float, Protego]] = OrderedDict()
@@ -51,7 +63,7 @@ def validate_access(url: str, agent: str, fetch: Callable[[str], RobotsResponse]
                 f"{printable(robots_url)} answers {response.status}, so what the site allows is unknown: "
                 "try again later, or pass respect_robots=False (--ignore-robots)"
             )
-        rules = Protego.parse(response.text if response.status == 200 else "")
+        rules = Protego.parse(_decode(response.body) if 200 <= response.status < 300 else "")
         with _lock:
             _cached[robots_url] = (time.monotonic() + _MAX_AGE, rules)
             while len(_cached) > _MAX_CACHED:
@@ -61,3 +73,18 @@ def validate_access(url: str, agent: str, fetch: Callable[[str], RobotsResponse]
             f"{printable(url)} may not be read by programs, says {printable(robots_url)}: "
             "respect_robots=False (--ignore-robots) reads it all the same, if you are allowed to"
         )
+
+
+def _decode(body: bytes) -> str:
+    """Decode a robots.txt; no byte order mark or other invisible character hides a rule.
+
+    RFC 9309 wants UTF-8. Other bytes are percent-encoded, as they are in a URL.
+    """
+    charset = next((charset for mark, charset in _MARKS if body.startswith(mark)), "")
+    if not charset:
+        body, charset = body.replace(b"\0", b""), "utf-8"  # UTF-16 without a mark is ASCII then
+    text = body[:MAX_BYTES].decode(charset, "surrogateescape" if charset == "utf-8" else "replace")
+    if len(body) > MAX_BYTES:
+        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]  # half a rule is another rule
+    text = _SHAPELESS.sub("", text).removeprefix(_MISREAD_MARK).replace("\udca0", " ")  # a no-break space
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from llmkit.errors import PageError, PageRefused
 
@@ -51,12 +51,12 @@ def validate_url(url: Any) -> str:
         raise PageRefused(f"{shown} has a user name or password in it: pages are only fetched without one")
     try:
         prepared = requests.Request("GET", url.partition("#")[0]).prepare().url
-        host = parse_url(prepared or "").host
+        parts = parse_url(prepared or "")  # once more, for `%2e%2e` was decoded, and robots.txt is asked about the path
     except (requests.RequestException, LocationParseError, UnicodeError):
-        host = None
-    if not host or not prepared:
+        parts = Url()
+    if not parts.host:
         raise PageRefused(f"{shown} names no host: give a URL such as https://example.com/page")
-    return prepared
+    return parts.url
 
 
 def printable(url: str) -> str:

@@ -83,7 +83,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise PageRefused(f"has more than {MAX_ELEMENTS} elements: give the text of the part that matters")
-        if self._hidden or _is_hidden(str(tag), attrib):
+        if self._hidden or is_hidden(str(tag), attrib):
             self._hidden += 1
         else:
             super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
@@ -108,7 +108,8 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         pass
 
 
-def _is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
+def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Return whether an element is not displayed, by its tag, its attributes or its inline style."""
     if tag in _NEVER_SHOWN or (tag == "dialog" and "open" not in attributes):
         return True
     if tag in {"html", "body"}:  # a whole page that is hidden waits for its scripts to show it

@@ -181,5 +181,6 @@ def test_pages_that_do_not_come(llmkit, site):
     code, out, err = llmkit("ask", QUESTION, "--url", f"{site.url}/empty", "--allow-private")
     assert (code, out) == (1, "")
     assert err == (
-        f"error: {site.url}/empty has no readable text: if a browser shows some, scripts made it; save it from there\n"
+        f"error: {site.url}/empty has no readable text: "
+        "check in a browser whether it is empty, or has its text in pictures\n"
     )

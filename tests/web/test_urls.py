@@ -54,6 +54,7 @@ def test_what_is_no_url_of_a_page_is_refused(url, error):
         ("https://example.com/a b".replace(" ", "%20") + "#part", "https://example.com/a%20b"),
         ("https://example.com/?q=a#b@c", "https://example.com/?q=a"),
         ("https://example.com/@me", "https://example.com/@me"),
+        ("https://example.com/open/%2e%2E/closed/./%2e", "https://example.com/closed/"),
         ("https://bücher.example/größe", "https://xn--bcher-kva.example/gr%C3%B6%C3%9Fe"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_page_fails_alone(site):
     assert [type(each) for each in results] == [Answer, PageError, PageError, PageRefused, PageError, Answer]
     assert [str(each) for each in results[1:5]] == [
         f"{site.url}/nowhere is not there (404): check the URL",
-        f"{site.url}/empty has no readable text: if a browser shows some, scripts made it; save it from there",
+        f"{site.url}/empty has no readable text: check in a browser whether it is empty, or has its text in pictures",
         "http://169.254.169.254/latest leads to 169.254.169.254, where no machine serves pages: give another URL",
         f"{site.url}/nowhere is not there (404): check the URL",
     ]
