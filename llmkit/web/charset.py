@@ -25,6 +25,7 @@ _LEGACY_CHARSET = {
 # fmt: on
 _LABELS = {"iso-8859-8-i": "iso8859-8", "x-mac-cyrillic": "mac-cyrillic"}
 """Names of the Encoding standard that Python does not know."""
+_NOT_OF_THE_WEB = {"utf-7", "punycode", "unicode-escape", "raw-unicode-escape"}
 _LANGUAGE = re.compile(rb"<html\b[^>]{0,2000}?\blang\s*=\s*[\"']?\s*([a-z]{2,3}(?:-[a-z]{2,8})?)\b", re.IGNORECASE)
 _MARKUP = re.compile(rb"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[a-z/!?][^>]*>", re.IGNORECASE | re.DOTALL)
 _ISO_2022_JP = re.compile(rb"\x1b(?:\$[@B]|\([BJI])")
@@ -51,7 +52,16 @@ def decode(body: bytes, content_type: str = "", url: str = "") -> str:
         return to_unicode(body[len(mark) :], by_mark)
     is_plain = content_type.lower().lstrip().startswith("text/plain")
     charset = http_content_type_encoding(content_type) or (None if is_plain else _declared(body))
-    return to_unicode(body, charset or _guess(body, url))
+    return to_unicode(body, charset if charset and _is_of_text(charset) else _guess(body, url))
+
+
+def _is_of_text(charset: str) -> bool:
+    """Tell whether a codec of Python is one of text on the web; `hex` and `idna` have names that a page may declare."""
+    try:
+        b"a\xff".decode(charset, "replace")
+    except (LookupError, ValueError):
+        return False
+    return charset not in _NOT_OF_THE_WEB
 
 
 def _declared(body: bytes) -> str | None:

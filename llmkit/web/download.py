@@ -108,21 +108,21 @@ class Downloader:
 
         One that redirects too often, or to what is no URL of a web page, is none: RFC 9309 calls it unavailable.
         """
+        requested, answered = list[str](), list[str]()
 
-        def read(_: str, response: requests.Response) -> robots.RobotsResponse:
+        def read(final: str, response: requests.Response) -> robots.RobotsResponse:
+            answered.append(final)
             body = self._body(response, robots.MAX_BYTES) if response.ok else b""
             return robots.RobotsResponse(response.status_code, body)
 
-        requested: list[str] = []
         try:
             found = self._follow_redirects(url, requested.append, read, iter(range(MAX_REDIRECTS + 1)), page)
-        except redirects.RedirectRefused:
-            found = None
         except LlmkitError as error:
-            if len(requested) == 1:  # it is as true of the page
+            if len(requested) == 1 and not answered:  # the page is not reached, either
                 raise
             raise PageError(
-                f"{printable(url)} redirects to a file that is not read, so what the site allows is unknown: {error}"
+                f"{printable(url)} cannot be read, so what the site allows is unknown ({error}): "
+                "try again later, or pass respect_robots=False (--ignore-robots)"
             ) from error
         return found or robots.RobotsResponse(404, b"")
 
@@ -132,7 +132,7 @@ class Downloader:
         allow: Callable[[str], None],
         read: Callable[[str, requests.Response], _T],
         attempts: Iterator[int],
-        name: str = "",
+        robots_of: str = "",
     ) -> _T | None:
         """Return what `read` returns after the redirects; `None` if there are too many.
 
@@ -141,15 +141,26 @@ class Downloader:
             allow: raises for a URL that may not be fetched.
             read: reads the response that is no redirect.
             attempts: its length is how many URLs may be requested.
-            name: what errors call the first URL.
+            robots_of: the page whose robots.txt this is: errors name it, and a redirect to no web page leads nowhere.
+
+        Raises:
+            PageRefused: a redirect leads to what is not the URL of a web page.
         """
+        name = robots_of
         for _ in attempts:
             allow(url)
-            with self._page_errors(name or url), self._get(url) as response:
+            with self._page_errors(name or url):
+                response = self._get(url)
+            with self._page_errors(url), response:
                 target = _redirect_target(response)
                 if not target:
                     return read(url, response)
-            url, name = redirects.redirect_url(url, target), ""
+            try:
+                url, name = redirects.redirect_url(url, target), ""
+            except PageRefused:
+                if robots_of:
+                    return None
+                raise
         return None
 
     def _get(self, url: str) -> requests.Response:

@@ -17,7 +17,7 @@ _UNKNOWN = {"*/*", "unknown/unknown", "application/unknown"}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEMBERS = re.compile(r'(?:"(?:\\.|[^"\\])*(?:"|$)|[^,"])+')
 _ESSENCE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})(?=[\s;(]|$)")
-_CHARSET = re.compile(r"""(?:^|[;\s])charset\s*=\s*(?:"((?:\\.|[^"\\])*)|'([^';]*)'|([^;\s]*))""", re.IGNORECASE)
+_PARAMETER = re.compile(r"""([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"?|'([^';]*)'|([^;\s]*))""")
 _DECOMPRESSED = {"gzip", "x-gzip", "deflate"}
 _NOT_DECOMPRESSED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "bzip2", "xz", "lzma"}
 
@@ -41,15 +41,16 @@ def parse_content_type(header: str) -> ContentType:
     media_type = charset = ""
     for member in _MEMBERS.findall(header):
         essence = _ESSENCE.match(member)
-        found = _CHARSET.search(member, essence.end() if essence else 0)
-        named = next(filter(None, found.groups()), "") if found else ""
+        parameters = _PARAMETER.finditer(member, essence.end() if essence else 0)
+        found = next((each for each in parameters if each[1].lower() == "charset"), None)
+        named = (found[2] or found[3] or found[4] or "").replace("\\", "").strip() if found else ""
         if essence is None:
-            charset = charset or named.strip()
+            charset = charset or named
         elif essence[1] != "*/*":
             same = essence[1].lower() == media_type or not media_type
             media_type = essence[1].lower()
-            charset = named.strip() or (charset if same else "")
-    return ContentType("" if media_type in _UNKNOWN else media_type, charset.replace("\\", ""))
+            charset = named or (charset if same else "")
+    return ContentType("" if media_type in _UNKNOWN else media_type, charset)
 
 
 def validate_media_type(media_type: str) -> None:

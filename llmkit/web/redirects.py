@@ -17,10 +17,6 @@ _AUTHORITY = re.compile(r"(?:https?:)?//[^/?]*", re.IGNORECASE)
 _KEPT = string.punctuation.replace("\\", "")
 
 
-class RedirectRefused(PageRefused):
-    """A redirect to what is not the URL of a web page."""
-
-
 def location(headers: Iterable[str]) -> str:
     """Return the target that the `Location` lines of a response name; empty where they name none.
 
@@ -70,18 +66,20 @@ def resolve(base: str, reference: str) -> str:
 
 def _decode_host(authority: str) -> str:
     """Read the bytes of a host that is not UTF-8 as Latin-1, as the Fetch standard reads a header."""
-    if authority.isprintable():
-        return authority
-    return authority.encode(errors="surrogateescape").decode("latin-1")
+    try:
+        authority.encode()
+    except UnicodeEncodeError:
+        return authority.encode(errors="surrogateescape").decode("latin-1")
+    return authority
 
 
 def redirect_url(base: str, reference: str) -> str:
     """Return the checked URL of a redirect.
 
     Raises:
-        RedirectRefused: it is not the URL of a web page.
+        PageRefused: it is not the URL of a web page.
     """
     try:
         return validate_url(resolve(base, reference))
     except (PageRefused, ValueError) as error:
-        raise RedirectRefused(f"{printable(base)} redirects to a URL that is not fetched: {error}") from None
+        raise PageRefused(f"{printable(base)} redirects to a URL that is not fetched: {error}") from None

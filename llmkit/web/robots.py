@@ -28,6 +28,7 @@ _MARKS = (
 _MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
 """A byte order mark that was read as windows-1252 and written as UTF-8."""
 _SHAPELESS = re.compile(r"[\0\u200B-\u200F\u2060\uFEFF]")
+_TAG = re.compile("<[^<>]*>")
 _MAX_CACHED, _MAX_AGE = 256, 3600.0  # sites, seconds
 
 
@@ -87,4 +88,6 @@ def _decode(body: bytes) -> str:
     if len(body) > MAX_BYTES:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]  # half a rule is another rule
     text = _SHAPELESS.sub("", text).removeprefix(_MISREAD_MARK).replace("\udca0", " ")  # a no-break space
+    if text.lstrip().startswith("<"):  # rules in a page of HTML; one that says that there are none has no rules
+        text = _TAG.sub("\n", text)
     return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)
