@@ -16,6 +16,7 @@ PUBLIC = {
     "default_embedder",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "
     "RandomExamples Report SimilarExamples TaskPrompt list_prompts",
+    "llmkit.files": "load read",
     "llmkit.web": "fetch read text_fragment",
 }
 """What users may build on: a name that is missing here is a promise made by accident."""

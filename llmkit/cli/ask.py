@@ -27,7 +27,8 @@ def ask(
     *,
     url: Annotated[list[str] | None, typer.Option(metavar="URL", help="A web page to read; may be repeated.")] = None,
     file: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="A text file, or - for standard input; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A file with text, or - for standard input; may be repeated."),
     ] = None,
     style: Annotated[
         Literal["extractive", "abstractive"],
@@ -49,8 +50,8 @@ def ask(
 ) -> None:
     """Answer a question from web pages and files.
 
-    The input is any number of web pages (--url) and text files (--file). Below the answer are the sentences that
-    support it, and where they are.
+    The input is any number of web pages (--url) and files (--file): text, saved pages, subtitles or PDFs. Below the
+    answer are the sentences that support it, and where they are.
 
     \b
     Examples:
@@ -66,7 +67,9 @@ def ask(
     if not names and not urls:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     files.check_output(output, *names)
-    texts = _read_files(names)  # what is wrong here is said before anything is fetched
+    texts = [
+        document for name in names for document in files.load(name)
+    ]  # what is wrong here is said before anything is fetched
     options.ModelOptions(model).check()
     pages = _fetch_pages(urls, required=not names, allow_private=allow_private, respect_robots=not ignore_robots)
     documents = pages + texts
@@ -108,7 +111,9 @@ def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
         found = documents[citation.document].page_content[citation.answer_start or 0 : citation.answer_end or 0]
         if found:
             quote.highlight_words([" ".join(found.split())], style="bold reverse")
-        where = f"  characters {citation.start} to {citation.end} of {citation.link or citation.source}"
+        page = documents[citation.document].metadata.get("page_label")
+        place = f"page {page} of {citation.source}" if page else citation.link or citation.source
+        where = f"  characters {citation.start} to {citation.end} of {place}"
         lines += [Text(), quote, Text(where, style="dim")]
     return lines
 
@@ -129,10 +134,3 @@ def _fetch_pages(urls: list[str], *, required: bool, **fetching: Any) -> list[Do
     for failure in failures:
         console.note(str(failure))
     return pages
-
-
-def _read_files(names: list[str]) -> list[Document]:
-    from langchain_core.documents import Document
-
-    sources = {"-": "standard input"}
-    return [Document(files.read_text(name), metadata={"source": sources.get(name, str(Path(name)))}) for name in names]

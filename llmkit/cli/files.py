@@ -7,29 +7,38 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmkit.cli import console
 from llmkit.errors import InputError, RunError
 
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
 
-def read_text(name: str) -> str:
-    """Read a file, or standard input for `-`; one that is empty or not text is an error."""
+STANDARD_INPUT = "standard input"
+
+
+def load(name: str) -> list[Document]:
+    """Read a file, or standard input for `-`, into Documents; one that is empty or of another format is an error."""
+    from llmkit import files
+
+    if name != "-":
+        return files.load(name)
     note_typing(name)
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return files.read(sys.stdin.buffer, STANDARD_INPUT)
     except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}") from error
-    what = "standard input" if name == "-" else name
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{what} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}") from error
-    if "\0" in text:
-        raise InputError(f"{what} is not text: it has NUL bytes")
-    if not text.strip():
-        raise InputError(f"{what} is empty")
-    return text.replace("\r\n", "\n")
+        raise InputError(f"{STANDARD_INPUT} cannot be read: {error.strerror or error}") from error
+
+
+def read_text(name: str) -> str:
+    """Read a file, or standard input for `-`, as one text; the pages of a PDF have an empty line between them."""
+    return "\n\n".join(document.page_content for document in load(name))
+
+
+def shown_name(name: str) -> str:
+    """Return the name of an input as messages have it."""
+    return STANDARD_INPUT if name == "-" else name
 
 
 def note_typing(name: str) -> None:

@@ -19,10 +19,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import console, files
 from llmkit.errors import InputError, RunError
+from llmkit.files import encodings, formats
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 BATCH_SIZE = 8  # documents that are computed and written together: what an interruption may cost
 BATCH_CHARACTERS = 50_000  # batches are smaller where documents are long
@@ -54,12 +58,15 @@ def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settin
     try:
         with ExitStack() as stack:
             try:
-                lines = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+                opened = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+                stream, name = cast("BufferedReader", opened), files.shown_name(file)
+                _refuse_other_formats(stream, name)
             except OSError as error:
-                raise InputError(f"{file} cannot be read: {error.strerror}") from error
+                raise InputError(f"{files.shown_name(file)} cannot be read: {error.strerror or error}") from error
             sink = _Output(output, file, stack)
             update = stack.enter_context(console.progress("documents", _total(file, output)))
             chain = None
+            lines = encodings.utf8_lines(stream, name)
             for batch in _batches(_unwritten(_documents(lines, settings), sink.written, sink.key)):
                 update(completed=sink.written)
                 texts = [document.text for document in batch if not document.error]
@@ -73,6 +80,15 @@ def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settin
         raise
     if sink.failed:
         raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
+
+
+def _refuse_other_formats(stream: BufferedReader, name: str) -> None:
+    """Raise `InputError` if the first bytes are those of another format than text."""
+    head = stream.peek(formats.HEAD)[: formats.HEAD]
+    if formats.is_pdf(head):
+        raise InputError(f"{name} is a PDF, but --lines needs a document on each line: leave out --lines")
+    formats.refuse_known(head, name)
+    formats.refuse_binary(head, name)
 
 
 class _Output:
@@ -131,8 +147,8 @@ def _total(file: str, output: Path | None) -> int | None:
     """Count the lines of the input, where it is a file and progress does not get between results on a terminal."""
     if not Path(file).is_file() or (output is None and sys.stdout.isatty()):
         return None
-    with Path(file).open("rb") as lines:
-        return sum(1 for _ in lines)
+    with Path(file).open("rb") as stream:
+        return sum(1 for _ in encodings.utf8_lines(stream, file))
 
 
 def _documents(lines: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:

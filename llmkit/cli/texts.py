@@ -51,7 +51,7 @@ def summarize(
 ) -> None:
     """Summarize a text or a conversation, of any length.
 
-    The input is a text file, or standard input (-).
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
 
     \b
     Examples:
@@ -128,7 +128,7 @@ def classify(
 ) -> None:
     """Find which label fits a text, and how likely each is.
 
-    The input is a text file, or standard input (-).
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
 
     \b
     Examples:
@@ -195,8 +195,8 @@ def entities(
 ) -> None:
     """Find people, organizations and other entities.
 
-    The input is a text file, or standard input (-). Each line of the output is an entity: its characters in the
-    text, label, probability and text.
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-). Each line of the output is
+    an entity: its characters in the text, label, probability and text.
 
     \b
     Examples:

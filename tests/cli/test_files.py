@@ -1,5 +1,6 @@
-"""What is told of `--output` before any work."""
+"""The texts that commands read, and what is told of `--output` before any work."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmkit.cli import files
+from tests.support.pdf_files import pdf
 
 TEXT = "Ann: The train leaves at nine.\nBen: Then we must hurry."
 COMMANDS = [["summarize"], ["classify", "--labels", "a,b"], ["entities"], ["ask", "Who?", "--file"]]
@@ -71,3 +73,46 @@ def test_a_pipe_is_written_to_and_stays(tmp_path):
     assert os.read(reader, 100) == b"a result\n"
     os.close(reader)
     assert pipe.is_fifo()
+
+
+PAGE = b"<!doctype html><html><body><nav>Home</nav><p>Ann leaves on <b>Thursday</b> &amp; not before.</p></body></html>"
+TALK = b"WEBVTT\n\n1\n00:01.000 --> 00:02.000\n<v Ann>I bring the\n\n2\n00:02.000 --> 00:03.000\n<v Ann>maps.\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (TEXT.encode("utf-16"), TEXT),
+        (PAGE, "Ann leaves on Thursday & not before."),
+        (TALK, "Ann: I bring the maps."),
+        (pdf(["Ann leaves", "on Thursday."], ["Ben stays."]), "Ann leaves on Thursday.\n\nBen stays."),
+    ],
+    ids=["utf-16", "page", "subtitles", "pdf"],
+)
+def test_an_input_is_read_as_what_it_is(monkeypatch, tmp_path, data, text):
+    (tmp_path / "input").write_bytes(data)
+    assert files.read_text(str(tmp_path / "input")) == text
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    documents = files.load("-")
+    assert "\n\n".join(document.page_content for document in documents) == text
+    assert {document.metadata["source"] for document in documents} == {"standard input"}
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b\x08\0", b"\xff\xd8\xff\xe0", pdf(["Ann"])[:-600]])
+def test_an_input_of_another_format_is_named(refused, command, text_file, data):
+    Path(text_file).write_bytes(data)
+    assert f"{text_file} is " in refused(*command)
+
+
+@pytest.mark.parametrize("name", ["summarize", "entities"])
+def test_lines_of_another_format_are_named(refused, text_file, tmp_path, name):
+    Path(text_file).write_bytes(pdf(["Ann"]))
+    assert "is a PDF, but --lines needs a document on each line" in refused(name, text_file, "--lines")
+    Path(text_file).write_bytes(b"\x1f\x8b\x08\0")
+    output = tmp_path / "out.jsonl"
+    assert "gunzip -k" in refused(name, text_file, "--lines", "--output", str(output))
+    assert not output.exists()
+
+
+def test_a_folder_is_no_input(refused, command, tmp_path):
+    assert "is a folder: name a file in it" in refused(*command[:-1], str(tmp_path))

@@ -62,6 +62,21 @@ def test_one_object_a_line_in_order(source, capfdbinary):
     assert worker.loads == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_other_encodings_with_a_mark_give_the_same(source, output, encoding):
+    run(source, output, Worker())
+    expected = output.read_bytes()
+    source.write_text(source.read_text(encoding="utf-8"), encoding=encoding)
+    run(source, output, worker := Worker())  # goes on with the same run, of which nothing is left
+    assert (output.read_bytes(), worker.seen) == (expected, [])
+
+
+def test_utf_16_that_is_cut_is_an_error(source, output):
+    source.write_bytes("text 0\ntext 1\n".encode("utf-16")[:-1])
+    with pytest.raises(InputError, match="UTF-16 text, but damaged or cut"):
+        run(source, output, Worker())
+
+
 def test_what_is_no_document_gives_an_error_in_its_place(source, output):
     strange = [b"\n", b"bad\n", b"\xff\n", b"a\0\n", b'{"text": "x\\r\\ny", "id": 7}\n', b'{"txt": 1}\n', b"{a brace\n"]
     source.write_bytes(b"".join([b"\xef\xbb\xbffirst\r\n", *strange, b"last"]))

@@ -90,7 +90,13 @@ class TestSummaries:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "is empty"), (b" \n\t", "is empty"), (b"\xff\xfe\x00", "not UTF-8"), (b"a\0b", "NUL")],
+    [
+        (b"", "is empty"),
+        (b" \n\t", "is empty"),
+        (b"\xe9t\xe9", "not UTF-8"),
+        (b"\xff\xfe\x00", "UTF-16"),
+        (b"a\0b", "NUL"),
+    ],
 )
 def test_a_file_that_is_no_text(refused, tmp_path, content, says):
     (tmp_path / "input").write_bytes(content)

@@ -127,7 +127,7 @@ def test_a_page_and_a_file_together(talk, site, mill):
     ("line", "why"),
     [
         ("/file none.txt", "none.txt cannot be read: No such file or directory"),
-        ("/file .", ". cannot be read: Is a directory"),
+        ("/file .", ". is a folder: name a file in it"),
         ("/file -", "standard input is the chat itself"),
         ("/url not a url", "not a url"),
     ],
@@ -149,7 +149,7 @@ def test_addresses_that_are_not_public_are_refused(talk, site):
 
 def test_a_file_that_is_no_text(talk, tmp_path):
     (tmp_path / "image").write_bytes(b"\x89PNG\xff")
-    assert "is not UTF-8 text" in talk().problem(f"/file {tmp_path}/image")
+    assert "is an image (PNG), which is not read" in talk().problem(f"/file {tmp_path}/image")
 
 
 def test_summarize_what_is_attached(talk, mill):

@@ -1,0 +1,159 @@
+"""Files as Documents: which reader a file is given to, and what errors say."""
+
+import gzip
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmkit.errors import InputError
+from llmkit.files import load, read
+
+TEXT = "The match ended 3 to 2.\n"
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """Save bytes under a name in a folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+
+    def save(name: str, data: bytes) -> str:
+        (tmp_path / name).write_bytes(data)
+        return name
+
+    return save
+
+
+def loaded(name: str) -> str:
+    (document,) = load(name)
+    assert document.metadata["source"] == name
+    return document.page_content
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"], ids=lambda name: name
+)
+def test_unicode_text_is_read(saved, encoding):
+    assert loaded(saved("notes.txt", TEXT.encode(encoding))) == TEXT
+
+
+@pytest.mark.parametrize("mark", ["utf-16-be", "utf-32-be"])
+def test_big_endian_text_with_its_mark_is_read(saved, mark):
+    assert loaded(saved("notes.txt", f"\ufeff{TEXT}渡轮".encode(mark))) == f"{TEXT}渡轮"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip))
+def test_any_text_is_the_same_from_each_encoding(text):
+    text = f"x{text}"  # a mark of the text itself would be taken for the file's
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        assert read(text.encode(encoding), "notes.md")[0].page_content == text
+
+
+def test_line_ends_are_made_one(saved):
+    assert loaded(saved("notes.txt", b"one\r\ntwo\rthree\n")) == "one\ntwo\nthree\n"
+
+
+def test_a_path_may_be_a_path(saved, tmp_path):
+    saved("notes.txt", TEXT.encode())
+    assert load(tmp_path / "notes.txt")[0].metadata == {"source": str(tmp_path / "notes.txt")}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("empty.txt", b" \n", "empty.txt is empty"),
+        ("bom.txt", b"\xff\xfe", "bom.txt is empty"),
+        ("cut16.txt", TEXT.encode("utf-16")[:-1], "UTF-16 text, but damaged or cut"),
+        ("cut8.txt", "Café, résumé".encode()[:-1], "in the middle of a character"),
+        (
+            "one.txt",
+            "Café, résumé, \udce9tude\n".encode(errors="surrogateescape"),
+            "iconv -c -f UTF-8 -t UTF-8 one.txt",
+        ),
+        ("nul.txt", b"a\0b and more of it", "NUL"),
+        ("noise.dat", bytes(range(1, 255)), "data of a format that is not known"),
+    ],
+)
+def test_what_is_no_text_is_named(saved, name, data, says):
+    with pytest.raises(InputError, match=name) as caught:
+        load(saved(name, data))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "iconv"),
+    [
+        ("The café is open. Ann comes at nine.", "latin-1", "CP1252"),
+        ("A ticket costs £12 – dogs don’t pay.", "cp1252", "CP1252"),
+        ("Паром отправляется в девять часов, билет стоит двенадцать крон.", "cp1251", "CP1251"),
+        ("フェリーの時刻表と料金について話し合い、大人の料金を上げることにした。", "shift_jis", "SHIFT_JIS"),
+    ],
+)
+def test_other_encodings_have_the_command_that_converts_them(saved, text, encoding, iconv):
+    with pytest.raises(InputError) as caught:
+        load(saved("my notes.txt", f"First line.\n{text}\n".encode(encoding)))
+    told = str(caught.value)
+    assert f"iconv -f {iconv} -t UTF-8 'my notes.txt' > 'my notes.utf8.txt'" in told
+    assert "in line 2" in told
+    assert f"“{text[:60]}" in told
+
+
+def zipped(**members: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("letter.docx", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\x00", "a Word document (DOCX)"),
+        ("letter", zipped(word__document="x"), "soffice --headless --convert-to txt:Text letter"),
+        ("sums", zipped(xl__workbook="x"), "CSV"),
+        ("talk", zipped(ppt__slides="x"), "PowerPoint"),
+        ("book", zipped(mimetype="application/epub+zip"), "an EPUB book"),
+        ("open", zipped(mimetype="application/vnd.oasis.opendocument.text"), "an OpenDocument text"),
+        ("some.zip", zipped(a="x"), "a ZIP archive"),
+        ("notes.txt.gz", gzip.compress(TEXT.encode()), "gunzip -k notes.txt.gz"),
+        ("x.xz", b"\xfd7zXZ\0\0\4", "xz"),
+        ("x.zst", b"\x28\xb5\x2f\xfd\x04\x00", "Zstandard"),
+        ("x.jpg", b"\xff\xd8\xff\xe0", "an image (JPEG)"),
+        ("x.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "tesseract x.png"),
+        ("x.mp3", b"ID3\x04\0\0\0\0\0", "transcribe"),
+        ("x.mp4", b"\0\0\0\x18ftypmp42", "a video"),
+        ("x.rtf", rb"{\rtf1\ansi Hello}", "rich text"),
+        ("x.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "Office"),
+        ("x.db", b"SQLite format 3\0\x10\0", "sqlite3 x.db"),
+        ("prog", b"\x7fELF\x02\x01\x01\0", "a program"),
+        ("x.pkl", b"\x80\x04\x95\x0b\0\0", "pickle"),
+        ("x.safetensors", b'\x10\0\0\0\0\0\0\0{"__metadata__"', "safetensors"),
+        ("x.gguf", b"GGUF\x03\0\0\0", "--model"),
+    ],
+)
+def test_other_formats_are_named_with_what_to_do(saved, name, data, says):
+    with pytest.raises(InputError) as caught:
+        load(saved(name, data))
+    told = str(caught.value)
+    assert told.startswith(f"{name} is ")
+    assert "which is not read: " in told
+    assert says in told
+
+
+@pytest.mark.parametrize(
+    "text", ["BMW makes cars.", "ID3 tags tell the title.", "PK is a key.", "MZ", "%PDF is a mark"]
+)
+def test_text_that_begins_like_another_format_is_text(saved, text):
+    assert loaded(saved("notes.txt", f"{text} Ü".encode())) == f"{text} Ü"
+
+
+def test_what_cannot_be_opened_is_named(saved, tmp_path):
+    with pytest.raises(InputError, match="is a folder: name a file in it"):
+        load(tmp_path)
+    with pytest.raises(InputError, match=r"none\.txt cannot be read: No such file"):
+        load("none.txt")
+    with pytest.raises(InputError, match="is not the name of a file"):
+        load("a\0b")

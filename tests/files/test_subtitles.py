@@ -1,0 +1,147 @@
+import pytest
+
+from llmkit.files import read
+
+
+def talk(text: str, name: str = "call.vtt") -> str:
+    (document,) = read(text.encode(), name)
+    assert document.metadata == {"source": name}
+    return document.page_content
+
+
+MEETING = """WEBVTT - Meeting
+
+STYLE
+::cue { color: red }
+
+REGION
+id:fred
+
+NOTE a comment
+that goes on
+
+1
+00:01.000 --> 00:04.000 align:start
+<v Ann>Yes, I promise to bring the
+
+7ab-3/2
+00:04.000 --> 01:00:06.000
+<v Ann>maps &amp; the <i>tent</i>.</v>
+
+00:06.000 --> 00:08.000
+<v.loud Ben Lee>42</v>
+<v Ann>No.</v>
+
+00:08.000 --> 00:09.000
+<v Ben Lee>No.
+
+00:10.000 --> 00:12.000
+The door opens.
+"""
+
+
+@pytest.mark.parametrize("name", ["call.vtt", "standard input"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_webvtt_with_speakers(name, line_end):
+    assert talk(MEETING.replace("\n", line_end), name) == (
+        "Ann: Yes, I promise to bring the maps & the tent.\nBen Lee: 42\nAnn: No.\nBen Lee: No.\nThe door opens."
+    )
+
+
+SUBRIP = """1
+00:00:01,000 --> 00:00:03,000
+<i>- Where is Ann?</i>
+- She left
+
+2
+00:00:03,100 --> 00:00:05,000 X1:3
+{\\an8}for <font color="red">Oslo</font>.
+3
+00:00:06,000 --> 00:00:07,000
+ANN: I am
+
+4
+00:00:07,000 --> 00:00:08,000
+back at 5 < 6.
+
+BEN: Good.
+"""
+
+
+@pytest.mark.parametrize("name", ["film.srt", "standard input"])
+def test_subrip(name):
+    assert talk(f"\ufeff{SUBRIP}", name) == "Where is Ann?\nShe left for Oslo.\nANN: I am back at 5 < 6.\nBEN: Good."
+
+
+def test_lines_that_roll_are_read_once():
+    """As YouTube writes what it recognizes: each line is shown twice, and its words have times."""
+    assert (
+        talk(
+            """WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.160 --> 00:00:02.389 align:start position:0%
+ 
+hello<00:00:00.480><c> and</c><00:00:00.640><c> welcome</c>
+
+00:00:02.389 --> 00:00:02.399 align:start position:0%
+hello and welcome
+ 
+
+00:00:02.399 --> 00:00:04.789 align:start position:0%
+hello and welcome
+to<00:00:02.560><c> the</c><c> show</c>
+
+00:00:04.789 --> 00:00:04.799 align:start position:0%
+to the show
+ 
+
+00:00:04.799 --> 00:00:07.000 align:start position:0%
+to the show
+it&#39;s late
+"""
+        )
+        == "hello and welcome to the show it's late"
+    )
+
+
+def cues(*texts: str, gap: float = 0.0) -> str:
+    starts = [place * (1 + gap) for place in range(len(texts))]
+    return "WEBVTT\n\n" + "\n\n".join(
+        f"00:00:{start:06.3f} --> 00:00:{start + 1:06.3f}\n{text}" for start, text in zip(starts, texts, strict=True)
+    )
+
+
+def test_a_line_that_grows_is_read_once():
+    assert talk(cues("We meet", "We meet at", "We meet at nine.")) == "We meet at nine."
+
+
+def test_what_is_said_again_stays():
+    assert talk(cues("No.", "No.", gap=1)) == "No. No."
+    assert talk(cues("<v Ann>No.", "<v Ben>No.")) == "Ann: No.\nBen: No."
+
+
+def test_names_before_each_cue_are_read_once_a_turn():
+    assert talk(cues("Ann Lee: I think that we", "Ann Lee: should wait.", "Ben: Why?", "Ann Lee: Rain.")) == (
+        "Ann Lee: I think that we should wait.\nBen: Why?\nAnn Lee: Rain."
+    )
+
+
+def test_names_where_the_speaker_changes():
+    assert talk(cues("ANN: We bring", "the maps", "and the tent.", "BEN: Good.", "Then we go.")) == (
+        "ANN: We bring the maps and the tent.\nBEN: Good. Then we go."
+    )
+
+
+def test_marks_of_a_new_speaker():
+    assert talk(cues("&gt;&gt; Who comes?", "&gt;&gt; Ann does,", "I hope.")) == "Who comes?\nAnn does, I hope."
+
+
+def test_scripts_without_spaces_are_joined_without_one():
+    assert talk(cues("会议讨论了渡轮的", "时刻表，", "和票价。")) == "会议讨论了渡轮的时刻表，和票价。"
+
+
+def test_a_file_without_cues_is_text():
+    assert talk("Only text.", "film.srt") == "Only text."
+    assert talk("At 9:00 --> 10:00 we meet.", "notes.txt") == "At 9:00 --> 10:00 we meet."
