@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"\s*<(?:[a-z][a-z0-9-]*[\s/>]|!doctype\b|!--|\?xml\b)", re.IGNORECASE)
 """How HTML begins where no type is declared; nearly as the MIME Sniffing standard has it, with more elements."""
-_XHTML = re.compile(r"\s*(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!doctype[^>\[]*(?:\[[^\]]*\]\s*)?>\s*)*<html[\s>]", re.I | re.S)
+_XHTML = re.compile(
+    r"\s*(?>(?:<\?[^>]*>|<!--.*?-->|<!doctype[^>\[]*(?:\[[^\]]*\]\s*)?>)\s*)*+<html[\s>]", re.IGNORECASE | re.DOTALL
+)
 _REFRESH = re.compile("refresh", re.IGNORECASE)
 _SNIFFED = 4096  # characters in which HTML is recognized
 

@@ -17,7 +17,7 @@ _UNKNOWN = {"*/*", "unknown/unknown", "application/unknown"}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEMBERS = re.compile(r'(?:"(?:\\.|[^"\\])*(?:"|$)|[^,"])+')
 _ESSENCE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})(?=[\s;(]|$)")
-_PARAMETER = re.compile(r"""([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"?|'([^';]*)'|([^;\s]*))""")
+_PARAMETER = re.compile(r"""(?<![\w-])([\w-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"?|'([^';]*)'|([^;\s]*))""")
 _DECOMPRESSED = {"gzip", "x-gzip", "deflate"}
 _NOT_DECOMPRESSED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "bzip2", "xz", "lzma"}
 

@@ -61,6 +61,16 @@ class TestAnswers:
             "note: nonsense is not the URL of a web page: it must begin with https:// or http://\n"
         )
 
+    def test_a_page_beside_one_whose_server_sends_what_cannot_be_read(self, llmkit, site, karn):
+        for path, target in {"/bytes": "http://[\xe9", "/two": "/a, /b \xff", "/port": "//a:99999/\xe9"}.items():
+            site.put(lambda handler, target=target: handler.send(status=302, Location=target), path)
+        site.page(b"<script>location = '/karn'</script>", "/script")
+        given = [part for path in ("bytes", "two", "port", "script") for part in ("--url", f"{site.url}/{path}")]
+        code, out, err = llmkit("ask", QUESTION, *given, "--url", karn, "--allow-private")
+        assert (code, out.splitlines()[0]) == (0, "Maria Holm")
+        assert err.count("note: ") == 4
+        assert f"/script only leads to {site.url}/karn, by a script" in err
+
     def test_a_file_beside_a_page_that_fails(self, llmkit, site, text_file):
         given = ["--url", f"{site.url}/nowhere", "--file", text_file, "--allow-private"]
         code, out, err = llmkit("ask", QUESTION, *given)

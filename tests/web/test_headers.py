@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from llmkit.errors import PageError, PageRefused
-from llmkit.web import fetch
+from llmkit.web import fetch, read
 from llmkit.web.headers import content_codings, parse_content_type
 from tests.support.site import PAGE, TEXT
 
@@ -92,6 +92,13 @@ def test_other_xml_is_refused_for_what_it_is(site):
     feed = b"<?xml version='1.0'?><rss><channel><title>html</title></channel></rss>"
     with pytest.raises(PageRefused, match="is text/xml and not XHTML"):
         local(site.page(feed, kind="text/xml"))
+
+
+def test_a_hostile_header_or_prolog_takes_no_time():
+    assert parse_content_type("a" * 65_000) == ("", "")
+    assert parse_content_type('text/html; "' + "\\" * 65_000) == ("text/html", "")
+    with pytest.raises(PageRefused, match="not XHTML"):
+        read(b"<!---->" * 50_000, content_type="text/xml")
 
 
 @pytest.mark.parametrize(
