@@ -23,6 +23,7 @@ _MAX_SCRIPT_LENGTH = 20_000
 _NO_SIZE = {"0", "1", "0px", "1px"}
 _REFRESH = re.compile(r"[\t\n\f\r ]*([0-9]+|(?=\.))[0-9.]*(?:[\t\n\f\r ]*[;,]|[\t\n\f\r ]|$)[\t\n\f\r ]*")
 _URL_PREFIX = re.compile(r"url[\t\n\f\r ]*=[\t\n\f\r ]*", re.IGNORECASE)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
 _SCRIPT_TYPES = re.compile(r"|module|(?:text|application)/(?:x-)?(?:java|ecma)script", re.IGNORECASE)
 _SCRIPT_TOKENS = re.compile(
     r"""
@@ -160,12 +161,18 @@ def _base(links: Links, url: str) -> str:
 
 
 def _web_url(base: str, reference: str) -> str:
-    """Return the URL that a reference means; empty if it is not that of a web page."""
+    """Return the URL that a reference means; empty if it is not that of a web page.
+
+    In a page of unknown URL, such as a saved one, a relative reference stays as it is, for an error to name.
+    """
+    reference = reference.strip()
+    if not _WEB.match(base) and not re.match(r"[a-z][a-z0-9+.-]*:|#", reference, re.IGNORECASE):
+        return reference
     try:
-        target = resolve(base, reference) if reference.strip() else ""
+        target = resolve(base, reference) if reference else ""
     except ValueError:
         return ""
-    return target if re.match(r"https?://", target, re.IGNORECASE) else ""
+    return target if _WEB.match(target) else ""
 
 
 def _script_target(scripts: list[str], base: str, *, certain_only: bool) -> str:

@@ -223,3 +223,23 @@ def test_a_saved_page_that_only_leads_elsewhere_says_where():
     with pytest.raises(PageError, match=r"only leads to https://example\.com/page: read that page"):
         read(JEKYLL, "https://example.com/start")
     assert read(refresh("0;url=/page", STORY), "https://example.com/start").page_content.startswith("The lift has")
+
+
+@pytest.mark.parametrize(
+    ("html", "error"),
+    [
+        (MIKE, "only leads to page: read that page"),
+        (refresh("0;url=../page.html"), r"only leads to \.\./page\.html: read that page"),
+        ("<frameset><frame src=a_files/menu.html><frame src=a_files/page.html></frameset>", "a_files/menu.html, a_fil"),
+        ("<script>location.href='/page'</script>", "only leads to /page, by a script"),
+    ],
+)
+def test_a_saved_page_of_unknown_url_names_what_it_leads_to(html, error):
+    for url in ("", "saved.html"):
+        with pytest.raises(PageError, match=error):
+            read(html, url)
+
+
+def test_a_saved_page_with_words_of_its_own_is_read():
+    assert read(refresh("30;url=/page", "<p>Words.")).page_content == "Words."
+    assert read("<p>Words.<script>if (a) location.href = '/page'</script>").page_content == "Words."
