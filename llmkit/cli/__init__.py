@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, console, models, options, prompts
+from llmkit.cli import config, console, models, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.texts import classify, entities, summarize
@@ -76,6 +76,7 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted."""
     if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps its offers, and a shell takes each line for one
         os.environ["COLUMNS"] = "10000"
+    streams.prepare()
     console.set_quiet(False)
     console.show_log()
     arguments, debug = _take_debug(sys.argv[1:])
@@ -83,13 +84,15 @@ def main() -> None:
         result = app(["--debug", *arguments] if debug else arguments, prog_name="llmkit", standalone_mode=False)
         code = result if isinstance(result, int) else 0
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has left: the last flush, at exit, must not fail too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has left, and needs no message
+        streams.drop_output()
         code = 1
     except BaseException as error:
         if debug and isinstance(error, Exception):
             traceback.print_exc()
         code = _report(error)
+        if isinstance(error, OSError):
+            streams.drop_output()
     sys.exit(code)
 
 
@@ -113,10 +116,22 @@ def _report(error: BaseException) -> int:
             text, code = str(error), 2
         case LlmkitError():
             text, code = str(error), 1
+        case OSError():
+            text, code = _system_error(error), 1
         case _:
             text, code = f"{type(error).__name__}: {error} (unexpected; --debug shows where)", 1
     console.error(text)
     return code
+
+
+def _system_error(error: OSError) -> str:
+    """Return what the system refused: to write to standard output, or something with a file."""
+    reason = error.strerror or str(error)
+    if error.filename == streams.STANDARD_OUTPUT:
+        return f"{error.filename} cannot be written: {reason}"
+    if error.filename is not None:
+        return f"{error.filename} cannot be read or written: {reason}"
+    return f"the system refused an operation: {reason} (unexpected; --debug shows where)"
 
 
 def _usage_error(error: typer.TyperException) -> str:

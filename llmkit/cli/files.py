@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkit.cli import console
+from llmkit.cli import console, streams
 from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
 def check_output(output: Path | None, *inputs: str | Path | None) -> None:
     """Check before any work that a result can be written, and not over a file that is read."""
     if output is None:
+        streams.check_open(sys.stdout)
         return
     if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")

@@ -98,8 +98,8 @@ class _Output:
         self.written = self.failed = 0
         self.first_error = self.key = ""
         self._path = path
+        files.check_output(path, source)
         if path:
-            files.check_output(path, source)
             try:
                 self._file = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
             except OSError as error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import options
+from llmkit.cli import options, streams
 from llmkit.cli.chat.history import History
-from llmkit.cli.chat.store import Store
-from llmkit.errors import InputError
+from llmkit.cli.chat.store import Record, Store
+from llmkit.errors import InputError, LlmkitError, RunError, SettingsError
+from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
@@ -61,6 +62,8 @@ def chat(
     if message is not None and not message.strip():
         raise InputError("the message is empty: write one, or leave it out to begin a chat")
     message = None if message == "-" else message
+    for stream in (sys.stdout, *([] if message else [sys.stdin])):
+        streams.check_open(stream)
     keep = save if save is not None else (sys.stdin.isatty() and not message) or resume or bool(load)
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
@@ -80,20 +83,48 @@ def _begin(
     context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, **options_: Any
 ) -> ChatState:
     """Start or continue a conversation: what the command line says goes before what the conversation has kept."""
-    model.check()
     store = Store()
     name = store.last() if resume else name
     record = store.open(name, keep=options_["keep"]) if name else None
+    with ExitStack() as stack:
+        if record:
+            stack.callback(record.close, empty=False)
+        state = _continue(context, model, store, record, **options_)
+        stack.pop_all()  # the state closes it
+    return state
+
+
+def _continue(
+    context: typer.Context, model: options.ModelOptions, store: Store, record: Record | None, **options_: Any
+) -> ChatState:
+    """Load the model, and return the state of a new conversation, or of the one that is continued."""
     kept = record.history if record else History()
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    if kept.model and "model" not in given:
-        model = replace(model, model=kept.model)
+    goes_on = bool(kept.model) and "model" not in given
+    model = replace(model, model=kept.model) if goes_on else model
+    naming = _NameInErrors(record.name, model.model) if record and goes_on else nullcontext()
+    with naming:
+        model.check()
     system = context.params["system"] if "system" in given or not kept.system else ""
     settings = {name: value for name, value in vars(model).items() if name in given and name != "model"}
     from llmkit.cli.chat.repl import without_echo
     from llmkit.cli.chat.state import ChatState
 
-    with without_echo() if sys.stdin.isatty() else nullcontext():
+    quiet = without_echo() if sys.stdin.isatty() else nullcontext()
+    with quiet, naming:
         llm = model.load()
     return ChatState(llm, store=store, resume=record, given=settings, system=system, **options_)
+
+
+class _NameInErrors(AbstractContextManager[None]):
+    """Says of an error that the conversation named the model: the person named none."""
+
+    def __init__(self, name: str, model: str) -> None:
+        self._what = f"the conversation {name} was with the model {model}, which cannot be loaded"
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, LlmkitError) and not isinstance(error, SettingsError):
+            told = InputError if isinstance(error, InputError) else RunError
+            advice = f"--model goes on with another one, such as --model {DEFAULT_MODEL}"
+            raise told(f"{self._what}: {error}; {advice}") from error

@@ -138,6 +138,24 @@ def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_en
     assert out == "smollm2-135m, 8192 tokens\n"
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_conversation_whose_model_is_gone_says_so(llmkit, llm, store, default_model_folder, tmp_path, damaged):
+    folder = tmp_path / "mine"
+    folder.symlink_to(default_model_folder)
+    assert llmkit("chat", "--save", "--model", str(folder), "--max-new-tokens", "4", stdin="Hi\n")[0] == 0
+    [name] = store.names()
+    folder.unlink()
+    if damaged:
+        folder.mkdir()
+        (folder / "config.json").write_text("{", encoding="utf-8")
+    code, out, err = llmkit("chat", "--resume", stdin="Hello\n")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: the conversation {name} was with the model {folder}, which cannot be loaded: ")
+    assert err.endswith("; --model goes on with another one, such as --model smollm2-135m\n")
+    code, _, err = llmkit("chat", "--resume", "--model", "smollm2-135m", "--max-new-tokens", "4", stdin="Hello\n")
+    assert (code, f"so far with {folder}, from now on with smollm2-135m" in err) == (0, True)
+
+
 def test_a_system_text_that_does_not_fit(refused, llm):
     assert "the system prompt and the tokens reserved for an answer" in refused(
         "chat", "--system", "word " * 9000, stdin="Hi\n"
