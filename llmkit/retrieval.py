@@ -1,7 +1,10 @@
 """Which sentences of some documents matter for a question.
 
 Sentences are ranked by their words (BM25) and, with an embedder, by their meaning too; the two rankings are combined by
-reciprocal rank fusion. What was computed for a document is kept, so that a second question about it is cheap.
+reciprocal rank fusion. Words are compared by their stems, without stop words. Character n-grams, with a smaller weight,
+find what stems do not: irregular forms, compounds, misspellings, and questions of stop words only.
+
+What was computed for a document is kept, so that a second question about it is cheap.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from llmkit.errors import InputError
-from llmkit.text.ranking import Bm25, Matrix, descending, reciprocal_rank_fusion, unit_rows
+from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import Span, passages, sentences
+from llmkit.text.word_forms import character_ngrams, content_words, recognize_language, stems
 from llmkit.text.words import terms
 
 MAX_CHARACTERS = 400
 """The longest sentence, in characters; a longer one is split."""
+NGRAM_WEIGHT = 0.4
+"""The weight of the BM25 score of character n-grams beside that of stems; see docs/question-answering.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,39 @@ class RetrievedSentence(Span):
 
 @dataclass(frozen=True)
 class _IndexedDocument:
-    """A document's sentences, the terms of each and, with an embedder, their unit vectors [sentences, dimensions]."""
+    """A document's sentences, with the stems and n-grams of each.
+
+    Attributes:
+        language: as the Snowball stemmer names it.
+        vectors: with an embedder, unit vectors of the sentences, [sentences, dimensions].
+    """
 
     spans: list[Span]
-    terms: list[list[str]]
+    language: str
+    stems: list[list[str]]
+    ngrams: list[list[str]]
     vectors: Matrix | None
+
+
+@dataclass(frozen=True)
+class _WordIndex:
+    """The distinct sentences of some documents, and their BM25 indexes.
+
+    Attributes:
+        places: the document and the index in it, of each sentence.
+    """
+
+    places: list[tuple[int, int]]
+    languages: tuple[str, ...]
+    stems: Bm25
+    ngrams: Bm25
+
+    def scores(self, question: str) -> Vector:
+        """Return how much each sentence has in common with the words of a question."""
+        words = terms(question)
+        stemmed = [stem for language in self.languages for stem in stems(content_words(words, language), language)]
+        by_ngrams = self.ngrams.scores(character_ngrams(question))
+        return self.stems.scores(list(dict.fromkeys(stemmed))) + NGRAM_WEIGHT * by_ngrams
 
 
 class SentenceRetriever:
@@ -55,6 +89,7 @@ class SentenceRetriever:
         self.embedder = embedder
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _IndexedDocument] = OrderedDict()
+        self._latest: tuple[tuple[str, ...], _WordIndex] | None = None
         self._lock = threading.Lock()
 
     def retrieve(self, question: str, documents: Sequence[str], top_k: int) -> list[RetrievedSentence]:
@@ -63,24 +98,40 @@ class SentenceRetriever:
         Of equal sentences, as in a document given twice, the first one is returned.
         """
         indexed = [self._index(text, max(self._cache_size, len(documents))) for text in documents]
-        first: dict[str, tuple[int, int]] = {}
-        for number, document in enumerate(indexed):
-            for index, span in enumerate(document.spans):
-                first.setdefault(span.of(documents[number]), (number, index))
-        if not first:
+        index = self._word_index(tuple(documents), indexed)
+        if not index.places:
             return []
-        places = list(first.values())
-        rankings = [Bm25([indexed[number].terms[index] for number, index in places]).scores(terms(question))]
+        rankings = [index.scores(question)]
         if self.embedder is not None:
             query = unit_rows([self.embedder.embed_query(question)])[0]
             similar = [() if document.vectors is None else document.vectors @ query for document in indexed]
-            rankings.append(np.array([similar[number][index] for number, index in places]))
+            rankings.append(np.array([similar[number][place] for number, place in index.places]))
         found = []
         for best in descending(reciprocal_rank_fusion(*rankings))[:top_k]:
-            number, index = places[best]
-            span = indexed[number].spans[index]
+            number, place = index.places[best]
+            span = indexed[number].spans[place]
             found.append(RetrievedSentence(span.start, span.end, number, span.of(documents[number])))
         return found
+
+    def _word_index(self, documents: tuple[str, ...], indexed: Sequence[_IndexedDocument]) -> _WordIndex:
+        """Return the index of these documents; that of the latest ones is kept."""
+        with self._lock:
+            if self._latest and self._latest[0] == documents:
+                return self._latest[1]
+        first: dict[str, tuple[int, int]] = {}
+        for number, document in enumerate(indexed):
+            for place, span in enumerate(document.spans):
+                first.setdefault(span.of(documents[number]), (number, place))
+        places = list(first.values())
+        index = _WordIndex(
+            places,
+            tuple(dict.fromkeys(document.language for document in indexed)),
+            Bm25([indexed[number].stems[place] for number, place in places]),
+            Bm25([indexed[number].ngrams[place] for number, place in places]),
+        )
+        with self._lock:
+            self._latest = (documents, index)
+        return index
 
     def _index(self, text: str, cache_size: int) -> _IndexedDocument:
         with self._lock:  # a batch of questions comes in threads: only the first one indexes the document
@@ -90,7 +141,15 @@ class SentenceRetriever:
                 texts = [span.of(text) for span in spans]
                 embedded = self.embedder.embed_documents(texts) if self.embedder is not None and texts else None
                 vectors = None if embedded is None else unit_rows(embedded)
-                document = self._cache[text] = _IndexedDocument(spans, [terms(one) for one in texts], vectors)
+                words = [terms(one) for one in texts]
+                language = recognize_language([word for sentence in words for word in sentence])
+                document = self._cache[text] = _IndexedDocument(
+                    spans,
+                    language,
+                    [stems(sentence, language) for sentence in words],
+                    [character_ngrams(one) for one in texts],
+                    vectors,
+                )
             self._cache.move_to_end(text)
             while len(self._cache) > cache_size:
                 self._cache.popitem(last=False)

@@ -60,6 +60,52 @@ def test_words_find_a_sentence() -> None:
     )
 
 
+FILLER = [
+    f"The {place} of the village was {done} in the {season} of that year, as the old {source} says."
+    for place, done, season, source in zip(
+        ["school", "mill", "bakery", "market", "bridge", "chapel", "smithy", "inn", "harbour", "station"] * 4,
+        ["painted", "closed", "repaired", "sold", "opened", "burnt", "moved", "praised"] * 5,
+        ["spring", "summer", "autumn", "winter"] * 10,
+        ["book", "letter", "map", "diary", "song"] * 8,
+        strict=True,
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("Who builds lighthouses?", "The engineer Maria Holm built the lighthouse for the fishermen."),
+        ("Which engineers are named?", "The engineer Maria Holm built the lighthouse for the fishermen."),
+        ("Who was the builder of the lighthouses?", "The engineer Maria Holm built the lighthouse for the fishermen."),
+        ("Who bulit the lighthose?", "The engineer Maria Holm built the lighthouse for the fishermen."),
+        ("What do wolves hunt?", "A wolf hunted deer here."),
+        ("Which books were written there?", "A stranger writes a book here."),
+        ("Where is the deer hunter?", "A wolf hunted deer here."),
+        ("Wo stehen die Leuchttürme?", "Ein Leuchtturm steht an der Küste."),
+        ("Quelles maisons sont vendues ?", "La maison est à vendre."),
+    ],
+)
+def test_other_forms_of_a_word_find_their_sentence(question: str, sentence: str) -> None:
+    text = " ".join([*FILLER[:20], sentence, *FILLER[20:]])
+    assert SentenceRetriever().retrieve(question, [text], 1)[0].text == sentence
+
+
+@pytest.mark.parametrize("question", ["Who was he?", "Is it so or not?", "To be or not to be?"])
+def test_a_question_of_stop_words_only_finds_sentences_with_them(question: str) -> None:
+    sentence = "Is it so, or was he not to be?"
+    text = f"Ships sailed past. {sentence} Lamps burned all night."
+    assert SentenceRetriever().retrieve(question, [text], 1)[0].text == sentence
+
+
+def test_documents_in_several_languages_are_compared_each_in_its_own() -> None:
+    german = "Die Häuser stehen an der Küste, und das ist schon lange so."
+    english = "The houses are on the hill, and that has been so for long."
+    found = SentenceRetriever().retrieve("Wo steht das Haus an den Küsten?", [english, german], 1)
+    assert found[0].text == german
+    assert SentenceRetriever().retrieve("Which house is on hills?", [english, german], 1)[0].text == english
+
+
 def test_without_shared_words_sentences_come_as_they_stand() -> None:
     assert [hit.text for hit in SentenceRetriever().retrieve("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
 
