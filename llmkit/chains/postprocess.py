@@ -7,11 +7,11 @@ import re
 from langchain_core.messages import AIMessage
 
 from llmkit.text.segmentation import sentences
+from llmkit.text.words import count_words, end_of_words
 
 _SENTENCE_END = re.compile(r"""[.!?…。！？।؟۔][\])"'”’»」』）]*$""")
 _CERTAIN_END = re.compile(rf"(?<!\d){_SENTENCE_END.pattern}")  # a truncated "3." may be the beginning of 3.5
 _NO_LETTERS = re.compile(r"[\W\d]*")
-_NON_SPACE = re.compile(r"\S+")
 _CONTENT_WORD = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
 
 
@@ -27,7 +27,7 @@ class CompletionCleaner:
         self.truncated = False
         self._pending = ""  # what follows the last whole sentence
         self._emitted = 0  # characters of the first sentence that were passed on
-        self._word_count = 0
+        self._word_count = 0.0
         self._earlier: list[frozenset[str]] = []
 
     def push(self, text: str) -> str:
@@ -62,7 +62,7 @@ class CompletionCleaner:
         if not self._earlier:
             out = self._extend_first(text)
         else:
-            self._word_count += len(text.split())
+            self._word_count += count_words(text)
             self.truncated = self.max_words is not None and self._word_count > self.max_words
             out = "" if self.truncated else gap + text
         self._earlier.append(content)
@@ -72,11 +72,11 @@ class CompletionCleaner:
         """Return what is new of the first sentence."""
         text = text.strip()
         text = text[:1].upper() + text[1:]
-        ends = [match.end() for match in _NON_SPACE.finditer(text)]
-        self._word_count = len(ends)
-        if self.max_words is not None and self._word_count > self.max_words:
+        end = None if self.max_words is None else end_of_words(text, self.max_words)
+        if end is not None:
             self.truncated = True
-            text = text[: ends[self.max_words - 1]]
+            text = text[:end].rstrip()
+        self._word_count = count_words(text)
         new, self._emitted = text[self._emitted :], len(text)
         return new
 

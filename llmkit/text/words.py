@@ -9,7 +9,7 @@ import regex
 
 from llmkit.text.segmentation import Span
 
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ーｰ\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 """The scripts that are written without spaces: every character that a reader sees (grapheme) is a word there."""
 
 _CHUNK = regex.compile(rf"(?V1) (?={_UNSPACED})\X | [[^\s]--{_UNSPACED}--[–—/]]+", regex.VERBOSE)
@@ -17,6 +17,10 @@ _TERM = regex.compile(
     rf"(?V1) (?=[{_UNSPACED}\p{{Hangul}}])\X | [[\w\p{{N}}]--{_UNSPACED}--\p{{Hangul}}]+", regex.VERBOSE
 )
 _UNSPACED_CHARACTER = regex.compile(rf"(?V1)(?={_UNSPACED})\X")
+_CHUNK_OF_WORDS = regex.compile(r"\S+")
+_COUNTED = regex.compile(
+    rf"(?V1) (?={_UNSPACED})\X | [[\p{{L}}\p{{N}}]--{_UNSPACED}] [[^\s]--{_UNSPACED}]*", regex.VERBOSE
+)
 _PUNCTUATION_BEFORE = regex.compile(r"[\p{P}\p{C}]*+")
 _UP_TO_LAST_LETTER = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
@@ -65,6 +69,36 @@ def terms(text: str) -> list[str]:
 def unspaced(text: str) -> list[str]:
     """Return the graphemes of scripts without spaces, and nothing else."""
     return _UNSPACED_CHARACTER.findall(text)
+
+
+def count_words(text: str) -> float:
+    """Return how many words a text has: by its white space, and half a word for a character of unspaced scripts."""
+    return max((count for _, count in _word_counts(text)), default=0.0)
+
+
+def end_of_words(text: str, max_words: float) -> int | None:
+    """Return where a text must end to have at most so many words; `None` if it has no more."""
+    for start, count in _word_counts(text):
+        if count > max_words:
+            return start
+    return None
+
+
+def _word_counts(text: str) -> Iterator[tuple[int, float]]:
+    """Yield where words begin, and how many there are with that one; what follows never changes this.
+
+    Between white space there is at least one word, and more only where characters of unspaced scripts are.
+    """
+    total = 0.0
+    for chunk in _CHUNK_OF_WORDS.finditer(text):
+        before, inside = total, 0.0
+        total = before + 1
+        yield chunk.start(), total
+        for item in _COUNTED.finditer(text, *chunk.span()):
+            inside += 0.5 if _UNSPACED_CHARACTER.match(text, item.start()) else 1.0
+            if inside > 1:
+                total = before + inside
+                yield item.start(), total
 
 
 def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Span]:

@@ -3,8 +3,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_sentence
+from llmkit.text.words import count_words
 
-WORDS = ["ann", "Ann", "met", "Mr. Smith", "a plan for", "3.5", "then", "agreed", '"no"', "\n", "你好。", "etc.", "So!"]
+WORDS = [
+    "ann",
+    "Ann",
+    "met",
+    "Mr. Smith",
+    "a plan for",
+    "3.5",
+    "then",
+    "agreed",
+    '"no"',
+    "\n",
+    "你好。",
+    "渡轮的时刻表",
+    "ที่ประชุม",
+    "etc.",
+    "So!",
+]
 ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_size=40).map(" ".join)
 
 
@@ -53,6 +70,19 @@ def test_at_most_so_many_words(most, kept, cut):
     assert clean_completion("Ann leaves. Ben stays here. It rains.", True, most) == (kept, cut)
 
 
+@pytest.mark.parametrize(
+    ("answer", "most", "kept"),
+    [
+        ("会议讨论了渡轮的时刻表和票价。狗免费乘坐。", 5, "会议讨论了渡轮的时刻"),
+        ("会议讨论了渡轮。狗免费乘坐。票价不变。", 7, "会议讨论了渡轮。狗免费乘坐。"),
+        ("フェリーの時刻表。子供の料金は変わらない。", 5, "フェリーの時刻表。"),
+        ("ที่ประชุมหารือเกี่ยวกับตาราง", 3, "ที่ประชุม"),
+    ],
+)
+def test_at_most_so_many_words_in_scripts_without_spaces(answer, most, kept):
+    assert clean_completion(answer, True, most) == (kept, True)
+
+
 @given(ANSWERS, st.lists(st.integers(1, 9), min_size=1), st.booleans(), st.none() | st.integers(1, 20))
 def test_pieces_give_the_same(answer, sizes, complete, most):
     cleaner, out, at = CompletionCleaner(most), "", 0
@@ -63,7 +93,7 @@ def test_pieces_give_the_same(answer, sizes, complete, most):
     out += cleaner.finish(complete)
     assert (out, cleaner.truncated) == clean_completion(answer, complete, most)
     assert out == out.strip()
-    assert most is None or len(out.split()) <= most
+    assert most is None or len(out.split()) <= count_words(out) <= most
 
 
 def test_the_first_sentence_comes_at_once():

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 import regex
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llmkit.text.segmentation import Span
-from llmkit.text.words import occurrences, terms, unspaced, words
+from llmkit.text.words import count_words, end_of_words, occurrences, terms, unspaced, words
 from tests.support.texts import TEXTS
 
 
@@ -86,3 +87,35 @@ def test_every_letter_and_digit_is_in_a_term(text: str) -> None:
 )
 def test_every_occurrence_as_a_whole_word(name: str, text: str, places: list[tuple[int, int]]) -> None:
     assert list(occurrences(name, text)) == [Span(*each) for each in places]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("Ann leaves - at nine.", 5),  # as white space divides it
+        ("well-known a,b,c", 2),
+        ("会议讨论了渡轮的时刻表", 5.5),
+        ("フェリー", 2),
+        ("ที่ประชุม", 3),  # vowels and tones above a letter belong to it
+        ("ຂ້ອຍຮັກ", 2.5),
+        ("我", 1),
+        ("买了iPhone的价格。", 3.5),
+        ("渡轮 很 快", 3),
+        ("서울은 크다", 2),
+    ],
+)
+def test_words_are_counted_in_every_script(text: str, count: float) -> None:
+    assert count_words(text) == count
+
+
+@settings(deadline=None)
+@given(TEXTS, st.integers(1, 9))
+def test_a_text_is_cut_to_so_many_words(text: str, most: int) -> None:
+    end = end_of_words(text, most)
+    if end is None:
+        assert count_words(text) <= most
+    else:
+        assert count_words(text[:end]) <= most < count_words(text)
+        assert all(end_of_words(text[:longer], most) == end for longer in range(end + 1, len(text) + 1))
+    assert len(regex.findall(r"\S+", text)) <= count_words(text)

@@ -88,7 +88,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         strategy: "stuff" reads the whole text in one prompt; "map_reduce" summarizes parts and combines their
             summaries; "auto" takes "stuff" for a text that fits and is at most two passages long.
         max_words: the most words of the summary, which the prompt's field `max_words` or a sentence after its
-            instruction says.
+            instruction says. In scripts without spaces, such as Chinese or Thai, a character is half a word.
         max_new_tokens: the most tokens of the summary; 96, or enough for `max_words`.
         combine_prompt: asks for one summary of many; "combine-summaries" if left out. With a tuning that selects
             sentences, the model combines summaries only if this is given.

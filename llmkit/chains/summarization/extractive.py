@@ -13,7 +13,7 @@ from llmkit.text.ranking import maximal_marginal_relevance
 from llmkit.text.words import unspaced
 
 
-def select_sentences(sentences: Sequence[str], sizes: Sequence[int], budget: int, relevance: float) -> list[int]:
+def select_sentences(sentences: Sequence[str], sizes: Sequence[float], budget: int, relevance: float) -> list[int]:
     """Return the indices, in order, of sentences that fit the budget together; of the best one, if none fits.
 
     A sentence is relevant if it is close to the centroid of all (MEAD, Radev et al. 2004); those that are selected

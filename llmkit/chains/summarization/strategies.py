@@ -33,6 +33,7 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.text.segmentation import sentences
+from llmkit.text.words import count_words
 
 Strategy = Literal["stuff", "map_reduce"]
 
@@ -132,7 +133,7 @@ class Summarizer:
         found = [span.of(text) for span in sentences(text)]
         complete = [sentence for sentence in found if is_sentence(sentence)]
         candidates = complete or found
-        count = self._counter.get_num_tokens if self.max_words is None else lambda sentence: len(sentence.split())
+        count = self._counter.get_num_tokens if self.max_words is None else count_words
         sizes = [count(sentence) for sentence in candidates]
         selected = select_sentences(candidates, sizes, self.max_words or self.max_new_tokens, self.relevance)
         return (" " if complete else "\n").join(candidates[index] for index in selected), bool(complete)
