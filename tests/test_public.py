@@ -10,8 +10,8 @@ import llmkit
 PUBLIC = {
     "llmkit": "ContextWindowExceeded GenerationSettings HuggingFaceChat HuggingFaceLLM LlmkitError",
     "llmkit.chains": "Answer Calibration CalibrationReport Citation Classification ClassificationTuning Entities "
-    "Entity NERChain NERTuning Progress QACalibrationReport QAChain QATuning SourcePassage SummarizationChain "
-    "SummarizationTuning Summary WebQAChain ZeroShotClassificationChain",
+    "Entity ExamplesReport NERChain NERTuning Progress QACalibrationReport QAChain QATuning SourcePassage "
+    "SummarizationChain SummarizationTuning Summary WebQAChain ZeroShotClassificationChain",
     "llmkit.models": "DEFAULT_EMBEDDER DEFAULT_MODEL GenerationSettings HuggingFaceChat HuggingFaceLLM "
     "default_embedder",
     "llmkit.prompts": "BalancedExamples DiverseExamples ExampleSelector FirstExamples FittedPrompt LexicalExamples "

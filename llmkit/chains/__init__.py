@@ -17,7 +17,7 @@ from llmkit.lazy import lazy as _lazy
 from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
-    from llmkit.chains.calibration import Calibration, CalibrationReport
+    from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport
     from llmkit.chains.classification.chain import Classification, ZeroShotClassificationChain
     from llmkit.chains.classification.contextual_calibration import ClassificationTuning
     from llmkit.chains.lockstep import Progress
@@ -41,6 +41,7 @@ __all__ = [
     "ClassificationTuning",
     "Entities",
     "Entity",
+    "ExamplesReport",
     "NERChain",
     "NERTuning",
     "Progress",
@@ -58,7 +59,7 @@ __all__ = [
 __getattr__, __dir__ = _lazy(
     "llmkit.chains",
     {
-        "calibration": ["Calibration", "CalibrationReport"],
+        "calibration": ["Calibration", "CalibrationReport", "ExamplesReport"],
         "classification.chain": ["Classification", "ZeroShotClassificationChain"],
         "classification.contextual_calibration": ["ClassificationTuning"],
         "lockstep": ["Progress"],

@@ -6,7 +6,9 @@ Matrices are [rows, labels]. Of a row's labels either exactly one holds, and the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +93,30 @@ class CalibrationReport:
     log_loss_before: float | None = None
     log_loss_after: float | None = None
     threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class ExamplesReport:
+    """What a chain did with its labelled examples.
+
+    Attributes:
+        examples: how many it was given.
+        use: "prompt": the model sees them; "prior": the prior of the labels was measured on them; "calibration":
+            probabilities were fitted to them; "none": they changed nothing.
+        measure: what was cross-validated on them: "log-loss", in nats, or "F1"; `None` if nothing was.
+        without_examples, with_examples: this measure without the examples, and with them.
+        prior_weight: for "prior": their share of the prior; the rest is from content-free texts.
+        temperature, bias: for "calibration": what was fitted, and the bias of each label in nats.
+    """
+
+    examples: int
+    use: Literal["prompt", "prior", "calibration", "none"]
+    measure: Literal["log-loss", "F1"] | None = None
+    without_examples: float | None = None
+    with_examples: float | None = None
+    prior_weight: float | None = None
+    temperature: float | None = None
+    bias: Mapping[str, float] | None = None
 
 
 def validate_precision(precision: float | None) -> None:

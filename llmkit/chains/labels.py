@@ -64,11 +64,14 @@ class Labels:
             raise InputError(f"{what} has {len(given)} labels, but must have one: for more, set multi_label=True")
         return [self.names.index(name) for name in dict.fromkeys(given)]
 
-    def verbalize(self, examples: Iterable[Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
-        """Return the examples with the labels' words as their output, and the indices of their labels."""
+    def verbalize(self, examples: Iterable[Any], name: str = "example") -> tuple[list[dict[str, Any]], list[list[int]]]:
+        """Return the examples with the labels' words as their output, and the indices of their labels.
+
+        Errors call an example by `name` and its number.
+        """
         verbalized, indices = [], []
         for number, example in enumerate(examples, 1):
-            what = f"example {number}"
+            what = f"{name} {number}"
             if not isinstance(example, Mapping) or "output" not in example:
                 raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
             indices.append(self.indices(example["output"], what))

@@ -14,7 +14,9 @@ from llmkit import __version__
 from llmkit.cli import config, console, models, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
-from llmkit.cli.texts import classify, entities, summarize
+from llmkit.cli.classify import classify
+from llmkit.cli.entities import entities
+from llmkit.cli.summarize import summarize
 from llmkit.errors import InputError, LlmkitError
 
 _INTERRUPTED = 130  # 128 and the signal's number, as in shells

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from llmkit.cli import console, files, options
+from llmkit.cli.output import Destination
 from llmkit.errors import InputError, LlmkitError
 from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
 
@@ -43,8 +44,16 @@ def ask(
     ] = False,
     allow_private: options.AllowPrivate = False,
     ignore_robots: options.IgnoreRobots = False,
+    top_k: Annotated[int, typer.Option(min=1, help="How many sentences the model reads closely.")] = 3,
+    max_answer_words: Annotated[int, typer.Option(min=1, help="The most words of an extractive answer.")] = 8,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            help='Few-shot examples, one JSON object a line: {"input": "a text", "question": "…", "output": "…"}.'
+        ),
+    ] = None,
     model: options.Model = DEFAULT_MODEL,
-    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    output: options.OutputFile = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -58,6 +67,10 @@ def ask(
       llmkit ask "Who built the lighthouse?" --url https://example.com/lighthouse
       llmkit ask "What was decided?" --file minutes.txt --file letter.txt
       cat notes.txt | llmkit ask "Who is invited?" --file - --json
+      llmkit ask "Who comes?" --file notes.txt --embedder    also by meaning
+      llmkit ask "Who comes?" --file notes.txt --top-k 5     read more sentences
+      llmkit ask "Who comes?" --file notes.txt --threshold 0.6    if it is likely
+      llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
     """
     from llmkit.models import default_embedder
 
@@ -66,14 +79,22 @@ def ask(
         raise InputError("the question is empty")
     if not names and not urls:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
-    files.check_output(output, *names)
+    destination = Destination.choose(output, *names, examples, as_json=as_json)
+    solved = files.read_examples(examples, "question")
     texts = [
         document for name in names for document in files.load(name)
     ]  # what is wrong here is said before anything is fetched
     options.ModelOptions(model).check()
-    pages = _fetch_pages(urls, required=not names, allow_private=allow_private, respect_robots=not ignore_robots)
+    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
+    pages, unread = _fetch_pages(urls, required=not names, **fetching)
     documents = pages + texts
-    arguments: dict[str, Any] = {"style": style, "threshold": threshold}
+    arguments: dict[str, Any] = {
+        "style": style,
+        "threshold": threshold,
+        "top_k": top_k,
+        "max_answer_words": max_answer_words,
+        "examples": solved,
+    }
     if embedder:
         with console.progress(f"loading {DEFAULT_EMBEDDER}"):
             arguments["embedder"] = default_embedder()
@@ -81,7 +102,10 @@ def ask(
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    files.write(answer.model_dump_json() if as_json else shown(answer, documents, colour=colour), output)
+    fields = {**answer.model_dump(mode="json"), "unread": unread}
+    destination.write("ask", fields, shown(answer, documents, colour=colour))
+    if unread:
+        raise typer.Exit(1)
 
 
 def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
@@ -118,19 +142,25 @@ def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
     return lines
 
 
-def _fetch_pages(urls: list[str], *, required: bool, **fetching: Any) -> list[Document]:
-    """Fetch pages; one that fails is an error if a page is required and none was fetched, and else a note."""
+def _fetch_pages(urls: list[str], *, required: bool, **fetching: Any) -> tuple[list[Document], list[dict[str, str]]]:
+    """Fetch pages; return them, and the sources that could not be read, with the error of each.
+
+    It is an error if a page is required and none was fetched.
+    """
     from llmkit.web import fetch
 
-    pages, failures = list[Any](), list[LlmkitError]()
+    pages, failures = list[Any](), dict[str, LlmkitError]()
     for url in urls:
         try:
             with console.progress(f"reading {url}"):
                 pages.append(fetch(url, **fetching))
         except LlmkitError as error:
-            failures.append(error)
+            failures[url] = error
     if failures and required and not pages:
-        raise failures[0]
-    for failure in failures:
-        console.note(str(failure))
-    return pages
+        first, *others = failures.values()
+        for failure in others:
+            console.warning(str(failure))
+        raise first
+    for failure in failures.values():
+        console.warning(f"{failure}; the answer is without it")
+    return pages, [{"source": url, "error": str(error)} for url, error in failures.items()]

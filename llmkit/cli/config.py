@@ -17,9 +17,11 @@ from llmkit.paths import config_file
 
 SHARED = ("model", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
 """Options that mean the same in every command, so that one value may be set for all."""
+OWN_MEANING = {("ask", "top_k")}
+"""Options of a command that only have the name of a shared one: how many sentences, not how many tokens."""
 ONE_RUN = {
     *("debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
-    *("examples", "file", "load", "output", "resume", "save", "url"),
+    *("calibrate", "examples", "file", "load", "output", "precision", "resume", "save", "url"),
 }
 """Options that are for one run, or that should be meant each time: they cannot be set."""
 
@@ -110,10 +112,15 @@ def _shared(commands: Commands) -> Mapping[str, Any]:
     return {key: next(known[key] for known in commands.values() if key in known) for key in SHARED}
 
 
+def is_shared(command: str, key: str) -> bool:
+    """Return whether a value for all commands is one for this option of a command."""
+    return key in SHARED and (command, key) not in OWN_MEANING
+
+
 def _find(file: Mapping[str, Setting], command: str, option: Any) -> Setting | None:
     """Return what is set for an option: by the environment, else the file; in each the command's own value first."""
     key = options.name_of(option)
-    names = [f"{command}.{key}", key] if command else [key]
+    names = [name for name, wanted in ((f"{command}.{key}", command), (key, is_shared(command, key))) if wanted]
     for name in names:
         variable = f"LLMKIT_{name.replace('.', '_').upper()}"
         if ("." in name or key in SHARED) and (text := os.environ.get(variable)):
@@ -181,7 +188,7 @@ def _rows(commands: Commands) -> Iterator[tuple[str, Setting]]:
     for command, known in commands.items():
         for key, option in known.items():
             setting = _find(file, command, option) or _default(option)
-            if general.get(key) != setting:
+            if not is_shared(command, key) or general.get(key) != setting:
                 yield f"{command}.{key}", setting
 
 

@@ -66,6 +66,11 @@ def note(text: str) -> None:
         print("note:", *text.split(), file=sys.stderr, flush=True)
 
 
+def warning(text: str) -> None:
+    """Show what makes a result incomplete, in one line; `quiet` does not hide it."""
+    print("warning:", *text.split(), file=sys.stderr, flush=True)
+
+
 def error(text: str) -> None:
     """Show an error, in one line."""
     print("error:", *text.split(), file=sys.stderr, flush=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,10 @@ def note_typing(name: str) -> None:
         console.note("reading what you type; Ctrl-D on an empty line ends it")
 
 
-def read_examples(path: Path | None) -> list[dict[str, Any]]:
-    """Read labelled examples, a JSON object with "input" and "output" on each line; none without a file."""
+def read_examples(path: Path | None, *others: str) -> list[dict[str, Any]]:
+    """Read labelled examples, a JSON object with "input", "output" and other keys on each line; none without a file."""
+    names = ("input", *others, "output")
+    wanted = f"{', '.join(map(_quoted, names[:-1]))} and {_quoted(names[-1])}"
     found = []
     for number, line in enumerate(read_text(str(path)).split("\n") if path else (), 1):
         if not line.strip():
@@ -57,10 +60,14 @@ def read_examples(path: Path | None) -> list[dict[str, Any]]:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
-        if not isinstance(value, dict) or not {"input", "output"} <= value.keys():
-            raise InputError(f'{path}, line {number}, must be an object with "input" and "output"')
-        found.append({"input": value["input"], "output": value["output"]})
+        if not isinstance(value, dict) or not set(names) <= value.keys():
+            raise InputError(f"{path}, line {number}, must be an object with {wanted}")
+        found.append({name: value[name] for name in names})
     return found
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def check_output(output: Path | None, *inputs: str | Path | None) -> None:
@@ -72,15 +79,16 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
     if output.is_dir():
         raise InputError(f"{output} cannot be written: it is a folder")
-    touched = [output] if _is_device(output) else [output.parent, output]
+    touched = [output] if is_device(output) else [output.parent, output]
     if not all(os.access(path, os.W_OK) for path in touched if path.exists()):
         raise InputError(f"{output} cannot be written: there is no permission")
     if any(_is_same(output, source) for source in inputs if source is not None):
         raise InputError(f"{output} is the input: name another file for --output")
 
 
-def _is_device(path: Path) -> bool:
-    return path.exists() and not path.is_file()  # /dev/null, a pipe or the like, which no file may replace
+def is_device(path: Path) -> bool:
+    """Return whether a path is /dev/null, a pipe or the like, which no file may replace."""
+    return path.exists() and not path.is_file()
 
 
 def _is_same(output: Path, source: str | Path) -> bool:
@@ -94,13 +102,21 @@ def write(text: str, output: Path | None) -> None:
     if output is None:
         console.output(text)
         return
-    part = output.with_name(f".{output.name}.part")
-    try:
-        if _is_device(output):
-            output.write_text(text + "\n", encoding="utf-8")
-            return
+    with replacing(output) as part:
         part.write_text(text + "\n", encoding="utf-8")
-        part.replace(output)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RunError(f"{output} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """Yield the path to write to, which takes the place of the output when all is written; a device is written to."""
+    part = output if is_device(output) else output.with_name(f".{output.name}.part")
+    try:
+        yield part
+        if part != output:
+            part.replace(output)
+    except BaseException as error:
+        if part != output:
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise RunError(f"{output} cannot be written: {error.strerror}") from error
+        raise

@@ -43,11 +43,19 @@ class _Document:
     error: InputError | None = None
 
 
-def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settings: Mapping[str, Any]) -> None:
+def run(
+    file: str,
+    output: Path | None,
+    load_chain: Callable[[], Any],
+    *,
+    settings: Mapping[str, Any],
+    finish: Callable[[], None] = lambda: None,
+) -> None:
     """Run a chain on every line of a file.
 
     Input `-` is standard input, and output None standard output. `load_chain` is called once, and only if there is a
-    document to compute; `settings` are all that the results depend on, apart from the input.
+    document to compute; `settings` are all that the results depend on, apart from the input. `finish` is called when
+    all documents are done, whether or not some of them failed.
 
     Raises:
         InputError: the file cannot be read, or the output is of another run; nothing was computed.
@@ -78,6 +86,7 @@ def run(file: str, output: Path | None, load_chain: Callable[[], Any], *, settin
         if output and sink:
             console.note(f"{sink.written} documents are done; the same command continues")
         raise
+    finish()
     if sink.failed:
         raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial, wraps
@@ -48,10 +47,8 @@ Model = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[
-    bool,
-    switch("--quiet/--no-quiet", "-q", help="Show no progress and no notes, only errors.", callback=console.set_quiet),
-]
+_QUIET = "Show no progress and no notes, only warnings and errors."
+Quiet = Annotated[bool, switch("--quiet/--no-quiet", "-q", help=_QUIET, callback=console.set_quiet)]
 Lines = Annotated[
     bool,
     typer.Option(
@@ -60,9 +57,11 @@ Lines = Annotated[
         'the same order: {"line": 1, "id": 7, …} with the fields of --json, or {"line": 1, "error": "…"}.',
     ),
 ]
+_ENDINGS = "Write to this file, in the format of its ending: .csv, .tsv, .json, .jsonl, .md, .parquet or .txt."
+OutputFile = Annotated[Path | None, typer.Option("--output", metavar="FILE", help=_ENDINGS)]
 Output = Annotated[
     Path | None,
-    typer.Option(help="Write to this file. With --lines, an interrupted run is continued by the same command."),
+    typer.Option(metavar="FILE", help=f"{_ENDINGS} With --lines, the same command continues an interrupted run."),
 ]
 AllowPrivate = Annotated[
     bool, typer.Option("--allow-private", help="Also read pages of this machine and of private networks.")
@@ -106,10 +105,6 @@ class ModelOptions:
 
     def load(self) -> HuggingFaceChat:
         """Load the model."""
-        # Threads that spin starve each other where another program computes too (2 tokens a second instead of 28),
-        # and threads that sleep at once are slow everywhere (33 instead of 45): so they spin, but briefly.
-        if "OMP_WAIT_POLICY" not in os.environ:
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         settings = self.check()
         with console.progress(f"loading {self.model}"):
             from llmkit.models.chat import HuggingFaceChat

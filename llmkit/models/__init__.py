@@ -2,7 +2,8 @@
 
 Data flow: catalog (a name -> a folder) -> loading (a folder -> weights and tokenizer) -> chat template
 (messages -> token ids) -> engine (token ids -> token ids) -> detokenizer (token ids -> text) -> chat, llm (LangChain).
-The names below are loaded when first used: `import llmkit.models` loads no torch.
+The names below are loaded when first used: `import llmkit.models` loads no torch. It sets `GOMP_SPINCOUNT` for the
+torch that is imported later, unless the environment says how OpenMP's threads wait (see `llmkit.models.openmp`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmkit.lazy import lazy as _lazy
+from llmkit.models.openmp import limit_busy_waiting as _limit_busy_waiting
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
@@ -28,6 +30,8 @@ __all__ = [
     "HuggingFaceLLM",
     "default_embedder",
 ]
+
+_limit_busy_waiting()
 
 __getattr__, __dir__ = _lazy(
     "llmkit.models",

@@ -1,3 +1,4 @@
+import csv
 import json
 import re
 import runpy
@@ -55,11 +56,16 @@ class TestAnswers:
         pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
         code, out, err = llmkit("ask", QUESTION, *pages, "--allow-private", "--json")
         answer = json.loads(out)
-        assert (code, answer["text"], answer["citations"][0]["source"]) == (0, "Maria Holm", karn)
+        assert (code, answer["text"], answer["citations"][0]["source"]) == (1, "Maria Holm", karn)
         assert err == (
-            f"note: {site.url}/nowhere is not there (404): check the URL\n"
-            "note: nonsense is not the URL of a web page: it must begin with https:// or http://\n"
+            f"warning: {site.url}/nowhere is not there (404): check the URL; the answer is without it\n"
+            "warning: nonsense is not the URL of a web page: it must begin with https:// or http://; "
+            "the answer is without it\n"
         )
+        assert [(each["source"], each["error"].split()[0]) for each in answer["unread"]] == [
+            (f"{site.url}/nowhere", f"{site.url}/nowhere"),
+            ("nonsense", "nonsense"),
+        ]
 
     def test_a_page_beside_one_whose_server_sends_what_cannot_be_read(self, llmkit, site, karn):
         for path, target in {"/bytes": "http://[\xe9", "/two": "/a, /b \xff", "/port": "//a:99999/\xe9"}.items():
@@ -73,9 +79,51 @@ class TestAnswers:
 
     def test_a_file_beside_a_page_that_fails(self, llmkit, site, text_file):
         given = ["--url", f"{site.url}/nowhere", "--file", text_file, "--allow-private"]
+        warning = f"warning: {site.url}/nowhere is not there (404): check the URL; the answer is without it\n"
         code, out, err = llmkit("ask", QUESTION, *given)
-        assert (code, out.splitlines()[0]) == (0, "Maria Holm")
-        assert err == f"note: {site.url}/nowhere is not there (404): check the URL\n"
+        assert (code, out.splitlines()[0], err) == (1, "Maria Holm", warning)
+        assert llmkit("ask", QUESTION, *given, "--quiet") == (1, out, warning)  # a warning is no progress
+
+    def test_a_page_that_robots_txt_closes_beside_a_file(self, llmkit, site, karn, text_file, tmp_path):
+        site.page(b"User-agent: *\nDisallow: /", "/robots.txt", kind="text/plain")
+        output = tmp_path / "answer.json"
+        given = ["--url", karn, "--file", text_file, "--allow-private", "--output", str(output)]
+        code, out, err = llmkit("ask", QUESTION, *given)
+        assert (code, out) == (1, "")
+        assert err.startswith("warning: ")
+        answer = json.loads(output.read_text(encoding="utf-8"))
+        assert answer["text"] == "Maria Holm"
+        [unread] = answer["unread"]
+        assert unread["source"] == karn
+        assert "robots.txt" in unread["error"]
+
+    def test_nothing_is_unread_where_all_is_read(self, llmkit, text_file):
+        code, out, err = llmkit("ask", QUESTION, "--file", text_file, "--json")
+        assert (code, err, json.loads(out)["unread"]) == (0, "", [])
+
+    def test_a_row_for_each_quote(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "answer.csv"
+        assert llmkit("ask", QUESTION, "--file", text_file, "--output", str(output)) == (0, "", "")
+        with output.open(encoding="utf-8", newline="") as file:
+            [row] = csv.DictReader(file)
+        assert (row["text"], row["quote"], row["source"]) == ("Maria Holm", QUOTE, text_file)
+        output = tmp_path / "answer.md"
+        assert llmkit("ask", QUESTION, "--file", text_file, "--output", str(output)) == (0, "", "")
+        header, _, first = output.read_text(encoding="utf-8").splitlines()
+        assert header.startswith("| text | found | confidence |")
+        assert first.startswith("| Maria Holm | true |")
+
+    def test_how_much_is_read_and_answered(self, llmkit, text_file):
+        given = ["ask", "When was it built?", "--file", text_file, "--threshold", "0", "--json"]
+        answer = json.loads(llmkit(*given, "--top-k", "1", "--max-answer-words", "1")[1])
+        assert len(answer["text"].split()) == 1
+
+    def test_examples(self, llmkit, text_file, tmp_path):
+        examples = tmp_path / "examples.jsonl"
+        example = {"input": "Ann came by train.", "question": "Who came by train?", "output": "Ann"}
+        examples.write_text(json.dumps(example))
+        code, out, err = llmkit("ask", QUESTION, "--file", text_file, "--examples", str(examples))
+        assert (code, out.splitlines()[0], err) == (0, "Maria Holm", "")
 
     def test_a_file_on_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")  # the terminal wraps, so that links and quotes can be copied in whole
@@ -158,6 +206,13 @@ class TestAnswers:
         ([QUESTION, "--file", "karn.txt", "--threshold", "sure"], "--threshold 'sure': "),
         ([QUESTION, "--file", "karn.txt", "--threshold", "nan"], "--threshold 'nan': "),
         ([QUESTION, "--file", "karn.txt", "--model", "no-such-model"], "no-such-model"),
+        ([QUESTION, "--file", "karn.txt", "--top-k", "0"], "--top-k '0': "),
+        ([QUESTION, "--file", "karn.txt", "--output", "a.xlsx"], "a.xlsx would not be a .xlsx file"),
+        (
+            [QUESTION, "--file", "karn.txt", "--json", "--output", "a.csv"],
+            "--json writes JSON, but a.csv is a .csv file",
+        ),
+        ([QUESTION, "--file", "karn.txt", "--examples", "bad.jsonl"], 'with "input", "question" and "output"'),
         ([QUESTION, "--url", ""], "the URL is empty"),
         ([QUESTION, "--url", "nonsense"], "nonsense is not the URL of a web page"),
         ([QUESTION, "--url", "file:///etc/passwd"], "file:///etc/passwd is not the URL of a web page"),
@@ -168,6 +223,7 @@ class TestAnswers:
 )
 def test_wrong_options(refused, text_file, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.jsonl").write_text('{"input": "Ann came.", "output": "Ann"}')
     told = refused("ask", *arguments)
     assert says in told
     assert "pw" not in told

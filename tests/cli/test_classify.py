@@ -1,4 +1,6 @@
+import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -71,6 +73,72 @@ class TestLabels:
         code, out, _ = llmkit("classify", text_file, *LABELS, "--examples", str(path), "--multi-label", "--json")
         assert (code, json.loads(out)["label"]) == (0, "sports")
 
+    def test_what_the_examples_did(self, llmkit, text_file, tmp_path):
+        path = tmp_path / "examples.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
+        given = ["classify", text_file, *LABELS, "--examples", str(path)]
+        code, _, err = llmkit(*given)
+        assert code == 0
+        assert re.fullmatch(
+            r"note: 5 examples are (not )?in the prompt.*; cross-validated log-loss [\d.]+ without them, "
+            r"[\d.]+ with them(; their weight in the prior is \d+%)?\n",
+            err,
+        )
+        assert llmkit(*given, "--quiet")[2] == ""
+        fields = json.loads(llmkit(*given, "--json")[1])["examples"]
+        assert (fields["examples"], fields["measure"]) == (5, "log-loss")
+        helps = fields["with_examples"] < fields["without_examples"]
+        assert fields["use"] == ("prompt" if helps else "prior")
+        _, _, err = llmkit(*given, "--show-examples")
+        assert err == "note: 5 examples are in the prompt\n"
+        _, _, err = llmkit(*given, "--no-show-examples")
+        assert err.startswith("note: 5 examples are not in the prompt; the prior of the labels is measured on them")
+
+    def test_descriptions(self, llmkit, tmp_path):
+        path = tmp_path / "descriptions.json"
+        path.write_text('{"HUM": "a person", "LOC": "a place"}')
+        given = ["classify", "--labels", "HUM,LOC", "--json"]
+        plain = llmkit(*given, stdin="Who wrote Hamlet?")[1]
+        _, out, _ = llmkit(*given, "--descriptions", str(path), stdin="Who wrote Hamlet?")
+        assert json.loads(out)["label"] == "HUM"
+        assert out != plain
+        pairs = ["--descriptions", "HUM=a person", "--descriptions", "LOC=a place"]
+        assert llmkit(*given, *pairs, stdin="Who wrote Hamlet?")[1] == out
+
+    def test_calibrated_with_a_precision(self, llmkit, text_file, tmp_path):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
+        given = ["classify", text_file, *LABELS, "--calibrate", str(path), "--precision", "0.2"]
+        found = json.loads(llmkit(*given, "--json")[1])
+        assert found["calibrated"]
+        assert found["calibration"]["rows"] == 5
+        assert found["calibration"]["threshold"] <= 1
+        code, _, err = llmkit(*given)
+        assert code == 0
+        assert err.startswith("note: calibrated with 5 texts: log-loss ")
+        assert re.search(r"; threshold [01]\.\d\d$", err.splitlines()[0])
+
+    def test_another_prompt(self, llmkit):
+        _, out, err = llmkit("classify", "--labels", "positive,negative", "--prompt", "sentiment", stdin="I love it.")
+        assert (out.split()[:2], err) == (["*", "positive"], "")
+
+    def test_a_table(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "out.csv"
+        assert llmkit("classify", text_file, *LABELS, "--output", str(output)) == (0, "", "")
+        with output.open(encoding="utf-8", newline="") as file:
+            [row] = csv.DictReader(file)
+        assert row["label"] == row["labels"] == "sports"
+        assert {name for name in row if name.startswith("scores.")} == {
+            "scores.sports",
+            "scores.politics",
+            "scores.technology",
+        }
+        source, output = tmp_path / "in.txt", tmp_path / "all.csv"
+        source.write_text(f"{TEXT}\nThe parliament passed the law.\n")
+        assert llmkit("classify", str(source), "--lines", *LABELS, "--output", str(output)) == (0, "", "")
+        with output.open(encoding="utf-8", newline="") as file:
+            assert [(row["line"], row["label"]) for row in csv.DictReader(file)] == [("1", "sports"), ("2", "politics")]
+
     def test_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")
         _, out, _ = llmkit("classify", text_file, "--labels", "sports,日本の首都,politics and the law")
@@ -135,6 +203,14 @@ class TestLabels:
         ([*LABELS, "--threshold", "high"], "--threshold 'high': "),
         ([*LABELS, "--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
         ([*LABELS, "--model", "no-such-model"], "no-such-model"),
+        ([*LABELS, "--descriptions", "weather=rain"], "the description of 'weather' is of no label"),
+        ([*LABELS, "--descriptions", "sports="], "the description of 'sports' is empty"),
+        ([*LABELS, "--descriptions", "nowhere.json"], "nowhere.json cannot be read"),
+        ([*LABELS, "--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
+        ([*LABELS, "--calibrate", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
+        ([*LABELS, "--prompt", "nothing"], "no prompt is called 'nothing'"),
+        ([*LABELS, "--prompt", "summarize-text"], "summarize-text has fields that this command cannot fill: max_words"),
+        ([*LABELS, "--output", "a.xlsx"], "a.xlsx would not be a .xlsx file"),
         (["no-such-file", *LABELS], "no-such-file cannot be read"),
         ([*LABELS, "--output", "no/result"], "no/result cannot be written: there is no folder no"),
     ],

@@ -178,3 +178,14 @@ def test_no_torch_is_loaded(arguments):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"torch", "transformers", "langchain_core", "rich"}.isdisjoint(done.stderr.split())
+
+
+def test_sentences_are_not_tokens(file, settings, monkeypatch):
+    """`top_k` of ask has only the name of a generation setting."""
+    path = file("top_k = 50\n[ask]\ntop_k = 5\n")
+    assert (settings()["top_k"], settings()["ask.top_k"]) == ((50, path), (5, path))
+    file("top_k = 50\n")
+    monkeypatch.setenv("LLMKIT_TOP_K", "40")
+    assert settings()["ask.top_k"] == (3, "default")
+    monkeypatch.setenv("LLMKIT_ASK_TOP_K", "7")
+    assert settings()["ask.top_k"] == (7, "LLMKIT_ASK_TOP_K")

@@ -1,4 +1,6 @@
+import csv
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -74,6 +76,43 @@ class TestEntities:
         assert stands(found, TEXT)
         assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
 
+    def test_what_the_examples_did(self, llmkit, text_file, tmp_path):
+        path = tmp_path / "examples.jsonl"
+        path.write_text(
+            '{"input": "Bob flew to Rome.", "output": [{"text": "Bob", "label": "person"}]}\n'
+            '{"input": "It rained.", "output": []}\n'
+        )
+        given = ["entities", text_file, "--examples", str(path)]
+        code, _, err = llmkit(*given)
+        assert code == 0
+        assert re.match(
+            r"note: 2 examples (are not used|set the probabilities); cross-validated F1 [\d.]+ without them, [\d.]+ ",
+            err,
+        )
+        fields = json.loads(llmkit(*given, "--json")[1])["examples"]
+        gains = fields["with_examples"] > fields["without_examples"] + 0.03
+        assert (fields["use"], "temperature" in fields) == ("calibration" if gains else "none", gains)
+
+    def test_descriptions_and_the_longest_entity(self, llmkit, text_file):
+        given = ["entities", text_file, "--labels", "town", "--descriptions", "town=a city, a place", "--json"]
+        found = json.loads(llmkit(*given)[1])["entities"]
+        assert {each["label"] for each in found} == {"town"}
+        found = json.loads(llmkit("entities", text_file, "--max-words", "1", "--json")[1])["entities"]
+        assert found
+        assert all(len(each["text"].split()) == 1 for each in found)
+
+    def test_a_row_for_each_entity(self, llmkit, text_file, tmp_path):
+        output = tmp_path / "out.csv"
+        assert llmkit("entities", text_file, "--output", str(output)) == (0, "", "")
+        with output.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["text"], row["label"]) for row in rows] == FOUND
+        assert all(TEXT[int(row["start"]) : int(row["end"])] == row["text"] for row in rows)
+        output = tmp_path / "out.md"
+        assert llmkit("entities", text_file, "--output", str(output)) == (0, "", "")
+        lines = output.read_text(encoding="utf-8").splitlines()
+        assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [name for name, _ in FOUND]
+
     def test_a_document_a_line(self, llmkit, tmp_path):
         given = [{"text": TEXT, "id": "a"}, {"text": " "}, {"body": "x"}, {"text": PLAIN, "id": 7}]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))
@@ -123,6 +162,9 @@ class TestEntities:
         (["--threshold", "nan"], "threshold"),
         (["--examples", "nowhere.jsonl"], "nowhere.jsonl cannot be read: No such file or directory"),
         (["--model", "no-such-model"], "no-such-model"),
+        (["--max-words", "0"], "--max-words '0': "),
+        (["--descriptions", "ship=a boat"], "the description of 'ship' is of no label"),
+        (["--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
     ],
 )
 def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):

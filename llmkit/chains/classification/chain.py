@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain, unwrap_all
-from llmkit.chains.calibration import Calibration, CalibrationReport, threshold_for, validate_precision
+from llmkit.chains.calibration import (
+    Calibration,
+    CalibrationReport,
+    ExamplesReport,
+    threshold_for,
+    validate_precision,
+)
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
 from llmkit.chains.classification.scorer import LabelScorer
@@ -155,6 +161,14 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         """Whether the examples go into the prompt; may have to measure it first."""
         with self._lock:
             return self._few_shot.shown if self._few_shot else True
+
+    def examples_report(self) -> ExamplesReport | None:
+        """Return what was done with the examples, which may have to be measured first.
+
+        `None` without examples, and for a model that returns no log-likelihoods, which sees them all.
+        """
+        with self._lock:
+            return self._few_shot.report(calibrated=self.contextual_calibration) if self._few_shot else None
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""

@@ -16,7 +16,7 @@ import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.base import apply_to_good
-from llmkit.chains.calibration import Calibration, Matrix
+from llmkit.chains.calibration import Calibration, ExamplesReport, Matrix
 from llmkit.chains.classification.contextual_calibration import (
     ClassificationTuning,
     Prior,
@@ -129,7 +129,27 @@ class FewShot:
             return False
         if self.show is not None:
             return self.show
-        return self.selected or len(self._sample) < MIN_MEASURED or self._examples_help()
+        return not self._is_measured or self._cross_validated[1] < self._cross_validated[0]
+
+    @property
+    def _is_measured(self) -> bool:
+        return self.show is None and not self.selected and len(self._sample) >= MIN_MEASURED
+
+    def report(self, *, calibrated: bool) -> ExamplesReport | None:
+        """Return what was done with the examples, which may have to be measured first; `None` if there are none."""
+        if not self.examples:
+            return None
+        without, with_examples = self._cross_validated if self._is_measured else (None, None)
+        in_prior = calibrated and not self.shown and len(self._sample) >= MIN_MEASURED
+        weight = len(self._sample) / (len(self._sample) + self.tuning.neutral_weight)
+        return ExamplesReport(
+            len(self.examples),
+            "prompt" if self.shown else "prior" if in_prior else "none",
+            "log-loss" if self._is_measured else None,
+            without,
+            with_examples,
+            prior_weight=weight if in_prior else None,
+        )
 
     def scorers(self, *, calibrated: bool) -> tuple[CalibratedScorer, ...]:
         """Return the scorers whose scores are averaged for each text, and measure their priors if `calibrated`."""
@@ -167,17 +187,19 @@ class FewShot:
     def _class_mean(self, scores: Matrix, sample: Sequence[int]) -> Prior:
         return class_mean(scores, [self.labels[index][0] for index in sample])
 
-    def _examples_help(self) -> bool:
-        """Whether each half of the sample has less log-loss after the other half was shown."""
+    @cached_property
+    def _cross_validated(self) -> tuple[float, float]:
+        """The mean log-loss of each half of the sample, without examples and after the other half was shown."""
         middle = len(self._sample) // 2
         halves = slice(0, middle), slice(middle, None)
-        gain = 0.0
+        without = shown_loss = 0.0
         for scored, shown in (halves, halves[::-1]):
             sample = self._sample[scored]
             prompt = self.zero_shot.prompt.with_examples([self.examples[index] for index in self._sample[shown]])
             scores = self._scores(replace(self.few_shot, prompt=prompt), sample)
-            gain += self._log_loss(self._zero_shot_scores[scored], sample) - self._log_loss(scores, sample)
-        return gain > 0
+            without += self._log_loss(self._zero_shot_scores[scored], sample)
+            shown_loss += self._log_loss(scores, sample)
+        return without / len(self._sample), shown_loss / len(self._sample)
 
     def _log_loss(self, scores: Matrix, sample: Sequence[int]) -> float:
         """Return the summed log-loss of examples, with the mean of each label subtracted from the scores."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmkit.chains.calibration import Calibration, CalibrationReport, Matrix, threshold_for
+from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, Matrix, threshold_for
 from llmkit.chains.ner.results import Entity, resolve_overlaps
 from llmkit.chains.ner.span_scorer import ScoredText
 from llmkit.errors import InputError
@@ -131,10 +131,10 @@ class EntityDecoder:
         return np.concatenate([scores, np.full((len(scores), 1), self.no_entity_score)], axis=1)
 
 
-def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> EntityDecoder:
-    """Return the decoder fitted to labelled texts, if cross-validation shows that it finds entities better."""
+def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> tuple[EntityDecoder, ExamplesReport]:
+    """Return the decoder, fitted to labelled texts if cross-validation shows that it finds entities better then."""
     if len(rows) < 2:
-        return decoder
+        return decoder, ExamplesReport(len(rows), "none")
 
     def cross_validated_f1(fit: Callable[[Sequence[LabelledScores]], EntityDecoder]) -> float:
         folds = range(min(FOLDS, len(rows)))
@@ -142,6 +142,10 @@ def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> Ent
         return float(np.mean([fit(rest).f1(rows[fold::FOLDS]) for fold, rest in zip(folds, rests, strict=True)]))
 
     biased, fitted = cross_validated_f1(decoder.fit_label_bias), cross_validated_f1(decoder.fit)
-    if max(biased, fitted) <= cross_validated_f1(lambda _: decoder) + MIN_GAIN:
-        return decoder
-    return decoder.fit_label_bias(rows) if biased >= fitted else decoder.fit(rows)
+    plain = cross_validated_f1(lambda _: decoder)
+    report = ExamplesReport(len(rows), "none", "F1", plain, max(biased, fitted))
+    if max(biased, fitted) <= plain + MIN_GAIN:
+        return decoder, report
+    learned = decoder.fit_label_bias(rows) if biased >= fitted else decoder.fit(rows)
+    bias = dict(zip(decoder.labels, learned.calibration.bias or (), strict=False))
+    return learned, replace(report, use="calibration", temperature=learned.calibration.temperature, bias=bias)

@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, unwrap_all
-from llmkit.chains.calibration import Calibration, CalibrationReport, validate_precision
+from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision
 from llmkit.chains.inputs import (
     Text,
     TextInput,
@@ -104,6 +104,7 @@ class NERChain(Chain[Text, str, Entities]):
         self._lock = threading.RLock()
         self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
+        self._report: ExamplesReport | None = None
         self._scorer: SpanScorer | None = None
         self._naming: StructuredTask[str, list[Entity]] | None = None
         if local:
@@ -121,6 +122,17 @@ class NERChain(Chain[Text, str, Entities]):
     def labels(self) -> tuple[str, ...]:
         """The labels, as they were given."""
         return self._labels.names
+
+    def examples_report(self) -> ExamplesReport | None:
+        """Return what was done with the examples, which may have to be measured first.
+
+        `None` without examples, after `calibrate`, and for a model that returns no log-likelihoods, which sees them.
+        """
+        if not self._examples or self._scorer is None:
+            return None
+        with self._lock:
+            self._learned_decoder()
+            return self._report
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
@@ -159,7 +171,7 @@ class NERChain(Chain[Text, str, Entities]):
             raise InputError("there are no rows to calibrate with")
         with self._lock:
             report = self._plain.calibrate(self._score_labelled(labelled), precision)
-            self._decoder = replace(self._plain, calibration=report.calibration)
+            self._decoder, self._report = replace(self._plain, calibration=report.calibration), None
             self.threshold = self.threshold if report.threshold is None else report.threshold
         return report
 
@@ -171,7 +183,7 @@ class NERChain(Chain[Text, str, Entities]):
     def _learned_decoder(self) -> EntityDecoder:
         """Return the decoder, which is fitted to the examples at the first use."""
         if self._decoder is None:
-            self._decoder = fit_if_better(self._plain, self._score_labelled(self._examples))
+            self._decoder, self._report = fit_if_better(self._plain, self._score_labelled(self._examples))
         return self._decoder
 
     def _score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:

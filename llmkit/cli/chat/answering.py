@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from llmkit.cli.ask import NOT_FOUND, citation_lines
+from llmkit.cli.ask import citation_lines
 from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.cli.chat.history import Attachment, Change, History, apply_change
-from llmkit.errors import InputError
+from llmkit.errors import ContextWindowExceeded, InputError
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -26,13 +26,15 @@ WRITE_EVERY = 0.25  # seconds of an answer that a kill may lose
 def respond(state: ChatState, change: Change) -> Iterator[Event]:
     """Answer the last turn after a change, from what is attached or as part of the conversation.
 
-    On an error nothing is changed.
+    What is attached answers the questions that it has an answer to; a note says where the model answers instead. On an
+    error nothing is changed.
     """
     after = apply_change(state.history, change)
     if after.attached and not after.turns[-1].answer:
-        yield from _quote(state, change, after)
-    else:
-        yield from _answer(state, change, window.build_messages((yield from _trim(state, after))))
+        if (yield from _quote(state, change, after)):
+            return
+        yield Note(f"answered by the model, not from {_names(after.attached)}")
+    yield from _answer(state, change, window.build_messages((yield from _trim(state, after))))
 
 
 def _trim(state: ChatState, after: History) -> Generator[Event, None, History]:
@@ -131,27 +133,39 @@ def _stream(
     yield from cast("Generator[AIMessageChunk, None, None]", state.llm.stream(messages, **limits))
 
 
-def _quote(state: ChatState, change: Change, after: History) -> Iterator[Event]:
-    """Answer a question from what is attached: the answer, then its citations with their offsets."""
+def _quote(state: ChatState, change: Change, after: History) -> Generator[Event, None, bool]:
+    """Answer a message from what is attached, if that answers it: the answer, then its citations with their offsets."""
     from llmkit.chains import QAChain
+    from llmkit.cli.chat.questions import Aim, aim_of, is_answered
 
-    begun = time.perf_counter()
-    state.qa_chain, state.last_request = state.qa_chain or QAChain(state.llm), None
-    given = documents(after.attached)
+    begun, message, given = time.perf_counter(), after.turns[-1].message, documents(after.attached)
+    if aim_of(message, [document.page_content for document in given]) is Aim.CONVERSATION:
+        return False
+    state.qa_chain = state.qa_chain or QAChain(state.llm)
     yield Working("reading what is attached …")
-    found = state.qa_chain.invoke({"question": after.turns[-1].message, "context": given})
-    text = found.text if found.found else NOT_FOUND
-    citations = "\n".join(line.plain for line in citation_lines(found, given)) if found.found else ""
+    try:
+        found = state.qa_chain.invoke({"question": message, "context": given})
+    except ContextWindowExceeded:  # the message is longer than a question; the conversation may hold it
+        return False
+    if not found.found or not is_answered(message, [citation.quote for citation in found.citations], found.confidence):
+        return False
+    state.last_request = None
+    sources = dict.fromkeys(after.attached[citation.document].source for citation in found.citations)
+    citations = "\n".join(line.plain for line in citation_lines(found, given))
     partial = StreamedAnswer(state, change)
-    partial.add(text)
-    if citations:
-        state.change({"do": "cite", "text": citations})
+    partial.add(found.text)
+    state.change({"do": "cite", "text": citations})
     partial.end("stop")
-    yield Piece(text)
-    if citations:
-        yield Output(citations)
+    yield Piece(found.text)
+    yield Output(citations)
+    yield Note(f"answered from {', '.join(sources)}")
     seconds = time.perf_counter() - begun
-    yield state.end_answer("stop", state.llm.get_num_tokens(text), seconds, seconds)
+    yield state.end_answer("stop", state.llm.get_num_tokens(found.text), seconds, seconds)
+    return True
+
+
+def _names(attached: Sequence[Attachment]) -> str:
+    return attached[0].source if len(attached) == 1 else f"the {len(attached)} texts that are attached"
 
 
 def documents(attached: Sequence[Attachment]) -> list[Document]:

@@ -53,6 +53,14 @@ class Output:
 
 
 @dataclass(frozen=True)
+class PastTurn:
+    """A message and its answer of a conversation that is continued, shown dimmed at a terminal and not elsewhere."""
+
+    message: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """What could not be done, and what to do; the conversation goes on. `trace` is the traceback of its error."""
 
@@ -65,4 +73,4 @@ class Left:
     """The person leaves."""
 
 
-Event = Piece | Ended | Output | Note | Problem | Working | Edit | Left
+Event = Piece | Ended | Output | PastTurn | Note | Problem | Working | Edit | Left

@@ -104,10 +104,10 @@ def _change_last(history: History, change: Change) -> History:
     return replace(history, turns=(*others, last))
 
 
-def shorten(text: str) -> str:
-    """Return the beginning of a text, for a list."""
+def shorten(text: str, length: int = SHORT) -> str:
+    """Return the beginning of a text in one line, for a list."""
     line = " ".join(text.split())
-    return line if len(line) <= SHORT else f"{line[: SHORT - 1]}…"
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def transcript(turns: Sequence[Turn]) -> str:

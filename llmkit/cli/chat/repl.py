@@ -19,6 +19,7 @@ def at_terminal(state: ChatState, view: View) -> int:
     """Ask for lines until the person leaves; return the exit code."""
     from llmkit.cli.chat.keyboard import Prompt
 
+    view.shows_past = True
     prompt, status = Prompt(lambda: state.status, lambda command: command.choices(state)), state.status
     view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, exit leaves. See /help.")
     view.show_all(state.opening())

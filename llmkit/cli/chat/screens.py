@@ -13,15 +13,20 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 from rich.segment import Segment, SegmentLines
+from rich.style import Style
 from rich.text import Text
 
-from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, Piece, Problem, Working
+from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, PastTurn, Piece, Problem, Working
+from llmkit.cli.chat.history import shorten
 from llmkit.cli.chat.markdown import THEME, render, split_blocks
 from llmkit.cli.console import progress, shows_unicode
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ASCII = str.maketrans({"█": "#", "░": ".", "…": "...", "·": "-", "“": '"', "”": '"'})
 """What is shown for this program's own signs where a terminal may lack them."""
+PAST_ROWS = 8
+"""The most rows of an answer that is shown again."""
+PAST_CHARACTERS = 400
 CUT = "the answer was cut at its limit of tokens: /continue continues it, /set max_new_tokens raises the limit"
 _LIVE: dict[str, Any] = dict(auto_refresh=False, transient=True, vertical_overflow="visible")
 
@@ -75,6 +80,11 @@ class PlainScreen:
         self.piece(text)
         self.end()
 
+    def past(self, turn: PastTurn) -> None:
+        """Show a turn of before; a file gets none."""
+        if self._cleaned:
+            self.output(f"> {shorten(turn.message)}\n{shorten(turn.answer, PAST_CHARACTERS)}\n")
+
 
 class MarkdownScreen:
     """Markdown while it is written: complete blocks are printed, and only the last one is drawn again."""
@@ -126,6 +136,16 @@ class MarkdownScreen:
                 Text(line), no_wrap=table, overflow="crop" if table else "fold", soft_wrap=is_long and not table
             )
 
+    def past(self, turn: PastTurn) -> None:
+        """Show a turn of before, dimmed, the beginning of a long answer only."""
+        message = [[Segment(f"> {shorten(clean(turn.message), self._console.width - 2)}")]]
+        answer = self._rows(split_blocks(clean(turn.answer, self._stream.encoding)), gap=False)
+        cut = [[Segment("…" if not self._ascii_only else "...")]] if len(answer) > PAST_ROWS else []
+        rows = [*message, *answer[:PAST_ROWS], *cut, []]
+        dim = Style(dim=True)
+        dimmed = [list(Segment.apply_style(row, post_style=dim)) for row in rows]
+        self._console.print(SegmentLines(dimmed, new_lines=True), end="")
+
     def _rows(self, blocks: list[str], *, gap: bool | None = None) -> list[list[Segment]]:
         """Lay blocks out, with an empty row between two; `gap` tells whether one comes before the first."""
         rows: list[list[Segment]] = []
@@ -151,6 +171,7 @@ class View:
         self._answers, self._notes = screen_for(sys.stdout), screen_for(sys.stderr)
         self._progress = ExitStack()
         self._quiet, self._debug = quiet, debug
+        self.shows_past = False  # past turns are for a person who goes on with a conversation
 
     def show(self, event: Event) -> None:
         """Show an event."""
@@ -162,6 +183,9 @@ class View:
         match event:
             case Output(text, table):
                 self._answers.output(signs_for(text, sys.stderr), table=table)
+            case PastTurn():
+                if self.shows_past:
+                    (self._answers if sys.stdout.isatty() else self._notes).past(event)
             case Note(text):
                 self.note(text)
             case Problem(text, trace):

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.events import Ended, Event, Note
-from llmkit.cli.chat.history import Change, apply_change, shorten
+from llmkit.cli.chat.events import Ended, Event, Note, PastTurn
+from llmkit.cli.chat.history import Change, Turn, apply_change, shorten
 from llmkit.cli.chat.store import Record, Store
 from llmkit.cli.options import ModelOptions
 from llmkit.errors import LlmkitError, SettingsError
@@ -16,6 +16,10 @@ from llmkit.errors import LlmkitError, SettingsError
 if TYPE_CHECKING:
     from llmkit.chains import QAChain
     from llmkit.models.chat import HuggingFaceChat
+
+
+PAST_TURNS = 3
+"""How many of the last turns are shown when a conversation is continued."""
 
 
 def load_model(name: str) -> HuggingFaceChat:
@@ -54,6 +58,7 @@ class ChatState:
         self.reported_trouble = ""  # with the conversation's file
         self.record = resume or store.new(keep=keep)
         self.history = self.record.history
+        self._past: tuple[Turn, ...] = ()
         self._notes = self._opening_notes()
         if system:
             window.validate_system(self.llm, system)
@@ -62,6 +67,8 @@ class ChatState:
     def opening(self) -> Iterator[Event]:
         """Yield what the person should know before the first line; once after each start or switch."""
         notes, self._notes = self._notes, []
+        turns, self._past = self._past, ()
+        yield from (PastTurn(turn.message, turn.answer) for turn in turns)
         yield from map(Note, notes)
 
     def close(self) -> None:
@@ -114,7 +121,7 @@ class ChatState:
         return self.llm.model if isinstance(self.llm.model, str) else self.llm.model_name
 
     def _opening_notes(self) -> list[str]:
-        notes = list(self.record.notes)
+        notes, self._past = list(self.record.notes), self.history.turns[-PAST_TURNS:] if self.record.name else ()
         if self.record.name and self.history.turns:
             count, last = len(self.history.turns), self.history.turns[-1]
             turns = f"{count} turn{'s' * (count > 1)} so far"
@@ -123,6 +130,9 @@ class ChatState:
                 notes.append("it has no answer yet: /retry answers it")
             elif last.finish_reason == "cancelled":
                 notes.append("its answer was interrupted: /continue continues it")
+        if attached := self.history.attached:
+            names, them = ", ".join(text.source for text in attached), "it" if len(attached) == 1 else "them"
+            notes.append(f"still attached: {names}; questions are answered from {them}, until /detach")
         return notes
 
     def _begin(self, system: str, settings: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
+from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.quiet import quiet_transformers
@@ -49,6 +50,7 @@ def load(
     from llmkit.models.cpu.fast_forward import build_fast_forward
 
     where = choose_device() if device == "auto" else device
+    warn_of_busy_waiting(where)
     best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
     precision = best if dtype == "auto" else getattr(torch, dtype)
     try:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from llmkit.chains.calibration import ExamplesReport
 from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
 from llmkit.chains.ner.candidates import Candidate
 from llmkit.chains.ner.span_scorer import ScoredText
@@ -52,22 +53,26 @@ def test_chances_are_a_softmax_with_none_of_the_labels() -> None:
 
 
 def test_what_is_right_already_is_left_as_it_is() -> None:
-    assert fit_if_better(PLAIN, texts_with(9, 9, 0)) == PLAIN
-    assert fit_if_better(PLAIN, []) == fit_if_better(PLAIN, texts_with(2, 2, 0)[:1]) == PLAIN
+    assert fit_if_better(PLAIN, texts_with(9, 9, 0))[0] == PLAIN
+    assert fit_if_better(PLAIN, texts_with(2, 2, 0)[:1]) == (PLAIN, ExamplesReport(1, "none"))
+    assert fit_if_better(PLAIN, [])[0] == PLAIN
 
 
 @pytest.mark.parametrize(("person", "place", "neither"), [(3.5, 3.5, 0), (9, 9, 6.5), (3, 8, 0)])
 def test_what_helps_is_learned(person: float, place: float, neither: float) -> None:
     given = texts_with(person, place, neither, 12)
     assert any(found(PLAIN, each) != RIGHT for each in given)
-    learned = fit_if_better(PLAIN, given)
+    learned, report = fit_if_better(PLAIN, given)
     assert learned != PLAIN
     assert learned.f1(given) > PLAIN.f1(given) + 0.03
+    assert (report.examples, report.use, report.measure) == (12, "calibration", "F1")
+    assert (report.without_examples or 0) + 0.03 < (report.with_examples or 0)
+    assert (report.temperature, set(report.bias or ())) == (learned.calibration.temperature, set(LABELS))
 
 
 def test_the_same_example_twice_teaches_as_well_as_once() -> None:
     first, second = texts_with(3.5, 3.5, 0, 2)
-    learned = fit_if_better(PLAIN, [first, first, second, labelled({"Ada": (3.0, 0.0)})])
+    learned, _ = fit_if_better(PLAIN, [first, first, second, labelled({"Ada": (3.0, 0.0)})])
     assert found(PLAIN, first) != RIGHT
     assert found(learned, first) == RIGHT
 

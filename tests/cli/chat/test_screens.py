@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmkit.cli.chat.screens import Screen, screen_for
+from llmkit.cli.chat.events import PastTurn
+from llmkit.cli.chat.screens import PAST_ROWS, MarkdownScreen, Screen, Terminal, View, screen_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
@@ -153,3 +154,28 @@ def test_a_file_gets_what_was_written():
     screen.end()
     screen.end()
     assert file.buffer.getvalue() == b"**a**\r\n\x1b[2J\\xe9\n"  # type: ignore[attr-defined]
+
+
+def test_a_past_turn_is_dimmed_and_a_long_answer_cut():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    screen = MarkdownScreen(stream, Terminal(file=stream, force_terminal=True, color_system="standard"))
+    screen.past(PastTurn("Name **some** \x1b[31mnumbers", "\n\n".join(f"number {count}" for count in range(30))))
+    stream.seek(0)
+    lines = stream.read().splitlines()
+    assert lines[0] == "\x1b[2m> Name **some** ^[[31mnumbers\x1b[0m"
+    assert all("\x1b[2m" in line for line in lines if line.strip())
+    assert (len(lines), "number 0" in lines[1], "…" in lines[-2]) == (1 + PAST_ROWS + 2, True, True)
+
+
+def test_past_turns_are_for_people():
+    text = "\n".join(seen(lambda screen, _: screen.past(PastTurn("Who?", "It is *Ann*."))))
+    assert text.startswith("> Who?\nIt is Ann.")
+    file = io.StringIO()
+    screen_for(file).past(PastTurn("Who?", "Ann"))
+    assert file.getvalue() == ""
+
+
+def test_a_pipe_gets_no_past_turns(capsys):
+    view = View()
+    view.show_all([PastTurn("Who?", "Ann")])
+    assert capsys.readouterr() == ("", "")

@@ -8,7 +8,8 @@ import pytest
 from llmkit.chains import QAChain, SummarizationChain
 from llmkit.cli.chat import window
 from llmkit.cli.chat.commands import COMMANDS
-from llmkit.cli.chat.events import Ended, Note, Output, Piece, Problem, Working
+from llmkit.cli.chat.events import Ended, Note, Output, PastTurn, Piece, Problem, Working
+from llmkit.errors import ContextWindowExceeded
 from llmkit.models.base import LocalModel
 
 MILL = "The mill stands by the river. It was built in 1821 by Ann Miller. Today it is a museum."
@@ -27,7 +28,8 @@ def test_questions_are_answered_from_a_file(talk, mill):
     assert chat("/file") == [Output("Nothing is attached: /file PATH and /url URL attach something.")]
     assert chat(f"/file {mill}") == [Note(f"attached {mill}: questions are answered from it, until /detach")]
     assert chat("/file") == [Output(f"{mill}, {len(MILL)} characters\n/detach removes it.")]
-    begun, piece, cited, ended = chat(BUILT)
+    begun, piece, cited, note, ended = chat(BUILT)
+    assert note == Note(f"answered from {mill}")
     assert piece == Piece("1821")
     start = MILL.index("It was")
     end = MILL.index(" Today")
@@ -54,10 +56,51 @@ def test_citations_are_kept_and_never_shown_to_the_model(talk, mill, tmp_path):
     assert chat.state.history.turns[0].citations == ""
 
 
-def test_what_is_attached_does_not_say(talk, mill):
+def test_what_is_attached_does_not_say_is_for_the_model(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
-    assert chat.answer("What colour is the car of Peter?") == "The text does not say."
+    note, *_ = chat("What is the capital of France?")
+    assert note == Note(f"answered by the model, not from {mill}")
+    [turn] = chat.state.history.turns
+    assert "Paris" in turn.answer
+    assert turn.citations == ""
+    chat.state.qa_chain = QAChain(chat.state.llm, threshold=1)
+    begun, note, *_ = chat("What colour is the river?")
+    assert (type(begun), note) == (Working, Note(f"answered by the model, not from {mill}"))
+    assert chat.state.history.turns[-1].citations == ""
+
+
+@pytest.mark.parametrize("message", ["Hello!", "Thanks!", "Write a poem about the mill.", "How are you?", "你好"])
+def test_what_is_no_question_about_the_text_is_not_read(talk, mill, monkeypatch, message):
+    chat = talk()
+    chat(f"/file {mill}")
+    monkeypatch.setattr(QAChain, "invoke", lambda *_, **__: pytest.fail("it was read"))
+    note, *pieces, ended = chat(message)
+    assert note == Note(f"answered by the model, not from {mill}")
+    assert isinstance(ended, Ended)
+    assert all(isinstance(piece, Piece) for piece in pieces)
+    assert [turn.citations for turn in chat.state.history.turns] == [""]
+
+
+def test_a_long_message_beside_a_text_is_for_the_model(talk, mill, monkeypatch):
+    chat = talk()
+    chat(f"/file {mill}")
+
+    def refuse(*_, **__):
+        raise ContextWindowExceeded(9000, 8192)
+
+    monkeypatch.setattr(QAChain, "invoke", refuse)
+    _, note, *_ = chat(BUILT)
+    assert note == Note(f"answered by the model, not from {mill}")
+
+
+def test_a_question_after_talk_is_answered_from_the_text_again(talk, mill):
+    chat = talk()
+    chat(f"/file {mill}")
+    chat("Hello!")
+    assert chat.answer(BUILT) == "1821"
+    chat("Thanks!")
+    assert [bool(turn.citations) for turn in chat.state.history.turns] == [False, True, False]
 
 
 def test_detach_gives_the_model_its_own_answers_back(talk, mill):
@@ -87,7 +130,7 @@ def test_retry_asks_what_is_attached_again(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
     first = chat.answer(BUILT)
-    assert not any(isinstance(event, Note) for event in chat("/retry"))  # no setting has a part in it
+    assert [event for event in chat("/retry") if isinstance(event, Note)] == [Note(f"answered from {mill}")]
     assert [answer for _, answer, _ in chat.turns] == [first]
 
 
@@ -99,6 +142,11 @@ def test_what_is_attached_is_there_after_a_resume(talk, mill):
     chat.state.close()
     mill.unlink()
     again = talk(resume=chat.store.open("mill"))
+    past, last, attached = again.state.opening()
+    assert past == PastTurn(BUILT, "1821")
+    assert last.text.startswith("mill: 1 turn so far")
+    assert attached == Note(f"still attached: {mill}; questions are answered from it, until /detach")
+    assert list(again.state.opening()) == []
     assert again.answer("Who built the mill?") == "Ann Miller"
 
 
@@ -180,7 +228,8 @@ def test_the_answer_is_the_chains(talk, mill, llm):
     chat = talk()
     chat(f"/file {mill}")
     answer = QAChain(llm).invoke({"question": "What is the mill today?", "context": MILL})
-    assert chat.answer("What is the mill today?").partition("\n")[0] == (answer.text or "The text does not say.")
+    assert answer.found
+    assert chat.answer("What is the mill today?").partition("\n")[0] == answer.text
 
 
 @pytest.mark.parametrize("typed", ["{}", "'{}'", '"{}"'])

@@ -2,7 +2,7 @@
 
 import re
 
-from llmkit.cli.chat.events import Note, Problem
+from llmkit.cli.chat.events import Note, PastTurn, Problem
 
 FRANCE = "What is the capital of France?"
 SHORT = "What is the capital of Fran…"
@@ -47,14 +47,28 @@ def test_load_goes_on_where_it_was(talk):
     chat("/clear")
     chat.answer("Hello")
     other = chat.state.record.name
-    assert chat("/load trip") == [Note(f"trip: 1 turn so far, the last: {SHORT}")]
+    [(_, answer, _)] = first
+    assert chat("/load trip") == [PastTurn(FRANCE, answer), Note(f"trip: 1 turn so far, the last: {SHORT}")]
     assert chat.turns == first
     chat.answer("And of Italy?")
     assert len(chat.read_again()) == 2
     assert "'trip' is this conversation" in chat.problem("/load trip")
     assert "no conversation is called 'nope'" in chat.problem("/load nope")
     assert "needs the name" in chat.problem("/load")
-    assert chat("/load " + other) == [Note(f"{other}: 1 turn so far, the last: Hello")]
+    past, note = chat("/load " + other)
+    assert past.message == "Hello"
+    assert note == Note(f"{other}: 1 turn so far, the last: Hello")
+
+
+def test_the_last_turns_are_shown_when_a_conversation_is_continued(talk):
+    chat = talk()
+    for number in range(5):
+        chat.state.change({"do": "say", "text": f"message {number}"})
+        chat.state.change({"do": "piece", "text": f"answer {number}"})
+    chat("/save long")
+    chat.state.close()
+    past = [event for event in talk(resume=chat.store.open("long")).state.opening() if isinstance(event, PastTurn)]
+    assert past == [PastTurn(f"message {number}", f"answer {number}") for number in (2, 3, 4)]
 
 
 def test_one_that_is_open_elsewhere_is_refused(talk):
@@ -132,7 +146,7 @@ def test_resumed_with_another_model(talk, llm):
     chat.state.change({"do": "model", "name": "another"})
     chat.state.close()
     again = talk(resume=chat.store.open("trip"))
-    assert list(again.state.opening()) == [
+    assert list(again.state.opening())[1:] == [
         Note(f"trip: 1 turn so far, the last: {SHORT}"),
         Note("so far with another, from now on with smollm2-135m"),
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmkit.cli.chat.events import Piece
+from llmkit.cli.chat.events import Note, Piece
 
 FRANCE = "What is the capital of France?"
 
@@ -105,7 +105,7 @@ def test_settings_in_a_file_that_cannot_be_are_passed_over(talk, llm):
     chat("/save trip")
     chat.state.close()
     again = talk(resume=chat.store.open("trip"))
-    notes = [note.text for note in again.state.opening()]
+    notes = [event.text for event in again.state.opening() if isinstance(event, Note)]
     assert "the conversation's own settings are ignored: temperature is 'hot', but must be a number" in notes
     assert again.state.llm.settings == llm.settings
 

@@ -1,0 +1,115 @@
+"""`llmkit classify`: the label of a text, or of each line of a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmkit.cli import console, files, learning, options
+from llmkit.cli.output import Destination
+from llmkit.cli.texts import TextTask
+from llmkit.models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from llmkit.chains import Classification
+
+BAR_WIDTH = 24  # characters, of a probability of 1
+LEAST_BAR_WIDTH = 4
+
+
+def classify(
+    file: options.Text = "-",
+    *,
+    labels: Annotated[str, typer.Option(help="The labels, separated by commas.", show_default=False)],
+    examples: Annotated[
+        Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "label"}.')
+    ] = None,
+    show_examples: Annotated[
+        bool | None,
+        typer.Option(
+            "--show-examples/--no-show-examples",
+            help="Whether the model sees the examples; left out, it is measured on them whether that helps.",
+            show_default=False,
+        ),
+    ] = None,
+    descriptions: learning.Descriptions = None,
+    multi_label: Annotated[
+        bool, options.switch("--multi-label/--no-multi-label", help="A text may have any number of the labels.")
+    ] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The least probability at which a label is given.")
+    ] = None,
+    calibrate: learning.Calibrate = None,
+    precision: learning.Precision = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="One of `llmkit prompts`, such as classify or sentiment.", autocompletion=options.prompts),
+    ] = None,
+    model: options.Model = DEFAULT_MODEL,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find which label fits a text, and how likely each is.
+
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+
+    \b
+    Examples:
+      llmkit classify review.txt --labels positive,negative
+      echo "The match ended 3 to 2." | llmkit classify --labels sports,business
+      llmkit classify mails.txt --labels good,bad --lines --output out.jsonl
+      llmkit classify talk.txt --labels money,health,travel --multi-label --json
+      llmkit classify mails.txt --labels good,bad --lines --output table.csv
+      llmkit classify q.txt --labels HUM,LOC --descriptions HUM="a person"
+      llmkit classify mail.txt --labels good,bad --examples solved.jsonl
+      llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
+        --precision 0.9           a label only where 90 % of such were right
+    """
+    from llmkit.chains.labels import Labels
+
+    names, rows = options.split_labels(labels), files.read_examples(calibrate)
+    arguments: dict[str, Any] = {
+        "labels": names,
+        "descriptions": learning.read_descriptions(descriptions or (), names),
+        "examples": files.read_examples(examples),
+        "show_examples": show_examples,
+        "multi_label": multi_label,
+        "threshold": threshold,
+        "prompt": prompt,
+    }
+    known = Labels.validate(names, arguments["descriptions"], multi_label=multi_label)
+    known.verbalize(arguments["examples"])
+    known.verbalize(rows, "row")
+    learning.check_precision(precision, rows, calibrate)
+    if prompt is not None:
+        options.load_prompt(prompt, ["labels"])
+    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", model, arguments, rows, precision)
+    destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
+    if as_lines:
+        task.run_lines(file, destination)
+        return
+    chain, result, fields = task.run(file, as_json=as_json)
+    if not result.labels and not as_json:
+        console.note(f"no label is as likely as {chain.threshold:g}")
+    destination.write("classify", fields, ranking(result))
+
+
+def ranking(result: Classification) -> str:
+    """Return the labels, the likeliest first, with their probabilities; those of the text are marked.
+
+    Bars are as long as the terminal's width allows; on a narrow terminal there are none.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    width = max(map(cell_len, result.scores))
+    bar = min(BAR_WIDTH, shutil.get_terminal_size().columns - width - len("*    100.0%  "))
+    rows = []
+    for label, probability in sorted(result.scores.items(), key=lambda pair: -pair[1]):
+        mark, length = "*" if label in result.labels else " ", round(bar * probability) if bar >= LEAST_BAR_WIDTH else 0
+        rows.append(f"{mark}  {set_cell_size(label, width)}  {probability:6.1%}  {'#' * length}".rstrip())
+    return "\n".join(rows)

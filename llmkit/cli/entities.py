@@ -1,0 +1,97 @@
+"""`llmkit entities`: what a text names, or each line of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmkit.cli import console, files, learning, options
+from llmkit.cli.output import Destination
+from llmkit.cli.texts import TextTask
+from llmkit.models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from llmkit.chains import Entities
+
+
+def entities(
+    file: options.Text = "-",
+    *,
+    labels: Annotated[str, typer.Option(help="What to find, separated by commas.")] = "person,organization,location",
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            help='Labelled examples, one JSON object a line: {"input": "…", "output": [{"text": "…", "label": "…"}]}.'
+        ),
+    ] = None,
+    descriptions: learning.Descriptions = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="The least probability at which an entity is given.")
+    ] = 0.5,
+    any_words: Annotated[
+        bool,
+        options.switch("--any-words/--no-any-words", help="Find any words, as dates or foods, not only proper names."),
+    ] = False,
+    max_words: Annotated[int, typer.Option(min=1, help="The most words of an entity.")] = 6,
+    calibrate: learning.Calibrate = None,
+    precision: learning.Precision = None,
+    model: options.Model = DEFAULT_MODEL,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find people, organizations and other entities.
+
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+
+    Each line of the output is an entity: its characters in the text, label, probability and text.
+
+    \b
+    Examples:
+      llmkit entities article.txt
+      echo "Ada Lovelace was born in London." | llmkit entities
+      llmkit entities report.txt --labels drug,disease --any-words
+      llmkit entities a.txt --labels site --descriptions site="a port, a bridge"
+      llmkit entities mails.jsonl --lines --output entities.jsonl
+      llmkit entities mails.jsonl --lines --output entities.csv    an entity a row
+    """
+    from llmkit.chains.labels import Labels
+    from llmkit.chains.ner.calibration import LabelledText
+
+    names, rows = options.split_labels(labels), files.read_examples(calibrate)
+    arguments: dict[str, Any] = {
+        "labels": names,
+        "descriptions": learning.read_descriptions(descriptions or (), names),
+        "examples": files.read_examples(examples),
+        "threshold": threshold,
+        "proper_names": not any_words,
+        "max_words": max_words,
+    }
+    known = Labels.validate(names, arguments["descriptions"], multi_label=True).names
+    for what, given in (("example", arguments["examples"]), ("row", rows)):
+        for number, row in enumerate(given, 1):
+            LabelledText.parse(row, known, f"{what} {number}")
+    learning.check_precision(precision, rows, calibrate)
+    task = TextTask("entities", "NERChain", "finding entities", model, arguments, rows, precision)
+    destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
+    if as_lines:
+        task.run_lines(file, destination)
+        return
+    _, found, fields = task.run(file, as_json=as_json)
+    if not found and not as_json:
+        console.note("the text has no such entities")
+    if found or as_json or output:
+        destination.write("entities", fields, columns(found))
+
+
+def columns(found: Entities) -> str:
+    """Return the entities in columns: offsets, label, probability and text."""
+    offsets = [f"{entity.start}-{entity.end}" for entity in found]
+    width, label_width = max(map(len, offsets), default=0), max((len(entity.label) for entity in found), default=0)
+    return "\n".join(
+        f"{place:>{width}}  {entity.label:<{label_width}}  {entity.score:6.1%}  {' '.join(entity.text.split())}"
+        for place, entity in zip(offsets, found, strict=True)
+    )

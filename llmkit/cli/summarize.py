@@ -1,0 +1,114 @@
+"""`llmkit summarize`: a summary of a text, or of each line of a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from llmkit.cli import console, files, options
+from llmkit.cli.output import Destination
+from llmkit.errors import InputError
+
+if TYPE_CHECKING:
+    from llmkit.chains import SummarizationChain
+    from llmkit.prompts.report import Report
+
+
+@options.with_model_options(temperature=0.0)
+def summarize(
+    file: options.Text = "-",
+    prompt: Annotated[
+        str,
+        typer.Option(
+            help="One of `llmkit prompts`.",
+            autocompletion=lambda: [name for name in options.prompts() if name.startswith("summarize-")],
+        ),
+    ] = "summarize-text",
+    strategy: Annotated[
+        Literal["auto", "stuff", "map_reduce"],
+        typer.Option(help="stuff: the whole text at once; map_reduce: part by part; auto: stuff if it fits."),
+    ] = "auto",
+    max_words: Annotated[int | None, typer.Option(min=1, help="The most words of the summary.")] = None,
+    examples: Annotated[
+        Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "…"}.')
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how many tokens each part of the prompt takes, and stop there.")
+    ] = False,
+    *,
+    model: options.ModelOptions,
+    as_lines: options.Lines = False,
+    output: options.Output = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Summarize a text or a conversation, of any length.
+
+    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+
+    \b
+    Examples:
+      llmkit summarize meeting.txt --max-words 60
+      llmkit summarize call.txt --prompt summarize-dialogue
+      llmkit summarize calls.jsonl --lines --output summaries.jsonl
+      llmkit summarize calls.jsonl --lines --output summaries.csv    a table
+      llmkit summarize call.txt --examples calls-and-summaries.jsonl
+      llmkit summarize meeting.txt --explain    how many tokens each part takes
+    """
+    if explain and as_lines:
+        raise InputError("--explain is for one text: leave out --lines")
+    destination = Destination.choose(output, file, examples, as_json=as_json, lines=as_lines)
+    if explain and destination.format not in ("text", "json"):
+        raise InputError(f"--explain is text or JSON: name a .txt or .json file, not {output}")
+    arguments: dict[str, Any] = {
+        "examples": files.read_examples(examples),
+        "strategy": strategy,
+        "max_words": max_words,
+        "max_new_tokens": model.max_new_tokens,
+    }
+    if as_lines:
+        settings = {"prompt": prompt, **arguments, **asdict(model)}
+        destination.run_lines("summarize", file, lambda: _load(model, prompt, arguments), settings=settings)
+        return
+    text = files.read_text(file)
+    options.load_prompt(prompt, ["max_words"]).with_examples(arguments["examples"])
+    if explain:
+        reports = [fitted.report for fitted in _load(model, prompt, arguments).plan(text)]
+        is_json = destination.format == "json"
+        shown = json.dumps(list(map(asdict, reports)), ensure_ascii=False) if is_json else _explanation(reports)
+        files.write(shown, output)
+        return
+    model.check()
+    with console.progress("summarizing") as update:
+        chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
+        summary = chain.invoke(text)
+    if not summary.complete:
+        console.note(f"the summary was cut at {_limit(chain, model)}")
+    destination.write("summarize", summary.model_dump(mode="json"), summary.text)
+
+
+def _explanation(reports: Sequence[Report]) -> str:
+    """Return the budget of each prompt as a table below a title."""
+    titles = [f"Token budget of prompt {number} of {len(reports)}" for number in range(1, len(reports) + 1)]
+    titles = titles if len(titles) > 1 else ["Token budget of the prompt"]
+    return "\n\n".join(f"{title}\n\n{report}" for title, report in zip(titles, reports, strict=True))
+
+
+def _limit(chain: SummarizationChain, model: options.ModelOptions) -> str:
+    """Return what may have cut a summary: one of the limits that were given."""
+    tokens, words = f"{chain.max_new_tokens} tokens: --max-new-tokens", f"{chain.max_words} words: --max-words"
+    if chain.max_words is None:
+        return tokens
+    return words if model.max_new_tokens is None else f"{words}, or {tokens}"
+
+
+def _load(
+    model: options.ModelOptions, prompt: str, arguments: dict[str, Any], progress: Callable[[Any], None] | None = None
+) -> SummarizationChain:
+    loaded = {"prompt": options.load_prompt(prompt, ["max_words"]), "progress": progress}
+    return cast("SummarizationChain", options.load_chain("SummarizationChain", model, arguments | loaded))

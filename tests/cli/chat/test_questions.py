@@ -1,0 +1,118 @@
+"""Which messages ask about what is attached."""
+
+import pytest
+
+from llmkit.cli.chat.questions import Aim, aim_of, is_answered, occurs
+
+MILL = (
+    "Hello, my name is Ann. The mill stands by the river. It was built in 1821. The lift is repaired on Wednesday. "
+    "A ticket costs 12 crowns."
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Hello!",
+        "hi there",
+        "Good morning",
+        "Thanks, that was helpful!",
+        "Thank you so much",
+        "OK, great.",
+        "yes",
+        "Bonjour !",
+        "Guten Tag",
+        "¡Hola!",
+        "你好",
+        "こんにちは。",
+        "😀",
+        "...",
+        "Write a poem about the mill.",
+        "Can you write a poem about the mill?",
+        "Please translate the text to German.",
+        "Summarize it in one sentence",
+        "Tell me a joke.",
+        "Give me another short story",
+        "How are you?",
+        "What’s your name?",
+        "Who are you?",
+        "What can you do?",
+        "Can you help me?",
+        "Tell me about yourself",
+        "I think the mill is beautiful.",
+        "That is wrong.",
+        "Let's talk about music.",
+        "music",
+        "What is the capital of France?",
+        "Who won the last election?",
+        "Explain quantum physics",
+        "What time is it?",
+        "Schreib ein Gedicht über die Mühle",
+    ],
+)
+def test_conversation(message):
+    assert aim_of(message, [MILL]) is Aim.CONVERSATION
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "When was the mill built?",
+        "when was the mill built",
+        "Hi! When was the mill built?",
+        "Thanks. And when is the lift repaired?",
+        "Tell me when the mill was built.",
+        "Could you please tell me when the mill was built?",
+        "I'd like to know if the lift is repaired",
+        "In which year was it built?",
+        "The lift is repaired on which day?",
+        "How much does it weigh?",
+        "Who wrote this?",
+        "What is the document about?",
+        "When?",
+        "Is the mill by the river?",
+        "list the prices",
+        "ticket costs",
+        "the lifts",
+        "Wednesday",
+    ],
+)
+def test_questions(message):
+    assert aim_of(message, [MILL]) is Aim.TEXT
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("Wann wurde die Mühle gebaut?", "Die Mühle wurde 1821 gebaut."),
+        ("¿Quién construyó el molino?", "El molino es de 1821."),
+        ("この塔はいつ建てられましたか？", "塔は1874年に建てられました。"),
+        ("متى بنيت الطاحونة؟", "بنيت الطاحونة عام 1821."),
+        ("Когда построена мельница?", "Мельница построена в 1821 году."),
+    ],
+)
+def test_questions_of_other_languages(message, text):
+    assert aim_of(message, [text]) is Aim.TEXT
+
+
+def test_an_answer_has_a_word_of_the_question_or_is_certain():
+    assert is_answered("When were the mills built?", ["It was built in 1821."], 0.3)
+    assert not is_answered("What is the capital of France?", ["It was built in 1821."], 0.3)
+    assert is_answered("How much is it?", ["A ticket costs 12 crowns."], 0.8)
+    assert not is_answered("Who is it?", [], 0.3)
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "same"),
+    [
+        ("lighthouses", "lighthouse", True),
+        ("repaired", "repairs", True),
+        ("cost", "costs", True),
+        ("car", "carpet", False),
+        ("at", "attic", False),
+        ("mill", "million", True),  # too many rather than too few: the reader decides
+        ("river", "rival", False),
+    ],
+)
+def test_forms_of_a_word(word, other, same):
+    assert occurs(word, [other]) is same
