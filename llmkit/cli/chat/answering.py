@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
+    from llmkit.chains import Answer
     from llmkit.cli.chat.state import ChatState
 
 WRITE_EVERY = 0.25  # seconds of an answer that a kill may lose
@@ -136,7 +137,7 @@ def _stream(
 def _quote(state: ChatState, change: Change, after: History) -> Generator[Event, None, bool]:
     """Answer a message from what is attached, if that answers it: the answer, then its citations with their offsets."""
     from llmkit.chains import QAChain
-    from llmkit.cli.chat.questions import Aim, aim_of, is_answered
+    from llmkit.cli.chat.questions import Aim, aim_of
 
     begun, message, given = time.perf_counter(), after.turns[-1].message, documents(after.attached)
     if aim_of(message, [document.page_content for document in given]) is Aim.CONVERSATION:
@@ -147,7 +148,7 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
         found = state.qa_chain.invoke({"question": message, "context": given})
     except ContextWindowExceeded:  # the message is longer than a question; the conversation may hold it
         return False
-    if not found.found or not is_answered(message, [citation.quote for citation in found.citations], found.confidence):
+    if not found.found or not _is_answer(found, message, given):
         return False
     state.last_request = None
     sources = dict.fromkeys(after.attached[citation.document].source for citation in found.citations)
@@ -162,6 +163,15 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
     seconds = time.perf_counter() - begun
     yield state.end_answer("stop", state.llm.get_num_tokens(found.text), seconds, seconds)
     return True
+
+
+def _is_answer(found: Answer, message: str, given: Sequence[Document]) -> bool:
+    from llmkit.cli.chat.questions import is_answered
+
+    return any(
+        is_answered(message, given[citation.document].page_content, [citation.quote], found.confidence)
+        for citation in found.citations
+    )
 
 
 def _names(attached: Sequence[Attachment]) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
-from functools import cache
+from functools import lru_cache
 
+from llmkit.text.word_forms import content_words, recognize_language, stems
 from llmkit.text.words import terms
 
 LEAST_CONFIDENCE = 0.5
 """Of an answer whose sentence has no content word of its question: a lower one is as likely from an unrelated text."""
 LONGEST_PHRASE = 8
 """Words of a message that is no question, and may still be the words to look for: `price of the lamp`."""
-_STEM = 4  # letters that two forms of a word have in common
-_ENDING = 3  # letters in which they may differ
 
 
 class Aim(Enum):
@@ -90,57 +89,57 @@ _REFERENCE = re.compile(
 _MARK = re.compile(r"[?？؟՞][\s\"'”’»)\]]*$")
 
 
-def aim_of(message: str, texts: Iterable[str]) -> Aim:
-    """Return what a message is about: a question with a content word of the texts asks about them.
+def aim_of(message: str, texts: Sequence[str]) -> Aim:
+    """Return what a message is about: a question with a content word of one of the texts asks about it.
 
     So does a question that refers to what is there ("How much is it?"), though with other words than its answer. All
-    content words of a message that is no question must be in the texts. Greetings, thanks, questions to the model and
-    requests to write are conversation. Whether the texts answer a question, only reading shows (see `is_answered`).
+    content words of a message that is no question must be in the text. Greetings, thanks, questions to the model and
+    requests to write are conversation. Whether a text answers a question, only reading shows (see `is_answered`).
     """
-    text = " ".join(message.casefold().replace("’", "'").split())
-    core = text[_end(_OPENING, text) :]
+    normalized = " ".join(message.casefold().replace("’", "'").split())
+    core = normalized[_end(_OPENING, normalized) :]
     wish = core[_end(_POLITE, core) :]
     if not terms(wish) or any(pattern.match(part) for pattern in (_REQUEST, _TO_MODEL) for part in (core, wish)):
         return Aim.CONVERSATION
-    wanted, known = content_words(wish), {term for text in texts for term in terms(text)}
-    shared = [word for word in wanted if occurs(word, known)]
-    if _MARK.search(wish) or _QUESTION.match(wish):
-        is_about = shared or not wanted or _REFERENCE.search(wish)
-    else:
-        is_phrase = not _STATEMENT.match(wish) and len(terms(wish)) <= LONGEST_PHRASE
-        is_about = is_phrase and wanted and len(shared) == len(wanted)
-    return Aim.TEXT if is_about else Aim.CONVERSATION
+    is_question = bool(_MARK.search(wish) or _QUESTION.match(wish))
+    if not is_question and (_STATEMENT.match(wish) or len(terms(wish)) > LONGEST_PHRASE):
+        return Aim.CONVERSATION
+    refers = is_question and bool(_REFERENCE.search(wish))
+    return Aim.TEXT if refers or any(_is_about(wish, text, is_question) for text in texts) else Aim.CONVERSATION
 
 
-def is_answered(question: str, quotes: Iterable[str], confidence: float) -> bool:
-    """Return whether quotes answer a question: they have one of its content words, or the answer is rather certain."""
-    quoted = [term for quote in quotes for term in terms(quote)]
-    return confidence >= LEAST_CONFIDENCE or any(occurs(word, quoted) for word in content_words(question))
+def is_answered(question: str, text: str, quotes: Iterable[str], confidence: float) -> bool:
+    """Return whether quotes of a text answer a question.
+
+    They do if they have one of its content words, or if the answer is rather certain.
+    """
+    language, _ = _vocabulary(text)
+    quoted = frozenset(stems((term for quote in quotes for term in terms(quote)), language))
+    return confidence >= LEAST_CONFIDENCE or not quoted.isdisjoint(_content_stems(question, language))
 
 
-def content_words(text: str) -> list[str]:
-    """Return the terms of a text that are no function words."""
-    return [term for term in terms(text) if term not in _function_words()]
+def _is_about(wish: str, text: str, is_question: bool) -> bool:
+    language, known = _vocabulary(text)
+    wanted = _content_stems(wish, language)
+    if is_question:
+        return not wanted or not known.isdisjoint(wanted)
+    return bool(wanted) and known.issuperset(wanted)
 
 
-def occurs(word: str, among: Collection[str]) -> bool:
-    """Return whether a word is among some terms, in any form: `lighthouses` is `lighthouse`."""
-    start = word[: max(_STEM, len(word) - _ENDING)]
-    return any(
-        word == other or (len(word) >= _STEM and other.startswith(start) and abs(len(other) - len(word)) <= _ENDING)
-        for other in among
-    )
+@lru_cache(maxsize=16)
+def _vocabulary(text: str) -> tuple[str, frozenset[str]]:
+    """Return the language of a text, and the stems of its words."""
+    found = terms(text)
+    language = recognize_language(found)
+    return language, frozenset(stems(set(found), language))
+
+
+def _content_stems(message: str, language: str) -> list[str]:
+    """Return the stems of the words of a message that are no stop words, neither of the text's language nor its own."""
+    found = terms(message)
+    return stems(content_words(content_words(found, recognize_language(found)), language), language)
 
 
 def _end(pattern: re.Pattern[str], text: str) -> int:
     found = pattern.match(text)
     return found.end() if found else 0
-
-
-@cache
-def _function_words() -> frozenset[str]:
-    from bm25s import stopwords
-
-    lists = (stopwords.STOPWORDS_EN_PLUS, stopwords.STOPWORDS_GERMAN, stopwords.STOPWORDS_FRENCH)
-    others = (stopwords.STOPWORDS_SPANISH, stopwords.STOPWORDS_ITALIAN, stopwords.STOPWORDS_DUTCH)
-    return frozenset(word for words in (*lists, *others) for word in words)
