@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote as percent_encode
 
 _MAX_WHOLE = 300
 """Characters of a quote that is in the link as a whole; of a longer one, its first and last words are."""
 _MAX_EDGE, _MAX_CONTEXT = 60, 30
 _DIRECTIVE = ":~:"
+_WRITTEN = re.compile(r"\s\|(?=\s|$)|^\|\s|\S*(?:\^|\[\w{1,3}(?:,\s?\w{1,3})*\]|[⁺⁻⁼₊₋₌])\S*")
+"""What `read` writes in its way: the ends of cells, exponents, the marks of footnotes. The page has it otherwise."""
+_SCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
+"""Digits above and below the line: to a search they are digits (level 1 of the Unicode collation)."""
 
 
 def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> str:
@@ -25,15 +30,20 @@ def text_fragment(url: str, quote: str, before: str = "", after: str = "") -> st
     page, _, fragment = url.partition("#")
     parts = [_encode(part) for part in _span(lines)]
     # A match is within one paragraph, and so is its context.
-    if prefix := _lines(before)[-1:]:
-        parts.insert(0, f"{_encode(_last_words(prefix[0], _MAX_CONTEXT))}-")
-    if suffix := _lines(after)[:1]:
-        parts.append(f"-{_encode(_first_words(suffix[0], _MAX_CONTEXT))}")
+    if prefix := "".join(_lines(before)[-1:]):
+        prefix = _literal_parts(prefix)[-1]
+    if prefix:
+        parts.insert(0, f"{_encode(_last_words(prefix, _MAX_CONTEXT))}-")
+    if suffix := "".join(_lines(after)[:1]):
+        suffix = _literal_parts(suffix)[0]
+    if suffix:
+        parts.append(f"-{_encode(_first_words(suffix, _MAX_CONTEXT))}")
     return f"{page}#{fragment.partition(_DIRECTIVE)[0]}{_DIRECTIVE}text={','.join(parts)}"
 
 
 def _span(lines: list[str]) -> list[str]:
     """Return a short quote of one paragraph as a whole; else its first words and its last."""
+    lines = [part for line in lines for part in _literal_parts(line) if part] or lines
     if len(lines) == 1 and len(lines[0]) <= _MAX_WHOLE:
         return lines
     return [_first_words(lines[0], _MAX_EDGE), _last_words(lines[-1], _MAX_EDGE)]
@@ -41,6 +51,11 @@ def _span(lines: list[str]) -> list[str]:
 
 def _lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def _literal_parts(line: str) -> list[str]:
+    """Return the parts of a line that stand on the page as they are."""
+    return [part.strip().translate(_SCRIPTS) for part in _WRITTEN.split(line)]
 
 
 def _first_words(line: str, limit: int) -> str:

@@ -8,12 +8,12 @@ Hiding by style sheets and scripts is not detected.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import regex
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from bs4.builder import LXMLTreeBuilder  # type: ignore[attr-defined]
 
 from llmkit.errors import PageRefused
@@ -22,22 +22,30 @@ MAX_ELEMENTS, _MAX_ATTRIBUTES = 250_000, 64
 # fmt: off
 _NEVER_SHOWN = frozenset((
     "script", "style", "noscript", "template", "iframe", "noframes", "object", "embed", "applet", "canvas", "svg",
-    "audio", "video", "datalist", "input", "textarea", "select", "annotation", "annotation-xml",
+    "audio", "video", "datalist", "textarea", "select", "annotation", "annotation-xml", "meter", "progress",
 ))
 # fmt: on
+_STRUCK = frozenset(("s", "strike", "del"))
+"""What the page takes back: a price that was, a word that was replaced."""
 _ZERO = r"\+?(?=[\d.])0*\.?0*(?:[a-z]+|%)?\s*(?:;|!|$)"
 _HIDING_STYLE = re.compile(
     rf"""(?:^|;)\s*(?:
         display\s*:\s*none
       | visibility\s*:\s*(?:hidden|collapse)
       | content-visibility\s*:\s*hidden
-      | (?:opacity|font-size)\s*:\s*{_ZERO}
+      | font-size\s*:\s*{_ZERO}
       | font\s*:(?:[^;]*\s)?0(?:px|pt|em|rem|%)?[\s/]
       | color\s*:\s*transparent
       | (?:text-indent|left|top|right|bottom|margin-left|margin-top)\s*:\s*-\d{{4}}
+      | text-decoration(?:-line)?\s*:[^;]*line-through
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
+_COLLAPSED_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*none", re.IGNORECASE)
+_TRANSPARENT_STYLE = re.compile(rf"(?:^|;)\s*opacity\s*:\s*{_ZERO}", re.IGNORECASE)
+_MIN_ANIMATED = 250
+"""Characters from which on transparent text may be the page itself, which fades in while one scrolls."""
+_PANEL_SWITCHES = frozenset(("collapse", "tab", "pill"))
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
 _CSS_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL | re.IGNORECASE)
 _MAX_STYLE_LENGTH = 10_000
@@ -68,25 +76,57 @@ _MAY_BE_SHAPELESS = regex.compile(
 def parse_visible(html: str) -> BeautifulSoup:
     """Parse the visible elements of a page.
 
+    The panels of accordions and tabs are visible: a click shows them. Transparent elements are left out, unless most of
+    the page is transparent: then its scripts show it.
+
     Raises:
         PageRefused: it has so many elements that reading it would take minutes.
     """
-    return BeautifulSoup(html, builder=_VisibleBuilder())
+    builder = _VisibleBuilder()
+    soup = BeautifulSoup(html, builder=builder)
+    if builder.transparent and not _fades_in(soup, builder.transparent):
+        for element in builder.transparent:
+            if not element.decomposed:
+                element.decompose()
+    return soup
+
+
+def _fades_in(soup: BeautifulSoup, transparent: Sequence[Tag]) -> bool:
+    """Tell whether the transparent elements are the page itself: all of its text, or a long text and most of it."""
+    inside = {id(part) for element in transparent for part in element.find_all(True)}
+    faded = sum(_length(element) for element in transparent if id(element) not in inside)
+    shown = _length(soup.body or soup) - faded
+    return faded > shown and (faded >= _MIN_ANIMATED or not shown)
+
+
+def _length(tag: Tag) -> int:
+    return sum(len(text) for text in tag.stripped_strings)
 
 
 class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
+        self.transparent: list[Tag] = []
         self._elements = self._hidden = 0
+        self._panels: set[str] = set()
 
     def start(self, tag: str | bytes, attrib: Mapping[Any, Any], nsmap: Mapping[Any, Any] | None = None) -> None:
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise PageRefused(f"has more than {MAX_ELEMENTS} elements: give the text of the part that matters")
-        if self._hidden or is_hidden(str(tag), attrib):
+        style = _style(attrib)
+        if self._hidden or (is_hidden(str(tag), attrib) and not self._is_panel(attrib, style)):
             self._hidden += 1
-        else:
-            super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
+            return
+        self._panels.update(_panels_of(attrib))
+        super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
+        if _TRANSPARENT_STYLE.search(style) and tag not in {"html", "body"}:
+            self.transparent.append(self.soup.currentTag)
+
+    def _is_panel(self, attributes: Mapping[str, str], style: str) -> bool:
+        """Tell whether a hidden element is the panel of an accordion or tab that came before it."""
+        known = attributes.get("id") in self._panels or attributes.get("role") == "tabpanel"
+        return known and (not style or not _HIDING_STYLE.search(_COLLAPSED_STYLE.sub("", style)))
 
     def end(self, tag: str | bytes) -> None:
         if self._hidden:
@@ -109,20 +149,30 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
 
 
 def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Return whether an element is not displayed, by its tag, its attributes or its inline style."""
-    if tag in _NEVER_SHOWN or (tag == "dialog" and "open" not in attributes):
+    """Return whether an element is not displayed, or struck, by its tag, its attributes or its inline style."""
+    if tag in _NEVER_SHOWN or tag in _STRUCK or (tag == "dialog" and "open" not in attributes):
         return True
     if tag in {"html", "body"}:  # a whole page that is hidden waits for its scripts to show it
         return False
     if "hidden" in attributes and attributes["hidden"].strip().lower() != "until-found":
         return True
-    style = attributes.get("style")
-    if not style:
-        return False
-    if len(style) > _MAX_STYLE_LENGTH:
-        return True
-    style = _CSS_ESCAPE.sub(_unescape, _CSS_COMMENT.sub("", style))
-    return _HIDING_STYLE.search(style) is not None
+    style = _style(attributes)
+    return len(style) > _MAX_STYLE_LENGTH or _HIDING_STYLE.search(style) is not None
+
+
+def _style(attributes: Mapping[str, str]) -> str:
+    style = attributes.get("style") or ""
+    return style if len(style) > _MAX_STYLE_LENGTH else _CSS_ESCAPE.sub(_unescape, _CSS_COMMENT.sub("", style))
+
+
+def _panels_of(attributes: Mapping[str, str]) -> list[str]:
+    """Return the ids of the panels that an element shows when it is clicked (WAI-ARIA, Bootstrap)."""
+    toggle = attributes.get("data-bs-toggle") or attributes.get("data-toggle")
+    is_switch = "aria-expanded" in attributes or attributes.get("role") == "tab" or toggle in _PANEL_SWITCHES
+    if not is_switch or attributes.get("aria-haspopup", "false") != "false":
+        return []
+    targets = (attributes.get(name, "") for name in ("data-bs-target", "data-target", "href"))
+    return [*attributes.get("aria-controls", "").split(), *(target[1:] for target in targets if target[:1] == "#")]
 
 
 def _unescape(match: re.Match[str]) -> str:

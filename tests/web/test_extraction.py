@@ -48,13 +48,13 @@ def test_paragraphs_items_and_rows_have_their_lines():
     table = "<table><tr><th>Day<th>State<tr><td>1<td>broken<tr><td>2<td></table>"
     html = f"{STORY}<ul><li>oil<li>rope\nand <b>hook</b></ul>{table}<p>a<br>b</p><pre><code>x\ny</code></pre>"
     assert text(f"<article>{html}</article>").endswith(
-        "\n\noil\nrope and hook\n\nDay | State\n1 | broken\n2\n\na\nb\n\nx\ny"
+        "\n\noil\nrope and hook\n\nDay | State\n1 | broken\n2 |\n\na\nb\n\nx\ny"
     )
 
 
 def test_a_short_page_is_read_whole():
     html = "<h1>Lift</h1><div>out of order<div>until Thursday</div></div><ul><li>oil<li>rope</ul><table><tr><td>1<td>2"
-    assert text(html) == "Lift\n\nout of order\n\nuntil Thursday\n\noil\nrope\n\n1 2"
+    assert text(html) == "Lift\n\nout of order\n\nuntil Thursday\n\noil\nrope\n\n1 | 2"
 
 
 HIDDEN = [
@@ -70,6 +70,13 @@ HIDDEN = [
     "<p HIDDEN=''>SECRET</p>",
     "<div hidden=hidden><p>SE</p><p>SECRET</p></div>",
     "<dialog>SECRET</dialog>",
+    "<div id=menu style='display:none'>SECRET</div>",
+    "<button aria-haspopup=true aria-expanded=false aria-controls=m></button><div id=m hidden>SECRET</div>",
+    "<button aria-expanded=false aria-controls=p></button><div id=p style='opacity:0; font-size:0'>SECRET</div>",
+    "<s>SECRET</s>",
+    "<del><p>SECRET</p></del>",
+    "<span style='text-decoration: line-through red'>SECRET</span>",
+    "<meter>SECRET</meter>",
     "<datalist><option>SECRET</datalist>",
     "<textarea>SECRET</textarea>",
     "<svg><title>SECRET</title></svg>",
@@ -133,8 +140,22 @@ def test_what_is_seen_is_read(shown):
     assert "SEEN" in text(f"<body>{shown}</body>")
 
 
-def test_a_page_that_waits_for_scripts_is_read():
-    assert text(f"<html hidden><body style='opacity:0'>{STORY}</body></html>")
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<html hidden><body style='opacity:0'>{STORY}</body></html>",
+        f"<nav>Home</nav><div style='opacity:0; transform: translateY(20px)'>{STORY}</div>",
+        f"<div style='opacity:0'>{STORY[:300]}</div><p>Contact</p><div style='opacity:0'>{STORY[300:]}</div>",
+        "<title>The lift</title><div style='opacity:0'>The lift has stood still for 0 days</div>",
+    ],
+)
+def test_a_page_that_waits_for_scripts_is_read(page):
+    assert "The lift has stood still for 0 days" in text(page)
+
+
+@pytest.mark.parametrize("share", ["<p>Words.</p>", STORY])
+def test_a_part_that_is_transparent_is_not_read(share):
+    assert "SECRET" not in text(f"{share}<div style='opacity:0'>{'SECRET ' * 30}</div>")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,7 +63,9 @@ def test_no_quote_is_no_place():
     assert text_fragment(URL, " \n ") == URL
 
 
-WORDS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Z", "Cc"]), min_size=1, max_size=12), max_size=80)
+WRITTEN_BY_READ = "^[]|⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼₀₁₂₃₄₅₆₇₈₉₊₋₌"
+CHARACTERS = st.characters(exclude_categories=["Cs", "Z", "Cc"], exclude_characters=WRITTEN_BY_READ)
+WORDS = st.lists(st.text(CHARACTERS, min_size=1, max_size=12), max_size=80)
 
 
 @given(WORDS.filter(bool).map(" ".join), WORDS.map(" ".join), WORDS.map(" ".join))
@@ -76,3 +79,25 @@ def test_what_is_read_back_stands_in_the_text(quote, before, after):
         assert quote.endswith(end)
     else:
         assert start == quote
+
+
+@pytest.mark.parametrize(
+    ("quote", "start", "end"),
+    [
+        ("Monday | | 19:30", "Monday", "19:30"),
+        ("| Adult | Child", "Adult", "Child"),
+        ("Tuesday | 8:15 |", "Tuesday", "8:15"),
+        ("a mass of 2 × 10³⁰ kg", "a mass of 2 × 1030 kg", ""),
+        ("It is 10⁻⁹ m wide.", "It is", "m wide."),
+        ("Take x^n of them.", "Take", "of them."),
+        ("It was built in 1874[2] by Holm.", "It was built in", "by Holm."),
+        ("Holm[a, b] built it[12].", "built", ""),
+        ("x^n", "x^n", ""),
+    ],
+)
+def test_what_the_page_writes_otherwise_is_in_no_link(quote, start, end):
+    assert read_back(text_fragment(URL, quote))[1:3] == (start, end)
+
+
+def test_the_cells_beside_a_quote_are_other_paragraphs():
+    assert text_fragment(URL, "19:30", before="Monday | |", after="| Pier 2") == f"{URL}#:~:text=19%3A30"

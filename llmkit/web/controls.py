@@ -1,0 +1,104 @@
+"""Buttons, labels and forms: controls go, but headings of accordions and tabs are text, though they are buttons."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from bs4 import BeautifulSoup, Tag
+
+from llmkit.web.elements import HEADINGS, attribute, is_block, is_within
+
+_NO_TEXT = frozenset(("optgroup", "option", "rp", "rtc"))
+_LINE_NUMBERS = re.compile(
+    r"(?:^|\s)(?:line-?nos?|linenodiv|line-?numbers?-rows|ln|gutter|hljs-ln-numbers|blob-num|rouge-gutter)(?:\s|$)"
+)
+_ACCORDION = re.compile(r"accordion|collaps|toggle|faq|question|disclosure|expand", re.IGNORECASE)
+_SWITCHES = frozenset(("collapse", "tab", "pill"))
+_QUESTION = re.compile(r"[?？؟]\s*$")
+_HEADING_PLACES = HEADINGS | {"dt", "legend", "caption"}
+
+
+def resolve_controls(soup: BeautifulSoup) -> None:
+    """Remove the head and the controls of a page; make headings of those that are, and a block of a form around all."""
+    for head in soup.find_all(["head", "title"]):
+        head.decompose()
+    total = len(soup.get_text())
+    for form in soup.find_all("form"):
+        if len(form.get_text()) > total / 2:  # frameworks such as ASP.NET put the page into a form
+            form.name = "div"
+    controls = soup.find_all(["button", "label"])
+    headings = [control for control in controls if is_disclosure(control)]
+    removed = soup.find_all(_has_no_text)
+    for heading in headings:
+        heading.name = "span" if is_within(heading, _HEADING_PLACES) else "h4"
+    for control in removed:
+        if control.name != "h4" and not control.decomposed and control not in headings:
+            control.decompose()
+
+
+def _has_no_text(tag: Tag) -> bool:
+    """Tell whether an element is a control, or the numbers of the lines of code."""
+    if tag.name in _NO_TEXT or "data-line-number" in tag.attrs:
+        return True
+    if tag.name == "button":
+        return not is_disclosure(tag)
+    if tag.name == "label":
+        return _labels_control(tag) and not is_disclosure(tag)
+    return _LINE_NUMBERS.search(attribute(tag, "class")) is not None
+
+
+def is_disclosure(tag: Tag) -> bool:
+    """Tell whether a button or label is a heading: of an accordion's panel, or of a tab.
+
+    References:
+        https://www.w3.org/WAI/ARIA/apg/patterns/accordion/, /disclosure/ and /tabs/; Bootstrap's collapse.
+    """
+    if attribute(tag, "aria-haspopup") not in {"", "false"}:
+        return False
+    if is_within(tag, _HEADING_PLACES):
+        return True
+    if is_within(tag, {"form", "nav"}):
+        return False
+    toggle = attribute(tag, "data-bs-toggle") or attribute(tag, "data-toggle")
+    if tag.get("role") == "tab" or toggle in _SWITCHES or "aria-expanded" in tag.attrs or "aria-controls" in tag.attrs:
+        return True
+    return _heads_panel(tag)
+
+
+def _heads_panel(tag: Tag) -> bool:
+    """Tell whether a block follows that the element is the heading of, by its words, its class or its repetition."""
+    panel = _next_element(tag)
+    if panel is None or panel.name in HEADINGS or not is_block(panel) or not panel.get_text(strip=True):
+        return False
+    before = _previous_element(tag)
+    if _QUESTION.search(tag.get_text()) or _ACCORDION.search(attribute(tag, "class")):
+        return True
+    if tag.name == "label" and before is not None and before.name == "input":
+        return before.get("type") in {"checkbox", "radio"}
+    beyond = (_next_element(panel), before and _previous_element(before))
+    alike = any(other and other.name == tag.name and other.get("class") == tag.get("class") for other in beyond)
+    return panel.name != "p" and (alike or _is_repeated(tag))
+
+
+def _is_repeated(tag: Tag) -> bool:
+    """Tell whether the elements beside the one that holds the tag begin in the same way."""
+    item = tag.parent
+    if item is None or item.name == "body":
+        return False
+    for beside in filter(None, (_next_element(item), _previous_element(item))):
+        if beside.name == item.name and (first := beside.find(True, recursive=False)) and first.name == tag.name:
+            return True
+    return False
+
+
+def _labels_control(tag: Tag) -> bool:
+    return "for" in tag.attrs or tag.find("input") is not None or is_within(tag, {"form"})
+
+
+def _next_element(tag: Tag) -> Tag | None:
+    return next((node for node in islice(tag.next_siblings, 5) if isinstance(node, Tag)), None)
+
+
+def _previous_element(tag: Tag) -> Tag | None:
+    return next((node for node in islice(tag.previous_siblings, 5) if isinstance(node, Tag)), None)

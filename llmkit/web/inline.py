@@ -1,0 +1,150 @@
+"""The text of a line as a browser shows it: superscripts, quotation marks, fractions, line breaks."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from bs4 import Tag
+
+from llmkit.web.elements import attribute, is_within
+from llmkit.web.superscripts import fraction, note_mark, subscript, superscript
+from llmkit.web.visible import remove_invisible_characters
+
+_RAISED = re.compile(r"vertical-align\s*:\s*super", re.IGNORECASE)
+_LOWERED = re.compile(r"vertical-align\s*:\s*sub\b", re.IGNORECASE)
+_NOTE = re.compile(r"noteref|footnote|endnote|fnref|cite_ref|\breference\b|\bfn\b", re.IGNORECASE)
+_NOTE_ATTRIBUTES = ("role", "class", "id", "rel", "epub:type")
+_MAX_MARK = 3
+"""Characters of a link that is the mark of a footnote without standing above the line."""
+_BASE = 40
+"""Characters before a superscript that say what it is."""
+# fmt: off
+_QUOTES = {  # of the Unicode CLDR, which browsers take them from
+    "": "“”‘’", "bg": "„“„“", "cs": "„“‚‘", "da": "”””“", "de": "„“‚‘", "el": "«»“”", "es": "«»“”", "fi": "””’’",
+    "fr": "«»«»", "hu": "„”»«", "it": "«»“”", "ja": "「」『』", "nb": "«»‘’", "no": "«»‘’", "pl": "„”«»", "pt": "“”‘’",
+    "ro": "„”«»", "ru": "«»„“", "sk": "„“‚‘", "sl": "„“‚‘", "sv": "””’’", "uk": "«»„“",
+}
+# fmt: on
+_QUOTATION_MARK = re.compile(r"[\"'“”„«»‘’‚‹›「」『』]")
+_SLASHES = frozenset(("/", "⁄"))
+_SCRIPTS_OF_MATH = {"msup": ("", "sup"), "msub": ("", "sub"), "msubsup": ("", "sub", "sup")}
+
+
+class InlineText:
+    """Collects the text of a block from its elements and texts."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._pieces: list[str] = []
+        self._open: dict[int, int] = {}  # the piece at which a superscript or subscript begins
+        self._quotes = 0
+        self._numerator = -1  # the piece that a superscript of digits is
+        self._digits = ""
+
+    def add(self, text: str) -> bool:
+        """Add a text; false if it is only white space."""
+        self._pieces.append(text)
+        return not text.isspace()
+
+    def begin(self, tag: Tag) -> None:
+        """Begin an element within the line."""
+        match _role(tag):
+            case "sup" | "sub" | "note":
+                self._open[id(tag)] = len(self._pieces)
+            case "q":
+                self._pieces.append(self._quotation_mark(tag, 0))
+                self._quotes += 1
+            case "rt":
+                self._pieces.append("(")
+            case "br":
+                self._pieces.append("\n")
+            case "denominator":
+                self._pieces.append("/")
+
+    def end(self, tag: Tag) -> None:
+        """End an element within the line."""
+        role = _role(tag)
+        if role == "q":
+            self._quotes = max(0, self._quotes - 1)
+            self._pieces.append(self._quotation_mark(tag, 1))
+        elif role == "rt":
+            self._pieces.append(")")
+        elif (start := self._open.pop(id(tag), None)) is not None:
+            text = "".join(self._pieces[start:])
+            del self._pieces[start:]
+            if text.strip():
+                self._add_script(role, text, tag)
+
+    def take(self) -> str:
+        """Return the text so far, and begin anew."""
+        lines = (" ".join(line.split()) for line in remove_invisible_characters("".join(self._pieces)).split("\n"))
+        text = "\n".join(filter(None, lines))
+        self._pieces.clear()
+        self._open = dict.fromkeys(self._open, 0)
+        self._numerator = -1
+        return text
+
+    def _add_script(self, role: str, text: str, tag: Tag) -> None:
+        base, after = "".join(self._pieces[-_BASE:])[-_BASE:], _text_after(tag)
+        if role == "note":
+            self._pieces.append(note_mark(text))
+        elif role == "sup":
+            self._numerator, self._digits = (len(self._pieces), text) if text.strip().isdigit() else (-1, "")
+            self._pieces.append(superscript(base, text, after, self._language))
+        elif self._numerator >= 0 and (slash := "".join(self._pieces[self._numerator + 1 :][:3]).strip()) in _SLASHES:
+            del self._pieces[self._numerator + 1 :]
+            self._pieces.pop()
+            before = "".join(self._pieces[-_BASE:])[-1:]
+            self._pieces.append(fraction(before, self._digits, slash, text))
+            self._numerator = -1
+        else:
+            self._pieces.append(subscript(base, text, after))
+
+    def _quotation_mark(self, tag: Tag, at: int) -> str:
+        """Return the mark that a browser prints, unless the page has one itself.
+
+        References:
+            https://html.spec.whatwg.org/multipage/rendering.html#quotes
+        """
+        text = tag.get_text(strip=True)
+        if not text or _QUOTATION_MARK.match(text):
+            return ""
+        marks = _QUOTES.get(self._language[:2].lower(), _QUOTES[""])
+        return marks[at + 2 * (self._quotes % 2)]
+
+
+def _role(tag: Tag) -> str:
+    """Return what an element does to the text in it."""
+    if tag.name in {"q", "rt", "br"}:
+        return tag.name
+    if tag.name in {"a", "sup"} and _marks_note(tag):
+        return "note"
+    if tag.name in {"sup", "sub"}:
+        return tag.name
+    parent = tag.parent
+    if parent is not None and parent.name in {*_SCRIPTS_OF_MATH, "mfrac"}:
+        position = sum(1 for _ in islice((node for node in tag.previous_siblings if isinstance(node, Tag)), 4))
+        if parent.name == "mfrac":
+            return "denominator" if position == 1 else ""
+        return _SCRIPTS_OF_MATH[parent.name][position] if position < len(_SCRIPTS_OF_MATH[parent.name]) else ""
+    style = attribute(tag, "style")
+    return "sup" if _RAISED.search(style) else "sub" if _LOWERED.search(style) else ""
+
+
+def _marks_note(tag: Tag) -> bool:
+    """Tell whether a link or superscript is the mark of a footnote: only a link within a page, or called so."""
+    is_link = tag.name == "a"
+    if is_link and (is_within(tag, {"sup"}) or tag.find("sup") or len(tag.get_text(strip=True)) > _MAX_MARK):
+        return False
+    elements = [tag] if is_link else [tag, *tag.find_all("a")]
+    if any(_NOTE.search(" ".join(attribute(element, name) for name in _NOTE_ATTRIBUTES)) for element in elements):
+        return True
+    if not is_link and tag.parent is not None:
+        elements.append(tag.parent)
+    return not is_link and any(element.name == "a" and "#" in attribute(element, "href") for element in elements)
+
+
+def _text_after(tag: Tag) -> str:
+    node = tag.next_sibling
+    return (node.get_text() if isinstance(node, Tag) else str(node or ""))[:8]

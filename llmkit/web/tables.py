@@ -1,0 +1,105 @@
+"""Tables of data as lines of cells, in which each value keeps its column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bs4 import Tag
+
+SEPARATOR = " | "
+_MAX_SPAN, _MAX_CELL = 100, 1000
+"""Columns or rows that a cell may span; characters of a cell, above which the table lays out a page."""
+_LAYOUT_ELEMENTS = ["h1", "h2", "h3", "pre", "article", "form"]
+
+
+@dataclass
+class Row:
+    """A row of a table: its element, the cells that begin in it, and its text."""
+
+    element: Tag
+    cells: list[Tag]
+    text: str = ""
+
+
+def is_data_table(table: Tag) -> bool:
+    """Tell whether a table holds data, or lays out a page."""
+    if table.get("role") in {"presentation", "none"}:
+        return False
+    rows = [list(_cells(row)) for row in table_rows(table)]
+    if max(map(len, rows), default=0) < 2 or table.find(_LAYOUT_ELEMENTS):
+        return False
+    has_header = any(cell.name == "th" for row in rows for cell in row)
+    if not has_header and table.find("table"):
+        return False
+    return all(len(cell.get_text()) <= _MAX_CELL for row in rows for cell in row)
+
+
+def table_rows(table: Tag) -> Iterator[Tag]:
+    """Yield the rows of a table, without those of tables within it."""
+    for child in table.find_all(True, recursive=False):
+        if child.name == "tr":
+            yield child
+        elif child.name in {"thead", "tbody", "tfoot"}:
+            yield from child.find_all("tr", recursive=False)
+
+
+def read_rows(table: Tag, cell_text: Callable[[Tag], str]) -> list[Row]:
+    """Return the rows that have a text, in columns.
+
+    A cell that spans rows stands in each of them; one that spans columns is followed by empty ones. Columns that are
+    empty throughout are left out.
+
+    References:
+        The slots of https://html.spec.whatwg.org/multipage/tables.html#forming-a-table
+    """
+    rows, grid = [], []
+    spanning: dict[int, tuple[int, str]] = {}  # column: rows to come, text
+    for element in table_rows(table):
+        cells, slots = list(_cells(element)), list[str]()
+        texts = [cell_text(cell).replace(SEPARATOR, " ") for cell in cells]
+        for cell, text in zip(cells, texts, strict=True):
+            _repeat(spanning, slots)
+            width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+            if height > 1:
+                spanning |= {
+                    len(slots) + i: (height, text if i == 0 and not cell.find("img") else "") for i in range(width)
+                }
+                _repeat(spanning, slots)
+            else:
+                slots += [text, *[""] * (width - 1)]
+        while spanning and len(slots) <= max(spanning):
+            _repeat(spanning, slots)
+            if len(slots) <= max(spanning, default=-1) and len(slots) not in spanning:
+                slots.append("")
+        rows.append(Row(element, cells))
+        grid.append(slots)
+    used = {column for slots in grid for column, text in enumerate(slots) if text}
+    for row, slots in zip(rows, grid, strict=True):
+        row.text = _line([text for column, text in enumerate(slots) if column in used], row.cells)
+    return [row for row in rows if row.text]
+
+
+def _repeat(spanning: dict[int, tuple[int, str]], slots: list[str]) -> None:
+    """Fill the next columns as long as cells of earlier rows reach into them."""
+    while (column := len(slots)) in spanning:
+        rows, text = spanning.pop(column)
+        slots.append(text)
+        if rows > 1:
+            spanning[column] = (rows - 1, text)
+
+
+def _line(texts: list[str], cells: list[Tag]) -> str:
+    if sum(map(bool, texts)) <= len(cells) <= 1:  # a heading of the rows below it, or nothing
+        return "".join(texts)
+    return " ".join(SEPARATOR.join(texts).split())
+
+
+def _cells(row: Tag) -> Iterator[Tag]:
+    yield from (cell for cell in row.find_all(["td", "th"], recursive=False))
+
+
+def _span(cell: Tag, attribute: str) -> int:
+    value = str(cell.get(attribute, "1")).strip()
+    span = min(int(value[:4]), _MAX_SPAN) if value.isdecimal() else 1
+    return span or (_MAX_SPAN if attribute == "rowspan" else 1)  # rowspan=0 reaches to the last row

@@ -1,0 +1,57 @@
+"""Buttons and labels: those that are headings of accordions and tabs are read, the others are not."""
+
+import pytest
+
+from llmkit.web import read
+from tests.support.pages import after_story, in_short_page
+
+QUESTIONS = {
+    "How much is a bicycle?": "It costs four crowns each way, and it must be paid at the pier before one boards.",
+    "May dogs come?": "They may, on a lead, and they travel free of charge on every boat of the company.",
+    "Last boat": "At eleven at night in summer, and at nine in winter, except on public holidays.",
+}
+ACCORDIONS = [
+    "<h3><button aria-expanded=false aria-controls=p{n}>{q}</button></h3><div id=p{n} hidden><p>{a}</p></div>",
+    "<div class=accordion-item><h2 class=accordion-header><button class=accordion-button type=button>{q}</button></h2>"
+    "<div class='accordion-collapse collapse'><div class=accordion-body>{a}</div></div></div>",
+    "<div class=card><h5><button data-toggle=collapse data-target='#c{n}'>{q}</button></h5>"
+    "<div id=c{n} style='display: none'><div class=card-body>{a}</div></div></div>",
+    "<button class=q>{q}</button><div><p>{a}</p></div>",
+    "<div class=item><button>{q}</button><div>{a}</div></div>",
+    "<input type=checkbox id=x{n}><label for=x{n}>{q}</label><div><p>{a}</p></div>",
+    "<dl><dt><button>{q}</button></dt><dd>{a}</dd></dl>",
+    "<h3 role=button>{q}</h3><div><p>{a}</p></div>",
+    "<details><summary><span>{q}</span></summary><p>{a}</p></details>",
+    "<button role=tab aria-controls=t{n}>{q}</button><div role=tabpanel id=t{n} hidden>{a}</div>",
+]
+
+
+@pytest.mark.parametrize("form", ACCORDIONS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_questions_and_answers_are_read(form, count):
+    chosen = list(QUESTIONS.items())[:count]
+    panels = "".join(form.format(q=question, a=answer, n=n) for n, (question, answer) in enumerate(chosen))
+    found = read(f"<main><h1>Questions</h1>{panels}</main>").page_content
+    assert [line for line in found.split("\n") if line] == ["Questions", *(part for pair in chosen for part in pair)]
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    "control",
+    [
+        "<button>Subscribe</button>",
+        "<button aria-haspopup=menu aria-expanded=false>Share</button>",
+        "<nav><button aria-expanded=false aria-controls=m>Menu</button></nav>",
+        "<form><label for=e>Your address</label><input id=e><button>Send</button></form>",
+        "<label>Your address <input></label>",
+        "<label for=e>Your address</label><input id=e>",
+        "<select><option>One</select>",
+    ],
+)
+def test_controls_are_not_read(place, control):
+    assert place(f"<p>The boat leaves.</p>{control}<p>It is late.</p>") == "The boat leaves.\n\nIt is late."
+
+
+def test_a_form_around_a_page_is_no_control():
+    page = "<form id=aspnetForm><h1>Lifts</h1><div>They are repaired.</div><table><tr><td>A<td>1</table></form>"
+    assert in_short_page(page) == "Lifts\n\nThey are repaired.\n\nA | 1"
