@@ -94,6 +94,9 @@ def classify(
         task.run_lines(file, destination)
         return
     chain, result, fields = task.run(file, as_json=as_json)
+    if result.passages > 1:
+        how = f"probabilities are means over {result.passages} passages"
+        console.note(f"the text is longer than the model's context window: {how}")
     if not result.labels and not as_json:
         console.note(f"no label is as likely as {chain.threshold:g}")
     destination.write("classify", fields, ranking(result))

@@ -24,17 +24,18 @@ from llmkit.chains.calibration import (
 )
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
+from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
 from llmkit.chains.classification.scorer import LabelScorer
-from llmkit.chains.classification.structured import choose_labels
+from llmkit.chains.classification.structured import LabelChoice
 from llmkit.chains.html import bars
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, scoring_model
-from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.ranking import descending
+from llmkit.text.segmentation import Passage
 
 
 class Classification(BaseModel):
@@ -47,6 +48,8 @@ class Classification(BaseModel):
         scores: the probability of each label, in the order in which the labels were given. They add up to one; with
             `multi_label` each is between 0 and 1 by itself. Empty for a model that returns no log-likelihoods.
         calibrated: whether the probabilities were fitted to labelled texts: by `calibrate`, for these labels.
+        passages: how many passages the text was read in: more than one if it is longer than the context window; then
+            the probabilities are their means, weighted by length.
         method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to
             choose.
     """
@@ -57,6 +60,7 @@ class Classification(BaseModel):
     labels: tuple[str, ...]
     scores: dict[str, float]
     calibrated: bool = False
+    passages: int = 1
     method: Literal["likelihood", "structured output"] = "likelihood"
 
     def _repr_html_(self) -> str:
@@ -72,6 +76,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         >>> chain = ZeroShotClassificationChain(HuggingFaceChat(), labels=["sports", "politics"])
         >>> chain.invoke("The match ended 3 to 2.").label
         'sports'
+
+    A text that is longer than the context window is read in passages, and its probabilities are their means.
 
     A text's result does not depend on the texts beside it in a batch, except for rounding: in bfloat16 a probability
     may differ by some hundredths.
@@ -98,7 +104,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     Raises:
         InputError: a label, a description, an example or a text is wrong; says which.
         PromptError: the prompt is wrong.
-        ContextWindowExceeded: a text and the longest label do not fit the window together.
+        ContextWindowExceeded: the window does not hold a short passage and the longest label together.
     """
 
     tool_name = "classify_text"
@@ -133,7 +139,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._lock = threading.RLock()
         self._scorers: tuple[CalibratedScorer, ...] | None = None  # learned at the first use, under the lock
         self._few_shot: FewShot | None = None
-        self._choice: StructuredTask[str, tuple[str, ...]] | None = None
+        self._choice: LabelChoice | None = None
         if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
         if local is None:
@@ -145,7 +151,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         if "labels" in task.input_variables:
             task = task.partial(labels=self._labels.listed())
         if local is None:
-            self._choice = choose_labels(llm, task, self._labels, examples, selector)
+            self._choice = LabelChoice.from_labels(llm, task, self._labels, examples, selector, context_window)
             return
         scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
@@ -178,9 +184,11 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         """Classify all texts: those whose prompts begin alike go through the model together."""
         if self._choice:
             chosen = self._choice.run(prepared, configs)
-            return [labels if isinstance(labels, Exception) else _without_scores(labels) for labels in chosen]
-        rows = self._try_scores(prepared)
-        return [row if isinstance(row, Exception) else self._classification(row) for row in rows]
+            return [choice if isinstance(choice, Exception) else _without_scores(*choice) for choice in chosen]
+        return [
+            scored if isinstance(scored, Exception) else self._classification(scored)
+            for scored in self._try_pooled_scores(prepared)
+        ]
 
     def calibrate(self, rows: Sequence[Any], *, precision: float | None = None) -> CalibrationReport:
         """Measure the prior on texts like those to come or, if they are labelled, fit the probabilities to them.
@@ -212,14 +220,15 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
         if not self.contextual_calibration:
             raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
+        count, texts = len(texts), [part.text for text in texts for part in self._divide(text)]
         with self._lock:
             scorers = tuple(scorer.refit(texts, self.tuning.neutral_weight) for scorer in self._learned_scorers())
             self._scorers, self.calibration = scorers, Calibration(independent=self.multi_label)
             self.threshold = self._uncalibrated_threshold
-        return CalibrationReport(len(texts), self.calibration)
+        return CalibrationReport(count, self.calibration)
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
-        scores = np.stack(unwrap_all(self._try_scores(texts)))
+        scores = np.stack([pooled.row for pooled in unwrap_all(self._try_pooled_scores(texts))])
         before = Calibration(independent=self.multi_label)
         after = before.fit(scores, truth)
         threshold = None
@@ -250,9 +259,18 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             next((row for row in rows if isinstance(row, Exception)), None) or np.mean(rows, axis=0) for rows in columns
         ]
 
-    def _classification(self, row: Row) -> Classification:
+    def _try_pooled_scores(self, texts: Sequence[str]) -> list[PooledRow | Exception]:
+        """Return the scores of each text, pooled over its passages where it does not fit the window."""
+        return try_pooled_scores(self._try_scores, self._divide, texts, independent=self.multi_label)
+
+    def _divide(self, text: str) -> list[Passage]:
+        scorer = self._learned_scorers()[0].scorer
+        longest = min(self.tuning.max_passage_tokens, scorer.context_window // 2)  # the rest is for examples
+        return divide(text, scorer.fit, scorer.llm, longest)
+
+    def _classification(self, pooled: PooledRow) -> Classification:
         calibration, threshold = self.calibration, self.threshold
-        probabilities = calibration.probabilities(row[None])[0]
+        probabilities = calibration.probabilities(pooled.row[None])[0]
         ranked = descending(probabilities)
         likely = [self.labels[index] for index in ranked if threshold is None or probabilities[index] >= threshold]
         labels = tuple(likely if self.multi_label else likely[:1])
@@ -261,11 +279,13 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             labels=labels,
             scores=dict(zip(self.labels, map(float, probabilities), strict=True)),
             calibrated=calibration != Calibration(independent=self.multi_label),
+            passages=pooled.passages,
         )
 
 
-def _without_scores(labels: tuple[str, ...]) -> Classification:
-    return Classification(label=next(iter(labels), None), labels=labels, scores={}, method="structured output")
+def _without_scores(labels: tuple[str, ...], passages: int) -> Classification:
+    label = next(iter(labels), None)
+    return Classification(label=label, labels=labels, scores={}, passages=passages, method="structured output")
 
 
 def _parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:

@@ -12,9 +12,11 @@ from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, score_continuations, separator
-from llmkit.errors import InputError
+from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
+
+_ADVICE = "give shorter labels or descriptions, or choose a model with a larger window"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class LabelScorer:
     alternatives: tuple[str, ...]
     multi_label: bool
     max_label_tokens: int
-    context_window: int | None = None
+    context_window: int
 
     @classmethod
     def from_labels(
@@ -78,9 +80,13 @@ class LabelScorer:
 
     def fit(self, text: str) -> FittedPrompt:
         """Return the prompt for a text, with as many examples as fit."""
-        return self.prompt.fit(
-            text, model=self.llm, max_new_tokens=self.max_label_tokens, context_window=self.context_window
-        )
+        try:
+            return self.prompt.fit(
+                text, model=self.llm, max_new_tokens=self.max_label_tokens, context_window=self.context_window
+            )
+        except ContextWindowExceeded as error:
+            what = "the prompt with its text and the longest label"
+            raise ContextWindowExceeded(error.needed, error.available, what, _ADVICE) from error
 
     def scores(self, texts: Sequence[str]) -> Matrix:
         """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations]."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Classification, ZeroShotClassificationChain
-from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
 from tests.support.classification import LABELS, results_agree, tiny_llm
 from tests.support.generation import forward_shapes
@@ -72,16 +72,15 @@ def test_the_order_of_labels_is_only_that_of_the_scores(name: str, options: dict
 
 def test_a_bad_text_fails_alone() -> None:
     chain = chain_of()
-    texts: list[Any] = ["", TEXTS[0], " \n\t", 3, None, "The " * 600, "\ud800", TEXTS[1]]
+    texts: list[Any] = ["", TEXTS[0], " \n\t", 3, None, "\ud800", TEXTS[1]]
     results: list[Any] = chain.batch(texts, return_exceptions=True)
-    says = ["is empty", None, "is empty", "the text is int", "the text is NoneType", "512", "surrogate", None]
+    says = ["is empty", None, "is empty", "the text is int", "the text is NoneType", "surrogate", None]
     for result, words in zip(results, says, strict=True):
         if words:
             assert isinstance(result, InputError)
             assert words in str(result)
     assert results_agree(results[1], chain.invoke(TEXTS[0]))
-    assert results_agree(results[7], chain.invoke(TEXTS[1]))
-    assert isinstance(results[5], ContextWindowExceeded)
+    assert results_agree(results[6], chain.invoke(TEXTS[1]))
     with pytest.raises(InputError, match="empty"):
         chain.batch(texts)
     assert chain.batch([]) == []

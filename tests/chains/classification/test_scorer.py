@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -132,21 +131,17 @@ def test_an_open_answer_begins_without_a_space() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "t5", "bart", "gpt2 completes"])
-def test_at_the_edge_of_the_window_a_text_fits_or_says_so(name: str) -> None:
-    """A text that is too long by any number of tokens fails by itself, and never with its neighbours."""
+def test_at_the_edge_of_the_window_a_text_fits_or_is_divided(name: str) -> None:
+    """A text that is too long by any number of tokens is read in passages; one that fits is not."""
     labels = ["<|im_end|>", "日本 " * 5, "x"]
     chain = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=False, context_window=120)
     texts = ["x " * count for count in range(1, 120)]
-    results: list[Any] = chain.batch(texts, return_exceptions=True)
-    fits = [not isinstance(each, Exception) for each in results]
-    assert fits == sorted(fits, reverse=True)
-    assert fits[0]
-    assert not fits[-1]
-    for each in results:
-        if isinstance(each, Exception):
-            assert isinstance(each, ContextWindowExceeded)
-            assert each.needed > each.available == 120
-    longest = fits.index(False) - 1
+    results = chain.batch(texts)
+    counts = [each.passages for each in results]
+    divided = [count > 1 for count in counts]
+    assert divided == sorted(divided)
+    assert (divided[0], divided[-1]) == (False, True)
+    longest = counts.count(1) - 1
     alone = chain.invoke(texts[longest]).scores
     assert results[longest].scores == pytest.approx(alone, abs=1e-4)
 
@@ -158,6 +153,7 @@ def test_a_window_can_be_made_smaller_not_larger() -> None:
     with pytest.raises(ContextWindowExceeded) as caught:
         own.fit("The " * 600)
     assert caught.value.available == tiny.WINDOW
+    assert str(caught.value).endswith("give shorter labels or descriptions, or choose a model with a larger window")
 
 
 @pytest.mark.parametrize("several", [False, True])
