@@ -14,6 +14,8 @@ from typing import Protocol
 import regex
 
 from llmkit.errors import InputError
+from llmkit.text.abbreviations import is_within_sentence
+from llmkit.text.lines import wrapped_line_ends
 
 
 class TokenCounter(Protocol):
@@ -51,24 +53,24 @@ _WHITE_SPACE = regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
 _SENTENCE = regex.compile(
     r"""(?V1)
-      (?: (?<! (?: ^ | [\s\p{Ps}] ) \p{Lu} | \b(?:Mrs?|Ms|Dr|Prof|St|Jr|vs|No) ) \. | [!?…] )
-      [.!?…]* [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*               # footnotes belong to it
-      (?: \s++ (?!\p{Ll}) | \s*+$ )                            # white space after it, no small letter
+      (?P<signs> [.!?…]++ ) [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*     # footnotes belong to it
+      (?: (?P<space> \s++ ) (?!\p{Ll}) | \s*+$ )               # white space after it, no small letter
     | [\p{SB=STerm}--[!?]]+ [\p{Pe}\p{Pf}"']* \s*             # 。！？ ؟ । ። and others need no space
-    | (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*+ (?!\p{Ll})      # a line of its own: a heading, a turn
-    | (?: \r\n | [\n\r\x85\u2028] ) [^\S\n\r]* [\n\r\x85\u2028] \s*  # an empty line
+    | (?P<line> (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*+ )     # a line of its own, an empty line
     """,
     regex.VERBOSE,
 )
+_LINE_END = regex.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+_LIST_NUMBER = regex.compile(r"\s*\(?\d{1,2}")
 
 
 def sentences(text: str) -> list[Span]:
     """Split a text into sentences, without the white space around them.
 
-    A line end closes a sentence too, unless a small letter follows: a wrapped text continues there. Approximates
-    Unicode's sentence borders (UAX #29), but initials and a few English titles do not end a sentence.
+    A line end closes a sentence too, except within a wrapped paragraph. Approximates Unicode's sentence borders
+    (UAX #29), but abbreviations, initials and the numbers of a list do not end a sentence.
     """
-    edges = [0, *_ends(_SENTENCE, text), len(text)]
+    edges = [0, *_sentence_ends(text), len(text)]
     spans = []
     for start, end in pairwise(edges):
         piece = text[start:end]
@@ -76,6 +78,26 @@ def sentences(text: str) -> list[Span]:
             first = start + len(piece) - len(piece.lstrip())
             spans.append(Span(first, first + len(stripped)))
     return spans
+
+
+def _sentence_ends(text: str) -> list[int]:
+    """Return where each sentence ends, with the white space behind it."""
+    ends: list[int] = []
+    wrapped = wrapped_line_ends(text)
+    for match in _SENTENCE.finditer(text):
+        begin = ends[-1] if ends else 0
+        if not match["line"]:
+            place, following = match.start(), match.end()
+            inside = match["signs"] == "." and (
+                _LIST_NUMBER.fullmatch(text, begin, place) or is_within_sentence(text, place, following)
+            )
+            if not inside or following == len(text):
+                ends.append(following)
+                continue
+        lines = list(_LINE_END.finditer(text, *match.span("line" if match["line"] else "space")))
+        if len(lines) > 1 or (lines and lines[0].start() not in wrapped):
+            ends.append(match.end())
+    return ends
 
 
 def passages(text: str, model: TokenCounter, max_tokens: int, overlap: int = 0) -> list[Passage]:
@@ -118,7 +140,7 @@ class _Splitter:
     def __init__(self, text: str, model: TokenCounter, max_tokens: int) -> None:
         self.text, self.count, self.max_tokens = text, model.get_num_tokens, max_tokens
         self.token_starts = _token_starts(text, model)
-        self.words, self.sentences = _ends(_WHITE_SPACE, text), _ends(_SENTENCE, text)
+        self.words, self.sentences = _ends(_WHITE_SPACE, text), _sentence_ends(text)
         self.paragraphs = _ends(_PARAGRAPH, text)
 
     def passage(self, start: int, beyond: int) -> Passage | None:

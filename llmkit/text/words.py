@@ -12,7 +12,45 @@ from llmkit.text.segmentation import Span
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ーｰ\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 """The scripts that are written without spaces: every character that a reader sees (grapheme) is a word there."""
 
-_CHUNK = regex.compile(rf"(?V1) (?={_UNSPACED})\X | [[^\s]--{_UNSPACED}--[–—/]]+", regex.VERBOSE)
+_URL_SIGN = rf"[[^\s()\[\]{{}}<>\"`\|,;\p{{Pi}}\p{{Pf}}、。，；：！？「」（）【】《》]--{_UNSPACED}]"
+_URL = rf"(?: \p{{L}}[\w+.-]{{1,20}}+ :// | www\. ) (?: \( {_URL_SIGN}*+ \) | {_URL_SIGN} )++"
+_ADDRESS = r"""
+      [\w.+%-]{1,64}+ @ (?: \w[\w-]*+ \. )++ \w[\w-]*+                                             # an e-mail address
+    | (?: [\w-]{1,63}+ \. ){1,8}+ \p{Ll}{2,}+ (?: :\d++ )?+ / [\w./?=&%~+\#@:-]*+                  # a URL, no scheme
+    | (?<! [/\\<] ) (?: ~ | \.\.? | [A-Za-z]: )?+ (?: [/\\] [\w.@%~+-]++ ){2,}+ [/\\]?+            # a path
+    | [\w.-]{1,99} (?: [/\\] [\w.-]{1,99} ){1,20} (?<= [\w-] \. \p{Ll} [\p{Ll}\d]{0,3} ) (?! \w )  # a file in a folder
+"""
+"""What stays whole, whatever signs it has."""
+
+_NUMBER = r"""
+    (?<! \d ) (?:
+      \d{1,4}+ (?P<sign>[-./]) \d{1,2}+ (?P=sign) \d{1,4}+ (?! \d )                                # a date
+    | \d{1,2}+ : \d{2} (?: : \d{2} (?: [.,] \d++ )?+ )?+ (?! :?+ \d )                              # a time
+    | (?<! [.:] ) \d++ : \d++ (?! [:.,]?+ \d )                                                     # a score, a scale
+    | \d++ / \d++                                                                                  # a fraction
+    | (?<! , ) \d{1,3}+ (?: , \d{2,3}+ )++ (?<= , \d{3} ) (?: \. \d++ )?+ (?! \d | ,\w )           # 1,200.50
+    | (?<! [,.] ) \d++ (?: (?<= (?<!\d) \d{1,3} ) (?: [.'’] \d{3} )++ )?+ , \d++ (?! [.:/,-] \w )  # 3,5 and 1.200,50
+    | \d{1,3}+ (?: [\u00a0\u2009\u202f] \d{3}+ )++ (?: [.,] \d++ )?+                               # 1 200,50, not broken
+    )"""
+"""Numbers with a sign that divides words elsewhere. Each number of `1,2,3` and of `17,2024-11-03` is one by itself."""
+
+_DIVIDER = r"[\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Terminal_Punctuation}\u2190-\u21ff\u2500-\u257f–—―/\\\"<>=\|¦`…•]--[.!?‘’]"
+_PLAIN = rf"""
+    (?! \.\. | -- | \*\* | ~~ | (?<=~)~ | & \#?+ \w++ ; | [!?] (?! \p{{Ll}} )
+      | \. (?: (?<= \p{{Ll}}{{3}} \. ) \p{{Lu}} | (?<= \p{{Ll}} \. ) \p{{Lu}} \p{{Ll}}{{2}} )            # "left.He came"
+    ) [[^\s]--{_UNSPACED}--[{_DIVIDER}]]"""
+_SIMPLE = rf"[[\p{{L}}\p{{M}}]--{_UNSPACED}]++ (?= [\p{{P}}--[\p{{Ps}}'’_/\\.-]]{{0,3}}+ \.?+ (?: \s | \Z ) )"
+"""Letters, a sign or two, and a space: most words of most texts, found fast."""
+
+_CHUNK = regex.compile(
+    rf"""(?V1)
+      (?P<simple> {_SIMPLE} )
+    | (?={_UNSPACED})\X
+    | (?P<address> (?<! [[\w@.]--{_UNSPACED}] ) (?: {_URL} | {_ADDRESS} ) )
+    | (?! [\p{{P}}\p{{C}}] (?<! - (?=\d) | (?<!\.) \. (?=\d) ) ) (?: {_NUMBER} | {_PLAIN} )++
+    """,
+    regex.VERBOSE,
+)
 _TERM = regex.compile(
     rf"(?V1) (?=[{_UNSPACED}\p{{Hangul}}])\X | [[\w\p{{N}}]--{_UNSPACED}--\p{{Hangul}}]+", regex.VERBOSE
 )
@@ -21,8 +59,8 @@ _CHUNK_OF_WORDS = regex.compile(r"\S+")
 _COUNTED = regex.compile(
     rf"(?V1) (?={_UNSPACED})\X | [[\p{{L}}\p{{N}}]--{_UNSPACED}] [[^\s]--{_UNSPACED}]*", regex.VERBOSE
 )
-_PUNCTUATION_BEFORE = regex.compile(r"[\p{P}\p{C}]*+")
 _UP_TO_LAST_LETTER = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
+_AFTER_ADDRESS = ".,:;!?'’*…-"
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
 
 _BORDER = rf"(?:(?<![\w--{_UNSPACED}])|(?![\w--{_UNSPACED}]))"
@@ -43,12 +81,19 @@ class Word(Span):
 def words(text: str) -> list[Word]:
     """Split a text into words, with their offsets.
 
-    A word is what is between spaces, dashes and slashes, without punctuation at its ends. In scripts without spaces
-    it is one grapheme.
+    A word is what is between spaces, dashes, brackets, quotation marks and other signs that divide, so `city=Berlin`
+    has two, without punctuation at its ends. Numbers, e-mail addresses, URLs and paths stay whole. In scripts without
+    spaces a word is one grapheme.
     """
     found = []
     for chunk in _CHUNK.finditer(text):
-        start = _match_end(_PUNCTUATION_BEFORE, text, *chunk.span())
+        if chunk["simple"]:
+            found.append(Word(*chunk.span()))
+            continue
+        if chunk["address"]:
+            found.append(Word(chunk.start(), chunk.start() + len(chunk["address"].rstrip(_AFTER_ADDRESS))))
+            continue
+        start = chunk.start()
         end = _match_end(_UP_TO_LAST_LETTER, text, start, chunk.end())
         if _INITIALS.fullmatch(text, start, min(end + 1, chunk.end())):  # "U.S." keeps its last point
             end += 1

@@ -22,7 +22,7 @@ def test_words_stand_in_any_text_in_order(text: str) -> None:
     found = words(text)
     assert all(0 <= word.start < word.end <= len(text) for word in found)
     assert all(first.end <= second.start for first, second in pairwise(found))
-    assert not any(regex.search(r"\s|[–—/]", word.of(text)) for word in found)
+    assert not any(regex.search(r"[\n\t |–—]", word.of(text)) for word in found)
     covered = {place for word in found for place in range(word.start, word.end)}
     assert all(place in covered for place, sign in enumerate(text) if regex.match(r"[\p{L}\p{N}]", sign))
 
@@ -34,6 +34,50 @@ def test_words_have_no_punctuation_around_them() -> None:
     assert told("مرحبا، بالعالم؟ दिल्ली। 한국어는 좋다. 👨\u200d👩\u200d👧!") == (
         ["مرحبا", "بالعالم", "दिल्ली", "한국어는", "좋다", "👨\u200d👩\u200d👧"]
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Maria Holm,Acme,Berlin", "Maria Holm Acme Berlin"),
+        ("Maria Holm|Berlin\tParis;Oslo", "Maria Holm Berlin Paris Oslo"),
+        ("port=8080\nhost = karn.example", "port 8080 host karn.example"),
+        ("Item:lamp;Price:12 crowns;Weight:3 kg", "Item lamp Price 12 crowns Weight 3 kg"),
+        ('{"name":"Maria Holm","age":42,"tags":["a","b"]}', "name Maria Holm age 42 tags a b"),
+        ("{'city':'Berlin'}", "city Berlin"),
+        ("<b>Maria Holm</b><br/>Karl&nbsp;Berg", "b Maria Holm b br Karl nbsp Berg"),
+        ("[Karl Berg](https://x.example/karl).", "Karl Berg https://x.example/karl"),
+        ("**Name:**Maria,~~Ann~~ `Lee`", "Name Maria Ann Lee"),
+        ("level=info msg=\"Maria came\" ip=10.0.0.1:8080", "level info msg Maria came ip 10.0.0.1 8080"),
+        ("see:Berlin(Germany)", "see Berlin Germany"),
+        ("She left.He came.Maria Holm…Ann--Lee!Then", "She left He came Maria Holm Ann Lee Then"),
+        ("│Maria Holm│Berlin│Oslo→Bergen•Voss", "Maria Holm Berlin Oslo Bergen Voss"),
+        ("„Maria“,«Karl»；Ann", "Maria Karl Ann"),
+        ("Mr.Holm Ph.D. Node.js AT&T don't Qur'an P!nk", "Mr Holm Ph.D Node.js AT&T don't Qur'an P!nk"),
+    ],
+)
+def test_signs_divide_words_that_have_no_space_between(text: str, found: str) -> None:
+    assert told(text) == found.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("3,5", "1,200.50", "1.200,50", "1'200.50", "12,34,567", "1\u202f200,50", "10:30", "10:30:45.123", "00:00:01,500"),
+        *("1/2", "3:1", "1:1000", "2024-11-03", "3/11/2024", "03.11.2024", "12.5%", "€1,200", "US$1,200.50", "-5", ".5"),
+        *("2024-11-03T10:30:45Z", "192.168.0.1", "5-7", "1.2.3", "2019/20"),
+        *("maria.holm+karn@mail.example", "https://x.example/a?b=1&c=2#d", "https://x.example/Karl_(name)"),
+        *("www.x.example/a=b", "karn.example/lift", "/etc/karn/app.conf", "C:\\Users\\maria", "~/notes/a", "docs/a.md"),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "it is {}, then", "key={};", '{{"key":"{}"}}', "({}).", "Maria|{}|Oslo"])
+def test_numbers_and_addresses_stay_whole(text: str, around: str) -> None:
+    assert text in told(around.format(text))
+
+
+def test_numbers_of_a_row_are_words_of_their_own() -> None:
+    assert told("17,2024-11-03,Berlin,3.5,7") == ["17", "2024-11-03", "Berlin", "3.5", "7"]
+    assert told("1,2,3;1,200,Oslo;10.0.0.1,80") == ["1", "2", "3", "1", "200", "Oslo", "10.0.0.1", "80"]
 
 
 def test_scripts_without_spaces_are_cut_into_characters() -> None:
