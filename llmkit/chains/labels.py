@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,17 +33,18 @@ class Labels:
         given = tuple(validate_text(name, "a label") for name in names)
         if len(given) < (least := 1 if multi_label else 2):
             raise InputError(f"there {_count(len(given))}: give at least {least}")
-        seen: set[str] = set()
+        seen: dict[str, str] = {}
         for number, name in enumerate(given, 1):
-            words = " ".join(name.split())
+            words = _normalize(name)
             if not words:
                 raise InputError(f"label {number} is empty: every label needs words")
             if words in seen:
-                raise InputError(f"label {name!r} is given twice: every label must differ from the others")
-            seen.add(words)
+                raise InputError(_twins(seen[words], name))
+            seen[words] = name
         described = _validate_descriptions({} if descriptions is None else descriptions, given)
         verbalized = tuple(described.get(name, name).strip() for name in given)
-        if twins := [name for name, words in zip(given, verbalized, strict=True) if verbalized.count(words) > 1]:
+        compared = [_normalize(words) for words in verbalized]
+        if twins := [name for name, words in zip(given, compared, strict=True) if compared.count(words) > 1]:
             raise InputError(
                 f"the labels {preview(twins)} have the same words, {described.get(twins[-1], twins[-1])!r}: "
                 "the model could not tell them apart"
@@ -78,6 +80,20 @@ class Labels:
             words = ", ".join(self.verbalized[index] for index in indices[-1])
             verbalized.append({**example, "output": words or "none of them"})
         return verbalized, indices
+
+
+def _normalize(label: str) -> str:
+    """Return a label without what a model does not tell labels apart by: case, white space, Unicode normalization."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower()).split())
+
+
+def _twins(first: str, second: str) -> str:
+    """Return the error of two labels that are the same, or nearly."""
+    if first.split() == second.split():
+        return f"label {second!r} is given twice: every label must differ from the others"
+    is_case = " ".join(first.split()).lower() == " ".join(second.split()).lower()
+    what = "by capitals" if is_case else "by how their characters are encoded in Unicode"
+    return f"the labels {first!r} and {second!r} differ only {what}: leave one out, or give it other words"
 
 
 def preview(names: Sequence[str]) -> str:

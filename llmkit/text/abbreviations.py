@@ -37,7 +37,7 @@ _IN_NAMES = _words(
     Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Intl Natl Govt Mfg"""
 )
 """Abbreviations within or after names. They end a sentence if a word follows that begins many."""
-_STARTERS = _words(
+SENTENCE_STARTERS = _words(
     """A An The This That These Those He She It They We You I His Her Its Their Our My Your There Here In On At By For From
     With To And But Or So If When While After Before As Since Then Now What Who Where Why How Is Are Was Were Do Does Did
     Not No Yes However Although Because Both Each Some Many Most All Such During Under Also Please Today Let
@@ -52,12 +52,20 @@ _MONTHS = _words(
 _BEFORE = regex.compile(r"(?r)(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}\p{N}.'-]{1,12}")
 _AFTER = regex.compile(r"[\p{Pi}\p{Ps}\"']*([\p{L}\p{M}]++(?![.\p{L}]))?")
 _NUMBERED = regex.compile(r"[#(§]?\d|[IVXLC]{1,6}\b|[A-Z]\b")
+_SPACED = regex.compile(
+    r"(?r)(?:\b(?:[zZ]\.\s?B|[dD]\.\s?h|[uU]\.\s?a|e\.\s?g|i\.\s?e|i\.\s?d\.\s?R|p\.\s?ej|s\.\s?u))\Z"
+)
+_AFTER_LETTER = regex.compile(r"\d|\p{Lu}\.|Chr\b")
 _ACRONYM = regex.compile(r"(?:\p{L}\.-?)+\p{L}|\p{Lu}\p{Ll}?\.(?:\p{L}\.)*\p{Lu}\p{Ll}{0,3}")
 
 
-def is_title(word: str) -> bool:
-    """Return whether a word, without a point, is a title: "Dr", "Captain"."""
-    return word in TITLES or word.lower() in LOWER_CASE_TITLES or word.lower() in FULL_TITLES
+def is_title(word: str, *, abbreviated: bool = True) -> bool:
+    """Return whether a word, without its point, is a title: "Dr", "Captain".
+
+    `abbreviated` is whether "Gen" and others that are also names or words may be one: with a point or a name after it.
+    """
+    small = word.lower()
+    return small in FULL_TITLES or small in LOWER_CASE_TITLES or (abbreviated and word in TITLES)
 
 
 def is_within_sentence(text: str, point: int, following: int) -> bool:
@@ -73,9 +81,11 @@ def is_within_sentence(text: str, point: int, following: int) -> bool:
         return False
     word = before.group()
     next_word = _AFTER.match(text, following)
-    starts = bool(next_word and next_word[1] in _STARTERS)
+    starts = bool(next_word and next_word[1] in SENTENCE_STARTERS)
     if len(word) == 1 and word.isalpha():
-        return not starts
+        if _SPACED.search(text, max(0, point - 12), point):
+            return True
+        return not starts if word.isupper() else bool(_AFTER_LETTER.match(text, following))
     if word.isdigit():
         return len(word) <= 2 and bool(next_word and next_word[1] in _MONTHS)
     small = word.lower()

@@ -6,15 +6,21 @@ from itertools import pairwise
 
 import regex
 
+from llmkit.text.abbreviations import SENTENCE_STARTERS
+
 MAX_WIDTH = 120
 """Longer lines are paragraphs, which are not wrapped."""
-MIN_PAIR_WIDTH = 45
+MIN_PAIR_WIDTH = 50
 """Two lines are a wrapped paragraph if one is at least so long; shorter ones may be two items of a list."""
+FILLED = 0.9
+"""A line is filled if the next word would have made it longer than this share of the longest one."""
+MIN_LOWER = 0.5
 MIN_SHARE = 0.6
 """The share of a paragraph's line ends that are at its width, and of its words without a capital, if it is wrapped."""
 
 _LINE = regex.compile(r"([^\n\r\x85\u2028\u2029]*+) (?: \r\n | [\n\r\x85\u2028\u2029] | \Z )", regex.VERBOSE)
 _NEW_ITEM = regex.compile(r"[-*•–—+>|\#] | \(? \d{1,3} [.)] \s | [\p{Lu}\p{N}] [^.,;:!?]{0,30} : \s", regex.VERBOSE)
+_FIRST_WORD = regex.compile(r"\p{L}++")
 _KEY = regex.compile(r"[\w.-]++ (?: \s? = | : \s )", regex.VERBOSE)
 _CELL = regex.compile(r"[,;|] (?= \S ) | \t", regex.VERBOSE)
 
@@ -45,7 +51,9 @@ def _wrapped_ends(lines: list[Line]) -> list[int]:
     if len(lines) < 2:
         return []
     width = max(len(line) for line, _ in lines)
-    filled = [len(line) + 1 + len(following.split()[0]) > width for (line, _), (following, _) in pairwise(lines)]
+    filled = [
+        len(line) + 1 + len(following.split()[0]) > FILLED * width for (line, _), (following, _) in pairwise(lines)
+    ]
     is_list = all(line[0].islower() and len(line.split()) <= 3 for line, _ in lines)
     wrapped = _is_wrapped_prose([line for line, _ in lines], width, filled)
     ends = []
@@ -53,10 +61,16 @@ def _wrapped_ends(lines: list[Line]) -> list[int]:
         if following[0].islower():
             goes_on = not (is_list or _are_records(line, following))
         else:
-            goes_on = wrapped and is_filled and not line.endswith(":") and not _NEW_ITEM.match(following)
+            goes_on = wrapped and is_filled and not line.endswith(":") and not _begins_anew(following)
         if goes_on:
             ends.append(end)
     return ends
+
+
+def _begins_anew(line: str) -> bool:
+    """Whether a line is an item of a list, a turn of a dialogue, or begins as sentences do."""
+    match = _FIRST_WORD.match(line)
+    return bool(_NEW_ITEM.match(line) or (match and match.group() != "I" and match.group() in SENTENCE_STARTERS))
 
 
 def _is_wrapped_prose(lines: list[str], width: int, filled: list[bool]) -> bool:
@@ -64,7 +78,7 @@ def _is_wrapped_prose(lines: list[str], width: int, filled: list[bool]) -> bool:
     return (
         (MIN_PAIR_WIDTH if len(lines) == 2 else 0) <= width <= MAX_WIDTH
         and sum(filled) >= MIN_SHARE * len(filled)
-        and sum(word[0].islower() for word in words) >= MIN_SHARE * len(words)
+        and sum(word[0].islower() for word in words) >= MIN_LOWER * len(words)
     )
 
 

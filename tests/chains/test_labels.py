@@ -20,6 +20,12 @@ from llmkit.errors import InputError
         ([" \n", "a"], "label 1 is empty"),
         (["a", "b", "a"], "label 'a' is given twice"),
         (["a b", "c", " a  b "], "label ' a  b ' is given twice"),
+        (["sports", "Sports", "politics"], "the labels 'sports' and 'Sports' differ only by capitals: leave one out"),
+        (["US", "law", " us "], "the labels 'US' and ' us ' differ only by capitals"),
+        (["\u0130zmir", "i\u0307zmir"], "differ only by capitals"),
+        (["caf\u00e9", "cafe\u0301"], "differ only by how their characters are encoded in Unicode"),
+        (["new\u00a0york", "new york"], "label 'new york' is given twice"),
+        (["\uff33ports", "sports"], "differ only by how their characters are encoded in Unicode"),
         (["a", 3], "a label is int, but must be text"),
         (["a", None], "a label is NoneType, but must be text"),
         (["a", "\ud800"], "half a surrogate pair"),
@@ -41,8 +47,8 @@ def test_any_iterable_of_labels_will_do() -> None:
     assert Labels.validate({"a": 1, "b": 2}, None, multi_label=False).names == ("a", "b")
 
 
-def test_case_and_accents_tell_labels_apart() -> None:
-    names = ["US", "us", "cafe", "café", "日本"]
+def test_accents_and_letters_tell_labels_apart() -> None:
+    names = ["cafe", "café", "Masse", "Maße", "日本", "日本人", "C", "C++"]
     assert Labels.validate(names, None, multi_label=False).verbalized == tuple(names)
 
 
@@ -63,6 +69,8 @@ def test_a_description_stands_in_its_label_s_place() -> None:
         (["x", "y"], r"descriptions is \['x', 'y'\], but must say what labels mean"),
         ({"a": "same", "b": " same "}, "the labels 'a', 'b' have the same words"),
         ({"a": "b"}, "the labels 'a', 'b' have the same words, 'b'"),
+        ({"a": "B"}, "the labels 'a', 'b' have the same words, 'b'"),
+        ({"a": "a dog", "b": "A  dog"}, "the labels 'a', 'b' have the same words"),
     ],
 )
 def test_wrong_descriptions(descriptions: Any, says: str) -> None:

@@ -4,6 +4,9 @@ A name begins and ends with a word that is part of a name, and no such word is b
 "The" has one too, and so do whole headlines, while "paris" may lack it. So the model's own preference for the capital
 form of each word counts (truecasing by a language model, Lita et al. 2003), and how the word is written is evidence
 beside that. Words of scripts without capitals, and numbers, are evidence neither for nor against a name.
+
+No name crosses the end of a sentence or the border of a cell or field, and words beyond these are not beside it. A title
+alone is no name.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import regex
 from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
+from llmkit.text.abbreviations import FULL_TITLES, is_title
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
 
@@ -27,6 +31,12 @@ _POSSESSIVE = regex.compile(r"['’]s?\Z", regex.IGNORECASE)
 _NUMBER = regex.compile(r"[\d.,]+")
 _LETTER = regex.compile(r"[\p{L}\p{N}]")
 _OPENS = regex.compile(r"[^\w\s,;'’\-&]")
+_FIELD_BORDER = regex.compile(
+    r"[\t|¦\u2500-\u257f] | [,;:=<>{}\[\]`] (?= \S | \Z ) | \A [^\n\r]*? [^\S\n\r]{2} [^\n\r]* \Z", regex.VERBOSE
+)
+"""Between two words: a tab, a bar, two spaces, or another sign without a space after it, as in `Maria Holm,Berlin`."""
+_INITIAL_POINT = regex.compile(r"(?<=\b\p{Lu})\.[ \u00a0]?")
+_TITLE_POINT = regex.compile(r"\.?[ \u00a0]?")
 _KNOWN_WORDS = 50_000
 _LONGEST_WORD = 60
 
@@ -96,26 +106,62 @@ def cased_words(text: str) -> list[str]:
 def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> list[Candidate]:
     """Return every span of at most `max_words` words whose borders do not cost too much.
 
-    Without a truecaser, no border costs anything.
+    Without a truecaser, no border costs anything, and titles are candidates too.
     """
     found = name_words(text)
     edge, neighbor = _border_costs(text, found, truecaser)
     limit = truecaser.tuning.max_border_cost if truecaser else 0.0
-    apart = [bool(text[left.end : right.start].strip()) for left, right in pairwise(found)]
+    fields, apart = _fields_and_gaps(text, found)
+    titles, of_names = _titles(text, found) if truecaser else ([False] * len(found), [False] * len(found))
     starts = [word.start for word in found]
     ends = [sentence.end for sentence in sentences(text)]
     candidates = []
     for first, spans in enumerate(spans_from(text, found, max_words)):
         before = 0.0 if not first or apart[first - 1] else neighbor[first - 1]
         for span in spans:
-            if bisect_left(ends, span.end) > bisect_right(ends, span.start):
-                break  # no name crosses the end of a sentence
             last = bisect_left(starts, span.end) - 1
+            if fields[first] != fields[last] or bisect_left(ends, span.end) > bisect_right(ends, span.start):
+                break  # no name crosses the end of a sentence or a field
             after = 0.0 if last + 1 == len(found) or apart[last] else neighbor[last + 1]
             cost = edge[first] + edge[last] + before + after
+            if of_names[last] or all(titles[first : last + 1]):
+                continue
             if cost <= limit and span.end - span.start <= max_words * _LONGEST_WORD:
                 candidates.append(Candidate(span.start, span.end, cost))
     return candidates
+
+
+def _fields_and_gaps(text: str, found: Sequence[Word]) -> tuple[list[int], list[bool]]:
+    """Return the number of each word's sentence or field, and whether each word and the next are not side by side.
+
+    A point belongs to the initial before it, and parts nothing: "J. Doe".
+    """
+    ends = [sentence.end for sentence in sentences(text)]
+    fields, apart = [0] * bool(found), []
+    for left, right in pairwise(found):
+        between = text[left.end : right.start]
+        ended = bisect_right(ends, right.start) > bisect_left(ends, left.end)
+        is_border = ended or bool(_FIELD_BORDER.search(between))
+        fields.append(fields[-1] + is_border)
+        is_initial = bool(_INITIAL_POINT.fullmatch(text, left.end, right.start))
+        apart.append(is_border or (bool(between.strip()) and not is_initial))
+    return fields, apart
+
+
+def _titles(text: str, found: Sequence[Word]) -> tuple[list[bool], list[bool]]:
+    """Return whether each word is a title, and whether it is an abbreviated one of the name after it."""
+    titles, of_names = [], []
+    for word, following in zip(found, [*found[1:], None], strict=False):
+        name = word.of(text)
+        before_name = (
+            following is not None
+            and text[following.start].isupper()
+            and bool(_TITLE_POINT.fullmatch(text, word.end, following.start))
+        )
+        has_point = text[word.end : word.end + 1] == "."
+        titles.append(is_title(name, abbreviated=before_name or has_point))
+        of_names.append(titles[-1] and before_name and name.lower() not in FULL_TITLES)
+    return titles, of_names
 
 
 def _border_costs(text: str, found: Sequence[Word], truecaser: Truecaser | None) -> tuple[list[float], list[float]]:
@@ -156,6 +202,8 @@ def _begins_sentence(text: str, found: Sequence[Word], place: int, starts: Seque
             return False
     if not place:
         return True
+    if is_title(found[place - 1].of(text)):
+        return False
     between = Span(found[place - 1].end, found[place].start)
     begun = bisect_right(starts, between.end) > bisect_left(starts, between.start)
     return begun or bool(_OPENS.search(between.of(text)))

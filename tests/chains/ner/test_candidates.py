@@ -1,5 +1,9 @@
 """Every span of a text may be a name; how a word is written, and how the model would write it, tell which are."""
 
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +15,8 @@ from llmkit.chains.ner.candidates import Truecaser, find_candidates, name_words
 from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.chains.scoring import spans_from
 from llmkit.prompts import TaskPrompt
-from llmkit.text.segmentation import sentences
+from llmkit.text.segmentation import Span, sentences
+from llmkit.text.words import Word
 from tests.support import tiny
 from tests.support.generation import forward_shapes
 from tests.support.models import chat
@@ -19,6 +24,15 @@ from tests.support.reference import teacher_forcing
 from tests.support.texts import TEXTS
 
 PROMPT = TaskPrompt.load("mentions")
+
+
+BORDER = re.compile(r"[\t|<>\[\]]|[^\S\n\r]{2}|[,;:=](\S|$)")
+
+
+def gaps(found: Sequence[Word], span: Span) -> list[Span]:
+    """What is between the words of a span."""
+    inside = [word for word in found if span.start <= word.start and word.end <= span.end]
+    return [Span(left.end, right.start) for left, right in pairwise(inside)]
 
 
 def truecaser(llm: HuggingFaceChat | None = None) -> Truecaser:
@@ -55,6 +69,7 @@ def test_candidates_stand_in_any_text(text: str, most: int) -> None:
         for each in spans_from(text, name_words(text), most)
         for span in each
         if not any(span.start < end < span.end for end in ends)
+        and not any(BORDER.search(gap.of(text)) for gap in gaps(name_words(text), span))
     ]
     assert [each.span for each in every] == spans
     assert all(each.border_cost == 0 for each in every)
@@ -134,6 +149,109 @@ def test_names_in_lists_do_not_touch() -> None:
     text = "Acme, Corp"
     costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, knowing("Acme", "Corp"))}
     assert costs["Acme"] < 0.5 > costs["Corp"]
+
+
+NAMES = knowing("Maria", "Holm", "Karl", "Berg", "Doe")
+TITLES = (
+    "Dr",
+    "DR",
+    "Mrs",
+    "Mr",
+    "Prof",
+    "Lt",
+    "Col",
+    "Capt",
+    "Rev",
+    "Sir",
+    "Captain",
+    "Madam",
+    "Frau",
+    "Hr",
+    "Mme",
+    "M",
+)
+SEPARATORS = [
+    ", ",
+    ",",
+    ";",
+    "; ",
+    "|",
+    " | ",
+    "\t",
+    "    ",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\n- ",
+    ". ",
+    '","',
+    "=",
+    "</b><b>",
+    " – ",
+]
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_what_separates_names_costs_nothing(separator: str) -> None:
+    alone = find_candidates("Maria Holm", 3, NAMES)
+    listed = find_candidates(f"Maria Holm{separator}Karl Berg", 3, NAMES)
+    costs = {each.span: each.border_cost for each in listed}
+    assert {each.span: costs[each.span] for each in alone} == {each.span: each.border_cost for each in alone}
+    assert "Karl Berg" in {each.of(f"Maria Holm{separator}Karl Berg") for each in listed}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|", " | ", "\t", "    ", "\n", "\n\n", '","', "=", "</b><b>"])
+@pytest.mark.parametrize("own", [NAMES, None])
+def test_no_name_goes_from_one_field_or_line_into_the_next(separator: str, own: Truecaser | None) -> None:
+    text = f"Maria Holm{separator}Karl Berg{separator}Doe"
+    found = {each.of(text) for each in find_candidates(text, 6, own)}
+    assert {"Maria Holm", "Karl Berg", "Doe"} <= found
+    assert {name for name in found if len(name) > 10} <= {"Maria Holm"}
+
+
+def test_a_name_goes_on_in_the_next_line_of_wrapped_text() -> None:
+    text = (
+        "The old lighthouse of the harbour was built in 1874 by the engineer Maria\n"
+        "Holm, who had come from a small village in the hills to the west of New\n"
+        "York with her family."
+    )
+    assert {"Maria\nHolm", "New\nYork"} <= {each.of(text) for each in find_candidates(text, 2, None)}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "titles"),
+    [
+        ("Dr. Maria Holm left.", "Maria Holm", {"Dr"}),
+        ("Dr Maria Holm left.", "Maria Holm", {"Dr"}),
+        ("DR. Maria Holm left.", "Maria Holm", {"DR"}),
+        ("Mrs. Holm met Prof. Dr. Berg.", "Berg", {"Mrs", "Prof", "Dr", "Prof. Dr"}),
+        ("Lt. Col. Berg and Mr. and Mrs. Holm left.", "Holm", {"Lt", "Col", "Lt. Col", "Mr", "Mrs", "Mr. and Mrs"}),
+        ("Capt.Holm met Rev. Doe.", "Doe", {"Capt", "Rev"}),
+        ("Yes, Sir. Captain Holm left, Madam.", "Holm", {"Sir", "Captain", "Madam"}),
+        ("Frau Holm, Hr. Berg, Mme Doe und M. Karl.", "Karl", {"Frau", "Hr", "Mme", "M"}),
+    ],
+)
+def test_a_title_alone_is_no_name(text: str, name: str, titles: set[str]) -> None:
+    every = {
+        each.of(text) for each in find_candidates(text, 3, knowing("Maria", "Holm", "Karl", "Berg", "Doe", *TITLES))
+    }
+    assert name in every
+    assert not every & titles
+    assert titles - {"Mr. and Mrs"} <= {each.of(text) for each in find_candidates(text, 3, None)}
+
+
+def test_words_that_look_like_titles_are_names_where_they_are_none() -> None:
+    for text in ("Gen was here.", "Maj met Col at noon", "They met M at St. Karl."):
+        found = {each.of(text) for each in find_candidates(text, 2, knowing("Gen", "Maj", "Col", "M", "Karl", "St"))}
+        assert found & {"Gen", "Maj", "M"}
+    assert "St. Karl" in found
+
+
+def test_initials_belong_to_their_name() -> None:
+    text = "met J. R. Doe and Karl."
+    costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, knowing("J", "R", "Doe", "Karl"))}
+    assert costs["J. R. Doe"] < 0.5 > costs["Karl"]
+    assert costs["Doe"] > SMOLLM2_135M.neighbor_cost - 0.5
 
 
 def test_text_of_one_case_tells_nothing_by_it() -> None:
