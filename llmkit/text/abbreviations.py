@@ -10,51 +10,52 @@ def _words(text: str) -> frozenset[str]:
 
 
 TITLES = _words(
-    """Mr Mrs Ms Mx Messrs Dr Drs Prof Capt Cpt Rev Revd Fr Hon Gov Sen Rep Pres Gen Lt Col Maj Sgt Cpl Pvt Cmdr Cdr Adm
-    Brig Msgr Supt Insp Det Amb Hr Hrn Frl Dipl Ing Mag M MM Mme Mmes Mlle Me Sr Sra Srta Sres Dn Dña Exmo Exma Sig Sigg
-    Dott Avv Arch Dhr Mevr Mw Mgr Lic Doc Asst Assoc"""
+    """Mr Mrs Ms Mx Messrs Dr Drs Prof Capt Cpt Rev Revd Fr Hon Gov Sen Rep Pres Gen Lt Col Maj Sgt Cpl Pvt Cmdr Cdr
+    Adm Brig Msgr Supt Insp Det Amb Hr Hrn Frl Dipl Ing Mag M MM Mme Mmes Mlle Me Sr Sra Srta Sres Dn Dña Exmo
+    Exma Sig Sigg Dott Avv Arch Dhr Mevr Mw Mgr Lic Doc Asst Assoc"""
 )
 """Abbreviated titles, as they are written with a capital. A point after them is followed by a name."""
-LOWER_CASE_TITLES = _words("mr mrs ms mx dr drs prof capt rev hr mme mlle dhr mevr mw sra srta ing")
+LOWER_CASE_TITLES = _words("mr mrs ms mx dr drs prof capt rev hr mme mlle dhr mevr mw sra srta")
 """Those that are as well known in small letters."""
 FULL_TITLES = _words(
-    """mister miss sir madam ma'am dame lord lady doctor professor captain reverend colonel lieutenant sergeant herr frau
-    fräulein monsieur madame mademoiselle señor señora señorita signor signora signorina senhor senhora"""
+    """mister miss sir madam ma'am dame lord lady doctor professor captain reverend colonel lieutenant sergeant herr
+    frau fräulein monsieur madame mademoiselle señor señora señorita signor signora signorina senhor senhora"""
 )
 
 _NEVER_LAST = _words(
-    """e.g i.e eg ie viz cf vs v.s z.b d.h u.a i.d.r s.o s.u v.a bzw ca sog vgl ggf evtl inkl exkl zzgl p.ex p.ej c.-à-d
-    f.eks bl.a d.w.z o.a bijv incl excl approx resp"""
+    """e.g i.e eg ie viz cf vs v.s z.b d.h u.a i.d.r s.o s.u v.a bzw ca sog vgl ggf evtl inkl exkl zzgl p.ex p.ej
+    c.-à-d f.eks bl.a d.w.z o.a bijv incl excl approx resp"""
 )
 """Abbreviations that introduce what follows."""
 _BEFORE_NUMBER = _words(
-    """no nos nr nrs pp vol vols fig figs ch chap sec sect art para eq eqs op bd abb kap ziff abs al tel ext apt pt pág
-    págs núm Jan Feb Mar Apr Jun Jul Aug Sep Sept Okt Oct Nov Dez Dec Mon Tue Tues Wed Thu Thurs Fri Sat Sun"""
+    """no nos nr nrs pp vol vols fig figs ch chap sec sect art para eq eqs op bd abb kap ziff abs al tel ext apt pt
+    pág págs núm Jan Feb Mar Apr Jun Jul Aug Sep Sept Okt Oct Nov Dez Dec Mon Tue Tues Wed Thu Thurs Fri Sat
+    Sun"""
 )
 """Abbreviations only where a number follows: "No. 5", but "No. He left."."""
 _IN_NAMES = _words(
-    """Inc Ltd Co Corp Bros Plc Llc LLC Dept Univ Assn Assoc Jr Sr Esq St Ste Mt Ft Ave Rd Blvd Sq Str Hwy Pkwy Jan Feb
-    Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Intl Natl Govt Mfg"""
+    """Inc Ltd Co Corp Bros Plc Llc LLC Dept Univ Assn Assoc Jr Sr Esq St Ste Mt Ft Ave Rd Blvd Sq Str Hwy Pkwy Jan
+    Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Intl Natl Govt Mfg"""
 )
 """Abbreviations within or after names. They end a sentence if a word follows that begins many."""
 SENTENCE_STARTERS = _words(
-    """A An The This That These Those He She It They We You I His Her Its Their Our My Your There Here In On At By For From
-    With To And But Or So If When While After Before As Since Then Now What Who Where Why How Is Are Was Were Do Does Did
-    Not No Yes However Although Because Both Each Some Many Most All Such During Under Also Please Today Let
-    Der Die Das Er Sie Es Wir Ich Ihr Ein Eine Im Am Und Aber Auch Le Les Il Elle Ils Elles Un Une On Nous Vous El Los Las"""
+    """A An The This That These Those He She It They We You I His Her Its Their Our My Your There Here In On At By
+    For From With To And But Or So If When While After Before As Since Then Now What Who Where Why How Is Are
+    Was Were Do Does Did Not No Yes However Although Because Both Each Some Many Most All Such During Under
+    Also Please Today Let Der Die Das Er Sie Es Wir Ich Ihr Ein Eine Im Am Und Aber Auch Le Les Il Elle Ils
+    Elles Un Une On Nous Vous El Los Las"""
 )
 """Frequent sentence starters (Kiss & Strunk 2006): a point before one of them ends a sentence after all."""
 _MONTHS = _words(
-    """Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert Weltkrieg"""
+    """Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert
+    Weltkrieg"""
 )
 """What follows a German ordinal: "am 3. Mai"."""
 
 _BEFORE = regex.compile(r"(?r)(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}\p{N}.'-]{1,12}")
-_AFTER = regex.compile(r"[\p{Pi}\p{Ps}\"']*([\p{L}\p{M}]++(?![.\p{L}]))?")
+_AFTER = regex.compile(r"[\p{Pi}\p{Ps}\"']*([\p{L}\p{M}]++(?=[\s,'’]))?")
 _NUMBERED = regex.compile(r"[#(§]?\d|[IVXLC]{1,6}\b|[A-Z]\b")
-_SPACED = regex.compile(
-    r"(?r)(?:\b(?:[zZ]\.\s?B|[dD]\.\s?h|[uU]\.\s?a|e\.\s?g|i\.\s?e|i\.\s?d\.\s?R|p\.\s?ej|s\.\s?u))\Z"
-)
+_SPACED = regex.compile(r"(?r)\b[\p{Ll}ZDU]\.\s(?:\p{Ll}\.\s)*\p{L}\Z")  # "z. B", "e. g"
 _AFTER_LETTER = regex.compile(r"\d|\p{Lu}\.|Chr\b")
 _ACRONYM = regex.compile(r"(?:\p{L}\.-?)+\p{L}|\p{Lu}\p{Ll}?\.(?:\p{L}\.)*\p{Lu}\p{Ll}{0,3}")
 
@@ -64,8 +65,9 @@ def is_title(word: str, *, abbreviated: bool = True) -> bool:
 
     `abbreviated` is whether "Gen" and others that are also names or words may be one: with a point or a name after it.
     """
-    small = word.lower()
-    return small in FULL_TITLES or small in LOWER_CASE_TITLES or (abbreviated and word in TITLES)
+    if word.lower() in FULL_TITLES or word in LOWER_CASE_TITLES:
+        return True
+    return word in TITLES and (abbreviated or word.lower() in LOWER_CASE_TITLES)
 
 
 def is_within_sentence(text: str, point: int, following: int) -> bool:

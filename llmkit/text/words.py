@@ -30,14 +30,14 @@ _NUMBER = r"""
     | \d++ / \d++                                                                                  # a fraction
     | (?<! , ) \d{1,3}+ (?: , \d{2,3}+ )++ (?<= , \d{3} ) (?: \. \d++ )?+ (?! \d | ,\w )           # 1,200.50
     | (?<! [,.] ) \d++ (?: (?<= (?<!\d) \d{1,3} ) (?: [.'’] \d{3} )++ )?+ , \d++ (?! [.:/,-] \w )  # 3,5 and 1.200,50
-    | \d{1,3}+ (?: [\u00a0\u2009\u202f] \d{3}+ )++ (?: [.,] \d++ )?+                               # 1 200,50, not broken
+    | \d{1,3}+ (?: [\u00a0\u2009\u202f] \d{3}+ )++ (?: [.,] \d++ )?+                               # 1 200,50
     )"""
 """Numbers with a sign that divides words elsewhere. Each number of `1,2,3` and of `17,2024-11-03` is one by itself."""
 
 _DIVIDER = r"[\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Terminal_Punctuation}\u2190-\u21ff\u2500-\u257f–—―/\\\"<>=\|¦`…•]--[.!?‘’]"
 _PLAIN = rf"""
     (?! \.\. | -- | \*\* | ~~ | (?<=~)~ | & \#?+ \w++ ; | [!?] (?! \p{{Ll}} )
-      | \. (?: (?<= \p{{Ll}}{{3}} \. ) \p{{Lu}} | (?<= \p{{Ll}} \. ) \p{{Lu}} \p{{Ll}}{{2}} )            # "left.He came"
+      | \. (?: (?<= \p{{Ll}}{{3}} \. ) \p{{Lu}} | (?<= \p{{Ll}} \. ) \p{{Lu}} \p{{Ll}}{{2}} )  # "left.He came"
     ) [[^\s]--{_UNSPACED}--[{_DIVIDER}]]"""
 _SIMPLE = rf"[[\p{{L}}\p{{M}}]--{_UNSPACED}]++ (?= [\p{{P}}--[\p{{Ps}}'’_/\\.-]]{{0,3}}+ \.?+ (?: \s | \Z ) )"
 """Letters, a sign or two, and a space: most words of most texts, found fast."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import textwrap
 import time
 from itertools import pairwise
 
@@ -173,6 +174,78 @@ def test_a_character_with_too_many_tokens_is_named():
 )
 def test_sentences_in_several_scripts(text, expected):
     assert [span.of(text) for span in sentences(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Capt. Peter Voss met Rev. John Doe.", "Lt. Col. Berg met Mme. Lee.", "M. Dupont et Hr. Berg."),
+        *("See vol. II, pp. 12 and Fig. A, or No. 5.", "Smith et al. 2010 said it.", "On Jan. 5, i.e. Sat. 5 Jan."),
+        *("J. R. R. Tolkien wrote, e.g. The Hobbit.", "J.-P. Sartre, Ph.D. Berg and B.Sc. Lee.", "At 9 a.m. Monday."),
+        *("The U.S. Senate of Washington D.C. Monday.", "Acme Inc. Berlin and Globex Ltd. Paris.", "St. Petersburg."),
+        *("Orte, z. B. Berlin, d. h. Städte bzw. Orte.", "Am 3. Mai 2024, v. a. Berlin.", "(cf. Berg, vs. Holm.)"),
+        *("1. Wash the lift.", "(2) Dry it.", "12. Then go."),
+    ],
+)
+def test_abbreviations_initials_and_numbers_of_lists_end_no_sentence(text: str) -> None:
+    assert [span.of(text) for span in sentences(text)] == [text]
+    longer = f"He left. {text} She is here."
+    assert [span.of(longer) for span in sentences(longer)] == ["He left.", text, "She is here."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Acme Inc. The boat", "In the U.S. It is late", "at 9 a.m. The boat", "Plan B. The boat", "Vitamin C. It is"),
+        *(
+            "No. He left",
+            "Main St. The shop",
+            "He sat. 5 men came",
+            "In Jan. The boat",
+            "in 1874. The boat",
+            "x.no. Maria",
+        ),
+        *("apples etc. Maria", "She has 5. Then 6", "A b c d. E f g"),
+    ],
+)
+def test_an_abbreviation_before_a_word_that_begins_sentences_ends_one(text: str) -> None:
+    assert len(sentences(text)) == 2
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 100])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_wrapped_paragraph_is_split_as_if_it_were_one_line(width: int, line_end: str) -> None:
+    text = (
+        "The old lighthouse of Karn was built in 1874 by the engineer Maria Holm, who had come from New York with "
+        "Karl Berg and her children. The keeper, Dr. Peter Voss of the Acme Company, left it to Ann Lee and to his "
+        "sons in the year 1900, when the first boats of the Globex Line came from Oslo and Bergen to the island."
+    )
+    wrapped = line_end.join(textwrap.wrap(text, width))
+    assert [" ".join(span.of(wrapped).split()) for span in sentences(wrapped)] == [
+        span.of(text) for span in sentences(text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Maria Holm", "Karl Berg", "Ann Lee"],
+        ["maria holm", "karl berg", "ann lee"],
+        ["Maria Holm", "Acme Corporation", "12 Harbour Street", "Berlin"],
+        ["She met Maria Holm", "Karl Berg came too."],
+        ["host=karn.example", "port=8080", "user=maria"],
+        ["name,city", "maria,oslo", "karl,bergen"],
+        ["Minutes of the meeting of the harbour committee", "Present: Maria Holm and the others"],
+        ["Ann: i think that we should repair the lift before the spring", "Ben: yes, but it will cost a lot of money"],
+        ["what is the name of the boat that leaves at nine from the pier", "What does a ticket cost for two dogs"],
+        ["- the lift is broken and will be repaired in the spring by", "- Holm, who has the only key of the tower"],
+        ["Dear all\nthe boat leaves at nine.", "Maria"],  # a small letter goes on
+        ["Acme Inc.", "Maria Holm"],
+    ],
+)
+def test_lines_of_a_list_a_table_or_a_talk_are_sentences(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert [span.of(text) for span in sentences(text)] == lines
 
 
 @given(TEXT)

@@ -5,8 +5,8 @@ A name begins and ends with a word that is part of a name, and no such word is b
 form of each word counts (truecasing by a language model, Lita et al. 2003), and how the word is written is evidence
 beside that. Words of scripts without capitals, and numbers, are evidence neither for nor against a name.
 
-No name crosses the end of a sentence or the border of a cell or field, and words beyond these are not beside it. A title
-alone is no name.
+No name crosses the end of a sentence, a cell or a field, and words beyond these are not beside it. A title alone is no
+name.
 """
 
 from __future__ import annotations
@@ -108,13 +108,13 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
 
     Without a truecaser, no border costs anything, and titles are candidates too.
     """
-    found = name_words(text)
-    edge, neighbor = _border_costs(text, found, truecaser)
+    found, split = name_words(text), sentences(text)
+    edge, neighbor = _border_costs(text, found, split, truecaser)
     limit = truecaser.tuning.max_border_cost if truecaser else 0.0
-    fields, apart = _fields_and_gaps(text, found)
+    ends = [sentence.end for sentence in split]
+    fields, apart = _fields_and_gaps(text, found, ends)
     titles, of_names = _titles(text, found) if truecaser else ([False] * len(found), [False] * len(found))
     starts = [word.start for word in found]
-    ends = [sentence.end for sentence in sentences(text)]
     candidates = []
     for first, spans in enumerate(spans_from(text, found, max_words)):
         before = 0.0 if not first or apart[first - 1] else neighbor[first - 1]
@@ -131,12 +131,11 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
     return candidates
 
 
-def _fields_and_gaps(text: str, found: Sequence[Word]) -> tuple[list[int], list[bool]]:
+def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> tuple[list[int], list[bool]]:
     """Return the number of each word's sentence or field, and whether each word and the next are not side by side.
 
     A point belongs to the initial before it, and parts nothing: "J. Doe".
     """
-    ends = [sentence.end for sentence in sentences(text)]
     fields, apart = [0] * bool(found), []
     for left, right in pairwise(found):
         between = text[left.end : right.start]
@@ -159,23 +158,28 @@ def _titles(text: str, found: Sequence[Word]) -> tuple[list[bool], list[bool]]:
             and bool(_TITLE_POINT.fullmatch(text, word.end, following.start))
         )
         has_point = text[word.end : word.end + 1] == "."
+        name = name.capitalize() if name.isupper() and before_name else name  # "DR. HOLM"
         titles.append(is_title(name, abbreviated=before_name or has_point))
         of_names.append(titles[-1] and before_name and name.lower() not in FULL_TITLES)
     return titles, of_names
 
 
-def _border_costs(text: str, found: Sequence[Word], truecaser: Truecaser | None) -> tuple[list[float], list[float]]:
+def _border_costs(
+    text: str, found: Sequence[Word], split: Sequence[Span], truecaser: Truecaser | None
+) -> tuple[list[float], list[float]]:
     """Return what each word costs a span that begins or ends with it, and one that leaves it out beside it."""
     if truecaser is None:
         return [0.0] * len(found), [0.0] * len(found)
-    tuning, probabilities = truecaser.tuning, _name_probabilities(text, found, truecaser)
+    tuning, probabilities = truecaser.tuning, _name_probabilities(text, found, split, truecaser)
     numbers = [bool(_NUMBER.fullmatch(text, word.start, word.end)) for word in found]
     uncased = [tuning.number_probability if is_number else 1.0 for is_number in numbers]
     edge = [tuning.edge_cost * (1 - probabilities.get(index, default)) for index, default in enumerate(uncased)]
     return edge, [tuning.neighbor_cost * probabilities.get(index, 0.0) for index in range(len(found))]
 
 
-def _name_probabilities(text: str, found: Sequence[Word], truecaser: Truecaser) -> Mapping[int, float]:
+def _name_probabilities(
+    text: str, found: Sequence[Word], split: Sequence[Span], truecaser: Truecaser
+) -> Mapping[int, float]:
     """Return the probability that a word is part of a name, by place, for words that can have a capital."""
     cased = {place: word.of(text) for place, word in enumerate(found) if len(set(_forms(word.of(text)))) == 2}
     scored = {place: word for place, word in cased.items() if len(word) <= _LONGEST_WORD}
@@ -183,7 +187,7 @@ def _name_probabilities(text: str, found: Sequence[Word], truecaser: Truecaser) 
     is_upper = [word != word.lower() for word in scored.values()]
     one_case = all(is_upper) or not any(is_upper)  # then capitals tell nothing
     capitals = truecaser.tuning.capitals_in_one_case if one_case else truecaser.tuning.capitals
-    starts = [sentence.start for sentence in sentences(text)]
+    starts = [sentence.start for sentence in split]
     probabilities = dict.fromkeys(cased, 0.0)  # a word that is too long to be scored is no name
     for place, word in scored.items():
         first = _begins_sentence(text, found, place, starts)

@@ -70,7 +70,7 @@ Sequence.register(Entities)
 def resolve_overlaps(
     text: str, spans: Sequence[Span], probabilities: Matrix, labels: Sequence[str], threshold: float
 ) -> list[Entity]:
-    """Return the entities in order: the likeliest of spans that overlap, where it reaches the threshold.
+    """Return the entities in order: of spans that reach the threshold and overlap, the one likeliest to be any entity.
 
     Neighbors of one label with only white space between them are one entity, where that reaches the threshold too.
 
@@ -80,7 +80,8 @@ def resolve_overlaps(
     best = probabilities.argmax(axis=1)
     free = np.ones(len(text), dtype=bool)
     taken = []
-    for place in sorted(range(len(spans)), key=lambda i: (-probabilities[i, best[i]], spans[i].start)):
+    likely = probabilities.sum(axis=1)  # of any label: a name whose label is in doubt is still one name
+    for place in sorted(range(len(spans)), key=lambda i: (-likely[i], spans[i].start)):
         span = spans[place]
         if probabilities[place, best[place]] >= threshold and free[span.start : span.end].all():
             free[span.start : span.end] = False

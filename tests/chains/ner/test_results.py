@@ -37,6 +37,11 @@ def test_the_likeliest_of_those_that_overlap() -> None:
     assert told([("London", [0.2, 0.4])], 0.4) == [("London", "place", 0.4)]
 
 
+def test_a_whole_name_whose_label_is_in_doubt_goes_before_its_part() -> None:
+    assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.6, 0.35])]) == [("Ada Lovelace", "person", 0.6)]
+    assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.45, 0.45])]) == [("Ada", "person", 0.7)]
+
+
 def test_neighbours_of_one_label_are_one_where_that_is_likely() -> None:
     parts = [("Ada", [0.9, 0.0]), ("Lovelace", [0.8, 0.0])]
     assert told([*parts, ("Ada Lovelace", [0.6, 0.0])]) == [("Ada Lovelace", "person", 0.6)]
