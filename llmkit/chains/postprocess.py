@@ -35,7 +35,7 @@ class CompletionCleaner:
         if self.truncated:
             return ""
         self._pending += text
-        spans = sentences(self._pending)
+        spans = sentences(self._pending, is_whole=False)
         out, place = "", 0
         for span in spans[:-1]:
             out += self._add_sentence(self._pending[place : span.start], span.of(self._pending))

@@ -46,17 +46,15 @@ SENTENCE_STARTERS = _words(
     Elles Un Une On Nous Vous El Los Las"""
 )
 """Frequent sentence starters (Kiss & Strunk 2006): a point before one of them ends a sentence after all."""
-_MONTHS = _words(
-    """Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember Jahrhundert
-    Weltkrieg"""
-)
-"""What follows a German ordinal: "am 3. Mai"."""
 
 _BEFORE = regex.compile(r"(?r)(?<![\p{L}\p{M}\p{N}])[\p{L}\p{M}\p{N}.'-]{1,12}")
 _AFTER = regex.compile(r"[\p{Pi}\p{Ps}\"']*([\p{L}\p{M}]++(?=[\s,'’]))?")
 _NUMBERED = regex.compile(r"[#(§]?\d|[IVXLC]{1,6}\b|[A-Z]\b")
+_MONTH = regex.compile(
+    r"(?:Januar|Jänner|Februar|März|April|Mai|Ju[nl]i|August|(?:Sept|Nov|Dez)ember|Oktober|Jahrhundert|Weltkrieg)\b"
+)  # after a German ordinal: "am 3. Mai"
 _SPACED = regex.compile(r"(?r)\b[\p{Ll}ZDU]\.\s(?:\p{Ll}\.\s)*\p{L}\Z")  # "z. B", "e. g"
-_AFTER_LETTER = regex.compile(r"\d|\p{Lu}\.|Chr\b")
+_AFTER_LETTER = regex.compile(r"\d|\p{Lu}\.|Chr\b|\p{Lu}\p{L}{0,2}\Z")
 _ACRONYM = regex.compile(r"(?:\p{L}\.-?)+\p{L}|\p{Lu}\p{Ll}?\.(?:\p{L}\.)*\p{Lu}\p{Ll}{0,3}")
 
 
@@ -89,7 +87,7 @@ def is_within_sentence(text: str, point: int, following: int) -> bool:
             return True
         return not starts if word.isupper() else bool(_AFTER_LETTER.match(text, following))
     if word.isdigit():
-        return len(word) <= 2 and bool(next_word and next_word[1] in _MONTHS)
+        return len(word) <= 2 and bool(_MONTH.match(text, following, partial=True))  # of a text that is still to come
     small = word.lower()
     if small in _NEVER_LAST or (word in TITLES and word not in _IN_NAMES) or small in LOWER_CASE_TITLES:
         return True

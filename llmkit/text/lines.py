@@ -19,6 +19,7 @@ MIN_SHARE = 0.6
 """The share of a paragraph's line ends that are at its width, and of its words without a capital, if it is wrapped."""
 
 _LINE = regex.compile(r"([^\n\r\x85\u2028\u2029]*+) (?: \r\n | [\n\r\x85\u2028\u2029] | \Z )", regex.VERBOSE)
+_BEFORE_SMALL_LETTER = regex.compile(r"(?: \r\n | [\n\r\x85\u2028\u2029] ) (?= [^\S\n\r]* \p{Ll} )", regex.VERBOSE)
 _NEW_ITEM = regex.compile(r"[-*•–—+>|\#] | \(? \d{1,3} [.)] \s | [\p{Lu}\p{N}] [^.,;:!?]{0,30} : \s", regex.VERBOSE)
 _FIRST_WORD = regex.compile(r"\p{L}++")
 _KEY = regex.compile(r"[\w.-]++ (?: \s? = | : \s )", regex.VERBOSE)
@@ -44,6 +45,11 @@ def wrapped_line_ends(text: str) -> set[int]:
             paragraph = []
     found.update(_wrapped_ends(paragraph))
     return found
+
+
+def line_ends_before_small_letters(text: str) -> set[int]:
+    """Return the offsets of the line ends after which a small letter comes first."""
+    return {match.start() for match in _BEFORE_SMALL_LETTER.finditer(text)}
 
 
 def _wrapped_ends(lines: list[Line]) -> list[int]:

@@ -15,7 +15,7 @@ import regex
 
 from llmkit.errors import InputError
 from llmkit.text.abbreviations import is_within_sentence
-from llmkit.text.lines import wrapped_line_ends
+from llmkit.text.lines import line_ends_before_small_letters, wrapped_line_ends
 
 
 class TokenCounter(Protocol):
@@ -64,13 +64,18 @@ _LINE_END = regex.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _LIST_NUMBER = regex.compile(r"\s*\(?\d{1,2}")
 
 
-def sentences(text: str) -> list[Span]:
+def sentences(text: str, *, is_whole: bool = True) -> list[Span]:
     """Split a text into sentences, without the white space around them.
 
     A line end closes a sentence too, except within a wrapped paragraph. Approximates Unicode's sentence borders
     (UAX #29), but abbreviations, initials and the numbers of a list do not end a sentence.
+
+    Args:
+        text: the text.
+        is_whole: whether the text is there as a whole. If more is to come, its lines do not yet show that it is
+            wrapped: a line end closes a sentence unless a small letter follows.
     """
-    edges = [0, *_sentence_ends(text), len(text)]
+    edges = [0, *_sentence_ends(text, is_whole=is_whole), len(text)]
     spans = []
     for start, end in pairwise(edges):
         piece = text[start:end]
@@ -80,10 +85,10 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
-def _sentence_ends(text: str) -> list[int]:
+def _sentence_ends(text: str, *, is_whole: bool = True) -> list[int]:
     """Return where each sentence ends, with the white space behind it."""
     ends: list[int] = []
-    wrapped = wrapped_line_ends(text)
+    wrapped = wrapped_line_ends(text) if is_whole else line_ends_before_small_letters(text)
     for match in _SENTENCE.finditer(text):
         begin = ends[-1] if ends else 0
         if not match["line"]:
