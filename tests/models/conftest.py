@@ -1,4 +1,4 @@
-"""What the tests of the local model share."""
+"""Share fixtures and Hypothesis settings among the tests of local models."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,18 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("models", deadline=None)  # a busy machine is no failure
+settings.register_profile("models", deadline=None)  # a slow machine must not fail a test
 settings.load_profile("models")
 
 
-_REAL = ("test_default_model", "test_standard")
+_REAL_MODEL_MODULES = ("test_default_model", "test_standard")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tiny models are so small that threads would only wait for each other."""
+    """Run tiny models on one thread: more threads would only wait for each other."""
     before = torch.get_num_threads()
-    if request.module.__name__.rpartition(".")[2] not in _REAL:
+    if request.module.__name__.rpartition(".")[2] not in _REAL_MODEL_MODULES:
         torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""What does not fit, and what is wrong, is named before any computation."""
+"""Input that is invalid or exceeds the context window raises a clear error before any computation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def llm() -> HuggingFaceChat:
 
 
 @attention_architectures
-def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) -> None:
+def test_input_beyond_the_context_window_fails_before_any_computation(name: str) -> None:
     llm = chat(name)
     long = "the dog " * 600
     with each_pass(llm) as passes:
@@ -44,35 +44,35 @@ def test_what_does_not_fit_the_window_is_told_before_any_computation(name: str) 
         if name not in ("t5", "bart"):
             with pytest.raises(ContextWindowExceeded):
                 llm.invoke(PROMPT, max_new_tokens=tiny.WINDOW)
-    assert len(passes) <= 24, "but for the one that fits"
+    assert len(passes) <= 24, "only the prompt that fits is computed"
 
 
-def test_an_answer_may_fill_the_window_to_the_last_token() -> None:
+def test_an_answer_can_fill_the_context_window_to_the_last_token() -> None:
     llm = chat("llama")
-    room = tiny.WINDOW - len(prompt_ids(llm, PROMPT))
-    assert llm.invoke(PROMPT, max_new_tokens=room).usage_metadata == {
-        "input_tokens": tiny.WINDOW - room,
-        "output_tokens": room,
+    limit = tiny.WINDOW - len(prompt_ids(llm, PROMPT))
+    assert llm.invoke(PROMPT, max_new_tokens=limit).usage_metadata == {
+        "input_tokens": tiny.WINDOW - limit,
+        "output_tokens": limit,
         "total_tokens": tiny.WINDOW,
     }
     with pytest.raises(ContextWindowExceeded) as caught:
-        llm.invoke(PROMPT, max_new_tokens=room + 1)
+        llm.invoke(PROMPT, max_new_tokens=limit + 1)
     assert (caught.value.needed, caught.value.available) == (tiny.WINDOW + 1, tiny.WINDOW)
     assert llm.bind(max_new_tokens=None).invoke(PROMPT).usage_metadata["total_tokens"] == tiny.WINDOW
 
 
-def test_bad_messages_name_what_is_bad() -> None:
+def test_invalid_messages_raise_an_error_that_names_the_cause() -> None:
     with pytest.raises(InputError, match="at least one message"):
         chat("llama").invoke([])
-    picture = HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}])
+    image_message = HumanMessage([{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}])
     with pytest.raises(InputError, match="image"):
-        chat("llama").invoke([picture])
+        chat("llama").invoke([image_message])
     with pytest.raises(PromptError, match="must alternate"):
         chat("mistral").invoke([AIMessage("a"), HumanMessage("b")])
 
 
 @pytest.mark.parametrize("make", [chat, completion])
-def test_half_a_surrogate_pair_is_no_text(make):
+def test_a_lone_surrogate_raises_prompt_error(make):
     llm, broken = make("llama"), "a\ud800b"
     calls = (llm.invoke, llm.get_num_tokens, llm.token_offsets, lambda text: llm.score(["a"], [text]))
     for call in calls:
@@ -80,18 +80,18 @@ def test_half_a_surrogate_pair_is_no_text(make):
             call(broken)
 
 
-def test_an_empty_prompt_needs_a_token_of_its_own():
+def test_an_empty_prompt_needs_a_bos_token():
     llm = completion("gpt2")
     with pytest.raises(InputError, match="the prompt is empty"):
         llm.invoke("")
-    alone, fine = llm.batch(["", PROMPT], return_exceptions=True)
-    assert isinstance(alone, InputError)
-    assert fine == llm.invoke(PROMPT)
+    failed, answer = llm.batch(["", PROMPT], return_exceptions=True)
+    assert isinstance(failed, InputError)
+    assert answer == llm.invoke(PROMPT)
     assert isinstance(completion("mistral").invoke(""), str)
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"top_k": -3}, "top_k is -3"),
         ({"num_beams": 0}, "num_beams is 0"),
@@ -108,8 +108,8 @@ def test_an_empty_prompt_needs_a_token_of_its_own():
         ({"chat_template_kwargs": {"messages": []}}, "chat_template_kwargs has 'messages'"),
     ],
 )
-def test_wrong_settings(llm, options, says):
-    with pytest.raises(SettingsError, match=says):
+def test_invalid_settings_raise_settings_error(llm, options, message):
+    with pytest.raises(SettingsError, match=message):
         llm.invoke("Hi", **options)
 
 
@@ -135,12 +135,12 @@ def test_wrong_settings(llm, options, says):
         {"tools": [{"name": "f"}], "tool_choice": {"function": "f"}, "response_format": {"type": "text"}},
     ],
 )
-def test_wrong_forms(llm, options):
+def test_invalid_formats_and_tools_raise_constraint_error(llm, options):
     with pytest.raises(ConstraintError):
         llm.invoke("Hi", **options)
 
 
-def test_other_bad_input(llm):
+def test_other_invalid_input_raises_a_clear_error(llm):
     with pytest.raises(SettingsError, match="beams cannot be streamed"):
         list(llm.stream("Hi", num_beams=2))
     with pytest.raises(SettingsError, match="at least"):
@@ -157,8 +157,8 @@ def test_other_bad_input(llm):
         chat("mistral").invoke([AIMessage("I begin."), AIMessage("And go on."), HumanMessage("Hi")])
 
 
-@pytest.mark.parametrize("odd", [None, 5, [object()], [("nobody", "Hi")]])
-def test_what_is_no_prompt_fails_alone_in_a_batch(llm, odd):
-    fine, failed = llm.batch(["Hi", odd], return_exceptions=True)
-    assert isinstance(fine, AIMessage)
+@pytest.mark.parametrize("invalid_prompt", [None, 5, [object()], [("nobody", "Hi")]])
+def test_an_invalid_prompt_does_not_fail_the_rest_of_its_batch(llm, invalid_prompt):
+    answer, failed = llm.batch(["Hi", invalid_prompt], return_exceptions=True)
+    assert isinstance(answer, AIMessage)
     assert isinstance(failed, (ValueError, NotImplementedError))

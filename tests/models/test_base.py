@@ -1,4 +1,4 @@
-"""What a chat model and a completion model have in common: how they are made, what they tell, and time limits."""
+"""What chat and completion models share: construction, properties, token counts and timeouts."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +22,13 @@ def model() -> Tiny:
     return make("llama")
 
 
-def test_facts(model):
+def test_model_properties(model):
     llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer)
     assert llm.num_parameters == sum(weight.numel() for weight in model.model.parameters())
     assert llm.model_name == "LlamaForCausalLM"
 
 
-def test_the_catalogs_model_has_its_name_however_it_is_loaded(default_model_folder):
+def test_a_catalog_model_has_its_catalog_name_however_it_is_loaded(default_model_folder):
     by_name = HuggingFaceChat(model="smollm2-135m")
     loaded = by_name.engine.loaded
     assert by_name.model_name == by_name.as_completion().model_name == "smollm2-135m"
@@ -36,7 +36,7 @@ def test_the_catalogs_model_has_its_name_however_it_is_loaded(default_model_fold
     assert HuggingFaceLLM(model=loaded.model, tokenizer=loaded.tokenizer).model_name == "smollm2-135m"
 
 
-def test_the_completion_view_shares_weights_and_settings(model):
+def test_as_completion_shares_weights_and_settings(model):
     llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, max_new_tokens=3, temperature=0)
     completion = llm.as_completion()
     assert isinstance(completion, HuggingFaceLLM)
@@ -52,21 +52,21 @@ def test_the_model_is_the_first_argument(default_model_folder):
         HuggingFaceChat("smollm")
 
 
-def test_langchains_standard_parameters():
+def test_langchain_standard_parameters_are_accepted():
     model, tokenizer = make("llama")
     standard = {"temperature": 0, "max_tokens": 7, "timeout": 60, "stop": ["x"], "max_retries": 2, "api_key": "secret"}
     llm = HuggingFaceChat(model, tokenizer=tokenizer, **standard)
     assert (llm.settings.max_new_tokens, llm.settings.stop, llm.timeout, llm.max_retries) == (7, ("x",), 60, 2)
     assert "secret" not in repr(llm)
     assert llm.invoke("Hi", max_tokens=1, timeout=30, max_retries=1).usage_metadata["output_tokens"] == 1
-    for wrong in ({"timeout": 0}, {"timeout": "soon"}, {"max_retries": -1}, {"base_url": "http://localhost"}):
-        with pytest.raises(InputError, match=next(iter(wrong))):
-            chat("llama", **wrong)
+    for invalid in ({"timeout": 0}, {"timeout": "soon"}, {"max_retries": -1}, {"base_url": "http://localhost"}):
+        with pytest.raises(InputError, match=next(iter(invalid))):
+            chat("llama", **invalid)
 
 
 @pytest.fixture
-def seconds(monkeypatch):
-    """A clock on which each forward pass takes a second; returns what `each_pass` calls."""
+def advance_clock(monkeypatch):
+    """Replace the clock by one on which each forward pass takes a second; return the callback for `each_pass`."""
     now = [0.0]
     monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -88,62 +88,65 @@ def seconds(monkeypatch):
         lambda llm, **options: llm.invoke("Hi", num_beams=2, **options),
     ],
 )
-def test_a_call_ends_when_its_time_is_over(make_llm, call, seconds):
+def test_a_call_stops_at_its_timeout(make_llm, call, advance_clock):
     llm = make_llm("llama", max_new_tokens=200)
-    with each_pass(llm, seconds) as passes, pytest.raises(GenerationTimeout, match=r"timeout=3\.5 seconds") as caught:
+    with (
+        each_pass(llm, advance_clock) as passes,
+        pytest.raises(GenerationTimeout, match=r"timeout=3\.5 seconds") as caught,
+    ):
         call(llm, timeout=3.5)
     assert len(passes) == 4
     assert isinstance(caught.value, TimeoutError)
     assert call(make_llm("llama", max_new_tokens=2), timeout=3.5)
 
 
-def test_of_a_batch_what_is_done_in_time_is_kept(monkeypatch, seconds):
-    monkeypatch.setattr(engine, "BATCH_TOKENS", 1)  # each prompt is a batch of its own, the longest first
+def test_a_batch_keeps_the_answers_that_finish_before_the_timeout(monkeypatch, advance_clock):
+    monkeypatch.setattr(engine, "BATCH_TOKENS", 1)  # each prompt is a separate batch, the longest first
     llm = chat("llama", max_new_tokens=4)
     prompts = ["The quick brown fox", "The dog", "Hi"]
-    want = llm.invoke(prompts[0]).content
-    with each_pass(llm, seconds):
+    expected = llm.invoke(prompts[0]).content
+    with each_pass(llm, advance_clock):
         results = llm.batch(prompts, timeout=4.5, return_exceptions=True)
-    assert results[0].content == want
+    assert results[0].content == expected
     assert [type(result) for result in results[1:]] == [GenerationTimeout] * 2
 
 
 @pytest.mark.parametrize("make_llm", [chat, completion])
-def test_tokens_of_whatever_invoke_takes(make_llm):
+def test_tokens_are_counted_for_every_input_type_of_invoke(make_llm):
     llm = make_llm("llama")
     count = llm.get_num_tokens_from_messages("The dog")
     assert count == len(prompt_ids(llm, "The dog"))
-    for given in (
+    for prompt in (
         StringPromptValue(text="The dog"),
         [HumanMessage("The dog")],
         [("user", "The dog")],
         [{"role": "user", "content": "The dog"}],
         ChatPromptValue(messages=[HumanMessage("The dog")]),
     ):
-        assert llm.get_num_tokens_from_messages(given) == count
+        assert llm.get_num_tokens_from_messages(prompt) == count
 
 
-def test_tokens_of_tools():
+def test_tokens_of_tools_are_counted():
     llm, tool = chat("llama"), {"name": "look", "description": "Look.", "parameters": {}}
     assert llm.get_num_tokens_from_messages("The dog", [tool]) > llm.get_num_tokens_from_messages("The dog") + 20
     with pytest.raises(InputError, match="use HuggingFaceChat"):
         completion("llama").get_num_tokens_from_messages("The dog", [tool])
 
 
-def test_greedy_and_sampled_as_transformers_says_it():
+def test_do_sample_sets_the_temperature():
     assert chat("llama", temperature=None, do_sample=False).settings.temperature == 0
     assert chat("llama", temperature=None, do_sample=True).settings.temperature == 1
     assert chat("llama", temperature=0.3, do_sample=True).settings.temperature == 0.3
-    for wrong in ({"temperature": 0, "do_sample": True}, {"temperature": 0.5, "do_sample": False}, {"do_sample": 1}):
+    for invalid in ({"temperature": 0, "do_sample": True}, {"temperature": 0.5, "do_sample": False}, {"do_sample": 1}):
         with pytest.raises(InputError, match="do_sample is"):
-            chat("llama", **{"temperature": None, **wrong})
+            chat("llama", **{"temperature": None, **invalid})
 
 
-def test_threads_that_ask_for_another_model_share_it(default_model_folder):
-    llm, ends = chat("llama"), Barrier(4)
+def test_threads_that_load_the_same_model_share_it(default_model_folder):
+    llm, barrier = chat("llama"), Barrier(4)
 
     def find(_: int) -> object:
-        ends.wait()
+        barrier.wait()
         return llm.engine_for("smollm2-135m")
 
     with ThreadPoolExecutor(4) as threads:

@@ -1,4 +1,4 @@
-"""Usage, finish reasons, log-probabilities, times and settings of the chat and the completion model."""
+"""Usage, finish reasons, log-probabilities, timings and settings of chat and completion models."""
 
 import time
 from typing import Any
@@ -17,16 +17,16 @@ from tests.support.reference import teacher_forcing
 
 
 @attention_architectures
-def test_tokens_are_counted(name: str) -> None:
+def test_usage_counts_the_tokens(name: str) -> None:
     llm = chat(name)
     for prompt in (PROMPT, "Hi", "東京"):
         ids = prompt_ids(llm, prompt)
-        [want] = tiny.make(name).reference(ids, max_new_tokens=24)
+        [expected] = tiny.make(name).reference(ids, max_new_tokens=24)
         usage = llm.invoke(prompt).usage_metadata
         assert usage == {
             "input_tokens": len(ids),
-            "output_tokens": len(want),
-            "total_tokens": len(ids) + len(want),
+            "output_tokens": len(expected),
+            "total_tokens": len(ids) + len(expected),
         }
         assert llm.get_num_tokens_from_messages([HumanMessage(prompt)]) == len(ids)
         assert llm.get_num_tokens(prompt) == len(llm.engine.encoder.encode_text(prompt, special=False))
@@ -34,14 +34,14 @@ def test_tokens_are_counted(name: str) -> None:
 
 def test_finish_reasons() -> None:
     free = chat("llama")
-    [want] = tiny.make("llama").reference(prompt_ids(free, PROMPT), max_new_tokens=24)
-    model = tiny.make("llama").ending_at(want[5])
+    [expected] = tiny.make("llama").reference(prompt_ids(free, PROMPT), max_new_tokens=24)
+    model = tiny.make("llama").ending_at(expected[5])
     llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, temperature=0)
     assert llm.invoke(PROMPT, max_new_tokens=3).response_metadata["finish_reason"] == "length"
     ended = llm.invoke(PROMPT, max_new_tokens=6)
     assert ended.response_metadata["finish_reason"] == "stop"
     assert ended.usage_metadata is not None
-    assert ended.usage_metadata["output_tokens"] == want.index(want[5]) + 1
+    assert ended.usage_metadata["output_tokens"] == expected.index(expected[5]) + 1
     text = str(free.invoke(PROMPT).content)
     stopped = free.invoke(PROMPT, stop=[text[4:7]])
     assert stopped.response_metadata["finish_reason"] == "stop"
@@ -49,7 +49,7 @@ def test_finish_reasons() -> None:
     assert free.invoke(PROMPT, stop=["never written"]).response_metadata["finish_reason"] == "length"
 
 
-HOWS: dict[str, dict[str, Any]] = {
+DECODING_OPTIONS: dict[str, dict[str, Any]] = {
     "greedy": {},
     "drawn": {"temperature": 0.9, "top_k": 20, "seed": 4},
     "beams": {"num_beams": 3, "length_penalty": 0.5, "repetition_penalty": 1.3},
@@ -57,20 +57,20 @@ HOWS: dict[str, dict[str, Any]] = {
 
 
 @attention_architectures
-@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
-def test_log_probabilities_equal_teacher_forcing(name: str, how: dict[str, Any]) -> None:
-    llm = chat(name, max_new_tokens=10, **how)
+@pytest.mark.parametrize("options", DECODING_OPTIONS.values(), ids=DECODING_OPTIONS)
+def test_log_probabilities_equal_teacher_forcing(name: str, options: dict[str, Any]) -> None:
+    llm = chat(name, max_new_tokens=10, **options)
     model, prompt = tiny.make(name), prompt_ids(llm, PROMPT)
     answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
     content = answer.response_metadata["logprobs"]["content"]
     request = llm._prepare(llm._convert(PROMPT), None, {"logprobs": 3}).request
     [done] = llm.engine.generate([request])[0]
-    begun = 1 if name == "bart" else 0  # its first token is forced, whatever its likelihood
-    ids = done.token_ids[begun:]
+    skipped = 1 if name == "bart" else 0  # the first token is forced, whatever its likelihood
+    ids = done.token_ids[skipped:]
     assert len(content) == len(done.token_ids)
-    total = sum(entry["logprob"] for entry in content[begun:])
+    total = sum(entry["logprob"] for entry in content[skipped:])
     assert total == pytest.approx(teacher_forcing(model, prompt, ids), abs=1e-3)
-    for at, entry in enumerate(content[begun:]):
+    for at, entry in enumerate(content[skipped:]):
         assert entry["logprob"] == pytest.approx(
             teacher_forcing(model, prompt, ids[: at + 1]) - teacher_forcing(model, prompt, ids[:at]), abs=1e-3
         )
@@ -86,8 +86,8 @@ def test_log_probabilities_equal_teacher_forcing(name: str, how: dict[str, Any])
 def test_log_probabilities_of_a_batch_of_beams() -> None:
     llm = chat("llama", max_new_tokens=8, num_beams=4, n=2)
     prompts = [PROMPT, "Hi", "The dog and"]
-    asked = [[HumanMessage(prompt)] for prompt in prompts]
-    groups = llm.generate(asked, logprobs=True, top_logprobs=1).generations
+    messages = [[HumanMessage(prompt)] for prompt in prompts]
+    groups = llm.generate(messages, logprobs=True, top_logprobs=1).generations
     for prompt, group in zip(prompts, groups, strict=True):
         assert len(group) == 2
         for one in group:
@@ -101,24 +101,24 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
 def test_log_probabilities_only_on_request() -> None:
     llm = chat("llama", max_new_tokens=4)
     assert "logprobs" not in llm.invoke(PROMPT).response_metadata
-    plain_ones = llm.invoke(PROMPT, logprobs=True).response_metadata["logprobs"]["content"]
-    assert len(plain_ones) == 4
-    assert all(entry["top_logprobs"] == [] for entry in plain_ones)
+    entries = llm.invoke(PROMPT, logprobs=True).response_metadata["logprobs"]["content"]
+    assert len(entries) == 4
+    assert all(entry["top_logprobs"] == [] for entry in entries)
 
 
-def test_timings() -> None:
-    """Each pass takes at least 20 ms, and the call as a whole takes at least as long as its parts."""
+def test_timings_add_up() -> None:
+    """Check that each forward pass takes at least 20 ms, and the call at least as long as its passes."""
     llm = chat("llama", max_new_tokens=11, min_new_tokens=11)
     with each_pass(llm, lambda _: time.sleep(0.02)):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         times = llm.invoke(PROMPT).response_metadata["timings"]
-        whole = time.perf_counter() - begun
+        elapsed = time.perf_counter() - started
     assert times["time_to_first_token"] >= 0.02
     assert times["time_per_output_token"] >= 0.02
-    assert times["time_to_first_token"] + 10 * times["time_per_output_token"] <= whole
+    assert times["time_to_first_token"] + 10 * times["time_per_output_token"] <= elapsed
 
 
-def test_n_answers() -> None:
+def test_n_returns_that_many_different_answers() -> None:
     llm = chat("llama", temperature=1.0, seed=2)
     [generations] = llm.generate([[HumanMessage(PROMPT)]], n=3).generations
     texts = [one.text for one in generations]
@@ -151,8 +151,8 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("setting", NAMES)
-def test_settings_of_one_call(setting: str) -> None:
-    """And does what the same setting does that is there from the beginning."""
+def test_a_setting_of_one_call_acts_like_a_setting_of_the_model(setting: str) -> None:
+    """Check that a setting passed to one call equals the setting of a new model, and does not persist."""
     base: dict[str, Any] = {"seed": 1, "max_new_tokens": 10}
     if setting in ("temperature", "top_k", "top_p", "min_p", "typical_p", "seed"):
         base["temperature"] = 1.5
@@ -160,14 +160,14 @@ def test_settings_of_one_call(setting: str) -> None:
         base["num_beams"] = 3
     else:
         base["temperature"] = 0
-    made = tiny.make("llama")
-    kept = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, **base)
-    before = kept.invoke(PROMPT).content
+    model = tiny.make("llama")
+    llm = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, **base)
+    before = llm.invoke(PROMPT).content
     changed = {**base, setting: CHANGES[setting]}
-    fresh = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, **changed)
-    assert kept.invoke(PROMPT, **{setting: CHANGES[setting]}).content == fresh.invoke(PROMPT).content
-    assert kept.invoke(PROMPT).content == before
-    assert kept.bind(**{setting: CHANGES[setting]}).invoke(PROMPT).content == fresh.invoke(PROMPT).content
+    fresh = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, **changed)
+    assert llm.invoke(PROMPT, **{setting: CHANGES[setting]}).content == fresh.invoke(PROMPT).content
+    assert llm.invoke(PROMPT).content == before
+    assert llm.bind(**{setting: CHANGES[setting]}).invoke(PROMPT).content == fresh.invoke(PROMPT).content
     if setting not in ("n", "min_new_tokens", "length_penalty", "top_p", "no_repeat_ngram_size", "typical_p"):
         assert fresh.invoke(PROMPT).content != before
 
@@ -184,12 +184,12 @@ def test_unknown_settings_suggest_a_name() -> None:
         llm.batch([PROMPT], custom_generate="somebody/code")
 
 
-def test_an_open_assistant_message_is_continued() -> None:
+def test_a_final_assistant_message_is_continued() -> None:
     llm = chat("llama", max_new_tokens=5)
     messages = [SystemMessage("Be short."), HumanMessage(PROMPT), AIMessage("It is")]
     ids = llm.engine.encoder.encode_messages(messages)
-    [want] = tiny.make("llama").reference(ids, max_new_tokens=5)
-    assert llm.invoke(messages).content == tiny.make("llama").tokenizer.decode(want, skip_special_tokens=True)
+    [expected] = tiny.make("llama").reference(ids, max_new_tokens=5)
+    assert llm.invoke(messages).content == tiny.make("llama").tokenizer.decode(expected, skip_special_tokens=True)
 
 
 # Completions
@@ -201,15 +201,15 @@ def test_a_completion_continues_the_prompt(name: str) -> None:
     tokenizer = tiny.make(name).tokenizer
     for prompt in (PROMPT, "The dog"):
         ids = prompt_ids(llm, prompt)
-        [want] = tiny.make(name).reference(ids, max_new_tokens=12)
-        assert prompt + llm.invoke(prompt) == tokenizer.decode([*ids, *want], skip_special_tokens=True)
+        [expected] = tiny.make(name).reference(ids, max_new_tokens=12)
+        assert prompt + llm.invoke(prompt) == tokenizer.decode([*ids, *expected], skip_special_tokens=True)
 
 
 @attention_architectures
 def test_a_completion_model_counts_its_prompt(name: str) -> None:
     llm, messages = completion(name), [HumanMessage(PROMPT)]
     assert llm.get_num_tokens_from_messages(messages) == len(prompt_ids(llm, PROMPT))
-    assert llm.invoke(messages) == llm.invoke(PROMPT), "a message that stands alone is its text"
+    assert llm.invoke(messages) == llm.invoke(PROMPT), "a single message is rendered as its text"
     dialogue = [*messages, AIMessage("Paris."), HumanMessage("And of Spain?")]
     result = llm.generate([llm._convert_input(dialogue).to_string()])
     used = result.generations[0][0].generation_info["usage_metadata"]["input_tokens"]
@@ -220,13 +220,13 @@ def test_usage_and_finish_reasons_of_completions() -> None:
     llm = completion("t5")
     result = llm.generate([PROMPT, "Hi"])
     for prompt, [one] in zip((PROMPT, "Hi"), result.generations, strict=True):
-        [want] = tiny.make("t5").reference(prompt_ids(llm, prompt), max_new_tokens=24)
-        assert one.generation_info["usage_metadata"]["output_tokens"] == len(want)
-        assert one.generation_info["finish_reason"] == ("stop" if len(want) < 24 else "length")
-        assert one.text == tiny.make("t5").tokenizer.decode(want, skip_special_tokens=True)
+        [expected] = tiny.make("t5").reference(prompt_ids(llm, prompt), max_new_tokens=24)
+        assert one.generation_info["usage_metadata"]["output_tokens"] == len(expected)
+        assert one.generation_info["finish_reason"] == ("stop" if len(expected) < 24 else "length")
+        assert one.text == tiny.make("t5").tokenizer.decode(expected, skip_special_tokens=True)
 
 
-def test_memory_footprint() -> None:
+def test_memory_footprint_counts_weights_and_prefix_cache() -> None:
     llm = chat("llama")
     weights = sum(parameter.nbytes for parameter in llm.model.parameters())
     assert llm.memory_footprint() >= weights

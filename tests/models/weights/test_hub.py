@@ -1,4 +1,4 @@
-"""Against a hub on loopback; in processes of their own, as huggingface_hub reads its settings at import."""
+"""Models from a local hub server; in subprocesses, as huggingface_hub reads its settings at import."""
 
 import hashlib
 import json
@@ -42,14 +42,14 @@ class Hub(BaseHTTPRequestHandler):
             return self.answer(200, FILES[file])
         if self.path.startswith("/api/models/org/good/revision/"):
             siblings = [{"rfilename": name} for name in FILES]
-            facts = {"id": "org/good", "sha": COMMIT, "siblings": siblings, "private": False, "downloads": 0}
-            return self.answer(200, json.dumps(facts).encode())
+            model_info = {"id": "org/good", "sha": COMMIT, "siblings": siblings, "private": False, "downloads": 0}
+            return self.answer(200, json.dumps(model_info).encode())
         if self.path.startswith("/api/models/org/good/tree/"):
-            listed = [
+            tree = [
                 {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
                 for name, content in FILES.items()
             ]
-            return self.answer(200, json.dumps(listed).encode())
+            return self.answer(200, json.dumps(tree).encode())
         if self.path.startswith("/api/models/org/gated/"):
             return self.answer(403, b"{}", "GatedRepo")
         return self.answer(404, b"{}", "RepoNotFound")
@@ -81,11 +81,11 @@ def hub(monkeypatch):
 
 
 def resolve(name):
-    done = subprocess.run([sys.executable, "-c", PROGRAM, name], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    process = subprocess.run([sys.executable, "-c", PROGRAM, name], capture_output=True, text=True, check=True)
+    return process.stdout.strip()
 
 
-def test_a_model_is_fetched_and_then_found_without_the_hub(hub, monkeypatch, tmp_path):
+def test_a_model_is_fetched_once_and_then_read_from_the_cache(hub, monkeypatch, tmp_path):
     first = resolve("org/good")
     assert first.startswith("False ")
     folder = tmp_path / first.removeprefix("False ")
@@ -97,11 +97,11 @@ def test_a_model_is_fetched_and_then_found_without_the_hub(hub, monkeypatch, tmp
     assert resolve("org/good") == f"True {folder}"
 
 
-def test_an_unknown_model(hub):
+def test_an_unknown_model_raises_model_not_found(hub):
     assert resolve("org/none").startswith("ModelNotFound the Hugging Face hub has no model 'org/none'")
 
 
-def test_a_gated_model(hub):
+def test_a_gated_model_raises_download_error(hub):
     assert resolve("org/gated").startswith("DownloadError the hub keeps org/gated behind a licence")
 
 
@@ -110,19 +110,19 @@ def test_a_gated_model(hub):
     [("HF_ENDPOINT", "http://127.0.0.1:9"), ("HF_HUB_OFFLINE", "1")],
     ids=["refused", "offline"],
 )
-def test_no_hub_is_told(monkeypatch, name, value):
+def test_an_unreachable_hub_raises_download_error(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    told = resolve("org/good")
-    assert told.startswith("DownloadError org/good cannot be fetched from the Hugging Face hub (")
-    assert "HF_HUB_OFFLINE" in told
-    assert "\n" not in told
+    message = resolve("org/good")
+    assert message.startswith("DownloadError org/good cannot be fetched from the Hugging Face hub (")
+    assert "HF_HUB_OFFLINE" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("name", ["org/name", "Qwen/Qwen2.5-0.5B-Instruct", "a_b/c-d.e"])
-def test_what_is_a_hub_id(name):
+def test_hub_ids_are_recognized(name):
     assert is_hub_id(name)
 
 
 @pytest.mark.parametrize("name", ["name", "./name", "../name", "a/b/c", "/a/b", "org/", "/name", "org/na me", "~/x"])
-def test_what_is_not(name):
+def test_other_names_are_no_hub_ids(name):
     assert not is_hub_id(name)

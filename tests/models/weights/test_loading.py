@@ -1,4 +1,4 @@
-"""From a folder, or from objects, to a model; and what cannot be one is told."""
+"""Models are loaded from folders or objects; anything else raises a clear error."""
 
 import gc
 import weakref
@@ -20,56 +20,56 @@ from tests.support.tokenizers import chatml_tokenizer, gpt2_tokenizer
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved models, as they come from a hub."""
-    made = {}
+    """Save tiny models to folders, as a hub stores them."""
+    paths = {}
     for name in ("llama", "t5", "mistral"):
-        made[name] = tmp_path_factory.mktemp(name)
-        tiny.make(name).model.save_pretrained(made[name])
-        tiny.make(name).tokenizer.save_pretrained(made[name])
-    return made
+        paths[name] = tmp_path_factory.mktemp(name)
+        tiny.make(name).model.save_pretrained(paths[name])
+        tiny.make(name).tokenizer.save_pretrained(paths[name])
+    return paths
 
 
 @pytest.mark.parametrize("name", ["llama", "t5", "mistral"])
-def test_a_folder_is_the_model_that_was_saved(folders: dict[str, Path], name: str) -> None:
+def test_a_loaded_folder_equals_the_saved_model(folders: dict[str, Path], name: str) -> None:
     options: dict[str, Any] = {"temperature": 0, "max_new_tokens": 10, "context_window": tiny.WINDOW}
     saved = HuggingFaceChat(model=str(folders[name]), dtype="float32", device="cpu", **options)
-    kept = HuggingFaceChat(model=tiny.make(name).model, tokenizer=tiny.make(name).tokenizer, **options)
-    assert saved.invoke("What is the capital?").content == kept.invoke("What is the capital?").content
-    assert saved.layout == kept.layout
+    original = HuggingFaceChat(model=tiny.make(name).model, tokenizer=tiny.make(name).tokenizer, **options)
+    assert saved.invoke("What is the capital?").content == original.invoke("What is the capital?").content
+    assert saved.layout == original.layout
     assert saved.invoke("Hi").response_metadata["model_name"] == str(folders[name])
 
 
-def test_those_who_ask_for_the_same_weights_share_them(folders: dict[str, Path]) -> None:
+def test_models_of_the_same_name_and_dtype_share_an_engine(folders: dict[str, Path]) -> None:
     name = str(folders["llama"])
     one, other = HuggingFaceChat(model=name, dtype="float32"), HuggingFaceLLM(model=name, dtype="float32")
     assert one.engine is other.engine
     assert HuggingFaceChat(model=name, dtype="bfloat16").engine is not one.engine
 
 
-def test_another_model_of_a_call_stays_loaded(folders: dict[str, Path]) -> None:
-    made = tiny.make("llama")
+def test_the_last_model_of_a_call_stays_loaded(folders: dict[str, Path]) -> None:
+    model = tiny.make("llama")
     llm = HuggingFaceChat(
-        model=made.model, tokenizer=made.tokenizer, dtype="float32", device="cpu", temperature=0, max_new_tokens=4
+        model=model.model, tokenizer=model.tokenizer, dtype="float32", device="cpu", temperature=0, max_new_tokens=4
     )
     names = [str(folders[name]) for name in ("mistral", "llama")]
     first = llm.invoke("Hi", model=names[0])
-    kept = weakref.ref(llm.engine_for(names[0]).loaded.model)
+    original = weakref.ref(llm.engine_for(names[0]).loaded.model)
     gc.collect()
     assert llm.invoke("Hi", model=names[0]).content == first.content
-    assert llm.engine_for(names[0]).loaded.model is kept()
+    assert llm.engine_for(names[0]).loaded.model is original()
     llm.invoke("Hi")
     llm.batch(["Hi"], model=names[0])
-    assert llm.engine_for(names[0]).loaded.model is kept()
+    assert llm.engine_for(names[0]).loaded.model is original()
     assert llm.invoke("Hi", model=names[1]).response_metadata["model_name"] == names[1]
     gc.collect()
-    assert kept() is None, "only the last one stays"
+    assert original() is None, "only the last model stays loaded"
     last = weakref.ref(llm.engine_for(names[1]).loaded.model)
     del llm
     gc.collect()
     assert last() is None
 
 
-def test_objects_that_are_handed_over_are_not_changed() -> None:
+def test_model_and_tokenizer_objects_are_not_changed() -> None:
     model, tokenizer = tiny.make("llama")
     before = (model.generation_config.to_dict(), model.config.to_dict(), tokenizer.backend_tokenizer.to_str())
     attributes = (tokenizer.padding_side, tokenizer.pad_token, tokenizer.chat_template, model.training, model.dtype)
@@ -90,7 +90,7 @@ def test_objects_that_are_handed_over_are_not_changed() -> None:
     assert not any(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_model_without_its_tokenizer() -> None:
+def test_a_model_object_without_a_tokenizer_raises_input_error() -> None:
     with pytest.raises(InputError, match="pass tokenizer= with model="):
         HuggingFaceChat(model=tiny.make("llama").model)
 
@@ -103,7 +103,7 @@ def encoder_only() -> PreTrainedModel:
     return model
 
 
-def test_a_model_that_cannot_generate(tmp_path: Path) -> None:
+def test_a_model_that_cannot_generate_raises_model_unusable(tmp_path: Path) -> None:
     model = encoder_only()
     with pytest.raises(ModelUnusable, match=r"BertModel cannot generate text: use .*ForCausalLM.*ForConditional"):
         from_objects(model, chatml_tokenizer())
@@ -113,7 +113,7 @@ def test_a_model_that_cannot_generate(tmp_path: Path) -> None:
         load(str(tmp_path), context_window=64)
 
 
-def test_a_tokenizer_that_is_not_fast() -> None:
+def test_a_slow_tokenizer_raises_model_unusable() -> None:
     class Slow:
         is_fast = False
 
@@ -131,7 +131,7 @@ def test_a_model_in_training_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "window"), [("llama", tiny.WINDOW), ("gpt2", tiny.WINDOW), ("mistral", tiny.WINDOW), ("bart", tiny.WINDOW)]
 )
-def test_the_window_comes_from_the_configuration(name: str, window: int) -> None:
+def test_the_context_window_comes_from_the_configuration(name: str, window: int) -> None:
     model, tokenizer = tiny.make(name)
     assert from_objects(model, tokenizer).window == window
     assert from_objects(model, tokenizer, context_window=99).window == 99
@@ -139,13 +139,13 @@ def test_the_window_comes_from_the_configuration(name: str, window: int) -> None
     assert HuggingFaceChat(model=model, tokenizer=tokenizer, context_window=99).context_window == 99
 
 
-def test_a_window_that_only_the_tokenizer_knows() -> None:
+def test_the_context_window_can_come_from_the_tokenizer() -> None:
     model, tokenizer = tiny.make("mamba")
     with pytest.raises(ModelUnusable, match="pass context_window="):
         from_objects(model, tokenizer)
-    told = gpt2_tokenizer.__wrapped__()
-    told.model_max_length = 77
-    assert from_objects(model, told).window == 77
+    limited_tokenizer = gpt2_tokenizer.__wrapped__()
+    limited_tokenizer.model_max_length = 77
+    assert from_objects(model, limited_tokenizer).window == 77
 
 
 @pytest.mark.parametrize(
@@ -163,59 +163,55 @@ def test_a_window_that_only_the_tokenizer_knows() -> None:
         ({"quantization": "int1"}, "quantization is 'int1'"),
     ],
 )
-def test_precisions_and_devices_that_are_not_to_be_had(
-    folders: dict[str, Path], options: dict[str, Any], named: str
-) -> None:
+def test_unsupported_options_raise_input_error(folders: dict[str, Path], options: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named):
         HuggingFaceChat(model=str(folders["llama"]), **options)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_a_precision_that_is_asked_for(folders: dict[str, Path], dtype: str) -> None:
+def test_the_dtype_can_be_chosen(folders: dict[str, Path], dtype: str) -> None:
     llm = HuggingFaceChat(model=str(folders["llama"]), dtype=dtype, device="cpu", temperature=0, max_new_tokens=6)
     assert llm.engine.loaded.model.dtype == getattr(torch, dtype)
-    whole = HuggingFaceChat(model=str(folders["llama"]), dtype="float32", device="cpu")
-    assert llm.memory_footprint() < whole.memory_footprint() * 0.6
+    full = HuggingFaceChat(model=str(folders["llama"]), dtype="float32", device="cpu")
+    assert llm.memory_footprint() < full.memory_footprint() * 0.6
     assert llm.invoke("Hi").usage_metadata is not None
     assert llm.engine.scorer.supports_token_trees
-    both = llm.score(["The dog"], [" sleeps", " on"]) - whole.score(["The dog"], [" sleeps", " on"])
-    assert abs(both).max() < 1.0
+    difference = llm.score(["The dog"], [" sleeps", " on"]) - full.score(["The dog"], [" sleeps", " on"])
+    assert abs(difference).max() < 1.0
 
 
 @pytest.mark.parametrize("device", ["cpu", "auto", "balanced", "sequential"])
-def test_a_device_that_is_asked_for(folders: dict[str, Path], device: str) -> None:
+def test_the_device_can_be_chosen(folders: dict[str, Path], device: str) -> None:
     llm = HuggingFaceChat(model=str(folders["llama"]), device=device, temperature=0, max_new_tokens=6)
     assert llm.engine.loaded.model.dtype == choose_dtype(choose_device() if device != "cpu" else "cpu")
     assert llm.engine.loaded.device.type == (choose_device() if device != "cpu" else "cpu")
-    same = HuggingFaceChat(model=str(folders["llama"]), temperature=0, max_new_tokens=6)
-    assert llm.invoke("Hi").usage_metadata == same.invoke("Hi").usage_metadata
+    default = HuggingFaceChat(model=str(folders["llama"]), temperature=0, max_new_tokens=6)
+    assert llm.invoke("Hi").usage_metadata == default.invoke("Hi").usage_metadata
     assert [one.content for one in llm.batch(["Hi", "Hi"])] == [llm.invoke("Hi").content] * 2
 
 
 @pytest.mark.slow
-def test_a_cpu_that_does_not_multiply_in_bfloat16(default_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_without_bfloat16_uses_float32(default_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     loaded = load("smollm2-135m", device="cpu")
     assert loaded.model.dtype == torch.float32
     assert loaded.fast_forward is not None
-    assert bool(loaded.fast_forward.nbytes) == has_int4_kernel(), "one token at a time is still read in 4 bits"
-    assert load("smollm2-135m", device="cpu", dtype="float32").fast_forward is None, (
-        "who asks for it gets it to the last bit"
-    )
+    assert bool(loaded.fast_forward.nbytes) == has_int4_kernel(), "decoding still uses 4-bit weights"
+    assert load("smollm2-135m", device="cpu", dtype="float32").fast_forward is None, "an explicit float32 is exact"
 
 
-def test_no_such_model(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_model_not_found(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nothing")
     with pytest.raises(ModelNotFound):
         HuggingFaceChat(model=nowhere)
     llm = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tiny.make("llama").tokenizer)
     with pytest.raises(ModelNotFound):
         llm.invoke("Hi", model=nowhere)
-    refused = llm.batch(["Hi", "Hello"], model=nowhere, return_exceptions=True)
-    assert [type(one) for one in refused] == [ModelNotFound] * 2
+    results = llm.batch(["Hi", "Hello"], model=nowhere, return_exceptions=True)
+    assert [type(one) for one in results] == [ModelNotFound] * 2
 
 
-def test_the_choice_of_device_and_precision() -> None:
+def test_default_device_and_dtype() -> None:
     assert choose_device() in ("cpu", "cuda", "mps")
     assert choose_dtype("cpu") in (torch.float32, torch.bfloat16)
     assert choose_dtype("mps") == torch.float16

@@ -1,4 +1,4 @@
-"""Folders that are no models are refused, with the reason."""
+"""Folders that are not complete models are refused, with the reason."""
 
 import json
 
@@ -31,11 +31,11 @@ def refusal(folder):
     return message
 
 
-def test_a_whole_folder(folder):
+def test_a_complete_folder_is_valid(folder):
     assert validate_model_folder(folder) == folder
 
 
-def test_all_that_is_missing_is_told(folder):
+def test_an_empty_folder_names_everything_that_is_missing(folder):
     for path in folder.iterdir():
         path.unlink()
     assert refusal(folder).endswith(
@@ -44,16 +44,16 @@ def test_all_that_is_missing_is_told(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("config.json", "no config.json"),
         ("model.safetensors", "no weights"),
         ("tokenizer.json", "no tokenizer"),
     ],
 )
-def test_each_part_is_needed(folder, name, told):
+def test_each_file_is_required(folder, name, message):
     (folder / name).unlink()
-    assert told in refusal(folder)
+    assert message in refusal(folder)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "consolidated.00.pth", "model.ckpt"])
@@ -64,7 +64,7 @@ def test_pickled_weights_are_refused_with_a_hint(folder, name):
     assert "save_pretrained" in message
 
 
-def test_pickled_weights_beside_safetensors_do_not_matter(folder):
+def test_pickled_weights_beside_safetensors_are_ignored(folder):
     (folder / "pytorch_model.bin").touch()
     assert validate_model_folder(folder) == folder
 
@@ -74,7 +74,7 @@ def test_a_folder_with_a_gguf_file_names_it(folder):
     assert str(folder / "tiny.Q4_0.gguf") in refusal(folder)
 
 
-def test_every_shard_must_be_there(folder):
+def test_every_shard_is_required(folder):
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -84,27 +84,27 @@ def test_every_shard_must_be_there(folder):
 
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', "[]", "{"])
-def test_a_damaged_index(folder, index):
+def test_a_damaged_index_is_refused(folder, index):
     (folder / "model.safetensors.index.json").write_text(index)
     assert "is damaged" in refusal(folder)
 
 
 @pytest.mark.parametrize("config", ["", "{", "[]", "\xff\xfe"])
-def test_a_damaged_configuration(folder, config):
+def test_a_damaged_configuration_is_refused(folder, config):
     (folder / "config.json").write_bytes(config.encode("latin-1"))
     assert "config.json is damaged" in refusal(folder)
 
 
-@given(keep=st.integers(0, 150))
+@given(size=st.integers(0, 150))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_cut_weights_are_noticed(folder, keep):
+def test_truncated_weights_are_refused(folder, size):
     save_file(WEIGHTS, folder / "model.safetensors")
-    whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[: min(keep, len(whole) - 1)])
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: min(size, len(content) - 1)])
     assert "model.safetensors is damaged" in refusal(folder)
 
 
-def test_a_pointer_of_git_lfs_is_told(folder):
+def test_a_git_lfs_pointer_is_refused_with_a_hint(folder):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
     (folder / "model.safetensors").write_text(pointer)
     assert "git lfs pull" in refusal(folder)
