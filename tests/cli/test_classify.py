@@ -209,7 +209,7 @@ class TestLabels:
         ([*LABELS, "--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
         ([*LABELS, "--calibrate", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         ([*LABELS, "--prompt", "nothing"], "no prompt is called 'nothing'"),
-        ([*LABELS, "--prompt", "summarize-text"], "summarize-text has fields that this command cannot fill: max_words"),
+        ([*LABELS, "--prompt", "question-answering"], "has fields that this command cannot fill: question"),
         ([*LABELS, "--output", "a.xlsx"], "a.xlsx would not be a .xlsx file"),
         (["no-such-file", *LABELS], "no-such-file cannot be read"),
         ([*LABELS, "--output", "no/result"], "no/result cannot be written: there is no folder no"),

@@ -34,7 +34,7 @@ def respond(state: ChatState, change: Change) -> Iterator[Event]:
     if after.attached and not after.turns[-1].answer:
         if (yield from _quote(state, change, after)):
             return
-        yield Note(f"answered by the model, not from {_names(after.attached)}")
+        yield Note(f"answered by the model, not from {_names(after.attached)}{_hint(after.turns[-1].message)}")
     yield from _answer(state, change, window.build_messages((yield from _trim(state, after))))
 
 
@@ -172,6 +172,13 @@ def _is_answer(found: Answer, message: str, given: Sequence[Document]) -> bool:
         is_answered(message, given[citation.document].page_content, [citation.quote], found.confidence)
         for citation in found.citations
     )
+
+
+def _hint(message: str) -> str:
+    """Return the command that does what a message asks of the attached text, which the model does not see."""
+    from llmkit.cli.chat.questions import asks_for_summary
+
+    return "; /summarize summarizes what is attached" if asks_for_summary(message) else ""
 
 
 def _names(attached: Sequence[Attachment]) -> str:

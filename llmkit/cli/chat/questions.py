@@ -82,6 +82,7 @@ def _several(phrases: str) -> re.Pattern[str]:
 _OPENING, _POLITE = _several(_OPENINGS), _several(_POLITENESS)
 _REQUEST, _TO_MODEL = _beginning(_REQUESTS), _beginning(_TO_THE_MODEL)
 _QUESTION, _STATEMENT = _beginning(_QUESTIONS), _beginning(_STATEMENTS)
+_SUMMARY = re.compile(r"(?<!\w)(?:summar(?:y|i[sz]e)|sum up|tl;?dr|zusammenfass|résum|resum|riassum)")
 _REFERENCE = re.compile(
     r"(?<!\w)(?:it|its|it's|he|him|his|she|her|they|them|their|this|these|those|here|text|document|file|page|article|"
     r"letter|author)(?!\w)"
@@ -106,6 +107,11 @@ def aim_of(message: str, texts: Sequence[str]) -> Aim:
         return Aim.CONVERSATION
     refers = is_question and bool(_REFERENCE.search(wish))
     return Aim.TEXT if refers or any(_is_about(wish, text, is_question) for text in texts) else Aim.CONVERSATION
+
+
+def asks_for_summary(message: str) -> bool:
+    """Return whether a message asks for a summary."""
+    return bool(_SUMMARY.search(message.casefold()))
 
 
 def is_answered(question: str, text: str, quotes: Iterable[str], confidence: float) -> bool:

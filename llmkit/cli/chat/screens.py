@@ -184,7 +184,7 @@ class View:
             case Output(text, table):
                 self._answers.output(signs_for(text, sys.stderr), table=table)
             case PastTurn():
-                if self.shows_past:
+                if self.shows_past and not self._quiet:
                     (self._answers if sys.stdout.isatty() else self._notes).past(event)
             case Note(text):
                 self.note(text)

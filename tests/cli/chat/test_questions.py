@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmkit.cli.chat.questions import Aim, aim_of, is_answered
+from llmkit.cli.chat.questions import Aim, aim_of, asks_for_summary, is_answered
 
 MILL = (
     "Hello, my name is Ann. The mill stands by the river. It was built in 1821. The lift is repaired on Wednesday. "
@@ -106,3 +106,9 @@ def test_several_texts():
     cafe = "The owner of the cafe is Tom Baker."
     assert aim_of("Who is the owner?", [MILL, cafe]) is Aim.TEXT
     assert aim_of("ticket owner", [MILL, cafe]) is Aim.CONVERSATION  # no text has both
+
+
+def test_a_summary():
+    assert asks_for_summary("Can you summarise the text?")
+    assert asks_for_summary("tl;dr please")
+    assert not asks_for_summary("What happened in summer?")

@@ -82,6 +82,13 @@ def test_what_is_no_question_about_the_text_is_not_read(talk, mill, monkeypatch,
     assert [turn.citations for turn in chat.state.history.turns] == [""]
 
 
+def test_a_request_for_a_summary_names_the_command(talk, mill):
+    chat = talk()
+    chat(f"/file {mill}")
+    note, *_ = chat("Summarize the text")
+    assert note == Note(f"answered by the model, not from {mill}; /summarize summarizes what is attached")
+
+
 def test_a_long_message_beside_a_text_is_for_the_model(talk, mill, monkeypatch):
     chat = talk()
     chat(f"/file {mill}")
