@@ -51,6 +51,7 @@ def test_commands_through_a_pipe(llmkit, llm, tmp_path):
     assert err.splitlines() == [
         "[the system prompt is changed]",
         f"[attached {notes}: questions are answered from it, until /detach]",
+        f"[answered from {notes}]",
     ]
     assert llmkit("chat", "--quiet", stdin=lines) == (0, out, "")
 
