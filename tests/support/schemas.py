@@ -1,4 +1,4 @@
-"""What the tests of constraints share: engines, constraints, schemas, and a check of values against them."""
+"""Engines, constraints and schemas for the tests of constraints, and a validator for schemas."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from llmkit.models.generation.engine import Engine
 from tests.support import tiny
 from tests.support.generation import greedy_request
 
-KINDS = st.sampled_from(["llama", "mistral", "bart"])
+ARCHITECTURE_NAMES = st.sampled_from(["llama", "mistral", "bart"])
 
 
 class Town(BaseModel):
@@ -32,15 +32,15 @@ def engine_of(name: str) -> Engine:
 
 
 def constrained(engine: Engine, constraint: Constraint, prompt: str = "What is", **options: Any) -> Completion:
-    asked = greedy_request(engine.encoder.encode_text(prompt), **options)
-    return engine.generate([replace(asked, constraint=constraint)])[0][0]
+    request = greedy_request(engine.encoder.encode_text(prompt), **options)
+    return engine.generate([replace(request, constraint=constraint)])[0][0]
 
 
 DRAWN: dict[str, Any] = {"temperature": 1.3, "seed": 5}
 
 
 def can_start(constraint: Constraint, limit: int) -> bool:
-    """Return whether a completion of so many tokens can start; if not, the error says why."""
+    """Return whether a completion of `limit` tokens can satisfy the constraint; check the error if not."""
     try:
         constraint.start(limit)
     except SettingsError as error:
@@ -64,7 +64,7 @@ names = st.text(alphabet='ab"é\\{ ', max_size=4)
 def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     def make(properties: dict[str, Any]) -> st.SearchStrategy[Any]:
         required = st.lists(st.sampled_from(list(properties)), unique=True) if properties else st.just([])
-        return required.map(lambda some: {"type": "object", "properties": properties, "required": some})
+        return required.map(lambda items: {"type": "object", "properties": properties, "required": items})
 
     return st.dictionaries(names, inner, max_size=3).flatmap(make)
 
@@ -76,26 +76,26 @@ def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 leaves = st.one_of(
-    st.sampled_from(["boolean", "null", "number", "integer", "string"]).map(lambda kind: {"type": kind}),
+    st.sampled_from(["boolean", "null", "number", "integer", "string"]).map(lambda name: {"type": name}),
     st.tuples(st.integers(0, 3), st.integers(3, 9)).map(
-        lambda ends: {"type": "string", "minLength": ends[0], "maxLength": ends[1]}
+        lambda limits: {"type": "string", "minLength": limits[0], "maxLength": limits[1]}
     ),
     st.tuples(st.integers(-30, 0), st.integers(0, 2000)).map(
-        lambda ends: {"type": "integer", "minimum": ends[0], "maximum": ends[1]}
+        lambda limits: {"type": "integer", "minimum": limits[0], "maximum": limits[1]}
     ),
-    st.lists(names | st.integers(-5, 500) | st.none(), min_size=1, max_size=4).map(lambda some: {"enum": some}),
+    st.lists(names | st.integers(-5, 500) | st.none(), min_size=1, max_size=4).map(lambda items: {"enum": items}),
     names.map(lambda name: {"const": name}),
 )
 schemas = st.recursive(
     leaves,
     lambda inner: (
-        objects(inner) | arrays(inner) | st.lists(inner, min_size=1, max_size=3).map(lambda some: {"anyOf": some})
+        objects(inner) | arrays(inner) | st.lists(inner, min_size=1, max_size=3).map(lambda items: {"anyOf": items})
     ),
     max_leaves=6,
 )
 
 CHECKS: dict[str, Callable[[Any, Any], bool]] = {
-    "type": lambda value, kind: {
+    "type": lambda value, name: {
         "null": value is None,
         "boolean": isinstance(value, bool),
         "integer": isinstance(value, int) and not isinstance(value, bool),
@@ -103,33 +103,33 @@ CHECKS: dict[str, Callable[[Any, Any], bool]] = {
         "string": isinstance(value, str),
         "array": isinstance(value, list),
         "object": isinstance(value, dict),
-    }[kind],
+    }[name],
     "minLength": lambda value, least: len(value) >= least,
     "maxLength": lambda value, most: len(value) <= most,
     "minimum": lambda value, least: value >= least,
     "maximum": lambda value, most: value <= most,
-    "enum": lambda value, some: any(type(value) is type(one) and value == one for one in some),
-    "const": lambda value, one: type(value) is type(one) and value == one,
-    "anyOf": lambda value, some: any(fits(value, one) for one in some),
+    "enum": lambda value, items: any(type(value) is type(item) and value == item for item in items),
+    "const": lambda value, item: type(value) is type(item) and value == item,
+    "anyOf": lambda value, items: any(fits(value, item) for item in items),
     "items": lambda value, schema: all(fits(item, schema) for item in value),
     "minItems": lambda value, least: len(value) >= least,
     "maxItems": lambda value, most: len(value) <= most,
-    "required": lambda value, some: set(some) <= set(value),
+    "required": lambda value, items: set(items) <= set(value),
     "properties": lambda value, inner: all(name in inner and fits(item, inner[name]) for name, item in value.items()),
 }
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a value is one that the schema allows; `type` comes first in what is made here."""
-    return all(CHECKS[rule](value, given) for rule, given in schema.items())
+    """Return whether a value is valid under a schema; the generated schemas have `type` as their first key."""
+    return all(CHECKS[rule](value, expected) for rule, expected in schema.items())
 
 
 def smallest(schema: dict[str, Any]) -> str:
     """Return a short text that the schema allows."""
     if "anyOf" in schema:
-        return min((smallest(one) for one in schema["anyOf"]), key=len)
+        return min((smallest(item) for item in schema["anyOf"]), key=len)
     if "enum" in schema:
-        return json.dumps(min(schema["enum"], key=lambda one: len(json.dumps(one))))
+        return json.dumps(min(schema["enum"], key=lambda item: len(json.dumps(item))))
     if "const" in schema:
         return json.dumps(schema["const"])
     inner = schema.get("properties", {})

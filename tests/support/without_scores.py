@@ -8,7 +8,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import Field
 
 from llmkit import HuggingFaceChat
-from tests.support.tool_formats import speaking
+from tests.support.tool_formats import chat_with_format
 
 
 class ChatWithoutScores(BaseChatModel):
@@ -31,4 +31,4 @@ class ChatWithoutScores(BaseChatModel):
 
 
 def chat_without_scores(model: type[ChatWithoutScores] = ChatWithoutScores) -> ChatWithoutScores:
-    return model(llm=speaking("hermes"))
+    return model(llm=chat_with_format("hermes"))

@@ -17,7 +17,7 @@ from llmkit.errors import ContextWindowExceeded, GenerationError
 from llmkit.prompts import LexicalExamples
 from llmkit.text.segmentation import Passage
 from tests.support.classification import tiny_llm
-from tests.support.tool_formats import speaking
+from tests.support.tool_formats import chat_with_format
 from tests.support.without_scores import ChatWithoutScores
 
 SPORTS = "The match ended 3 to 2 after a late goal. The striker scored twice for the team. "
@@ -115,7 +115,7 @@ class Chooser(ChatWithoutScores):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_model_without_log_likelihoods(multi_label: bool) -> None:
     llm = Chooser(
-        llm=speaking("hermes"),
+        llm=chat_with_format("hermes"),
         multi_label=multi_label,
         custom_get_token_ids=lambda text: list(range(len(text.split()))),
     )
@@ -130,7 +130,7 @@ def test_a_model_without_log_likelihoods(multi_label: bool) -> None:
 
 
 def test_a_model_whose_window_is_not_known_reads_a_text_whole() -> None:
-    llm = Chooser(llm=speaking("hermes"))
+    llm = Chooser(llm=chat_with_format("hermes"))
     assert ZeroShotClassificationChain(llm, LABELS).invoke(SPORTS * 60).passages == 1
     assert len(llm.asked) == 1
 

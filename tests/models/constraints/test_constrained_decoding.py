@@ -21,36 +21,38 @@ from tests.support.schemas import (
 
 
 @tiny.every_architecture
-@pytest.mark.parametrize("how", [{}, DRAWN], ids=["greedy", "drawn"])
-def test_different_constraints_in_one_batch(name: str, how: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{}, DRAWN], ids=["greedy", "drawn"])
+def test_a_batch_can_have_different_constraints(name: str, options: dict[str, Any]) -> None:
     engine = engine_of(name)
-    asked = [
+    requests = [
         replace(
-            greedy_request(engine.encoder.encode_text(prompt), max_new_tokens=40, **how),
+            greedy_request(engine.encoder.encode_text(prompt), max_new_tokens=40, **options),
             constraint=make(engine.constraints),
         )
         for prompt, make in zip(("What is", "The", "東京 is the capital of"), CONSTRAINTS.values(), strict=True)
     ]
-    free = greedy_request(engine.encoder.encode_text("The dog"), max_new_tokens=40, **how)
-    if name != "bart":  # its forced first token is not forced on a constrained completion
-        asked.append(free)
-    apart = [engine.generate([one])[0][0] for one in asked]
-    together = [group[0] for group in engine.generate(asked)]
-    assert [one.token_ids for one in together] == [one.token_ids for one in apart]
-    assert [one.text for one in together] == [one.text for one in apart]
-    assert [one.finish_reason for one in together] == [one.finish_reason for one in apart]
+    free = greedy_request(engine.encoder.encode_text("The dog"), max_new_tokens=40, **options)
+    if name != "bart":  # the forced first token is not used in a constrained completion
+        requests.append(free)
+    separate = [engine.generate([one])[0][0] for one in requests]
+    together = [group[0] for group in engine.generate(requests)]
+    assert [one.token_ids for one in together] == [one.token_ids for one in separate]
+    assert [one.text for one in together] == [one.text for one in separate]
+    assert [one.finish_reason for one in together] == [one.finish_reason for one in separate]
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "bart"])
-@pytest.mark.parametrize("kind", CONSTRAINTS)
-def test_forced_tokens_change_nothing(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("constraint_name", CONSTRAINTS)
+def test_forced_tokens_do_not_change_the_completion(
+    name: str, constraint_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = engine_of(name)
-    constraint = CONSTRAINTS[kind](engine.constraints)
-    quick = constrained(engine, constraint, max_new_tokens=80)
+    constraint = CONSTRAINTS[constraint_name](engine.constraints)
+    with_forced = constrained(engine, constraint, max_new_tokens=80)
     monkeypatch.setattr(Matcher, "forced_tokens", lambda self: [])
-    slow = constrained(engine, constraint, max_new_tokens=80)
-    assert quick.text == slow.text
-    assert quick.token_ids == slow.token_ids
+    without_forced = constrained(engine, constraint, max_new_tokens=80)
+    assert with_forced.text == without_forced.text
+    assert with_forced.token_ids == without_forced.token_ids
 
 
 def test_forced_tokens_share_a_forward_pass() -> None:
@@ -61,21 +63,21 @@ def test_forced_tokens_share_a_forward_pass() -> None:
     assert max(width for _, width in shapes[1:]) > 3
 
 
-def test_log_probabilities_with_a_constraint() -> None:
+def test_log_probabilities_do_not_change_a_constrained_completion() -> None:
     engine = engine_of("llama")
-    asked = replace(
+    request = replace(
         greedy_request(engine.encoder.encode_text("What is"), max_new_tokens=80),
         constraint=CONSTRAINTS["json"](engine.constraints),
     )
-    plain = engine.generate([asked])[0][0]
-    told = engine.generate([replace(asked, logprobs=2)])[0][0]
-    assert told.token_ids == plain.token_ids
-    assert [score.token_id for score in told.logprobs] == told.token_ids[: len(told.logprobs)]
+    plain = engine.generate([request])[0][0]
+    scored = engine.generate([replace(request, logprobs=2)])[0][0]
+    assert scored.token_ids == plain.token_ids
+    assert [score.token_id for score in scored.logprobs] == scored.token_ids[: len(scored.logprobs)]
 
 
-@pytest.mark.parametrize("ends", [(), (42,), (42, 77)], ids=str)
-def test_every_end_token_is_allowed_at_the_end(ends: tuple[int, ...]) -> None:
-    model = tiny.make("llama").ending_at(*ends)
+@pytest.mark.parametrize("end_tokens", [(), (42,), (42, 77)], ids=str)
+def test_every_end_token_is_allowed_at_the_end(end_tokens: tuple[int, ...]) -> None:
+    model = tiny.make("llama").ending_at(*end_tokens)
     engine = model.engine()
     matcher = engine.constraints.regex("(.|\n)*").start(50)
     scores = torch.zeros(len(model.tokenizer))
@@ -95,26 +97,26 @@ BANS = [
 
 @pytest.mark.parametrize("name", ["llama", "t5"])
 @pytest.mark.parametrize("bans", BANS, ids=str)
-def test_a_constraint_prevails_over_bans(name: str, bans: dict[str, Any]) -> None:
+def test_a_constraint_has_priority_over_banned_tokens(name: str, bans: dict[str, Any]) -> None:
     engine = engine_of(name)
-    for how in (DRAWN,) if "top_k" in bans else ({}, DRAWN):
+    for options in (DRAWN,) if "top_k" in bans else ({}, DRAWN):
         answer = constrained(
-            engine, engine.constraints.regex("a{9}b{0,3}"), "aaaa and", max_new_tokens=40, **how, **bans
+            engine, engine.constraints.regex("a{9}b{0,3}"), "aaaa and", max_new_tokens=40, **options, **bans
         )
         assert re.fullmatch("a{9}b{0,3}", answer.text)
         answer = constrained(
-            engine, engine.constraints.choice(["a a a a a", "a"]), "a", max_new_tokens=40, **how, **bans
+            engine, engine.constraints.choice(["a a a a a", "a"]), "a", max_new_tokens=40, **options, **bans
         )
         assert answer.text in ("a a a a a", "a")
     answer = constrained(engine, CONSTRAINTS["json"](engine.constraints), max_new_tokens=60, **DRAWN, **bans)
     assert list(json.loads(answer.text)) == list(PERSON)
 
 
-def test_a_stop_string_with_a_constraint() -> None:
+def test_a_stop_string_ends_a_constrained_completion() -> None:
     engine = engine_of("llama")
     answer = constrained(engine, engine.constraints.regex(r"\d{3}\n[ab]*"), max_new_tokens=12, stop=("\n", "zzz"))
     assert re.fullmatch(r"\d{3}", answer.text)
     assert answer.finish_reason == "stop"
-    for stop in ("}x", '"}x'):  # what may begin a stop string is kept back, but not lost
+    for stop in ("}x", '"}x'):  # the possible start of a stop string is delayed, but not lost
         answer = constrained(engine, CONSTRAINTS["json"](engine.constraints), max_new_tokens=150, stop=(stop,))
         assert list(json.loads(answer.text)) == list(PERSON)

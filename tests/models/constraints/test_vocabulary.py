@@ -27,15 +27,15 @@ from tests.support.tokenizers import (
 )
 
 
-def bytes_behind_metaspace() -> PreTrainedTokenizerFast:
+def byte_fallback_metaspace_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer that falls back to bytes, and whose spaces Metaspace decodes."""
     backend = Tokenizer.from_str(inst_tokenizer().backend_tokenizer.to_str())
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(), decoders.Fuse()])
     return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
 
 
-def without(letters: str) -> PreTrainedTokenizerFast:
-    """Return a tokenizer of T5's kind, in which some letters are unknown, as braces are in T5's own."""
+def t5_tokenizer_without(letters: str) -> PreTrainedTokenizerFast:
+    """Return a tokenizer like T5's in which the given characters are unknown, as braces are in T5's."""
     spec = json.loads(t5_tokenizer().backend_tokenizer.to_str())
     spec["model"]["vocab"] = [
         [f"<unused_{number}>" if set(piece) & set(letters) and number > 5 else piece, score]
@@ -46,37 +46,37 @@ def without(letters: str) -> PreTrainedTokenizerFast:
     )
 
 
-MADE = {
+TOKENIZERS = {
     "t5": t5_tokenizer(),
     "inst": inst_tokenizer(),
     "turns": turns_tokenizer(),
     "chatml": chatml_tokenizer(),
     "neox": neox_tokenizer(),
     "bart": bart_tokenizer(),
-    "bytes": bytes_behind_metaspace(),
+    "bytes": byte_fallback_metaspace_tokenizer(),
 }
 
 
-@given(st.sampled_from(list(MADE)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
+@given(st.sampled_from(list(TOKENIZERS)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
 @example("bytes", [35])
-def test_token_bytes_are_the_decoded_text(kind: str, numbers: list[int]) -> None:
-    tokenizer = MADE[kind]
+def test_token_bytes_equal_the_decoded_text(name: str, numbers: list[int]) -> None:
+    tokenizer = TOKENIZERS[name]
     vocabulary = build_vocabulary(tokenizer, len(tokenizer), [tokenizer.eos_token_id])
     tokens = [number % len(tokenizer) for number in numbers]
     tokens = [one for one in tokens if vocabulary.decode_bytes([one]) and not vocabulary.is_special_token(one)]
-    # llguidance's name for a token that writes nothing: the byte of a space, beside the token of a space
+    # leave out tokens that llguidance represents by a placeholder, as they write nothing
     tokens = [one for one in tokens if vocabulary.decode_bytes([one]) != f"<[{one}]>".encode()]
     try:
         text = b"".join(vocabulary.decode_bytes([token]) for token in tokens).decode()
     except UnicodeDecodeError:
-        return  # a part of a letter
+        return  # part of a character
     if drops_first_space(tokenizer, vocabulary):
         text = text.removeprefix(" ")
     assert tokenizer.backend_tokenizer.decode(tokens) == text
 
 
 @pytest.mark.parametrize("options", [{}, DRAWN], ids=["greedy", "drawn"])
-def test_every_response_format_with_an_encoder_decoder_model(options: dict[str, Any]) -> None:
+def test_encoder_decoder_models_support_every_response_format(options: dict[str, Any]) -> None:
     llm = chat("t5", max_new_tokens=80, **options)
     for method in ("json_schema", "json_mode"):
         town = llm.with_structured_output(Town, method=method)  # type: ignore[arg-type]
@@ -94,24 +94,24 @@ def test_every_response_format_with_an_encoder_decoder_model(options: dict[str, 
 
 @pytest.mark.parametrize("name", ["t5", "mistral"])
 @pytest.mark.parametrize("text", ["yes", " yes", "  y", "The dog sleeps", '{"a"'])
-def test_a_first_space_is_kept(name: str, text: str) -> None:
+def test_a_leading_space_is_kept(name: str, text: str) -> None:
     assert constrained(engine_of(name), engine_of(name).constraints.choice([text])).text == text
     assert constrained(engine_of(name), engine_of(name).constraints.regex(re.escape(text))).text == text
-    form = {"type": "choice", "options": [text]}
-    assert completion(name).invoke("Is it so?", response_format=form) == text
+    response_format = {"type": "choice", "options": [text]}
+    assert completion(name).invoke("Is it so?", response_format=response_format) == text
 
 
-def test_a_completion_may_begin_with_its_usual_token() -> None:
-    """SentencePiece's usual first token has a space before it, which the text has not."""
+def test_a_choice_may_start_with_its_usual_first_token() -> None:
+    """Check SentencePiece's first token, which starts with a space that the text does not have."""
     for name in ("t5", "mistral"):
         engine = engine_of(name)
-        usual = engine.loaded.tokenizer.encode("The dog", add_special_tokens=False)
+        tokens = engine.loaded.tokenizer.encode("The dog", add_special_tokens=False)
         matcher = engine.constraints.choice(["The dog"]).start(20)._matcher
-        assert matcher.validate_tokens(usual) == len(usual)
+        assert matcher.validate_tokens(tokens) == len(tokens)
 
 
-def test_byte_fallback() -> None:
-    tokenizer = bytes_behind_metaspace()
+def test_byte_fallback_tokens_write_any_text() -> None:
+    tokenizer = byte_fallback_metaspace_tokenizer()
     vocabulary = build_vocabulary(tokenizer, len(tokenizer), [2])
     assert tokens_for(vocabulary, "\n") == [tokenizer.convert_tokens_to_ids("<0x0A>")]
     for text in ("a\nb", "東京 😀", "\x00"):
@@ -119,8 +119,8 @@ def test_byte_fallback() -> None:
     ConstraintFactory(tokenizer, len(tokenizer)).choice(["a\nb 😀"]).start(20)
 
 
-def test_unwritable_characters_are_errors() -> None:
-    tokenizer = without("{}~")
+def test_characters_without_tokens_raise_constraint_error() -> None:
+    tokenizer = t5_tokenizer_without("{}~")
     constraints = ConstraintFactory(tokenizer, len(tokenizer))
     with pytest.raises(ConstraintError, match=r"the model has no tokens that write '\{' '\}'"):
         constraints.json_schema(Town.model_json_schema()).start(100)
@@ -132,7 +132,7 @@ def test_unwritable_characters_are_errors() -> None:
     assert constraints.regex("(a|~)b").start(10).shortest_end
 
 
-def test_tools_need_braces() -> None:
+def test_tools_without_brace_tokens_raise_constraint_error() -> None:
     with pytest.raises(ConstraintError, match="no tokens that write"):
         chat("t5").bind_tools([Town], tool_choice="any").invoke("Hi")
 

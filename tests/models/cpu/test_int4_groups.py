@@ -1,4 +1,4 @@
-"""Int4 groups are found in dequantized weights only, and packed layers compute what the layers compute."""
+"""Int4 groups are found in dequantized weights only, and packed layers equal the original layers."""
 
 import pytest
 import torch
@@ -21,16 +21,16 @@ ROUNDING = 2.0**-7  # of a weight, and of the scales of its group
     st.floats(1e-3, 10.0),
 )
 @settings(max_examples=60, deadline=None)
-def test_groups_of_gguf_weights_are_found(kind: str, rows: int, groups: int, seed: int, spread: float) -> None:
-    weight = quantized_weights(kind, rows, groups, seed, spread)
+def test_groups_of_gguf_weights_are_found(quantization: str, rows: int, groups: int, seed: int, spread: float) -> None:
+    weight = quantized_weights(quantization, rows, groups, seed, spread)
     groups_found = find_int4_groups(weight)
     assert groups_found is not None
-    assert len(groups_found) == {"Q4_1": 1, "Q8_0": 2}[kind]
-    again = sum(part.dequantize() for part in groups_found).reshape(weight.shape)
-    most = (
+    assert len(groups_found) == {"Q4_1": 1, "Q8_0": 2}[quantization]
+    dequantized = sum(part.dequantize() for part in groups_found).reshape(weight.shape)
+    group_maximum = (
         weight.float().abs().view(rows, groups, GROUP_SIZE).amax(-1, keepdim=True).expand(-1, -1, GROUP_SIZE).flatten(1)
     )
-    assert bool(((again - weight.float()).abs() <= ROUNDING * (most + weight.float().abs())).all())
+    assert bool(((dequantized - weight.float()).abs() <= ROUNDING * (group_maximum + weight.float().abs())).all())
 
 
 @given(st.integers(4, 40), st.integers(0, 10**6))
@@ -40,14 +40,14 @@ def test_other_weights_have_no_groups(rows: int, seed: int) -> None:
     assert find_int4_groups(torch.randn(rows, 2 * GROUP_SIZE).to(torch.bfloat16)) is None
 
 
-def test_weights_without_groups() -> None:
+def test_weights_that_are_not_exactly_quantized_have_no_groups() -> None:
     weight = quantized_weights("Q4_1", 4, 2, 0)
     assert find_int4_groups(weight.float()) is not None
-    assert find_int4_groups(weight.float() * 1.0001) is None, "no values of bfloat16"
-    assert find_int4_groups(weight[:, :-1].contiguous()) is None, "no whole groups"
+    assert find_int4_groups(weight.float() * 1.0001) is None, "values that bfloat16 cannot represent"
+    assert find_int4_groups(weight[:, :-1].contiguous()) is None, "incomplete groups"
     assert find_int4_groups(weight[0]) is None
     weight[3, 5] *= 1.1
-    assert find_int4_groups(weight) is None, "one weight that is off"
+    assert find_int4_groups(weight) is None, "one weight differs"
     assert (
         concatenate(
             [
@@ -64,17 +64,19 @@ def test_weights_without_groups() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["Q4_1", "Q8_0", ""])
+@pytest.mark.parametrize("quantization", ["Q4_1", "Q8_0", ""])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("sizes", [(16,), (16, 32, 48)])
 @pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
-def test_packed_linear(kind: str, bias: bool, sizes: tuple[int, ...]) -> None:
+def test_a_packed_linear_layer_equals_its_layers(quantization: str, bias: bool, sizes: tuple[int, ...]) -> None:
     layers = [nn.Linear(3 * GROUP_SIZE, size, bias=bias, dtype=torch.bfloat16) for size in sizes]
     for seed, layer in enumerate(layers):
-        layer.weight.data = quantized_weights(kind, layer.out_features, 3, seed) if kind else layer.weight.data
+        layer.weight.data = (
+            quantized_weights(quantization, layer.out_features, 3, seed) if quantization else layer.weight.data
+        )
     torch.manual_seed(0)
     packed = pack("", layers)
-    assert len(packed) == {"Q4_1": 1, "Q8_0": 2, "": 0}[kind]
+    assert len(packed) == {"Q4_1": 1, "Q8_0": 2, "": 0}[quantization]
     for dtype in (torch.bfloat16, torch.float32):
         together = PackedLinear([layer.to(dtype) for layer in layers], packed)
         for rows in (1, 3, MAX_INT4_ROWS, MAX_INT4_ROWS + 1, 40):

@@ -1,4 +1,4 @@
-"""The fast forward pass computes what the model of transformers computes."""
+"""The fast forward pass equals that of transformers."""
 
 from __future__ import annotations
 
@@ -65,42 +65,42 @@ def with_int4_groups(model: Any) -> Any:
     return model
 
 
-def near(one: torch.Tensor, other: torch.Tensor) -> None:
+def assert_close(one: torch.Tensor, other: torch.Tensor) -> None:
     torch.testing.assert_close(one, other, atol=0.1, rtol=0.05)
 
 
-def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+def is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.shape == other.shape and bool(torch.allclose(one, other, atol=1e-4))
 
 
 @torch.inference_mode()
-def test_a_text_in_parts(model: Any, fast: FastLlama) -> None:
+def test_a_text_computed_in_parts_equals_the_whole(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
-    want = model(ids).logits
-    assert same(fast(ids).logits, want)
+    expected = model(ids).logits
+    assert is_equal(fast(ids).logits, expected)
     for sizes in ((1,) * 12, (5, 1, 6), (3, 4, 1, 1, 3)):
         cache, parts = None, []
         for part in ids.split(sizes, 1):
             out = fast(part, cache=cache)
             cache = out.cache
             parts.append(out.logits)
-        assert same(torch.cat(parts, 1), want)
-    assert same(fast(ids, logits_to_keep=2).logits, want[:, -2:])
-    assert same(fast(ids, logits_to_keep=torch.tensor([0, 7])).logits, want[:, [0, 7]])
+        assert is_equal(torch.cat(parts, 1), expected)
+    assert is_equal(fast(ids, logits_to_keep=2).logits, expected[:, -2:])
+    assert is_equal(fast(ids, logits_to_keep=torch.tensor([0, 7])).logits, expected[:, [0, 7]])
 
 
 @torch.inference_mode()
-def test_padded_rows(model: Any, fast: FastLlama) -> None:
+def test_padded_rows_equal_those_of_transformers(model: Any, fast: FastLlama) -> None:
     width = max(map(len, PROMPTS))
     ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in PROMPTS])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in PROMPTS])
     caches: list[Any] = [None, None]
     for step in range(4):
-        places = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-        given = {"attention_mask": mask, "position_ids": places}
-        outs = [each(ids, cache=kept, **given) for each, kept in zip((model, fast), caches, strict=True)]
+        positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
+        arguments = {"attention_mask": mask, "position_ids": positions}
+        outs = [forward(ids, cache=cache, **arguments) for forward, cache in zip((model, fast), caches, strict=True)]
         caches = [out.cache for out in outs]
-        assert same(outs[0].logits[:, -1], outs[1].logits[:, -1])
+        assert is_equal(outs[0].logits[:, -1], outs[1].logits[:, -1])
         new = 2 if step == 1 else 1
         ids = outs[0].logits[:, -1:].argmax(-1).expand(-1, new)
         mask = torch.cat([mask, mask.new_ones(len(mask), new)], 1)
@@ -109,11 +109,11 @@ def test_padded_rows(model: Any, fast: FastLlama) -> None:
 @torch.inference_mode()
 def test_caches_are_interchangeable_with_transformers(model: Any, fast: FastLlama) -> None:
     ids = torch.tensor([PROMPTS[2]])
-    want = model(ids).logits[:, 8:]
+    expected = model(ids).logits[:, 8:]
     cache: Any = model(ids[:, :8], cache=DynamicCache(config=model.config)).cache
-    assert same(fast(ids[:, 8:], cache=cache).logits, want)
+    assert is_equal(fast(ids[:, 8:], cache=cache).logits, expected)
     cache = fast(ids[:, :8]).cache
-    assert same(model(ids[:, 8:], cache=cache).logits, want)
+    assert is_equal(model(ids[:, 8:], cache=cache).logits, expected)
 
 
 @pytest.fixture(scope="module")
@@ -122,51 +122,53 @@ def engines(model: Any, fast: FastLlama) -> tuple[Engine, Engine]:
     return Engine(loaded), Engine(replace(loaded, fast_forward=fast))
 
 
-def test_generation_is_the_same(engines: tuple[Engine, Engine]) -> None:
+def test_generation_equals_that_of_transformers(engines: tuple[Engine, Engine]) -> None:
     settings = GenerationSettings(temperature=0, max_new_tokens=9)
-    long = tuple(range(5, 60))  # so much in common is kept for the next
+    long = tuple(range(5, 60))  # a shared prefix long enough for the prefix cache
     for prompts in (PROMPTS[:1], PROMPTS, [(*long, 7), (*long, 8, 9), (*long, 7, 3, 3)], [(*long, 7)]):
         requests = [GenerationRequest(prompt, settings) for prompt in prompts]
-        plain, quick = ([[each.token_ids for each in row] for row in engine.generate(requests)] for engine in engines)
-        assert plain == quick
+        plain, fast = (
+            [[answer.token_ids for answer in row] for row in engine.generate(requests)] for engine in engines
+        )
+        assert plain == fast
 
 
-def test_scores_are_the_same(engines: tuple[Engine, Engine]) -> None:
+def test_scores_equal_those_of_transformers(engines: tuple[Engine, Engine]) -> None:
     options = [[(8, 9), (8, 5, 4), (6,)], [(8,)], [(9, 9), (30, 31, 32), (30, 31, 7), (30, 5)], [(4, 4)]]
-    for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *each) for each in PROMPTS]):
-        plain, quick = (engine.scorer.score(prompts, options) for engine in engines)
-        for one, other in zip(plain, quick, strict=True):
+    for prompts in (PROMPTS, [PROMPTS[0]] * 4, [(*range(5, 40), *prompt) for prompt in PROMPTS]):
+        plain, fast = (engine.scorer.score(prompts, options) for engine in engines)
+        for one, other in zip(plain, fast, strict=True):
             assert np.allclose(one, other, atol=1e-4)
 
 
-def test_it_is_built_only_if_logits_are_the_same(tmp_path: Path) -> None:
+def test_the_fast_forward_pass_is_built_only_if_its_logits_are_equal(tmp_path: Path) -> None:
     for dtype in (torch.bfloat16, torch.float32):
         assert isinstance(build_fast_forward(make("llama", dtype), tmp_path), FastLlama)
     assert build_fast_forward(make("llama", torch.float16), tmp_path) is None, "float16 is not for a CPU"
     wrong = make("llama", torch.bfloat16)
     wrong.config.hidden_act = "gelu"
     assert build_fast_forward(wrong, tmp_path) is None
-    odd = make("llama", torch.bfloat16)
-    odd.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)  # no plain Llama any more
-    assert build_fast_forward(odd, tmp_path) is None
-    slight = make("llama")
-    slight.model.layers[1].mlp.register_forward_hook(lambda *given: given[2] * 1.05)
-    assert build_fast_forward(slight, tmp_path) is None, "float32 is the same to the last digits"
+    hooked = make("llama", torch.bfloat16)
+    hooked.model.layers[1].mlp.register_forward_hook(lambda *arguments: arguments[2] * 1.5)  # no longer a plain Llama
+    assert build_fast_forward(hooked, tmp_path) is None
+    slightly_changed = make("llama")
+    slightly_changed.model.layers[1].mlp.register_forward_hook(lambda *arguments: arguments[2] * 1.05)
+    assert build_fast_forward(slightly_changed, tmp_path) is None, "float32 must be equal to the last digits"
     sliding = tiny.build("Mistral", chatml_tokenizer(), {**tiny.BODY, "sliding_window": tiny.SLIDING})
-    assert build_fast_forward(sliding.to(torch.bfloat16), tmp_path) is None, "a window that forgets"
-    spread = make("llama", torch.bfloat16)
-    spread.model.layers[1].mlp.to("meta")
-    assert build_fast_forward(spread, tmp_path) is None, "a part of it is elsewhere"
+    assert build_fast_forward(sliding.to(torch.bfloat16), tmp_path) is None, "a sliding window"
+    offloaded = make("llama", torch.bfloat16)
+    offloaded.model.layers[1].mlp.to("meta")
+    assert build_fast_forward(offloaded, tmp_path) is None, "a layer on another device"
 
 
-def test_the_default_model_with_int4_and_without(default_model_folder: Path, tmp_path: Path) -> None:
+def test_the_default_model_is_built_with_and_without_int4(default_model_folder: Path, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
     packed, plain = (build_fast_forward(model, folder) for folder in (default_model_folder, tmp_path))
     assert packed is not None
     assert plain is not None
     assert (bool(packed.nbytes), plain.nbytes) == (has_int4_kernel(), 0)
-    model.model.layers[-1].mlp.register_forward_hook(lambda *given: given[2] * 1.5)
-    assert build_fast_forward(model, default_model_folder) is None, "one of thirty layers is another"
+    model.model.layers[-1].mlp.register_forward_hook(lambda *arguments: arguments[2] * 1.5)
+    assert build_fast_forward(model, default_model_folder) is None, "one of thirty layers differs"
 
 
 needs_kernel = pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
@@ -174,7 +176,7 @@ needs_kernel = pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 
 
 @needs_kernel
 @torch.inference_mode()
-def test_packed_weights_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packed_weights_are_saved_and_checked_when_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
     read, found = FastLlama(model, packer_for(model, tmp_path)), FastLlama(model, pack)
@@ -183,29 +185,29 @@ def test_packed_weights_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert len(part.packed) == len(read.parts[name].packed) == 1
         assert all(torch.equal(*pair) for pair in zip(part.packed[0], read.parts[name].packed[0], strict=True))
     ids = torch.tensor([PROMPTS[0]])
-    near(read(ids).logits, model(ids).logits)
+    assert_close(read(ids).logits, model(ids).logits)
     exact = copy.deepcopy(model).float()
-    quick = FastLlama(exact, packer_for(exact, tmp_path))
-    assert quick.nbytes == read.nbytes, "float32 that holds bfloat16's values"
-    near(quick(ids).logits, exact(ids).logits)
+    fast = FastLlama(exact, packer_for(exact, tmp_path))
+    assert fast.nbytes == read.nbytes, "float32 with the values of bfloat16"
+    assert_close(fast(ids).logits, exact(ids).logits)
     assert packer_for(model, tmp_path) is not pack
     capability = torch.backends.cpu.get_cpu_capability()
     other = {"AVX2": "AVX512", "AVX512": "AVX2"}[capability]
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: other)
-    assert packer_for(model, tmp_path) is pack, "laid out for another processor"
+    assert packer_for(model, tmp_path) is pack, "packed for another processor"
     monkeypatch.undo()
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-100])
-    assert packer_for(model, tmp_path) is pack, "cut off"
+    assert packer_for(model, tmp_path) is pack, "truncated"
 
 
 @torch.inference_mode()
-def test_a_processor_without_an_int4_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_without_an_int4_kernel_does_not_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     found = build_fast_forward(model, tmp_path)
     assert found is not None
-    assert found.nbytes == 0, "what stands in for the kernel is ten times slower than bfloat16"
+    assert found.nbytes == 0, "the fallback of the kernel is ten times slower than bfloat16"
 
 
 @needs_kernel
@@ -221,7 +223,7 @@ def test_packed_weights_of_other_weights_are_not_used(tmp_path: Path) -> None:
 
 @needs_kernel
 @torch.inference_mode()
-def test_a_vocabulary_that_the_kernel_cannot_take(tmp_path: Path) -> None:
+def test_a_vocabulary_of_unsupported_size_is_not_packed(tmp_path: Path) -> None:
     model = make("llama", torch.bfloat16)
     model.resize_token_embeddings(model.config.vocab_size // 16 * 16 + 1)
     model = with_int4_groups(model)

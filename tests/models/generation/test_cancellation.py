@@ -14,7 +14,7 @@ from tests.support.generation import greedy_request
 from tests.support.models import PROMPTS, Pause, architectures, chat, each_pass, threads_are_done
 
 LONG: dict[str, Any] = {"max_new_tokens": 300, "min_new_tokens": 300}
-"""The forward passes of an answer that is not stopped."""
+"""An answer that takes 300 forward passes unless it is stopped."""
 
 
 @architectures
@@ -55,8 +55,8 @@ async def test_closing_an_async_stream_stops_it() -> None:
         assert len(passes) <= made + 1 < 100
 
 
-@pytest.mark.parametrize("how", ["ainvoke", "astream", "abatch", "beams"])
-async def test_cancelling_a_task_stops_it(how: str) -> None:
+@pytest.mark.parametrize("call", ["ainvoke", "astream", "abatch", "beams"])
+async def test_cancelling_a_task_stops_it(call: str) -> None:
     llm = chat("llama", **LONG)
 
     async def stream() -> None:
@@ -71,7 +71,7 @@ async def test_cancelling_a_task_stops_it(how: str) -> None:
     }
     pause = Pause()
     with each_pass(llm, pause) as passes:
-        task = asyncio.ensure_future(tasks[how]())
+        task = asyncio.ensure_future(tasks[call]())
         assert await asyncio.to_thread(pause.reached.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -83,7 +83,7 @@ async def test_cancelling_a_task_stops_it(how: str) -> None:
 
 async def test_a_timeout_stops_the_computation() -> None:
     llm = chat("llama", max_new_tokens=4)
-    wanted = llm.invoke("The dog").content
+    expected = llm.invoke("The dog").content
     pause = Pause()
     with each_pass(llm, pause) as passes:
         with pytest.raises(TimeoutError):
@@ -91,38 +91,38 @@ async def test_a_timeout_stops_the_computation() -> None:
         pause.proceed.set()
         await threads_are_done()
         assert len(passes) <= 4
-    assert llm.invoke("The dog").content == wanted, "and the model goes on"
+    assert llm.invoke("The dog").content == expected, "the model still works"
 
 
 @pytest.mark.parametrize("options", [{}, {"num_beams": 2}], ids=["greedy", "beams"])
-def test_the_finish_reason_of_a_cancelled_request(options: dict[str, Any]) -> None:
+def test_a_cancelled_request_has_finish_reason_cancelled(options: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine = model.engine()
     prompt = model.tokenizer.encode("The dog")
-    [whole] = engine.generate([greedy_request(prompt, max_new_tokens=60, **options)])[0]
-    asked = greedy_request(prompt, max_new_tokens=60, **options)
+    [complete] = engine.generate([greedy_request(prompt, max_new_tokens=60, **options)])[0]
+    request = greedy_request(prompt, max_new_tokens=60, **options)
     passes = itertools.count()
-    hook = model.model.register_forward_pre_hook(lambda *_: asked.cancel.set() if next(passes) == 5 else None)
-    [answer] = engine.generate([asked])[0]
+    hook = model.model.register_forward_pre_hook(lambda *_: request.cancel.set() if next(passes) == 5 else None)
+    [answer] = engine.generate([request])[0]
     hook.remove()
     assert answer.finish_reason == "cancelled"
     assert len(answer.token_ids) < 12
     if not options:
-        assert whole.token_ids[: len(answer.token_ids)] == answer.token_ids
-        assert whole.text.startswith(answer.text)
+        assert complete.token_ids[: len(answer.token_ids)] == answer.token_ids
+        assert complete.text.startswith(answer.text)
 
 
 @pytest.mark.parametrize("name", ["mistral", "t5", "llama"])
 def test_no_cache_outlives_its_answer(name: str) -> None:
-    """The prefix cache keeps tensors, not cache objects, and is bounded."""
+    """Check that only the prefix cache, which stores tensors, keeps keys and values."""
     llm = chat(name)
 
     def caches() -> int:
         gc.collect()
-        return sum(issubclass(type(one), Cache) for one in gc.get_objects())
+        return sum(issubclass(type(item), Cache) for item in gc.get_objects())
 
     before = caches()
-    kept = [
+    answers = [
         llm.invoke("The dog", logprobs=True),
         llm.invoke("The dog", num_beams=2, logprobs=True),
         *llm.batch(list(PROMPTS)),
@@ -134,4 +134,4 @@ def test_no_cache_outlives_its_answer(name: str) -> None:
     assert caches() > before, "while it runs"
     stream.close()  # type: ignore[attr-defined]
     assert caches() == before
-    assert kept
+    assert answers

@@ -18,27 +18,29 @@ from tests.support.generation import (
 )
 from tests.support.tiny import Tiny
 
-rolled_back = pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"])
+croppable_architectures = pytest.mark.parametrize(
+    "name", ["llama", "qwen3", "gpt2", "opt", "gpt_neox", "falcon", "bloom"]
+)
 
 
-def ending_early(model: Tiny) -> Tiny:
-    """Give the model with such ends that its answers to the prompts differ in length."""
+def with_early_end_tokens(model: Tiny) -> Tiny:
+    """Return the model with end tokens that make its answers to the prompts differ in length."""
     free = [model.reference(prompt, max_new_tokens=LENGTH)[0] for prompt in encode_prompts(model)]
     return model.ending_at(*(row[min(at, len(row) - 1)] for row, at in zip(free, (3, 7, 12), strict=False)))
 
 
 @tiny.every_architecture
-def test_greedy(name: str) -> None:
-    model = ending_early(tiny.make(name))
+def test_greedy_completions_equal_those_of_transformers(name: str) -> None:
+    model = with_early_end_tokens(tiny.make(name))
     prompts = encode_prompts(model)
-    wanted = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
-    assert len({len(rows[0]) for rows in wanted}) > 1
+    expected = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
+    assert len({len(rows[0]) for rows in expected}) > 1
     engine = model.engine()
-    assert [generate_alone(engine, prompt) for prompt in prompts] == wanted
-    assert [generate_alone(engine, prompt) for prompt in prompts] == wanted, "with what the first calls left"
-    assert generate_together(engine, prompts) == wanted
-    assert generate_together(model.engine(), prompts) == wanted, "nothing kept before"
-    assert generate_together(engine, prompts[1:2] * 3) == wanted[1:2] * 3, "the same prompt three times"
+    assert [generate_alone(engine, prompt) for prompt in prompts] == expected
+    assert [generate_alone(engine, prompt) for prompt in prompts] == expected, "with the caches of the first calls"
+    assert generate_together(engine, prompts) == expected
+    assert generate_together(model.engine(), prompts) == expected, "with empty caches"
+    assert generate_together(engine, prompts[1:2] * 3) == expected[1:2] * 3, "the same prompt three times"
 
 
 @tiny.every_architecture
@@ -51,41 +53,43 @@ def test_greedy(name: str) -> None:
     ],
     ids=["beams", "beams and penalty", "penalties"],
 )
-def test_search_and_penalties(name: str, options: dict[str, Any]) -> None:
-    model = ending_early(tiny.make(name))
+def test_beams_and_penalties_equal_those_of_transformers(name: str, options: dict[str, Any]) -> None:
+    model = with_early_end_tokens(tiny.make(name))
     prompts = encode_prompts(model)[:3]
     options = {"max_new_tokens": 10, **options}
-    theirs = {"num_return_sequences" if key == "n" else key: value for key, value in options.items()}
-    wanted = [model.reference(prompt, **theirs) for prompt in prompts]
+    transformers_options = {"num_return_sequences" if key == "n" else key: value for key, value in options.items()}
+    expected = [model.reference(prompt, **transformers_options) for prompt in prompts]
     engine = model.engine()
-    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == wanted
-    assert generate_together(engine, prompts, **options) == wanted
+    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == expected
+    assert generate_together(engine, prompts, **options) == expected
 
 
 @tiny.every_architecture
-def test_a_conversation_that_grows(name: str) -> None:
+def test_a_growing_conversation_computes_only_new_tokens(name: str) -> None:
     model = tiny.make(name)
     engine = model.engine()
     prompt = model.tokenizer.encode("The dog sleeps. What is the capital of France?")
     added = model.tokenizer.encode(" And on and on?", add_special_tokens=False)
     for turn in range(3):
-        wanted = model.reference(prompt, max_new_tokens=6)
+        expected = model.reference(prompt, max_new_tokens=6)
         with forward_shapes(engine) as shapes:
-            assert generate_alone(engine, prompt, max_new_tokens=6) == wanted
-        if turn and engine.prefix_cache.usable:  # what is new, and the answer's last token, which was never read
+            assert generate_alone(engine, prompt, max_new_tokens=6) == expected
+        if (
+            turn and engine.prefix_cache.usable
+        ):  # the new tokens, and the answer's last one, which is not in the cache yet
             assert shapes[0] == (1, len(added) + 1)
-        prompt = [*prompt, *wanted[0], *added]
+        prompt = [*prompt, *expected[0], *added]
 
 
-@rolled_back
+@croppable_architectures
 def test_a_common_prefix_is_computed_once(name: str) -> None:
     model = tiny.make(name)
     shared = model.tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 4)
     prompts = [[*shared, *model.tokenizer.encode(text)] for text in PROMPT_TEXTS]
     engine = model.engine()
-    wanted = [model.reference(prompt, max_new_tokens=4) for prompt in prompts]
+    expected = [model.reference(prompt, max_new_tokens=4) for prompt in prompts]
     with forward_shapes(engine) as shapes:
-        assert generate_together(engine, prompts, max_new_tokens=4) == wanted
+        assert generate_together(engine, prompts, max_new_tokens=4) == expected
     longest = max(map(len, prompts))
     assert shapes[0] == (1, len(shared))
     assert shapes[1] == (len(prompts), longest - len(shared))
@@ -95,17 +99,17 @@ def test_use_cache_false_is_overridden() -> None:
     base = tiny.make("llama")
     model = base.ending_at()
     prompt = encode_prompts(model)[2]
-    wanted = base.reference(prompt, max_new_tokens=LENGTH)
+    expected = base.reference(prompt, max_new_tokens=LENGTH)
     model.model.generation_config.use_cache = False
     engine = model.engine()
     with forward_shapes(engine) as shapes:
-        assert generate_alone(engine, prompt) == wanted
+        assert generate_alone(engine, prompt) == expected
     assert shapes[1:] == [(1, 1)] * (LENGTH - 1)
     assert model.model.generation_config.use_cache is False
 
 
 def test_finished_rows_are_dropped() -> None:
-    model = ending_early(tiny.make("llama"))
+    model = with_early_end_tokens(tiny.make("llama"))
     prompts = encode_prompts(model)
     engine = model.engine()
     with forward_shapes(engine) as shapes:
@@ -117,7 +121,7 @@ def test_finished_rows_are_dropped() -> None:
 
 @tiny.every_architecture
 def test_a_stream_equals_the_completion(name: str) -> None:
-    model = ending_early(tiny.make(name))
+    model = with_early_end_tokens(tiny.make(name))
     engine = model.engine()
     for prompt in encode_prompts(model)[:3]:
         [answer] = engine.generate([greedy_request(prompt)])[0]
@@ -130,16 +134,16 @@ def test_a_stream_equals_the_completion(name: str) -> None:
         )
 
 
-def test_the_models_generation_config_applies_and_is_not_changed() -> None:
+def test_the_generation_config_applies_and_is_not_changed() -> None:
     model = tiny.make("llama").ending_at()
     prompt = encode_prompts(model)[1]
-    own = model.model.generation_config
-    own.repetition_penalty, own.max_new_tokens = 1.5, 5
-    before = own.to_dict()
+    generation_config = model.model.generation_config
+    generation_config.repetition_penalty, generation_config.max_new_tokens = 1.5, 5
+    before = generation_config.to_dict()
     engine = model.engine()
-    wanted = model.reference(prompt)
-    got = engine.generate([GenerationRequest(tuple(prompt), GenerationSettings())])[0][0].token_ids
-    assert got == wanted[0]
-    assert len(got) == 5
+    expected = model.reference(prompt)
+    token_ids = engine.generate([GenerationRequest(tuple(prompt), GenerationSettings())])[0][0].token_ids
+    assert token_ids == expected[0]
+    assert len(token_ids) == 5
     engine.generate([greedy_request(prompt, temperature=0.7, top_k=5, max_new_tokens=2)])
-    assert own.to_dict() == before
+    assert generation_config.to_dict() == before

@@ -1,4 +1,4 @@
-"""Sampling is reproducible, alone and in a batch, and does not touch the global random numbers."""
+"""Sampling is reproducible, alone and in a batch, and does not use the global random generator."""
 
 from typing import Any
 
@@ -25,23 +25,23 @@ from tests.support.tiny import Tiny
 
 DRAWN: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 11}
 
-some = pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "mamba", "t5", "bart"])
+sampled_architectures = pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "mamba", "t5", "bart"])
 
 
-@some
+@sampled_architectures
 def test_a_seeded_answer_is_the_same_alone_and_in_a_batch(name: str) -> None:
     model = tiny.make(name)
     engine, prompts = model.engine(), encode_prompts(tiny.make(name))
-    apart = [generate_alone(engine, prompt, **DRAWN) for prompt in prompts]
-    assert [generate_alone(engine, prompt, **DRAWN) for prompt in prompts] == apart
-    assert generate_together(engine, prompts, **DRAWN) == apart
+    separate = [generate_alone(engine, prompt, **DRAWN) for prompt in prompts]
+    assert [generate_alone(engine, prompt, **DRAWN) for prompt in prompts] == separate
+    assert generate_together(engine, prompts, **DRAWN) == separate
     streamed = [list(engine.stream(greedy_request(prompt, **DRAWN)))[-1][0].token_ids for prompt in prompts]
-    assert [[ids] for ids in streamed] == apart
-    assert [generate_alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != apart
+    assert [[ids] for ids in streamed] == separate
+    assert [generate_alone(engine, prompt, **{**DRAWN, "seed": 12}) for prompt in prompts] != separate
 
 
-@some
-def test_the_global_generator_is_neither_read_nor_changed(name: str) -> None:
+@sampled_architectures
+def test_the_global_random_generator_is_neither_used_nor_changed(name: str) -> None:
     model = tiny.make(name)
     engine, prompt = model.engine(), encode_prompts(model)[1]
     before = torch.random.get_rng_state()
@@ -70,11 +70,11 @@ def test_without_a_seed_answers_differ() -> None:
     assert len({tuple(generate_alone(engine, prompt, temperature=1.0)[0]) for _ in range(3)}) > 1
 
 
-@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
-def test_narrow_settings_are_greedy(narrow: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"temperature": 1e-4}], ids=str)
+def test_settings_that_leave_one_token_are_greedy(settings: dict[str, Any]) -> None:
     model = tiny.make("llama")
     engine, prompt = model.engine(), encode_prompts(model)[1]
-    assert generate_alone(engine, prompt, **{"temperature": 1.0, **narrow}) == generate_alone(engine, prompt)
+    assert generate_alone(engine, prompt, **{"temperature": 1.0, **settings}) == generate_alone(engine, prompt)
 
 
 def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
@@ -83,26 +83,26 @@ def next_logits(model: Tiny, prompt: list[int]) -> torch.Tensor:
     return logits
 
 
-def test_tokens_are_drawn_by_their_probability() -> None:
+def test_tokens_are_sampled_by_their_probability() -> None:
     model = tiny.make("llama")
     prompt = encode_prompts(model)[1]
     logits = next_logits(model, prompt)
-    kept = logits.topk(5)
-    expected = dict(zip(kept.indices.tolist(), (kept.values / 1.5).softmax(-1).tolist(), strict=True))
+    top = logits.topk(5)
+    expected = dict(zip(top.indices.tolist(), (top.values / 1.5).softmax(-1).tolist(), strict=True))
     draws = 4000
     answers = generate_alone(model.engine(), prompt, temperature=1.5, top_k=5, seed=3, n=draws, max_new_tokens=1)
     shares = {token: sum(ids[0] == token for ids in answers) / draws for token in expected}
     assert sum(shares.values()) == pytest.approx(1)
-    for token, chance in expected.items():
-        assert shares[token] == pytest.approx(chance, abs=5 * (chance * (1 - chance) / draws) ** 0.5)
+    for token, probability in expected.items():
+        assert shares[token] == pytest.approx(probability, abs=5 * (probability * (1 - probability) / draws) ** 0.5)
 
 
 @pytest.mark.parametrize("penalty", [(1.5, 0.0), (0.0, 0.8), (-0.7, 1.1)], ids=str)
-def test_presence_and_frequency_penalties(penalty: tuple[float, float]) -> None:
+def test_presence_and_frequency_penalties_lower_the_logits(penalty: tuple[float, float]) -> None:
     model = tiny.make("llama")
     engine, prompts = model.engine(), encode_prompts(tiny.make("llama"))[:4]
     presence, frequency = penalty
-    wanted = []
+    expected = []
     for prompt in prompts:
         answer: list[int] = []
         while len(answer) < LENGTH and not set(answer) & set(model.ends):
@@ -110,34 +110,34 @@ def test_presence_and_frequency_penalties(penalty: tuple[float, float]) -> None:
             for token in set(answer):
                 logits[token] -= presence + frequency * answer.count(token)
             answer.append(int(logits.argmax()))
-        wanted.append([answer])
+        expected.append([answer])
     options = {"presence_penalty": presence, "frequency_penalty": frequency}
-    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == wanted
-    assert generate_together(engine, prompts, **options) == wanted
-    assert wanted != [generate_alone(engine, prompt) for prompt in prompts]
+    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == expected
+    assert generate_together(engine, prompts, **options) == expected
+    assert expected != [generate_alone(engine, prompt) for prompt in prompts]
 
 
-def test_penalties_ignore_an_encoders_prompt() -> None:
+def test_penalties_ignore_the_prompt_of_an_encoder() -> None:
     model = tiny.make("t5")
     engine, prompts = model.engine(), encode_prompts(tiny.make("t5"))
-    once = generate_alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
-    assert once == generate_alone(engine, prompts[1], max_new_tokens=1)
+    penalized = generate_alone(engine, prompts[1], presence_penalty=2.0, max_new_tokens=1)
+    assert penalized == generate_alone(engine, prompts[1], max_new_tokens=1)
     assert [generate_alone(engine, one, frequency_penalty=2.0) for one in prompts] == generate_together(
         engine, prompts, frequency_penalty=2.0
     )
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=5), st.integers(0, 2**70))
-def test_a_row_that_chooses_nothing_draws_nothing(waiting: list[bool], seed: int) -> None:
-    scores = torch.zeros(len(waiting), 50)
-    rows = [make_rng(seed, index) for index in range(len(waiting))]
-    choose_tokens(scores, [row if waits else None for row, waits in zip(rows, waiting, strict=True)])
-    for index, (row, waits) in enumerate(zip(rows, waiting, strict=True)):
+def test_a_row_without_a_choice_draws_no_random_number(choosing: list[bool], seed: int) -> None:
+    scores = torch.zeros(len(choosing), 50)
+    rows = [make_rng(seed, index) for index in range(len(choosing))]
+    choose_tokens(scores, [row if chooses else None for row, chooses in zip(rows, choosing, strict=True)])
+    for index, (row, chooses) in enumerate(zip(rows, choosing, strict=True)):
         untouched = torch.equal(row.get_state(), make_rng(seed, index).get_state())
-        assert untouched is not waits
+        assert untouched is not chooses
 
 
-def test_engines_share_nothing_but_weights() -> None:
+def test_engines_of_one_model_share_only_weights() -> None:
     model = tiny.make("llama")
     engines = [model.engine() for _ in range(2)]
     assert all(isinstance(engine, Engine) for engine in engines)
@@ -146,11 +146,11 @@ def test_engines_share_nothing_but_weights() -> None:
     assert engines[0].prefix_cache is not engines[1].prefix_cache
 
 
-# The model's own settings
+# The model's generation_config
 
 
 @pytest.mark.parametrize(
-    ("own", "named", "instead"),
+    ("config", "message", "overrides"),
     [
         ({"num_beams": 4, "num_beam_groups": 2}, "num_beam_groups=2", {"num_beams": 1}),
         ({"penalty_alpha": 0.6, "top_k": 4}, "penalty_alpha=0.6", {"temperature": 0.5, "seed": 1}),
@@ -161,31 +161,32 @@ def test_engines_share_nothing_but_weights() -> None:
     ],
     ids=str,
 )
-async def test_unsupported_decoding_modes(
-    own: Any, named: str, instead: Any, capfd: pytest.CaptureFixture[str]
+async def test_unsupported_decoding_modes_raise_settings_error(
+    config: Any, message: str, overrides: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model, tokenizer = tiny.make("llama").configured(**own)
+    model, tokenizer = tiny.make("llama").configured(**config)
     capfd.readouterr()
     llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=4)
     with each_pass(llm) as passes:
-        with pytest.raises(SettingsError, match=f"the model's generation_config has {named}"):
+        with pytest.raises(SettingsError, match=f"the model's generation_config has {message}"):
             llm.invoke("Hi")
-        with pytest.raises(SettingsError, match=named):
+        with pytest.raises(SettingsError, match=message):
             list(llm.stream("Hi"))
-        with pytest.raises(SettingsError, match=named):
+        with pytest.raises(SettingsError, match=message):
             llm.batch(["Hi", "The dog"])
-        with pytest.raises(SettingsError, match=named):
+        with pytest.raises(SettingsError, match=message):
             await llm.ainvoke("Hi")
     assert not passes
     assert capfd.readouterr().err == ""
-    if instead:
-        want = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=4)
+    if overrides:
+        expected = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=4)
         assert (
-            llm.invoke("Hi", **instead).content == want.invoke("Hi", **{"top_k": own.get("top_k"), **instead}).content
+            llm.invoke("Hi", **overrides).content
+            == expected.invoke("Hi", **{"top_k": config.get("top_k"), **overrides}).content
         )
 
 
-def test_assisted_generation_is_plain_generation() -> None:
+def test_assisted_generation_equals_plain_generation() -> None:
     model, tokenizer = tiny.make("llama").configured(prompt_lookup_num_tokens=3)
     llm = HuggingFaceChat(model=model, tokenizer=tokenizer, max_new_tokens=9)
     plain = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=9)

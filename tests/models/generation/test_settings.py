@@ -1,4 +1,4 @@
-"""Settings are checked when made: the value that is wrong is named, and what is right becomes transformers' own."""
+"""Settings are validated when created: errors name the invalid value; valid settings convert to transformers settings."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 from llmkit.errors import InputError, SettingsError
 from llmkit.models.generation.settings import MAX_STOPS, NAMES, GenerationSettings
 
-WRONG: list[tuple[str, Any]] = [
+INVALID_VALUES: list[tuple[str, Any]] = [
     ("max_new_tokens", 0),
     ("max_new_tokens", 2.5),
     ("max_new_tokens", True),
@@ -50,22 +50,22 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=str)
-def test_a_wrong_value_is_named(name: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "value"), INVALID_VALUES, ids=str)
+def test_an_invalid_value_raises_an_error_that_names_it(name: str, value: Any) -> None:
     with pytest.raises(SettingsError) as caught:
         GenerationSettings(**{name: value})
-    said = str(caught.value)
-    assert name in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert name in message
+    assert "\n" not in message
     assert isinstance(caught.value, InputError)
     if name != "stop":
-        assert repr(value) in said
+        assert repr(value) in message
     with pytest.raises(SettingsError, match=name):
         GenerationSettings().override(**{name: value})
 
 
 @pytest.mark.parametrize(
-    ("together", "named"),
+    ("settings", "message"),
     [
         ({"min_new_tokens": 9, "max_new_tokens": 5}, "min_new_tokens is 9"),
         ({"num_beams": 2, "n": 3}, "n is 3"),
@@ -73,11 +73,11 @@ def test_a_wrong_value_is_named(name: str, value: Any) -> None:
         ({"temperature": 0, "n": 2}, "n is 2"),
     ],
 )
-def test_what_does_not_go_together(together: dict[str, Any], named: str) -> None:
-    with pytest.raises(SettingsError, match=named):
-        GenerationSettings(**together)
-    first, *rest = together.items()
-    with pytest.raises(SettingsError, match=named):
+def test_settings_that_exclude_each_other_raise_settings_error(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        GenerationSettings(**settings)
+    first, *rest = settings.items()
+    with pytest.raises(SettingsError, match=message):
         GenerationSettings(**dict([first])).override(**dict(rest))
 
 
@@ -96,7 +96,7 @@ def test_overrides_change_a_copy() -> None:
         settings.override(max_tokens=7, max_new_tokens=8)
 
 
-def test_as_many_stop_strings_as_may_be() -> None:
+def test_the_greatest_number_of_stop_strings_is_valid() -> None:
     assert len(GenerationSettings(stop=tuple("x" * n for n in range(1, MAX_STOPS + 1))).stop) == MAX_STOPS
 
 
@@ -122,19 +122,19 @@ values = st.fixed_dictionaries(
 
 
 @given(values)
-def test_what_is_said_reaches_transformers_and_nothing_else_does(given_values: dict[str, Any]) -> None:
+def test_only_the_settings_that_are_given_reach_transformers(given_values: dict[str, Any]) -> None:
     settings = GenerationSettings(**given_values)
     arguments = settings.to_transformers()
     config = GenerationConfig(**arguments)
     assert set(arguments) <= {*NAMES, "do_sample", "num_return_sequences"} - {"stop", "seed", "n"}
-    drawn = {"temperature", "top_k", "top_p", "min_p", "typical_p"} & set(given_values)
+    sampling = {"temperature", "top_k", "top_p", "min_p", "typical_p"} & set(given_values)
     if given_values.get("temperature") == 0:
         assert config.do_sample is False
-        assert not drawn & set(arguments)
-    elif drawn:
+        assert not sampling & set(arguments)
+    elif sampling:
         assert config.do_sample is True
-        assert all(getattr(config, name) == given_values[name] for name in drawn)
+        assert all(getattr(config, name) == given_values[name] for name in sampling)
     else:
-        assert "do_sample" not in arguments, "the model's own settings decide"
+        assert "do_sample" not in arguments, "the model's generation_config decides"
     for name in ("max_new_tokens", "repetition_penalty", "no_repeat_ngram_size", "length_penalty"):
         assert getattr(config, name) == given_values.get(name)

@@ -1,4 +1,4 @@
-"""A batch that does not fit into memory is halved and tried again; other errors are raised as they are."""
+"""A batch that runs out of memory is halved and retried; other errors are raised unchanged."""
 
 import asyncio
 import gc
@@ -18,14 +18,14 @@ PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "de
 
 
 @contextmanager
-def short_of_memory(llm: Any, rows: int) -> Iterator[list[int]]:
-    """Let the model run out of memory with more rows than these; give the rows of each attempt."""
+def limited_memory(llm: Any, rows: int) -> Iterator[list[int]]:
+    """Make the model run out of memory with more than `rows` rows; yield the rows of each attempt."""
     attempts: list[int] = []
 
     def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
-        attempts.append(len(given))
-        if len(given) > rows:
+        input_ids: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        attempts.append(len(input_ids))
+        if len(input_ids) > rows:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. (a test)")
 
     hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
@@ -35,25 +35,25 @@ def short_of_memory(llm: Any, rows: int) -> Iterator[list[int]]:
         hook.remove()
 
 
-@pytest.mark.parametrize("way", ["batch", "abatch", "generate"])
+@pytest.mark.parametrize("method", ["batch", "abatch", "generate"])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_memory_that_is_short_halves_the_batch(way: str, rows: int) -> None:
+def test_an_out_of_memory_error_halves_the_batch(method: str, rows: int) -> None:
     llm = chat("llama", max_new_tokens=6)
-    want = [llm.invoke(prompt).content for prompt in PROMPTS]
-    ways = {
+    expected = [llm.invoke(prompt).content for prompt in PROMPTS]
+    methods = {
         "batch": lambda: [answer.content for answer in llm.batch(PROMPTS)],
         "abatch": lambda: [answer.content for answer in asyncio.run(llm.abatch(PROMPTS))],
         "generate": lambda: [one.text for [one] in llm.generate([[HumanMessage(one)] for one in PROMPTS]).generations],
     }
-    with short_of_memory(llm, rows) as attempts:
-        assert ways[way]() == want
+    with limited_memory(llm, rows) as attempts:
+        assert methods[method]() == expected
     assert max(attempts) == len(PROMPTS)
     assert len([size for size in attempts if size > rows]) <= len(PROMPTS)
 
 
-def test_memory_for_not_even_one_answer() -> None:
+def test_out_of_memory_with_one_row_raises_generation_error() -> None:
     llm = chat("llama", max_new_tokens=6)
-    with short_of_memory(llm, 0):
+    with limited_memory(llm, 0):
         for call in (
             lambda: llm.invoke("Hi"),
             lambda: llm.batch(["Hi", "x"]),
@@ -61,33 +61,33 @@ def test_memory_for_not_even_one_answer() -> None:
         ):
             with pytest.raises(GenerationError, match="more memory"):
                 call()
-        got = llm.batch(["Hi", "x"], return_exceptions=True)
-    assert [type(one) for one in got] == [GenerationError] * 2
+        results = llm.batch(["Hi", "x"], return_exceptions=True)
+    assert [type(one) for one in results] == [GenerationError] * 2
 
 
-def test_the_memory_of_a_failed_attempt_is_free_for_the_next() -> None:
+def test_a_failed_attempt_frees_its_memory_before_the_next() -> None:
     llm = chat("llama", max_new_tokens=6)
     caches: list[weakref.ref[Any]] = []
-    left: list[int] = []
+    alive: list[int] = []
 
     def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given = kwargs["input_ids"]
-        if len(given) < 4 and not left:
+        input_ids = kwargs["input_ids"]
+        if len(input_ids) < 4 and not alive:
             gc.collect()
-            left.append(sum(cache() is not None for cache in caches))
-        if len(given) == 4:
+            alive.append(sum(cache() is not None for cache in caches))
+        if len(input_ids) == 4:
             caches.append(weakref.ref(kwargs["cache"]))
-            if given.shape[1] == 1:
+            if input_ids.shape[1] == 1:
                 raise torch.OutOfMemoryError("CUDA out of memory. (a test)")
 
     hook = llm.engine.loaded.model.register_forward_pre_hook(check, with_kwargs=True)
     llm.batch(PROMPTS[:4])
     hook.remove()
     assert len(caches) > 1
-    assert left == [0]
+    assert alive == [0]
 
 
-def test_other_errors_are_not_taken_for_want_of_memory() -> None:
+def test_other_runtime_errors_are_raised_unchanged() -> None:
     llm = chat("llama", max_new_tokens=6)
 
     def fail(*_: Any) -> None:

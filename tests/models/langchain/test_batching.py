@@ -1,4 +1,4 @@
-"""Many calls are one computation, in good batches; each has its own place, its own settings, its own failure."""
+"""Many calls are computed together in batches; each keeps its order, options, callbacks and errors."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -23,17 +23,19 @@ from tests.support.models import architectures, chat, comparable, completion, ea
 PROMPTS = ["Hi", "What is the capital of France?", "The dog " * 9, "東京", "def add(a, b):", "The quick brown fox", "x"]
 
 
-lists = st.lists(st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), st.booleans()), min_size=1, max_size=40)
+request_lists = st.lists(
+    st.tuples(st.integers(1, 300), st.sampled_from([1, 20, 200]), st.booleans()), min_size=1, max_size=40
+)
 
 
-@given(lists)
-def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, bool]]) -> None:
+@given(request_lists)
+def test_batches_have_one_setting_and_a_bounded_size(drawn_requests: list[tuple[int, int, bool]]) -> None:
     engine = tiny.make("llama").engine()
     requests = [
         GenerationRequest(
-            (5,) * length, GenerationSettings(max_new_tokens=most, temperature=0.5, n=3 if several else 1)
+            (5,) * length, GenerationSettings(max_new_tokens=max_new_tokens, temperature=0.5, n=3 if multiple else 1)
         )
-        for length, most, several in asked
+        for length, max_new_tokens, multiple in drawn_requests
     ]
     batches = list(engine.split_batches(requests))
     assert sorted(index for batch in batches for index in batch) == list(range(len(requests)))
@@ -47,33 +49,33 @@ def test_batches_are_bounded_alike_and_of_one_kind(asked: list[tuple[int, int, b
 
 
 @architectures
-def test_answers_come_in_the_callers_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_keeps_the_order_of_its_inputs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     llm = chat(name, max_new_tokens=8)
-    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    expected = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
     with forward_shapes(llm.engine) as shapes:
-        got = llm.batch(PROMPTS)
-    assert [comparable(answer) for answer in got] == want
+        answers = llm.batch(PROMPTS)
+    assert [comparable(answer) for answer in answers] == expected
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
     assert len(shapes) <= 8 + 2
-    assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == want
+    assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == expected
     monkeypatch.setattr(engines, "BATCH_TOKENS", 150)
     with forward_shapes(llm.engine) as shapes:
-        assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == want * 2
+        assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == expected * 2
     assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
 
 
-async def each_as_completed(llm: Any, inputs: list[Any], **options: Any) -> list[tuple[int, Any]]:
+async def collect_as_completed(llm: Any, inputs: list[Any], **options: Any) -> list[tuple[int, Any]]:
     return [item async for item in llm.abatch_as_completed(inputs, **options)]
 
 
-MANY: dict[str, Callable[[Any, list[str]], list[Any]]] = {
+BATCH_METHODS: dict[str, Callable[[Any, list[str]], list[Any]]] = {
     "batch": lambda llm, prompts: llm.batch(prompts, stop=["zz"]),
     "abatch": lambda llm, prompts: asyncio.run(llm.abatch(prompts, stop=["zz"])),
     "batch_as_completed": lambda llm, prompts: in_order(llm.batch_as_completed(prompts, stop=["zz"])),
-    "abatch_as_completed": lambda llm, prompts: in_order(asyncio.run(each_as_completed(llm, prompts, stop=["zz"]))),
-    "generate": lambda llm, prompts: generated(llm.generate(talks(llm, prompts), ["zz"])),
-    "agenerate": lambda llm, prompts: generated(
-        asyncio.run(llm.agenerate(talks(llm, prompts), stop=["zz"], tags=["a"]))
+    "abatch_as_completed": lambda llm, prompts: in_order(asyncio.run(collect_as_completed(llm, prompts, stop=["zz"]))),
+    "generate": lambda llm, prompts: answers_of(llm.generate(conversations(llm, prompts), ["zz"])),
+    "agenerate": lambda llm, prompts: answers_of(
+        asyncio.run(llm.agenerate(conversations(llm, prompts), stop=["zz"], tags=["a"]))
     ),
 }
 
@@ -82,11 +84,11 @@ def in_order(items: Iterable[tuple[int, Any]]) -> list[Any]:
     return [answer for _, answer in sorted(items, key=lambda item: item[0])]
 
 
-def talks(llm: Any, prompts: list[str]) -> list[Any]:
+def conversations(llm: Any, prompts: list[str]) -> list[Any]:
     return [[HumanMessage(prompt)] for prompt in prompts] if isinstance(llm, HuggingFaceChat) else prompts
 
 
-def generated(result: Any) -> list[Any]:
+def answers_of(result: Any) -> list[Any]:
     return [getattr(one, "message", one.text) for [one] in result.generations]
 
 
@@ -95,21 +97,23 @@ def text_of(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("make", [chat, completion])
-@pytest.mark.parametrize("way", MANY)
-def test_every_way_of_many_calls_is_a_batch(make: Callable[..., Any], way: str) -> None:
+@pytest.mark.parametrize("method", BATCH_METHODS)
+def test_every_batch_method_computes_one_batch(make: Callable[..., Any], method: str) -> None:
     llm = make("llama", max_new_tokens=6)
-    want = [text_of(llm.invoke(prompt)) for prompt in PROMPTS]
+    expected = [text_of(llm.invoke(prompt)) for prompt in PROMPTS]
     with forward_shapes(llm.engine) as shapes:
-        assert [text_of(answer) for answer in MANY[way](llm, PROMPTS)] == want
+        assert [text_of(answer) for answer in BATCH_METHODS[method](llm, PROMPTS)] == expected
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
     assert len(shapes) <= 6 + 2
-    assert MANY[way](llm, []) == []
-    assert [text_of(answer) for answer in MANY[way](llm, PROMPTS[:1])] == want[:1]
+    assert BATCH_METHODS[method](llm, []) == []
+    assert [text_of(answer) for answer in BATCH_METHODS[method](llm, PROMPTS[:1])] == expected[:1]
 
 
 @pytest.mark.parametrize("make", [chat, completion])
-@pytest.mark.parametrize("way", MANY)
-def test_each_text_is_encoded_once(make: Callable[..., Any], way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", BATCH_METHODS)
+def test_every_batch_method_encodes_each_prompt_once(
+    make: Callable[..., Any], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     llm = make("llama", max_new_tokens=2)
     encode: Any = type(llm)._encode
     encoded: list[Any] = []
@@ -119,14 +123,14 @@ def test_each_text_is_encoded_once(make: Callable[..., Any], way: str, monkeypat
         return encode(self, prompt, *rest)
 
     monkeypatch.setattr(type(llm), "_encode", count)
-    MANY[way](llm, PROMPTS)
+    BATCH_METHODS[method](llm, PROMPTS)
     assert len(encoded) == len(PROMPTS)
 
 
-def test_other_options_are_another_call() -> None:
-    """A callback may call the model with the very messages of a batch, and other options."""
+def test_a_call_in_a_callback_keeps_its_options() -> None:
+    """Check a callback that calls the model with messages of the batch and other options."""
     llm, message = chat("llama", max_new_tokens=6), HumanMessage("Hi")
-    want = llm.invoke([message], max_new_tokens=1).content
+    expected = llm.invoke([message], max_new_tokens=1).content
 
     class Ask(BaseCallbackHandler):
         def on_chat_model_start(self, serialized: Any, messages: list[list[Any]], **_: Any) -> None:
@@ -134,15 +138,15 @@ def test_other_options_are_another_call() -> None:
 
     answers: list[Any] = []
     llm.batch([[message], "The dog"], [{"callbacks": [Ask()]}, {}])
-    assert answers == [want]
+    assert answers == [expected]
 
 
-async def test_answers_as_they_are_done() -> None:
+async def test_batch_as_completed_yields_every_answer_and_error() -> None:
     llm = chat("llama", max_new_tokens=6)
     inputs: list[Any] = ["Hi", [], "The dog"]
     for items in (
         list(llm.batch_as_completed(inputs, return_exceptions=True)),
-        await each_as_completed(llm, inputs, return_exceptions=True),
+        await collect_as_completed(llm, inputs, return_exceptions=True),
     ):
         assert sorted(index for index, _ in items) == [0, 1, 2]
         assert isinstance(dict(items)[1], InputError)
@@ -150,11 +154,13 @@ async def test_answers_as_they_are_done() -> None:
     with pytest.raises(InputError):
         list(llm.batch_as_completed(inputs))
     with pytest.raises(InputError):
-        await each_as_completed(llm, inputs)
+        await collect_as_completed(llm, inputs)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_whoever_leaves_early_stops_the_rest(asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_leaving_batch_as_completed_stops_the_computation(
+    asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "BATCH_TOKENS", 500)
     llm = chat("llama", max_new_tokens=200, min_new_tokens=200)
     prompts = [f"Number {number}" for number in range(12)]
@@ -169,22 +175,20 @@ async def test_whoever_leaves_early_stops_the_rest(asynchronous: bool, monkeypat
         else:
             for _, answer in llm.batch_as_completed(prompts):
                 assert answer.content
-                assert llm.invoke("Hi", min_new_tokens=2, max_new_tokens=2).content, (
-                    "a call between is a call of its own"
-                )
+                assert llm.invoke("Hi", min_new_tokens=2, max_new_tokens=2).content, "a call in between is independent"
                 break
     assert len(passes) < 200 * 3
 
 
-def test_a_drawn_batch_is_what_each_call_gives() -> None:
+def test_a_seeded_batch_equals_single_calls() -> None:
     llm = chat("llama", max_new_tokens=8, temperature=1.0, seed=6)
-    want = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
-    assert [comparable(answer) for answer in llm.batch(PROMPTS)] == want
+    expected = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]
+    assert [comparable(answer) for answer in llm.batch(PROMPTS)] == expected
     beams = [llm.invoke(prompt, num_beams=2, temperature=0).content for prompt in PROMPTS]
     assert [answer.content for answer in llm.batch(PROMPTS, num_beams=2, temperature=0)] == beams
 
 
-def test_a_few_inputs() -> None:
+def test_empty_single_and_repeated_inputs() -> None:
     llm = chat("llama", max_new_tokens=4)
     assert llm.batch([]) == []
     assert asyncio.run(llm.abatch([])) == []
@@ -193,7 +197,7 @@ def test_a_few_inputs() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_bad_input_fails_alone(asynchronous: bool) -> None:
+def test_an_invalid_input_does_not_fail_the_rest_of_the_batch(asynchronous: bool) -> None:
     llm = chat("llama", max_new_tokens=6)
     inputs: list[Any] = ["Hi", [], "the dog " * 600, [HumanMessage([{"type": "image"}])], "The dog", 5]
 
@@ -201,16 +205,16 @@ def test_a_bad_input_fails_alone(asynchronous: bool) -> None:
         return asyncio.run(llm.abatch(inputs, **options)) if asynchronous else llm.batch(inputs, **options)
 
     with forward_shapes(llm.engine) as shapes:
-        got = batch(return_exceptions=True)
-    assert [type(one) for one in got[1:4]] == [InputError, ContextWindowExceeded, InputError]
-    assert isinstance(got[5], ValueError)
-    assert [got[0].content, got[4].content] == [llm.invoke("Hi").content, llm.invoke("The dog").content]
+        answers = batch(return_exceptions=True)
+    assert [type(one) for one in answers[1:4]] == [InputError, ContextWindowExceeded, InputError]
+    assert isinstance(answers[5], ValueError)
+    assert [answers[0].content, answers[4].content] == [llm.invoke("Hi").content, llm.invoke("The dog").content]
     assert max(rows for rows, _ in shapes) == 2
     with pytest.raises((InputError, ValueError)):
         batch()
 
 
-def test_each_call_keeps_its_own_callbacks_and_names() -> None:
+def test_each_call_keeps_its_callbacks() -> None:
     class Note(BaseCallbackHandler):
         def __init__(self) -> None:
             self.texts: list[str] = []
@@ -228,12 +232,12 @@ def texts_of(results: Sequence[Any]) -> list[str]:
     return [str(one.content) for one in results]
 
 
-def test_calls_within_calls() -> None:
-    """A chain's batch calls the model from many threads; another batch may run inside of one."""
+def test_batches_of_chains_and_nested_batches_equal_single_calls() -> None:
+    """Check a chain's batch, which calls the model from several threads, and a batch inside another batch."""
     llm = chat("llama", max_new_tokens=4)
-    want = texts_of([llm.invoke(prompt) for prompt in PROMPTS])
+    expected = texts_of([llm.invoke(prompt) for prompt in PROMPTS])
     inner: Runnable[str, list[str]] = RunnableLambda(lambda prompt: texts_of(llm.batch([prompt, "Hi"])))
-    assert inner.batch(PROMPTS) == [[one, want[0]] for one in want]
+    assert inner.batch(PROMPTS) == [[one, expected[0]] for one in expected]
     chain = RunnableLambda(lambda prompt: prompt) | llm
-    assert texts_of(chain.batch(PROMPTS)) == want
-    assert texts_of(asyncio.run(chain.abatch(PROMPTS))) == want
+    assert texts_of(chain.batch(PROMPTS)) == expected
+    assert texts_of(asyncio.run(chain.abatch(PROMPTS))) == expected

@@ -1,4 +1,4 @@
-"""Reasoning, text and calls are read the same however the text is divided into pieces."""
+"""Reasoning, text and tool calls are parsed the same however the text is split into pieces."""
 
 import itertools
 import json
@@ -13,19 +13,19 @@ from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from llmkit.models.langchain.message_parser import MessageParser, ReasoningSplitter, ToolCallParser
 from llmkit.models.langchain.tools import HERMES, LLAMA, MISTRAL, MISTRAL_ARGS, MISTRAL_SPACED, ToolFormat
 
-STYLES = {
+TOOL_FORMATS = {
     "hermes": HERMES,
     "mistral": MISTRAL,
     "mistral, spaced": MISTRAL_SPACED,
     "mistral of 2025": MISTRAL_ARGS,
     "llama": LLAMA,
 }
-styles = st.sampled_from(list(STYLES))
+format_names = st.sampled_from(list(TOOL_FORMATS))
 
-bits = st.sampled_from(
+fragments = st.sampled_from(
     ["<think>", "</think>", "<thinking>", "</thinking>", "<", ">", "/", "think", "\n", " ", "a", "Yes. ", "<thin", "é"]
 )
-thoughts = st.lists(bits, max_size=10).map("".join)
+thoughts = st.lists(fragments, max_size=10).map("".join)
 arguments = st.dictionaries(
     st.text(max_size=5),
     st.recursive(
@@ -43,18 +43,18 @@ calls = st.lists(st.tuples(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), argume
 speech = st.text(alphabet="ab \n{[<t", max_size=12)
 
 
-def divided(text: str, cuts: Sequence[int]) -> list[str]:
-    """Cut a text at these places, taken modulo its length."""
-    places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    return [text[start:end] for start, end in itertools.pairwise(places)] or [""]
+def split_at(text: str, cuts: Sequence[int]) -> list[str]:
+    """Split a text at these offsets, taken modulo its length."""
+    offsets = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
+    return [text[start:end] for start, end in itertools.pairwise(offsets)] or [""]
 
 
-def through(push: Callable[..., Any], pieces: Sequence[str]) -> list[Any]:
-    return [push(piece, last=at == len(pieces)) for at, piece in enumerate(pieces, 1)]
+def push_all(push: Callable[..., Any], pieces: Sequence[str]) -> list[Any]:
+    return [push(piece, last=number == len(pieces)) for number, piece in enumerate(pieces, 1)]
 
 
-def split(pieces: Sequence[str], prompt: str = "") -> tuple[str, str]:
-    parts = through(ReasoningSplitter(prompt).push, pieces)
+def split_reasoning(pieces: Sequence[str], prompt: str = "") -> tuple[str, str]:
+    parts = push_all(ReasoningSplitter(prompt).push, pieces)
     return "".join(thought for thought, _ in parts), "".join(answer for _, answer in parts)
 
 
@@ -63,8 +63,8 @@ cuts = st.lists(st.integers(0, 200), max_size=8)
 
 @given(thoughts, cuts, st.sampled_from(["", "assistant\n", "assistant\n<think>\n", "<reasoning>"]))
 def test_reasoning_does_not_depend_on_the_pieces(text: str, cuts: list[int], prompt: str) -> None:
-    assert split(divided(text, cuts), prompt) == split([text], prompt)
-    assert split(list(text) or [""], prompt) == split([text], prompt)
+    assert split_reasoning(split_at(text, cuts), prompt) == split_reasoning([text], prompt)
+    assert split_reasoning(list(text) or [""], prompt) == split_reasoning([text], prompt)
 
 
 @pytest.mark.parametrize(
@@ -83,66 +83,78 @@ def test_reasoning_does_not_depend_on_the_pieces(text: str, cuts: list[int], pro
         ("", "", "", ""),
     ],
 )
-def test_reasoning(text: str, prompt: str, thought: str, answer: str) -> None:
-    assert split([text], prompt) == (thought, answer)
+def test_reasoning_is_split_from_the_answer(text: str, prompt: str, thought: str, answer: str) -> None:
+    assert split_reasoning([text], prompt) == (thought, answer)
 
 
-def written(said: str, calls: Sequence[tuple[str, Any]], style: ToolFormat, between: str = "\n") -> str:
-    made = (style.opening + name + style.middle + json.dumps(given) + style.closing for name, given in calls)
-    return said + between.join(made)
+def render_calls(
+    text_before: str, calls: Sequence[tuple[str, Any]], tool_format: ToolFormat, separator: str = "\n"
+) -> str:
+    rendered = (
+        tool_format.opening + name + tool_format.middle + json.dumps(args) + tool_format.closing for name, args in calls
+    )
+    return text_before + separator.join(rendered)
 
 
-def read(pieces: Sequence[str], style: ToolFormat) -> tuple[str, list[tuple[str, str]]]:
-    said = ""
+def parse_calls(pieces: Sequence[str], tool_format: ToolFormat) -> tuple[str, list[tuple[str, str]]]:
+    text_before = ""
     calls: dict[int, Any] = {}
-    for text, parts in through(ToolCallParser(style).push, pieces):
-        said += text
+    for text, parts in push_all(ToolCallParser(tool_format).push, pieces):
+        text_before += text
         for part in parts:
-            name, given = calls.get(part["index"], ("", ""))
-            calls[part["index"]] = (name + (part["name"] or ""), given + part["args"])
-    return said, list(calls.values())
+            name, args = calls.get(part["index"], ("", ""))
+            calls[part["index"]] = (name + (part["name"] or ""), args + part["args"])
+    return text_before, list(calls.values())
 
 
-@given(speech, calls, styles, cuts)
-def test_calls_do_not_depend_on_the_pieces(said: str, calls: list[Any], kind: str, cuts: list[int]) -> None:
-    style = STYLES[kind]
-    text = written(said, calls, style)
-    wanted = (said, [(name, json.dumps(given)) for name, given in calls])
-    assert read([text], style) == wanted
-    assert read(divided(text, cuts), style) == wanted
-    assert read(list(text) or [""], style) == wanted
-
-
-@given(calls.filter(bool), styles, st.integers(0, 300))
-def test_an_answer_that_breaks_off_loses_only_what_is_missing(calls: list[Any], kind: str, end: int) -> None:
-    style = STYLES[kind]
-    text = written("", calls, style)[:end]
-    said, found = read([text], style)
-    assert said == "" or style.opening.startswith(said)
-    for (name, arguments), (read_name, read_given) in zip(calls, found, strict=False):
-        assert read_name == name
-        assert json.dumps(arguments).startswith(read_given)
-
-
-@given(speech, calls, styles, cuts, st.booleans())
-def test_messages_do_not_depend_on_the_pieces(
-    said: str, calls: list[Any], kind: str, cuts: list[int], thinks: bool
+@given(speech, calls, format_names, cuts)
+def test_calls_do_not_depend_on_the_pieces(
+    text_before: str, calls: list[Any], format_name: str, cuts: list[int]
 ) -> None:
-    text = ("<think>\nhm\n</think>\n\n" if thinks else "") + written(said, calls, STYLES[kind])
+    tool_format = TOOL_FORMATS[format_name]
+    text = render_calls(text_before, calls, tool_format)
+    expected = (text_before, [(name, json.dumps(args)) for name, args in calls])
+    assert parse_calls([text], tool_format) == expected
+    assert parse_calls(split_at(text, cuts), tool_format) == expected
+    assert parse_calls(list(text) or [""], tool_format) == expected
+
+
+@given(calls.filter(bool), format_names, st.integers(0, 300))
+def test_a_truncated_answer_keeps_its_complete_parts(calls: list[Any], format_name: str, end: int) -> None:
+    tool_format = TOOL_FORMATS[format_name]
+    text = render_calls("", calls, tool_format)[:end]
+    text_before, found = parse_calls([text], tool_format)
+    assert text_before == "" or tool_format.opening.startswith(text_before)
+    for (name, arguments), (read_name, read_arguments) in zip(calls, found, strict=False):
+        assert read_name == name
+        assert json.dumps(arguments).startswith(read_arguments)
+
+
+@given(speech, calls, format_names, cuts, st.booleans())
+def test_messages_do_not_depend_on_the_pieces(
+    text_before: str, calls: list[Any], format_name: str, cuts: list[int], has_reasoning: bool
+) -> None:
+    text = ("<think>\nhm\n</think>\n\n" if has_reasoning else "") + render_calls(
+        text_before, calls, TOOL_FORMATS[format_name]
+    )
 
     def message(pieces: Sequence[str]) -> Any:
-        chunks: list[AIMessageChunk] = through(MessageParser("", STYLES[kind]).push, pieces)
+        chunks: list[AIMessageChunk] = push_all(MessageParser("", TOOL_FORMATS[format_name]).push, pieces)
         return message_chunk_to_message(sum(chunks[1:], chunks[0]))
 
-    whole, parts = message([text]), message(divided(text, cuts))
-    assert parts.content == whole.content
-    assert parts.additional_kwargs == whole.additional_kwargs == ({"reasoning_content": "hm\n"} if thinks else {})
-    assert [(call["name"], call["args"]) for call in parts.tool_calls] == [(name, given) for name, given in calls]
-    assert [(call["name"], call["args"]) for call in whole.tool_calls] == [(name, given) for name, given in calls]
-    assert len({call["id"] for call in whole.tool_calls}) == len(calls)
-    assert not whole.invalid_tool_calls
+    complete, parts = message([text]), message(split_at(text, cuts))
+    assert parts.content == complete.content
+    assert (
+        parts.additional_kwargs
+        == complete.additional_kwargs
+        == ({"reasoning_content": "hm\n"} if has_reasoning else {})
+    )
+    assert [(call["name"], call["args"]) for call in parts.tool_calls] == [(name, args) for name, args in calls]
+    assert [(call["name"], call["args"]) for call in complete.tool_calls] == [(name, args) for name, args in calls]
+    assert len({call["id"] for call in complete.tool_calls}) == len(calls)
+    assert not complete.invalid_tool_calls
 
 
-def test_without_tools_a_calls_text_is_text() -> None:
-    text = written("", [("f", {})], HERMES)
+def test_without_tools_a_tool_call_is_plain_text() -> None:
+    text = render_calls("", [("f", {})], HERMES)
     assert MessageParser("", None).push(text, last=True).content == text

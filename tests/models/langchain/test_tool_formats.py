@@ -1,4 +1,4 @@
-"""Formats of calls, choices of tools, and what is a tool."""
+"""Formats of tool calls, tool_choice, and everything that LangChain accepts as a tool."""
 
 import json
 import re
@@ -20,27 +20,27 @@ from llmkit.models.langchain.tools import (
     render_tools,
     with_system,
 )
-from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, forms, speaking
+from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, chat_with_format, every_format
 
 
-@pytest.mark.parametrize("form", BY_TOKENS)
-def test_a_call_is_made_of_the_formats_own_tokens(form: str) -> None:
-    llm = speaking(form)
+@pytest.mark.parametrize("format_name", BY_TOKENS)
+def test_a_tool_call_uses_the_special_tokens_of_its_format(format_name: str) -> None:
+    llm = chat_with_format(format_name)
     bound = llm.bind_tools([Search], tool_choice="any")
     request = llm._prepare(llm._convert("Where is it?"), None, bound.kwargs).request  # type: ignore[attr-defined]
     [answer] = llm.engine.generate([request])[0]
-    tokens = [llm.engine.encoder.special_token_ids[name] for name in BY_TOKENS[form][1]]
+    tokens = [llm.engine.encoder.special_token_ids[name] for name in BY_TOKENS[format_name][1]]
     matcher = request.constraint.start(120)._matcher
-    if form == "llama by tokens":
+    if format_name == "llama by tokens":
         assert matcher.validate_tokens([*tokens, *llm.engine.encoder.encode_continuation('{"name')]) > 1
     else:
         assert [answer.token_ids.count(token) for token in tokens] == [1] * len(tokens)
-        assert all(name in answer.text for name in BY_TOKENS[form][1])
+        assert all(name in answer.text for name in BY_TOKENS[format_name][1])
     [call] = bound.invoke("Where is it?").tool_calls
     assert re.fullmatch("[a-zA-Z0-9]{9}", call["id"]), "as Mistral's templates demand"
 
 
-def test_the_format_is_the_one_that_the_template_shows() -> None:
+def test_the_tool_format_is_found_in_the_chat_template() -> None:
     assert find_format(FORMATS["hermes"]) == HERMES
     assert find_format(FORMATS["mistral"]) == MISTRAL
     assert find_format(BY_TOKENS["mistral by spaced tokens"][0]) == MISTRAL_SPACED
@@ -68,9 +68,9 @@ def tool(name: str) -> dict[str, Any]:
         ({"type": "tool", "name": "a"}, ["a"], True),
     ],
 )
-def test_tool_choices(choice: Any, names: list[str], required: bool) -> None:
-    chosen, must = choose_tools([tool("a"), tool("b")], choice)
-    assert ([one["function"]["name"] for one in chosen], must) == (names, required)
+def test_tool_choice_selects_tools(choice: Any, names: list[str], required: bool) -> None:
+    chosen, is_required = choose_tools([tool("a"), tool("b")], choice)
+    assert ([one["function"]["name"] for one in chosen], is_required) == (names, required)
 
 
 def locate(place: str) -> str:
@@ -79,7 +79,7 @@ def locate(place: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "definition",
     [
         {"name": "locate"},
         {"name": "locate", "description": "Find a place.", "parameters": {}},
@@ -91,24 +91,24 @@ def locate(place: str) -> str:
         locate,
         as_tool(locate),
     ],
-    ids=lambda given: type(given).__name__,
+    ids=lambda definition: type(definition).__name__,
 )
-def test_whatever_langchain_takes_for_a_tool_is_one(given: Any) -> None:
-    for form in ("told in words", "tags"):
-        llm = speaking(form, max_new_tokens=60)
+def test_every_tool_definition_of_langchain_is_accepted(definition: Any) -> None:
+    for format_name in ("told in words", "tags"):
+        llm = chat_with_format(format_name, max_new_tokens=60)
         for answer in (
-            llm.bind_tools([given], tool_choice="any").invoke("Hi"),
-            llm.invoke("Hi", tools=[given], tool_choice="locate"),
+            llm.bind_tools([definition], tool_choice="any").invoke("Hi"),
+            llm.invoke("Hi", tools=[definition], tool_choice="locate"),
         ):
             assert [call["name"] for call in answer.tool_calls] == ["locate"]
             assert not answer.invalid_tool_calls
-        assert llm.get_num_tokens_from_messages([HumanMessage("Hi")], tools=[given]) > 10
+        assert llm.get_num_tokens_from_messages([HumanMessage("Hi")], tools=[definition]) > 10
 
 
-def test_a_choice_of_no_tool() -> None:
+def test_a_tool_choice_without_a_matching_tool_raises_constraint_error() -> None:
     with pytest.raises(ConstraintError, match="tool_choice is 'c', but the tools are: a, b"):
         choose_tools([tool("a"), tool("b")], "c")
-    llm = speaking("hermes")
+    llm = chat_with_format("hermes")
     for choice in ("any", "required", True):
         with pytest.raises(ConstraintError, match="but there are no tools"):
             choose_tools([], choice)
@@ -116,27 +116,27 @@ def test_a_choice_of_no_tool() -> None:
         llm.bind_tools([Search], tool_choice="Find").invoke("Hi")
 
 
-def test_tools_in_words() -> None:
+def test_tools_are_rendered_as_messages() -> None:
     call = {"name": "f", "args": {"x": "é"}, "id": "1"}
     messages = [HumanMessage("Hi"), AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="1")]
-    told = render_tools(messages, [tool("f")])
-    assert [message.type for message in told] == ["system", "human", "ai", "human"]
-    assert json.dumps(tool("f")["function"]) in told[0].text
-    assert told[2].text == HERMES.write("f", {"x": "é"})
-    assert told[3].text == "<tool_response>\ndone\n</tool_response>"
+    rendered = render_tools(messages, [tool("f")])
+    assert [message.type for message in rendered] == ["system", "human", "ai", "human"]
+    assert json.dumps(tool("f")["function"]) in rendered[0].text
+    assert rendered[2].text == HERMES.write("f", {"x": "é"})
+    assert rendered[3].text == "<tool_response>\ndone\n</tool_response>"
     assert render_tools(messages[:1], []) == messages[:1]
-    assert messages[1].content == "", "what was given is not changed"
+    assert messages[1].content == "", "the input is not changed"
     assert with_system([SystemMessage("a"), HumanMessage("b")], "c")[0].text == "a\n\nc"
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
-@forms
-def test_a_form_is_held_in_every_format(form: str, method: str) -> None:
-    held = speaking(form).with_structured_output(Search, method=method, include_raw=True)  # type: ignore[arg-type]
+@every_format
+def test_structured_output_is_valid_in_every_format(format_name: str, method: str) -> None:
+    structured = chat_with_format(format_name).with_structured_output(Search, method=method, include_raw=True)  # type: ignore[arg-type]
     for seed in range(2):
-        got = held.invoke("Hi", seed=seed)
-        assert isinstance(got["parsed"], Search)
-        assert got["parsing_error"] is None
+        result = structured.invoke("Hi", seed=seed)
+        assert isinstance(result["parsed"], Search)
+        assert result["parsing_error"] is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_form_is_held_in_every_format(form: str, method: str) -> None:
         {"type": "object", "properties": {"a": {"$ref": "#/x"}}},
     ],
 )
-def test_a_tool_that_cannot_be_held_to(parameters: dict[str, Any]) -> None:
+def test_a_tool_with_an_invalid_schema_raises_constraint_error(parameters: dict[str, Any]) -> None:
     broken = {"type": "function", "function": {"name": "f", "description": "", "parameters": parameters}}
     with pytest.raises(ConstraintError):
-        speaking("hermes").bind_tools([broken], tool_choice="any").invoke("Hi")
+        chat_with_format("hermes").bind_tools([broken], tool_choice="any").invoke("Hi")

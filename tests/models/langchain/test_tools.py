@@ -1,4 +1,4 @@
-"""Tools are told, called and read back in the format of each family, whole and in streams, whatever the weights."""
+"""Tools are rendered, called and parsed in the format of each model family, also in streams, with any weights."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from tests.support.models import comparable, joined
 from tests.support.schemas import fits, objects, schemas
-from tests.support.tool_formats import FORMS, Locate, Search, forms, speaking
+from tests.support.tool_formats import FORMAT_NAMES, Locate, Search, chat_with_format, every_format
 
 
-@forms
+@every_format
 @pytest.mark.parametrize(
     "choice", ["any", "Search", "Locate", {"type": "function", "function": {"name": "Search"}}], ids=str
 )
-def test_a_call_that_must_be_made_is_made(form: str, choice: Any) -> None:
-    llm = speaking(form)
+def test_a_required_tool_is_called(format_name: str, choice: Any) -> None:
+    llm = chat_with_format(format_name)
     for seed in range(3):
         bound = llm.bind_tools([Search, Locate], tool_choice=choice, seed=seed)
         answer = bound.invoke("Where is it?")
@@ -25,30 +25,32 @@ def test_a_call_that_must_be_made_is_made(form: str, choice: Any) -> None:
         [call] = answer.tool_calls
         assert not answer.invalid_tool_calls
         assert answer.content == ""
-        named = choice["function"]["name"] if isinstance(choice, dict) else choice
-        assert call["name"] in (["Search", "Locate"] if named == "any" else [named])
+        expected_name = choice["function"]["name"] if isinstance(choice, dict) else choice
+        assert call["name"] in (["Search", "Locate"] if expected_name == "any" else [expected_name])
         {"Search": Search, "Locate": Locate}[call["name"]](**call["args"])
         assert call["id"]
 
 
-@forms
-async def test_streamed_calls_are_the_calls(form: str) -> None:
-    llm = speaking(form).bind_tools([Search], tool_choice="any", parallel_tool_calls=True, max_new_tokens=200)
-    whole = llm.invoke("Where is it?")
+@every_format
+async def test_streamed_tool_calls_join_to_the_tool_calls(format_name: str) -> None:
+    llm = chat_with_format(format_name).bind_tools(
+        [Search], tool_choice="any", parallel_tool_calls=True, max_new_tokens=200
+    )
+    answer = llm.invoke("Where is it?")
     chunks = list(llm.stream("Where is it?"))
-    assert comparable(joined(chunks)) == comparable(whole)
-    assert comparable(joined([chunk async for chunk in llm.astream("Where is it?")])) == comparable(whole)
-    assert isinstance(whole, AIMessage)
-    assert whole.tool_calls
-    assert len({call["id"] for call in whole.tool_calls}) == len(whole.tool_calls)
+    assert comparable(joined(chunks)) == comparable(answer)
+    assert comparable(joined([chunk async for chunk in llm.astream("Where is it?")])) == comparable(answer)
+    assert isinstance(answer, AIMessage)
+    assert answer.tool_calls
+    assert len({call["id"] for call in answer.tool_calls}) == len(answer.tool_calls)
     pieces = [part for chunk in chunks for part in getattr(chunk, "tool_call_chunks", [])]
-    assert len(pieces) > 2 * len(whole.tool_calls), "arguments come in pieces"
-    assert sorted({part["index"] for part in pieces}) == list(range(len(whole.tool_calls)))
+    assert len(pieces) > 2 * len(answer.tool_calls), "arguments come in pieces"
+    assert sorted({part["index"] for part in pieces}) == list(range(len(answer.tool_calls)))
 
 
-@forms
-def test_a_call_that_may_be_made(form: str) -> None:
-    llm = speaking(form, max_new_tokens=80)
+@every_format
+def test_an_optional_tool_call_is_valid(format_name: str) -> None:
+    llm = chat_with_format(format_name, max_new_tokens=80)
     for seed in range(4):
         answer = llm.bind_tools([Search, Locate], seed=seed).invoke("Where is it?")
         assert isinstance(answer, AIMessage)
@@ -62,19 +64,19 @@ def test_a_call_that_may_be_made(form: str) -> None:
     assert not none.tool_calls
 
 
-@forms
-def test_a_batch_of_calls(form: str) -> None:
-    llm = speaking(form).bind_tools([Search, Locate], tool_choice="any")
+@every_format
+def test_tool_calls_of_a_batch_equal_single_calls(format_name: str) -> None:
+    llm = chat_with_format(format_name).bind_tools([Search, Locate], tool_choice="any")
     inputs = ["Where is it?", "What is the capital of France?", "Hi"]
-    want = [comparable(llm.invoke(given)) for given in inputs]
-    assert [comparable(answer) for answer in llm.batch(inputs)] == want
+    expected = [comparable(llm.invoke(text)) for text in inputs]
+    assert [comparable(answer) for answer in llm.batch(inputs)] == expected
 
 
-@given(st.sampled_from(FORMS), schemas.flatmap(lambda inner: objects(st.just(inner))), st.integers(0, 9))
+@given(st.sampled_from(FORMAT_NAMES), schemas.flatmap(lambda inner: objects(st.just(inner))), st.integers(0, 9))
 @settings(max_examples=40)
-def test_arguments_fit_any_schema(form: str, schema: dict[str, Any], seed: int) -> None:
+def test_arguments_are_valid_under_any_schema(format_name: str, schema: dict[str, Any], seed: int) -> None:
     tool = {"type": "function", "function": {"name": "do-it.now", "description": "…", "parameters": schema}}
-    llm = speaking(form, max_new_tokens=400).bind_tools([tool], tool_choice="any", seed=seed)
+    llm = chat_with_format(format_name, max_new_tokens=400).bind_tools([tool], tool_choice="any", seed=seed)
     answer = llm.invoke("Hi")
     assert isinstance(answer, AIMessage)
     [call] = answer.tool_calls
@@ -82,9 +84,9 @@ def test_arguments_fit_any_schema(form: str, schema: dict[str, Any], seed: int) 
     assert fits(call["args"], schema)
 
 
-@forms
-def test_a_tool_loop_is_told_in_the_models_way(form: str) -> None:
-    llm = speaking(form)
+@every_format
+def test_a_tool_conversation_is_rendered_once_in_the_format_of_the_model(format_name: str) -> None:
+    llm = chat_with_format(format_name)
     call = {"name": "Search", "args": {"query": "Köln", "limit": 3}, "id": "call_1"}
     messages = [
         SystemMessage("Be kind."),
@@ -99,7 +101,7 @@ def test_a_tool_loop_is_told_in_the_models_way(form: str) -> None:
     encoder = llm.engine.encoder
     request = llm._prepare(llm._convert(messages), None, bound.kwargs).request  # type: ignore[attr-defined]
     prompt = encoder.tokenizer.decode(list(request.prompt), skip_special_tokens=False)
-    for said in (
+    for text in (
         "Be kind.",
         "Where is it?",
         "Let me see.",
@@ -107,4 +109,4 @@ def test_a_tool_loop_is_told_in_the_models_way(form: str) -> None:
         "It is <|im_end|> on the Rhine.",
         "Search for something.",
     ):
-        assert prompt.count(said) == 1, said
+        assert prompt.count(text) == 1, text

@@ -1,4 +1,4 @@
-"""Log-likelihoods equal plain teacher forcing, for every architecture, however many at once."""
+"""Log-likelihoods equal plain teacher forcing, for every architecture and any number of inputs."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,8 +18,8 @@ from tests.support.generation import forward_shapes
 from tests.support.reference import teacher_forcing
 from tests.support.tiny import Tiny
 
-TREES = {"llama", "qwen3", "gpt2", "opt", "gpt_neox"}
-"""What supports trees; the others (sliding windows, alibi, recurrent states) score in rows."""
+WITH_TOKEN_TREES = {"llama", "qwen3", "gpt2", "opt", "gpt_neox"}
+"""Architectures that support token trees; the others (sliding windows, alibi, recurrent states) score in rows."""
 
 PROMPTS = (
     "The quick brown fox",
@@ -39,18 +39,18 @@ def tokens_of(model: Tiny, texts: Sequence[str]) -> list[list[int]]:
     return [model.tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
-def expected(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]:
+def expected_scores(model: Tiny, prompts: Any, continuations: Any) -> list[list[float]]:
     return [
-        [teacher_forcing(model, prompt, one) for one in options]
+        [teacher_forcing(model, prompt, continuation) for continuation in options]
         for prompt, options in zip(prompts, continuations, strict=True)
     ]
 
 
-def max_difference(scores: Any, wanted: Any) -> float:
+def max_difference(scores: Any, expected: Any) -> float:
     """Return the greatest difference between two lists of rows, which must have the same lengths."""
     assert {row.dtype for row in scores} <= {np.dtype(np.float64)}
-    assert [len(row) for row in scores] == [len(row) for row in wanted]
-    return max(float(np.abs(row - want).max()) for row, want in zip(scores, wanted, strict=True))
+    assert [len(row) for row in scores] == [len(row) for row in expected]
+    return max(float(np.abs(row - expected_row).max()) for row, expected_row in zip(scores, expected, strict=True))
 
 
 @tiny.every_architecture
@@ -58,21 +58,21 @@ def test_scores_equal_teacher_forcing(name: str) -> None:
     model = tiny.make(name)
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
     engine = model.engine()
-    wanted = expected(model, prompts, [labels] * len(prompts))
-    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
-    assert max_difference(engine.scorer.score(prompts[:1], [labels]), wanted[:1]) < 1e-4
-    own = [labels[:1], labels[3:], labels[2:5] * 2, labels[::-1]]
-    assert max_difference(engine.scorer.score(prompts, own), expected(model, prompts, own)) < 1e-4
+    expected = expected_scores(model, prompts, [labels] * len(prompts))
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), expected) < 1e-4
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), expected) < 1e-4
+    assert max_difference(engine.scorer.score(prompts[:1], [labels]), expected[:1]) < 1e-4
+    per_prompt = [labels[:1], labels[3:], labels[2:5] * 2, labels[::-1]]
+    assert max_difference(engine.scorer.score(prompts, per_prompt), expected_scores(model, prompts, per_prompt)) < 1e-4
 
 
 @tiny.every_decoder
-def test_which_architectures_support_trees(name: str) -> None:
-    assert engine_of(name).scorer.supports_token_trees == (name in TREES)
+def test_token_trees_are_supported_by_the_expected_architectures(name: str) -> None:
+    assert engine_of(name).scorer.supports_token_trees == (name in WITH_TOKEN_TREES)
 
 
 @tiny.every_architecture
-def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hundreds_of_continuations_are_scored_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "PASS_TOKENS", 100)
     monkeypatch.setattr(scoring, "ROWS_TOKENS", 400)
     model, engine = tiny.make(name), engine_of(name)
@@ -84,19 +84,19 @@ def test_hundreds_of_continuations(name: str, monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(scores[::25], [teacher_forcing(model, prompt, options[at]) for at in sample], atol=1e-4)
 
 
-def test_a_tree_is_one_pass_and_a_shared_prompt_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_tree_is_one_forward_pass_and_a_shared_prefix_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
     model = tiny.make("llama")
     engine = model.engine()
     assert engine.scorer.supports_token_trees
     shared = tokens_of(model, ["The dog sleeps on. " * 5])[0]
-    prompts = [[*shared, *own] for own in tokens_of(model, PROMPTS)]
+    prompts = [[*shared, *suffix] for suffix in tokens_of(model, PROMPTS)]
     labels = tokens_of(model, LABELS)
     with forward_shapes(engine) as shapes:
         scores = engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 2
     assert shapes[0] == (1, len(shared))
-    assert max_difference(scores, expected(model, prompts, [labels] * len(prompts))) < 1e-4
+    assert max_difference(scores, expected_scores(model, prompts, [labels] * len(prompts))) < 1e-4
     with forward_shapes(engine) as shapes:
         engine.scorer.score(prompts, [labels] * len(prompts))
     assert len(shapes) == 1
@@ -108,31 +108,33 @@ def test_scores_do_not_depend_on_the_prefix_cache(budget: int) -> None:
     engine = model.engine()
     engine.prefix_cache.max_bytes = budget
     prompts, labels = tokens_of(model, PROMPTS), tokens_of(model, LABELS)
-    wanted = expected(model, prompts, [labels] * len(prompts))
-    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), wanted) < 1e-4
+    expected = expected_scores(model, prompts, [labels] * len(prompts))
+    assert max_difference(engine.scorer.score(prompts, [labels] * len(prompts)), expected) < 1e-4
     assert engine.scorer.supports_token_trees
 
 
-small = st.lists(st.integers(4, 8), min_size=1, max_size=6)
+token_lists = st.lists(st.integers(4, 8), min_size=1, max_size=6)
 
 
 @given(
-    st.lists(st.tuples(small, st.lists(small, min_size=1, max_size=6)), min_size=1, max_size=4),
+    st.lists(st.tuples(token_lists, st.lists(token_lists, min_size=1, max_size=6)), min_size=1, max_size=4),
     st.integers(1, 40),
 )
 @settings(max_examples=40)
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "mistral", "bart"])
-def test_any_prompts_and_continuations(name: str, pairs: list[tuple[list[int], list[list[int]]]], size: int) -> None:
+def test_scores_of_any_prompts_and_continuations_equal_teacher_forcing(
+    name: str, pairs: list[tuple[list[int], list[list[int]]]], size: int
+) -> None:
     model = tiny.make(name)
     prompts, options = [prompt for prompt, _ in pairs], [options for _, options in pairs]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "PASS_TOKENS", size)
         patch.setattr(scoring, "GROUP_TOKENS", {})
         scores = engine_of(name).scorer.score(prompts, options)
-    assert max_difference(scores, expected(model, prompts, options)) < 1e-4
+    assert max_difference(scores, expected_scores(model, prompts, options)) < 1e-4
 
 
-@given(st.lists(st.tuples(small, small), min_size=1, max_size=8))
+@given(st.lists(st.tuples(token_lists, token_lists), min_size=1, max_size=8))
 def test_a_token_tree_has_each_prefix_once(pairs: list[tuple[list[int], list[int]]]) -> None:
     tree = TokenTree()
     for prompt, continuation in pairs:
@@ -143,29 +145,29 @@ def test_a_token_tree_has_each_prefix_once(pairs: list[tuple[list[int], list[int
         while at >= 0:
             path, at = (tree.tokens[at], *path), tree.parents[at]
         paths.append(path)
-    beginnings = {
+    prefixes = {
         tuple([*prompt, *continuation][:end])
         for prompt, continuation in pairs
         for end in range(1, len(prompt) + len(continuation))
     }
-    assert sorted(paths) == sorted(beginnings)
+    assert sorted(paths) == sorted(prefixes)
     assert tree.depths == [len(path) - 1 for path in paths]
     mask = tree.ancestor_mask()
-    apart = np.zeros_like(mask)
+    separate = np.zeros_like(mask)
     for start, end in tree.parts():
-        apart[start:end, start:end] = tree.ancestor_mask(start, end)
-    assert np.array_equal(apart, mask), "the parts are independent, and together they are the tree"
+        separate[start:end, start:end] = tree.ancestor_mask(start, end)
+    assert np.array_equal(separate, mask), "the parts are independent, and together they are the tree"
     for node, path in enumerate(paths):
         assert {paths[other] for other in np.flatnonzero(mask[node])} == {path[:end] for end in range(1, len(path) + 1)}
-    for (prompt, continuation), wanted in zip(pairs, tree.targets, strict=True):
-        assert [token for _, token in wanted] == continuation
-        assert [paths[node] for node, _ in wanted] == [
+    for (prompt, continuation), expected in zip(pairs, tree.targets, strict=True):
+        assert [token for _, token in expected] == continuation
+        assert [paths[node] for node, _ in expected] == [
             tuple([*prompt, *continuation][: len(prompt) + at]) for at in range(len(continuation))
         ]
 
 
 @tiny.every_architecture
-def test_empty_prompts_and_continuations_are_errors(name: str) -> None:
+def test_empty_prompts_and_continuations_raise_input_error(name: str) -> None:
     engine = engine_of(name)
     for prompts, options in (([[]], [[[5]]]), ([[5]], [[[]]]), ([[5], [6]], [[[5]], [[5], []]])):
         with pytest.raises(InputError, match="at least one token"):
@@ -173,7 +175,7 @@ def test_empty_prompts_and_continuations_are_errors(name: str) -> None:
 
 
 @tiny.every_architecture
-def test_the_context_window_is_checked_first(name: str) -> None:
+def test_the_context_window_is_checked_before_any_forward_pass(name: str) -> None:
     engine = engine_of(name)
     with forward_shapes(engine) as shapes, pytest.raises(ContextWindowExceeded) as caught:
         engine.scorer.score([[5] * 8, [5] * (tiny.WINDOW + 1)], [[[6]], [[6] * 3]])
