@@ -1,4 +1,4 @@
-"""Settings are validated when created: errors name the invalid value; valid settings convert to transformers settings."""
+"""Settings are validated when created, errors name the invalid value, and valid settings reach transformers."""
 
 import math
 from typing import Any
