@@ -1,4 +1,4 @@
-"""The promise of `fit`: it never returns a prompt that does not fit, and its numbers are the model's own."""
+"""`fit` never returns a prompt that exceeds the context window, and its token counts are those of the model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts import FirstExamples, TaskPrompt
 from llmkit.prompts import context_budget as counting
-from tests.support.counting import KINDS, CountingChat, encoder, words
+from tests.support.counting import TOKENIZER_NAMES, CountingChat, encoder, example_of_words
 from tests.support.texts import EXAMPLES, PROMPT_INPUTS
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    kind=st.sampled_from(KINDS),
+    tokenizer_name=st.sampled_from(TOKENIZER_NAMES),
     layout=st.sampled_from(["chat", "completion", "flan", None]),
     texts=st.tuples(PROMPT_INPUTS, PROMPT_INPUTS, PROMPT_INPUTS, PROMPT_INPUTS),
     examples=EXAMPLES,
@@ -26,14 +26,14 @@ from tests.support.texts import EXAMPLES, PROMPT_INPUTS
     text=PROMPT_INPUTS,
     window=st.integers(1, 700),
     reserve=st.integers(0, 300),
-    most=st.none() | st.integers(0, 4),
+    max_examples=st.none() | st.integers(0, 4),
     order=st.sampled_from(["best_last", "best_first"]),
 )
 def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
-    kind, layout, texts, examples, value, text, window, reserve, most, order
+    tokenizer_name, layout, texts, examples, value, text, window, reserve, max_examples, order
 ):
     instruction, label, question, start = texts
-    assume(layout != "chat" or encoder(kind).layout == "chat")
+    assume(layout != "chat" or encoder(tokenizer_name).layout == "chat")
     prompt = TaskPrompt(
         instruction + " {labels}",
         input_label=label,
@@ -41,27 +41,29 @@ def test_a_fitted_prompt_fits_and_counts_what_the_model_receives(
         output_start=start,
         fields=["labels"],
         examples=examples,
-        selector=FirstExamples(most),
+        selector=FirstExamples(max_examples),
         example_order=order,
     )
-    model = CountingChat(kind=kind, context_window=window)
+    model = CountingChat(tokenizer_name=tokenizer_name, context_window=window)
     fitted, error = _fit(prompt, text, model=model, max_new_tokens=reserve, layout=layout, labels=value)
     if isinstance(error, ContextWindowExceeded):
-        bare = prompt.with_examples([])
-        large = CountingChat(kind=kind, context_window=10**6)
-        alone = bare.fit(text, model=large, max_new_tokens=0, layout=layout, labels=value)
+        without_examples = prompt.with_examples([])
+        large = CountingChat(tokenizer_name=tokenizer_name, context_window=10**6)
+        fitted_alone = without_examples.fit(text, model=large, max_new_tokens=0, layout=layout, labels=value)
         assert error.available == window
-        assert error.needed == alone.tokens + reserve > window
+        assert error.needed == fitted_alone.tokens + reserve > window
         return
     if error is not None:
         assert "more than the model's context window" in str(error)
         return
-    received = len(encoder(kind).encode_messages(fitted.messages))
-    assert fitted.tokens == received
-    assert received + reserve <= window
-    own = encoder(kind).layout
-    assert fitted.layout == (own if own == "flan" and layout == "completion" else layout or own)
-    _check_contents(fitted, prompt, text, value, most)
+    token_count = len(encoder(tokenizer_name).encode_messages(fitted.messages))
+    assert fitted.tokens == token_count
+    assert token_count + reserve <= window
+    model_layout = encoder(tokenizer_name).layout
+    assert fitted.layout == (
+        model_layout if model_layout == "flan" and layout == "completion" else layout or model_layout
+    )
+    _check_contents(fitted, prompt, text, value, max_examples)
 
 
 def _fit(prompt, text, **options):
@@ -71,86 +73,90 @@ def _fit(prompt, text, **options):
         return None, error
 
 
-def _check_contents(fitted, prompt, text, value, most):
-    said = "\0".join(message.content for message in fitted.messages)
-    assert text in said
-    assert value in said
+def _check_contents(fitted, prompt, text, value, max_examples):
+    content = "\0".join(message.content for message in fitted.messages)
+    assert text in content
+    assert value in content
     for example in fitted.examples:
-        assert example["input"] in said
-        assert example["output"] in said
+        assert example["input"] in content
+        assert example["output"] in content
         assert example["input"].split() != text.split()
-    assert most is None or len(fitted.examples) <= most
+    assert max_examples is None or len(fitted.examples) <= max_examples
     report = fitted.report
     assert sum(part.tokens for part in report.parts) == report.context_window
     assert len(fitted.examples) + len(report.left_out) == len(prompt.examples)
     assert str(report).count("\n") >= len(report.parts)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_did_not_fit_would_not_have_fitted(kind):
-    """Every example that was left out as too long would break the budget if it were put in."""
-    examples = [words(count) for count in (30, 3, 80, 1, 12, 50, 2, 40, 7)]
+@pytest.mark.parametrize("tokenizer_name", TOKENIZER_NAMES)
+def test_examples_left_out_would_exceed_the_budget(tokenizer_name):
+    """Check that adding any example that was left out as too long would exceed the budget."""
+    examples = [example_of_words(count) for count in (30, 3, 80, 1, 12, 50, 2, 40, 7)]
     prompt = TaskPrompt("Say the time.", examples=examples, output_label="Time", selector=FirstExamples())
-    large = CountingChat(kind=kind, context_window=10**6)
+    large = CountingChat(tokenizer_name=tokenizer_name, context_window=10**6)
     for window in range(100, 400, 7):
-        model = CountingChat(kind=kind, context_window=window)
+        model = CountingChat(tokenizer_name=tokenizer_name, context_window=window)
         fitted = prompt.fit("time?", model=model, max_new_tokens=5)
-        kept = [example for example in examples if example in fitted.examples]
-        for left in fitted.report.left_out:
-            more = prompt.with_examples([*kept, left.candidate.example])
-            whole = more.fit("time?", model=large, max_new_tokens=5)
-            assert len(whole.examples) == len(kept) + 1
-            assert whole.tokens + 5 > window, (window, left)
+        included = [example for example in examples if example in fitted.examples]
+        for left_out in fitted.report.left_out:
+            with_example = prompt.with_examples([*included, left_out.candidate.example])
+            fitted_large = with_example.fit("time?", model=large, max_new_tokens=5)
+            assert len(fitted_large.examples) == len(included) + 1
+            assert fitted_large.tokens + 5 > window, (window, left_out)
 
 
 def test_a_shorter_example_fits_after_a_longer_one_did_not():
-    examples = [words(20), words(200), words(10)]
+    examples = [example_of_words(20), example_of_words(200), example_of_words(10)]
     model = CountingChat(context_window=260)
     fitted = TaskPrompt("Say.", examples=examples).fit("When?", model=model, max_new_tokens=10)
-    assert fitted.examples == (words(10), words(20)), "the best is last"
-    (left,) = fitted.report.left_out
-    assert (left.candidate.number, left.reason) == (2, "does not fit")
+    assert fitted.examples == (example_of_words(10), example_of_words(20)), "the best example is last"
+    (left_out,) = fitted.report.left_out
+    assert (left_out.candidate.number, left_out.reason) == (2, "does not fit")
 
 
 def test_the_best_example_is_last_or_first():
-    examples = [words(1), words(2), words(3)]
+    examples = [example_of_words(1), example_of_words(2), example_of_words(3)]
     orders: dict[Literal["best_last", "best_first"], tuple[int, int]] = {"best_last": (2, 1), "best_first": (1, 2)}
     for order, counts in orders.items():
         prompt = TaskPrompt(examples=examples, selector=FirstExamples(2), example_order=order)
         fitted = prompt.fit("x", model=CountingChat(), max_new_tokens=1)
-        assert fitted.examples == tuple(words(count) for count in counts)
-        assert [left.reason for left in fitted.report.left_out] == ["is beyond the k best"]
+        assert fitted.examples == tuple(example_of_words(count) for count in counts)
+        assert [left_out.reason for left_out in fitted.report.left_out] == ["is beyond the k best"]
 
 
-def test_an_example_equal_to_the_input_is_left_out_and_the_next_taken():
-    prompt = TaskPrompt(examples=[words(1), words(2), words(3)], selector=FirstExamples(2))
+def test_an_example_equal_to_the_input_is_replaced_by_the_next():
+    prompt = TaskPrompt(
+        examples=[example_of_words(1), example_of_words(2), example_of_words(3)], selector=FirstExamples(2)
+    )
     fitted = prompt.fit("  time\ntime ", model=CountingChat(), max_new_tokens=1)
-    assert fitted.examples == (words(3), words(1))
-    assert [(left.candidate.number, left.reason) for left in fitted.report.left_out] == [(2, "equals the input")]
+    assert fitted.examples == (example_of_words(3), example_of_words(1))
+    assert [(left_out.candidate.number, left_out.reason) for left_out in fitted.report.left_out] == [
+        (2, "equals the input")
+    ]
 
 
-def test_the_window_is_used_to_the_last_token():
-    prompt = TaskPrompt("Say.", examples=[words(9), words(5)])
-    whole = prompt.fit("x", model=CountingChat(), max_new_tokens=0)
-    exact = CountingChat(context_window=whole.tokens + 7)
-    assert prompt.fit("x", model=exact, max_new_tokens=7).examples == whole.examples
-    short = prompt.fit("x", model=exact, max_new_tokens=8)
-    assert short.examples == (words(9),)
-    assert short.tokens == exact.get_num_tokens_from_messages(short.messages)
+def test_the_context_window_is_used_to_the_last_token():
+    prompt = TaskPrompt("Say.", examples=[example_of_words(9), example_of_words(5)])
+    fitted_large = prompt.fit("x", model=CountingChat(), max_new_tokens=0)
+    exact = CountingChat(context_window=fitted_large.tokens + 7)
+    assert prompt.fit("x", model=exact, max_new_tokens=7).examples == fitted_large.examples
+    shorter = prompt.fit("x", model=exact, max_new_tokens=8)
+    assert shorter.examples == (example_of_words(9),)
+    assert shorter.tokens == exact.get_num_tokens_from_messages(shorter.messages)
 
 
-def test_a_window_can_be_made_smaller_not_larger():
+def test_the_context_window_can_be_reduced_but_not_increased():
     model = CountingChat(context_window=150)
-    prompt = TaskPrompt("Say.", examples=[words(30), words(60)])
-    for asked, used in ((100, 100), (10**6, 150)):
-        fitted = prompt.fit("When?", model=model, max_new_tokens=5, context_window=asked)
+    prompt = TaskPrompt("Say.", examples=[example_of_words(30), example_of_words(60)])
+    for requested, used in ((100, 100), (10**6, 150)):
+        fitted = prompt.fit("When?", model=model, max_new_tokens=5, context_window=requested)
         assert fitted.report.context_window == used
     with pytest.raises(ContextWindowExceeded) as caught:
         prompt.fit("When? " * 200, model=model, max_new_tokens=5, context_window=10**6)
     assert caught.value.available == 150
 
 
-def test_too_long_an_input_is_refused_with_exact_numbers():
+def test_an_input_that_is_too_long_raises_an_error_with_exact_counts():
     prompt = TaskPrompt("Say.", output_start="It is")
     model = CountingChat(context_window=100)
     text = "time " * 200
@@ -161,13 +167,13 @@ def test_too_long_an_input_is_refused_with_exact_numbers():
     assert f"need {needed} tokens" in str(caught.value)
 
 
-def test_an_example_longer_than_the_window_is_named():
-    prompt = TaskPrompt(examples=[words(1), words(10_000)])
+def test_an_example_longer_than_the_context_window_raises_an_error_that_names_it():
+    prompt = TaskPrompt(examples=[example_of_words(1), example_of_words(10_000)])
     with pytest.raises(PromptError, match=r"example 2 has \d+ tokens, more than the model's context window of 256"):
         prompt.fit("x", model=CountingChat(), max_new_tokens=1)
 
 
-def test_examples_are_counted_once(monkeypatch):
+def test_the_tokens_of_examples_are_counted_once_per_model(monkeypatch):
     counted: list[str] = []
     plain = CountingChat.get_num_tokens
 
@@ -177,16 +183,16 @@ def test_examples_are_counted_once(monkeypatch):
 
     monkeypatch.setattr(CountingChat, "get_num_tokens", count)
     model = CountingChat(context_window=300)
-    prompt = TaskPrompt(examples=[words(count) for count in range(1, 40)])
+    prompt = TaskPrompt(examples=[example_of_words(count) for count in range(1, 40)])
     for text in ("x", "y", "z"):
         prompt.fit(text, model=model, max_new_tokens=1)
-    assert counted.count(words(20)["input"]) == 1
+    assert counted.count(example_of_words(20)["input"]) == 1
     other = CountingChat(context_window=300)
     prompt.fit("x", model=other, max_new_tokens=1)
-    assert counted.count(words(20)["input"]) == 2, "another model counts for itself"
+    assert counted.count(example_of_words(20)["input"]) == 2, "another model counts again"
 
 
-def test_counts_are_forgotten_with_the_model():
+def test_token_counts_are_released_with_the_model():
     gc.collect()
     before = len(counting._COUNTS)
     model = CountingChat()
@@ -197,24 +203,26 @@ def test_counts_are_forgotten_with_the_model():
     assert len(counting._COUNTS) == before
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.5, True, "8"])
-def test_max_new_tokens_is_a_count(wrong):
+@pytest.mark.parametrize("invalid", [-1, 1.5, True, "8"])
+def test_an_invalid_max_new_tokens_raises_prompt_error(invalid):
     with pytest.raises(PromptError, match="max_new_tokens is"):
-        TaskPrompt("x").fit("x", model=CountingChat(), max_new_tokens=wrong)
+        TaskPrompt("x").fit("x", model=CountingChat(), max_new_tokens=invalid)
 
 
-def test_stops_follow_the_layout():
+def test_stop_strings_depend_on_the_layout():
     prompt = TaskPrompt(input_label="Text")
-    model = CountingChat(kind="chatml")
-    stops = {name: prompt.fit("x", model=model, max_new_tokens=1, layout=name).stop for name in ("chat", "completion")}
-    assert stops == {"chat": (), "completion": ("\nText:",)}
+    model = CountingChat(tokenizer_name="chatml")
+    stop_strings = {
+        name: prompt.fit("x", model=model, max_new_tokens=1, layout=name).stop for name in ("chat", "completion")
+    }
+    assert stop_strings == {"chat": (), "completion": ("\nText:",)}
     assert TaskPrompt().fit("x", model=model, max_new_tokens=1, layout="completion").stop == ("\n\n",)
 
 
-def test_the_report_is_a_table():
+def test_the_report_prints_as_a_table():
     examples = [
-        *(words(count) for count in (2, 3)),
-        words(150),
+        *(example_of_words(count) for count in (2, 3)),
+        example_of_words(150),
         *({"input": f"n{n}", "output": "o"} for n in range(20)),
     ]
     prompt = TaskPrompt("Say it.", examples=examples, output_start="It is", selector=FirstExamples(3))
@@ -239,7 +247,7 @@ def test_the_report_is_a_table():
     assert table[-1] == "and 10 more"
 
 
-def test_the_report_shows_itself_in_a_notebook():
+def test_the_report_has_an_html_representation():
     examples = [{"input": f"<b>{number} & more</b>", "output": "o"} for number in range(14)]
     prompt = TaskPrompt("Say <i>it</i>.", examples=examples, selector=FirstExamples(1))
     fitted = prompt.fit("x", model=CountingChat(), max_new_tokens=10)

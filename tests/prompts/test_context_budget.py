@@ -1,22 +1,22 @@
-"""Any LangChain model will do whose tokens can be counted, and only such."""
+"""`fit` accepts any LangChain model that can count tokens, and refuses all others."""
 
 import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 from llmkit.errors import PromptError
 from llmkit.prompts import TaskPrompt
-from tests.support.counting import CountingChat, words
+from tests.support.counting import CountingChat, example_of_words
 
 
 class Served(FakeListChatModel):
-    """Any other LangChain model, that counts words."""
+    """A LangChain chat model that counts words."""
 
     responses: list[str] = ["x"]  # noqa: RUF012
 
 
-def test_any_langchain_model_that_can_count_will_do():
+def test_any_langchain_model_that_counts_tokens_is_accepted():
     model = Served(custom_get_token_ids=lambda text: list(range(len(text.split()))))
-    prompt = TaskPrompt("Say it.", examples=[words(5), words(20)])
+    prompt = TaskPrompt("Say it.", examples=[example_of_words(5), example_of_words(20)])
     with pytest.raises(PromptError, match="Served does not say how long its context window is: pass context_window="):
         prompt.fit("x", model=model, max_new_tokens=10)
     fitted = prompt.fit("x", model=model, max_new_tokens=10, context_window=30)
@@ -25,18 +25,18 @@ def test_any_langchain_model_that_can_count_will_do():
     assert prompt.fit("x", model=model, max_new_tokens=10) == fitted
 
 
-def test_a_bound_model_is_counted_like_the_model():
-    prompt = TaskPrompt("Say it.", examples=[words(5)])
+def test_a_bound_model_is_fitted_like_the_model():
+    prompt = TaskPrompt("Say it.", examples=[example_of_words(5)])
     bound = CountingChat().bind(temperature=0).bind(stop=["x"])
     assert prompt.fit("x", model=bound, max_new_tokens=9) == prompt.fit("x", model=CountingChat(), max_new_tokens=9)
 
 
-def test_what_is_no_model_is_refused():
+def test_an_object_that_is_not_a_model_is_refused():
     with pytest.raises(PromptError, match="model is TaskPrompt, but must be"):
         TaskPrompt("x").fit("x", model=TaskPrompt("x"), max_new_tokens=1)
 
 
-def test_a_completion_model_has_no_turns():
+def test_a_completion_model_gets_plain_text():
     model = FakeListLLM(responses=["x"], custom_get_token_ids=lambda text: list(range(len(text.split()))))
     prompt = TaskPrompt("Say it.", output_label="It")
     fitted = prompt.fit("x", model=model, max_new_tokens=9, context_window=99)
@@ -52,10 +52,10 @@ def test_a_model_without_a_tokenizer_is_refused():
         TaskPrompt("x").fit("x", model=Served(), max_new_tokens=1, context_window=10)
 
 
-def test_a_model_that_only_counts_messages_will_do():
+def test_a_model_that_only_counts_messages_is_accepted():
     class Remote(Served):
         def get_num_tokens_from_messages(self, messages, tools=None):
             return sum(len(message.content.split()) + 3 for message in messages)
 
-    prompt = TaskPrompt("Say it.", examples=[words(5), words(25)])
+    prompt = TaskPrompt("Say it.", examples=[example_of_words(5), example_of_words(25)])
     assert prompt.fit("x", model=Remote(), max_new_tokens=10, context_window=40).tokens == 21

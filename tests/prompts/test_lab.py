@@ -1,4 +1,4 @@
-"""The lab in examples/: the prompts it asks with, and a run of it on the default model."""
+"""The prompting lab in examples/: its prompts, and a run on the default model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lab() -> ModuleType:
     return module
 
 
-def test_the_steps_of_the_lab(lab):
+def test_the_lab_has_a_prompt_for_each_step(lab):
     steps = {
         trial.name: trial.prompt.fit("C: Hi.", model=CountingChat(context_window=999), max_new_tokens=10)
         for trial in lab.trials(EXAMPLES)
@@ -55,7 +55,7 @@ def test_the_steps_of_the_lab(lab):
     assert [len(step.examples) for step in steps.values()] == [0, 0, 0, 1, 3, 3, 3, 3, 3]
 
 
-def test_the_lab_answers(lab, default_llm):
+def test_the_lab_generates_a_short_answer(lab, default_llm):
     llm = default_llm
     trial = lab.trials(EXAMPLES)[5]
     fitted, text = lab.answer(trial, "C: Hi.\nD: Bye.", llm)
@@ -64,7 +64,7 @@ def test_the_lab_answers(lab, default_llm):
     assert fitted.tokens == llm.get_num_tokens_from_messages(fitted.messages)
 
 
-def test_the_lab_reads_rows(lab, tmp_path):
+def test_the_lab_reads_rows_from_json_lines(lab, tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"row": 40, "dialogue": " A: Hi. \n", "summary": "A greets.", "topic": "x"}]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")

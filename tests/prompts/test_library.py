@@ -10,27 +10,35 @@ from hypothesis import strategies as st
 from llmkit.errors import PromptError
 from llmkit.prompts import TaskPrompt, library
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-EXAMPLE = st.fixed_dictionaries({"input": WORDS.filter(str.strip), "output": WORDS.filter(str.strip)})
+NONSURROGATE_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+EXAMPLE = st.fixed_dictionaries(
+    {"input": NONSURROGATE_TEXT.filter(str.strip), "output": NONSURROGATE_TEXT.filter(str.strip)}
+)
 
 
 KEYWORDS = st.sampled_from(
     ["", "yes", "null", "1821", "1_0", "2001-01-01", "~", "- a", "# a", "a: b", "{x}", "<<", "|", "---"]
 )
-ANY = WORDS | KEYWORDS | st.text(st.sampled_from("a:-#'\"\\\n\t \u0085\u2028\ufeff\x00\x7f\U0001f600"), max_size=12)
+ANY_VALUE = (
+    NONSURROGATE_TEXT
+    | KEYWORDS
+    | st.text(st.sampled_from("a:-#'\"\\\n\t \u0085\u2028\ufeff\x00\x7f\U0001f600"), max_size=12)
+)
 
 
-@given(ANY, ANY, ANY, ANY, ANY, ANY, st.lists(EXAMPLE, max_size=3))
+@given(ANY_VALUE, ANY_VALUE, ANY_VALUE, ANY_VALUE, ANY_VALUE, ANY_VALUE, st.lists(EXAMPLE, max_size=3))
 @example("---", '"', "a\nb", "\u2028", "x: y", "- -", [])
 @example("a\r\r\nb", "c\r\r\nd", "", "", "", "", [])
-def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question, start, output, about, examples):
+def test_a_saved_prompt_is_loaded_as_an_equal_prompt(
+    instruction, label, question, start, output, description, examples
+):
     prompt = TaskPrompt(
         instruction + "{labels}",
         input_label=label,
         question=question,
         output_label=output,
         output_start=start,
-        description=about,
+        description=description,
         fields=["labels"],
         examples=examples,
         example_order="best_first",
@@ -39,11 +47,11 @@ def test_what_is_saved_is_loaded_as_an_equal_prompt(instruction, label, question
     text = prompt.to_markdown()
     assert TaskPrompt(**library.parse(text)) == prompt
     assert TaskPrompt(**library.parse(text)).to_markdown() == text
-    front = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---"))
-    assert front["examples" if examples else "fields"] == (list(examples) or ["labels"])
+    front_matter = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---"))
+    assert front_matter["examples" if examples else "fields"] == (list(examples) or ["labels"])
 
 
-def test_a_file_is_saved_and_loaded(tmp_path):
+def test_a_prompt_file_is_saved_and_loaded(tmp_path):
     path = tmp_path / "mine.md"
     prompt = TaskPrompt("Count to {n}.", fields=["n"], examples=[{"input": "a {n}", "output": "…\n"}])
     prompt.save(path)
@@ -52,7 +60,7 @@ def test_a_file_is_saved_and_loaded(tmp_path):
 
 
 @pytest.mark.parametrize("name", library.list_prompts())
-def test_every_prompt_text_is_good_and_says_what_it_is_for(name):
+def test_every_prompt_text_is_valid_and_has_a_description(name):
     prompt = TaskPrompt.load(name)
     assert prompt.description.endswith(".")
     text = prompt.format_prompt(input="THE INPUT", **dict.fromkeys(prompt.fields, "A VALUE")).text
@@ -61,7 +69,7 @@ def test_every_prompt_text_is_good_and_says_what_it_is_for(name):
     assert prompt.to_markdown() == (library.FOLDER / f"{name}.md").read_text(encoding="utf-8")
 
 
-def test_the_prompts_that_the_chains_need_are_there():
+def test_the_prompts_of_the_chains_exist():
     needed = {"summarize-dialogue", "summarize-text", "summarize-flan", "combine-summaries"}
     needed |= {"sentiment", "classify", "question-answering", "entities"}
     assert needed <= set(library.list_prompts())
@@ -75,7 +83,7 @@ def test_a_name_never_leads_outside_the_folder(name):
         TaskPrompt.load(name)
 
 
-def test_a_link_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
+def test_a_symlink_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
     folder, outside = tmp_path / "prompts", tmp_path / "secret.md"
     folder.mkdir()
     outside.write_text("---\n---\nsecret", encoding="utf-8")
@@ -111,7 +119,7 @@ def test_a_link_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch):
         ("---\nfields: [a]\n---\n", "occurs nowhere"),
     ],
 )
-def test_an_error_says_what_is_wrong_with_a_file(tmp_path, text, message):
+def test_an_invalid_file_raises_an_error_that_names_the_cause(tmp_path, text, message):
     path = tmp_path / "bad.md"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(PromptError) as caught:
@@ -120,13 +128,13 @@ def test_an_error_says_what_is_wrong_with_a_file(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_scalars_are_text_whatever_yaml_takes_them_for():
+def test_yaml_scalars_are_read_as_text():
     text = "---\noutput_label: Yes\nquestion:\nexamples:\n- {input: 1821, output: null}\n---\nSay it.\n"
     prompt = TaskPrompt("Say it.", output_label="Yes", examples=[{"input": "1821", "output": "null"}])
     assert TaskPrompt(**library.parse(text)) == prompt
 
 
-def test_files_that_are_no_text_are_refused(tmp_path):
+def test_files_that_are_not_text_are_refused(tmp_path):
     path = tmp_path / "bad.md"
     for data, message in ((b"---\n\xff", "not UTF-8"), (b"x" * 2_000_000, "larger than 1,000,000 bytes")):
         path.write_bytes(data)
@@ -137,13 +145,13 @@ def test_files_that_are_no_text_are_refused(tmp_path):
             TaskPrompt.load(missing)
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path):
+def test_windows_line_endings_and_a_byte_order_mark_are_accepted(tmp_path):
     path = tmp_path / "windows.md"
     path.write_bytes("\ufeff---\r\ninput_label: Text\r\n---\r\nOne.\r\nTwo.\r\n".encode())
     assert TaskPrompt.load(path) == TaskPrompt("One.\nTwo.", input_label="Text")
 
 
-def test_what_a_file_would_lose_is_not_saved(tmp_path):
+def test_a_prompt_that_a_file_cannot_represent_is_not_saved(tmp_path):
     from llmkit.prompts import RandomExamples
 
     with pytest.raises(PromptError, match="RandomExamples"):

@@ -12,7 +12,7 @@ from llmkit.errors import PromptError
 from llmkit.prompts import FirstExamples, RandomExamples, TaskPrompt
 from tests.support.counting import CountingChat
 
-TWO = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "output": "C leaves."}]
+TWO_EXAMPLES = [{"input": "A: Hi, {B}.", "output": "A greets B."}, {"input": "C: Bye.", "output": "C leaves."}]
 
 
 def summary(**changes) -> TaskPrompt:
@@ -20,7 +20,7 @@ def summary(**changes) -> TaskPrompt:
     return TaskPrompt(**{**parts, **changes})
 
 
-def test_zero_shot_chat():
+def test_zero_shot_chat_messages():
     assert summary().format_messages(input="D: Yes.") == [
         SystemMessage("Summarize it."),
         HumanMessage("Dialogue: D: Yes."),
@@ -28,8 +28,8 @@ def test_zero_shot_chat():
     ]
 
 
-def test_few_shot_chat_has_the_best_example_last():
-    assert summary(examples=TWO, output_start="Here,").format_messages(input="D: Yes.") == [
+def test_few_shot_chat_messages_have_the_best_example_last():
+    assert summary(examples=TWO_EXAMPLES, output_start="Here,").format_messages(input="D: Yes.") == [
         SystemMessage("Summarize it."),
         HumanMessage("Dialogue: C: Bye."),
         AIMessage("Summary: Here, C leaves."),
@@ -45,7 +45,7 @@ def test_a_prompt_without_labels_is_the_input_alone():
     assert TaskPrompt().format_prompt(input="D: Yes.").to_string() == "D: Yes."
 
 
-def test_few_shot_completion():
+def test_few_shot_completion_text():
     expected = """\
         Summarize it.
 
@@ -57,11 +57,11 @@ def test_few_shot_completion():
 
         Dialogue: D: Yes.
         Summary:"""
-    prompt = summary(examples=TWO, example_order="best_first")
+    prompt = summary(examples=TWO_EXAMPLES, example_order="best_first")
     assert prompt.format_prompt(input="D: Yes.").to_string() == dedent(expected)
 
 
-def test_few_shot_flan():
+def test_few_shot_flan_text():
     expected = """\
         Dialogue:
 
@@ -86,8 +86,8 @@ def test_few_shot_flan():
         D: Yes.
 
         What was going on?"""
-    prompt = TaskPrompt.load("summarize-flan").with_examples(TWO)
-    fitted = prompt.fit("D: Yes.", model=CountingChat(kind="flan", context_window=999), max_new_tokens=5)
+    prompt = TaskPrompt.load("summarize-flan").with_examples(TWO_EXAMPLES)
+    fitted = prompt.fit("D: Yes.", model=CountingChat(tokenizer_name="flan", context_window=999), max_new_tokens=5)
     assert fitted.text == dedent(expected).replace("\n\n\nDialogue", "\n\nDialogue").replace("\n\n\n\n", "\n\n\n")
     assert fitted.messages == [HumanMessage(fitted.text)]
     assert fitted.stop == ("\n\n\n",)
@@ -98,7 +98,7 @@ def test_an_instruction_without_a_question_goes_before_the_input_in_the_flan_lay
     assert prompt.format_prompt(input="D: Yes.").to_string() == "Summarize it.\n\nD: Yes.\n\nSummary:"
 
 
-def test_a_question_comes_with_each_input_and_its_own_value():
+def test_each_example_has_its_question_and_input():
     prompt = TaskPrompt.load("question-answering").with_examples(
         [{"input": "Two is even.", "question": "What is even?", "output": "Two"}]
     )
@@ -116,7 +116,7 @@ def test_a_question_comes_with_each_input_and_its_own_value():
     )
 
 
-def test_it_is_a_langchain_prompt():
+def test_a_task_prompt_is_a_langchain_prompt():
     prompt = TaskPrompt("Label it: {labels}.", fields=["labels"])
     assert isinstance(prompt, BaseChatPromptTemplate)
     assert prompt.input_variables == ["input", "labels"]
@@ -132,11 +132,11 @@ def test_it_is_a_langchain_prompt():
     ) == [f"Label it: {{input}}.\n\n{n}" for n in range(3)]
 
 
-async def test_it_is_awaited_too():
+async def test_a_prompt_has_an_async_invoke():
     assert (await summary().ainvoke({"input": "x"})).to_messages() == summary().format_messages(input="x")
 
 
-def test_errors_are_prompt_errors_and_name_what_is_wrong():
+def test_invalid_arguments_raise_prompt_errors_that_name_the_cause():
     prompt = TaskPrompt("{labels}", fields=["labels"])
     with pytest.raises(PromptError, match="'labels' has no value"):
         prompt.invoke({"input": "a"})
@@ -151,44 +151,47 @@ def test_errors_are_prompt_errors_and_name_what_is_wrong():
     with pytest.raises(PromptError, match="instruction is int"):
         TaskPrompt(3)  # type: ignore[arg-type]
     with pytest.raises(PromptError, match="example 2 has no 'output'"):
-        summary(examples=[TWO[0], {"input": "x"}])
+        summary(examples=[TWO_EXAMPLES[0], {"input": "x"}])
     with pytest.raises(PromptError, match="example 1 has the key 'question'"):
-        summary(examples=[{**TWO[0], "question": "x"}])
+        summary(examples=[{**TWO_EXAMPLES[0], "question": "x"}])
 
 
-def test_fields_are_never_read_again():
+def test_braces_in_field_values_are_not_filled():
     values = {"a": "{b} {input}", "b": "{a}"}
     prompt = TaskPrompt("{a} {b} {c} {{", input_label="{b}", fields=["a", "b"])
     assert prompt.format_prompt(input="{a}{", **values).to_string() == "{b} {input} {a} {c} {{\n\n{a}: {a}{"
 
 
-def test_examples_can_be_added_and_exchanged():
+def test_examples_can_be_added_and_replaced():
     prompt = summary(selector=RandomExamples(1, seed=3))
     assert not prompt.examples
-    prompt.selector.add_example(TWO[0])
-    assert prompt.examples == (TWO[0],)
+    prompt.selector.add_example(TWO_EXAMPLES[0])
+    assert prompt.examples == (TWO_EXAMPLES[0],)
     with pytest.raises(PromptError, match="example 2's 'output' is empty"):
         prompt.selector.add_example({"input": "x", "output": ""})
-    other = prompt.with_examples(TWO)
-    assert other.examples == tuple(TWO)
-    assert other.selector == RandomExamples(1, seed=3, examples=TWO)
-    assert prompt.examples == (TWO[0],)
+    other = prompt.with_examples(TWO_EXAMPLES)
+    assert other.examples == tuple(TWO_EXAMPLES)
+    assert other.selector == RandomExamples(1, seed=3, examples=TWO_EXAMPLES)
+    assert prompt.examples == (TWO_EXAMPLES[0],)
     with pytest.raises(PromptError, match="given twice"):
-        summary(examples=TWO, selector=FirstExamples(examples=TWO))
+        summary(examples=TWO_EXAMPLES, selector=FirstExamples(examples=TWO_EXAMPLES))
 
 
 def test_a_selector_given_to_two_prompts_is_not_shared():
     selector = FirstExamples(1)
-    one, two = summary(examples=TWO[:1], selector=selector), summary(examples=TWO[1:], selector=selector)
-    assert (one.examples, two.examples, selector.examples) == ((TWO[0],), (TWO[1],), [])
+    one, two = (
+        summary(examples=TWO_EXAMPLES[:1], selector=selector),
+        summary(examples=TWO_EXAMPLES[1:], selector=selector),
+    )
+    assert (one.examples, two.examples, selector.examples) == ((TWO_EXAMPLES[0],), (TWO_EXAMPLES[1],), [])
 
 
-def test_a_prompt_is_a_value():
-    assert summary(examples=TWO) == summary(examples=TWO) != summary()
-    assert copy.deepcopy(summary(examples=TWO)) == summary(examples=TWO)
+def test_prompts_are_equal_by_value_and_immutable():
+    assert summary(examples=TWO_EXAMPLES) == summary(examples=TWO_EXAMPLES) != summary()
+    assert copy.deepcopy(summary(examples=TWO_EXAMPLES)) == summary(examples=TWO_EXAMPLES)
     with pytest.raises(ValueError, match="frozen"):
         summary().description = "x"
 
 
-def test_pretty_repr_shows_fields_unfilled():
+def test_pretty_repr_shows_unfilled_fields():
     assert TaskPrompt("Say {n}.", fields=["n"], output_label="A").pretty_repr() == "Say {n}.\n\n{input}\nA:"

@@ -1,4 +1,4 @@
-"""`prompt.fitted_to(llm) | llm` fits, and the model gets the stop strings and the limit that go with the prompt."""
+"""`prompt.fitted_to(llm) | llm` fits the context window and passes the prompt's stop strings and limit to the model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from langchain_core.runnables import RunnableLambda
 from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.prompts import TaskPrompt
-from tests.support.counting import CountingChat, words
+from tests.support.counting import CountingChat, example_of_words
 
 
 class Recorder(CountingChat):
-    """Answers with its tokens, and remembers the arguments of each call."""
+    """A chat model that records the arguments of each call, and answers with its number of tokens."""
 
     settings: GenerationSettings = GenerationSettings()
     calls: list[dict[str, Any]] = []  # noqa: RUF012
@@ -37,7 +37,7 @@ LABELLED = TaskPrompt("Say it.", input_label="{kind}", fields=["kind"], layout="
 
 def test_a_prompt_is_fitted_to_each_input():
     llm = recorder(context_window=120)
-    prompt = TaskPrompt("Say the time.", examples=[words(30), words(60), words(20)])
+    prompt = TaskPrompt("Say the time.", examples=[example_of_words(30), example_of_words(60), example_of_words(20)])
     chain = prompt.fitted_to(llm, max_new_tokens=20) | llm
     for text in ("When?", "When? " * 20):
         fitted = prompt.fit(text, model=llm, max_new_tokens=20)
@@ -50,7 +50,7 @@ def test_a_prompt_is_fitted_to_each_input():
 
 
 @pytest.mark.parametrize(
-    ("bound", "given", "expected", "passed"),
+    ("bound", "max_new_tokens", "expected", "passed"),
     [
         ({}, None, 33, {}),
         ({"max_new_tokens": 7}, None, 7, {"max_new_tokens": 7}),
@@ -59,17 +59,17 @@ def test_a_prompt_is_fitted_to_each_input():
         ({"max_new_tokens": 7}, 9, 9, {"max_new_tokens": 7}),
     ],
 )
-def test_the_reserved_tokens_are_those_of_the_model_unless_they_are_given(bound, given, expected, passed):
+def test_the_reserved_tokens_come_from_the_argument_or_the_model(bound, max_new_tokens, expected, passed):
     llm = recorder(settings=GenerationSettings(max_new_tokens=33))
     model = llm.bind(**bound) if bound else llm
-    fitter = TaskPrompt("Say it.").fitted_to(model, max_new_tokens=given)
+    fitter = TaskPrompt("Say it.").fitted_to(model, max_new_tokens=max_new_tokens)
     reserved = {part.name: part.tokens for part in fitter.invoke("x").report.parts}["reserved for the completion"]
     assert reserved == expected
     (fitter | model).invoke("x")
     assert llm.calls == [{"stop": None, **passed}]
 
 
-def test_a_model_without_a_setting_gets_half_its_window_at_most():
+def test_a_model_without_max_new_tokens_reserves_at_most_half_its_context_window():
     parts = TaskPrompt("x").fit("x", model=recorder(context_window=100)).report.parts
     assert {part.name: part.tokens for part in parts}["reserved for the completion"] == 50
     parts = TaskPrompt("x").fit("x", model=recorder(context_window=10_000)).report.parts
@@ -78,7 +78,7 @@ def test_a_model_without_a_setting_gets_half_its_window_at_most():
         TaskPrompt("x").fit("x", model=CountingChat())
 
 
-def test_stop_strings_go_to_the_model_with_those_it_has():
+def test_stop_strings_are_added_to_those_of_the_model():
     llm = recorder(settings=GenerationSettings(max_new_tokens=5, stop=["END"]))
     (LABELLED.fitted_to(llm) | llm).invoke({"input": "x", "kind": "Text"})
     (LABELLED.fitted_to(llm) | llm.bind(stop=["."])).invoke({"input": "x", "kind": "Text"})
@@ -86,11 +86,11 @@ def test_stop_strings_go_to_the_model_with_those_it_has():
     assert [call["stop"] for call in llm.calls] == [["END", "\nText:"], [".", "\nText:"], None]
 
 
-async def test_every_call_gets_its_stop_strings():
+async def test_every_call_has_the_stop_strings_of_its_input():
     llm = recorder(settings=GenerationSettings(max_new_tokens=5))
     chain = LABELLED.fitted_to(llm) | llm | (lambda answer: answer.content)
-    inputs = [{"input": "one", "kind": kind} for kind in ("A", "B", "A")]
-    answers = [chain.invoke(given) for given in inputs]
+    inputs = [{"input": "one", "kind": label} for label in ("A", "B", "A")]
+    answers = [chain.invoke(values) for values in inputs]
     assert [call["stop"] for call in llm.calls] == [["\nA:"], ["\nB:"], ["\nA:"]]
     llm.calls.clear()
     assert chain.batch(inputs) == await chain.abatch(inputs) == answers
@@ -103,7 +103,7 @@ async def test_every_call_gets_its_stop_strings():
     assert chain.batch([]) == []
 
 
-def test_what_is_not_a_model_follows_as_it_is():
+def test_a_runnable_that_is_not_a_model_gets_the_fitted_prompt():
     llm = recorder(settings=GenerationSettings(max_new_tokens=5))
     assert (LABELLED.fitted_to(llm) | RunnableLambda(lambda fitted: fitted.stop)).invoke(
         {"input": "x", "kind": "A"}
@@ -116,7 +116,7 @@ def test_a_completion_model_gets_the_text():
     assert chain.invoke({"input": "x", "kind": "A"}) == "done"
 
 
-def test_errors_come_before_the_first_input():
+def test_invalid_arguments_fail_before_the_first_input():
     with pytest.raises(PromptError, match="does not say how long its context window is"):
         TaskPrompt("x").fitted_to(FakeListLLM(responses=["x"]), max_new_tokens=5)
     with pytest.raises(PromptError, match="max_new_tokens is -1"):

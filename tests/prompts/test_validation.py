@@ -9,7 +9,7 @@ from llmkit.prompts import TaskPrompt
 from llmkit.prompts.rendering import fill
 from llmkit.prompts.validation import RESERVED, validate_example, validate_field_names, validate_text, validate_values
 
-GOOD = {"input": "in", "output": "out"}
+VALID_EXAMPLE = {"input": "in", "output": "out"}
 
 
 def test_fields_are_filled_once():
@@ -17,19 +17,19 @@ def test_fields_are_filled_once():
 
 
 @pytest.mark.parametrize("text", ["{c}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{ a }", "{", "}", "{}", "{0}"])
-def test_any_other_brace_is_text(text):
+def test_other_braces_are_plain_text(text):
     assert fill(text, {"a": "x", "b": "y"}) == text
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,3}", fullmatch=True), st.text(), min_size=1), st.text())
-def test_every_value_stands_verbatim_between_what_stood_there(values, glue):
-    glue = glue.replace("{", "(")
-    template = glue.join(f"{{{name}}}" for name in values)
-    assert fill(template, values) == glue.join(values.values())
+def test_values_are_inserted_verbatim(values, separator):
+    separator = separator.replace("{", "(")
+    template = separator.join(f"{{{name}}}" for name in values)
+    assert fill(template, values) == separator.join(values.values())
 
 
 @pytest.mark.parametrize("name", ["a b", "1a", "", "a.b", "__class__.x", "é"])
-def test_a_name_is_a_plain_one(name):
+def test_a_field_name_must_be_an_identifier(name):
     with pytest.raises(PromptError, match="plain name"):
         validate_field_names([name], [f"{{{name}}}"])
 
@@ -40,23 +40,23 @@ def test_reserved_names_are_refused(name):
         validate_field_names([name], [f"{{{name}}}"])
 
 
-def test_a_declared_field_stands_somewhere_and_is_declared_once():
+def test_a_field_must_occur_and_be_declared_once():
     with pytest.raises(PromptError, match="occurs nowhere"):
         validate_field_names(["labels"], ["{label}"])
     with pytest.raises(PromptError, match="twice"):
         validate_field_names(["a", "a"], ["{a}"])
 
 
-def test_one_string_is_not_a_list_of_names():
+def test_fields_must_not_be_a_string():
     with pytest.raises(PromptError, match="fields is 'labels'"):
         TaskPrompt("{labels}", fields="labels")
 
 
-def test_values_are_text_or_numbers():
+def test_values_must_be_text_or_numbers():
     assert validate_values(("a", "b"), {"a": 3, "b": 0.5}) == {"a": "3", "b": "0.5"}
-    for wrong in (None, True, ["x"], b"x"):
+    for invalid in (None, True, ["x"], b"x"):
         with pytest.raises(PromptError, match="field 'a'"):
-            validate_values(("a",), {"a": wrong})
+            validate_values(("a",), {"a": invalid})
 
 
 def test_errors_name_the_field():
@@ -66,7 +66,7 @@ def test_errors_name_the_field():
         validate_values(("labels",), {})
 
 
-def test_half_a_surrogate_pair_is_no_text():
+def test_a_lone_surrogate_raises_prompt_error():
     with pytest.raises(PromptError, match="the input has half a surrogate pair at 2"):
         validate_text("ab\ud83d", "the input")
 
@@ -80,19 +80,19 @@ def test_half_a_surrogate_pair_is_no_text():
         ({"input": "in", "output": "  \n"}, "example 7's 'output' is empty"),
         ({"input": "", "output": "out"}, "example 7's 'input' is empty"),
         ({"input": "in", "output": 3}, "example 7's 'output' is int, but must be text"),
-        ({**GOOD, "topic": "x"}, "example 7 has the key 'topic', which is no field"),
-        ({**GOOD, "question": None}, "example 7's 'question' is NoneType"),
+        ({**VALID_EXAMPLE, "topic": "x"}, "example 7 has the key 'topic', which is no field"),
+        ({**VALID_EXAMPLE, "question": None}, "example 7's 'question' is NoneType"),
         ({"input": "\udc00", "output": "out"}, "example 7's 'input' has half a surrogate"),
     ],
 )
-def test_an_error_names_the_example(example, message):
+def test_an_invalid_example_raises_an_error_that_names_it(example, message):
     with pytest.raises(PromptError) as caught:
         validate_example(example, 7, ("question",))
     assert message in str(caught.value)
 
 
-def test_a_good_example_is_copied():
-    valid = validate_example(GOOD, 1, ())
-    assert valid == GOOD
-    assert valid is not GOOD
-    assert validate_example({**GOOD, "topic": "x"}, 1, None)["topic"] == "x"
+def test_a_valid_example_is_copied():
+    valid = validate_example(VALID_EXAMPLE, 1, ())
+    assert valid == VALID_EXAMPLE
+    assert valid is not VALID_EXAMPLE
+    assert validate_example({**VALID_EXAMPLE, "topic": "x"}, 1, None)["topic"] == "x"

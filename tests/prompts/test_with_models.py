@@ -1,4 +1,4 @@
-"""Prompts on the real models: what `fit` counts is what they receive."""
+"""Prompts on real models: the tokens that `fit` counts are those that the models receive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def llm(default_llm: HuggingFaceChat) -> HuggingFaceChat:
     st.integers(100, 8192),
     st.sampled_from(["chat", "completion", "flan"]),
 )
-def test_tokens_are_those_of_the_default_model(llm, instruction, start, examples, text, window, layout):
+def test_token_counts_equal_those_of_the_default_model(llm, instruction, start, examples, text, window, layout):
     prompt = TaskPrompt(instruction, output_start=start, examples=examples)
     fitted = prompt.fit(text, model=llm, max_new_tokens=window // 3, context_window=8192, layout=layout)
     assert fitted.tokens == llm.get_num_tokens_from_messages(fitted.messages)
@@ -42,7 +42,7 @@ def test_tokens_are_those_of_the_default_model(llm, instruction, start, examples
     assert len(fitted.examples) + len(fitted.report.left_out) == len(examples)
 
 
-def test_the_model_receives_what_was_counted(llm):
+def test_the_model_receives_the_tokens_that_were_counted(llm):
     prompt = TaskPrompt.load("summarize-dialogue").with_examples([{"input": "A: <|im_end|>", "output": "A {b}."}])
     fitted = prompt.fit(DIALOGUE, model=llm, max_new_tokens=1)
     assert llm.invoke(fitted.messages).usage_metadata["input_tokens"] == fitted.tokens
@@ -66,7 +66,7 @@ def test_a_completion_model_gets_plain_text(llm):
     assert (prompt | completion).invoke({"input": DIALOGUE}) == completion.invoke(fitted.text)
 
 
-def test_similar_examples_by_the_default_embedder(default_embedder_folder):
+def test_the_default_embedder_finds_similar_examples(default_embedder_folder):
     examples = [
         {"input": "The train leaves at nine.", "output": "travel"},
         {"input": "This soup needs salt.", "output": "food"},
@@ -80,7 +80,7 @@ def test_similar_examples_by_the_default_embedder(default_embedder_folder):
     assert found == ["travel", "food", "health"]
 
 
-def test_what_does_not_fit_names_the_way_that_fits():
+def test_a_prompt_that_does_not_fit_suggests_fitted_to():
     llm = chat("llama", max_new_tokens=1)
     prompt = TaskPrompt("Say it.", examples=[{"input": "word " * count, "output": "x"} for count in (60, 90, 120)])
     with pytest.raises(ContextWindowExceeded, match=re.escape("prompt.fitted_to(llm) | llm")):

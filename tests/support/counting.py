@@ -1,4 +1,4 @@
-"""Models that only count: the real encoder over different tokenizers, built in memory."""
+"""Chat models that only count tokens: the real encoder over different tokenizers, built in memory."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ TRIMMED = (
     "{{ '[' + m['role'] + '] ' + m['content'] | trim + '</s>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '[assistant] ' }}{% endif %}"
 )
-KINDS = ("chatml", "trimmed", "wordpiece", "flan")
+TOKENIZER_NAMES = ("chatml", "trimmed", "wordpiece", "flan")
 
 
 @cache
-def encoder(kind: str) -> PromptEncoder:
-    build = {"chatml": _byte_level, "trimmed": _metaspace, "wordpiece": _wordpiece, "flan": _unigram}[kind]
-    return PromptEncoder(build(), is_encoder_decoder=kind == "flan")
+def encoder(tokenizer_name: str) -> PromptEncoder:
+    build = {"chatml": _byte_level, "trimmed": _metaspace, "wordpiece": _wordpiece, "flan": _unigram}[tokenizer_name]
+    return PromptEncoder(build(), is_encoder_decoder=tokenizer_name == "flan")
 
 
 def _byte_level() -> PreTrainedTokenizerFast:
@@ -61,7 +61,7 @@ def _metaspace() -> PreTrainedTokenizerFast:
     names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=names, show_progress=False)
     tokenizer.train_from_iterator(CORPUS, trainer)
-    spec = json.loads(tokenizer.to_str())  # the trainer takes the bytes for special tokens: they are ordinary
+    spec = json.loads(tokenizer.to_str())  # the trainer makes the bytes special tokens: make them ordinary again
     spec["added_tokens"] = [token for token in spec["added_tokens"] if token["id"] < 3]
     tokenizer = Tokenizer.from_str(json.dumps(spec))
     return PreTrainedTokenizerFast(
@@ -99,23 +99,23 @@ def _unigram() -> PreTrainedTokenizerFast:
 
 
 class CountingChat(BaseChatModel):
-    """Answers with the number of tokens it received."""
+    """A chat model that answers with the number of tokens of its prompt."""
 
-    kind: str = "chatml"
+    tokenizer_name: str = "chatml"
     context_window: int = 256
 
     @property
     def layout(self) -> str:
-        return encoder(self.kind).layout
+        return encoder(self.tokenizer_name).layout
 
     def get_num_tokens(self, text: str) -> int:
-        return len(encoder(self.kind).encode_text(text, special=False))
+        return len(encoder(self.tokenizer_name).encode_text(text, special=False))
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        return encoder(self.kind).offsets(text)
+        return encoder(self.tokenizer_name).offsets(text)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Any = None) -> int:
-        return len(encoder(self.kind).encode_messages(messages))
+        return len(encoder(self.tokenizer_name).encode_messages(messages))
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         answer = AIMessage(str(self.get_num_tokens_from_messages(messages)))
@@ -126,6 +126,6 @@ class CountingChat(BaseChatModel):
         return "counting"
 
 
-def words(count: int) -> dict[str, str]:
-    """An example of so many words."""
+def example_of_words(count: int) -> dict[str, str]:
+    """Return an example whose input has `count` words."""
     return {"input": "time " * count, "output": "Tom"}

@@ -1,4 +1,4 @@
-"""Rankings by words and by ranks, and items that do not repeat one another."""
+"""BM25, reciprocal rank fusion and maximal marginal relevance."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ def test_bm25_finds_the_text_that_shares_words_in_any_script(query: str, texts: 
     assert descending(scores)[0] == 1
 
 
-def test_bm25_without_anything_to_compare_is_zero() -> None:
+def test_bm25_of_empty_texts_or_queries_is_zero() -> None:
     assert Bm25([[], []]).scores(["word"]).tolist() == [0, 0]
     assert Bm25([["word"]]).scores([]).tolist() == [0]
     assert Bm25([]).scores(["word"]).tolist() == []
 
 
-def test_ranks_are_fused_and_equals_share_the_best() -> None:
+def test_reciprocal_rank_fusion_gives_ties_the_best_rank() -> None:
     fused = reciprocal_rank_fusion(np.array([3.0, 1.0, 1.0]), np.array([0.0, 9.0, 5.0]))
     assert fused.tolist() == pytest.approx([1 / 61 + 1 / 63, 1 / 62 + 1 / 61, 1 / 62 + 1 / 62])
     assert descending(fused) == [1, 0, 2]
@@ -39,26 +39,28 @@ VECTORS = st.lists(st.lists(st.integers(-9, 9), min_size=3, max_size=3), min_siz
 
 
 @given(VECTORS, st.floats(0, 1))
-def test_each_item_has_the_greatest_marginal_relevance_of_those_left(rows: list[list[float]], weight: float) -> None:
+def test_each_item_has_the_greatest_marginal_relevance_of_the_remaining_ones(
+    rows: list[list[float]], weight: float
+) -> None:
     vectors = unit_rows(rows)
     relevance = vectors[:, 0]
     order = maximal_marginal_relevance(relevance, lambda item: vectors @ vectors[item], weight)
     assert sorted(order) == list(range(len(rows)))
     assert relevance[order[0]] == relevance.max()
     for step in range(1, len(order)):
-        before = (vectors @ vectors[order[:step]].T).max(axis=1)
-        gain = weight * relevance - (1 - weight) * before
+        similarity = (vectors @ vectors[order[:step]].T).max(axis=1)
+        gain = weight * relevance - (1 - weight) * similarity
         assert gain[order[step]] == pytest.approx(gain[order[step:]].max())
 
 
-def test_what_exceeds_the_budget_is_passed_over() -> None:
-    def unlike(item: int) -> np.ndarray:
+def test_items_that_exceed_the_budget_are_skipped() -> None:
+    def orthogonal(item: int) -> np.ndarray:
         return np.asarray(np.eye(4)[item])
 
     relevance = np.array([0.9, 0.8, 0.7, 0.1])
-    assert maximal_marginal_relevance(relevance, unlike, 0.7, sizes=[5, 6, 4, 1], budget=10) == [0, 2, 3]
-    assert maximal_marginal_relevance(relevance, unlike, 0.7, sizes=[5, 6, 4, 2], budget=0) == []
+    assert maximal_marginal_relevance(relevance, orthogonal, 0.7, sizes=[5, 6, 4, 1], budget=10) == [0, 2, 3]
+    assert maximal_marginal_relevance(relevance, orthogonal, 0.7, sizes=[5, 6, 4, 2], budget=0) == []
 
 
-def test_rows_have_length_one_or_stay_zero() -> None:
+def test_unit_rows_have_length_one_or_zero() -> None:
     assert unit_rows([[3, 4], [0, 0]]).tolist() == [[0.6, 0.8], [0, 0]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Passage, Span, passages, sentences
-from tests.support.counting import KINDS, CountingChat
+from tests.support.counting import TOKENIZER_NAMES, CountingChat
 
 TEXT = st.lists(
     st.one_of(
@@ -37,58 +37,58 @@ TEXT = st.lists(
 ).map("".join)
 
 
-class OnlyCounts:
-    """A model without offsets: one token a word, like many a served one."""
+class WordCounter:
+    """A model without token offsets that counts a token per word, like some models behind an API."""
 
     def get_num_tokens(self, text: str) -> int:
         return len(text.split())
 
 
-class Words(OnlyCounts):
-    """The same, with offsets."""
+class WordTokenizer(WordCounter):
+    """A model with a token per word, and token offsets."""
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in regex.finditer(r"\S+", text)]
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from([*KINDS, "words"]), TEXT, st.integers(1, 60))
+@given(st.sampled_from([*TOKENIZER_NAMES, "words"]), TEXT, st.integers(1, 60))
 @example("chatml", "", 1)
 @example("flan", "x " * 500, 3)
 @example("words", "\n" * 50, 1)
-def test_passages_cover_the_text_and_fit(kind, text, most):
-    model = OnlyCounts() if kind == "words" else CountingChat(kind=kind)
+def test_passages_cover_the_text_and_fit(tokenizer_name, text, max_tokens):
+    model = WordCounter() if tokenizer_name == "words" else CountingChat(tokenizer_name=tokenizer_name)
     try:
-        found = passages(text, model, most)
+        found = passages(text, model, max_tokens)
     except InputError:
-        assert max(model.get_num_tokens(character) for character in text) > most
+        assert max(model.get_num_tokens(character) for character in text) > max_tokens
         return
     assert "".join(text[passage.start : passage.end] for passage in found) == text
     for passage in found:
         assert passage.text == text[passage.start : passage.end]
-        assert passage.tokens == model.get_num_tokens(passage.text) <= most
+        assert passage.tokens == model.get_num_tokens(passage.text) <= max_tokens
         assert passage.start < passage.end
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.sampled_from(KINDS), TEXT, st.integers(8, 60), st.data())
-def test_passages_that_overlap_still_cover_the_text_and_fit(kind, text, most, data):
-    overlap = data.draw(st.integers(1, most - 1))
-    model = CountingChat(kind=kind)
+@given(st.sampled_from(TOKENIZER_NAMES), TEXT, st.integers(8, 60), st.data())
+def test_overlapping_passages_cover_the_text_and_fit(tokenizer_name, text, max_tokens, data):
+    overlap = data.draw(st.integers(1, max_tokens - 1))
+    model = CountingChat(tokenizer_name=tokenizer_name)
     try:
-        found = passages(text, model, most, overlap)
+        found = passages(text, model, max_tokens, overlap)
     except InputError:
-        assert max(model.get_num_tokens(character) for character in text) > most
+        assert max(model.get_num_tokens(character) for character in text) > max_tokens
         return
-    reached = 0
+    covered_end = 0
     for before, passage in zip([None, *found], found, strict=False):
-        assert passage.start <= reached < passage.end, "a gap, or no progress"
+        assert passage.start <= covered_end < passage.end, "a gap, or no progress"
         if before is not None:
             assert before.start < passage.start
             assert model.get_num_tokens(text[passage.start : before.end]) <= overlap
-        assert passage.tokens == model.get_num_tokens(passage.text) <= most
-        reached = passage.end
-    assert reached == len(text)
+        assert passage.tokens == model.get_num_tokens(passage.text) <= max_tokens
+        covered_end = passage.end
+    assert covered_end == len(text)
 
 
 @settings(deadline=None)
@@ -97,15 +97,15 @@ def test_passages_that_overlap_still_cover_the_text_and_fit(kind, text, most, da
         "".join
     )
 )
-def test_no_cut_within_what_a_reader_sees_as_one_character(text):
-    model = CountingChat(kind="chatml")
+def test_passages_never_split_a_grapheme_cluster(text):
+    model = CountingChat(tokenizer_name="chatml")
     clusters = [match.end() for match in regex.finditer(r"\X", text)]
     largest = max(model.get_num_tokens(match.group()) for match in regex.finditer(r"\X", text))
     assert {passage.end for passage in passages(text, model, 2 * largest)} <= set(clusters)
 
 
-def test_paragraphs_go_before_sentences_and_sentences_before_words():
-    model = Words()
+def test_passages_end_at_paragraphs_then_sentences_then_words():
+    model = WordTokenizer()
     text = "One two three. Four five six.\n\nSeven eight. Nine ten eleven. Twelve thirteen fourteen fifteen"
     assert [passage.text for passage in passages(text, model, 8)] == [
         "One two three. Four five six.\n\n",
@@ -122,9 +122,9 @@ def test_paragraphs_go_before_sentences_and_sentences_before_words():
     ]
 
 
-def test_an_overlap_begins_at_a_sentence():
+def test_an_overlap_starts_at_a_sentence():
     text = "A b c d. E f g. H i j k. L m n. O p q."
-    found = passages(text, Words(), 8, 4)
+    found = passages(text, WordTokenizer(), 8, 4)
     assert [passage.text for passage in found] == [
         "A b c d. E f g. ",
         "E f g. H i j k. ",
@@ -134,18 +134,18 @@ def test_an_overlap_begins_at_a_sentence():
 
 
 def test_a_text_that_fits_is_one_passage():
-    assert passages("Tom.", Words(), 1) == [Passage("Tom.", 0, 4, 1)]
-    assert passages("", Words(), 1) == []
+    assert passages("Tom.", WordTokenizer(), 1) == [Passage("Tom.", 0, 4, 1)]
+    assert passages("", WordTokenizer(), 1) == []
 
 
-@pytest.mark.parametrize(("most", "overlap"), [(0, 0), (5, 5), (5, -1), (-3, 0)])
-def test_sizes_that_make_no_sense_are_refused(most, overlap):
-    with pytest.raises(InputError, match=f"max_tokens is {most} and overlap {overlap}"):
-        passages("text", OnlyCounts(), most, overlap)
+@pytest.mark.parametrize(("max_tokens", "overlap"), [(0, 0), (5, 5), (5, -1), (-3, 0)])
+def test_invalid_sizes_raise_input_error(max_tokens, overlap):
+    with pytest.raises(InputError, match=f"max_tokens is {max_tokens} and overlap {overlap}"):
+        passages("text", WordCounter(), max_tokens, overlap)
 
 
-def test_a_character_with_too_many_tokens_is_named():
-    model = CountingChat(kind="chatml")
+def test_a_character_with_too_many_tokens_raises_an_error_that_names_it():
+    model = CountingChat(tokenizer_name="chatml")
     assert model.get_num_tokens("🦤") == 3
     with pytest.raises(InputError, match="character '🦤' at 3 has over 2 tokens: raise max_tokens"):
         passages("ab 🦤", model, 2)
@@ -172,7 +172,7 @@ def test_a_character_with_too_many_tokens_is_named():
         ("a list\n\nof words", ["a list", "of words"]),
     ],
 )
-def test_sentences_in_several_scripts(text, expected):
+def test_sentences_are_split_in_many_scripts(text, expected):
     assert [span.of(text) for span in sentences(text)] == expected
 
 
@@ -187,10 +187,10 @@ def test_sentences_in_several_scripts(text, expected):
         *("1. Wash the lift.", "(2) Dry it.", "12. Then go."),
     ],
 )
-def test_abbreviations_initials_and_numbers_of_lists_end_no_sentence(text: str) -> None:
+def test_abbreviations_initials_and_list_numbers_do_not_end_a_sentence(text: str) -> None:
     assert [span.of(text) for span in sentences(text)] == [text]
-    longer = f"He left. {text} She is here."
-    assert [span.of(longer) for span in sentences(longer)] == ["He left.", text, "She is here."]
+    text_in_context = f"He left. {text} She is here."
+    assert [span.of(text_in_context) for span in sentences(text_in_context)] == ["He left.", text, "She is here."]
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_abbreviations_initials_and_numbers_of_lists_end_no_sentence(text: str) 
         *("apples etc. Maria", "She has 5. Then 6", "A b c d. E f g"),
     ],
 )
-def test_an_abbreviation_before_a_word_that_begins_sentences_ends_one(text: str) -> None:
+def test_an_abbreviation_before_a_sentence_starter_ends_a_sentence(text: str) -> None:
     assert len(sentences(text)) == 2
 
 
 @pytest.mark.parametrize("width", [40, 60, 72, 100])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_a_wrapped_paragraph_is_split_as_if_it_were_one_line(width: int, line_end: str) -> None:
+def test_a_wrapped_paragraph_is_split_like_a_single_line(width: int, line_end: str) -> None:
     text = (
         "The old lighthouse of Karn was built in 1874 by the engineer Maria Holm, who had come from New York with "
         "Karl Berg and her children. The keeper, Dr. Peter Voss of the Acme Company, left it to Ann Lee and to his "
@@ -239,26 +239,26 @@ def test_a_wrapped_paragraph_is_split_as_if_it_were_one_line(width: int, line_en
         ["Ann: i think that we should repair the lift before the spring", "Ben: yes, but it will cost a lot of money"],
         ["what is the name of the boat that leaves at nine from the pier", "What does a ticket cost for two dogs"],
         ["- the lift is broken and will be repaired in the spring by", "- Holm, who has the only key of the tower"],
-        ["Dear all\nthe boat leaves at nine.", "Maria"],  # a small letter goes on
+        ["Dear all\nthe boat leaves at nine.", "Maria"],  # a lowercase letter continues the sentence
         ["Acme Inc.", "Maria Holm"],
     ],
 )
-def test_lines_of_a_list_a_table_or_a_talk_are_sentences(lines: list[str]) -> None:
+def test_lines_of_lists_tables_and_dialogues_are_separate_sentences(lines: list[str]) -> None:
     text = "\n".join(lines)
     assert [span.of(text) for span in sentences(text)] == lines
 
 
 @given(TEXT)
-def test_sentences_leave_out_white_space_only(text):
+def test_sentences_leave_out_only_white_space(text):
     spans = sentences(text)
     assert "".join("".join(span.of(text) for span in spans).split()) == "".join(text.split())
     assert all(one.end <= other.start for one, other in pairwise(spans))
     assert all(span.of(text) == span.of(text).strip() != "" for span in spans)
 
 
-def test_time_is_linear():
-    """Sixteen times the text: 16 times the processor's time, not 256 times, even where every border looks promising."""
-    model = CountingChat(kind="chatml")
+def test_passages_take_linear_time():
+    """Check that 16 times the text takes about 16 times as long, not 256 times, even with many possible boundaries."""
+    model = CountingChat(tokenizer_name="chatml")
 
     def seconds(text: str) -> float:
         start = time.thread_time()
@@ -269,5 +269,5 @@ def test_time_is_linear():
         assert seconds(piece * 16_000) < 80 * seconds(piece * 1_000) + 0.5, piece
 
 
-def test_spans_are_half_open():
+def test_a_span_is_half_open():
     assert Span(1, 3).of("abcd") == "bc"

@@ -1,4 +1,4 @@
-"""Other forms of a word share terms, in several languages and scripts."""
+"""Different forms of a word share stems or n-grams, in many languages and scripts."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def test_forms_of_a_word_have_one_stem(language: str, forms: list[str]) -> None:
     assert len(set(stems(forms, language))) == 1
 
 
-def test_stop_words_are_no_content() -> None:
+def test_stop_words_are_not_content_words() -> None:
     assert content_words(terms("What does the shop sell, and to whom?"), "english") == ["shop", "sell"]
     assert content_words(terms("To be or not to be"), "english") == []
 
@@ -55,7 +55,7 @@ def test_ngrams_are_shared_by_misspellings_irregular_forms_and_compounds(one: st
     assert set(character_ngrams(one)) & set(character_ngrams(other))
 
 
-def test_ngrams_have_the_borders_of_words() -> None:
+def test_ngrams_include_word_boundaries() -> None:
     assert character_ngrams("Is A lamp") == [" is ", " a ", " lam", "lamp", "amp "]
     assert character_ngrams("東京は") == ["東京", "京は"]
 

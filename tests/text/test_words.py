@@ -1,4 +1,4 @@
-"""Words stand in their text, whatever it is; a name is found wherever it stands."""
+"""Words and terms of any text, occurrences of a name, and word counts."""
 
 from itertools import pairwise
 
@@ -12,26 +12,26 @@ from llmkit.text.words import count_words, end_of_words, occurrences, terms, uns
 from tests.support.texts import TEXTS
 
 
-def told(text: str) -> list[str]:
+def word_texts(text: str) -> list[str]:
     return [word.of(text) for word in words(text)]
 
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_words_stand_in_any_text_in_order(text: str) -> None:
+def test_words_are_ordered_spans_that_cover_every_letter(text: str) -> None:
     found = words(text)
     assert all(0 <= word.start < word.end <= len(text) for word in found)
     assert all(first.end <= second.start for first, second in pairwise(found))
     assert not any(regex.search(r"[\n\t |–—]", word.of(text)) for word in found)
-    covered = {place for word in found for place in range(word.start, word.end)}
-    assert all(place in covered for place, sign in enumerate(text) if regex.match(r"[\p{L}\p{N}]", sign))
+    covered = {index for word in found for index in range(word.start, word.end)}
+    assert all(index in covered for index, character in enumerate(text) if regex.match(r"[\p{L}\p{N}]", character))
 
 
 def test_words_have_no_punctuation_around_them() -> None:
-    assert told('In 1066—the U.S. "Norman" (Duke\'s, D.C.) 10th-century: $5.5, 50%; C++ …') == (
+    assert word_texts('In 1066—the U.S. "Norman" (Duke\'s, D.C.) 10th-century: $5.5, 50%; C++ …') == (
         ["In", "1066", "the", "U.S.", "Norman", "Duke's", "D.C.", "10th-century", "$5.5", "50%", "C++"]
     )
-    assert told("مرحبا، بالعالم؟ दिल्ली। 한국어는 좋다. 👨\u200d👩\u200d👧!") == (
+    assert word_texts("مرحبا، بالعالم؟ दिल्ली। 한국어는 좋다. 👨\u200d👩\u200d👧!") == (
         ["مرحبا", "بالعالم", "दिल्ली", "한국어는", "좋다", "👨\u200d👩\u200d👧"]
     )
 
@@ -56,8 +56,8 @@ def test_words_have_no_punctuation_around_them() -> None:
         ("Mr.Holm Ph.D. Node.js AT&T don't Qur'an P!nk", "Mr Holm Ph.D Node.js AT&T don't Qur'an P!nk"),
     ],
 )
-def test_signs_divide_words_that_have_no_space_between(text: str, found: str) -> None:
-    assert told(text) == found.split()
+def test_signs_separate_words_without_spaces(text: str, found: str) -> None:
+    assert word_texts(text) == found.split()
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_signs_divide_words_that_have_no_space_between(text: str, found: str) ->
         *("www.x.example/a=b", "karn.example/lift", "/etc/karn/app.conf", "C:\\Users\\maria", "~/notes/a", "docs/a.md"),
     ],
 )
-@pytest.mark.parametrize("around", ["{}", "it is {}, then", "key={};", '{{"key":"{}"}}', "({}).", "Maria|{}|Oslo"])
-def test_numbers_and_addresses_stay_whole(text: str, around: str) -> None:
-    assert text in told(around.format(text))
+@pytest.mark.parametrize("template", ["{}", "it is {}, then", "key={};", '{{"key":"{}"}}', "({}).", "Maria|{}|Oslo"])
+def test_numbers_and_addresses_are_single_words(text: str, template: str) -> None:
+    assert text in word_texts(template.format(text))
 
 
-def test_numbers_of_a_row_are_words_of_their_own() -> None:
-    assert told("17,2024-11-03,Berlin,3.5,7") == ["17", "2024-11-03", "Berlin", "3.5", "7"]
-    assert told("1,2,3;1,200,Oslo;10.0.0.1,80") == ["1", "2", "3", "1", "200", "Oslo", "10.0.0.1", "80"]
+def test_numbers_of_a_csv_row_are_separate_words() -> None:
+    assert word_texts("17,2024-11-03,Berlin,3.5,7") == ["17", "2024-11-03", "Berlin", "3.5", "7"]
+    assert word_texts("1,2,3;1,200,Oslo;10.0.0.1,80") == ["1", "2", "3", "1", "200", "Oslo", "10.0.0.1", "80"]
 
 
-def test_scripts_without_spaces_are_cut_into_characters() -> None:
-    assert told("東京タワーは1958年。ที่") == ["東", "京", "タ", "ワ", "ー", "は", "1958", "年", "ที่"]
+def test_scripts_without_spaces_are_split_into_characters() -> None:
+    assert word_texts("東京タワーは1958年。ที่") == ["東", "京", "タ", "ワ", "ー", "は", "1958", "年", "ที่"]
     assert unspaced("In 東京 ที่ 1958") == ["東", "京", "ที่"]
 
 
@@ -117,12 +117,12 @@ def test_scripts_without_spaces_are_cut_into_characters() -> None:
         ("東京タワーは1958年。", "東 京 タ ワ ー は 1958 年"),
         ("เมืองหลวง", "เ มื อ ง ห ล ว ง"),  # a vowel sign stays with its consonant
         ("ไทยland", "ไ ท ย land"),
-        ("서울은 3월", "서 울 은 3 월"),  # and so does 서울의: the particle is written with the noun
+        ("서울은 3월", "서 울 은 3 월"),  # so do the syllables of 서울의: the particle is written with the noun
         ("हिन्दी भाषा। العَرَبية", "हिन्दी भाषा العَرَبية"),
         ("“…” – 👍 \u200b", ""),
     ],
 )
-def test_terms_are_what_texts_are_compared_by(text: str, found: str) -> None:
+def test_terms_are_normalized_words(text: str, found: str) -> None:
     assert terms(text) == found.split()
 
 
@@ -136,7 +136,7 @@ def test_every_letter_and_digit_is_in_a_term(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "places"),
+    ("name", "text", "spans"),
     [
         ("Paris", "Parisian Paris, (Paris) paris", [(9, 14), (17, 22)]),
         ("New York", "New\n  York and New York City, New Yorker", [(0, 10), (15, 23)]),
@@ -151,15 +151,15 @@ def test_every_letter_and_digit_is_in_a_term(text: str) -> None:
         ("שלום", "שלום, שלום", [(0, 4), (6, 10)]),
     ],
 )
-def test_every_occurrence_as_a_whole_word(name: str, text: str, places: list[tuple[int, int]]) -> None:
-    assert list(occurrences(name, text)) == [Span(*each) for each in places]
+def test_occurrences_finds_every_whole_word(name: str, text: str, spans: list[tuple[int, int]]) -> None:
+    assert list(occurrences(name, text)) == [Span(*span) for span in spans]
 
 
 @pytest.mark.parametrize(
     ("text", "count"),
     [
         ("", 0),
-        ("Ann leaves - at nine.", 5),  # as white space divides it
+        ("Ann leaves - at nine.", 5),  # words separated by white space
         ("well-known a,b,c", 2),
         ("会议讨论了渡轮的时刻表", 5.5),
         ("フェリー", 2),
@@ -177,11 +177,11 @@ def test_words_are_counted_in_every_script(text: str, count: float) -> None:
 
 @settings(deadline=None)
 @given(TEXTS, st.integers(1, 9))
-def test_a_text_is_cut_to_so_many_words(text: str, most: int) -> None:
-    end = end_of_words(text, most)
+def test_end_of_words_limits_the_number_of_words(text: str, max_words: int) -> None:
+    end = end_of_words(text, max_words)
     if end is None:
-        assert count_words(text) <= most
+        assert count_words(text) <= max_words
     else:
-        assert count_words(text[:end]) <= most < count_words(text)
-        assert all(end_of_words(text[:longer], most) == end for longer in range(end + 1, len(text) + 1))
+        assert count_words(text[:end]) <= max_words < count_words(text)
+        assert all(end_of_words(text[:later], max_words) == end for later in range(end + 1, len(text) + 1))
     assert len(regex.findall(r"\S+", text)) <= count_words(text)

@@ -20,7 +20,7 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, Pr
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import passages
 from tests.support import tiny
-from tests.support.counting import KINDS, CountingChat
+from tests.support.counting import TOKENIZER_NAMES, CountingChat
 
 WORDS = ["station", "Tom", "time", "is", "the", "close", "watch", "by", "it", "今天天气", "שלום", "😀", "ten", "to"]
 STRATEGIES = ["auto", "map_reduce"]
@@ -51,12 +51,12 @@ class Reader(CountingChat):
         return ["\n".join(str(message.content) for message in messages) for messages, _ in self.asked]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tokenizer_name", TOKENIZER_NAMES)
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("window", [260, 333])
-def test_every_prompt_fits_and_every_character_is_read(kind, strategy, window):
+def test_every_prompt_fits_and_every_character_is_read(tokenizer_name, strategy, window):
     text = make_text(250)
-    llm = Reader(kind=kind, context_window=window)
+    llm = Reader(tokenizer_name=tokenizer_name, context_window=window)
     summary = SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke(text)
     assert summary.strategy == ("map_reduce" if strategy == "auto" else strategy)
     assert summary.model_calls == len(llm.asked) > 2
