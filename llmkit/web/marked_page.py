@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from itertools import islice
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PageElement
 
-from llmkit.text.words import words
 from llmkit.web.blocks import Block
-from llmkit.web.elements import CONTAINERS, attribute, is_block, is_preformatted, is_within
+from llmkit.web.elements import attribute, is_block, is_preformatted, is_within
+from llmkit.web.loose_text import LooseText
 
 _FIRST, _BASE = 0x1D800, 512
 """The digits of marks: signs (SignWriting) that no heuristic takes for letters, and few pages have."""
 _DIGIT = re.compile(f"[{chr(_FIRST)}-{chr(_FIRST + _BASE - 1)}]")
-_INLINE = ("label", "math", "output", "q", "rt")
-_CONTAINERS = ("center", "fieldset", "figcaption", "figure", "legend")
-"""Elements that trafilatura drops, whatever is in them."""
-_CUSTOM = re.compile("-")
-_PARAGRAPHS = ["p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"]
-_URL = re.compile(r"\S+://\S+")
-_MAX_LINKS = 0.3
-"""The share of links from which on text is a reference to other pages."""
-_SENTENCE, _SENTENCE_END = 8, re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*$")
+_INLINE = frozenset(("label", "math", "output", "q", "rt"))
+_CONTAINERS = frozenset(("center", "fieldset", "figcaption", "figure", "legend"))
+"""Elements that trafilatura drops, whatever is in them: within a line, and blocks."""
+_VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
 
 
 class Marks:
@@ -47,104 +43,95 @@ class Marks:
         return {sum(digits[at + place] * _BASE**place for place in range(self._width)) for at in places}
 
 
-def mark_blocks(soup: BeautifulSoup, blocks: Sequence[Block], marks: Marks) -> None:
-    """Mark the blocks of a page, and make paragraphs of those that trafilatura would not see. Changes the page."""
-    clean = {}
-    for node in soup.find_all(string=_DIGIT):
-        clean[id(node)] = NavigableString(_DIGIT.sub("", node))
-        node.replace_with(clean[id(node)])
+def marked_html(soup: BeautifulSoup, blocks: Sequence[Block], marks: Marks) -> str:
+    """Write a page with the marks of its blocks."""
+    page = _MarkedPage()
     for number, block in enumerate(blocks):
-        nodes = [clean.get(id(node), node) for node in block.nodes]
+        page.add(block, marks.mark(number))
+    return page.write(soup)
+
+
+class _MarkedPage:
+    """What is written otherwise than it is on the page; by the identity of its elements and texts."""
+
+    def __init__(self) -> None:
+        self._loose = LooseText()
+        self._marks: dict[int, str] = {}
+        self._flat: dict[int, str] = {}  # elements of which only the text is written
+        self._begin: set[int] = set()
+        self._end: set[int] = set()
+        self._nameless: set[int] = set()
+
+    def add(self, block: Block, mark: str) -> None:
+        """Mark a block, in the longest of its texts, which is the least likely to be dropped."""
         if block.parent.name == "tr":
-            _flatten(block.parent.find_all(["td", "th"], recursive=False), marks.mark(number))
+            self._flatten(block.parent.find_all(["td", "th"], recursive=False), mark)
         elif is_preformatted(block.parent):
-            _flatten([block.parent], marks.mark(number))
-            block.parent.name = "pre"
-        elif nodes:
-            longest = max(nodes, key=len)
-            position = nodes.index(longest)
-            nodes[position] = NavigableString(marks.mark(number) + longest)
-            longest.replace_with(nodes[position])
-            if (block.parent.name in CONTAINERS or "-" in block.parent.name) and _reads_as_text(block, nodes):
-                _wrap(nodes, block.parent)
-    _rename(soup)
+            self._flatten([block.parent], mark)
+        elif block.nodes:
+            self._marks[id(max(block.nodes, key=len))] = mark
+            if span := self._loose.span(block):
+                self._begin.add(id(span[0]))
+                self._end.add(id(span[1]))
+                around = (block.parent, *islice(block.parent.parents, 2))
+                self._nameless |= {
+                    id(tag) for tag in around if "caption" in attribute(tag, "class") + attribute(tag, "id")
+                }
+
+    def _flatten(self, elements: Sequence[Tag], mark: str) -> None:
+        texts = [element.get_text(" ").strip() for element in elements]
+        longest = max(range(len(texts)), key=lambda at: len(texts[at]))
+        for at, (element, text) in enumerate(zip(elements, texts, strict=True)):
+            self._flat[id(element)] = (mark if at == longest else "") + _text(text)
+
+    def write(self, soup: BeautifulSoup) -> str:
+        """Write the page."""
+        pieces: list[str] = []
+        open_elements: list[tuple[list[PageElement], str]] = [(soup.contents[::-1], "")]
+        while open_elements:  # no recursion: a page may nest without end
+            children, end = open_elements[-1]
+            if not children:
+                pieces.append(end)
+                open_elements.pop()
+                continue
+            node = children.pop()
+            pieces.append("<p>" if id(node) in self._begin else "")
+            after = "</p>" if id(node) in self._end else ""
+            if not isinstance(node, Tag):
+                pieces += [
+                    self._marks.get(id(node), ""),
+                    _text(str(node)) if isinstance(node, NavigableString) else "",
+                    after,
+                ]
+            elif id(node) in self._flat or node.name in _VOID:
+                pieces += [self._start(node), self._flat.get(id(node), ""), _end(node), after]
+            else:
+                pieces.append(self._start(node))
+                open_elements.append((node.contents[::-1], _end(node) + after))
+        return "".join(pieces)
+
+    def _start(self, tag: Tag) -> str:
+        dropped = {"class", "id"} if id(tag) in self._nameless else set()  # trafilatura drops what is called a caption
+        names = [name for name in tag.attrs if name not in dropped and name.replace("-", "").isalnum()]
+        attributes = [f' {name}="{escape(attribute(tag, name))}"' for name in names]
+        return f"<{_name(tag)}{''.join(attributes)}>"
 
 
-def _flatten(elements: Sequence[Tag], mark: str) -> None:
-    """Leave only the text of each element, and put the mark into the longest."""
-    texts = [element.get_text(" ").strip() for element in elements]
-    longest = max(range(len(texts)), key=lambda i: len(texts[i]))
-    for position, (element, text) in enumerate(zip(elements, texts, strict=True)):
-        element.clear()
-        element.append(_DIGIT.sub("", text) if position != longest else mark + _DIGIT.sub("", text))
+def _text(text: str) -> str:
+    return escape(_DIGIT.sub("", text), quote=False)
 
 
-def _reads_as_text(block: Block, nodes: Sequence[NavigableString]) -> bool:
-    """Tell whether text that stands right in a container is a sentence beside a paragraph, or between two."""
-    links = sum(len(node.strip()) for node in nodes if is_within(node, {"a"}))
-    if links >= _MAX_LINKS * len(block.text) or _URL.fullmatch(block.text):
-        return False
-    length = sum(word.size for word in words(block.text))
-    is_sentence = _SENTENCE_END.search(block.text) is not None or length >= _SENTENCE
-    place = block.parent
-    if place.find(_PARAGRAPHS):
-        return is_sentence
-    while not (beside := _elements_beside(place)) and place.parent is not None and place.parent.name in CONTAINERS:
-        place = place.parent
-    paragraphs = [_is_text(tag) for tag in beside]
-    return any(paragraphs) if is_sentence else sum(paragraphs) == 2 and length > 1
+def _end(tag: Tag) -> str:
+    return "" if tag.name in _VOID else f"</{_name(tag)}>"
 
 
-def _elements_beside(tag: Tag) -> list[Tag]:
-    """Return the elements right before and after one, without its picture."""
-    beside = (tag.find_previous_sibling(_shows_text), tag.find_next_sibling(_shows_text))
-    return [element for element in beside if element]
-
-
-def _is_text(tag: Tag) -> bool:
-    """Tell whether an element is a paragraph, or has one."""
-    return tag.name in _PARAGRAPHS or "-" in tag.name or tag.find(_PARAGRAPHS) is not None
-
-
-def _shows_text(tag: Tag) -> bool:
-    return bool(tag.get_text(strip=True))
-
-
-def _wrap(nodes: Sequence[NavigableString], parent: Tag) -> None:
-    """Make a paragraph of text that stands right in an element that holds blocks."""
-    first, last = (_child_of(parent, node) for node in (nodes[0], nodes[-1]))
-    if first is None or last is None:
-        return
-    children = [first]
-    while children[-1] is not last:
-        following = children[-1].next_sibling
-        if following is None:
-            return
-        children.append(following)
-    if any(isinstance(child, Tag) and child.find(is_block) for child in children):
-        return
-    for tag in (parent, *islice(parent.parents, 2)):
-        if "caption" in attribute(tag, "class") + attribute(tag, "id"):  # trafilatura drops what is called so
-            del tag["class"], tag["id"]
-    paragraph = Tag(name="p")
-    first.insert_before(paragraph)
-    for child in children:
-        paragraph.append(child.extract())
-
-
-def _child_of(parent: Tag, node: PageElement) -> PageElement | None:
-    """Return the child of an element that holds a node."""
-    while node.parent is not None and node.parent is not parent:
-        node = node.parent
-    return node if node.parent is parent else None
-
-
-def _rename(soup: BeautifulSoup) -> None:
-    for quotation in soup.find_all("blockquote"):
-        for footer in quotation.find_all("footer"):
-            footer.name = "div"
-    for tag in soup.find_all([*_INLINE, *_CONTAINERS, _CUSTOM]):
-        if tag.name == "math":
-            for child in tag.find_all(True):
-                child.name = "span"
-        tag.name = "div" if tag.name in _CONTAINERS or ("-" in tag.name and is_block(tag)) else "span"
+def _name(tag: Tag) -> str:
+    """Return a name under which trafilatura keeps the element, if it is text."""
+    if is_preformatted(tag):
+        return "pre"
+    if tag.name in _INLINE or (tag.name[:1] == "m" and is_within(tag, {"math"})):
+        return "span"
+    is_quoted = tag.name == "footer" and is_within(tag, {"blockquote"})
+    if tag.name in _CONTAINERS or is_quoted or ("-" in tag.name and is_block(tag)):
+        return "div"
+    return "span" if "-" in tag.name else tag.name

@@ -19,7 +19,7 @@ from trafilatura.settings import use_config
 from llmkit.quiet import silence_loggers
 from llmkit.web.blocks import Block
 from llmkit.web.elements import CONTAINERS, attribute
-from llmkit.web.marked_page import Marks, mark_blocks
+from llmkit.web.marked_page import Marks, marked_html
 
 _MAIN_SHARE = 0.3
 """The share of the main text from which on the elements around it are its usual ones."""
@@ -30,19 +30,20 @@ silence_loggers("trafilatura", "justext")
 
 
 def main_blocks(soup: BeautifulSoup, blocks: Sequence[Block]) -> set[int]:
-    """Return the numbers of the blocks that are the main text. Changes the page."""
-    marks, places = Marks(blocks), [_place(block) for block in blocks]
-    mark_blocks(soup, blocks, marks)
+    """Return the numbers of the blocks that are the main text."""
+    marks = Marks(blocks)
     try:
         # Without comments of readers, and without metadata, which come from what nobody sees.
-        found: Any = trafilatura.bare_extraction(str(soup), include_comments=False, config=_CONFIG)
+        found: Any = trafilatura.bare_extraction(
+            marked_html(soup, blocks, marks), include_comments=False, config=_CONFIG
+        )
     except Exception:  # a hostile page may trip a parser anywhere, and what is visible is still there
         found = None
     kept = marks.found_in("".join(found.body.itertext())) if found is not None else set()
-    return _complete(blocks, kept, places)
+    return _complete(blocks, kept)
 
 
-def _complete(blocks: Sequence[Block], kept: set[int], places: Sequence[Hashable]) -> set[int]:
+def _complete(blocks: Sequence[Block], kept: set[int]) -> set[int]:
     """Return the blocks that are kept, with those that belong to them.
 
     These are the other blocks of a list item, a quotation or a table, the heading right before a block, and, after the
@@ -50,6 +51,7 @@ def _complete(blocks: Sequence[Block], kept: set[int], places: Sequence[Hashable
     """
     if not kept:
         return kept
+    places = [_place(block) for block in blocks]
     lengths = Counter[Hashable]()
     for number in kept:
         lengths[places[number]] += len(blocks[number].text)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bs4 import Tag
 
 SEPARATOR = " | "
-_MAX_SPAN, _MAX_CELL = 100, 1000
-"""Columns or rows that a cell may span; characters of a cell, above which the table lays out a page."""
+_MAX_SPAN, _MAX_COLUMNS, _MAX_CELL = 100, 200, 1000
+"""Columns or rows that a cell may span; columns whose spans count; characters of a cell of data."""
 _LAYOUT_ELEMENTS = ["h1", "h2", "h3", "pre", "article", "form"]
 
 
@@ -60,7 +60,8 @@ def read_rows(table: Tag, cell_text: Callable[[Tag], str]) -> list[Row]:
         texts = [cell_text(cell).replace(SEPARATOR, " ") for cell in cells]
         for cell, text in zip(cells, texts, strict=True):
             _repeat(spanning, slots)
-            width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+            width = _span(cell, "colspan") if len(slots) < _MAX_COLUMNS else 1
+            height = _span(cell, "rowspan") if len(slots) < _MAX_COLUMNS else 1
             if height > 1:
                 spanning |= {
                     len(slots) + i: (height, text if i == 0 and not cell.find("img") else "") for i in range(width)
@@ -68,10 +69,9 @@ def read_rows(table: Tag, cell_text: Callable[[Tag], str]) -> list[Row]:
                 _repeat(spanning, slots)
             else:
                 slots += [text, *[""] * (width - 1)]
-        while spanning and len(slots) <= max(spanning):
+        for column in sorted(column for column in spanning if column >= len(slots)):
+            slots += [""] * (column - len(slots))
             _repeat(spanning, slots)
-            if len(slots) <= max(spanning, default=-1) and len(slots) not in spanning:
-                slots.append("")
         rows.append(Row(element, cells))
         grid.append(slots)
     used = {column for slots in grid for column, text in enumerate(slots) if text}

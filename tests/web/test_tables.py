@@ -57,3 +57,8 @@ def test_a_table_that_lays_out_a_page_is_no_data():
 def test_spans_without_end_are_bounded():
     page = read("<table><tr><td colspan=99999999>a<td rowspan=99999999>b</tr><tr><td>c</tr></table>")
     assert len(page.page_content) < 2000
+
+
+def test_a_table_of_spans_stays_small():
+    page = read("<table>" + "<tr><td>a<td rowspan=100 colspan=100>b</tr>" * 100 + "</table>")
+    assert len(page.page_content) < 200_000

@@ -1,0 +1,81 @@
+"""Text that stands right in a container, without a paragraph of its own."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from bs4 import Tag
+from bs4.element import NavigableString, PageElement
+
+from llmkit.text.words import words
+from llmkit.web.blocks import Block
+from llmkit.web.elements import CONTAINERS, is_block, is_within
+
+_PARAGRAPHS = ["p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"]
+_URL = re.compile(r"\S+://\S+")
+_MAX_LINKS = 0.3
+"""The share of links from which on text is a reference to other pages."""
+_SENTENCE, _SENTENCE_END = 8, re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*$")
+_NEAR = 50
+"""Elements to look at for the next one with a text."""
+
+
+class LooseText:
+    """Finds loose text that reads as a paragraph: a sentence beside a paragraph, or text between two."""
+
+    def __init__(self) -> None:
+        self._has_paragraph: dict[int, bool] = {}
+
+    def span(self, block: Block) -> tuple[PageElement, PageElement] | None:
+        """Return the first and the last of the nodes that a paragraph would hold, if a block is loose text."""
+        parent = block.parent
+        if (parent.name not in CONTAINERS and "-" not in parent.name) or not self._reads_as_text(block):
+            return None
+        first, last = (_child_of(parent, node) for node in (block.nodes[0], block.nodes[-1]))
+        if first is None or last is None:
+            return None
+        child: PageElement | None = first
+        while child is not None and not (isinstance(child, Tag) and child.find(is_block)):
+            if child is last:
+                return first, last
+            child = child.next_sibling
+        return None
+
+    def _reads_as_text(self, block: Block) -> bool:
+        links = sum(len(node.strip()) for node in block.nodes if is_within(node, {"a"}))
+        if links >= _MAX_LINKS * len(block.text) or _URL.fullmatch(block.text):
+            return False
+        length = sum(word.size for word in words(block.text))
+        is_sentence = _SENTENCE_END.search(block.text) is not None or length >= _SENTENCE
+        place = block.parent
+        if self._holds_paragraph(place):
+            return is_sentence
+        if place.name in {"figcaption", "legend"} and place.parent is not None:
+            place = place.parent
+        while not (beside := _elements_beside(place)) and place.parent is not None and place.parent.name in CONTAINERS:
+            place = place.parent
+        paragraphs = [tag.name in _PARAGRAPHS or "-" in tag.name or self._holds_paragraph(tag) for tag in beside]
+        return any(paragraphs) if is_sentence else sum(paragraphs) == 2 and length > 1
+
+    def _holds_paragraph(self, tag: Tag) -> bool:
+        if id(tag) not in self._has_paragraph:
+            self._has_paragraph[id(tag)] = tag.find(_PARAGRAPHS) is not None
+        return self._has_paragraph[id(tag)]
+
+
+def _elements_beside(tag: Tag) -> list[Tag]:
+    """Return the elements right before and after one that have a text: not its picture."""
+    found = []
+    for siblings in (tag.previous_siblings, tag.next_siblings):
+        near = (node for node in islice(siblings, _NEAR) if isinstance(node, Tag))
+        found += list(islice((node for node in near if next(node.stripped_strings, "")), 1))
+    return found
+
+
+def _child_of(parent: Tag, node: NavigableString) -> PageElement | None:
+    """Return the child of an element that holds a node."""
+    child: PageElement = node
+    while child.parent is not None and child.parent is not parent:
+        child = child.parent
+    return child if child.parent is parent else None
