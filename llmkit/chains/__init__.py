@@ -18,8 +18,9 @@ from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
     from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport
-    from llmkit.chains.classification.chain import Classification, ZeroShotClassificationChain
+    from llmkit.chains.classification.chain import ZeroShotClassificationChain
     from llmkit.chains.classification.contextual_calibration import ClassificationTuning
+    from llmkit.chains.classification.results import Classification
     from llmkit.chains.lockstep import Progress
     from llmkit.chains.ner.chain import NERChain
     from llmkit.chains.ner.results import Entities, Entity
@@ -60,8 +61,9 @@ __getattr__, __dir__ = _lazy(
     "llmkit.chains",
     {
         "calibration": ["Calibration", "CalibrationReport", "ExamplesReport"],
-        "classification.chain": ["Classification", "ZeroShotClassificationChain"],
+        "classification.chain": ["ZeroShotClassificationChain"],
         "classification.contextual_calibration": ["ClassificationTuning"],
+        "classification.results": ["Classification"],
         "lockstep": ["Progress"],
         "ner.chain": ["NERChain"],
         "ner.results": ["Entities", "Entity"],

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
-from langchain_core.documents import Document
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import (
@@ -25,9 +23,9 @@ from llmkit.chains.calibration import (
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
 from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
+from llmkit.chains.classification.results import Classification, parse_rows
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.classification.structured import LabelChoice
-from llmkit.chains.html import bars
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, scoring_model
@@ -36,37 +34,6 @@ from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.ranking import descending
 from llmkit.text.segmentation import Passage
-
-
-class Classification(BaseModel):
-    """The labels of a text.
-
-    Attributes:
-        label: the most likely label; `None` if none reaches the chain's threshold.
-        labels: with `multi_label`, every label that reaches the threshold, the most likely first; else the one label,
-            if any.
-        scores: the probability of each label, in the order in which the labels were given. They add up to one; with
-            `multi_label` each is between 0 and 1 by itself. Empty for a model that returns no log-likelihoods.
-        calibrated: whether the probabilities were fitted to labelled texts: by `calibrate`, for these labels.
-        passages: how many passages the text was read in: more than one if it is longer than the context window; then
-            the probabilities are their means, weighted by length.
-        method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to
-            choose.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    label: str | None
-    labels: tuple[str, ...]
-    scores: dict[str, float]
-    calibrated: bool = False
-    passages: int = 1
-    method: Literal["likelihood", "structured output"] = "likelihood"
-
-    def _repr_html_(self) -> str:
-        if not self.scores:
-            return f"<p>{escape(', '.join(self.labels) or 'no label')} <small>(no probabilities)</small></p>"
-        return bars(self.scores, marked=self.labels)
 
 
 class ZeroShotClassificationChain(Chain[Text, str, Classification]):
@@ -151,11 +118,13 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         if "labels" in task.input_variables:
             task = task.partial(labels=self._labels.listed())
         if local is None:
-            self._choice = LabelChoice.from_labels(llm, task, self._labels, examples, selector, context_window)
+            self._show_to_model = partial(LabelChoice.from_labels, llm, task, self._labels, selector, context_window)
+            self._choice = self._show_to_model(examples)
             return
         scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
-        self._few_shot = FewShot.from_examples(scorer, self._labels, examples, selector, show, self.tuning)
+        self._learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
+        self._few_shot = self._learn(examples)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -176,6 +145,27 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         with self._lock:
             return self._few_shot.report(calibrated=self.contextual_calibration) if self._few_shot else None
 
+    def fit(self, examples: Sequence[Mapping[str, Any]]) -> Self:
+        """Learn from labelled examples, instead of those of the constructor, and return the chain.
+
+        What they show is measured now, not at the first use. A calibration is undone: `calibrate` comes after `fit`.
+
+        Args:
+            examples: in the form of the constructor's.
+
+        Raises:
+            InputError: an example is wrong, says which. Nothing changes then.
+        """
+        with self._lock:
+            if self._choice:
+                self._choice = self._show_to_model(examples)
+                return self
+            few_shot = self._learn(examples)
+            scorers = few_shot.scorers(calibrated=self.contextual_calibration)
+            self._few_shot, self._scorers = few_shot, scorers
+            self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold
+        return self
+
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
         return parse_text(input)
@@ -184,7 +174,9 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         """Classify all texts: those whose prompts begin alike go through the model together."""
         if self._choice:
             chosen = self._choice.run(prepared, configs)
-            return [choice if isinstance(choice, Exception) else _without_scores(*choice) for choice in chosen]
+            return [
+                choice if isinstance(choice, Exception) else Classification.without_scores(*choice) for choice in chosen
+            ]
         return [
             scored if isinstance(scored, Exception) else self._classification(scored)
             for scored in self._try_pooled_scores(prepared)
@@ -206,7 +198,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
                 precision. Nothing changes then.
         """
         validate_precision(precision)
-        texts, labels = _parse_rows(rows)
+        texts, labels = parse_rows(rows)
         if labels is None:
             if precision is not None:
                 raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
@@ -281,26 +273,3 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             calibrated=calibration != Calibration(independent=self.multi_label),
             passages=pooled.passages,
         )
-
-
-def _without_scores(labels: tuple[str, ...], passages: int) -> Classification:
-    label = next(iter(labels), None)
-    return Classification(label=label, labels=labels, scores={}, passages=passages, method="structured output")
-
-
-def _parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:
-    """Return the texts of the rows, and their labels if they have any."""
-    if isinstance(rows, str | Document | Mapping) or not isinstance(rows, Sequence):
-        raise InputError(f"rows is {type(rows).__name__}, but must be a list of texts or of labelled texts")
-    if not rows:
-        raise InputError("there are no rows to calibrate with")
-    labelled = [isinstance(row, Mapping) and {"input", "output"} <= row.keys() for row in rows]
-    texts = []
-    for number, (row, has_label) in enumerate(zip(rows, labelled, strict=True), 1):
-        if has_label != labelled[0]:
-            raise InputError(f"row {number} has {'a' if has_label else 'no'} label, but row 1 has not the same form")
-        try:
-            texts.append(parse_text(row["input"] if has_label else row))
-        except InputError as error:
-            raise InputError(f"row {number}: {error}") from error
-    return texts, [row["output"] for row in rows] if all(labelled) else None

@@ -109,10 +109,10 @@ class FewShot:
         cls,
         zero_shot: LabelScorer,
         labels: Labels,
-        examples: Sequence[Mapping[str, Any]],
         selector: BaseExampleSelector | None,
         show: bool | None,
         tuning: ClassificationTuning,
+        examples: Sequence[Mapping[str, Any]],
     ) -> FewShot:
         """Validate the examples and verbalize their labels."""
         verbalized, indices, selector = verbalize(labels, examples, selector)

@@ -44,9 +44,9 @@ class LabelChoice:
         llm: Any,
         prompt: TaskPrompt,
         labels: Labels,
-        examples: Sequence[Mapping[str, Any]],
         selector: BaseExampleSelector | None,
-        context_window: int | None = None,
+        context_window: int | None,
+        examples: Sequence[Mapping[str, Any]],
     ) -> LabelChoice:
         """Return the task. Examples show the model the labels' names, because it must write names."""
         shown, _, ranked = verbalize(replace(labels, verbalized=labels.names), examples, selector)

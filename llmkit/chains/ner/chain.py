@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
 
@@ -96,7 +97,7 @@ class NERChain(Chain[Text, str, Entities]):
         local = scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=True)
         self._examples = self._parse_rows(examples, "example")
-        self.threshold = validate_share(threshold, "threshold")
+        self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         usual = proper_names and not descriptions and all(name.lower() in USUAL_LABELS for name in self.labels)
@@ -116,7 +117,8 @@ class NERChain(Chain[Text, str, Entities]):
         else:
             refuse_prompts(llm, "structured_prompt", prompt=prompt)
             task = validate_prompt(structured_prompt or "entities", ["labels"])
-            self._naming = name_entities(llm, task, self._labels, examples)
+            self._show_to_model = partial(name_entities, llm, task, self._labels)
+            self._naming = self._show_to_model(examples)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -133,6 +135,26 @@ class NERChain(Chain[Text, str, Entities]):
         with self._lock:
             self._learned_decoder()
             return self._report
+
+    def fit(self, examples: Sequence[Mapping[str, Any]]) -> Self:
+        """Learn from labelled examples, instead of those of the constructor, and return the chain.
+
+        What they teach is measured now, not at the first use. A calibration is undone: `calibrate` comes after `fit`.
+
+        Args:
+            examples: in the form of the constructor's.
+
+        Raises:
+            InputError: an example is wrong, says which. Nothing changes then.
+        """
+        parsed = self._parse_rows(examples, "example")
+        with self._lock:
+            if self._naming:
+                self._naming = self._show_to_model(examples)
+            else:
+                self._decoder, self._report = fit_if_better(self._plain, self._score_labelled(parsed))
+            self._examples, self.threshold = parsed, self._uncalibrated_threshold
+        return self
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""

@@ -41,7 +41,7 @@ def few_shot(examples: Any, selector: Any = None, show: bool | None = None, **op
     labels = Labels.validate(LABELS, options.pop("descriptions", None), multi_label=multi_label)
     llm = options.pop("llm", tiny_llm("llama"))
     zero_shot = label_scorer(llm, labels.verbalized, multi_label=multi_label)
-    return FewShot.from_examples(zero_shot, labels, examples, selector, show, NEUTRAL)
+    return FewShot.from_examples(zero_shot, labels, selector, show, NEUTRAL, examples)
 
 
 def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
@@ -224,3 +224,24 @@ def test_as_many_examples_as_the_window_holds() -> None:
     assert fitted.tokens + small.max_label_tokens <= 150
     chain = chain_of(examples=long, show_examples=True, context_window=150)
     assert sum(chain.invoke(TEXT).scores.values()) == pytest.approx(1)
+
+
+def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
+    by_constructor = chain_of(examples=EXAMPLES).invoke(TEXT)
+    chain = chain_of()
+    without = chain.invoke(TEXT)
+    assert chain.fit(EXAMPLES) is chain
+    assert chain.invoke(TEXT) == by_constructor != without
+    assert chain.fit(()).invoke(TEXT) == without
+
+
+def test_fit_undoes_a_calibration_and_changes_nothing_for_wrong_examples() -> None:
+    chain = chain_of(threshold=0.25)
+    chain.calibrate(EXAMPLES, precision=0.01)
+    calibrated = chain.invoke(TEXT)
+    with pytest.raises(InputError, match="example 1"):
+        chain.fit([{"input": TEXT, "output": "no such label"}])
+    assert chain.invoke(TEXT) == calibrated
+    assert calibrated.calibrated
+    assert not chain.fit(EXAMPLES).invoke(TEXT).calibrated
+    assert chain.threshold == 0.25

@@ -60,6 +60,17 @@ def test_the_default_tuning_is_of_the_usual_labels_alone(default_llm: Any) -> No
     assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
 
 
+def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
+    fitted = chain_of()
+    fitted.calibrate(NAMED)
+    assert fitted.fit(NAMED) is fitted
+    assert near(fitted.invoke(TEXT), chain_of(examples=NAMED).invoke(TEXT))
+    with pytest.raises(InputError, match="example 1"):
+        fitted.fit([{"input": "Ada"}])
+    assert fitted.examples_report() == chain_of(examples=NAMED).examples_report()
+    assert near(fitted.fit(()).invoke(TEXT), chain_of().invoke(TEXT))
+
+
 def test_what_cannot_calibrate() -> None:
     own = chain_of()
     for rows, says in (
