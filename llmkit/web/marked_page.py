@@ -111,7 +111,9 @@ class _MarkedPage:
         return "".join(pieces)
 
     def _start(self, tag: Tag) -> str:
-        dropped = {"class", "id"} if id(tag) in self._nameless else set()  # trafilatura drops what is called a caption
+        dropped = {"colspan", "rowspan"}  # cells that it would make take time, and have no text
+        if id(tag) in self._nameless:
+            dropped |= {"class", "id"}  # it drops what is called a caption
         names = [name for name in tag.attrs if name not in dropped and name.replace("-", "").isalnum()]
         attributes = [f' {name}="{escape(attribute(tag, name))}"' for name in names]
         return f"<{_name(tag)}{''.join(attributes)}>"
