@@ -56,9 +56,9 @@ class Destination:
             InputError: the file cannot be written, or not in the format that its name asks for.
         """
         usual: Format = "jsonl" if lines else "json" if as_json else "text"
+        files.check_output(path, *inputs)
         if path is None:
             return cls(None, usual)
-        files.check_output(path, *inputs)
         ending = path.suffix.lower()
         chosen = FORMATS.get(ending)
         if _OTHERS.fullmatch(ending):

@@ -15,7 +15,7 @@ from llmkit.errors import InputError
 Row = dict[str, Any]
 
 COLUMNS = {
-    "classify": ("label", "labels", "calibrated", "method"),
+    "classify": ("label", "labels", "calibrated", "passages", "method"),
     "entities": ("text", "label", "start", "end", "score", "calibrated"),
     "ask": ("text", "found", "confidence", "calibrated", "method", "quote", "start", "end", "source", "link"),
     "summarize": ("text", "strategy", "model_calls", "complete", "calibrated"),

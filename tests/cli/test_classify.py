@@ -157,14 +157,14 @@ class TestLabels:
         assert "#" not in out
 
     def test_a_document_a_line(self, llmkit, tmp_path):
-        documents = [TEXT, " ", "word " * 9000, "The parliament passed the law."]
+        documents = [TEXT, " ", "The match ended 3 to 2. " * 1200, "The parliament passed the law."]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))
         code, out, err = llmkit("classify", str(tmp_path / "in.jsonl"), "--lines", *LABELS)
         rows = rows_of(out)
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
-        assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
+        assert (code, err) == (1, "error: 1 of 4 documents failed, the first because the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
-        assert "8192" in rows[2]["error"]
+        assert [row["passages"] > 1 for row in (rows[0], rows[2], rows[3])] == [False, True, False]
         assert [rows[0]["label"], rows[3]["label"]] == ["sports", "politics"]
         alone = json.loads(llmkit("classify", *LABELS, "--json", stdin=documents[3])[1])
         assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16

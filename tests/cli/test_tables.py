@@ -27,6 +27,7 @@ LABELS = {
     "labels": ["good"],
     "scores": {"good": 0.7, "=bad": 0.3},
     "calibrated": False,
+    "passages": 1,
     "method": "likelihood",
 }
 ANSWER = {
@@ -74,6 +75,7 @@ def test_labels_have_a_row_a_text_and_a_column_a_label():
         "label": "good",
         "labels": "good",
         "calibrated": "false",
+        "passages": "1",
         "method": "likelihood",
         "scores.good": "0.7",
         "scores.=bad": "0.3",
