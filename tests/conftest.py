@@ -1,4 +1,4 @@
-"""What every test gets: real weights that are fetched once, and nothing of the user's own."""
+"""Fixtures of all tests: the default models, fetched once, and an environment without the user's settings."""
 
 import logging
 import os
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from llmkit import HuggingFaceChat
     from tests.support.site import Site
 
-os.environ["OMP_NUM_THREADS"] = (
-    "1"  # read when torch is imported: what is computed does not depend on the processor's cores
-)
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; results do not depend on the number of cores
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with interrupts ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore interrupts by default
 
 CACHE = cache_dir()
-"""Where the catalog's models are kept from one run to the next: `LLMKIT_CACHE`, or the user's own cache."""
+"""The cache of the catalog's models, shared by test runs: `LLMKIT_CACHE`, or the user's cache."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,7 @@ def default_model_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def default_llm(default_model_folder: Path) -> "HuggingFaceChat":
-    """The default model, greedy and in float32, where rounding does not change what it says."""
+    """Return the default model, greedy and in float32, where rounding does not change its answers."""
     from llmkit import HuggingFaceChat
 
     return HuggingFaceChat(model=str(default_model_folder), dtype="float32", device="cpu", temperature=0)
@@ -46,8 +44,8 @@ def default_embedder_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests off the user's settings, histories and accounts; the cache of models stays where it is."""
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the user's settings, histories and accounts from the tests; keep the cache of models."""
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("LLMKIT_")]:
@@ -57,12 +55,12 @@ def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("LLMKIT_CACHE", str(CACHE))
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(logging.getLogger("llmkit"), "handlers", [])  # a command that ran before adds one
+    monkeypatch.setattr(logging.getLogger("llmkit"), "handlers", [])  # an earlier command adds one
 
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache of this test's own."""
+    """Use a new empty cache, and check that the test leaves no partial files in it."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("LLMKIT_CACHE", str(cache))
     yield cache
@@ -72,7 +70,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 @pytest.fixture
 def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache in which there are no pages yet, but the models that are here; each robots.txt is asked for anew."""
+    """Use a cache without web pages and robots.txt files, but with the default models."""
     from llmkit.web import robots
 
     cache = tmp_path_factory.mktemp("pages")
@@ -86,7 +84,7 @@ def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def site(own_pages: Path) -> "Iterator[Site]":
-    """A web site on this machine."""
+    """Serve a local web site."""
     from tests.support.site import serving
 
     with serving() as site:

@@ -1,4 +1,4 @@
-"""The tree of errors: each is an input error or a run error, and one of Python's own."""
+"""Every error is an input error or a run error, and a subclass of a built-in exception."""
 
 import inspect
 import re
@@ -11,14 +11,14 @@ from llmkit.errors import ContextWindowExceeded, InputError, LlmkitError, RunErr
 CLASSES = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, LlmkitError)]
 
 
-def test_the_drawing_shows_the_tree():
+def test_the_documented_tree_equals_the_class_hierarchy():
     drawn: dict[int, str] = {}
     parents: dict[str, str | None] = {}
     assert errors.__doc__ is not None
-    for lead, name in re.findall(r"^([ │├└─]*)([A-Z]\w+)(?:  .*)?$", errors.__doc__, re.MULTILINE):
-        drawn[len(lead)] = name
-        above = [depth for depth in drawn if depth < len(lead)]
-        parents[name] = drawn[max(above)] if above else None
+    for indent, name in re.findall(r"^([ │├└─]*)([A-Z]\w+)(?:  .*)?$", errors.__doc__, re.MULTILINE):
+        drawn[len(indent)] = name
+        shallower = [depth for depth in drawn if depth < len(indent)]
+        parents[name] = drawn[max(shallower)] if shallower else None
     assert parents.pop("LlmkitError") is None
     assert parents == {error.__name__: error.__bases__[0].__name__ for error in CLASSES if error is not LlmkitError}
 
@@ -29,12 +29,12 @@ def test_every_error_is_input_or_run(error):
     assert error.__doc__
 
 
-def test_errors_are_also_those_of_the_language():
+def test_base_errors_are_built_in_exceptions():
     assert issubclass(InputError, ValueError)
     assert issubclass(RunError, RuntimeError)
 
 
-def test_an_overfull_window_tells_by_how_much():
+def test_context_window_exceeded_reports_both_counts():
     error = ContextWindowExceeded(9000, 8192)
     assert (error.needed, error.available) == (9000, 8192)
     assert "need 9000 tokens" in str(error)

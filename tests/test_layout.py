@@ -1,4 +1,4 @@
-"""The two names at the root are links; the package is one, whole, and light to import."""
+"""`chains` and `prompts` are links into the package; the wheel is complete, and imports are light."""
 
 import pkgutil
 import shutil
@@ -18,12 +18,12 @@ needs_links = pytest.mark.skipif(
 )
 
 
-def python(program: str, folder: Path, *options: str) -> str:
-    """Run a program in a folder with nothing but that folder, and what is installed, on its path."""
+def run_python(program: str, folder: Path, *options: str) -> str:
+    """Run a program with only a folder and the installed packages on its path."""
     command = [sys.executable, *options, "-c", program]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
 @needs_links
@@ -37,7 +37,7 @@ def test_links_resolve_into_the_package(name):
 @needs_links
 @pytest.mark.parametrize("name", LINKS)
 @pytest.mark.parametrize("first", ["{name}", "llmkit.{name}"])
-def test_a_link_gives_the_very_modules_of_the_package(name, first):
+def test_importing_through_a_link_gives_the_same_modules(name, first):
     package = f"llmkit.{name}"
     found = pkgutil.walk_packages([str(ROOT / "llmkit" / name)], f"{package}.")
     modules = [module.name.removeprefix(package) for module in found]
@@ -52,12 +52,12 @@ def test_a_link_gives_the_very_modules_of_the_package(name, first):
         f"assert all(globals()[public] is getattr(package, public) for public in package.__all__)\n"
         f"print('one')\n"
     )
-    assert python(program, ROOT) == "one"
+    assert run_python(program, ROOT) == "one"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """A wheel of this checkout, built with the setuptools that is installed."""
+    """Build a wheel of this checkout with the installed setuptools."""
     folder = tmp_path_factory.mktemp("build")
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -75,30 +75,30 @@ def wheel(tmp_path_factory):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / "source" / name)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), "source"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
     return next(folder.glob("*.whl"))
 
 
 @pytest.mark.slow
-def test_a_wheel_holds_llmkit_alone(wheel):
+def test_a_wheel_contains_only_llmkit(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {"llmkit", f"llmkit-{llmkit.__version__}.dist-info"}
-    inside = {name for name in names if name.startswith("llmkit/")}
+    packaged = {name for name in names if name.startswith("llmkit/")}
     source = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "llmkit").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert inside == source
-    assert {"llmkit/chains/__init__.py", "llmkit/prompts/summarize-dialogue.md", "llmkit/py.typed"} <= inside
+    assert packaged == source
+    assert {"llmkit/chains/__init__.py", "llmkit/prompts/summarize-dialogue.md", "llmkit/py.typed"} <= packaged
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
 @pytest.mark.slow
-def test_an_application_may_have_its_own_prompts_and_chains(wheel, tmp_path):
-    """From the built wheel, unpacked beside an application that uses both names for itself."""
+def test_an_application_can_have_modules_named_prompts_and_chains(wheel, tmp_path):
+    """Unpack the wheel beside an application that has modules of both names."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     (tmp_path / "prompts.py").write_text("OWN = 'prompts'")
@@ -108,7 +108,7 @@ def test_an_application_may_have_its_own_prompts_and_chains(wheel, tmp_path):
         "import llmkit, llmkit.prompts, llmkit.chains, prompts, chains\n"
         "print(prompts.OWN, chains.OWN, llmkit.__file__, len(llmkit.prompts.list_prompts()) > 0)"
     )
-    assert python(program, tmp_path) == f"prompts chains {tmp_path / 'llmkit' / '__init__.py'} True"
+    assert run_python(program, tmp_path) == f"prompts chains {tmp_path / 'llmkit' / '__init__.py'} True"
 
 
 HEAVY = {"torch", "transformers", "sentence_transformers", "bm25s"}
@@ -118,7 +118,7 @@ HEAVY = {"torch", "transformers", "sentence_transformers", "bm25s"}
     ("package", "heavy"),
     [("llmkit", HEAVY | {"requests", "numpy", "pydantic", "langchain_core"}), ("llmkit.prompts", HEAVY)],
 )
-def test_what_an_import_does_not_load(tmp_path, package, heavy):
-    loaded = python(f"import sys, {package}; print(*sys.modules)", tmp_path).split()
+def test_importing_a_package_loads_no_heavy_library(tmp_path, package, heavy):
+    loaded = run_python(f"import sys, {package}; print(*sys.modules)", tmp_path).split()
     assert package in loaded
     assert heavy.isdisjoint(loaded)

@@ -9,7 +9,7 @@ from llmkit import paths
     ("function", "variable"),
     [(paths.cache_dir, "LLMKIT_CACHE"), (paths.data_dir, "LLMKIT_DATA"), (paths.state_dir, "LLMKIT_DATA")],
 )
-def test_folders_belong_to_the_user_unless_a_variable_names_another(function, variable, monkeypatch):
+def test_folders_can_be_set_by_environment_variables(function, variable, monkeypatch):
     monkeypatch.delenv(variable, raising=False)
     assert function().name == "llmkit"
     monkeypatch.setenv(variable, "relative")
@@ -18,7 +18,7 @@ def test_folders_belong_to_the_user_unless_a_variable_names_another(function, va
     assert function() == Path.home() / "folder"
 
 
-def test_the_configuration_file(monkeypatch, tmp_path):
+def test_the_configuration_file_can_be_set_by_an_environment_variable(monkeypatch, tmp_path):
     monkeypatch.delenv("LLMKIT_CONFIG", raising=False)
     assert (paths.config_file().parent.name, paths.config_file().name) == ("llmkit", "config.toml")
     monkeypatch.setenv("LLMKIT_CONFIG", str(tmp_path / "own.toml"))

@@ -1,4 +1,4 @@
-"""What users may build on: the public names, and no others."""
+"""The public names of each package."""
 
 import importlib
 from inspect import ismodule
@@ -19,13 +19,13 @@ PUBLIC = {
     "llmkit.files": "load read",
     "llmkit.web": "fetch read text_fragment",
 }
-"""What users may build on: a name that is missing here is a promise made by accident."""
+"""The public API: a name that is not listed here must not be exported."""
 
 PACKAGES = list(PUBLIC)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_public_names_are_sorted_and_load(package):
+def test_public_names_are_sorted_and_can_be_imported(package):
     module = importlib.import_module(package)
     assert list(module.__all__) == sorted(set(module.__all__))
     for name in module.__all__:
@@ -34,19 +34,19 @@ def test_public_names_are_sorted_and_load(package):
 
 
 @pytest.mark.parametrize(("package", "names"), PUBLIC.items())
-def test_the_public_names_are_these(package, names):
+def test_public_names_equal_the_documented_api(package, names):
     module = importlib.import_module(package)
     assert sorted(module.__all__) == sorted(names.split())
-    shown = {name for name, value in vars(module).items() if not name.startswith("_") and not ismodule(value)}
-    assert shown - {"annotations", "TYPE_CHECKING", "Any", "import_module"} <= set(names.split())
+    exported = {name for name, value in vars(module).items() if not name.startswith("_") and not ismodule(value)}
+    assert exported - {"annotations", "TYPE_CHECKING", "Any", "import_module"} <= set(names.split())
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_an_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="NoSuchName"):
         llmkit.NoSuchName  # noqa: B018
 
 
-def test_the_version_is_that_of_the_distribution():
+def test_the_version_equals_that_of_the_distribution():
     from importlib.metadata import version
 
     assert llmkit.__version__ == version("llmkit")

@@ -1,4 +1,4 @@
-"""What the README says is done here: its Python runs, and its commands are those that CI runs."""
+"""The README is correct: its Python code runs, its setup commands are tested and its links exist."""
 
 import re
 from pathlib import Path
@@ -14,18 +14,18 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 @pytest.mark.usefixtures("default_model_folder")
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_python(number, capsys):
+def test_the_python_code_runs(number, capsys):
     exec(compile(BLOCKS[number], f"README.md, block {number + 1}", "exec"), {"__name__": "__main__"})
     assert "print(" not in BLOCKS[number] or capsys.readouterr().out.strip()
 
 
-def test_exactly_two_commands_set_up():
+def test_there_are_exactly_two_setup_commands():
     commands = [line.strip() for line in README.splitlines() if line.strip().startswith("python3 -m venv")]
     assert len(commands) == 2
     assert commands[0].endswith(".venv/bin/llmkit chat")
     assert commands[1].endswith("scripts/check")
 
 
-def test_links_lead_somewhere():
+def test_links_to_files_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target

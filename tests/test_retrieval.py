@@ -1,4 +1,4 @@
-"""Sentences are found by words and by sense, stand where they say, and a document is read once."""
+"""Sentences are found by words and by embeddings, with correct offsets, and embedded once."""
 
 from collections import Counter
 
@@ -19,8 +19,8 @@ TEXTS = st.one_of(
 PARIS = "The tower stands in Paris. It was finished in 1889. Visitors may climb it by stairs. Cats sleep a lot."
 
 
-class Counting(Embeddings):
-    """Counts the texts that are embedded."""
+class CountingEmbedder(Embeddings):
+    """An embedder that counts how often each text is embedded."""
 
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
@@ -36,7 +36,7 @@ class Counting(Embeddings):
 
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=3), st.text(max_size=20), st.integers(1, 9))
-def test_what_is_found_stands_there(documents: list[str], question: str, count: int) -> None:
+def test_hits_have_correct_offsets(documents: list[str], question: str, count: int) -> None:
     hits = SentenceRetriever().retrieve(question, documents, count)
     assert len(hits) == min(count, len({span.of(text) for text in documents for span in split_sentences(text)}))
     assert len({hit.text for hit in hits}) == len(hits)
@@ -47,12 +47,12 @@ def test_what_is_found_stands_there(documents: list[str], question: str, count: 
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_nothing_but_white_space_is_left_out(text: str) -> None:
-    covered = {place for span in split_sentences(text) for place in range(span.start, span.end)}
-    assert all(place in covered or sign.isspace() for place, sign in enumerate(text))
+def test_sentences_cover_everything_but_white_space(text: str) -> None:
+    covered = {index for span in split_sentences(text) for index in range(span.start, span.end)}
+    assert all(index in covered or character.isspace() for index, character in enumerate(text))
 
 
-def test_words_find_a_sentence() -> None:
+def test_shared_words_find_a_sentence() -> None:
     [hit, *_] = SentenceRetriever().retrieve("When was it finished?", ["Cats sleep.", PARIS], 2)
     assert (hit.document, hit.text) == (1, "It was finished in 1889.")
     assert (
@@ -98,7 +98,7 @@ def test_a_question_of_stop_words_only_finds_sentences_with_them(question: str) 
     assert SentenceRetriever().retrieve(question, [text], 1)[0].text == sentence
 
 
-def test_documents_in_several_languages_are_compared_each_in_its_own() -> None:
+def test_each_document_is_compared_in_its_language() -> None:
     german = "Die Häuser stehen an der Küste, und das ist schon lange so."
     english = "The houses are on the hill, and that has been so for long."
     found = SentenceRetriever().retrieve("Wo steht das Haus an den Küsten?", [english, german], 1)
@@ -106,26 +106,26 @@ def test_documents_in_several_languages_are_compared_each_in_its_own() -> None:
     assert SentenceRetriever().retrieve("Which house is on hills?", [english, german], 1)[0].text == english
 
 
-def test_without_shared_words_sentences_come_as_they_stand() -> None:
+def test_without_shared_words_sentences_keep_their_order() -> None:
     assert [hit.text for hit in SentenceRetriever().retrieve("xyz", ["A a. B b. C c."], 2)] == ["A a.", "B b."]
 
 
 @pytest.mark.parametrize("embedder", [None, DeterministicFakeEmbedding(size=8)])
-def test_a_document_given_twice_changes_nothing(embedder: Embeddings | None) -> None:
+def test_repeated_documents_do_not_change_the_result(embedder: Embeddings | None) -> None:
     retriever, question = SentenceRetriever(embedder), "Who may climb the tower?"
     assert retriever.retrieve(question, [PARIS, PARIS, f"{PARIS} {PARIS}"], 9) == retriever.retrieve(
         question, [PARIS], 9
     )
 
 
-def test_an_embedder_finds_what_words_do_not() -> None:
+def test_an_embedder_finds_sentences_without_shared_words() -> None:
     question = "Do felines nap?"
     assert SentenceRetriever().retrieve(question, [PARIS], 1)[0].text == "The tower stands in Paris."
     assert SentenceRetriever(default_embedder()).retrieve(question, [PARIS], 1)[0].text == "Cats sleep a lot."
 
 
-def test_a_document_is_embedded_once_and_not_kept_for_ever() -> None:
-    embedder = Counting()
+def test_embeddings_are_cached_up_to_cache_size() -> None:
+    embedder = CountingEmbedder()
     retriever = SentenceRetriever(embedder, cache_size=2)
     for _ in range(3):
         retriever.retrieve("Where?", [PARIS], 1)
@@ -135,14 +135,14 @@ def test_a_document_is_embedded_once_and_not_kept_for_ever() -> None:
     assert set(embedder.seen.values()) == {1, 2}
 
 
-def test_the_documents_of_one_question_are_kept_however_many() -> None:
-    embedder = Counting()
+def test_all_documents_of_one_question_stay_cached() -> None:
+    embedder = CountingEmbedder()
     retriever = SentenceRetriever(embedder, cache_size=2)
     for _ in range(2):
         retriever.retrieve("Where?", ["One.", "Two.", "Three."], 1)
     assert embedder.seen == Counter({"One.": 1, "Two.": 1, "Three.": 1})
 
 
-def test_no_embedder() -> None:
+def test_an_invalid_embedder_raises_input_error() -> None:
     with pytest.raises(InputError, match="embedder is str"):
         SentenceRetriever("minilm")  # type: ignore[arg-type]

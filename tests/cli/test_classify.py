@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.support.cli_runs import broken_off, gone_on, rows_of
+from tests.support.cli_runs import parse_rows, resume_run, run_until_interrupted
 
 TEXT = "The match ended 3 to 2 after extra time."
 LABELS = ["--labels", "sports,politics,technology"]
@@ -160,7 +160,7 @@ class TestLabels:
         documents = [TEXT, " ", "The match ended 3 to 2. " * 1200, "The parliament passed the law."]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))
         code, out, err = llmkit("classify", str(tmp_path / "in.jsonl"), "--lines", *LABELS)
-        rows = rows_of(out)
+        rows = parse_rows(out)
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
         assert (code, err) == (1, "error: 1 of 4 documents failed, the first because the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
@@ -175,10 +175,10 @@ class TestLabels:
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
         command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output), *LABELS]
-        before = broken_off(command, output)
+        before = run_until_interrupted(command, output)
         assert 0 < before.count(b"\n") < 400
         source.write_text("".join(json.dumps(each) + "\n" for each in given[: before.count(b"\n") + 4]))
-        rows = gone_on(command, output, before)
+        rows = resume_run(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, before.count(b"\n") + 5))
         assert [row["id"] for row in rows] == list(range(len(rows)))
         assert all(set(row["scores"]) == {"sports", "politics", "technology"} for row in rows)

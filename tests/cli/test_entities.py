@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli_runs import broken_off, gone_on, rows_of
+from tests.support.cli_runs import parse_rows, resume_run, run_until_interrupted
 
 TEXT = "Ada Lovelace was born in London.\nShe wrote to Charles Babbage, and never went to Paris."
 FOUND = [("Ada Lovelace", "person"), ("London", "location"), ("Charles Babbage", "person"), ("Paris", "location")]
@@ -117,7 +117,7 @@ class TestEntities:
         given = [{"text": TEXT, "id": "a"}, {"text": " "}, {"body": "x"}, {"text": PLAIN, "id": 7}]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))
         code, out, err = llmkit("entities", str(tmp_path / "in.jsonl"), "--lines")
-        rows = rows_of(out)
+        rows = parse_rows(out)
         assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
         assert rows[1:] == [
             {"line": 2, "error": "the line is empty"},
@@ -138,11 +138,11 @@ class TestEntities:
         texts = [f"Number {number}: Ada went to London." for number in range(36)]
         source.write_text("\n".join(texts))
         command = [sys.executable, "-m", "llmkit", "entities", str(source), "--lines", "--output", str(output)]
-        before = broken_off(command, output)
+        before = run_until_interrupted(command, output)
         count = before.count(b"\n")
         assert 0 < count < 36
         source.write_text("\n".join(texts[: count + 3]))
-        rows = gone_on(command, output, before)
+        rows = resume_run(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, count + 4))
         for row, text in zip(rows, texts, strict=False):
             assert stands(row["entities"], text)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.support.cli_runs import broken_off, gone_on
+from tests.support.cli_runs import resume_run, run_until_interrupted
 
 DIALOGUE = "Ann: The train leaves at nine.\nBen: Then we must hurry, it is half past eight."
 
@@ -73,9 +73,9 @@ class TestSummaries:
         source.write_text("".join(f"Ann: The number is {number}.\n" for number in range(50)))
         command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
         command += ["--max-new-tokens", "6"]
-        before = broken_off(command, output, stop)
+        before = run_until_interrupted(command, output, stop)
         assert 0 < before.count(b"\n") < 50
-        rows = gone_on(command, output, before)
+        rows = resume_run(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, 51))
         texts = [row["passages"][0]["text"] for row in rows]
         assert texts == [f"Ann: The number is {number}." for number in range(50)]

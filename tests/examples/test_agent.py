@@ -1,4 +1,4 @@
-"""The agent in examples/: its tool is called, and its result answered; where the weather is, the model may mistake."""
+"""The agent in examples/ calls its tool and answers with the result; the model may name another city."""
 
 import runpy
 import sys

@@ -100,9 +100,9 @@ def test_examples_left_out_would_exceed_the_budget(tokenizer_name):
         included = [example for example in examples if example in fitted.examples]
         for left_out in fitted.report.left_out:
             with_example = prompt.with_examples([*included, left_out.candidate.example])
-            fitted_large = with_example.fit("time?", model=large, max_new_tokens=5)
-            assert len(fitted_large.examples) == len(included) + 1
-            assert fitted_large.tokens + 5 > window, (window, left_out)
+            fitted_in_full = with_example.fit("time?", model=large, max_new_tokens=5)
+            assert len(fitted_in_full.examples) == len(included) + 1
+            assert fitted_in_full.tokens + 5 > window, (window, left_out)
 
 
 def test_a_shorter_example_fits_after_a_longer_one_did_not():
@@ -137,9 +137,9 @@ def test_an_example_equal_to_the_input_is_replaced_by_the_next():
 
 def test_the_context_window_is_used_to_the_last_token():
     prompt = TaskPrompt("Say.", examples=[example_of_words(9), example_of_words(5)])
-    fitted_large = prompt.fit("x", model=CountingChat(), max_new_tokens=0)
-    exact = CountingChat(context_window=fitted_large.tokens + 7)
-    assert prompt.fit("x", model=exact, max_new_tokens=7).examples == fitted_large.examples
+    fitted_in_full = prompt.fit("x", model=CountingChat(), max_new_tokens=0)
+    exact = CountingChat(context_window=fitted_in_full.tokens + 7)
+    assert prompt.fit("x", model=exact, max_new_tokens=7).examples == fitted_in_full.examples
     shorter = prompt.fit("x", model=exact, max_new_tokens=8)
     assert shorter.examples == (example_of_words(9),)
     assert shorter.tokens == exact.get_num_tokens_from_messages(shorter.messages)

@@ -1,4 +1,4 @@
-"""What the tests of classification share: labels, tiny models that take each layout, and when results agree."""
+"""Labels, tiny models for each prompt layout, and a comparison of results, for the tests of classification."""
 
 import math
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ LABELS = ["the dog", "the", "the dog sleeps", "Paris", "日本", "שלום", "�
 
 
 def tiny_llm(name: str, **options: Any) -> Any:
-    make, kind = MODELS[name]
-    return make(kind, **options)
+    make, architecture = MODELS[name]
+    return make(architecture, **options)
 
 
 def label_scorer(
@@ -32,8 +32,10 @@ def label_scorer(
     )
 
 
-def results_agree(found: Classification, wanted: Classification) -> bool:
-    """Return whether two results are equal up to float32, in whatever order their labels are."""
-    logs = {label: math.log(chance) for label, chance in found.scores.items()}
-    others = {label: math.log(chance) for label, chance in wanted.scores.items()}
-    return logs == pytest.approx(others, abs=2e-4) and set(found.labels) == set(wanted.labels)
+def results_agree(result: Classification, expected: Classification) -> bool:
+    """Return whether two results are equal up to float32, ignoring the order of their labels."""
+    log_probabilities = {label: math.log(probability) for label, probability in result.scores.items()}
+    expected_log_probabilities = {label: math.log(probability) for label, probability in expected.scores.items()}
+    return log_probabilities == pytest.approx(expected_log_probabilities, abs=2e-4) and set(result.labels) == set(
+        expected.labels
+    )

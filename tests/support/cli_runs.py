@@ -1,4 +1,4 @@
-"""Runs of commands over many lines, and what they write."""
+"""Run commands over many lines, interrupt and resume them, and parse their output."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 
-def rows_of(out: str) -> list[Any]:
+def parse_rows(out: str) -> list[Any]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def broken_off(command: list[str], output: Path, stop: int = signal.SIGINT) -> bytes:
-    """Stop a run when it has written its first lines; it reports that it can be resumed. Return what is there."""
+def run_until_interrupted(command: list[str], output: Path, stop: int = signal.SIGINT) -> bytes:
+    """Interrupt a run after its first lines, check that it reports how to resume it, and return its output."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     while process.poll() is None and not (output.exists() and output.stat().st_size):
         time.sleep(0.02)
@@ -30,9 +30,9 @@ def broken_off(command: list[str], output: Path, stop: int = signal.SIGINT) -> b
     return done
 
 
-def gone_on(command: list[str], output: Path, before: bytes) -> list[Any]:
-    """Run the same command again: it prints nothing, and keeps what was written. Return all rows."""
+def resume_run(command: list[str], output: Path, before: bytes) -> list[Any]:
+    """Run the same command again, check that it prints nothing and keeps earlier rows, and return all rows."""
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert output.read_bytes().startswith(before)
-    return rows_of(output.read_text(encoding="utf-8"))
+    return parse_rows(output.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What an engine generates for tokens, alone and in a batch, and the forward passes that it takes."""
+"""Generate with an engine, one prompt at a time or in a batch, and record its forward passes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ PROMPT_TEXTS = (
     "What is the capital of Paris, the lazy dog",
 )
 LENGTH = 16
-"""Tokens of an answer, where a test does not say otherwise."""
+"""The default `max_new_tokens` of a request."""
 
 
 def greedy_request(prompt: Sequence[int], **settings: Any) -> GenerationRequest:
@@ -43,11 +43,11 @@ def forward_shapes(engine: Engine) -> Iterator[list[tuple[int, int]]]:
     """Record the shape `(rows, tokens)` of each forward pass's input."""
     shapes: list[tuple[int, int]] = []
 
-    def note(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        given: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
-        shapes.append((given.shape[0], given.shape[1]))
+    def record(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        input_ids: Any = kwargs.get("input_ids", args[0] if args else kwargs.get("decoder_input_ids"))
+        shapes.append((input_ids.shape[0], input_ids.shape[1]))
 
-    hook = engine.loaded.model.register_forward_pre_hook(note, with_kwargs=True)
+    hook = engine.loaded.model.register_forward_pre_hook(record, with_kwargs=True)
     try:
         yield shapes
     finally:

@@ -1,4 +1,4 @@
-"""Small real things to work on: a wheel, a GGUF model."""
+"""Make small wheels and GGUF files."""
 
 import base64
 import hashlib
@@ -38,21 +38,21 @@ def make_wheel(folder: Path, distribution: str, files: dict[str, bytes]) -> Whee
 
 
 def byte_tokens() -> list[str]:
-    """Return the 256 characters that byte-level tokenizers write bytes as."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return [chr(byte) for byte in shown] + [chr(256 + index) for index in range(len(hidden))]
+    """Return the 256 characters by which byte-level tokenizers represent bytes."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    other = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(other))]
 
 
-def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", turn_ends: int | None = None) -> Path:
-    """Write a llama of one layer with random weights; leave out the tensor `without`."""
-    width, heads, inner = 16, 2, 32
+def make_gguf(path: Path, *, dtype: type = numpy.float32, omitted: str = "", end_of_turn: int | None = None) -> Path:
+    """Write a llama of one layer with random weights; leave out the tensor `omitted`."""
+    width, heads, intermediate = 16, 2, 32
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(WINDOW)
     writer.add_embedding_length(width)
     writer.add_block_count(1)
-    writer.add_feed_forward_length(inner)
+    writer.add_feed_forward_length(intermediate)
     writer.add_head_count(heads)
     writer.add_head_count_kv(heads)
     writer.add_layer_norm_rms_eps(1e-5)
@@ -66,8 +66,8 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", tur
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_pad_token_id(2)
-    if turn_ends is not None:
-        writer.add_eot_token_id(turn_ends)
+    if end_of_turn is not None:
+        writer.add_eot_token_id(end_of_turn)
     shapes = {
         "token_embd.weight": (len(tokens), width),
         "output_norm.weight": (width,),
@@ -77,13 +77,13 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, without: str = "", tur
         "blk.0.attn_k.weight": (width, width),
         "blk.0.attn_v.weight": (width, width),
         "blk.0.attn_output.weight": (width, width),
-        "blk.0.ffn_gate.weight": (inner, width),
-        "blk.0.ffn_up.weight": (inner, width),
-        "blk.0.ffn_down.weight": (width, inner),
+        "blk.0.ffn_gate.weight": (intermediate, width),
+        "blk.0.ffn_up.weight": (intermediate, width),
+        "blk.0.ffn_down.weight": (width, intermediate),
     }
     random = numpy.random.default_rng(7)
     for name, shape in shapes.items():
-        if name != without:
+        if name != omitted:
             stored = numpy.float32 if len(shape) == 1 else dtype  # norms are never quantized
             writer.add_tensor(name, random.normal(size=shape).astype(stored))
     writer.write_header_to_file()

@@ -1,4 +1,4 @@
-"""What the tests of the public classes share: models to talk to, and eyes on what they compute."""
+"""Tiny models as public classes, and hooks into their forward passes."""
 
 import asyncio
 import threading
@@ -49,7 +49,7 @@ def joined(chunks: list[Any]) -> Any:
 
 
 def comparable(message: Any) -> dict[str, Any]:
-    """Return what must be equal in two answers to the same prompt."""
+    """Return the parts of an answer that must be equal for the same prompt."""
     meta = {key: value for key, value in message.response_metadata.items() if key != "timings"}
     return {
         "content": message.content,
@@ -62,7 +62,7 @@ def comparable(message: Any) -> dict[str, Any]:
 
 @contextmanager
 def each_pass(llm: Any, act: Callable[[int], None] = lambda number: None) -> Iterator[list[int]]:
-    """Call a function before each forward pass, with its number from 1; yield the numbers of the passes so far."""
+    """Call a function before each forward pass with its number, from 1; yield the numbers of all passes so far."""
     passes: list[int] = []
 
     def before(*_: object) -> None:
@@ -77,7 +77,7 @@ def each_pass(llm: Any, act: Callable[[int], None] = lambda number: None) -> Ite
 
 
 class Pause:
-    """Stops a model before one of its forward passes: `reached` is set when it is there, `proceed` lets it go on."""
+    """Pauses a model before a forward pass: `reached` is set when it pauses, and setting `proceed` resumes it."""
 
     def __init__(self, number: int = 3) -> None:
         self.reached, self.proceed = threading.Event(), threading.Event()
@@ -86,7 +86,7 @@ class Pause:
     def __call__(self, number: int) -> None:
         if number == self._number:
             self.reached.set()
-            assert self.proceed.wait(60), "nobody let the model go on"
+            assert self.proceed.wait(60), "the test did not resume the model"
 
 
 async def threads_are_done() -> None:

@@ -1,4 +1,4 @@
-"""Entities of tiny models: chains over them, and what every result has to be."""
+"""NER chains on tiny models, and checks of their entities."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,40 +13,43 @@ from llmkit.text.segmentation import Span
 from tests.support.models import chat, completion
 
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
-every = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", MODELS)
 LABELS = ["person", "place"]
-SAID = {"person": "a man", "place": "a city"}
+DESCRIPTIONS = {"person": "a man", "place": "a city"}
 TEXT = "The dog met Paris in Paris, France; and the quick brown fox met Seven Lille. New York is large."
 
 
 def chain_of(name: str = "llama", **options: Any) -> NERChain:
-    options = {"labels": LABELS, "descriptions": SAID, "max_words": 3, "tuning": SMOLLM2_135M, **options}
+    options = {"labels": LABELS, "descriptions": DESCRIPTIONS, "max_words": 3, "tuning": SMOLLM2_135M, **options}
     return NERChain(MODELS[name](name, context_window=1024), **options)
 
 
 @cache
 def chain(name: str = "llama", threshold: float = 0.2, proper_names: bool = True) -> NERChain:
-    """One chain for many texts: what it learns once is learned once."""
+    """Return a cached chain, so that its priors are computed once."""
     return chain_of(name, threshold=threshold, proper_names=proper_names)
 
 
-def near(found: Sequence[Entity], wanted: Sequence[Entity], most: float = 1e-4) -> bool:
-    """Whether the entities are the same, and their probabilities nearly."""
-    return [each.model_dump(exclude={"score"}) for each in found] == [
-        each.model_dump(exclude={"score"}) for each in wanted
-    ] and [each.score for each in found] == pytest.approx([each.score for each in wanted], abs=most)
+def entities_are_close(found: Sequence[Entity], expected: Sequence[Entity], tolerance: float = 1e-4) -> bool:
+    """Return whether two lists have the same entities, with nearly equal probabilities."""
+    return [entity.model_dump(exclude={"score"}) for entity in found] == [
+        entity.model_dump(exclude={"score"}) for entity in expected
+    ] and [entity.score for entity in found] == pytest.approx([entity.score for entity in expected], abs=tolerance)
 
 
-def sound(text: str, found: Sequence[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
-    """Whether entities are what they should be in any text."""
+def are_valid_entities(text: str, found: Sequence[Entity], threshold: float, labels: list[str] = LABELS) -> bool:
+    """Return whether entities are ordered, verbatim spans, with known labels and scores above the threshold."""
     return (
-        all(0 <= each.start < each.end <= len(text) and text[each.start : each.end] == each.text for each in found)
+        all(
+            0 <= entity.start < entity.end <= len(text) and text[entity.start : entity.end] == entity.text
+            for entity in found
+        )
         and all(first.end <= second.start for first, second in pairwise(found))
-        and all(each.label in labels for each in found)
-        and all(each.score is not None and threshold <= each.score <= 1 for each in found)
+        and all(entity.label in labels for entity in found)
+        and all(entity.score is not None and threshold <= entity.score <= 1 for entity in found)
     )
 
 
-def places(found: Sequence[Entity | Span]) -> set[int]:
-    """Every character that stands in one."""
-    return {place for each in found for place in range(each.start, each.end)}
+def covered_characters(found: Sequence[Entity | Span]) -> set[int]:
+    """Return the indices of all characters that are in an entity or span."""
+    return {index for entity in found for index in range(entity.start, entity.end)}

@@ -1,4 +1,4 @@
-"""What the tests of question answering share: a text, a chain on a tiny model, a check of citations."""
+"""A text, QA chains on tiny models, and a check of citations, for the tests of question answering."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ def qa_input(context: Any, question: str = "Who built it?") -> dict[str, Any]:
 
 
 def quotes_match(answer: Answer, texts: list[str]) -> bool:
-    """Return whether each quote is at its offsets and has the answer in it, and no answer is without a quote."""
-    for cited in answer.citations:
-        text = texts[cited.document]
-        if text[cited.start : cited.end] != cited.quote:
+    """Return whether each quote is at its offsets and has the answer in it, and each answer has a quote."""
+    for citation in answer.citations:
+        text = texts[citation.document]
+        if text[citation.start : citation.end] != citation.quote:
             return False
         if answer.method == "spans" and (
-            text[cited.answer_start : cited.answer_end] != answer.text or answer.text not in cited.quote
+            text[citation.answer_start : citation.answer_end] != answer.text or answer.text not in citation.quote
         ):
             return False
     return 0 <= answer.confidence <= 1 and answer.found == bool(answer.text) == bool(answer.citations)

@@ -1,4 +1,4 @@
-"""A web site on this machine, kind or hostile: each path has a function that answers as it likes."""
+"""A local web site whose responses are functions, to serve correct, broken and hostile pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
         answer = site.answers.get(self.path, site.otherwise)
         try:
             answer(self)
-        except OSError:  # the other side has had enough, as it should
+        except OSError:  # the client closed the connection
             self.close_connection = True
 
     def log_message(self, *_):
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def begin(self, **headers: str) -> None:
-        """Begin a page whose end nobody knows."""
+        """Start a page without a Content-Length."""
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Site:
-    """Where the pages are, what answers, and what was asked, in order."""
+    """The URL of the site, the function that answers each path, and the requests in order."""
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str = "http", host: str = "127.0.0.1") -> None:
         self.port = server.server_port
@@ -63,7 +63,7 @@ class Site:
         handler.send(b"nothing here", 404)
 
     def page(self, body: bytes = PAGE, path: str = "/page", **settings: Any) -> str:
-        """Put a page there; give its URL."""
+        """Add a page; return its URL."""
         return self.put(lambda handler: handler.send(body, **settings), path)
 
     def put(self, answer: Answer, path: str = "/page") -> str:
@@ -81,7 +81,7 @@ class _Server(ThreadingHTTPServer):
     site: Site
 
     def handle_error(self, *_):
-        """Say nothing: that the other side hangs up is what many tests want."""
+        """Print nothing: many tests close the connection on purpose."""
 
 
 @contextmanager

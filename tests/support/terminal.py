@@ -1,4 +1,4 @@
-"""A pseudo-terminal with a screen that can be read."""
+"""A pseudo-terminal whose screen can be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pasted(text: str) -> str:
 
 
 class Terminal:
-    """Runs a command line of llmkit; `raw` is all that it wrote, `text` what a person reads, scrolled up or not."""
+    """Runs a command of llmkit; `raw` is its output, `text` is the screen with everything that scrolled off."""
 
     def __init__(self, *arguments: str, columns: int = 80, rows: int = 24, shell: str = "", **env: str) -> None:
         command = [sys.executable, "-m", "llmkit", *arguments]
@@ -45,8 +45,8 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        above = ("".join(line[column].data for column in range(len(line))) for line in self.screen.history.top)
-        return "\n".join([*(line.rstrip() for line in above), self.shown])
+        scrolled = ("".join(line[column].data for column in range(len(line))) for line in self.screen.history.top)
+        return "\n".join([*(line.rstrip() for line in scrolled), self.shown])
 
     def type(self, keys: str, until: str | Callable[[str], Any] = "", *, timeout: float = 60) -> None:
         """Press keys, and wait until the screen shows a pattern."""
@@ -54,15 +54,15 @@ class Terminal:
         self.wait(until, timeout=timeout)
 
     def wait(self, until: str | Callable[[str], Any] = "", *, timeout: float = 60) -> None:
-        """Wait until what is shown, scrolled up or not, has a pattern."""
-        is_there = until if callable(until) else re.compile(until).search
-        end = time.monotonic() + timeout
-        while not is_there(self.text):
-            assert time.monotonic() < end, f"waited for {until!r}:\n{self.text}"
+        """Wait until the screen, or the text that scrolled off, matches a pattern."""
+        is_found = until if callable(until) else re.compile(until).search
+        deadline = time.monotonic() + timeout
+        while not is_found(self.text):
+            assert time.monotonic() < deadline, f"waited for {until!r}:\n{self.text}"
             self._read(0.1)
 
     def settle(self, seconds: float = 0.3) -> None:
-        """Read until nothing has come for so long."""
+        """Read until no output comes for `seconds`."""
         while self._read(seconds):
             pass
 
@@ -71,7 +71,7 @@ class Terminal:
         self.child.setwinsize(rows, columns)
 
     def ended(self) -> int:
-        """Wait for the end; give the exit status, or less than nothing for a signal."""
+        """Wait until the command exits; return its exit status, or the negative number of a signal."""
         while self._read(30):
             pass
         self.child.close()

@@ -1,8 +1,8 @@
-"""Texts in every script, and texts that break careless code, for Hypothesis."""
+"""Hypothesis strategies for texts in every script and for unusual texts."""
 
 from hypothesis import strategies as st
 
-_NASTY = st.sampled_from(
+_UNUSUAL = st.sampled_from(
     [
         "{input} {labels} {} {{0}} {a.b}",
         "👩‍👩‍👧‍👦🇩🇪 e\u0301",
@@ -15,10 +15,10 @@ _NASTY = st.sampled_from(
     ]
 )
 PROMPT_INPUTS = st.one_of(
-    _NASTY, st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.just("Tom tells the time.")
+    _UNUSUAL, st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.just("Tom tells the time.")
 )
-_FILLED = PROMPT_INPUTS.filter(str.strip)
-EXAMPLES = st.lists(st.fixed_dictionaries({"input": _FILLED, "output": _FILLED}), max_size=8)
+_NONBLANK = PROMPT_INPUTS.filter(str.strip)
+EXAMPLES = st.lists(st.fixed_dictionaries({"input": _NONBLANK, "output": _NONBLANK}), max_size=8)
 
 TEXTS = st.one_of(
     st.text(max_size=60),

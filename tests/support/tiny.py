@@ -1,6 +1,6 @@
-"""Small real models, made here: random weights that are the same every time.
+"""Tiny models with reproducible random weights.
 
-They are spread wider than is usual for a start of training, so that the likeliest token is a clear one.
+The weights have a larger spread than usual initial weights, so that one token is clearly the likeliest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.tokenizers import (
 
 WINDOW = 512
 SLIDING = 8
-"""Tokens that a sliding window holds: fewer than the prompts of the tests have."""
+"""The tokens of a sliding window: fewer than the prompts of the tests have."""
 
 
 class Tiny(NamedTuple):
@@ -51,13 +51,15 @@ class Tiny(NamedTuple):
 
     def reference(self, prompt: Sequence[int], **options: Any) -> list[list[int]]:
         """Return the completions of transformers' `generate` for one prompt, without padding."""
-        given = torch.tensor([list(prompt)])
-        rows = self.model.generate(given, attention_mask=torch.ones_like(given), **{"do_sample": False, **options})
-        begin = 1 if self.model.config.is_encoder_decoder else len(prompt)
-        return [self._to_end(row[begin:].tolist()) for row in rows]
+        input_ids = torch.tensor([list(prompt)])
+        rows = self.model.generate(
+            input_ids, attention_mask=torch.ones_like(input_ids), **{"do_sample": False, **options}
+        )
+        start = 1 if self.model.config.is_encoder_decoder else len(prompt)
+        return [self._to_end(row[start:].tolist()) for row in rows]
 
     def _to_end(self, row: list[int]) -> list[int]:
-        return row[: next((at for at, token in enumerate(row, 1) if token in self.ends), len(row))]
+        return row[: next((end for end, token in enumerate(row, 1) if token in self.ends), len(row))]
 
     def ending_at(self, *tokens: int) -> Tiny:
         """Return a copy that ends its answers at these tokens too; the weights are shared."""
@@ -155,29 +157,33 @@ every_decoder = pytest.mark.parametrize("name", fast_and_slow(DECODERS, _ONE_OF_
 def make(name: str) -> Tiny:
     """Return the model of this name, always the same one.
 
-    It computes in float64, in which no two tokens are as likely up to rounding: what it says does not depend on the
+    It computes in float64, where no two tokens are equally likely up to rounding: its answers do not depend on the
     processor, on padding or on the order of additions. transformers computes some architectures in float32 only.
     """
-    kind, tokenizer, values = ARCHITECTURES[name]
-    known = tokenizer()
-    model = build(kind, known, values, "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM")
+    class_name, make_tokenizer, values = ARCHITECTURES[name]
+    tokenizer = make_tokenizer()
+    model = build(
+        class_name, tokenizer, values, "ForConditionalGeneration" if name in ENCODER_DECODERS else "ForCausalLM"
+    )
     if name not in _FLOAT32_ONLY:
         model = model.double()
     if name == "bart":
-        model.generation_config.forced_bos_token_id = known.bos_token_id
-    return Tiny(model, known)
+        model.generation_config.forced_bos_token_id = tokenizer.bos_token_id
+    return Tiny(model, tokenizer)
 
 
-def build(kind: str, known: PreTrainedTokenizerBase, values: dict[str, Any], head: str = "ForCausalLM") -> Any:
+def build(
+    class_name: str, tokenizer: PreTrainedTokenizerBase, values: dict[str, Any], head: str = "ForCausalLM"
+) -> Any:
     """Return a model of transformers' class of this architecture, with this configuration, for this tokenizer."""
-    config = getattr(transformers, f"{kind}Config")(
-        vocab_size=len(known),
+    config = getattr(transformers, f"{class_name}Config")(
+        vocab_size=len(tokenizer),
         initializer_range=0.2,
-        bos_token_id=known.bos_token_id,
-        eos_token_id=known.eos_token_id,
-        pad_token_id=known.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
         **values,
     )
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        return getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else kind + head)(config).eval()
+        return getattr(transformers, "GPT2LMHeadModel" if class_name == "GPT2" else class_name + head)(config).eval()

@@ -1,4 +1,4 @@
-"""Fast tokenizers as models have them, trained here on a few lines."""
+"""Fast tokenizers like those of well-known models, trained on a few lines."""
 
 import json
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def byte_fallback(special: list[str], size: int = 480) -> Tokenizer:
     )
     pieces = [f"<0x{byte:02X}>" for byte in range(256)]
     tokenizer.train_from_iterator(
-        (line for text in TEXT for line in text.split()),  # else whole lines would become pieces
+        (line for text in TEXT for line in text.split()),  # otherwise whole lines would become pieces
         trainers.BpeTrainer(vocab_size=size, special_tokens=[*special, *pieces], show_progress=False),
     )
     spec = json.loads(tokenizer.to_str())
@@ -95,7 +95,7 @@ def byte_fallback(special: list[str], size: int = 480) -> Tokenizer:
 
 
 def unigram(special: list[str]) -> Tokenizer:
-    """Return a tokenizer like that of T5: likeliest pieces; what it has no piece for is unknown."""
+    """Return a tokenizer like that of T5: likeliest pieces; other text is unknown."""
     words = [f"▁{word}" for text in TEXT for word in text.split() if word.isascii()]
     pieces = {piece: -4.0 - len(piece) / 4 for word in words for piece in (word, word[:4], word[-2:])}
     letters = dict.fromkeys("▁" + "".join(map(chr, range(ord("!"), ord("}") + 1))), -9.0)
@@ -109,15 +109,15 @@ def unigram(special: list[str]) -> Tokenizer:
 
 
 def word_level() -> PreTrainedTokenizerFast:
-    """Return a tokenizer that knows whole words, and no way to write any other text."""
+    """Return a tokenizer of whole words, which cannot represent other text."""
     words = {word: index for index, word in enumerate(["<unk>", "</s>", *sorted(set(" ".join(TEXT).split()))])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
 
 
-def _around(tokenizer: Tokenizer, begin: str, end: str) -> None:
-    """Let the tokenizer put these tokens around a text."""
+def _add_tokens_around(tokenizer: Tokenizer, begin: str, end: str) -> None:
+    """Let the tokenizer add these tokens before and after a text."""
     single = " ".join(part for part in (begin, "$A", end) if part)
     names = [(name, tokenizer.token_to_id(name)) for name in (begin, end) if name]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=names)
@@ -125,7 +125,7 @@ def _around(tokenizer: Tokenizer, begin: str, end: str) -> None:
 
 @cache
 def chatml_tokenizer() -> PreTrainedTokenizerFast:
-    """Like SmolLM."""
+    """Return a tokenizer like that of SmolLM."""
     backend = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<file_sep>"])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
@@ -136,7 +136,7 @@ def chatml_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def qwen_tokenizer() -> PreTrainedTokenizerFast:
-    """Like Qwen 3: no start token; tags for tools and thoughts that are tokens, but are shown."""
+    """Return a tokenizer like that of Qwen 3: no start token; visible tokens that enclose tool calls and reasoning."""
     backend = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], size=395)
     tags = ["<tool_call>", "</tool_call>", "<think>", "</think>", "<tool_response>"]
     backend.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
@@ -147,14 +147,14 @@ def qwen_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def gpt2_tokenizer() -> PreTrainedTokenizerFast:
-    """Like GPT-2: one control token, no chat template."""
+    """Return a tokenizer like that of GPT-2: one control token, no chat template."""
     backend = byte_level(["<|endoftext|>"])
     return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
 
 
 @cache
 def neox_tokenizer() -> PreTrainedTokenizerFast:
-    """Like GPT-NeoX: runs of spaces are added tokens."""
+    """Return a tokenizer like that of GPT-NeoX: runs of spaces are added tokens."""
     backend = byte_level(["<|endoftext|>"], size=396)
     backend.add_tokens([AddedToken(" " * count, normalized=True) for count in (4, 3, 2)])
     backend.normalizer = normalizers.NFC()
@@ -165,9 +165,9 @@ def neox_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def inst_tokenizer() -> PreTrainedTokenizerFast:
-    """Like Llama 2 and Mistral: a start token before every text, and roles that must alternate."""
+    """Return a tokenizer like those of Llama 2 and Mistral: a start token before every text, alternating roles."""
     backend = byte_fallback(["<unk>", "<s>", "</s>"])
-    _around(backend, "<s>", "")
+    _add_tokens_around(backend, "<s>", "")
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<unk>"
     )
@@ -177,11 +177,11 @@ def inst_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def turns_tokenizer() -> PreTrainedTokenizerFast:
-    """Like Gemma: start and end of turns, and no system role."""
+    """Return a tokenizer like that of Gemma: start and end of turns, and no system role."""
     backend = byte_fallback(["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"])
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    _around(backend, "<bos>", "")
+    _add_tokens_around(backend, "<bos>", "")
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, unk_token="<unk>", bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
     )
@@ -191,17 +191,17 @@ def turns_tokenizer() -> PreTrainedTokenizerFast:
 
 @cache
 def t5_tokenizer() -> PreTrainedTokenizerFast:
-    """Like T5."""
+    """Return a tokenizer like that of T5."""
     backend = unigram(["<pad>", "</s>", "<unk>", "<extra_id_0>", "<extra_id_1>"])
-    _around(backend, "", "</s>")
+    _add_tokens_around(backend, "", "</s>")
     return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
 
 
 @cache
 def bart_tokenizer() -> PreTrainedTokenizerFast:
-    """Like BART."""
+    """Return a tokenizer like that of BART."""
     backend = byte_level(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    _around(backend, "<s>", "</s>")
+    _add_tokens_around(backend, "<s>", "</s>")
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<s>",

@@ -1,4 +1,4 @@
-"""A chat model like any other of LangChain's: one that does not return likelihoods."""
+"""A LangChain chat model that returns no log-likelihoods."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.tool_formats import chat_with_format
 
 
 class ChatWithoutScores(BaseChatModel):
-    """A LangChain chat model that takes tools, keeps the messages it gets as `asked`, and has no `score`."""
+    """A LangChain chat model with tools and without `score`, which records its messages in `asked`."""
 
     llm: HuggingFaceChat
     asked: list[list[BaseMessage]] = Field(default_factory=list)

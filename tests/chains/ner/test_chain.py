@@ -17,7 +17,17 @@ from llmkit.chains.ner.entity_typing import EntityTyper
 from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
-from tests.support.ner import LABELS, MODELS, SAID, TEXT, chain, chain_of, near, places, sound
+from tests.support.ner import (
+    DESCRIPTIONS,
+    LABELS,
+    MODELS,
+    TEXT,
+    are_valid_entities,
+    chain,
+    chain_of,
+    covered_characters,
+    entities_are_close,
+)
 from tests.support.texts import TEXTS
 
 every = pytest.mark.parametrize("name", MODELS)
@@ -47,13 +57,13 @@ HARD = st.one_of(
 @given(HARD, st.sampled_from(list(MODELS)), st.sampled_from([0.0, 0.2, 0.5]), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_entities_stand_in_any_text(text: str, name: str, threshold: float, proper_names: bool) -> None:
-    assert sound(text, chain(name, threshold, proper_names).invoke(text), threshold)
+    assert are_valid_entities(text, chain(name, threshold, proper_names).invoke(text), threshold)
 
 
 def test_three_thousand_words() -> None:
     text = " ".join(TEXT.split() * (3000 // len(TEXT.split()) + 1))
     found = chain().invoke(text)
-    assert sound(text, found, 0.2)
+    assert are_valid_entities(text, found, 0.2)
     assert len(found) > 300
 
 
@@ -64,14 +74,14 @@ def test_a_text_alone_is_what_it_is_in_any_batch(name: str) -> None:
     together = own.batch(texts)
     assert any(together)
     for text, found in zip(texts, together, strict=True):
-        assert near(found, own.invoke(text))
-    assert all(near(*pair) for pair in zip(together, own.batch(texts[::-1])[::-1], strict=True))
+        assert entities_are_close(found, own.invoke(text))
+    assert all(entities_are_close(*pair) for pair in zip(together, own.batch(texts[::-1])[::-1], strict=True))
 
 
 @every
 def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     llm = MODELS[name](name)
-    labels = Labels.validate(LABELS, SAID, multi_label=True)
+    labels = Labels.validate(LABELS, DESCRIPTIONS, multi_label=True)
     typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), labels, SMOLLM2_135M, None)
     text = "The dog is in Paris."
     found = chain(name, 0.0, False).invoke(text)
@@ -90,27 +100,27 @@ def test_every_occurrence_has_its_own_place() -> None:
 
 @pytest.mark.parametrize("text", [TEXT, "東京は日本の首都。", "مرحبا بالعالم 2011"])
 def test_thresholds(text: str) -> None:
-    covered = places(chain("llama", 0.0, False).invoke(text))
-    assert all(places([word]) <= covered for word in name_words(text))
+    covered = covered_characters(chain("llama", 0.0, False).invoke(text))
+    assert all(covered_characters([word]) <= covered for word in name_words(text))
     assert chain("llama", 1.0).invoke(text).entities == ()
     half = chain("llama", 0.5).invoke(text)
-    assert sound(text, half, 0.5)
-    assert places(half) <= places(chain("llama", 0.2).invoke(text))
+    assert are_valid_entities(text, half, 0.5)
+    assert covered_characters(half) <= covered_characters(chain("llama", 0.2).invoke(text))
 
 
 def test_passages_find_what_the_whole_text_has_places_for() -> None:
     text = "\n\n".join([TEXT] * 6)
     found = chain_of(max_passage_tokens=40, threshold=0.0, proper_names=False).invoke(text)
-    assert sound(text, found, 0.0)
-    assert all(places([word]) <= places(found) for word in name_words(text))
+    assert are_valid_entities(text, found, 0.0)
+    assert all(covered_characters([word]) <= covered_characters(found) for word in name_words(text))
 
 
 @every
 def test_a_text_longer_than_the_window(name: str) -> None:
-    small = NERChain(MODELS[name](name), LABELS, descriptions=SAID, context_window=200, threshold=0.1)
+    small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=200, threshold=0.1)
     text = TEXT * 5
     assert small.invoke(text)
-    assert sound(text, small.invoke(text), 0.1)
+    assert are_valid_entities(text, small.invoke(text), 0.1)
 
 
 @every
@@ -122,7 +132,7 @@ def test_a_tiny_window_says_how_much_it_takes(name: str, proper_names: bool) -> 
                 NERChain(
                     MODELS[name](name),
                     LABELS,
-                    descriptions=SAID,
+                    descriptions=DESCRIPTIONS,
                     proper_names=proper_names,
                     context_window=window,
                     threshold=0,
@@ -138,7 +148,7 @@ def test_a_tiny_window_says_how_much_it_takes(name: str, proper_names: bool) -> 
         assert error.available == window < error.needed
         window = error.needed
     assert window > 20
-    assert sound(TEXT, made[0].invoke(TEXT), 0)
+    assert are_valid_entities(TEXT, made[0].invoke(TEXT), 0)
 
 
 def test_a_bad_input_fails_alone() -> None:
@@ -154,18 +164,18 @@ def test_a_bad_input_fails_alone() -> None:
     for place, words in says.items():
         assert isinstance(results[place], InputError)
         assert words in str(results[place])
-    assert near(results[0], chain().invoke(TEXT))
-    assert near(results[5], results[0])
+    assert entities_are_close(results[0], chain().invoke(TEXT))
+    assert entities_are_close(results[5], results[0])
     with pytest.raises(InputError, match="the text is empty"):
         chain().invoke("")
     assert chain().batch([]) == []
 
 
 def test_async_is_the_same() -> None:
-    assert near(asyncio.run(chain().ainvoke(TEXT)), chain().invoke(TEXT))
+    assert entities_are_close(asyncio.run(chain().ainvoke(TEXT)), chain().invoke(TEXT))
     [first, second] = asyncio.run(chain().abatch([TEXT, "Paris"]))
-    assert near(first, chain().invoke(TEXT))
-    assert near(second, chain().invoke("Paris"))
+    assert entities_are_close(first, chain().invoke(TEXT))
+    assert entities_are_close(second, chain().invoke("Paris"))
 
 
 @pytest.mark.parametrize(
@@ -197,14 +207,16 @@ def test_a_wrong_argument_is_named(options: dict[str, Any], says: str) -> None:
 
 def test_prompts() -> None:
     own = chain_of(prompt=TaskPrompt("What is what?", output_start="Here,"), threshold=0.1)
-    assert sound(TEXT, own.invoke(TEXT), 0.1)
-    assert not near(own.invoke(TEXT), chain_of(threshold=0.1).invoke(TEXT))
+    assert are_valid_entities(TEXT, own.invoke(TEXT), 0.1)
+    assert not entities_are_close(own.invoke(TEXT), chain_of(threshold=0.1).invoke(TEXT))
     with pytest.raises(PromptError, match="fields that this chain cannot fill: labels"):
         chain_of(prompt="entities")
 
 
 def test_one_label_is_enough() -> None:
-    assert sound(TEXT, chain_of(labels=["ship"], descriptions=None, threshold=0.1).invoke(TEXT), 0.1, ["ship"])
+    assert are_valid_entities(
+        TEXT, chain_of(labels=["ship"], descriptions=None, threshold=0.1).invoke(TEXT), 0.1, ["ship"]
+    )
 
 
 EASY = {
@@ -224,7 +236,7 @@ def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     results = own.batch(list(EASY))
     told = {text: [(each.text, each.label) for each in found] for text, found in zip(EASY, results, strict=True)}
     assert told == EASY
-    assert near(own.invoke(next(iter(EASY))), results[0], 0.02)
+    assert entities_are_close(own.invoke(next(iter(EASY))), results[0], 0.02)
 
 
 def test_kinds_of_one_s_own_that_are_no_names(default_llm: HuggingFaceChat) -> None:

@@ -7,7 +7,7 @@ import pytest
 from llmkit.chains import ClassificationTuning, NERChain
 from llmkit.chains.ner.tuning import NEUTRAL
 from llmkit.errors import InputError
-from tests.support.ner import TEXT, chain, chain_of, near
+from tests.support.ner import TEXT, chain, chain_of, entities_are_close
 
 
 def test_examples_that_show_nothing_new_change_nothing() -> None:
@@ -15,7 +15,7 @@ def test_examples_that_show_nothing_new_change_nothing() -> None:
     texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
     examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
     own = chain_of(examples=examples)
-    assert near(own.invoke(TEXT), chain_of().invoke(TEXT))
+    assert entities_are_close(own.invoke(TEXT), chain_of().invoke(TEXT))
 
 
 def test_examples_teach() -> None:

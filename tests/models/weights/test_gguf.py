@@ -48,14 +48,14 @@ def test_the_converted_folder_is_a_complete_model(tiny_gguf, output_folder):
 
 @pytest.mark.parametrize(("token", "end_tokens"), [(0, [0, 2]), (2, [2]), (44, [2, 44])])
 def test_the_end_of_turn_token_ends_an_answer(tmp_path, output_folder, token, end_tokens):
-    convert(make_gguf(tmp_path / "turns.gguf", turn_ends=token), output_folder)
+    convert(make_gguf(tmp_path / "turns.gguf", end_of_turn=token), output_folder)
     model, tokenizer = load(output_folder)
     assert from_objects(model, tokenizer).eos_token_ids == set(end_tokens)
     llm = HuggingFaceLLM(model=model, tokenizer=tokenizer, temperature=0, max_new_tokens=30)
     [unrestricted] = llm.generate(["a b c"]).generations[0]
     assert unrestricted.generation_info["usage_metadata"]["output_tokens"] > 1
     first_token = llm.engine.generate([llm._prepare(llm._convert("a b c"), None, {}).request])[0][0].token_ids[0]
-    convert(make_gguf(tmp_path / "first.gguf", turn_ends=first_token), output_folder)
+    convert(make_gguf(tmp_path / "first.gguf", end_of_turn=first_token), output_folder)
     ended = HuggingFaceLLM(model=str(output_folder), dtype="float32", temperature=0, max_new_tokens=30)
     [answer] = ended.generate(["a b c"]).generations[0]
     assert (answer.text, answer.generation_info["finish_reason"]) == ("", "stop")
@@ -105,7 +105,7 @@ def test_conversion_prints_nothing(tiny_gguf, output_folder, capfd):
 @pytest.mark.parametrize("name", ["blk.0.ffn_down.weight", "output_norm.weight"])
 def test_missing_weights_raise_a_clear_error(tmp_path, output_folder, name):
     with pytest.raises(ModelUnusable, match="lacks weights"):
-        convert(make_gguf(tmp_path / "part.gguf", without=name), output_folder)
+        convert(make_gguf(tmp_path / "part.gguf", omitted=name), output_folder)
 
 
 def convert_damaged(tiny_gguf: Path, tmp_path: Path, content: bytes) -> str | None:
