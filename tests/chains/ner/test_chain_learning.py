@@ -64,11 +64,11 @@ def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
     fitted = chain_of()
     fitted.calibrate(NAMED)
     assert fitted.fit(NAMED) is fitted
-    assert near(fitted.invoke(TEXT), chain_of(examples=NAMED).invoke(TEXT))
+    assert entities_are_close(fitted.invoke(TEXT), chain_of(examples=NAMED).invoke(TEXT))
     with pytest.raises(InputError, match="example 1"):
         fitted.fit([{"input": "Ada"}])
     assert fitted.examples_report() == chain_of(examples=NAMED).examples_report()
-    assert near(fitted.fit(()).invoke(TEXT), chain_of().invoke(TEXT))
+    assert entities_are_close(fitted.fit(()).invoke(TEXT), chain_of().invoke(TEXT))
 
 
 def test_what_cannot_calibrate() -> None:
