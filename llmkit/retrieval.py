@@ -31,10 +31,15 @@ NGRAM_WEIGHT = 0.4
 
 @dataclass(frozen=True, slots=True)
 class RetrievedSentence(Span):
-    """A sentence that matters, of the document with an index: `documents[document][start:end] == text`."""
+    """A sentence that matters, of the document with an index: `documents[document][start:end] == text`.
+
+    Attributes:
+        relevance: how much it has in common with the words of the question; 0 is nothing.
+    """
 
     document: int
     text: str
+    relevance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class SentenceRetriever:
         index = self._word_index(tuple(documents), indexed)
         if not index.places:
             return []
-        rankings = [index.scores(question)]
+        by_words = index.scores(question)
+        rankings = [by_words]
         if self.embedder is not None:
             query = unit_rows([self.embedder.embed_query(question)])[0]
             similar = [() if document.vectors is None else document.vectors @ query for document in indexed]
@@ -110,7 +116,8 @@ class SentenceRetriever:
         for best in descending(reciprocal_rank_fusion(*rankings))[:top_k]:
             number, place = index.places[best]
             span = indexed[number].spans[place]
-            found.append(RetrievedSentence(span.start, span.end, number, span.of(documents[number])))
+            text = span.of(documents[number])
+            found.append(RetrievedSentence(span.start, span.end, number, text, float(by_words[best])))
         return found
 
     def _word_index(self, documents: tuple[str, ...], indexed: Sequence[_IndexedDocument]) -> _WordIndex:

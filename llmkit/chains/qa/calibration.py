@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from llmkit.chains.qa.question_form import YesNoWords
 from llmkit.chains.tuning import Tuning
+from llmkit.errors import InputError
 from llmkit.text.words import terms
 
 
@@ -27,6 +30,8 @@ class QATuning(Tuning):
         confidence_scale: the nats over which that changes: the confidence is
             sigmoid((score - midpoint) / scale) (Platt 1999).
         threshold: the least confidence of an answer; 0 always answers.
+        yes_no_midpoint, yes_no_scale, yes_no_threshold: the same for yes and no.
+        yes_no_languages: those in which yes/no questions are answered; `None` for all.
     """
 
     prior_weight: float = 0.0
@@ -36,11 +41,18 @@ class QATuning(Tuning):
     confidence_midpoint: float = 0.0
     confidence_scale: float = 1.0
     threshold: float = 0.0
+    yes_no_midpoint: float = 0.0
+    yes_no_scale: float = 1.0
+    yes_no_threshold: float = 0.0
+    yes_no_languages: tuple[str, ...] | None = None
 
     def confidence(self, score: float) -> float:
         """Return the probability that an answer with this score is right."""
-        exponent = (self.confidence_midpoint - score) / self.confidence_scale
-        return 1 / (1 + math.exp(min(max(exponent, -500), 500)))
+        return _sigmoid((score - self.confidence_midpoint) / self.confidence_scale)
+
+    def yes_no_confidence(self, score: float) -> float:
+        """Return the probability that yes or no with this score is right."""
+        return _sigmoid((score - self.yes_no_midpoint) / self.yes_no_scale)
 
 
 NEUTRAL = QATuning()
@@ -53,9 +65,14 @@ SMOLLM2_135M = QATuning(
     confidence_midpoint=-9.0,
     confidence_scale=5.5,
     threshold=0.25,
+    yes_no_midpoint=-0.06,
+    yes_no_scale=0.81,
+    yes_no_threshold=0.7,
+    yes_no_languages=("english",),
 )
 """Fitted on 90 questions of SQuAD 2, a third of them without an answer. At the threshold three of four questions with
-an answer get one, and two of five without get none."""
+an answer get one, and two of five without get none. Yes and no were fitted on 42 questions, 6 of them without an
+answer (`benchmarks/yes_no_questions.jsonl`)."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,7 @@ class QACalibrationReport:
             with an answer the F1 of its words, for one without whether none was given.
         answered: the share of the questions with an answer that get one.
         abstained: the share of those without that get none.
+        yes_no: the same for yes/no questions, which the other fields leave out; `None` if there were none.
     """
 
     threshold: float
@@ -75,6 +93,34 @@ class QACalibrationReport:
     correct_after: float
     answered: float
     abstained: float
+    yes_no: QACalibrationReport | None = None
+
+
+def validate_truths(rows: Any) -> list[str | None]:
+    """Return the answer of each labelled row, or raise `InputError`."""
+    if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
+        raise InputError("calibrate needs a list of labelled questions")
+    truths = []
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping) or "answer" not in row:
+            raise InputError(f"row {number} has no 'answer': give text, or None if the context has no answer")
+        truth = row["answer"]
+        if truth is not None and not (isinstance(truth, str) and truth.strip()):
+            raise InputError(f"row {number}: 'answer' is {truth!r}, but must be text, or None if there is none")
+        truths.append(truth)
+    return truths
+
+
+def yes_no_correctness(answer: str, truth: str | None, words: YesNoWords, number: int) -> float | None:
+    """Return whether yes or no is right, 1 or 0, and `None` where the text has no answer."""
+    if truth is None:
+        return None
+    given = truth.strip().rstrip(".!").casefold()
+    if given in ("yes", words.yes.casefold()):
+        return float(answer == words.yes)
+    if given in ("no", words.no.casefold()):
+        return float(answer == words.no)
+    raise InputError(f"row {number}: 'answer' is {truth!r}, but the question asks for yes or no: give one, or None")
 
 
 def word_f1(answer: str, truth: str) -> float:
@@ -84,8 +130,46 @@ def word_f1(answer: str, truth: str) -> float:
     return 2 * common / (len(given) + len(wanted)) if common else 0.0
 
 
+@dataclass(frozen=True)
+class ScoredRow:
+    """The answer to a labelled question.
+
+    Attributes:
+        score: in nats; minus infinity where there was nothing to read.
+        correctness: from 0 to 1; `None` where the text has no answer.
+        is_yes_no: whether the question asks for yes or no.
+    """
+
+    score: float
+    correctness: float | None
+    is_yes_no: bool = False
+
+
+def calibrated_tuning(tuning: QATuning, rows: Sequence[ScoredRow]) -> tuple[QATuning, QACalibrationReport]:
+    """Fit confidences and thresholds to labelled questions: those for yes or no, and the others, each by themselves."""
+    yes_no = [row for row in rows if row.is_yes_no]
+    others = [row for row in rows if not row.is_yes_no]
+    tuning = fit_confidence(tuning, _answered(others))
+    correctness = [row.correctness for row in others]
+    report = fit_threshold([tuning.confidence(row.score) for row in others], correctness, tuning.threshold)
+    tuning = replace(tuning, threshold=report.threshold)
+    if not yes_no:
+        return tuning, report
+    midpoint, scale = _fit_sigmoid(_answered(yes_no), tuning.yes_no_midpoint, tuning.yes_no_scale)
+    tuning = replace(tuning, yes_no_midpoint=midpoint, yes_no_scale=scale, yes_no_languages=None)
+    confidences = [tuning.yes_no_confidence(row.score) for row in yes_no]
+    of_yes_no = fit_threshold(confidences, [row.correctness for row in yes_no], tuning.yes_no_threshold)
+    return replace(tuning, yes_no_threshold=of_yes_no.threshold), replace(report, yes_no=of_yes_no)
+
+
 def fit_confidence(tuning: QATuning, answers: Sequence[tuple[float, float]]) -> QATuning:
-    """Fit the confidence to answers, each its score in nats and its correctness from 0 to 1 (Platt scaling).
+    """Fit the confidence to answers, each its score in nats and its correctness from 0 to 1."""
+    midpoint, scale = _fit_sigmoid(answers, tuning.confidence_midpoint, tuning.confidence_scale)
+    return replace(tuning, confidence_midpoint=midpoint, confidence_scale=scale)
+
+
+def _fit_sigmoid(answers: Sequence[tuple[float, float]], midpoint: float, scale: float) -> tuple[float, float]:
+    """Return midpoint and scale of the probability to be right (Platt scaling).
 
     Where all answers are right, or all wrong, or a higher score does not speak for an answer, nothing can be fitted.
     """
@@ -95,7 +179,7 @@ def fit_confidence(tuning: QATuning, answers: Sequence[tuple[float, float]]) -> 
     positive = right.sum()
     negative = len(right) - positive
     if not positive or not negative:
-        return tuning
+        return midpoint, scale
     # Platt's targets: not quite 0 and 1, so that few rows do not make the confidence extreme.
     targets = right * (positive + 1) / (positive + 2) + (1 - right) / (negative + 2)
 
@@ -103,17 +187,18 @@ def fit_confidence(tuning: QATuning, answers: Sequence[tuple[float, float]]) -> 
         logits = parameters[0] * scores + parameters[1]
         return float(np.sum(np.logaddexp(0, logits) - targets * logits))
 
-    start = [1 / tuning.confidence_scale, -tuning.confidence_midpoint / tuning.confidence_scale]
+    start = [1 / scale, -midpoint / scale]
     slope, intercept = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 2000}).x
-    if slope <= 1e-6:
-        return tuning
-    return replace(tuning, confidence_midpoint=float(-intercept / slope), confidence_scale=float(1 / slope))
+    return (float(-intercept / slope), float(1 / slope)) if slope > 1e-6 else (midpoint, scale)
 
 
 def fit_threshold(
     confidences: Sequence[float], correctness: Sequence[float | None], former: float
 ) -> QACalibrationReport:
-    """Find the threshold with the highest mean correctness of answers; it is `None` for a question without one."""
+    """Find the threshold with the highest mean correctness of answers; it is `None` for a question without one.
+
+    Without any questions it is the former one, and the figures are NaN.
+    """
     pairs = list(zip(confidences, correctness, strict=True))
 
     def mean_correctness(threshold: float) -> float:
@@ -123,6 +208,8 @@ def fit_threshold(
         )
         return sum(gains) / len(pairs)
 
+    if not pairs:
+        return QACalibrationReport(former, math.nan, math.nan, math.nan, math.nan)
     ordered = sorted(set(confidences))
     between = [(low + high) / 2 for low, high in pairwise(ordered)]
     best = max([0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))], key=mean_correctness)
@@ -135,3 +222,11 @@ def fit_threshold(
 
 def _share(values: Sequence[bool]) -> float:
     return sum(values) / len(values) if values else math.nan
+
+
+def _answered(rows: Sequence[ScoredRow]) -> list[tuple[float, float]]:
+    return [(row.score, row.correctness or 0.0) for row in rows if math.isfinite(row.score)]
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(min(max(-value, -500), 500)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -20,22 +21,24 @@ from llmkit.chains.qa.calibration import (
     SMOLLM2_135M,
     QACalibrationReport,
     QATuning,
-    fit_confidence,
-    fit_threshold,
+    ScoredRow,
+    calibrated_tuning,
+    validate_truths,
     word_f1,
+    yes_no_correctness,
 )
-from llmkit.chains.qa.generator import AnswerGenerator, GeneratedAnswer
+from llmkit.chains.qa.generator import AnswerGenerator, with_generated_text
 from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_context, parse_question
 from llmkit.chains.qa.reader import AnswerSpan, Reader, ReaderInput, reader_prompts
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
+from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoInput, YesNoReader
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
 from llmkit.errors import InputError, LlmkitError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import RetrievedSentence, SentenceRetriever
-from llmkit.text.words import terms
 
 Style = Literal["extractive", "abstractive"]
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
@@ -43,11 +46,12 @@ _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 @dataclass(frozen=True)
 class PreparedQuery:
-    """A checked question, the sentences that matter, the prompts of the reader, and the call of the generator."""
+    """A checked question, the sentences that matter, the prompts of the readers, and the call of the generator."""
 
     query: Query
     sentences: list[RetrievedSentence]
     reader_input: ReaderInput | None = None
+    yes_no_input: YesNoInput | None = None
     call: ModelCall | None = None
 
 
@@ -56,7 +60,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     The context is text, a `Document` or a list of Documents; other keys of the input are ignored. Quotes are verbatim:
     `document[citation.start:citation.end] == citation.quote`. If the text has no answer, `found` is false and `text`
-    empty: that is not an error. A result does not depend on the other questions of a batch.
+    empty: that is not an error. A yes/no question gets "Yes" or "No", or `found` is false and the nearest sentence is
+    cited. A result does not depend on the other questions of a batch.
 
     Example:
         >>> chain = QAChain(HuggingFaceChat())
@@ -75,7 +80,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             A generated sentence without a word of the phrase, or with a number or a name that is neither in the text
             nor in the question, is replaced by the phrase.
         examples: `{"input": context, "question": …, "output": the phrase that answers it}`.
-        threshold: the least confidence of an answer; without it the tuning's. See `calibrate`.
+        threshold: the least confidence of an answer; without it the tuning's, which has another one for yes and no. See
+            `calibrate`.
         top_k: how many sentences the model reads.
         max_answer_words: the longest phrase, in words.
         prompt: for a model with `score`: "question-answering", or a prompt with the field {question} that ends where
@@ -130,7 +136,9 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL)
         self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
         self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")
+        self.yes_no_threshold = self.tuning.yes_no_threshold if threshold is None else threshold
         self._reader: Reader | None = None
+        self._yes_no_reader: YesNoReader | None = None
         self._generator: AnswerGenerator | None = None
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if scorer is None:
@@ -144,6 +152,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if style == "abstractive" else 0
         self._reader = Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
+        self._yes_no_reader = YesNoReader(completion, TaskPrompt.load("sentence-for-answer"), context_window)
         if style == "abstractive":
             if isinstance(scorer, BaseLLM):
                 raise InputError(f"{type(scorer).__name__} is a completion model: use a chat model to generate answers")
@@ -159,11 +168,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             self._reader.check_question(question)
         query = Query(question, self._documents(question, input))
         sentences = self.sentence_retriever.retrieve(question, query.texts, self.top_k)
-        if not self._reader or not sentences:
+        if not self._reader or not self._yes_no_reader or not sentences:
             return PreparedQuery(query, sentences)
         reader_input = self._reader.prepare(question, sentences)
         call = self._generator.prepare(reader_input) if self._generator else None
-        return PreparedQuery(query, reader_input.sentences, reader_input, call)
+        yes_no_input = self._yes_no_reader.prepare(question, reader_input.sentences)
+        return PreparedQuery(query, reader_input.sentences, reader_input, yes_no_input, call)
 
     def run(self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
         """Answer all questions together, in true batches."""
@@ -171,7 +181,10 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             queries = [(item.query, item.sentences) for item in prepared]
             replies = self._structured.run(queries, configs)
             return [reply if isinstance(reply, Exception) else self._apply_threshold(reply) for reply in replies]
-        answers = [self._extractive(*pair) for pair in zip(prepared, self._read(prepared), strict=True)]
+        rows = zip(prepared, self._read(prepared), self._read_yes_no(prepared), strict=True)
+        answers = [
+            self._yes_or_no(item, words) if words else self._extractive(item, span) for item, span, words in rows
+        ]
         return self._generate(prepared, configs, answers) if self._generator else list(answers)
 
     def calibrate(self, rows: Sequence[Mapping[str, Any]]) -> QACalibrationReport:
@@ -185,17 +198,20 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         """
         if self._reader is None:
             raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
-        truths = _truths(rows)
-        spans = self._read([self._prepare_row(number, row) for number, row in enumerate(rows, 1)])
-        correctness = [
-            None if truth is None else word_f1(span.text if span else "", truth)
-            for span, truth in zip(spans, truths, strict=True)
-        ]
-        found = [(span.score, right or 0.0) for span, right in zip(spans, correctness, strict=True) if span]
-        tuning = fit_confidence(self.tuning, found)
-        confidences = [tuning.confidence(span.score) if span else 0.0 for span in spans]
-        report = fit_threshold(confidences, correctness, self.threshold)
-        self.tuning, self.threshold = replace(tuning, threshold=report.threshold), report.threshold
+        truths = validate_truths(rows)
+        prepared = [self._prepare_row(number, row) for number, row in enumerate(rows, 1)]
+        answers = zip(prepared, truths, self._read(prepared), self._read_yes_no(prepared), strict=True)
+        scored = []
+        for number, (item, truth, span, words) in enumerate(answers, 1):
+            if item.yes_no_input and words:
+                right = yes_no_correctness(words.text, truth, item.yes_no_input.words, number)
+                scored.append(ScoredRow(words.score, right, is_yes_no=True))
+            else:
+                right = None if truth is None else word_f1(span.text if span else "", truth)
+                scored.append(ScoredRow(span.score if span else -math.inf, right))
+        former = replace(self.tuning, threshold=self.threshold, yes_no_threshold=self.yes_no_threshold)
+        self.tuning, report = calibrated_tuning(former, scored)
+        self.threshold, self.yes_no_threshold = self.tuning.threshold, self.tuning.yes_no_threshold
         self.calibrated = True
         return report
 
@@ -215,10 +231,17 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         return tuple(document for document in documents if document.page_content.strip())
 
     def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
-        """Return the best span for each question that has any sentences."""
-        inputs = [item.reader_input for item in prepared if item.reader_input]
-        spans = iter(self._reader.read(inputs) if self._reader and inputs else ())
-        return [next(spans) if item.reader_input else None for item in prepared]
+        """Return the best span for each question that has any sentences and does not ask for yes or no."""
+        inputs = [None if item.yes_no_input else item.reader_input for item in prepared]
+        given = [item for item in inputs if item]
+        spans = iter(self._reader.read(given) if self._reader and given else ())
+        return [next(spans) if item else None for item in inputs]
+
+    def _read_yes_no(self, prepared: Sequence[PreparedQuery]) -> list[YesNoAnswer | None]:
+        """Return yes or no for each question that asks for it and has any sentences."""
+        given = [item.yes_no_input for item in prepared if item.yes_no_input]
+        answers = iter(self._yes_no_reader.read(given) if self._yes_no_reader and given else ())
+        return [next(answers) if item.yes_no_input else None for item in prepared]
 
     def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
         if span is None:
@@ -227,6 +250,22 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         confidence = self.tuning.confidence(span.score)
         return self._apply_threshold(
             Answer(text=span.text, found=True, confidence=confidence, calibrated=self.calibrated, citations=citations)
+        )
+
+    def _yes_or_no(self, item: PreparedQuery, answer: YesNoAnswer) -> Answer:
+        """Return yes or no; below the threshold only the sentences, if they share words with the question."""
+        languages = self.tuning.yes_no_languages
+        is_measured = languages is None or answer.language in languages
+        confidence = self.tuning.yes_no_confidence(answer.score) if is_measured else 0.0
+        found = is_measured and confidence >= self.yes_no_threshold
+        near = [one for one in answer.evidence if one.relevance > 0 or self.sentence_retriever.embedder is not None]
+        return Answer(
+            text=answer.text if found else "",
+            found=found,
+            confidence=confidence,
+            calibrated=self.calibrated,
+            citations=tuple(item.query.cite(one.document, one) for one in ([answer.sentence] if found else near)),
+            method="yes or no",
         )
 
     def _apply_threshold(self, answer: Answer) -> Answer:
@@ -246,20 +285,9 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         ]
         generated = iter(self._generator.generate(*zip(*found, strict=True)) if self._generator and found else ())
         return [
-            _abstractive(item.query, answer, next(generated)) if answer.found else answer
+            with_generated_text(item.query, answer, next(generated)) if answer.found else answer
             for item, answer in zip(prepared, answers, strict=True)
         ]
-
-
-def _abstractive(query: Query, found: Answer, generated: GeneratedAnswer | Exception) -> Answer | Exception:
-    """Return the generated answer with the phrase's sentence and the one that supports it best."""
-    if isinstance(generated, Exception):
-        return generated
-    if not set(terms(generated.text)) & set(terms(found.text)):  # another answer, of unknown confidence
-        return found
-    first, best = found.citations[0], query.cite(generated.support.document, generated.support)
-    more = (best,) if (best.document, best.start) != (first.document, first.start) else ()
-    return found.model_copy(update={"text": generated.text, "citations": (first, *more), "method": "generated"})
 
 
 def _validate_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
@@ -267,17 +295,3 @@ def _validate_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
     if "question" not in validated.input_variables:
         raise PromptError("the prompt has no field {question}")
     return validated
-
-
-def _truths(rows: Any) -> list[str | None]:
-    if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
-        raise InputError("calibrate needs a list of labelled questions")
-    truths = []
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, Mapping) or "answer" not in row:
-            raise InputError(f"row {number} has no 'answer': give text, or None if the context has no answer")
-        truth = row["answer"]
-        if truth is not None and not (isinstance(truth, str) and truth.strip()):
-            raise InputError(f"row {number}: 'answer' is {truth!r}, but must be text, or None if there is none")
-        truths.append(truth)
-    return truths

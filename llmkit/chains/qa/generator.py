@@ -14,7 +14,9 @@ from langchain_core.runnables import RunnableConfig
 from llmkit.chains.base import apply_to_good
 from llmkit.chains.lockstep import BatchCaller, ModelCall
 from llmkit.chains.postprocess import clean_completion, is_complete
+from llmkit.chains.qa.inputs import Query
 from llmkit.chains.qa.reader import Reader, ReaderInput
+from llmkit.chains.qa.results import Answer
 from llmkit.chains.scoring import score_continuations
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import RetrievedSentence
@@ -91,6 +93,19 @@ def is_grounded(text: str, source: str) -> bool:
             if is_number_or_name and not known.issuperset(terms(word)):
                 return False
     return True
+
+
+def with_generated_text(query: Query, found: Answer, generated: GeneratedAnswer | Exception) -> Answer | Exception:
+    """Return the generated answer with the phrase's sentence and the one that supports it best."""
+    if isinstance(generated, Exception):
+        return generated
+    words = terms(generated.text)
+    shared = set(words[:1] if found.method == "yes or no" else words) & set(terms(found.text))
+    if not shared:  # another answer, of unknown confidence
+        return found
+    first, best = found.citations[0], query.cite(generated.support.document, generated.support)
+    more = (best,) if (best.document, best.start) != (first.document, first.start) else ()
+    return found.model_copy(update={"text": generated.text, "citations": (first, *more), "method": "generated"})
 
 
 def _grounded_text(answer: AIMessage, source: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.qa.calibration import QATuning
+from llmkit.chains.qa.question_form import names_alternatives
 from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
 from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
@@ -170,6 +171,8 @@ class Reader:
         question = set(terms(item.question))
         ranks = np.array([item.sentences.index(span.sentence) for span in spans], dtype=np.float64)
         repeats = np.array([set(terms(span.text)) <= question for span in spans], dtype=np.float64)
+        if names_alternatives(item.question):  # "Is it open on Monday or Sunday?": the answer is a part of it
+            repeats[:] = 0
         return np.asarray(self.tuning.rank_penalty * ranks + self.tuning.repetition_penalty * repeats)
 
     def _channel(self, inputs: Sequence[ReaderInput], answers: Sequence[Sequence[str]]) -> list[Row]:

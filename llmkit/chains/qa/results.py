@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmkit.chains.html import highlight
 
+NOT_FOUND = "The text does not say."
+NEITHER_YES_NOR_NO = "Yes or no could not be told with enough confidence. Sentences near to the question:"
+
 
 class Citation(BaseModel):
     """A sentence of the source that supports an answer.
@@ -57,10 +60,12 @@ class Answer(BaseModel):
         confidence: the probability that the answer is right; below the chain's `threshold` it is not given. For a
             model without log-likelihoods: the share of its quotes that are in the source.
         calibrated: whether the confidence was fitted on this very model, as it ships or by `QAChain.calibrate`.
-        citations: the sentences that support it, the most important first.
+        citations: the sentences that support it, the most important first. Where yes or no was asked for and could not
+            be told, the sentences nearest to the question.
         unverified: quotes of the model that are not in the source.
-        method: "spans": the likeliest span of the text; "generated": a written sentence; "structured output": an
-            answer and quotes of a model without log-likelihoods.
+        method: "spans": the likeliest span of the text; "yes or no": one of both words, in the language of the
+            question; "generated": a written sentence; "structured output": an answer and quotes of a model without
+            log-likelihoods.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,12 +76,13 @@ class Answer(BaseModel):
     calibrated: bool = False
     citations: tuple[Citation, ...] = ()
     unverified: tuple[str, ...] = ()
-    method: Literal["spans", "generated", "structured output"] = "spans"
+    method: Literal["spans", "yes or no", "generated", "structured output"] = "spans"
 
     def _repr_html_(self) -> str:
         """The answer and its quotes in their context, for notebooks."""
+        quotes = "".join(citation._repr_html_() for citation in self.citations)
         if not self.found:
-            return "<p><i>The text does not say.</i></p>"
+            return f"<p><i>{NEITHER_YES_NOR_NO if quotes else NOT_FOUND}</i></p>{quotes}"
         note = "" if self.calibrated else ", not calibrated"
         head = f"<p><b>{escape(self.text)}</b> <small>confidence {self.confidence:.0%}{note}</small></p>"
-        return head + "".join(citation._repr_html_() for citation in self.citations)
+        return head + quotes

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmkit.chains.qa.generator import as_quotation
 from llmkit.chains.qa.inputs import Query
+from llmkit.chains.qa.question_form import yes_or_no
 from llmkit.chains.qa.reader import in_source_order
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.structured import StructuredTask
@@ -14,7 +15,7 @@ from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span
-from llmkit.text.words import occurrences
+from llmkit.text.words import occurrences, terms
 
 QuotedQuery = tuple[Query, Sequence[RetrievedSentence]]
 
@@ -35,7 +36,8 @@ def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTas
 
     def fields(item: QuotedQuery) -> dict[str, Any]:
         query, sentences = item
-        return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": form}
+        wanted = f"{words.yes} or {words.no}" if (words := yes_or_no(query.question)) else form
+        return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": wanted}
 
     return StructuredTask(llm, prompt, _SCHEMA, fields=fields, parse=_parse)
 
@@ -52,15 +54,26 @@ def _parse(item: QuotedQuery, reply: Any) -> Answer:
     given = reply if isinstance(reply, dict) else {}
     if not isinstance(given.get("answer"), str) or not isinstance(given.get("quotes"), list):
         raise GenerationError(f"the model answered {reply!r}, which is no answer with quotes")
-    text, quotes = given["answer"].strip(), [str(quote) for quote in given["quotes"]]
+    text, quotes = _answer_text(query.question, given["answer"]), [str(quote) for quote in given["quotes"]]
     places = [(quote, locate(quote, query.texts)) for quote in quotes]
     citations = [query.cite(*place) for _, place in places if place]
     found = bool(text and citations)
+    if not found and yes_or_no(query.question) is None:
+        citations = []
     return Answer(
         text=text if found else "",
         found=found,
         confidence=len(citations) / len(quotes) if found else 0.0,
-        citations=tuple(dict.fromkeys(citations)) if found else (),
+        citations=tuple(dict.fromkeys(citations)),
         unverified=tuple(quote for quote, place in places if place is None),
         method="structured output",
     )
+
+
+def _answer_text(question: str, answer: str) -> str:
+    """Return the answer; of one to a yes/no question only the word, and nothing if it begins with neither."""
+    words = yes_or_no(question)
+    if words is None:
+        return answer.strip()
+    first = terms(answer)[:1]
+    return next((word for word in (words.yes, words.no) if first == terms(word)), "")
