@@ -113,11 +113,14 @@ def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    if not answer.found:
+    from llmkit.chains.qa.results import NEITHER_YES_NOR_NO
+
+    if not answer.found and not answer.citations:
         return NOT_FOUND
     console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
     with console.capture() as caught:
-        for line in (Text(answer.text, style="bold"), *citation_lines(answer, documents)):
+        head = Text(answer.text, style="bold") if answer.found else Text(NEITHER_YES_NOR_NO)
+        for line in (head, *citation_lines(answer, documents)):
             console.print(line)
     return caught.get().rstrip("\n")
 
@@ -129,7 +132,7 @@ def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:
     """
     from rich.text import Text
 
-    lines = [Text(f"confidence {answer.confidence:.0%}", style="dim")]
+    lines = [Text(f"confidence {answer.confidence:.0%}", style="dim")] if answer.found else []
     for citation in answer.citations:
         quote = Text(f"  “{' '.join(citation.quote.split())}”")
         found = documents[citation.document].page_content[citation.answer_start or 0 : citation.answer_end or 0]

@@ -73,9 +73,9 @@ _INDIRECT = regex.compile(
 _BEGINS_WITH_WH = regex.compile(_WH, _FLAGS)
 _ENDS_WITH_WH = regex.compile(rf"\b{_WH} [\s?!]*$", _FLAGS)
 _VERBS = {
-    "german": """ist sind war waren bin bist hat haben hatte hatten habe wird werden wurde wurden würde würden kann können
-        konnte konnten könnte könnten darf dürfen durfte durften muss müssen musste mussten soll sollen sollte sollten
-        will wollen wollte wollten gibt gab stimmt möchte möchten""",
+    "german": """ist sind war waren bin bist hat haben hatte hatten habe wird werden wurde wurden würde würden kann
+        können konnte konnten könnte könnten darf dürfen durfte durften muss müssen musste mussten soll sollen sollte
+        sollten will wollen wollte wollten gibt gab stimmt möchte möchten""",
     "spanish": """es son era eran fue fueron está están estaba hay había hubo ha han puede pueden podía tiene tienen
         tenía debe deben será serán""",
     "italian": "è sono era erano ha hanno può possono poteva deve devono",

@@ -137,6 +137,7 @@ def _stream(
 def _quote(state: ChatState, change: Change, after: History) -> Generator[Event, None, bool]:
     """Answer a message from what is attached, if that answers it: the answer, then its citations with their offsets."""
     from llmkit.chains import QAChain
+    from llmkit.chains.qa.results import NEITHER_YES_NOR_NO
     from llmkit.cli.chat.questions import Aim, aim_of
 
     begun, message, given = time.perf_counter(), after.turns[-1].message, documents(after.attached)
@@ -148,20 +149,21 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
         found = state.qa_chain.invoke({"question": message, "context": given})
     except ContextWindowExceeded:  # the message is longer than a question; the conversation may hold it
         return False
-    if not found.found or not _is_answer(found, message, given):
+    if not _is_answer(found, message, given):
         return False
+    text = found.text if found.found else NEITHER_YES_NOR_NO
     state.last_request = None
     sources = dict.fromkeys(after.attached[citation.document].source for citation in found.citations)
     citations = "\n".join(line.plain for line in citation_lines(found, given))
     partial = StreamedAnswer(state, change)
-    partial.add(found.text)
+    partial.add(text)
     state.change({"do": "cite", "text": citations})
     partial.end("stop")
-    yield Piece(found.text)
+    yield Piece(text)
     yield Output(citations)
     yield Note(f"answered from {', '.join(sources)}")
     seconds = time.perf_counter() - begun
-    yield state.end_answer("stop", state.llm.get_num_tokens(found.text), seconds, seconds)
+    yield state.end_answer("stop", state.llm.get_num_tokens(text), seconds, seconds)
     return True
 
 

@@ -21,9 +21,11 @@ class Telling(BaseChatModel):
 
     says: dict[str, Any]
     heard: list[str] = Field(default_factory=list)
+    instructions: list[str] = Field(default_factory=list)
 
     def _generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatResult:
         self.heard.append(str(messages[-1].content))
+        self.instructions.append(str(messages[0].content))
         call = {"name": "QuotedAnswer", "args": self.says, "id": "1"}
         return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=[call]))])
 
@@ -54,6 +56,17 @@ def test_quotes_count_if_they_stand_in_the_source() -> None:
 def test_without_a_quote_nothing_is_found(answer: str, quotes: list[str]) -> None:
     found = told(answer, *quotes)
     assert (found.text, found.found, found.confidence, found.citations) == ("", False, 0.0, ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"), [("Yes, by Maria Holm.", "Yes"), ("no", "No"), ("Maria Holm", ""), ("Yesterday", "")]
+)
+def test_a_yes_no_question_gets_the_word(answer: str, text: str) -> None:
+    model = Telling(says={"answer": answer, "quotes": ["Maria Holm built it in 1874"]})
+    found = QAChain(model).invoke(qa_input(LIGHTHOUSE, "Was it built in 1874?"))
+    assert (found.text, found.found) == (text, bool(text))
+    assert [cited.quote for cited in found.citations] == ["Maria Holm built it in 1874"]
+    assert "Yes or No" in model.instructions[0]
 
 
 def test_what_is_no_answer_is_an_error() -> None:
