@@ -135,6 +135,12 @@ Answer: 2 francs
 
 Context: Milk is free.
 Answer:""",
+    "sentence-for-answer": """\
+Question: Tea costs 2 francs.
+Answer: <answer>. 2 francs
+
+Question: Milk is free.
+Answer: <answer>.""",
     "sentiment": """\
 System:
 Classify the sentiment of the review as positive or negative.
