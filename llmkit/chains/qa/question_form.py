@@ -48,6 +48,7 @@ _OPENING = regex.compile(
 _ALTERNATIVES = regex.compile(
     r"\b(?<! \b(?:more|yes|whether|one|once|and/) \s* ) or \s+ (?! not | no | so | more | less )", _FLAGS
 )
+_BEHIND_COMMA = regex.compile(r"[,:] [^,:]* \b or \s | , \s* or \s", _FLAGS)
 _TAG = regex.compile(
     rf"""(?: , \s* (?: right | correct | true | yes | no | eh | huh )
         | , \s* is\ (?:that|this|it)\ (?:right|correct|true|so)
@@ -98,8 +99,13 @@ _OTHER_ALTERNATIVES = regex.compile(r"\s(?: oder(?!\ nicht) | ou(?!\ non) | o(?!
 
 
 def names_alternatives(question: str) -> bool:
-    """Return whether a question names alternatives, so that the answer can be one of its words: "Ann or Ben?"."""
-    return bool(_ALTERNATIVES.search(_last_sentence(question)))
+    """Return whether a question names alternatives, so that a part of it can be the answer.
+
+    "Is it open on Monday or Sunday?" and "Who is older, Ann or Ben?" do; "What do dogs or cats eat?" does not.
+    """
+    text = _OPENING.sub("", _last_sentence(question))
+    found = _ALTERNATIVES.search(text)
+    return bool(found) and (not _BEGINS_WITH_WH.match(text) or bool(_BEHIND_COMMA.search(text)))
 
 
 def yes_or_no(question: str) -> YesNoWords | None:

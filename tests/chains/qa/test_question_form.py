@@ -100,6 +100,8 @@ def test_other_questions_in_other_languages(question: str) -> None:
 def test_alternatives() -> None:
     assert names_alternatives("Is it open on Monday or Sunday?")
     assert names_alternatives("Who is older, Ann or Ben?")
+    assert names_alternatives("Which is the oldest: the mill, the inn, or the bridge?")
+    assert not names_alternatives("What do dogs or cats eat?")
     assert not names_alternatives("Did he win or not?")
     assert not names_alternatives("What is more or less true?")
     assert not names_alternatives("Who built Orford?")
