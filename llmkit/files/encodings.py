@@ -8,7 +8,6 @@ import os
 import shlex
 import unicodedata
 from collections.abc import Iterator
-from itertools import islice
 
 from llmkit.errors import InputError
 
@@ -21,12 +20,9 @@ MARKS = (
 )
 """The byte order marks, and what follows each (Unicode standard, section 23.8)."""
 
-_SAMPLE = 1 << 16  # bytes in which an encoding is recognized
+_SAMPLE = 1 << 16  # bytes in which UTF-16 is recognized
+_GUESSED = 1 << 20  # bytes by which another encoding is guessed
 _SHOWN = 60  # characters of a line that an error shows
-_SUGGESTED = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "iso8859_2", "koi8_r"),
-    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"),
-]
 _CONTROLS = frozenset(map(chr, (*range(9), *range(14, 27), *range(28, 32), 127)))
 
 
@@ -98,14 +94,16 @@ def _explain(data: bytes, error: UnicodeDecodeError, name: str, encoding: str) -
             return f"{name} ends in the middle of a character: it was cut, so get the whole file"
         command = _command("iconv -c -f UTF-8 -t UTF-8", name)
         return f"{name} is UTF-8 text, but {place}: correct that line, or leave out such bytes: {command}"
-    found = _likely_encoding(data)
-    iconv_name = _iconv_name(found)
-    command = _command(f"iconv -f {iconv_name} -t UTF-8", name)
-    shown = _line_at(data, error.start).decode(found, errors="replace").strip()
+    from llmkit.web.charset import guess
+
+    codec = guess(data[:_GUESSED])
+    label = _iconv_name(codec)
+    command = _command(f"iconv -f {label} -t UTF-8", name)
+    shown = _line_at(data, error.start).decode(codec, errors="replace").strip()
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
     return (
         f"{name} is not UTF-8 text: {place}. If that line should be “{shown}”, convert it with: {command} "
-        f"(if not, write its encoding for {iconv_name})"
+        f"(if not, write its encoding for {label})"
     )
 
 
@@ -120,34 +118,16 @@ def _is_nearly_utf8(data: bytes) -> bool:
     return beyond > 2 * (len(data) - len(kept))
 
 
-def _likely_encoding(data: bytes) -> str:
-    """Return Windows-1252, which is the most frequent, unless the bytes are no text in it or look like another."""
-    from charset_normalizer import from_bytes
-
-    beyond_ascii = b"\n".join(islice((line for line in data.split(b"\n") if not line.isascii()), 200))[:_SAMPLE]
-    best = from_bytes(beyond_ascii, cp_isolation=_SUGGESTED).best()
-    found = best.encoding if best else "cp1252"
-    if found in ("cp1250", "cp1254", "cp1257", "iso8859_2"):  # Latin letters too; which of these, only a reader knows
-        return "cp1252" if _decodes(data, "cp1252") else found
-    return found
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+def _iconv_name(codec: str) -> str:
+    """Return what iconv calls a codec of Python."""
+    name = codecs.lookup(codec).name.upper().replace("_", "-")
+    return {"SHIFT-JIS": "SHIFT_JIS", "MAC-CYRILLIC": "MACCYRILLIC"}.get(name, name.replace("ISO8859-", "ISO-8859-"))
 
 
 def _line_at(data: bytes, place: int) -> bytes:
     start = data.rfind(b"\n", 0, place) + 1
     end = data.find(b"\n", place)
     return data[start : end if end >= 0 else len(data)][: 4 * _SHOWN]
-
-
-def _iconv_name(encoding: str) -> str:
-    return encoding.upper().replace("ISO8859_", "ISO-8859-").replace("_", "-").replace("SHIFT-JIS", "SHIFT_JIS")
 
 
 def _command(command: str, name: str) -> str:

@@ -52,7 +52,7 @@ def decode(body: bytes, content_type: str = "", url: str = "") -> str:
         return to_unicode(body[len(mark) :], by_mark)
     is_plain = content_type.lower().lstrip().startswith("text/plain")
     charset = http_content_type_encoding(content_type) or (None if is_plain else _declared(body))
-    return to_unicode(body, charset if charset and _is_of_text(charset) else _guess(body, url))
+    return to_unicode(body, charset if charset and _is_of_text(charset) else guess(body, url))
 
 
 def _is_of_text(charset: str) -> bool:
@@ -75,7 +75,7 @@ def _declared(body: bytes) -> str | None:
     return "utf-8" if declared and declared.startswith(("utf-16", "utf-32")) else declared
 
 
-def _guess(body: bytes, url: str) -> str:
+def guess(body: bytes, url: str = "") -> str:
     """Guess the charset by the text, with the language and the top-level domain as hints.
 
     References:

@@ -88,7 +88,9 @@ def test_what_is_no_text_is_named(saved, name, data, says):
         ("The café is open. Ann comes at nine.", "latin-1", "CP1252"),
         ("A ticket costs £12 – dogs don’t pay.", "cp1252", "CP1252"),
         ("Паром отправляется в девять часов, билет стоит двенадцать крон.", "cp1251", "CP1251"),
-        ("フェリーの時刻表と料金について話し合い、大人の料金を上げることにした。", "shift_jis", "SHIFT_JIS"),
+        ("会议讨论了渡轮的时刻表和票价", "gb18030", "GB18030"),
+        ("Лифт чинят в четверг, паром уходит в девять.", "koi8_r", "KOI8-U"),
+        ("フェリーの時刻表と料金について話し合い、大人の料金を上げることにした。", "shift_jis", "CP932"),
     ],
 )
 def test_other_encodings_have_the_command_that_converts_them(saved, text, encoding, iconv):
