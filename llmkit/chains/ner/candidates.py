@@ -24,6 +24,7 @@ from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
 from llmkit.text.abbreviations import FULL_TITLES, is_title
+from llmkit.text.fields import ends_name
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
 
@@ -31,10 +32,6 @@ _POSSESSIVE = regex.compile(r"['’]s?\Z", regex.IGNORECASE)
 _NUMBER = regex.compile(r"[\d.,]+")
 _LETTER = regex.compile(r"[\p{L}\p{N}]")
 _OPENS = regex.compile(r"[^\w\s,;'’\-&]")
-_FIELD_BORDER = regex.compile(
-    r"[\t|¦\u2500-\u257f] | [,;:=<>{}\[\]`] (?= \S | \Z ) | \A [^\n\r]*? [^\S\n\r]{2} [^\n\r]* \Z", regex.VERBOSE
-)
-"""Between two words: a tab, a bar, two spaces, or another sign without a space after it, as in `Maria Holm,Berlin`."""
 _INITIAL_POINT = regex.compile(r"(?<=\b\p{Lu})\.[ \u00a0]?")
 _TITLE_POINT = regex.compile(r"\.?[ \u00a0]?")
 _KNOWN_WORDS = 50_000
@@ -140,7 +137,7 @@ def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> t
     for left, right in pairwise(found):
         between = text[left.end : right.start]
         ended = bisect_right(ends, right.start) > bisect_left(ends, left.end)
-        is_border = ended or bool(_FIELD_BORDER.search(between))
+        is_border = ended or ends_name(between)
         fields.append(fields[-1] + is_border)
         is_initial = bool(_INITIAL_POINT.fullmatch(text, left.end, right.start))
         apart.append(is_border or (bool(between.strip()) and not is_initial))

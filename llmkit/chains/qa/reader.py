@@ -7,6 +7,7 @@ given the answer counts too (noisy channel: Lewis & Fan 2019; Min et al. 2022).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.retrieval import RetrievedSentence
+from llmkit.text.fields import number_answer_fields
 from llmkit.text.ranking import descending
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms, words
@@ -151,9 +153,14 @@ class Reader:
     def _starts(self, sentence: RetrievedSentence) -> list[SpansFrom]:
         """Return each word of a sentence with the spans that begin with it, whose offsets are in the document."""
         text, offset, found = sentence.text, sentence.start, words(sentence.text)
+        fields, starts = number_answer_fields(text, found), [word.start for word in found]
+        groups = [
+            [span for span in spans if fields[bisect_left(starts, span.end) - 1] == field]
+            for spans, field in zip(spans_from(text, found, self.max_words), fields, strict=True)
+        ]
         return [
             (word.of(text), [AnswerSpan(sentence, Span(offset + s.start, offset + s.end), s.of(text)) for s in spans])
-            for word, spans in zip(found, spans_from(text, found, self.max_words), strict=True)
+            for word, spans in zip(found, groups, strict=True)
         ]
 
     def _likelihoods(

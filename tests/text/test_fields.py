@@ -1,0 +1,56 @@
+"""Answers are within one field of a record, and prose is one field."""
+
+import pytest
+
+from llmkit.text.fields import ends_name, number_answer_fields
+from llmkit.text.words import words
+
+
+def fields(text: str) -> list[str]:
+    """The text of each field, from its first word to its last."""
+    found = words(text)
+    numbers = number_answer_fields(text, found)
+    groups = [[word for word, of in zip(found, numbers, strict=True) if of == number] for number in sorted({*numbers})]
+    return [text[group[0].start : group[-1].end] for group in groups]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Karl Berg,Globex,3,5 kg", ["Karl Berg", "Globex", "3", "5 kg"]),
+        ("Karl Berg;3,5 kg;Paris", ["Karl Berg", "3,5 kg", "Paris"]),
+        ("| Karl Berg | Paris |\tOslo", ["Karl Berg", "Paris", "Oslo"]),
+        ('10:30 level=error code=E42 msg="disk full"', ["10:30 level", "error code", "E42 msg", "disk full"]),
+        ('{"route":"Karn-Oslo","days":["Mon","Tue"]}', ["route", "Karn-Oslo", "days", "Mon", "Tue"]),
+        ("<b>host</b><i>port</i>", ["b>host", "b", "i>port", "i"]),
+        ("The manual:[here](https://x.example/a.pdf)", ["The manual", "here](https://x.example/a.pdf"]),
+    ],
+)
+def test_fields_of_records(text: str, expected: list[str]) -> None:
+    assert fields(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Maria Holm, the engineer; Karl Berg: both came",
+            "llmkit ask --file=a.txt --style=short",
+            "E=mc² and F = ma",
+        ),
+        *("It leaves at 10:30 (or 1/2 hour later)  and costs 1,200.50", "std::vector a[i] f(x=1)", "if a < b"),
+    ],
+)
+def test_prose_options_and_code_are_one_field(text: str) -> None:
+    assert len(fields(text)) == 1
+    assert fields("") == []
+
+
+@pytest.mark.parametrize("between", [",", ";", "|", " | ", "\t", "  ", '","', "=", "</b><b>", ":", " <", "]("])
+def test_what_ends_a_name(between: str) -> None:
+    assert ends_name(between)
+
+
+@pytest.mark.parametrize("between", [" ", ", ", ": ", "; ", " – ", "/", "\n    ", ' "', " (", ". ", "&"])
+def test_what_does_not_end_a_name(between: str) -> None:
+    assert not ends_name(between)
