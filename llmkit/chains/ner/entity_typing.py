@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.calibration import Matrix
-from llmkit.chains.labels import Labels
+from llmkit.chains.labels import Labels, preview
 from llmkit.chains.ner.tuning import NERTuning
 from llmkit.chains.scoring import Row, score_continuations
 from llmkit.chains.tuning import NEUTRAL_SENTENCES
@@ -64,6 +64,8 @@ class EntityTyper:
         phrases = tuple(tuple(_with_article(part) for part in row if part) for row in parts)
         if not all(phrases):
             raise InputError(f"the description of {labels.names[phrases.index(())]!r} has only commas: say what it is")
+        if twins := [name for name, row in zip(labels.names, phrases, strict=True) if phrases.count(row) > 1]:
+            raise InputError(f"the labels {preview(twins)} are the same to the model: leave all but one out")
         typer = cls(llm, prompt, phrases, tuning, context_window)
         _ = typer._neutral_prompts
         return typer

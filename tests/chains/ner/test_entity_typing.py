@@ -123,3 +123,8 @@ def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> 
     assert rows.argmax(axis=1)[:2].tolist() == [0, 1]
     assert rows[0, 0] > rows[2, 0]
     assert rows[1, 1] > rows[2, 1]
+
+
+def test_labels_that_are_the_same_to_the_model_are_refused() -> None:
+    with pytest.raises(InputError, match="the labels 'person', 'PER' are the same to the model"):
+        typer(chat("llama"), ["person", "PER", "location"], None)
