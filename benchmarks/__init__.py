@@ -1,1 +1,1 @@
-"""Measurements: ours and a peer, the same work, the same weights, one run, as a ratio."""
+"""Benchmarks of llmkit against peers: the same work on the same weights in one run, as a ratio."""

@@ -2,8 +2,8 @@
 
     python -m benchmarks.batch --prompts 64 --max-new-tokens 32 --runs 3
 
-The texts are made up here, from 10 to about 400 tokens. Both sides generate greedily and end where the model does;
-what counts is tokens of the answers by the second.
+The texts are synthetic, of 10 to about 400 tokens. Both generate greedily until the end token; the result is the
+number of generated tokens per second.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SENTENCES = (
 
 def make_prompts(count: int) -> list[str]:
     """Return questions about texts of 1 to 30 sentences."""
-    draw = random.Random(0)
-    texts = (" ".join(draw.choices(SENTENCES, k=draw.randint(1, 30))) for _ in range(count))
+    rng = random.Random(0)
+    texts = (" ".join(rng.choices(SENTENCES, k=rng.randint(1, 30))) for _ in range(count))
     return [f"Summarize in one sentence: {text}" for text in texts]
 
 
 def main() -> None:
-    """Run both in turn, several times; print tokens by the second and the ratio."""
+    """Run both alternately; print tokens per second and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--max-new-tokens", type=int, default=32)

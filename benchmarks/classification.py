@@ -1,10 +1,10 @@
-"""Labels of short texts: accuracy, log-loss and calibration, stock recipe and ours on the same rows.
+"""Classification of short texts: accuracy, log-loss and calibration of the stock recipe and llmkit on the same rows.
 
     python -m benchmarks.classification --data FOLDER [--rows 128] [--only ag --only sst2]
 
 The stock recipe is `FewShotPromptTemplate | HuggingFacePipeline`: it lists the labels, generates 4 tokens (8 for the 77
-labels of banking77) at batch size 8, and takes the first label that its answer begins with; what is none counts as
-wrong. "8 selected" are the most similar of all examples of the data's pool.
+labels of banking77) at batch size 8, and takes the first label that its answer starts with; an answer without a label
+counts as wrong. "8 selected" are the most similar examples of the training pool.
 `python -m benchmarks --which labels` measures the speed.
 """
 
@@ -42,7 +42,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Task:
-    """Rows to classify, and labelled ones that may serve as examples."""
+    """Rows to classify, and a pool of labelled rows for examples."""
 
     name: str
     rows: Sequence[Row]
@@ -50,7 +50,7 @@ class Task:
     labels: Sequence[str]
 
 
-def task(data: Path, name: str, count: int) -> Task:
+def load_task(data: Path, name: str, count: int) -> Task:
     test, pool, field = FILES[name]
 
     def read(file: str) -> list[Row]:
@@ -62,86 +62,86 @@ def task(data: Path, name: str, count: int) -> Task:
     return Task(name, rows[:count], examples, sorted({row["output"] for row in examples}))
 
 
-def draw_examples(given: Task, count: int, seed: int = 0) -> list[Row]:
-    """Return examples, as many of each label as can be."""
-    pool = list(given.pool)
+def draw_examples(task: Task, count: int, seed: int = 0) -> list[Row]:
+    """Return examples, with equally many of each label if possible."""
+    pool = list(task.pool)
     random.Random(seed).shuffle(pool)
-    seen: dict[str, int] = {}
-    rounds: list[tuple[int, int, Row]] = []
+    label_counts: dict[str, int] = {}
+    numbered: list[tuple[int, int, Row]] = []
     for row in pool:
-        seen[row["output"]] = seen.get(row["output"], 0) + 1
-        rounds.append((seen[row["output"]], len(rounds), row))
-    return [row for *_, row in sorted(rounds, key=lambda item: item[:2])[:count]]
+        label_counts[row["output"]] = label_counts.get(row["output"], 0) + 1
+        numbered.append((label_counts[row["output"]], len(numbered), row))
+    return [row for *_, row in sorted(numbered, key=lambda item: item[:2])[:count]]
 
 
-def stock(given: Task, examples: Sequence[Row], folder: Path) -> Any:
+def stock(task: Task, examples: Sequence[Row], folder: Path) -> Any:
     template = "Text: {input}\nLabel:"
     prompt = FewShotPromptTemplate(
-        prefix=f"Classify the text into one of these labels: {', '.join(given.labels)}.",
+        prefix=f"Classify the text into one of these labels: {', '.join(task.labels)}.",
         examples=list(examples),
         example_prompt=PromptTemplate.from_template(f"{template} {{output}}"),
         suffix=template,
         input_variables=["input"],
     )
-    return prompt | stock_pipeline(folder, 8 if len(given.labels) > 10 else 4)
+    return prompt | stock_pipeline(folder, 8 if len(task.labels) > 10 else 4)
 
 
-def ask_stock(chain: Any, given: Task) -> list[str | None]:
-    answers = chain.batch([{"input": row["input"]} for row in given.rows])
-    ranked = sorted(given.labels, key=len, reverse=True)
+def ask_stock(chain: Any, task: Task) -> list[str | None]:
+    answers = chain.batch([{"input": row["input"]} for row in task.rows])
+    ranked = sorted(task.labels, key=len, reverse=True)
     return [
         next((label for label in ranked if text.strip().lower().startswith(label.lower())), None) for text in answers
     ]
 
 
-def figures(chances: np.ndarray[Any, Any], given: Task) -> tuple[float, float, float]:
+def figures(probabilities: np.ndarray[Any, Any], task: Task) -> tuple[float, float, float]:
     """Return accuracy, mean log-loss in nats and expected calibration error."""
-    gold = np.array([given.labels.index(row["output"]) for row in given.rows])
-    right = chances.argmax(1) == gold
-    loss = -np.log(np.maximum(chances[np.arange(len(gold)), gold], 1e-12)).mean()
-    return float(right.mean()), float(loss), expected_calibration_error(chances.max(1), right)
+    gold = np.array([task.labels.index(row["output"]) for row in task.rows])
+    correct = probabilities.argmax(1) == gold
+    loss = -np.log(np.maximum(probabilities[np.arange(len(gold)), gold], 1e-12)).mean()
+    return float(correct.mean()), float(loss), expected_calibration_error(probabilities.max(1), correct)
 
 
-def variants(llm: HuggingFaceChat, given: Task) -> dict[str, ZeroShotClassificationChain]:
-    eight = draw_examples(given, 8)
+def variants(llm: HuggingFaceChat, task: Task) -> dict[str, ZeroShotClassificationChain]:
+    eight = draw_examples(task, 8)
 
     def chain(**options: Any) -> ZeroShotClassificationChain:
-        return ZeroShotClassificationChain(llm, given.labels, **options)
+        return ZeroShotClassificationChain(llm, task.labels, **options)
 
     return {
         "plain scores, 0 examples": chain(contextual_calibration=False),
         "ours, 0 examples": chain(),
         "ours, 8 examples": chain(examples=eight),
         "ours, 8 examples, shown": chain(examples=eight, show_examples=True),
-        "ours, 8 selected": chain(examples=given.pool, selector=SimilarExamples(8)),
+        "ours, 8 selected": chain(examples=task.pool, selector=SimilarExamples(8)),
     }
 
 
-def quality(llm: HuggingFaceChat, given: Task, folder: Path, console: Console, only: Sequence[str]) -> None:
-    title = f"{given.name}: {len(given.rows)} texts, {len(given.labels)} labels"
+def measure_quality(llm: HuggingFaceChat, task: Task, folder: Path, console: Console, only: Sequence[str]) -> None:
+    title = f"{task.name}: {len(task.rows)} texts, {len(task.labels)} labels"
     table = Table("method", "accuracy", "log-loss", "calibration error", "texts a second", title=title)
 
     def add(name: str, cells: Sequence[str], seconds: float) -> None:
-        table.add_row(name, *cells, f"{len(given.rows) / seconds:.1f}")
-        print(given.name, name, *cells, f"{len(given.rows) / seconds:.1f}", sep="\t", flush=True)
+        table.add_row(name, *cells, f"{len(task.rows) / seconds:.1f}")
+        print(task.name, name, *cells, f"{len(task.rows) / seconds:.1f}", sep="\t", flush=True)
 
     for count in (0, 8):
         if only and "stock" not in only:
             continue
-        chain = stock(given, draw_examples(given, count), folder)
+        chain = stock(task, draw_examples(task, count), folder)
         start = time.perf_counter()
-        found = ask_stock(chain, given)
-        right = [row["output"] == label for row, label in zip(given.rows, found, strict=True)]
-        cells = (f"{np.mean(right):.3f}", f"{found.count(None)} unparsed", "")
+        predicted = ask_stock(chain, task)
+        correct = [row["output"] == label for row, label in zip(task.rows, predicted, strict=True)]
+        cells = (f"{np.mean(correct):.3f}", f"{predicted.count(None)} unparsed", "")
         add(f"stock, {count} examples", cells, time.perf_counter() - start)
-    for name, chain in variants(llm, given).items():
+    for name, chain in variants(llm, task).items():
         if only and name not in only:
             continue
         start = time.perf_counter()
-        results = chain.batch([row["input"] for row in given.rows])
+        results = chain.batch([row["input"] for row in task.rows])
         seconds = time.perf_counter() - start
-        chances = np.array([list(result.scores.values()) for result in results])
-        add(name, [f"{value:.3f}" for value in figures(chances, given)], seconds)
+        probabilities = np.array([list(result.scores.values()) for result in results])
+        add(name, [f"{value:.3f}" for value in figures(probabilities, task)], seconds)
     console.print(table)
 
 
@@ -154,7 +154,7 @@ def main(
 ) -> None:
     console, folder, llm = Console(width=110), resolve(model), HuggingFaceChat(model=model)
     for name in only or FILES:
-        quality(llm, task(data, name, rows), folder, console, method or ())
+        measure_quality(llm, load_task(data, name, rows), folder, console, method or ())
 
 
 if __name__ == "__main__":

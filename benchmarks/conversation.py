@@ -2,7 +2,7 @@
 
     python -m benchmarks.conversation --turns 10 --max-new-tokens 24
 
-Each turn says the same number of words; the peer computes the whole conversation again at every turn.
+Each user message has the same number of words; the peer recomputes the whole conversation at every turn.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def first_tokens(llm: Any, turns: int) -> list[float]:
 
 
 def main() -> None:
-    """Run both once through the conversation, after a turn that warms up; print each turn and the growth."""
+    """Run both through the conversation once, after a warm-up turn; print each turn and the growth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--max-new-tokens", type=int, default=24)

@@ -1,13 +1,13 @@
-"""Entities: exact spans and labels, what is made up, false positives and speed, stock recipe and ours on the same rows.
+"""Entities: exact spans and labels, invented names, false positives and speed of the stock recipe and llmkit.
 
     python -m benchmarks.entities --data FOLDER [--rows N] [--half odd] [--only ours] [--corpus wnut17]
 
 F1 is nervaluate's "strict": the same characters and the same label, of person, organization and location. Groups and
 corporations of WNUT-17 are organizations; other labels of either corpus are left out. Examples are the first rows of
 the data's training pool. The stock recipe is `PromptTemplate | HuggingFacePipeline`, which asks for JSON, for
-`FewShotPromptTemplate` takes no braces: whatever of its answer can be read as a list of objects counts, and each name
-is taken where it first occurs in the text. Ours scores a text once, whatever the number of examples, so its speed is
-that without any.
+`FewShotPromptTemplate` takes no braces: every object that can be parsed from its answer counts, and each name
+is located at its first occurrence in the text. llmkit scores a text once for any number of examples, so its speed is
+measured without examples.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NAMES = {
     **{"PER": "person", "ORG": "organization", "LOC": "location"},
     **{"person": "person", "group": "organization", "corporation": "organization", "location": "location"},
 }
-HOW = "Extract the entities from the text as a JSON list of objects with 'text' and 'label'."
+INSTRUCTION = "Extract the entities from the text as a JSON list of objects with 'text' and 'label'."
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
 
@@ -51,8 +51,8 @@ class Row:
 
     @property
     def example(self) -> dict[str, Any]:
-        named = [{"text": self.text[start:end], "label": label} for start, end, label in self.entities]
-        return {"input": self.text, "output": named}
+        items = [{"text": self.text[start:end], "label": label} for start, end, label in self.entities]
+        return {"input": self.text, "output": items}
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ class Prediction:
     verbatim: tuple[bool, ...] = ()
 
 
-class Remembering(HuggingFaceChat):
-    """Scores the same texts once, for chains that differ only in what they make of the scores."""
+class CachedScoresChat(HuggingFaceChat):
+    """Caches scores, for chains that differ only in how they use the scores."""
 
-    _known: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _cached_scores: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def score(self, inputs: Any, continuations: Any, *, include_eos: bool = False) -> Any:
         key = repr((inputs, continuations, include_eos))
-        if key not in self._known:
-            self._known[key] = super().score(inputs, continuations, include_eos=include_eos)
-        return self._known[key]
+        if key not in self._cached_scores:
+            self._cached_scores[key] = super().score(inputs, continuations, include_eos=include_eos)
+        return self._cached_scores[key]
 
 
 Method = Callable[[Sequence[str]], list[Prediction]]
@@ -88,16 +88,16 @@ def read(path: Path) -> list[Row]:
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = []
     for row in map(json.loads, lines):
-        known = [entity for entity in row["entities"] if entity["label"] in NAMES]
+        entities = [entity for entity in row["entities"] if entity["label"] in NAMES]
         rows.append(
-            Row(row["text"], tuple((entity["start"], entity["end"], NAMES[entity["label"]]) for entity in known))
+            Row(row["text"], tuple((entity["start"], entity["end"], NAMES[entity["label"]]) for entity in entities))
         )
     return rows
 
 
 def ours(llm: HuggingFaceChat, examples: Sequence[Row]) -> Method:
     chain = NERChain(llm, LABELS, examples=[row.example for row in examples])
-    chain.invoke("The weather was cold.")  # what is learned once
+    chain.invoke("The weather was cold.")  # compute the priors once, before timing
 
     def run(texts: Sequence[str]) -> list[Prediction]:
         return [
@@ -111,36 +111,38 @@ def ours(llm: HuggingFaceChat, examples: Sequence[Row]) -> Method:
 
 
 def stock(folder: Path, examples: Sequence[Row]) -> Method:
-    shown = "".join(f"Text: {row.text}\nEntities: {json.dumps(row.example['output'])}\n\n" for row in examples)
+    rendered_examples = "".join(
+        f"Text: {row.text}\nEntities: {json.dumps(row.example['output'])}\n\n" for row in examples
+    )
     prompt = PromptTemplate.from_template(
         "{how} The labels are {labels}.\n\n{shown}Text: {input}\nEntities:",
-        partial_variables={"how": HOW, "labels": ", ".join(LABELS), "shown": shown},
+        partial_variables={"how": INSTRUCTION, "labels": ", ".join(LABELS), "shown": rendered_examples},
     )
     chain = prompt | stock_pipeline(folder, 128)
 
     def run(texts: Sequence[str]) -> list[Prediction]:
         answers = chain.batch([{"input": text} for text in texts])
-        return [lenient(answer, text) for answer, text in zip(answers, texts, strict=True)]
+        return [parse_leniently(answer, text) for answer, text in zip(answers, texts, strict=True)]
 
     return run
 
 
-def lenient(answer: str, text: str) -> Prediction:
-    """Read as much of an answer as can be: its first list, or every object that is complete."""
+def parse_leniently(answer: str, text: str) -> Prediction:
+    """Parse as much of an answer as possible: its first list, or every complete object."""
     first = answer.split("\nText:")[0]
     try:
         start = first.index("[")
-        named, whole = json.JSONDecoder().raw_decode(first[start:])[0], True
+        items, parses = json.JSONDecoder().raw_decode(first[start:])[0], True
     except ValueError:
-        named, whole = list(objects(first)), False
-    places, verbatim = [], []
-    for entity in named:
+        items, parses = list(objects(first)), False
+    spans, verbatim = [], []
+    for entity in items:
         if isinstance(entity, dict) and isinstance(entity.get("text"), str) and entity.get("label") in LABELS:
-            at = text.find(entity["text"]) if entity["text"] else -1
-            verbatim.append(at >= 0)
-            if at >= 0:
-                places.append((at, at + len(entity["text"]), entity["label"]))
-    return Prediction(tuple(dict.fromkeys(places)), whole, tuple(verbatim))
+            start_in_text = text.find(entity["text"]) if entity["text"] else -1
+            verbatim.append(start_in_text >= 0)
+            if start_in_text >= 0:
+                spans.append((start_in_text, start_in_text + len(entity["text"]), entity["label"]))
+    return Prediction(tuple(dict.fromkeys(spans)), parses, tuple(verbatim))
 
 
 def objects(answer: str) -> Iterator[Any]:
@@ -177,23 +179,23 @@ def main(
     counts: Annotated[list[int] | None, typer.Option("--examples", help="Numbers of examples.")] = None,
     model: Annotated[str, typer.Option()] = "smollm2-135m",
 ) -> None:
-    llm, folder = Remembering(model=model), resolve(model)
+    llm, folder = CachedScoresChat(model=model), resolve(model)
     heads = ("F1", "precision", "recall", "parses", "in text", "false a row", "false rows", "texts a second")
     for name in corpus or FILES:
-        every = read(data / f"{FILES[name]}_test.jsonl")
-        taken = every[1 if half == "odd" else 0 :: 1 if half == "all" else 2][:rows]
+        all_rows = read(data / f"{FILES[name]}_test.jsonl")
+        selected = all_rows[1 if half == "odd" else 0 :: 1 if half == "all" else 2][:rows]
         pool = read(data / f"{FILES[name]}_train_pool.jsonl")
-        empty = sum(not row.entities for row in taken)
-        table = Table("method", *heads, title=f"{name}: {len(taken)} texts, {empty} of them without entities")
+        empty = sum(not row.entities for row in selected)
+        table = Table("method", *heads, title=f"{name}: {len(selected)} texts, {empty} of them without entities")
         for count in counts or (0, 8, 16):
             for method in only or ("ours", "stock"):
                 examples = pool[:count]
                 run = ours(llm, examples) if method == "ours" else stock(folder, examples)
                 name_in_table = f"{method}, {count} examples"
                 start = time.perf_counter()
-                predicted = run([row.text for row in taken])
-                speed = "" if method == "ours" and count else f"{len(taken) / (time.perf_counter() - start):.2f}"
-                cells = [*figures(taken, predicted), speed]
+                predicted = run([row.text for row in selected])
+                speed = "" if method == "ours" and count else f"{len(selected) / (time.perf_counter() - start):.2f}"
+                cells = [*figures(selected, predicted), speed]
                 print(name, name_in_table, *cells, sep="\t", flush=True)
                 table.add_row(name_in_table, *cells)
         Console(width=110).print(table)

@@ -1,4 +1,4 @@
-"""How long fitting a prompt with 200 candidate examples takes, beside the model's own prefill of that prompt.
+"""Time to fit a prompt with 200 candidate examples, compared with the model's prefill of that prompt.
 
     python -m benchmarks.fit_speed --data DIALOGSUM_FOLDER
 
@@ -29,7 +29,7 @@ def read(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def measure_seconds(work: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
     return work(), time.perf_counter() - start
 
@@ -37,11 +37,11 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def measure(llm: HuggingFaceChat, prompt: TaskPrompt, inputs: list[str], window: int) -> tuple[float, ...]:
     """Return the prompt's tokens, and the first fit, the median of the others and the prefill in seconds."""
     fits = [
-        timed(lambda: prompt.fit(text, model=llm, max_new_tokens=MAX_NEW_TOKENS, context_window=window))  # noqa: B023
+        measure_seconds(lambda: prompt.fit(text, model=llm, max_new_tokens=MAX_NEW_TOKENS, context_window=window))  # noqa: B023
         for text in inputs
     ]
     fitted = fits[-1][0]
-    _, prefill = timed(lambda: llm.invoke(fitted, max_new_tokens=1))
+    _, prefill = measure_seconds(lambda: llm.invoke(fitted, max_new_tokens=1))
     return fitted.tokens, fits[0][1], statistics.median(seconds for _, seconds in fits[1:]), prefill
 
 
@@ -60,7 +60,7 @@ def main(data: Annotated[Path, typer.Option()], model: Annotated[str, typer.Opti
     table = Table("selector", "window", "tokens", "first fit", "next fits", "prefill", "share of prefill")
     for name, selector in selectors.items():
         for window in WINDOWS:
-            # The instruction begins with words of its own, so that nothing is in the model's cache already.
+            # Each instruction starts with different words, so that the prefix cache has nothing of it.
             prompt = TaskPrompt(f"{name} {window}: summarize it.").with_examples(pool, selector)
             tokens, first, later, prefill = measure(llm, prompt, inputs, window)
             cells = (f"{first:.3f} s", f"{later * 1000:.1f} ms", f"{prefill:.2f} s", f"{later / prefill:.2%}")

@@ -9,7 +9,7 @@ from langchain_huggingface import ChatHuggingFace, HuggingFacePipeline
 
 
 def stock_pipeline(folder: Path, max_new_tokens: int, batch_size: int = 8) -> HuggingFacePipeline:
-    """Return `HuggingFacePipeline` on these weights, greedy, in the precision that ours chooses."""
+    """Return `HuggingFacePipeline` on these weights, greedy, in the dtype that llmkit chooses."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
     from llmkit.models.weights.loading import choose_dtype

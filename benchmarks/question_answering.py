@@ -1,11 +1,11 @@
-"""Questions about a paragraph: F1, exact match, quotes, abstention and speed, stock recipe and ours on the same rows.
+"""Questions about a paragraph: F1, exact match, quotes, abstention and speed of the stock recipe and llmkit.
 
     python -m benchmarks.question_answering --data FOLDER [--rows N] [--only "ours, words"] [--every odd]
 
-Right is measured as SQuAD's own script does it: small letters, no punctuation, no articles; the best of the answers
-that are given. "Words" finds sentences by BM25 alone, "words and sense" with sentence embeddings too. The stock recipe
-is `ChatPromptTemplate | HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 tokens, its first
-line; "unanswerable" where it says so.
+F1 and exact match are those of SQuAD's script: lowercase, without punctuation and articles, for the best of the
+reference answers. "Words" finds sentences by BM25 alone, "words and sense" with sentence embeddings too. The stock
+recipe is `ChatPromptTemplate | HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 tokens, of
+which the first line counts; "unanswerable" is an abstention.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ARTICLE = re.compile(r"\b(a|an|the)\b")
 
 @dataclass(frozen=True)
 class Result:
-    """The answer of a method to one question; `found` at the default threshold, `text` whether found or not."""
+    """The answer of a method to one question; `found` at the default threshold, `text` in any case."""
 
     text: str
     found: bool
@@ -48,12 +48,12 @@ class Result:
 
 
 def normalized(text: str) -> str:
-    bare = "".join(sign for sign in text.lower() if sign not in string.punctuation)
-    return " ".join(_ARTICLE.sub(" ", bare).split())
+    without_punctuation = "".join(character for character in text.lower() if character not in string.punctuation)
+    return " ".join(_ARTICLE.sub(" ", without_punctuation).split())
 
 
-def f1(given: str, truth: str) -> float:
-    one, two = normalized(given).split(), normalized(truth).split()
+def f1(answer: str, truth: str) -> float:
+    one, two = normalized(answer).split(), normalized(truth).split()
     if not one or not two:
         return float(one == two)
     common = sum((Counter(one) & Counter(two)).values())
@@ -64,16 +64,20 @@ def best(measure: Callable[[str, str], float], text: str, row: Row) -> float:
     return max(measure(text, answer["text"]) for answer in row["answers"])
 
 
-def exact(given: str, truth: str) -> float:
-    return float(normalized(given) == normalized(truth))
+def exact(answer: str, truth: str) -> float:
+    return float(normalized(answer) == normalized(truth))
 
 
 def ours(chain: QAChain, rows: Sequence[Row]) -> list[Result]:
     results = []
     for row in rows:
-        given = chain.invoke({"question": row["question"], "context": row["context"]})
-        quotes_match = all(row["context"][cited.start : cited.end] == cited.quote for cited in given.citations)
-        results.append(Result(given.text, given.confidence >= SMOLLM2_135M.threshold, given.confidence, quotes_match))
+        answer = chain.invoke({"question": row["question"], "context": row["context"]})
+        quotes_match = all(
+            row["context"][citation.start : citation.end] == citation.quote for citation in answer.citations
+        )
+        results.append(
+            Result(answer.text, answer.confidence >= SMOLLM2_135M.threshold, answer.confidence, quotes_match)
+        )
     return results
 
 
@@ -96,17 +100,21 @@ def stock(folder: Path, rows: Sequence[Row]) -> list[Result]:
 
 def figures(results: Sequence[Result], rows: Sequence[Row]) -> list[str]:
     pairs = list(zip(results, rows, strict=True))
-    known = [(result, row) for result, row in pairs if not row["is_impossible"]]
-    unknown = [result for result, row in pairs if row["is_impossible"]]
+    answerable = [(result, row) for result, row in pairs if not row["is_impossible"]]
+    unanswerable = [result for result, row in pairs if row["is_impossible"]]
     values = [
-        np.mean([best(f1, result.text, row) for result, row in known]),
-        np.mean([best(exact, result.text, row) for result, row in known]),
-        np.mean([best(f1, result.text, row) if result.found else 0.0 for result, row in known]),
+        np.mean([best(f1, result.text, row) for result, row in answerable]),
+        np.mean([best(exact, result.text, row) for result, row in answerable]),
+        np.mean([best(f1, result.text, row) if result.found else 0.0 for result, row in answerable]),
         np.mean([result.text in row["context"] and result.quotes_match for result, row in pairs]),
-        np.mean([not result.found for result, _ in known]),
-        np.mean([not result.found for result in unknown]),
+        np.mean([not result.found for result, _ in answerable]),
+        np.mean([not result.found for result in unanswerable]),
         np.mean(
-            [(a.confidence > b.confidence) + (a.confidence == b.confidence) / 2 for a, _ in known for b in unknown]
+            [
+                (a.confidence > b.confidence) + (a.confidence == b.confidence) / 2
+                for a, _ in answerable
+                for b in unanswerable
+            ]
         ),
     ]
     return [f"{value:.3f}" for value in values]
@@ -120,12 +128,12 @@ def main(
     answers: Annotated[Path | None, typer.Option(help="Write the answers of each method here, as JSON lines.")] = None,
 ) -> None:
     lines = (data / "squad2_dev.jsonl").read_text(encoding="utf-8").splitlines()
-    taken = [json.loads(line) for line in lines][{"odd": 1}.get(every, 0) :: 1 if every == "all" else 2][:rows]
+    selected = [json.loads(line) for line in lines][{"odd": 1}.get(every, 0) :: 1 if every == "all" else 2][:rows]
     llm = HuggingFaceChat(temperature=0)
     methods: dict[str, Callable[[], list[Result]]] = {
-        "stock": lambda: stock(resolve("smollm2-135m"), taken),
-        "ours, words": lambda: ours(QAChain(llm, threshold=0), taken),
-        "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), threshold=0), taken),
+        "stock": lambda: stock(resolve("smollm2-135m"), selected),
+        "ours, words": lambda: ours(QAChain(llm, threshold=0), selected),
+        "ours, words and sense": lambda: ours(QAChain(llm, default_embedder(), threshold=0), selected),
     }
     heads = (
         "F1",
@@ -138,19 +146,21 @@ def main(
         "s a question",
     )
     table = Table(
-        "method", *heads, title=f"{len(taken)} questions, {sum(row['is_impossible'] for row in taken)} without answer"
+        "method",
+        *heads,
+        title=f"{len(selected)} questions, {sum(row['is_impossible'] for row in selected)} without answer",
     )
     for name, method in methods.items():
         if only and name not in only:
             continue
         start = time.perf_counter()
         results = method()
-        cells = [*figures(results, taken), f"{(time.perf_counter() - start) / len(taken):.2f}"]
+        cells = [*figures(results, selected), f"{(time.perf_counter() - start) / len(selected):.2f}"]
         print(name, *cells, sep="\t", flush=True)
         table.add_row(name, *cells)
         if answers:
             with answers.open("a", encoding="utf-8") as file:
-                for row, result in zip(taken, results, strict=True):
+                for row, result in zip(selected, results, strict=True):
                     file.write(json.dumps({"method": name, "id": row["id"], **asdict(result)}) + "\n")
     Console().print(table)
 

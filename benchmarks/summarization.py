@@ -1,4 +1,4 @@
-"""Summaries of long meetings: ours, the first window full, and the first words, in ROUGE.
+"""ROUGE of summaries of long meetings: llmkit, the first context window, and the first words.
 
     pip install -e '.[benchmarks]'
     python -m benchmarks.summarization --data FOLDER
@@ -34,7 +34,7 @@ _scorer = RougeScorer(METRICS, use_stemmer=True)
 
 
 def first_window(chain: SummarizationChain, text: str) -> Summary:
-    """Summarize the longest beginning that fits one prompt."""
+    """Summarize the longest prefix that fits one prompt."""
     size = chain.llm.context_window
     while True:
         try:
@@ -50,8 +50,8 @@ def rouge(answer: str, reference: str) -> list[float]:
 
 def main(
     data: Annotated[Path, typer.Option(help="The folder with the meetings.")],
-    limit: Annotated[int | None, typer.Option(help="Only the first so many meetings.")] = None,
-    window: Annotated[int, typer.Option(help="A smaller window than the model's, in tokens; 0 is its own.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Only the first LIMIT meetings.")] = None,
+    window: Annotated[int, typer.Option(help="A smaller context window, in tokens; 0 is the model's.")] = 0,
     max_words: Annotated[int, typer.Option(help="The most words of a summary.")] = 100,
     strategy: Annotated[str, typer.Option()] = "auto",
     model: Annotated[str, typer.Option()] = "smollm2-135m",
@@ -73,7 +73,7 @@ def main(
     }
     table = Table("method", "ROUGE-1", "ROUGE-L", "words", "calls", "seconds")
     for name, method in methods.items():
-        found = []
+        rows_of_figures = []
         for row in rows:
             started = time.perf_counter()
             answer = method(row["transcript"])
@@ -81,12 +81,12 @@ def main(
             text = answer.text if isinstance(answer, Summary) else answer
             calls = answer.model_calls if isinstance(answer, Summary) else 0
             figures = [*rouge(text, row["general_queries"][0]["answer"]), len(text.split()), calls, seconds]
-            found.append(figures)
+            rows_of_figures.append(figures)
             print(name, row["id"], *(f"{figure:.3f}" for figure in figures), flush=True)
             if out:
                 with out.open("a", encoding="utf-8") as file:
                     print(json.dumps({"method": name, "id": row["id"], "text": text}, ensure_ascii=False), file=file)
-        means = [sum(column) / len(found) for column in zip(*found, strict=True)]
+        means = [sum(column) / len(rows_of_figures) for column in zip(*rows_of_figures, strict=True)]
         table.add_row(name, *(f"{mean:.3f}" for mean in means[:2]), *(f"{mean:.0f}" for mean in means[2:]))
     Console().print(f"{len(rows)} meetings, window {llm.context_window}, {max_words} words", table)
 

@@ -57,7 +57,7 @@ _scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
 
 @dataclass(frozen=True)
 class Result:
-    """What a method wrote for each dialogue, the mean tokens of its prompts, and its time in seconds."""
+    """The answers of a method, the mean tokens of its prompts, and its time in seconds."""
 
     answers: Sequence[str]
     tokens: float
@@ -69,9 +69,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def unseen(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the dialogues that no prompt was chosen on, by the rule that kept them apart."""
-    apart = set(random.Random(0).sample(range(500), 250))
-    return [row for index, row in enumerate(rows) if index in apart]
+    """Return the held-out dialogues, on which no prompt was chosen."""
+    held_out = set(random.Random(0).sample(range(500), 250))
+    return [row for index, row in enumerate(rows) if index in held_out]
 
 
 def ask(llm: HuggingFaceChat, prompt: TaskPrompt, dialogues: Sequence[str]) -> Result:
@@ -114,8 +114,8 @@ def rouge(answers: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[float]
 def main(
     data: Annotated[Path, typer.Option(help="The folder with the two files.")],
     only: Annotated[list[str] | None, typer.Option(help="stock, or a method; all if left out.")] = None,
-    only_unseen: Annotated[bool, typer.Option("--unseen", help="Only what no prompt was chosen on.")] = False,
-    count: Annotated[int | None, typer.Option(help="Only the first so many dialogues.")] = None,
+    only_unseen: Annotated[bool, typer.Option("--unseen", help="Only dialogues that no prompt was chosen on.")] = False,
+    count: Annotated[int | None, typer.Option(help="Only the first COUNT dialogues.")] = None,
     prompt: Annotated[str, typer.Option(help="A prompt text's name, or a file.")] = "summarize-dialogue",
     model: Annotated[str, typer.Option()] = "smollm2-135m",
     out: Annotated[Path | None, typer.Option(help="Write the answers here, as JSON lines.")] = None,

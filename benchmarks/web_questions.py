@@ -1,11 +1,11 @@
-"""Questions about real web pages: which are answered right, whether the quotes stand there, and what is declined.
+"""Questions about real web pages: correct answers, verbatim quotes and abstentions.
 
     python -m benchmarks.web_questions --data FOLDER
 
 The folder holds `webpages_open/` with `pages.jsonl` (fields `id`, `file` and `gold_text`) and the gzipped pages that it
-names. They are served on this machine and fetched as any page is. The questions are in `web_questions.jsonl` beside
-this file: four of each page, with the answer and a part of the sentence that it is in, and one that the page does
-not answer. An answer is right if its F1 with the true one is at least a half, measured as SQuAD's script does it.
+names. They are served locally and fetched like any page. The questions are in `web_questions.jsonl` beside
+this file: for each page four with the answer and a part of its sentence, and one that the page does
+not answer. An answer is correct if its F1 with the reference is at least 0.5, computed as in SQuAD's script.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from llmkit.models.weights.catalog import resolve
 from llmkit.web import fetch
 
 Row = dict[str, Any]
-RIGHT = 0.5
+CORRECT_F1 = 0.5
 HEADS = (
     "right",
     "exact",
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Row]:
 
 @contextmanager
 def served(pages: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve each page under its name; yield the URL that the names go on from."""
+    """Serve each page under its name; yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -76,26 +76,32 @@ def served(pages: Mapping[str, bytes]) -> Iterator[str]:
 
 def figures(results: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, Document]) -> list[str]:
     pairs = list(zip(results, rows, strict=True))
-    known = [(answer, row) for answer, row in pairs if row["answer"]]
-    unknown = [answer for answer, row in pairs if not row["answer"]]
-    given = [(answer, row) for answer, row in known if answer.confidence >= SMOLLM2_135M.threshold]
-    quotes = [(cited, pages[row["page"]].page_content) for answer, row in pairs for cited in answer.citations]
+    answerable = [(answer, row) for answer, row in pairs if row["answer"]]
+    unanswerable = [answer for answer, row in pairs if not row["answer"]]
+    confident = [(answer, row) for answer, row in answerable if answer.confidence >= SMOLLM2_135M.threshold]
+    quotes = [(citation, pages[row["page"]].page_content) for answer, row in pairs for citation in answer.citations]
     return [
-        share([f1(answer.text, row["answer"]) >= RIGHT for answer, row in given], known),
-        share([exact(answer.text, row["answer"]) == 1 for answer, row in given], known),
-        share([f1(answer.text, row["answer"]) >= RIGHT for answer, row in known], known),
-        share([any(holds(cited.quote, row["sentence"]) for cited in answer.citations) for answer, row in known], known),
-        share([text[cited.start : cited.end] == cited.quote for cited, text in quotes], quotes),
-        share([answer.confidence < SMOLLM2_135M.threshold for answer in unknown], unknown),
+        share([f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in confident], answerable),
+        share([exact(answer.text, row["answer"]) == 1 for answer, row in confident], answerable),
+        share([f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in answerable], answerable),
+        share(
+            [
+                any(contains(citation.quote, row["sentence"]) for citation in answer.citations)
+                for answer, row in answerable
+            ],
+            answerable,
+        ),
+        share([text[citation.start : citation.end] == citation.quote for citation, text in quotes], quotes),
+        share([answer.confidence < SMOLLM2_135M.threshold for answer in unanswerable], unanswerable),
     ]
 
 
-def holds(quote: str, part: str) -> bool:
+def contains(quote: str, part: str) -> bool:
     return normalized(part) in normalized(quote)
 
 
-def share(hits: Sequence[bool], of: Sequence[Any]) -> str:
-    return f"{sum(hits)} of {len(of)}"
+def share(hits: Sequence[bool], total: Sequence[Any]) -> str:
+    return f"{sum(hits)} of {len(total)}"
 
 
 def main(
@@ -103,18 +109,18 @@ def main(
     answers: Annotated[Path | None, typer.Option(help="Write the answers of each method here, as JSON lines.")] = None,
 ) -> None:
     folder = data / "webpages_open"
-    golden = {row["id"]: row for row in read(folder / "pages.jsonl")}
+    references = {row["id"]: row for row in read(folder / "pages.jsonl")}
     rows = read(Path(__file__).with_suffix(".jsonl"))
     llm = HuggingFaceChat(model=str(resolve("smollm2-135m")), temperature=0)
     methods: dict[str, Callable[[], QAChain]] = {
         "words": lambda: QAChain(llm, threshold=0),
         "words and sense": lambda: QAChain(llm, default_embedder(), threshold=0),
     }
-    bodies = {name: gzip.decompress((folder / row["file"]).read_bytes()) for name, row in golden.items()}
+    bodies = {name: gzip.decompress((folder / row["file"]).read_bytes()) for name, row in references.items()}
     with served(bodies) as site:
         pages = {name: fetch(site + name, allow_private=True, respect_robots=False, cache=False) for name in bodies}
-    found = [scores(page.page_content, golden[name]["gold_text"])[2] for name, page in pages.items()]
-    print(f"word F1 of the extraction: {statistics.fmean(found):.3f}", flush=True)
+    word_f1 = [scores(page.page_content, references[name]["gold_text"])[2] for name, page in pages.items()]
+    print(f"word F1 of the extraction: {statistics.fmean(word_f1):.3f}", flush=True)
     table = Table("sentences found by", *HEADS)
     for name, make in methods.items():
         chain = make()

@@ -1,10 +1,10 @@
-"""How much of the main text is found, and how much else: ours, trafilatura as it comes, and all text of the page.
+"""Precision and recall of main text extraction: llmkit, trafilatura with its defaults, and all text of the page.
 
     python -m benchmarks.webpages --data FOLDER
 
 The folder holds `webpages/` and `webpages_open/`, each with `pages.jsonl` (fields `file` and `gold_text`) and the
-gzipped pages it names. Figures are means over pages: precision, recall and F1 of words, each as often as it occurs,
-and the seconds that a page takes. `get_text` is what LangChain's WebBaseLoader gives.
+gzipped pages it names. Figures are means over pages: precision, recall and F1 of words, counted as often as they
+occur, and the seconds per page. `get_text` is what LangChain's WebBaseLoader returns.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def pages(folder: Path) -> Iterator[tuple[bytes, str]]:
         yield gzip.decompress((folder / row["file"]).read_bytes()), row["gold_text"]
 
 
-def words(text: str) -> Counter[str]:
+def count_words(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", text.lower()))
 
 
 def scores(found: str, gold: str) -> tuple[float, float, float]:
     """Return precision, recall and F1."""
-    ours, wanted = words(found), words(gold)
-    common = (ours & wanted).total()
+    found_words, gold_words = count_words(found), count_words(gold)
+    common = (found_words & gold_words).total()
     return (
-        common / max(ours.total(), 1),
-        common / max(wanted.total(), 1),
-        2 * common / max(ours.total() + wanted.total(), 1),
+        common / max(found_words.total(), 1),
+        common / max(gold_words.total(), 1),
+        2 * common / max(found_words.total() + gold_words.total(), 1),
     )
 
 

@@ -1,1 +1,1 @@
-"""Where the time goes, ours beside what a user would pick instead: what `python -m benchmarks` runs."""
+"""Time and memory of llmkit and its alternatives, which `python -m benchmarks` runs."""

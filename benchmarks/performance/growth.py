@@ -1,4 +1,4 @@
-"""How time grows with the turns of a conversation, the length of a document and the size of a page."""
+"""Time by the turns of a conversation, the length of a document and the size of a web page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.batch import SENTENCES
 from benchmarks.conversation import first_tokens
 from benchmarks.peer import stock_chat
-from benchmarks.performance.answers import before
-from benchmarks.performance.results import Given, Growth
+from benchmarks.performance.answers import without_fast_forward
+from benchmarks.performance.results import Growth, RunOptions
 from benchmarks.web_questions import served
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain, WebQAChain
@@ -19,19 +19,21 @@ from llmkit.models.weights.catalog import resolve
 TURNS, TOKENS = 10, 24
 
 
-def turns(given: Given) -> Growth:
+def turns(run_options: RunOptions) -> Growth:
     """Time the first token of each turn."""
-    ours = HuggingFaceChat(model=given.model, temperature=0, max_new_tokens=TOKENS)
-    old = HuggingFaceChat(model=before(given.model).engine, temperature=0, max_new_tokens=TOKENS)
+    ours = HuggingFaceChat(model=run_options.model, temperature=0, max_new_tokens=TOKENS)
+    plain_llm = HuggingFaceChat(
+        model=without_fast_forward(run_options.model).engine, temperature=0, max_new_tokens=TOKENS
+    )
     variants: dict[str, Any] = {
-        "ChatHuggingFace": stock_chat(resolve(given.model), TOKENS),
-        "llmkit, transformers' forward pass": old,
+        "ChatHuggingFace": stock_chat(resolve(run_options.model), TOKENS),
+        "llmkit, transformers' forward pass": plain_llm,
         "llmkit": ours,
     }
     lines = {}
     for name, llm in variants.items():
         runs = []
-        for _ in range(1 if llm is variants["ChatHuggingFace"] else given.rounds):
+        for _ in range(1 if llm is variants["ChatHuggingFace"] else run_options.rounds):
             first_tokens(llm, 1)
             if isinstance(llm, HuggingFaceChat):
                 llm.engine.prefix_cache.clear()
@@ -43,9 +45,9 @@ def turns(given: Given) -> Growth:
     return Growth(title, "seconds", "turn", lines, "All turns have the same length.", notes)
 
 
-def summaries(given: Given) -> Growth:
+def summaries(run_options: RunOptions) -> Growth:
     """Time the summary of documents of growing length."""
-    llm = HuggingFaceChat(model=given.model, temperature=0)
+    llm = HuggingFaceChat(model=run_options.model, temperature=0)
     chain = SummarizationChain(llm, prompt="summarize-text", context_window=1024)
     points = []
     for words in (1000, 2000, 4000, 8000):
@@ -65,9 +67,9 @@ def summaries(given: Given) -> Growth:
     )
 
 
-def pages(given: Given) -> Growth:
+def pages(run_options: RunOptions) -> Growth:
     """Time an answer from web pages of growing size: the first question, and the next on the same page."""
-    llm = HuggingFaceChat(model=given.model)
+    llm = HuggingFaceChat(model=run_options.model)
     sizes = (500, 2000, 8000, 32000)
     html = {
         f"{words}.html": f"<html><body><main><h1>News</h1>{paragraphs(words)}</main></body></html>".encode()

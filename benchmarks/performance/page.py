@@ -17,10 +17,10 @@ PACKAGES = ("torch", "transformers", "langchain-huggingface", "openvino-genai", 
 
 
 def update(folder: Path, found: Mapping[str, Result]) -> None:
-    """Write results and this machine into `results.json`, where earlier results stay, and the plots beside it."""
+    """Write results and this machine into `results.json`, keeping earlier results, and draw their plots beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    kept = read(folder) | {key: replace(result, machine=machine()) for key, result in found.items()}
-    text = json.dumps({key: as_json(result) for key, result in kept.items()}, indent=1)
+    results = read(folder) | {key: replace(result, machine=machine()) for key, result in found.items()}
+    text = json.dumps({key: as_json(result) for key, result in results.items()}, indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
     for key, result in found.items():
         draw(result, folder / f"{key}.svg")
@@ -29,19 +29,19 @@ def update(folder: Path, found: Mapping[str, Result]) -> None:
 def read(folder: Path) -> dict[str, Result]:
     """Return the results of all runs."""
     file = folder / "results.json"
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return {key: from_json(result) for key, result in kept.items()}
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {key: from_json(result) for key, result in results.items()}
 
 
-def write(page: Path, folder: Path, order: list[str], words: str) -> None:
+def write(page: Path, folder: Path, order: list[str], introduction: str) -> None:
     """Write the page: an introduction, every result, and the machine: once if all results are from the same."""
-    kept = read(folder)
-    machines = {kept[key].machine for key in order if key in kept}
-    parts = [words.strip(), *(f"Measured on {name}." for name in machines if len(machines) == 1)]
+    results = read(folder)
+    machines = {results[key].machine for key in order if key in results}
+    parts = [introduction.strip(), *(f"Measured on {name}." for name in machines if len(machines) == 1)]
     for key in order:
-        if key in kept:
-            parts.append(section(kept[key], f"{folder.name}/{key}.svg"))
-            parts += [f"Measured on {kept[key].machine}."] if len(machines) > 1 else []
+        if key in results:
+            parts.append(section(results[key], f"{folder.name}/{key}.svg"))
+            parts += [f"Measured on {results[key].machine}."] if len(machines) > 1 else []
         else:
             parts.append(f"## {key}\n\nNot measured here.")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -116,14 +116,14 @@ def draw(result: Result, file: Path) -> None:
 
 def _bars(axes: Any, result: Comparison) -> None:
     names = list(result.values)[::-1]
-    middle = [statistics.median(result.values[name]) for name in names]
+    medians = [statistics.median(result.values[name]) for name in names]
     colours = ["#1f6f8b" if name.startswith("llmkit") else "#b5b9bd" for name in names]
     spread = [
-        [value - min(result.values[name]) for name, value in zip(names, middle, strict=True)],
-        [max(result.values[name]) - value for name, value in zip(names, middle, strict=True)],
+        [value - min(result.values[name]) for name, value in zip(names, medians, strict=True)],
+        [max(result.values[name]) - value for name, value in zip(names, medians, strict=True)],
     ]
-    bars = axes.barh(names, middle, xerr=spread, color=colours, error_kw={"ecolor": "#555555", "elinewidth": 1})
-    axes.bar_label(bars, [number(value) for value in middle], padding=12)
+    bars = axes.barh(names, medians, xerr=spread, color=colours, error_kw={"ecolor": "#555555", "elinewidth": 1})
+    axes.bar_label(bars, [number(value) for value in medians], padding=12)
     axes.margins(x=0.15)
     axes.set_xlabel(result.unit)
 

@@ -1,4 +1,4 @@
-"""Whole processes: from the shell to the first token, and how much memory is taken at most."""
+"""Whole processes: time to the first token, and peak memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from importlib.util import find_spec
 
-from benchmarks.performance.results import Comparison, Given, Variants
+from benchmarks.performance.results import Comparison, RunOptions, Variants
 from llmkit.models.weights.catalog import resolve
 
 BARE = """
@@ -34,14 +34,14 @@ print(weights_nbytes(llm.engine.loaded.model) / 2**20)
 """
 
 
-def start(given: Given) -> Comparison:
+def start(run_options: RunOptions) -> Comparison:
     """Time the first token of a new process."""
 
     def bare() -> float:
-        return first_output([sys.executable, "-c", BARE, str(resolve(given.model))], "")
+        return first_output([sys.executable, "-c", BARE, str(resolve(run_options.model))], "")
 
     def ours() -> float:
-        return first_output([*CHAT, "--model", given.model], "Hello\n")
+        return first_output([*CHAT, "--model", run_options.model], "Hello\n")
 
     def help_() -> float:
         return first_output([sys.executable, "-m", "llmkit", "--help"], "")
@@ -55,20 +55,20 @@ def start(given: Given) -> Comparison:
     return Comparison(
         "Start-up time",
         "seconds",
-        variants.measure(given.rounds),
+        variants.measure(run_options.rounds),
         "a bare script",
         "The bare script imports torch and transformers, loads the same safetensors and decodes one token.",
         more_is_better=False,
     )
 
 
-def first_output(command: list[str], given: str) -> float:
+def first_output(command: list[str], stdin_text: str) -> float:
     """Return the seconds until a process has written its first byte."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(given.encode())
+        process.stdin.write(stdin_text.encode())
         process.stdin.close()
         if not os.read(process.stdout.fileno(), 1):
             raise RuntimeError(f"{command[:4]} wrote nothing")
@@ -77,20 +77,20 @@ def first_output(command: list[str], given: str) -> float:
     return seconds
 
 
-def memory(given: Given) -> Comparison:
-    """Return the peak resident size of processes that talk twice."""
+def memory(run_options: RunOptions) -> Comparison:
+    """Return the peak resident size of processes that answer two questions."""
     notes = []
     found = {
         "torch and transformers imported": [peak(LOADED)[0]],
-        "a bare script": [peak(BARE, str(resolve(given.model)))[0]],
+        "a bare script": [peak(BARE, str(resolve(run_options.model)))[0]],
     }
     for name, quantization in {"llmkit, bfloat16": "", "llmkit, int8": "int8"}.items():
         if quantization and find_spec("torchao") is None:
             notes.append(f"{name} was not measured: torchao is not installed.")
             continue
-        most, size = peak(PEAK, given.model, quantization)
-        found[name] = [most]
-        times = (most - found["torch and transformers imported"][0]) / float(size)
+        peak_size, size = peak(PEAK, run_options.model, quantization)
+        found[name] = [peak_size]
+        times = (peak_size - found["torch and transformers imported"][0]) / float(size)
         notes.append(f"{name}: weights of {float(size):.0f} MiB; {times:.2f} times that above the imports.")
     return Comparison(
         "Peak memory",
@@ -106,8 +106,8 @@ def memory(given: Given) -> Comparison:
 
 def peak(code: str, *arguments: str) -> tuple[float, str]:
     """Return the peak resident size of a Python process in MiB, and the last word that it printed."""
-    # getrusage would begin with what the process had that started this one.
+    # getrusage would include the memory of the parent process.
     code += "\nprint(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    *before, last = done.stdout.split()
+    process = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    *before, last = process.stdout.split()
     return float(last) / 1024, before[-1] if before else ""

@@ -1,4 +1,4 @@
-"""Results of a comparison, and how it is timed: all variants in turn, in rounds, in one run."""
+"""Results of a comparison, and its timing: all variants alternate, in rounds, in one run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Given:
+class RunOptions:
     """The arguments of a run."""
 
     model: str
@@ -29,7 +29,7 @@ class Comparison:
         baseline: the variant that the others are compared with.
         more_is_better: whether a ratio above 1 is a gain.
         about: what was done, in Markdown.
-        notes: what else was seen, and what was not measured.
+        notes: other observations, and what was not measured.
         machine: the processor and the versions that it was measured with.
     """
 
