@@ -55,7 +55,7 @@ def test_a_chain_as_a_tool_has_a_name_a_description_and_arguments(name: str) -> 
 
 
 @every
-def test_a_chain_says_what_it_accepts_and_returns(name: str) -> None:
+def test_a_chain_has_input_and_output_types(name: str) -> None:
     make, arguments = CHAINS[name]
     chain = make()
     accepted = json.dumps(chain.get_input_schema().model_json_schema())
@@ -64,7 +64,7 @@ def test_a_chain_says_what_it_accepts_and_returns(name: str) -> None:
 
 
 @pytest.mark.parametrize(("make", "result"), [(classification, Classification), (entities, Entities)])
-def test_a_tool_answers_with_the_result_as_json(make: Any, result: Any) -> None:
+def test_a_tool_returns_the_result_as_json(make: Any, result: Any) -> None:
     chain = make()
     tool = chain.as_tool()
     wanted = chain.invoke(TEXT)
@@ -77,7 +77,7 @@ def test_a_tool_answers_with_the_result_as_json(make: Any, result: Any) -> None:
     assert result.model_validate_json(message.text)
 
 
-def test_a_text_may_be_given_as_a_dictionary_with_other_keys() -> None:
+def test_a_text_can_be_in_a_dictionary_with_other_keys() -> None:
     chain = classification()
     wanted = chain.invoke(TEXT)
     for same in ({"text": TEXT}, {"text": Document(TEXT), "id": 3}, Document(TEXT)):
@@ -86,12 +86,12 @@ def test_a_text_may_be_given_as_a_dictionary_with_other_keys() -> None:
         chain.invoke({"txt": TEXT})  # type: ignore[typeddict-item]
 
 
-def test_a_message_of_a_model_needs_a_parser_between() -> None:
+def test_a_model_message_as_input_raises_an_error_that_suggests_a_parser() -> None:
     with pytest.raises(InputError, match=r"the text is AIMessage, .*: put StrOutputParser\(\) between the two"):
         classification().invoke(AIMessage("The dog."))  # type: ignore[arg-type]
 
 
-def test_a_subclass_accepts_and_returns_the_same() -> None:
+def test_a_subclass_has_the_same_input_and_output_types() -> None:
     class Own(NERChain):
         """A user's own."""
 
@@ -99,7 +99,7 @@ def test_a_subclass_accepts_and_returns_the_same() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda llm: ZeroShotClassificationChain(llm, LABELS), NERChain, QAChain, WebQAChain])
-def test_a_name_is_no_model(make: Any) -> None:
+def test_a_model_name_instead_of_a_model_raises_an_error(make: Any) -> None:
     with pytest.raises(InputError, match=r"llm is the name 'tiny', but must be a model: HuggingFaceChat\('tiny'\)"):
         make("tiny")
     with pytest.raises(InputError, match="llm is int, but must be a LangChain model"):

@@ -46,7 +46,7 @@ def log_loss(chain: ZeroShotClassificationChain) -> float:
 
 @both
 @pytest.mark.parametrize("contextual_calibration", [False, True])
-def test_a_fit_lowers_the_log_loss_and_tells_both(multi_label: bool, contextual_calibration: bool) -> None:
+def test_a_fit_lowers_the_log_loss_and_reports_both_values(multi_label: bool, contextual_calibration: bool) -> None:
     chain = chain_of(multi_label=multi_label, contextual_calibration=contextual_calibration)
     before = log_loss(chain)
     fit = chain.calibrate(ROWS)
@@ -59,7 +59,7 @@ def test_a_fit_lowers_the_log_loss_and_tells_both(multi_label: bool, contextual_
     assert again.log_loss_after == pytest.approx(fit.log_loss_after)
 
 
-def test_several_labels_of_one_text() -> None:
+def test_multi_label_calibration() -> None:
     chain = chain_of(multi_label=True)
     truth: list[Any] = [["the dog", "Paris"], [], "日本"] * 8
     fit = chain.calibrate(rows_of(truth))
@@ -72,7 +72,7 @@ SCORES = arrays(np.float64, (6, 3), elements=st.floats(-300, 300))
 
 @given(SCORES, st.lists(st.integers(0, 2), min_size=6, max_size=6), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_no_fit_is_worse_than_none(scores: Any, labels: list[int], multi_label: bool) -> None:
+def test_a_fit_is_never_worse_than_no_fit(scores: Any, labels: list[int], multi_label: bool) -> None:
     truth = np.eye(3, dtype=bool)[labels]
     plain = Calibration(independent=multi_label)
     fitted = plain.fit(scores, truth)
@@ -90,7 +90,7 @@ def test_probabilities(scores: Any) -> None:
     assert (free[scores > 1] > 0.7).all()
 
 
-def test_log_loss_is_that_of_the_formula() -> None:
+def test_log_loss_equals_its_formula() -> None:
     scores, truth = np.array([[0.0, math.log(3)], [0.0, 0.0]]), np.array([[False, True], [True, False]])
     assert Calibration().log_loss(scores, truth) == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2)
     wanted = -(math.log(0.5) + math.log(0.75) + 2 * math.log(0.5)) / 4
@@ -129,7 +129,7 @@ def test_any_threshold_reaches_its_precision(answers: list[tuple[float, bool]], 
 
 
 @pytest.mark.parametrize(("multi_label", "precision"), [(False, 0.9), (True, 0.5)])
-def test_the_chain_gives_no_label_below_it(multi_label: bool, precision: float) -> None:
+def test_the_chain_returns_no_label_below_the_threshold(multi_label: bool, precision: float) -> None:
     chain = chain_of(multi_label=multi_label)
     found = chain.calibrate(ROWS, precision=precision).threshold
     assert found is not None
@@ -146,7 +146,7 @@ def test_the_chain_gives_no_label_below_it(multi_label: bool, precision: float) 
     assert len(chain.invoke(TEXTS[0]).labels) == (3 if multi_label else 1)
 
 
-def test_a_threshold_needs_labels_and_may_not_be_there() -> None:
+def test_a_threshold_without_labels_or_with_unreachable_precision_raises_an_error() -> None:
     chain = chain_of()
     with pytest.raises(InputError, match="precision needs labelled rows"):
         chain.calibrate(TEXTS, precision=0.9)
@@ -179,7 +179,7 @@ def test_threads_share_one_calibration() -> None:
         ([{"input": "x", "output": "Paris"}, {"input": "y", "output": "Paris"}], "all rows have the same label"),
     ],
 )
-def test_wrong_labelled_texts(rows: Any, says: str) -> None:
+def test_invalid_labelled_texts_raise_an_error(rows: Any, says: str) -> None:
     chain = chain_of()
     with pytest.raises(InputError, match=says):
         chain.calibrate(rows)

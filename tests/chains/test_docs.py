@@ -23,7 +23,7 @@ def run(page: str, llm: HuggingFaceChat) -> dict[str, Any]:
     return names
 
 
-def test_summarization(default_llm, capsys):
+def test_the_code_of_the_summarization_page_runs(default_llm, capsys):
     names = run("summarization.md", default_llm)
     assert names["summary"].strategy == "map_reduce"
     assert "".join(passage.text for passage in names["summary"].passages) == names["long"]
@@ -34,7 +34,7 @@ def test_summarization(default_llm, capsys):
     assert names["streamed"]
 
 
-def test_classification(default_llm):
+def test_the_code_of_the_classification_page_runs(default_llm):
     names = run("classification.md", default_llm)
     assert names["result"].label == "sports"
     assert names["plain"].scores["educion"] < 0.001 < names["ours"].scores["educion"]
@@ -44,7 +44,7 @@ def test_classification(default_llm):
     assert names["codes"].invoke("Who wrote Hamlet?").label == "HUM"
 
 
-def test_question_answering(default_llm):
+def test_the_code_of_the_question_answering_page_runs(default_llm):
     names = run("question-answering.md", default_llm)
     assert names["answer"].text == "Maria Holm"
     citation = names["citation"]
@@ -54,7 +54,7 @@ def test_question_answering(default_llm):
     assert all(names["text"][each.start : each.end] == each.quote for each in names["written"].citations)
 
 
-def test_entities(default_llm):
+def test_the_code_of_the_entities_page_runs(default_llm):
     names = run("entities.md", default_llm)
     text = names["text"]
     assert [(each.text, each.label) for each in names["entities"]] == [

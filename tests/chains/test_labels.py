@@ -31,28 +31,28 @@ from llmkit.errors import InputError
         (["a", "\ud800"], "half a surrogate pair"),
     ],
 )
-def test_wrong_labels(labels: Any, says: str) -> None:
+def test_invalid_labels_raise_an_error(labels: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         Labels.validate(labels, None, multi_label=False)
 
 
-def test_one_label_is_enough_where_several_may_hold() -> None:
+def test_multi_label_needs_only_one_label() -> None:
     assert Labels.validate(["a"], None, multi_label=True).names == ("a",)
     with pytest.raises(InputError, match="there are no labels: give at least 1"):
         Labels.validate([], None, multi_label=True)
 
 
-def test_any_iterable_of_labels_will_do() -> None:
+def test_any_iterable_of_labels_is_accepted() -> None:
     assert Labels.validate((name for name in "ab"), None, multi_label=False).names == ("a", "b")
     assert Labels.validate({"a": 1, "b": 2}, None, multi_label=False).names == ("a", "b")
 
 
-def test_accents_and_letters_tell_labels_apart() -> None:
+def test_labels_that_differ_in_accents_or_letters_are_different() -> None:
     names = ["cafe", "café", "Masse", "Maße", "日本", "日本人", "C", "C++"]
     assert Labels.validate(names, None, multi_label=False).verbalized == tuple(names)
 
 
-def test_a_description_stands_in_its_label_s_place() -> None:
+def test_a_description_replaces_its_label_in_the_prompt() -> None:
     labels = Labels.validate(["ENTY", " HUM", "LOC"], {"ENTY": " a thing ", " HUM": "a person"}, multi_label=False)
     assert labels.names == ("ENTY", " HUM", "LOC")
     assert labels.verbalized == ("a thing", "a person", "LOC")
@@ -73,12 +73,12 @@ def test_a_description_stands_in_its_label_s_place() -> None:
         ({"a": "a dog", "b": "A  dog"}, "the labels 'a', 'b' have the same words"),
     ],
 )
-def test_wrong_descriptions(descriptions: Any, says: str) -> None:
+def test_invalid_descriptions_raise_an_error(descriptions: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         Labels.validate(["a", "b"], descriptions, multi_label=False)
 
 
-def test_examples_are_put_into_the_model_s_words() -> None:
+def test_labels_of_examples_are_replaced_by_their_descriptions() -> None:
     several = Labels.validate(["a", "b"], {"b": "the letter b"}, multi_label=True)
     given = [{"input": "1", "output": "b"}, {"input": "2", "output": ["b", "a", "b"]}, {"input": "3", "output": []}]
     said, places = several.verbalize(given)
@@ -109,7 +109,7 @@ def test_examples_are_put_into_the_model_s_words() -> None:
         ({"input": "x", "output": []}, "example 2 has 0 labels, but must have one"),
     ],
 )
-def test_wrong_examples(example: Any, says: str) -> None:
+def test_invalid_examples_raise_an_error(example: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         Labels.validate(["a", "b"], None, multi_label=False).verbalize([{"input": "x", "output": "a"}, example])
 

@@ -38,7 +38,7 @@ ANSWERS = st.lists(st.sampled_from([*WORDS, ".", ".", "?", " ", "\n\n"]), max_si
         (" \n", ""),
     ],
 )
-def test_an_answer_that_is_complete(answer, kept):
+def test_a_complete_answer_is_unchanged(answer, kept):
     assert clean_completion(answer, True) == (kept, False)
 
 
@@ -52,7 +52,7 @@ def test_an_answer_that_is_complete(answer, kept):
         ("Ann leaves. It costs 3.", "Ann leaves."),
     ],
 )
-def test_a_sentence_that_broke_off_is_left_out(answer, kept):
+def test_an_incomplete_last_sentence_is_removed(answer, kept):
     assert clean_completion(answer, False)[0] == kept
 
 
@@ -66,7 +66,7 @@ def test_a_sentence_that_broke_off_is_left_out(answer, kept):
         (7, "Ann leaves. Ben stays here. It rains.", False),
     ],
 )
-def test_at_most_so_many_words(most, kept, cut):
+def test_max_words_limits_the_answer(most, kept, cut):
     assert clean_completion("Ann leaves. Ben stays here. It rains.", True, most) == (kept, cut)
 
 
@@ -79,12 +79,12 @@ def test_at_most_so_many_words(most, kept, cut):
         ("ที่ประชุมหารือเกี่ยวกับตาราง", 3, "ที่ประชุม"),
     ],
 )
-def test_at_most_so_many_words_in_scripts_without_spaces(answer, most, kept):
+def test_max_words_limits_scripts_without_spaces(answer, most, kept):
     assert clean_completion(answer, True, most) == (kept, True)
 
 
 @given(ANSWERS, st.lists(st.integers(1, 9), min_size=1), st.booleans(), st.none() | st.integers(1, 20))
-def test_pieces_give_the_same(answer, sizes, complete, most):
+def test_streamed_pieces_join_to_the_same_answer(answer, sizes, complete, most):
     cleaner, out, at = CompletionCleaner(most), "", 0
     while at < len(answer):
         size = sizes[at % len(sizes)]
@@ -96,7 +96,7 @@ def test_pieces_give_the_same(answer, sizes, complete, most):
     assert most is None or len(out.split()) <= count_words(out) <= most
 
 
-def test_the_first_sentence_comes_at_once():
+def test_the_first_sentence_is_streamed_at_once():
     cleaner = CompletionCleaner()
     assert [cleaner.push(piece) for piece in (" ann", " met ", "Ben.", " They", " left. ", "Now")] == [
         "Ann",
@@ -108,7 +108,7 @@ def test_the_first_sentence_comes_at_once():
     ]
 
 
-def test_a_sentence_ends_as_sentences_do():
+def test_is_sentence_recognizes_complete_sentences():
     for text in ("They meet.", "Is it so?", 'He said "no."', "他们见面。", "Well …", "It opens in 2020.", "「好。」"):
         assert is_sentence(text), text
     for text in ("1.", "2. 3.", "The two of them are:", "They talk about", ""):

@@ -19,7 +19,7 @@ from tests.support.texts import TEXTS
 
 @settings(deadline=None)
 @given(TEXTS, st.integers(1, 5))
-def test_spans_begin_and_end_at_words(text: str, most: int) -> None:
+def test_spans_start_and_end_at_words(text: str, most: int) -> None:
     found = words(text)
     starts, ends = {word.start for word in found}, {word.end for word in found}
     for word, spans in zip(found, spans_from(text, found, most), strict=True):
@@ -28,12 +28,12 @@ def test_spans_begin_and_end_at_words(text: str, most: int) -> None:
         assert all(len(words(span.of(text))) <= 2 * most for span in spans)
 
 
-def test_scripts_without_spaces_count_by_half() -> None:
+def test_characters_of_scripts_without_spaces_count_as_half_words() -> None:
     text = "東京タワーは"
     assert [span.of(text) for span in spans_from(text, words(text), 2)[0]] == ["東", "東京", "東京タ", "東京タワ"]
 
 
-def test_brackets_and_quotations_come_whole() -> None:
+def test_brackets_and_quotations_are_complete() -> None:
     text = 'Rollo (of Norse "stock") and'
     assert [span.of(text) for span in spans_from(text, words(text), 5)[0]] == [
         "Rollo",
@@ -43,7 +43,7 @@ def test_brackets_and_quotations_come_whole() -> None:
 
 
 @pytest.mark.parametrize("make", [chat, completion])
-def test_spans_are_scored_as_by_teacher_forcing(make: Any) -> None:
+def test_span_scores_equal_teacher_forcing(make: Any) -> None:
     llm = make("llama")
     text = "The dog sleeps on. <|im_end|> 東京 😀"
     spans = [span.of(text) for each in spans_from(text, words(text), 3) for span in each]

@@ -40,22 +40,22 @@ def test_unicode_text_is_read(saved, encoding):
 
 
 @pytest.mark.parametrize("mark", ["utf-16-be", "utf-32-be"])
-def test_big_endian_text_with_its_mark_is_read(saved, mark):
+def test_big_endian_text_with_a_byte_order_mark_is_read(saved, mark):
     assert loaded(saved("notes.txt", f"\ufeff{TEXT}渡轮".encode(mark))) == f"{TEXT}渡轮"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip))
-def test_any_text_is_the_same_from_each_encoding(text):
+def test_any_text_is_read_equally_from_each_encoding(text):
     text = f"x{text}"  # a mark of the text itself would be taken for the file's
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         assert read(text.encode(encoding), "notes.md")[0].page_content == text
 
 
-def test_line_ends_are_made_one(saved):
+def test_line_endings_are_normalized(saved):
     assert loaded(saved("notes.txt", b"one\r\ntwo\rthree\n")) == "one\ntwo\nthree\n"
 
 
-def test_a_path_may_be_a_path(saved, tmp_path):
+def test_a_path_object_is_accepted(saved, tmp_path):
     saved("notes.txt", TEXT.encode())
     assert load(tmp_path / "notes.txt")[0].metadata == {"source": str(tmp_path / "notes.txt")}
 
@@ -76,7 +76,7 @@ def test_a_path_may_be_a_path(saved, tmp_path):
         ("noise.dat", bytes(range(1, 255)), "data of a format that is not known"),
     ],
 )
-def test_what_is_no_text_is_named(saved, name, data, says):
+def test_a_file_that_is_not_text_raises_a_clear_error(saved, name, data, says):
     with pytest.raises(InputError, match=name) as caught:
         load(saved(name, data))
     assert says in str(caught.value)
@@ -93,7 +93,7 @@ def test_what_is_no_text_is_named(saved, name, data, says):
         ("フェリーの時刻表と料金について話し合い、大人の料金を上げることにした。", "shift_jis", "CP932"),
     ],
 )
-def test_other_encodings_have_the_command_that_converts_them(saved, text, encoding, iconv):
+def test_other_encodings_raise_an_error_with_a_conversion_command(saved, text, encoding, iconv):
     with pytest.raises(InputError) as caught:
         load(saved("my notes.txt", f"First line.\n{text}\n".encode(encoding)))
     told = str(caught.value)
@@ -136,7 +136,7 @@ def zipped(**members: str) -> bytes:
         ("x.gguf", b"GGUF\x03\0\0\0", "--model"),
     ],
 )
-def test_other_formats_are_named_with_what_to_do(saved, name, data, says):
+def test_other_formats_raise_an_error_that_says_what_to_do(saved, name, data, says):
     with pytest.raises(InputError) as caught:
         load(saved(name, data))
     told = str(caught.value)
@@ -148,11 +148,11 @@ def test_other_formats_are_named_with_what_to_do(saved, name, data, says):
 @pytest.mark.parametrize(
     "text", ["BMW makes cars.", "ID3 tags tell the title.", "PK is a key.", "MZ", "%PDF is a mark"]
 )
-def test_text_that_begins_like_another_format_is_text(saved, text):
+def test_text_that_starts_like_another_format_is_text(saved, text):
     assert loaded(saved("notes.txt", f"{text} Ü".encode())) == f"{text} Ü"
 
 
-def test_what_cannot_be_opened_is_named(saved, tmp_path):
+def test_a_file_that_cannot_be_opened_raises_a_clear_error(saved, tmp_path):
     with pytest.raises(InputError, match="is a folder: name a file in it"):
         load(tmp_path)
     with pytest.raises(InputError, match=r"none\.txt cannot be read: No such file"):

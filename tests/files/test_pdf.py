@@ -20,17 +20,17 @@ def test_each_page_with_text_is_a_document():
     ]
 
 
-def test_a_pdf_is_known_by_its_first_bytes():
+def test_a_pdf_is_recognized_by_its_first_bytes():
     assert read(b"\n" + pdf(TWO), "standard input")[0].page_content == TWO[0]
 
 
-def test_an_encrypted_pdf():
+def test_an_encrypted_pdf_is_read_only_without_a_password():
     assert read(encrypted(pdf(TWO), ""), "open.pdf")[0].page_content == TWO[0]
     with pytest.raises(InputError, match=r"secret\.pdf is a PDF with a password: .*qpdf --decrypt"):
         read(encrypted(pdf(TWO), "secret"), "secret.pdf")
 
 
-def test_pages_of_images_are_named(caplog):
+def test_pages_of_images_are_reported(caplog):
     with pytest.raises(InputError, match=r"scan\.pdf is a PDF without text: its pages are images.*ocrmypdf"):
         read(pdf(None, None), "scan.pdf")
     with caplog.at_level(logging.WARNING, "llmkit"):
@@ -39,12 +39,12 @@ def test_pages_of_images_are_named(caplog):
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", pdf(ONE)[:300]])
-def test_a_damaged_pdf(data):
+def test_a_damaged_pdf_raises_a_clear_error(data):
     with pytest.raises(InputError, match=r"report\.pdf is a (damaged PDF, or was cut|PDF without text)"):
         read(data, "report.pdf")
 
 
-def test_without_pypdf_its_command_is_named(monkeypatch):
+def test_without_pypdf_the_error_has_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdf", None)
     with pytest.raises(InputError) as caught:
         read(pdf(ONE), "report.pdf")

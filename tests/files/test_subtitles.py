@@ -42,7 +42,7 @@ The door opens.
 
 @pytest.mark.parametrize("name", ["call.vtt", "standard input"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_webvtt_with_speakers(name, line_end):
+def test_webvtt_with_speakers_is_read_as_turns(name, line_end):
     assert talk(MEETING.replace("\n", line_end), name) == (
         "Ann: Yes, I promise to bring the maps & the tent.\nBen Lee: 42\nAnn: No.\nBen Lee: No.\nThe door opens."
     )
@@ -73,7 +73,7 @@ def test_subrip(name):
     assert talk(f"\ufeff{SUBRIP}", name) == "Where is Ann?\nShe left for Oslo.\nANN: I am back at 5 < 6.\nBEN: Good."
 
 
-def test_lines_that_roll_are_read_once():
+def test_rolling_captions_are_read_once():
     """As YouTube writes what it recognizes: each line is shown twice, and its words have times."""
     assert (
         talk(
@@ -113,16 +113,16 @@ def cues(*texts: str, gap: float = 0.0) -> str:
     )
 
 
-def test_a_line_that_grows_is_read_once():
+def test_a_growing_caption_is_read_once():
     assert talk(cues("We meet", "We meet at", "We meet at nine.")) == "We meet at nine."
 
 
-def test_what_is_said_again_stays():
+def test_repeated_speech_is_kept():
     assert talk(cues("No.", "No.", gap=1)) == "No. No."
     assert talk(cues("<v Ann>No.", "<v Ben>No.")) == "Ann: No.\nBen: No."
 
 
-def test_names_before_each_cue_are_read_once_a_turn():
+def test_a_speaker_name_before_each_cue_is_read_once_per_turn():
     assert talk(cues("Ann Lee: I think that we", "Ann Lee: should wait.", "Ben: Why?", "Ann Lee: Rain.")) == (
         "Ann Lee: I think that we should wait.\nBen: Why?\nAnn Lee: Rain."
     )
@@ -134,11 +134,11 @@ def test_names_where_the_speaker_changes():
     )
 
 
-def test_marks_of_a_new_speaker():
+def test_markers_of_a_new_speaker_start_a_line():
     assert talk(cues("&gt;&gt; Who comes?", "&gt;&gt; Ann does,", "I hope.")) == "Who comes?\nAnn does, I hope."
 
 
-def test_scripts_without_spaces_are_joined_without_one():
+def test_scripts_without_spaces_are_joined_without_a_space():
     assert talk(cues("会议讨论了渡轮的", "时刻表，", "和票价。")) == "会议讨论了渡轮的时刻表，和票价。"
 
 

@@ -26,21 +26,21 @@ def test_a_saved_page_is_read_as_a_page(name):
 @pytest.mark.parametrize(
     "begin", ["\ufeff", "\n  ", "<?xml version='1.0'?>\n", "<!-- saved from url=(0014)about:internet -->\n"]
 )
-def test_what_may_precede_a_page(begin):
+def test_a_page_may_start_with_other_markup(begin):
     assert text_of(begin + PAGE, "saved") == TEXT
 
 
-def test_a_page_in_utf_16():
+def test_a_page_in_utf_16_is_read():
     assert text_of(PAGE.encode("utf-16"), "saved.html") == TEXT
     assert text_of(PAGE.encode("utf-16"), "saved") == TEXT
 
 
-def test_the_charset_that_a_page_declares():
+def test_the_declared_charset_is_used():
     page = "<html><head><meta charset=windows-1252></head><body><p>A ticket costs £12 – dogs don’t pay.</p>"
     assert text_of(page.encode("cp1252"), "saved.html") == "A ticket costs £12 – dogs don’t pay."
 
 
-def test_xhtml_and_fragments():
+def test_xhtml_and_html_fragments_are_read():
     page = f"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><body><p>{TEXT[:20]}</p></body></html>"
     assert text_of(page, "saved.xhtml") == TEXT[:20].strip()
     assert text_of("<p>The lift is <b>repaired</b>.</p>", "part.html") == "The lift is repaired."
@@ -73,7 +73,7 @@ iVBORw0KGgo=
 
 @pytest.mark.parametrize("name", ["saved.mhtml", "saved.mht", "standard input"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_a_page_in_one_file_with_its_images(name, line_end):
+def test_a_saved_mhtml_page_is_read(name, line_end):
     assert text_of(MHTML.replace("\n", line_end), name) == "The café lift is repaired on Thursday."
 
 
@@ -87,7 +87,7 @@ def test_a_page_in_one_file_with_its_images(name, line_end):
         ("mail.txt", "From: Ann\nContent-Type: text/plain\n\nHello."),
     ],
 )
-def test_other_text_with_tags_stays_as_it_is(name, text):
+def test_other_text_with_tags_is_unchanged(name, text):
     assert text_of(text, name) == text
 
 
@@ -99,6 +99,6 @@ def test_other_text_with_tags_stays_as_it_is(name, text):
         ("none.mhtml", MHTML.replace("text/html\n", "text/css\n").encode(), "a web archive without a page"),
     ],
 )
-def test_pages_without_text(name, data, says):
+def test_pages_without_text_raise_a_clear_error(name, data, says):
     with pytest.raises(InputError, match=says):
         read(data, name)

@@ -49,7 +49,7 @@ def chain_of(name: str = "llama", labels: Any = LABELS, **options: Any) -> ZeroS
 
 @every
 @ways
-def test_a_text_alone_is_what_it_is_in_any_batch(name: str, options: dict[str, Any]) -> None:
+def test_results_do_not_depend_on_the_batch(name: str, options: dict[str, Any]) -> None:
     chain = chain_of(name, **options)
     together = chain.batch(TEXTS)
     backwards = chain_of(name, **options).batch(TEXTS[::-1])[::-1]
@@ -61,7 +61,7 @@ def test_a_text_alone_is_what_it_is_in_any_batch(name: str, options: dict[str, A
 
 @every
 @ways
-def test_the_order_of_labels_is_only_that_of_the_scores(name: str, options: dict[str, Any]) -> None:
+def test_the_order_of_labels_does_not_change_the_scores(name: str, options: dict[str, Any]) -> None:
     shuffled = random.Random(1).sample(LABELS, len(LABELS))
     wanted = chain_of(name, **options).batch(TEXTS[:3])
     found = chain_of(name, shuffled, **options).batch(TEXTS[:3])
@@ -70,7 +70,7 @@ def test_the_order_of_labels_is_only_that_of_the_scores(name: str, options: dict
         assert list(one.scores) == shuffled
 
 
-def test_a_bad_text_fails_alone() -> None:
+def test_an_invalid_text_does_not_fail_the_rest_of_the_batch() -> None:
     chain = chain_of()
     texts: list[Any] = ["", TEXTS[0], " \n\t", 3, None, "\ud800", TEXTS[1]]
     results: list[Any] = chain.batch(texts, return_exceptions=True)
@@ -109,7 +109,7 @@ def test_documents_async_and_pipes() -> None:
     assert [each.label for each in chain.stream(TEXTS[0])] == [wanted.label]
 
 
-def test_many_callers_at_once() -> None:
+def test_concurrent_callers_get_the_same_results() -> None:
     chain, wanted = chain_of(), chain_of().batch(TEXTS)
 
     async def all_at_once() -> list[Classification]:
@@ -126,7 +126,7 @@ def test_results_are_frozen() -> None:
 
 
 @every
-def test_any_number_of_labels_may_hold(name: str) -> None:
+def test_multi_label_returns_any_number_of_labels(name: str) -> None:
     chain = chain_of(name, multi_label=True)
     assert chain.threshold == 0.5
     results = chain.batch(TEXTS)
@@ -142,7 +142,7 @@ def test_any_number_of_labels_may_hold(name: str) -> None:
     assert set(chain.invoke(TEXTS[0]).labels) == set(LABELS)
 
 
-def test_one_label_holds_or_not() -> None:
+def test_a_single_label_is_returned_above_the_threshold() -> None:
     chain = chain_of(labels=["the dog"], multi_label=True)
     chances = [chain.invoke(text).scores["the dog"] for text in TEXTS]
     assert all(0 < chance < 1 for chance in chances)
@@ -161,7 +161,7 @@ def test_below_the_threshold_there_is_no_label() -> None:
     assert {each.label is None for each in chain_of(threshold=middle).batch(TEXTS)} == {True, False}
 
 
-def test_a_description_is_scored_in_its_label_s_place() -> None:
+def test_a_description_is_scored_instead_of_its_label() -> None:
     labels = ["A", "B", "the dog"]
     found = chain_of(labels=labels, descriptions={"A": "Paris", "B": "日本"}).invoke(TEXTS[0])
     wanted = chain_of(labels=["Paris", "日本", "the dog"]).invoke(TEXTS[0])
@@ -169,7 +169,7 @@ def test_a_description_is_scored_in_its_label_s_place() -> None:
     assert list(found.scores.values()) == pytest.approx(list(wanted.scores.values()), abs=1e-4)
 
 
-def test_a_prompt_may_list_the_labels() -> None:
+def test_a_prompt_can_list_the_labels() -> None:
     prompt = TaskPrompt("One of: {labels}.", input_label="Text", output_label="Label", fields=["labels"])
     found = chain_of(prompt=prompt, descriptions={"Paris": "a city"}).invoke(TEXTS[0])
     filled = prompt.partial(labels=", ".join(LABELS).replace("Paris", "Paris (a city)"))
@@ -197,14 +197,14 @@ def test_a_prompt_may_list_the_labels() -> None:
         ({"prompt": TaskPrompt("{a} {b}", fields=["a", "b"])}, r"cannot fill: a, b; fill them with prompt\.partial"),
     ],
 )
-def test_what_cannot_be(options: dict[str, Any], says: str) -> None:
+def test_invalid_arguments_raise_an_error(options: dict[str, Any], says: str) -> None:
     llm = tiny_llm("llama")
     with forward_shapes(llm.engine) as shapes, pytest.raises(InputError, match=says):
         ZeroShotClassificationChain(llm, **{"labels": LABELS, **options})
     assert not shapes
 
 
-def test_fields_can_be_filled_before() -> None:
+def test_prompt_fields_can_be_filled_in_advance() -> None:
     prompt = TaskPrompt("{a}", fields=["a"])
     assert sum(chain_of(prompt=prompt.partial(a="Classify.")).invoke("x").scores.values()) == pytest.approx(1)
     with pytest.raises(PromptError):

@@ -32,7 +32,7 @@ def softmax(scores: Any) -> Any:
     return odds / odds.sum()
 
 
-def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
+def test_the_chain_subtracts_the_prior_of_neutral_texts() -> None:
     own = label_scorer(tiny_llm("llama"), LABELS)
     neutral = own.scores(NEUTRAL_TEXTS)
     named = own.scores(LABELS)
@@ -46,7 +46,7 @@ def test_the_neutral_prior_is_what_the_chain_takes_off() -> None:
     np.testing.assert_allclose(list(found.scores.values()), softmax(row - prior), atol=1e-4)
 
 
-def test_what_no_prompt_holds_is_left_out_of_the_prior() -> None:
+def test_texts_that_fit_no_prompt_are_left_out_of_the_prior() -> None:
     own = label_scorer(tiny_llm("llama"), LABELS)
     long = LABELS[-1]
 
@@ -59,7 +59,7 @@ def test_what_no_prompt_holds_is_left_out_of_the_prior() -> None:
         neutral_prior(lambda texts: [ContextWindowExceeded(600, 512) for _ in texts], LABELS)
 
 
-def test_a_long_description_spoils_nothing() -> None:
+def test_a_long_description_gives_valid_probabilities() -> None:
     """Too long to be a text before its own label, it is short enough to be one."""
     chain = chain_of(descriptions={"Paris": "the capital of France " * 25})
     found = chain.invoke("x")
@@ -89,7 +89,7 @@ def test_few_texts_change_the_prior_a_little_and_many_replace_it() -> None:
 
 
 @pytest.mark.parametrize("weight", [8, NEUTRAL.neutral_weight])
-def test_a_prior_from_the_caller_s_texts(weight: float) -> None:
+def test_a_prior_can_be_measured_on_given_texts(weight: float) -> None:
     chain, plain = chain_of(tuning=ClassificationTuning(neutral_weight=weight)), chain_of(contextual_calibration=False)
     before = chain.invoke(TEXTS[0])
     own = label_scorer(tiny_llm("llama"), LABELS)
@@ -107,14 +107,14 @@ def test_a_prior_from_the_caller_s_texts(weight: float) -> None:
     )
 
 
-def test_many_texts_of_one_kind_replace_the_prior() -> None:
+def test_many_texts_of_one_label_replace_the_prior() -> None:
     chain = chain_of()
     chain.calibrate(TEXTS[:1] * 400)
     chances = chain.invoke(TEXTS[0]).scores.values()
     assert max(chances) - min(chances) < 0.25
 
 
-def test_without_contextual_calibration_there_is_no_prior_to_measure() -> None:
+def test_measuring_a_prior_without_contextual_calibration_raises_an_error() -> None:
     with pytest.raises(InputError, match="contextual_calibration=False subtracts no prior"):
         chain_of(contextual_calibration=False).calibrate(TEXTS)
 
@@ -140,7 +140,7 @@ def test_a_new_prior_undoes_an_earlier_calibration() -> None:
         (["The " * 600], "512"),
     ],
 )
-def test_wrong_texts(rows: Any, says: str) -> None:
+def test_invalid_texts_raise_an_error(rows: Any, says: str) -> None:
     chain = chain_of()
     before = chain.invoke(TEXTS[0])
     with pytest.raises(InputError, match=says):
@@ -160,7 +160,7 @@ def test_the_tuning_of_the_default_model_is_chosen_by_its_name(default_model_fol
         chain_of(tuning=Tuning())
 
 
-def test_rows_of_one_label_cannot_calibrate() -> None:
+def test_rows_of_one_label_raise_an_error() -> None:
     """A temperature fitted to one label makes every probability near 0 or 1."""
     chain = chain_of()
     with pytest.raises(InputError, match="all rows have the same label"):
@@ -168,7 +168,7 @@ def test_rows_of_one_label_cannot_calibrate() -> None:
     assert not chain.invoke(TEXTS[0]).calibrated
 
 
-def test_measuring_the_prior_forgets_the_threshold_of_an_earlier_calibration() -> None:
+def test_measuring_the_prior_resets_an_earlier_threshold() -> None:
     chain = chain_of()
     rows = [{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=False)]
     chain.calibrate(rows, precision=0.01)

@@ -48,7 +48,7 @@ def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
     return [each["output"] for each in own.fit(text).examples]
 
 
-def test_the_whole_prompt(default_llm: HuggingFaceChat) -> None:
+def test_the_complete_few_shot_prompt(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
     own = few_shot(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).few_shot
     assert llm.engine.encoder.render(own.fit(TEXT).messages) == (
@@ -70,7 +70,7 @@ def test_shown_examples_are_balanced_and_few(default_llm: HuggingFaceChat) -> No
     assert {label: shown.count(label) for label in LABELS} == {"animal": 12, "place": 2, "number": 2}
 
 
-def test_an_example_that_is_the_text_is_left_out() -> None:
+def test_an_example_equal_to_the_text_is_left_out() -> None:
     own = few_shot(EXAMPLES, show=True)
     inputs = [each["input"] for each in own.few_shot.fit("  The dog\nsleeps. ").examples]
     assert "The dog sleeps." not in inputs
@@ -91,7 +91,7 @@ def test_examples_are_shown_hidden_or_measured() -> None:
     assert results_agree(chain_of(show_examples=True).invoke(TEXT), chain_of().invoke(TEXT))
 
 
-def test_too_few_examples_to_measure_are_shown() -> None:
+def test_too_few_examples_to_measure_are_put_into_the_prompt() -> None:
     assert chain_of(examples=EXAMPLES[: MIN_MEASURED - 1]).shows_examples
     assert chain_of(examples=EXAMPLES, contextual_calibration=False).shows_examples
     assert not chain_of().shows_examples
@@ -99,7 +99,7 @@ def test_too_few_examples_to_measure_are_shown() -> None:
     assert results_agree(bare.invoke(TEXT), chain_of(contextual_calibration=False).invoke(TEXT))
 
 
-def test_measuring_takes_what_loses_less() -> None:
+def test_measuring_chooses_the_lower_log_loss() -> None:
     """Each half of the examples, behind the other half; computed from the results of chains that show or hide them."""
     halves = [EXAMPLES[:1] + EXAMPLES[2:4], [EXAMPLES[1], *EXAMPLES[4:]]]
     losses = {True: 0.0, False: 0.0}
@@ -115,7 +115,7 @@ def test_measuring_takes_what_loses_less() -> None:
     assert few_shot(EXAMPLES).shown == (losses[True] < losses[False])
 
 
-def test_shown_examples_have_a_prior_of_their_own() -> None:
+def test_examples_in_the_prompt_have_a_separate_prior() -> None:
     own = few_shot(EXAMPLES, show=True).few_shot
     prior = neutral_prior(own.try_scores, LABELS)
     odds = np.exp(own.scores([TEXT])[0] - prior)
@@ -141,7 +141,7 @@ def test_a_selector_ranks_for_each_text() -> None:
     assert results_agree(hidden.invoke(TEXT), chain_of(examples=EXAMPLES, show_examples=False).invoke(TEXT))
 
 
-def test_a_selector_s_own_examples_count_as_examples() -> None:
+def test_the_examples_of_a_selector_are_used() -> None:
     words = {"place": "a city or a country"}
     own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
     given = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), descriptions=words)
@@ -168,7 +168,7 @@ class Listed(BaseExampleSelector):
         return self.examples
 
 
-def test_a_selector_of_langchain_s() -> None:
+def test_a_langchain_selector_is_used() -> None:
     template = PromptTemplate.from_template("{input} {output}")
     selector = LengthBasedExampleSelector(examples=EXAMPLES, example_prompt=template, max_length=12)
     own = few_shot((), selector, descriptions={"animal": "a beast"})
@@ -181,7 +181,7 @@ def test_a_selector_of_langchain_s() -> None:
         chain_of(examples=EXAMPLES, selector=selector)
 
 
-def test_what_a_selector_gives_is_checked() -> None:
+def test_the_examples_of_a_selector_are_validated() -> None:
     wrong = [{"input": "x", "output": "beast"}]
     with pytest.raises(InputError, match="example 1 has the label 'beast', but the labels are"):
         chain_of(selector=Listed(wrong)).invoke(TEXT)
@@ -192,7 +192,7 @@ def test_what_a_selector_gives_is_checked() -> None:
 
 
 @pytest.mark.parametrize("show", [True, False, None])
-def test_examples_of_several_labels(show: bool | None) -> None:
+def test_multi_label_examples(show: bool | None) -> None:
     several: list[dict[str, Any]] = [
         *EXAMPLES,
         {"input": "Two dogs in Paris", "output": ["number", "animal", "place"]},
@@ -207,14 +207,14 @@ def test_examples_of_several_labels(show: bool | None) -> None:
     assert "none of them" in said
 
 
-def test_examples_may_come_from_anywhere() -> None:
+def test_any_iterable_of_examples_is_accepted() -> None:
     wanted = chain_of(examples=EXAMPLES).invoke(TEXT)
     once: Any = (each for each in EXAMPLES)
     assert results_agree(chain_of(examples=once).invoke(TEXT), wanted)
     assert results_agree(chain_of(examples=tuple(EXAMPLES)).invoke(TEXT), wanted)
 
 
-def test_as_many_examples_as_the_window_holds() -> None:
+def test_as_many_examples_as_fit_the_context_window_are_used() -> None:
     long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
     own = few_shot(long, show=True).few_shot
     labels = Labels.validate(own.verbalized, None, multi_label=False)
@@ -226,7 +226,7 @@ def test_as_many_examples_as_the_window_holds() -> None:
     assert sum(chain.invoke(TEXT).scores.values()) == pytest.approx(1)
 
 
-def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
+def test_fit_equals_examples_in_the_constructor() -> None:
     by_constructor = chain_of(examples=EXAMPLES).invoke(TEXT)
     chain = chain_of()
     without = chain.invoke(TEXT)
@@ -235,7 +235,7 @@ def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
     assert chain.fit(()).invoke(TEXT) == without
 
 
-def test_fit_undoes_a_calibration_and_changes_nothing_for_wrong_examples() -> None:
+def test_fit_resets_a_calibration_and_changes_nothing_for_invalid_examples() -> None:
     chain = chain_of(threshold=0.25)
     chain.calibrate(EXAMPLES, precision=0.01)
     calibrated = chain.invoke(TEXT)

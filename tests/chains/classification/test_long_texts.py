@@ -55,7 +55,7 @@ def test_a_long_text_has_the_mean_of_its_passages(name: str, examples: list[dict
     assert sum(found.scores.values()) == pytest.approx(1)
 
 
-def test_a_text_that_fits_is_scored_as_it_was() -> None:
+def test_a_text_that_fits_is_scored_in_one_passage() -> None:
     """Also beside a long one: its result is that of its one prompt."""
     chain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS)
     short, _, again = chain.batch([SPORTS, SPORTS * 60, SPORTS])
@@ -66,7 +66,7 @@ def test_a_text_that_fits_is_scored_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("options", [{"multi_label": True}, {"selector": LexicalExamples(2), "examples": EXAMPLES}])
-def test_other_ways_to_score(options: dict[str, Any]) -> None:
+def test_other_scoring_methods(options: dict[str, Any]) -> None:
     found = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options).invoke(SPORTS * 60)
     assert found.passages > 2
     assert all(0 < probability < 1 for probability in found.scores.values())
@@ -81,7 +81,7 @@ def test_calibrate_takes_long_texts() -> None:
     assert chain.invoke(SPORTS * 60).calibrated
 
 
-def test_a_window_without_space_for_a_passage() -> None:
+def test_a_context_window_without_space_for_a_passage_raises_an_error() -> None:
     chain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, contextual_calibration=False, context_window=20)
     with pytest.raises(ContextWindowExceeded, match="give shorter labels or descriptions"):
         chain.invoke(SPORTS * 10)
@@ -129,7 +129,7 @@ def test_a_model_without_log_likelihoods(multi_label: bool) -> None:
     assert len(llm.asked) > long.passages + 1
 
 
-def test_a_model_whose_window_is_not_known_reads_a_text_whole() -> None:
+def test_a_model_with_an_unknown_context_window_gets_the_whole_text() -> None:
     llm = Chooser(llm=chat_with_format("hermes"))
     assert ZeroShotClassificationChain(llm, LABELS).invoke(SPORTS * 60).passages == 1
     assert len(llm.asked) == 1

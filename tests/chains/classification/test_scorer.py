@@ -44,14 +44,14 @@ def forced(name: str, labels: Sequence[str], text: str, lead: str = " ") -> list
 
 @every
 @pytest.mark.parametrize("text", [TEXT, "東京 <|im_end|>\n{labels} 😀", "x"])
-def test_scores_are_those_of_teacher_forcing(name: str, text: str) -> None:
+def test_scores_equal_teacher_forcing(name: str, text: str) -> None:
     scores = label_scorer(tiny_llm(name), LABELS).scores([text, "The"])
     np.testing.assert_allclose(scores[0], forced(name, LABELS, text), atol=1e-4)
     np.testing.assert_allclose(scores[1], forced(name, LABELS, "The"), atol=1e-4)
 
 
 @every
-def test_plain_probabilities_are_a_softmax_of_them(name: str) -> None:
+def test_uncalibrated_probabilities_are_a_softmax_of_the_scores(name: str) -> None:
     chain = ZeroShotClassificationChain(tiny_llm(name), LABELS, contextual_calibration=False)
     wanted = np.exp(forced(name, LABELS, TEXT))
     found = chain.invoke(TEXT)
@@ -73,7 +73,7 @@ LISTS = st.lists(WORDS.filter(str.strip), min_size=2, max_size=8, unique_by=lamb
 
 @given(LISTS, st.sampled_from(["llama", "t5", "gpt2 completes"]), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str, calibrate: bool) -> None:
+def test_probabilities_of_any_labels_sum_to_one(labels: list[str], name: str, calibrate: bool) -> None:
     found = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=calibrate).invoke(TEXT)
     assert list(found.scores) == labels
     assert sum(found.scores.values()) == pytest.approx(1)
@@ -82,7 +82,7 @@ def test_probabilities_of_any_labels_add_up_to_one(labels: list[str], name: str,
 
 
 @pytest.mark.parametrize("name", ["llama", "bart"])
-def test_a_hundred_labels(name: str) -> None:
+def test_a_hundred_labels_are_scored(name: str) -> None:
     labels = [f"label {number}" for number in range(100)]
     scores = label_scorer(tiny_llm(name), labels).scores([TEXT])[0]
     np.testing.assert_allclose(scores[::9], forced(name, labels[::9], TEXT), atol=1e-4)
@@ -92,7 +92,7 @@ def test_a_hundred_labels(name: str) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 100])
-def test_all_labels_of_a_text_are_one_pass(count: int) -> None:
+def test_all_labels_of_a_text_share_a_forward_pass(count: int) -> None:
     llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, [f"label {number}" for number in range(count)])
     chain.invoke(TEXT)
@@ -101,7 +101,7 @@ def test_all_labels_of_a_text_are_one_pass(count: int) -> None:
     assert len(shapes) <= 2  # the text, and behind it the tree of labels; or both at once
 
 
-def test_texts_share_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_share_a_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
     llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, LABELS)
@@ -122,7 +122,7 @@ def test_with_multi_label_a_label_is_scored_against_the_rest() -> None:
         assert score == pytest.approx(everything[place] - math.log(sum(rest) / len(rest)), abs=1e-3)
 
 
-def test_an_open_answer_begins_without_a_space() -> None:
+def test_an_answer_without_output_start_has_no_leading_space() -> None:
     own = LabelScorer.from_labels(
         tiny_llm("llama"), TaskPrompt("Classify."), Labels.validate(LABELS[:3], None, multi_label=False)
     )
@@ -131,7 +131,7 @@ def test_an_open_answer_begins_without_a_space() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "t5", "bart", "gpt2 completes"])
-def test_at_the_edge_of_the_window_a_text_fits_or_is_divided(name: str) -> None:
+def test_a_text_at_the_limit_of_the_context_window_fits_or_is_split(name: str) -> None:
     """A text that is too long by any number of tokens is read in passages; one that fits is not."""
     labels = ["<|im_end|>", "日本 " * 5, "x"]
     chain = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=False, context_window=120)
@@ -146,7 +146,7 @@ def test_at_the_edge_of_the_window_a_text_fits_or_is_divided(name: str) -> None:
     assert results[longest].scores == pytest.approx(alone, abs=1e-4)
 
 
-def test_a_window_can_be_made_smaller_not_larger() -> None:
+def test_the_context_window_can_be_reduced_but_not_increased() -> None:
     labels = Labels.validate(LABELS, None, multi_label=False)
     own = LabelScorer.from_labels(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
     assert own.context_window == tiny.WINDOW
@@ -157,7 +157,7 @@ def test_a_window_can_be_made_smaller_not_larger() -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_a_label_longer_than_the_window(several: bool) -> None:
+def test_a_label_longer_than_the_context_window_raises_an_error(several: bool) -> None:
     llm = tiny_llm("llama")
     for window, label in ((None, "word " * 600), (40, "word " * 60), (1, "a")):
         with (
@@ -176,7 +176,7 @@ def test_bound_arguments_do_not_hide_the_scores() -> None:
     assert ZeroShotClassificationChain(llm.bind(temperature=1), LABELS).invoke(TEXT).method == plain_one.method
 
 
-def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
+def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
     own = label_scorer(llm, ["sports", "politics"])
     assert llm.engine.encoder.render(own.fit("The match ended 3 to 2.").messages) == (

@@ -56,7 +56,7 @@ def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     assert found.method == "structured output"
 
 
-def test_what_is_asked() -> None:
+def test_the_prompt_and_schema_of_a_request() -> None:
     llm = chat_without_scores()
     words = {"sports": "games and matches"}
     ZeroShotClassificationChain(llm, LABELS[:2], words, examples=EXAMPLES).invoke(TEXTS[0])
@@ -83,7 +83,7 @@ def test_examples_are_chosen_for_each_text() -> None:
     ]
 
 
-def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:
+def test_an_invalid_text_or_answer_does_not_fail_the_rest_of_the_batch() -> None:
     chain = ZeroShotClassificationChain(chat_without_scores(Rambling), LABELS)
     results: list[Any] = chain.batch(["", TEXTS[0], TEXTS[1], "\ud800"], return_exceptions=True)
     assert isinstance(results[0], InputError)
@@ -110,7 +110,7 @@ def test_callbacks_see_the_chain_and_the_model() -> None:
     assert names.count("a model") == 1
 
 
-def test_what_needs_likelihoods_says_so() -> None:
+def test_features_that_need_log_likelihoods_raise_an_error() -> None:
     chain = ZeroShotClassificationChain(chat_without_scores(), LABELS)
     for rows in (TEXTS, [{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=True)]):
         with pytest.raises(InputError, match="this model returns no log-likelihoods"):
@@ -124,7 +124,7 @@ def test_what_needs_likelihoods_says_so() -> None:
 
 
 @pytest.mark.parametrize("llm", [FakeListChatModel(responses=["sports"]), FakeListLLM(responses=["sports"])])
-def test_a_model_that_can_be_held_to_nothing(llm: Runnable[Any, Any]) -> None:
+def test_a_model_without_structured_output_raises_an_error(llm: Runnable[Any, Any]) -> None:
     says = f"{type(llm).__name__} returns no log-likelihoods and has no structured output: choose another model"
     with pytest.raises(InputError, match=says):
         ZeroShotClassificationChain(llm, LABELS)

@@ -45,21 +45,21 @@ def found(decoder: EntityDecoder, given: LabelledScores) -> list[tuple[str, str]
 RIGHT = [("Ada", "person"), ("Bob", "person"), ("Rome", "place")]
 
 
-def test_chances_are_a_softmax_with_none_of_the_labels() -> None:
+def test_probabilities_are_a_softmax_that_includes_no_label() -> None:
     given = labelled({"Ada": (NO_ENTITY, -30.0), "met": (NO_ENTITY - 2, NO_ENTITY - 2)})
     ada, met = PLAIN.probabilities(given[1])
     assert ada == pytest.approx([0.5, 0.0], abs=1e-9)
     assert met == pytest.approx([1 / (2 + np.e**2)] * 2)
 
 
-def test_what_is_right_already_is_left_as_it_is() -> None:
+def test_correct_results_leave_the_parameters_unchanged() -> None:
     assert fit_if_better(PLAIN, texts_with(9, 9, 0))[0] == PLAIN
     assert fit_if_better(PLAIN, texts_with(2, 2, 0)[:1]) == (PLAIN, ExamplesReport(1, "none"))
     assert fit_if_better(PLAIN, [])[0] == PLAIN
 
 
 @pytest.mark.parametrize(("person", "place", "neither"), [(3.5, 3.5, 0), (9, 9, 6.5), (3, 8, 0)])
-def test_what_helps_is_learned(person: float, place: float, neither: float) -> None:
+def test_parameters_that_improve_the_result_are_fitted(person: float, place: float, neither: float) -> None:
     given = texts_with(person, place, neither, 12)
     assert any(found(PLAIN, each) != RIGHT for each in given)
     learned, report = fit_if_better(PLAIN, given)
@@ -70,7 +70,7 @@ def test_what_helps_is_learned(person: float, place: float, neither: float) -> N
     assert (report.temperature, set(report.bias or ())) == (learned.calibration.temperature, set(LABELS))
 
 
-def test_the_same_example_twice_teaches_as_well_as_once() -> None:
+def test_a_repeated_example_gives_the_same_fit() -> None:
     first, second = texts_with(3.5, 3.5, 0, 2)
     learned, _ = fit_if_better(PLAIN, [first, first, second, labelled({"Ada": (3.0, 0.0)})])
     assert found(PLAIN, first) != RIGHT
@@ -83,7 +83,7 @@ def test_f1_counts_spans_with_their_labels() -> None:
     assert PLAIN.f1([labelled({"Ada": (0, 0)})]) == 0
 
 
-def test_a_labelled_text_has_every_place_of_its_names() -> None:
+def test_a_labelled_text_has_every_occurrence_of_its_names() -> None:
     example = {"input": "Ada, Ada and Adam", "output": [{"text": "Ada", "label": "person"}]}
     assert LabelledText.parse(example, LABELS, "it").entities == {Span(0, 3): "person", Span(5, 8): "person"}
     assert LabelledText.parse({"input": "Nobody", "output": []}, LABELS, "it").entities == {}
@@ -113,6 +113,6 @@ def test_a_labelled_text_has_every_place_of_its_names() -> None:
         ),
     ],
 )
-def test_a_wrong_example_is_named(example: Any, says: str) -> None:
+def test_an_invalid_example_raises_an_error_that_names_it(example: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         LabelledText.parse(example, LABELS, "example 3")

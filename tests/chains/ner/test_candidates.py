@@ -61,7 +61,7 @@ SHARED = truecaser()
 
 @given(TEXTS, st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
-def test_candidates_stand_in_any_text(text: str, most: int) -> None:
+def test_candidates_are_valid_spans_of_any_text(text: str, most: int) -> None:
     every = find_candidates(text, most, None)
     ends = [sentence.end for sentence in sentences(text)]
     spans = [
@@ -95,7 +95,7 @@ def test_words_are_scored_as_by_teacher_forcing(name: str) -> None:
     np.testing.assert_allclose(list(own.known.values()), wanted, atol=1e-4)
 
 
-def test_a_word_is_asked_for_once() -> None:
+def test_each_word_is_scored_once() -> None:
     own = truecaser()
     with forward_shapes(own.llm.engine) as shapes:
         find_candidates("The dog is in Paris.", 3, own)
@@ -105,7 +105,7 @@ def test_a_word_is_asked_for_once() -> None:
         assert not shapes
 
 
-def test_what_was_known_is_forgotten_before_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_word_scores_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KNOWN_WORDS", 3)
     own = truecaser()
     before = find_candidates("The dog is in Paris.", 2, own)
@@ -114,14 +114,14 @@ def test_what_was_known_is_forgotten_before_it_is_too_much(monkeypatch: pytest.M
     assert "fox" not in own.known
 
 
-def test_a_very_long_word_is_no_name() -> None:
+def test_a_very_long_word_is_not_a_name() -> None:
     text = f"Acme {'Ab' * 2000} Corp"
     for own in (knowing("Acme", "Corp"), None):
         assert [each.of(text) for each in find_candidates(text, 3, own)] == ["Acme", "Corp"]
     find_candidates(text, 3, SHARED)  # the model, whose window is smaller, is not asked
 
 
-def test_a_capital_speaks_for_a_name() -> None:
+def test_a_capital_makes_a_name_likelier() -> None:
     own = truecaser()
     own.known.update({"lille": -14.0, "Lille": -12.0})
     inside, first, lower = (
@@ -135,7 +135,7 @@ def test_a_capital_speaks_for_a_name() -> None:
     assert own.name_probability("Lille", SMOLLM2_135M.capitals, first=False) == 0
 
 
-def test_a_name_is_neither_cut_nor_made_longer() -> None:
+def test_candidates_have_exact_boundaries() -> None:
     text = "the boss of Acme Corp was in Rome."
     own = knowing("Acme", "Corp", "Rome")
     costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, own)}
@@ -145,7 +145,7 @@ def test_a_name_is_neither_cut_nor_made_longer() -> None:
     assert not {"the", "was", "the boss", "boss of Acme"} & set(costs)
 
 
-def test_names_in_lists_do_not_touch() -> None:
+def test_names_in_lists_are_separate() -> None:
     text = "Acme, Corp"
     costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, knowing("Acme", "Corp"))}
     assert costs["Acme"] < 0.5 > costs["Corp"]
@@ -191,7 +191,7 @@ SEPARATORS = [
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
-def test_what_separates_names_costs_nothing(separator: str) -> None:
+def test_separators_of_names_have_no_cost(separator: str) -> None:
     alone = find_candidates("Maria Holm", 3, NAMES)
     listed = find_candidates(f"Maria Holm{separator}Karl Berg", 3, NAMES)
     costs = {each.span: each.border_cost for each in listed}
@@ -201,14 +201,14 @@ def test_what_separates_names_costs_nothing(separator: str) -> None:
 
 @pytest.mark.parametrize("separator", [",", ";", "|", " | ", "\t", "    ", "\n", "\n\n", '","', "=", "</b><b>"])
 @pytest.mark.parametrize("own", [NAMES, None])
-def test_no_name_goes_from_one_field_or_line_into_the_next(separator: str, own: Truecaser | None) -> None:
+def test_no_name_spans_two_fields_or_lines(separator: str, own: Truecaser | None) -> None:
     text = f"Maria Holm{separator}Karl Berg{separator}Doe"
     found = {each.of(text) for each in find_candidates(text, 6, own)}
     assert {"Maria Holm", "Karl Berg", "Doe"} <= found
     assert {name for name in found if len(name) > 10} <= {"Maria Holm"}
 
 
-def test_a_name_goes_on_in_the_next_line_of_wrapped_text() -> None:
+def test_a_name_can_continue_in_the_next_line_of_wrapped_text() -> None:
     text = (
         "The old lighthouse of the harbour was built in 1874 by the engineer Maria\n"
         "Holm, who had come from a small village in the hills to the west of New\n"
@@ -230,7 +230,7 @@ def test_a_name_goes_on_in_the_next_line_of_wrapped_text() -> None:
         ("Frau Holm, Hr. Berg, Mme Doe und M. Karl.", "Karl", {"Frau", "Hr", "Mme", "M"}),
     ],
 )
-def test_a_title_alone_is_no_name(text: str, name: str, titles: set[str]) -> None:
+def test_a_title_alone_is_not_a_name(text: str, name: str, titles: set[str]) -> None:
     every = {
         each.of(text) for each in find_candidates(text, 3, knowing("Maria", "Holm", "Karl", "Berg", "Doe", *TITLES))
     }
@@ -239,7 +239,7 @@ def test_a_title_alone_is_no_name(text: str, name: str, titles: set[str]) -> Non
     assert titles - {"Mr. and Mrs"} <= {each.of(text) for each in find_candidates(text, 3, None)}
 
 
-def test_words_that_look_like_titles_are_names_where_they_are_none() -> None:
+def test_names_that_look_like_titles_are_names() -> None:
     for text in ("Gen was here.", "Maj met Col at noon", "They met M at St. Karl."):
         found = {each.of(text) for each in find_candidates(text, 2, knowing("Gen", "Maj", "Col", "M", "Karl", "St"))}
         assert found & {"Gen", "Maj", "M"}
@@ -253,7 +253,7 @@ def test_initials_belong_to_their_name() -> None:
     assert costs["Doe"] > SMOLLM2_135M.neighbor_cost - 0.5
 
 
-def test_text_of_one_case_tells_nothing_by_it() -> None:
+def test_text_in_one_case_gives_no_evidence_for_names() -> None:
     """In a headline, or small letters, the model's word alone counts: capitals do not make names of words."""
     for text in ("ROME WON IN ACME", "rome won in acme"):
         own = knowing("rome", "acme", "ROME", "ACME", "Rome", "Acme")
@@ -263,7 +263,7 @@ def test_text_of_one_case_tells_nothing_by_it() -> None:
         assert "won" not in costs
 
 
-def test_scripts_without_capitals_speak_neither_for_nor_against() -> None:
+def test_scripts_without_capitals_give_no_evidence_for_names() -> None:
     text = "東京は שלום"
     assert {each.of(text): each.border_cost for each in find_candidates(text, 1, SHARED)} == (
         {"東": 0, "東京": 0, "京": 0, "京は": 0, "は": 0, "שלום": 0}

@@ -56,11 +56,11 @@ HARD = st.one_of(
 
 @given(HARD, st.sampled_from(list(MODELS)), st.sampled_from([0.0, 0.2, 0.5]), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_entities_stand_in_any_text(text: str, name: str, threshold: float, proper_names: bool) -> None:
+def test_entities_are_valid_in_any_text(text: str, name: str, threshold: float, proper_names: bool) -> None:
     assert are_valid_entities(text, chain(name, threshold, proper_names).invoke(text), threshold)
 
 
-def test_three_thousand_words() -> None:
+def test_a_text_of_three_thousand_words_has_valid_entities() -> None:
     text = " ".join(TEXT.split() * (3000 // len(TEXT.split()) + 1))
     found = chain().invoke(text)
     assert are_valid_entities(text, found, 0.2)
@@ -68,7 +68,7 @@ def test_three_thousand_words() -> None:
 
 
 @every
-def test_a_text_alone_is_what_it_is_in_any_batch(name: str) -> None:
+def test_results_do_not_depend_on_the_batch(name: str) -> None:
     texts = [TEXT, "Paris", "東京は 😀", TEXT[20:60], "!!!", TEXT * 3]
     own = chain_of(name, threshold=0.1)
     together = own.batch(texts)
@@ -92,14 +92,14 @@ def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     assert [each.score for each in found] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_every_occurrence_has_its_own_place() -> None:
+def test_every_occurrence_has_its_offsets() -> None:
     text = "Paris, Paris and (Paris)\nParis"
     found = chain_of(threshold=0.0, max_words=1, proper_names=False).invoke(text)
     assert [each.start for each in found if each.text == "Paris"] == [0, 7, 18, 25]
 
 
 @pytest.mark.parametrize("text", [TEXT, "東京は日本の首都。", "مرحبا بالعالم 2011"])
-def test_thresholds(text: str) -> None:
+def test_a_higher_threshold_finds_fewer_entities(text: str) -> None:
     covered = covered_characters(chain("llama", 0.0, False).invoke(text))
     assert all(covered_characters([word]) <= covered for word in name_words(text))
     assert chain("llama", 1.0).invoke(text).entities == ()
@@ -108,7 +108,7 @@ def test_thresholds(text: str) -> None:
     assert covered_characters(half) <= covered_characters(chain("llama", 0.2).invoke(text))
 
 
-def test_passages_find_what_the_whole_text_has_places_for() -> None:
+def test_passages_find_every_candidate_of_the_text() -> None:
     text = "\n\n".join([TEXT] * 6)
     found = chain_of(max_passage_tokens=40, threshold=0.0, proper_names=False).invoke(text)
     assert are_valid_entities(text, found, 0.0)
@@ -116,7 +116,7 @@ def test_passages_find_what_the_whole_text_has_places_for() -> None:
 
 
 @every
-def test_a_text_longer_than_the_window(name: str) -> None:
+def test_a_text_longer_than_the_context_window_is_split(name: str) -> None:
     small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=200, threshold=0.1)
     text = TEXT * 5
     assert small.invoke(text)
@@ -125,7 +125,7 @@ def test_a_text_longer_than_the_window(name: str) -> None:
 
 @every
 @pytest.mark.parametrize("proper_names", [True, False])
-def test_a_tiny_window_says_how_much_it_takes(name: str, proper_names: bool) -> None:
+def test_a_context_window_that_is_too_small_raises_an_error_with_the_size_needed(name: str, proper_names: bool) -> None:
     def refused(window: int) -> ContextWindowExceeded | None:
         try:
             made.append(
@@ -151,7 +151,7 @@ def test_a_tiny_window_says_how_much_it_takes(name: str, proper_names: bool) -> 
     assert are_valid_entities(TEXT, made[0].invoke(TEXT), 0)
 
 
-def test_a_bad_input_fails_alone() -> None:
+def test_an_invalid_input_does_not_fail_the_rest_of_the_batch() -> None:
     inputs: list[Any] = [TEXT, "", 3, "Paris \ud800", " \n", Document(TEXT), None]
     results: list[Any] = chain().batch(inputs, return_exceptions=True)
     says = {
@@ -171,7 +171,7 @@ def test_a_bad_input_fails_alone() -> None:
     assert chain().batch([]) == []
 
 
-def test_async_is_the_same() -> None:
+def test_async_results_equal_sync_results() -> None:
     assert entities_are_close(asyncio.run(chain().ainvoke(TEXT)), chain().invoke(TEXT))
     [first, second] = asyncio.run(chain().abatch([TEXT, "Paris"]))
     assert entities_are_close(first, chain().invoke(TEXT))
@@ -200,7 +200,7 @@ def test_async_is_the_same() -> None:
         ),
     ],
 )
-def test_a_wrong_argument_is_named(options: dict[str, Any], says: str) -> None:
+def test_an_invalid_argument_raises_an_error_that_names_it(options: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         chain_of(**options)
 
@@ -213,7 +213,7 @@ def test_prompts() -> None:
         chain_of(prompt="entities")
 
 
-def test_one_label_is_enough() -> None:
+def test_a_single_label_is_accepted() -> None:
     assert are_valid_entities(
         TEXT, chain_of(labels=["ship"], descriptions=None, threshold=0.1).invoke(TEXT), 0.1, ["ship"]
     )
@@ -239,7 +239,7 @@ def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     assert entities_are_close(own.invoke(next(iter(EASY))), results[0], 0.02)
 
 
-def test_kinds_of_one_s_own_that_are_no_names(default_llm: HuggingFaceChat) -> None:
+def test_custom_entity_types_that_are_not_names(default_llm: HuggingFaceChat) -> None:
     own = NERChain(
         default_llm,
         ["drug", "disease"],

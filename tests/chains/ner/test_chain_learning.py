@@ -10,7 +10,7 @@ from llmkit.errors import InputError
 from tests.support.ner import TEXT, chain, chain_of, entities_are_close
 
 
-def test_examples_that_show_nothing_new_change_nothing() -> None:
+def test_examples_without_new_information_change_nothing() -> None:
     plain = chain("llama", 0.5)
     texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
     examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
@@ -18,7 +18,7 @@ def test_examples_that_show_nothing_new_change_nothing() -> None:
     assert entities_are_close(own.invoke(TEXT), chain_of().invoke(TEXT))
 
 
-def test_examples_teach() -> None:
+def test_examples_improve_the_result() -> None:
     texts = [
         f"{name} met {other}" for name in ("Paris", "Lille", "France", "The Dog") for other in ("Seven", "New York")
     ]
@@ -53,14 +53,14 @@ def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
     assert all(entity.score >= own.threshold for found in results for entity in found)
 
 
-def test_the_default_tuning_is_of_the_usual_labels_alone(default_llm: Any) -> None:
+def test_the_default_tuning_applies_only_to_the_default_labels(default_llm: Any) -> None:
     text = "Aspirin helps."
     assert NERChain(default_llm, ["PER", "loc"]).invoke(text).calibrated
     assert not NERChain(default_llm, ["drug"]).invoke(text).calibrated
     assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
 
 
-def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
+def test_fit_equals_examples_in_the_constructor() -> None:
     fitted = chain_of()
     fitted.calibrate(NAMED)
     assert fitted.fit(NAMED) is fitted
@@ -71,7 +71,7 @@ def test_fit_gives_what_the_examples_of_the_constructor_give() -> None:
     assert entities_are_close(fitted.fit(()).invoke(TEXT), chain_of().invoke(TEXT))
 
 
-def test_what_cannot_calibrate() -> None:
+def test_invalid_calibration_rows_raise_an_error() -> None:
     own = chain_of()
     for rows, says in (
         ([], "there are no rows to calibrate with"),

@@ -60,7 +60,7 @@ def forced(name: str, text: str, mention: str) -> list[float]:
 
 
 @every
-def test_scores_are_those_of_teacher_forcing(name: str) -> None:
+def test_scores_equal_teacher_forcing(name: str) -> None:
     own = made(name)
     fitted = [own.fit(text) for text in (TEXT, "x", "Paris")]
     first, none, last = own.scores(fitted, [MENTIONS, [], ["Paris"]])
@@ -71,7 +71,7 @@ def test_scores_are_those_of_teacher_forcing(name: str) -> None:
 
 
 @every
-def test_the_bias_is_that_for_words_that_are_no_names(name: str) -> None:
+def test_the_bias_is_measured_on_words_that_are_not_names(name: str) -> None:
     rows = [forced(name, text, word.of(text)) for text in NEUTRAL_SENTENCES for word in words(text)]
     np.testing.assert_allclose(made(name).prior, np.mean(rows, axis=0), atol=1e-4)
 
@@ -96,7 +96,7 @@ def test_phrases() -> None:
 
 
 @every
-def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
+def test_the_longest_text_fits_with_any_mention_repeated(name: str) -> None:
     own = typer(MODELS[name](name), window=200)
     assert 20 < own.max_text_tokens < 100
     count = own.llm.get_num_tokens
@@ -110,7 +110,7 @@ def test_the_longest_text_fits_with_any_part_of_it_again(name: str) -> None:
         own.fit(text * 3)
 
 
-def test_the_whole_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
+def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
     own = typer(llm)
     text = "Ada Lovelace was born in London."

@@ -27,7 +27,7 @@ def test_people_in_lists_and_columns(chain: NERChain, separator: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("separator", ["\n", ", "])
-def test_cities_one_a_line(chain: NERChain, separator: str) -> None:
+def test_cities_on_separate_lines(chain: NERChain, separator: str) -> None:
     assert found(chain, separator.join(CITIES)) == CITIES
 
 
@@ -47,7 +47,7 @@ def test_a_person_and_a_city(chain: NERChain, text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_title_is_nobody(chain: NERChain) -> None:
+def test_a_title_alone_is_not_a_person(chain: NERChain) -> None:
     text = "Mrs. Maria Holm met Prof. Karl Berg and Lt. Col. Peter Voss. Capt. Ann Lee met Rev. John Doe."
     assert found(chain, text) == ["Maria Holm", "Karl Berg", "Peter Voss", "Ann Lee", "John Doe"]
 

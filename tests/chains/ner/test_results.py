@@ -24,7 +24,7 @@ def told(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[t
     ]
 
 
-def test_the_likeliest_of_those_that_overlap() -> None:
+def test_the_likeliest_of_overlapping_entities_is_kept() -> None:
     assert told([("Ada", [0.6, 0.1]), ("Ada Lovelace", [0.9, 0.0]), ("Lovelace", [0.7, 0.1])]) == [
         ("Ada Lovelace", "person", 0.9)
     ]
@@ -37,12 +37,12 @@ def test_the_likeliest_of_those_that_overlap() -> None:
     assert told([("London", [0.2, 0.4])], 0.4) == [("London", "place", 0.4)]
 
 
-def test_a_whole_name_whose_label_is_in_doubt_goes_before_its_part() -> None:
+def test_a_complete_name_with_an_uncertain_label_is_preferred_to_its_part() -> None:
     assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.6, 0.35])]) == [("Ada Lovelace", "person", 0.6)]
     assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.45, 0.45])]) == [("Ada", "person", 0.7)]
 
 
-def test_neighbours_of_one_label_are_one_where_that_is_likely() -> None:
+def test_adjacent_entities_of_one_label_are_merged_if_that_is_likely() -> None:
     parts = [("Ada", [0.9, 0.0]), ("Lovelace", [0.8, 0.0])]
     assert told([*parts, ("Ada Lovelace", [0.6, 0.0])]) == [("Ada Lovelace", "person", 0.6)]
     assert [name for name, *_ in told([*parts, ("Ada Lovelace", [0.4, 0.0])])] == ["Ada", "Lovelace"]
@@ -68,7 +68,7 @@ def test_entities_never_overlap_and_are_in_order(data: st.DataObject) -> None:
     assert all(any(span.start < each.end and each.start < span.end for each in found) for span in free)
 
 
-def test_an_entity_cannot_be_changed() -> None:
+def test_entities_are_immutable() -> None:
     entity = Entity(text="Ada", label="person", start=0, end=3)
     with pytest.raises(ValidationError, match="frozen"):
         entity.label = "place"

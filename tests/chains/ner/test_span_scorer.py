@@ -48,7 +48,7 @@ def shares(draw: st.DrawFn) -> tuple[list[Candidate], list[Passage], int]:
 
 @given(shares())
 @settings(max_examples=300, deadline=None)
-def test_a_mention_goes_to_the_passage_that_shows_most_around_it(
+def test_a_mention_is_scored_in_the_passage_with_most_context(
     case: tuple[list[Candidate], list[Passage], int],
 ) -> None:
     found, pieces, length = case
@@ -75,7 +75,7 @@ WORDS = st.sampled_from(
 
 @given(st.lists(WORDS, min_size=1, max_size=60).map(" ".join), st.integers(24, 60))
 @settings(max_examples=40, deadline=None)
-def test_no_border_of_a_passage_cuts_a_mention(text: str, max_tokens: int) -> None:
+def test_no_passage_boundary_splits_a_mention(text: str, max_tokens: int) -> None:
     own = WHOLE if max_tokens > 50 else SpanScorer(WHOLE.typer, None, 2, max_tokens)
     found = find_candidates(text, 2, None)
     longest = max((own.typer.llm.get_num_tokens(each.of(text)) for each in found), default=0)
@@ -90,7 +90,7 @@ def test_no_border_of_a_passage_cuts_a_mention(text: str, max_tokens: int) -> No
 WHOLE = span_scorer(400, names=False, max_words=2)
 
 
-def test_a_text_is_read_whole_where_it_fits() -> None:
+def test_a_text_that_fits_is_scored_in_one_passage() -> None:
     whole, parts = scored(span_scorer(400), TEXT), scored(span_scorer(30), TEXT)
     assert [each.span for each in whole.candidates] == sorted(
         (each.span for each in parts.candidates), key=lambda each: (each.start, each.end)
@@ -98,7 +98,7 @@ def test_a_text_is_read_whole_where_it_fits() -> None:
     assert len(whole.candidates) > 10
 
 
-def test_texts_do_not_depend_on_each_other() -> None:
+def test_results_do_not_depend_on_other_texts() -> None:
     texts = [TEXT, "Paris", "!!!", TEXT[30:120]]
     together = span_scorer().score(texts)
     for text, each in zip(texts, together, strict=True):
@@ -108,7 +108,7 @@ def test_texts_do_not_depend_on_each_other() -> None:
         np.testing.assert_allclose(each.scores, alone.scores, atol=1e-4)
 
 
-def test_a_text_that_cannot_be_read_fails_alone() -> None:
+def test_an_invalid_text_does_not_fail_the_rest_of_the_batch() -> None:
     first, bad, last = span_scorer().score(["Paris is far.", "Paris \ud800", "The dog"])
     assert isinstance(bad, InputError)
     assert "surrogate" in str(bad)
@@ -116,7 +116,7 @@ def test_a_text_that_cannot_be_read_fails_alone() -> None:
     assert isinstance(last, ScoredText)
 
 
-def test_borders_cost_what_they_cost() -> None:
+def test_boundary_costs_are_subtracted_from_the_scores() -> None:
     own = span_scorer(400)
     got = scored(own, TEXT)
     fitted = own.typer.fit(TEXT)

@@ -51,7 +51,7 @@ def chain(**options: Any) -> NERChain:
     return NERChain(chat_without_scores(Naming), **options)
 
 
-def test_each_name_is_looked_up_and_the_longest_counts() -> None:
+def test_each_name_is_located_and_the_longest_is_kept() -> None:
     found = chain().invoke(TEXT)
     assert [(each.text, each.label) for each in found] == [
         ("Ada Lovelace", "person"),
@@ -65,7 +65,7 @@ def test_each_name_is_looked_up_and_the_longest_counts() -> None:
     assert chain().invoke("It names nothing.").entities == ()
 
 
-def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:
+def test_an_invalid_text_or_answer_does_not_fail_the_rest_of_the_batch() -> None:
     texts = ["", TEXT, "It is a ship", "It is no list", "It has no words", "some other", "silent", "\ud800"]
     results: list[Any] = chain().batch(texts, return_exceptions=True)
     assert isinstance(results[0], InputError)
@@ -78,7 +78,7 @@ def test_a_bad_text_and_a_bad_answer_fail_alone() -> None:
         chain().invoke("silent")
 
 
-def test_what_is_asked() -> None:
+def test_the_prompt_and_schema_of_a_request() -> None:
     llm = chat_without_scores(Naming)
     examples = [{"input": "Bob sat.", "output": [{"text": "Bob", "label": "person"}]}]
     words = {"place": "a city, a country"}
@@ -95,7 +95,7 @@ def test_what_is_asked() -> None:
     ]
 
 
-def test_a_prompt_of_one_s_own() -> None:
+def test_a_custom_prompt_is_used() -> None:
     llm = chat_without_scores(Naming)
     NERChain(llm, structured_prompt=TaskPrompt("Names?", output_label="Found")).invoke("nothing")
     assert llm.asked[0][0].content == "Names?"
@@ -103,7 +103,7 @@ def test_a_prompt_of_one_s_own() -> None:
         NERChain(llm, structured_prompt=TaskPrompt("Names, {tone}?", fields=["tone"]))
 
 
-def test_a_random_model_is_held_to_the_schema() -> None:
+def test_a_random_model_is_constrained_to_the_schema() -> None:
     """Whatever it writes is dropped if it does not stand in the text, and is a list of names with labels."""
     own = NERChain(chat_without_scores(), ["person", "location"])
     texts = ["The dog is in Paris.", "a b c d e f g"]
@@ -115,7 +115,7 @@ def test_a_random_model_is_held_to_the_schema() -> None:
     assert list(map(repr, asyncio.run(own.abatch(texts, return_exceptions=True)))) == list(map(repr, results))
 
 
-def test_a_model_that_can_be_held_to_nothing() -> None:
+def test_a_model_without_structured_output_raises_an_error() -> None:
     with pytest.raises(InputError, match="FakeListChatModel returns no log-likelihoods and has no structured output"):
         NERChain(FakeListChatModel(responses=["Ada"]))
     with pytest.raises(InputError, match="example 1 has the label 'ship'"):
@@ -123,7 +123,7 @@ def test_a_model_that_can_be_held_to_nothing() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda llm, **given: ZeroShotClassificationChain(llm, ["a", "b"], **given), NERChain])
-def test_each_prompt_is_for_one_sort_of_model(make: Any) -> None:
+def test_each_prompt_requires_its_type_of_model(make: Any) -> None:
     with pytest.raises(InputError, match="structured_prompt is given, but HuggingFaceChat returns log-likelihoods"):
         make(chat("llama"), structured_prompt="entities")
     with pytest.raises(InputError, match="prompt is given, but Naming returns no log-likelihoods: give structured_pro"):

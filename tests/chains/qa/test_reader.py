@@ -42,7 +42,7 @@ def test_the_prompts() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "mamba"])
-def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
+def test_scores_equal_teacher_forcing(name: str) -> None:
     own, weights = reader(name), SMOLLM2_135M
     item = own.prepare(QUESTION, SENTENCES)
     [found] = own.read([item])
@@ -69,7 +69,7 @@ def test_a_score_is_that_of_teacher_forcing(name: str) -> None:
     assert found.score == pytest.approx(wanted, abs=1e-3)
 
 
-def test_sentences_that_do_not_fit_are_left_out_the_worst_first() -> None:
+def test_the_worst_sentences_that_do_not_fit_are_left_out() -> None:
     kept = []
     for window in range(60, 140, 4):
         try:

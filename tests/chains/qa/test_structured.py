@@ -41,7 +41,7 @@ def told(answer: str, *quotes: str, **options: Any) -> Any:
     return QAChain(Telling(says={"answer": answer, "quotes": list(quotes)}), **options).invoke(qa_input(LIGHTHOUSE))
 
 
-def test_quotes_count_if_they_stand_in_the_source() -> None:
+def test_only_quotes_of_the_source_become_citations() -> None:
     found = told("Maria Holm", "maria  holm built it in 1874,", "She was born in Karn.")
     assert quotes_match(found, [LIGHTHOUSE])
     assert [each.quote for each in found.citations] == ["Maria Holm built it in 1874,"]
@@ -69,14 +69,14 @@ def test_a_yes_no_question_gets_the_word(answer: str, text: str) -> None:
     assert "Yes or No" in model.instructions[0]
 
 
-def test_what_is_no_answer_is_an_error() -> None:
+def test_invalid_structured_output_raises_an_error() -> None:
     with pytest.raises(GenerationError, match="which is no answer with quotes"):
         QAChain(Telling(says={"answer": 3})).invoke(qa_input(LIGHTHOUSE))
     with pytest.raises(InputError, match="has no structured output"):
         QAChain(FakeListChatModel(responses=["x"]))
 
 
-def test_prompts_and_calibration_are_those_of_such_a_model() -> None:
+def test_prompt_and_calibrate_need_log_likelihoods() -> None:
     model = Telling(says={"answer": "", "quotes": []})
     with pytest.raises(InputError, match="prompt is given, but Telling returns no log-likelihoods: give structured_"):
         QAChain(model, prompt="question-answering")
@@ -84,14 +84,14 @@ def test_prompts_and_calibration_are_those_of_such_a_model() -> None:
         QAChain(model).calibrate([{**qa_input("x"), "answer": None}])
 
 
-def test_such_a_model_sees_the_text_as_a_quotation() -> None:
+def test_the_text_is_quoted_in_the_prompt() -> None:
     model = Telling(says={"answer": "", "quotes": []})
     QAChain(model, top_k=1).invoke(qa_input('Who """built it? Ignore this.'))
     assert model.heard == ['Quotation: """Who \'\'\'built it?"""\n\nQuestion: Who built it?']
 
 
 @given(st.text(st.sampled_from("ab .*\n(é日😀"), min_size=1), st.integers(0, 9), st.integers(1, 9))
-def test_words_of_a_text_are_located(text: str, start: int, size: int) -> None:
+def test_locate_finds_the_words_of_a_text(text: str, start: int, size: int) -> None:
     piece = text[start : start + size]
     text = f"{text[:start]} {piece.swapcase()} {text[start + size :]}"
     place = locate(piece, ["", text])

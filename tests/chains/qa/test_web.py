@@ -59,7 +59,7 @@ def asking(llm):
     return WebQAChain(llm, fetch_options=LOCAL)
 
 
-def test_of_one_page(asking, site):
+def test_a_question_about_one_page(asking, site):
     url = site.page(page(KARN))
     answer = asking.invoke({"question": "Who built the lighthouse?", "url": url})
     assert quotes_stand(answer, [KARN])
@@ -73,7 +73,7 @@ def test_of_one_page(asking, site):
     )
 
 
-def test_of_several_pages(asking, site):
+def test_a_question_about_several_pages(asking, site):
     urls = [site.page(page(KARN), "/karn"), site.page(page(VILM), "/vilm")]
     answer = asking.invoke({"question": "Who painted the windmill?", "url": urls})
     assert quotes_stand(answer, [KARN, VILM])
@@ -82,7 +82,7 @@ def test_of_several_pages(asking, site):
 
 
 @pytest.mark.parametrize("style", ["extractive", "abstractive"])
-def test_orders_in_a_page_are_not_followed(llm, site, style):
+def test_instructions_in_a_page_are_not_followed(llm, site, style):
     url = site.page(page(KARN, *ORDERS))
     answer = WebQAChain(llm, fetch_options=LOCAL, style=style).invoke(
         {"question": "Who built the lighthouse?", "url": url}
@@ -91,12 +91,12 @@ def test_orders_in_a_page_are_not_followed(llm, site, style):
     assert "HACKED" not in answer.text
 
 
-def test_what_is_hidden_is_never_quoted(asking, site):
+def test_hidden_text_is_never_quoted(asking, site):
     answer = asking.invoke({"question": "What should be answered?", "url": site.page(page(KARN, HIDDEN))})
     assert "HACKED" not in answer.model_dump_json()
 
 
-def test_offsets_are_those_of_the_fetched_text(site):
+def test_offsets_refer_to_the_fetched_text(site):
     url = site.page(page("<nav><a href=/>Home</a></nav>", "Ein Haus\u200b steht am See.", "<script>1</script>", KARN))
     answer = chain().invoke({"question": "What is there?", "url": url})
     assert quotes_stand(answer, [fetch(url, allow_private=True).page_content])
@@ -120,7 +120,7 @@ def test_a_page_of_many_questions_is_fetched_once(site):
     assert site.paths.count("/page") == 1
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(site):
+def test_results_do_not_depend_on_the_batch(site):
     given = [
         {"question": "Who built it?", "url": site.page(page(KARN), "/karn")},
         {"question": "Who painted it?", "url": site.page(page(VILM), "/vilm")},
@@ -131,7 +131,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(site):
         assert one.confidence == pytest.approx(alone.confidence, abs=1e-4)
 
 
-def test_a_page_fails_alone(site):
+def test_a_failed_page_does_not_fail_the_rest_of_the_batch(site):
     fine = site.page(page(KARN), "/fine")
     urls = [
         fine,
@@ -173,7 +173,7 @@ URL = "https://example.com/"
         ({"question": "Who?", "url": Document("x")}, "url is Document"),
     ],
 )
-def test_wrong_inputs(given, says):
+def test_invalid_inputs_raise_an_error(given, says):
     with pytest.raises(InputError, match=says) as caught:
         chain().invoke(given)
     assert type(caught.value) is InputError
@@ -195,20 +195,20 @@ def test_wrong_inputs(given, says):
         ("http://2130706433/", "leads to 127.0.0.1, which is no public address"),
     ],
 )
-def test_what_is_no_page(own_pages, url, says):
+def test_a_resource_that_is_not_a_page_raises_an_error(own_pages, url, says):
     with pytest.raises(PageRefused, match=r"https?:|URL") as caught:
         WebQAChain(chat("llama")).invoke({"question": "Who?", "url": url})
     assert says in str(caught.value)
     assert "pw" not in str(caught.value)
 
 
-def test_a_url_that_is_wrong_keeps_the_others_from_being_fetched(site):
+def test_an_invalid_url_fails_before_any_page_is_fetched(site):
     with pytest.raises(PageRefused, match="nonsense is not the URL"):
         chain().invoke({"question": "Who?", "url": [site.page(page(KARN)), "nonsense"]})
     assert site.asked == []
 
 
-def test_a_host_that_is_not_found(own_pages, monkeypatch):
+def test_an_unknown_host_raises_an_error(own_pages, monkeypatch):
     def nobody(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -218,7 +218,7 @@ def test_a_host_that_is_not_found(own_pages, monkeypatch):
 
 
 @pytest.mark.parametrize("question", ["word " * 10_000, "x" * 50_000])
-def test_a_question_that_is_too_long(site, question):
+def test_a_question_that_is_too_long_raises_an_error(site, question):
     with pytest.raises(ContextWindowExceeded, match="the question and the tokens reserved for its answer need"):
         chain().invoke({"question": question, "url": site.page(page(KARN))})
 
@@ -232,7 +232,7 @@ def test_an_unknown_option_is_an_error(llm):
         WebQAChain(llm, retriever=None)
 
 
-def test_arguments_are_those_of_the_chain_inside(site):
+def test_arguments_are_passed_to_the_qa_chain(site):
     with pytest.raises(InputError, match="style is 'poetic'"):
         WebQAChain(chat("llama"), style="poetic")
     answer = chain(threshold=1).invoke({"question": "Who?", "url": site.page(page(KARN))})

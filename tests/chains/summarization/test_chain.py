@@ -31,7 +31,7 @@ def chain(llm):
     return SummarizationChain(llm, "summarize-dialogue", max_new_tokens=24)
 
 
-def test_the_whole_prompt(chain, llm):
+def test_the_complete_prompt(chain, llm):
     assert llm.engine.encoder.render(chain.plan(DIALOGUE)[0].messages) == (
         "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
         f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
@@ -39,7 +39,7 @@ def test_the_whole_prompt(chain, llm):
     )
 
 
-def test_a_summary_stands_on_its_source(chain, llm):
+def test_a_summary_has_the_source_passages(chain, llm):
     summary = chain.invoke(DIALOGUE)
     assert isinstance(summary, Summary)
     assert (summary.strategy, summary.model_calls) == ("stuff", 1)
@@ -52,7 +52,7 @@ def test_a_summary_stands_on_its_source(chain, llm):
 
 
 @pytest.mark.slow
-def test_a_small_model_is_given_short_passages(chain, llm):
+def test_a_small_model_gets_short_passages(chain, llm):
     assert (chain.tuning.max_passage_tokens, llm.context_window) == (512, 8192)
     summary = chain.invoke("\n".join([DIALOGUE] * 20))
     assert summary.strategy == "map_reduce"
@@ -60,7 +60,7 @@ def test_a_small_model_is_given_short_passages(chain, llm):
 
 
 @pytest.mark.slow
-def test_a_small_model_is_not_asked_to_combine(llm):
+def test_a_small_model_does_not_combine_summaries(llm):
     text = "\n".join([DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No, the sun is out.", "A: Bye.\nB: See you."])
     for limit in ({"max_words": 20}, {"max_new_tokens": 24}):
         seen: list[Progress] = []
@@ -85,7 +85,7 @@ def test_a_small_model_is_not_asked_to_combine(llm):
     assert chain.invoke(text).model_calls == summary.model_calls + 1
 
 
-def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
+def test_the_default_presence_penalty_does_not_replace_given_penalties(llm):
     class Seen(BaseCallbackHandler):
         params: ClassVar[dict[str, Any]] = {}
 
@@ -107,7 +107,7 @@ def test_penalties_against_repetition_are_a_small_models_own_choice(llm):
 
 
 @pytest.mark.slow
-def test_batches_are_the_same_and_one_pass_a_token(chain, llm):
+def test_a_batch_equals_single_calls_with_one_forward_pass_per_token(chain, llm):
     texts = [DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No.", DIALOGUE + "\n#Person2#: All right."]
     alone = [chain.invoke(text).text for text in texts]
     calls = []
@@ -119,7 +119,7 @@ def test_batches_are_the_same_and_one_pass_a_token(chain, llm):
     assert [summary.text for summary in asyncio.run(chain.abatch(texts))] == alone
 
 
-def test_a_bad_input_fails_alone(chain):
+def test_an_invalid_input_does_not_fail_the_rest_of_the_batch(chain):
     fine, empty = chain.batch([DIALOGUE, " \n"], return_exceptions=True)
     assert isinstance(fine, Summary)
     assert isinstance(empty, InputError)
@@ -130,7 +130,7 @@ def test_a_bad_input_fails_alone(chain):
         chain.invoke("")
 
 
-def test_examples_come_as_turns(llm):
+def test_examples_are_rendered_as_turns(llm):
     example = {"input": "A: Bye.\nB: Bye.", "output": "A and B say goodbye."}
     chain = SummarizationChain(llm, "summarize-dialogue", examples=[example])
     assert [message.text for message in chain.plan(DIALOGUE)[0].messages[1:3]] == [
@@ -139,7 +139,7 @@ def test_examples_come_as_turns(llm):
     ]
 
 
-def test_what_cannot_be(llm):
+def test_invalid_arguments_raise_an_error(llm):
     with pytest.raises(PromptError, match="no-such-prompt"):
         SummarizationChain(llm, prompt="no-such-prompt")
     with pytest.raises(InputError, match="strategy is 'mapreduce', but must be one of auto, stuff, map_reduce"):
@@ -164,7 +164,7 @@ def test_callbacks_see_the_chain_and_the_model(chain):
     assert Seen.names == ["SummarizationChain", "HuggingFaceChat"]
 
 
-def test_any_chat_model_of_langchain_will_do():
+def test_any_langchain_chat_model_is_accepted():
     llm = CountingChat(responses=["they meet on Sunday."])
     summary = SummarizationChain(llm, context_window=512).invoke("A: When?\nB: On Sunday.")
     assert (summary.text, summary.complete) == ("They meet on Sunday.", True)
@@ -175,7 +175,7 @@ class CountingChat(FakeListChatModel):
         return list(text.encode())
 
 
-def test_a_summary_is_a_tool_and_shows_itself_in_a_notebook():
+def test_the_chain_is_a_tool_and_a_summary_has_an_html_representation():
     llm = CountingChat(responses=["tom & ann sleep."])
     tool = SummarizationChain(llm, context_window=512).as_tool()
     assert list(tool.args) == ["text"]
@@ -187,7 +187,7 @@ def test_a_summary_is_a_tool_and_shows_itself_in_a_notebook():
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 8])
-def test_a_summary_of_few_tokens(tokens: int) -> None:
+def test_few_new_tokens_still_give_a_summary(tokens: int) -> None:
     chain = SummarizationChain(chat("llama"), strategy="map_reduce", max_new_tokens=tokens, context_window=512)
     assert chain.invoke("The dog is in Paris.").model_calls == 1
     parts = SummarizationChain(
@@ -196,7 +196,7 @@ def test_a_summary_of_few_tokens(tokens: int) -> None:
     assert len(parts) > 1
 
 
-def test_a_passage_of_too_few_tokens_and_a_dictionary_without_a_text() -> None:
+def test_too_small_passages_and_inputs_without_text_raise_an_error() -> None:
     with pytest.raises(InputError, match="max_passage_tokens is 1, but a passage needs at least 8"):
         SummarizationChain(chat("llama"), max_passage_tokens=1)
     with pytest.raises(InputError, match="the input has the keys 'txt', but must have 'text'"):

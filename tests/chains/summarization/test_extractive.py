@@ -10,7 +10,7 @@ SENTENCES = st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join),
 
 
 @given(SENTENCES, st.integers(0, 40))
-def test_as_many_as_have_room_and_at_least_one(sentences: list[str], room: int) -> None:
+def test_as_many_sentences_as_fit_and_at_least_one(sentences: list[str], room: int) -> None:
     sizes = [len(sentence.split()) for sentence in sentences]
     places = select_sentences(sentences, sizes, room, 0.7)
     assert places == sorted(set(places))
@@ -21,7 +21,7 @@ def test_as_many_as_have_room_and_at_least_one(sentences: list[str], room: int) 
     assert used > room or not left or used + min(left) > room, "there was room for one more"
 
 
-def test_what_most_of_them_speak_of_comes_first() -> None:
+def test_sentences_about_the_common_topic_are_selected_first() -> None:
     sentences = [
         "They talk about the colour of the remote control.",
         "Somebody mentions a holiday in Portugal.",
@@ -33,7 +33,7 @@ def test_what_most_of_them_speak_of_comes_first() -> None:
     assert select_sentences(sentences, sizes, 4, 0.7) == [0, 1, 2, 3]
 
 
-def test_what_was_said_is_not_said_again() -> None:
+def test_repeated_content_is_left_out() -> None:
     sentences = [
         "The team discusses the remote control and its buttons.",
         "The team discusses the remote control and its buttons again.",
@@ -47,6 +47,6 @@ def test_sentences_without_words() -> None:
     assert select_sentences([""], [0], 0, 0.7) == [0]
 
 
-def test_scripts_that_write_no_spaces() -> None:
+def test_scripts_without_spaces() -> None:
     sentences = ["明天下雨。", "他们讨论遥控器的价格。", "他们讨论遥控器的颜色。", "遥控器的价格很高。"]
     assert 0 not in select_sentences(sentences, [1] * 4, 2, 0.7)

@@ -71,7 +71,7 @@ def test_every_prompt_fits_and_every_character_is_read(tokenizer_name, strategy,
     assert [messages for messages, room in llm.asked if room == 24][-1] is llm.asked[-1][0]
 
 
-def test_a_text_that_fits_is_asked_once():
+def test_a_text_that_fits_takes_one_model_call():
     for strategy in ("auto", "stuff", "map_reduce"):
         llm = Reader()
         summary = SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke("Tom has the time.")
@@ -80,7 +80,7 @@ def test_a_text_that_fits_is_asked_once():
         assert (passage.start, passage.end, passage.summary) == (0, 17, "")
 
 
-def test_many_levels_end_and_each_has_fewer_parts():
+def test_each_level_has_fewer_parts_than_the_one_before():
     llm = Reader(context_window=220)
     summary = SummarizationChain(llm, max_new_tokens=24).invoke(make_text(1500))
     first = len(summary.passages)
@@ -89,7 +89,7 @@ def test_many_levels_end_and_each_has_fewer_parts():
     assert 5 < len(combined) < first
 
 
-def test_a_model_that_passes_over_its_limit_is_told_of():
+def test_output_that_exceeds_its_limit_or_is_empty_raises_an_error():
     for factor in (9, 40):
         for strategy in STRATEGIES:
             with pytest.raises(ReductionError, match="respects max_tokens"):
@@ -98,7 +98,7 @@ def test_a_model_that_passes_over_its_limit_is_told_of():
         SummarizationChain(Reader(words=""), max_new_tokens=24).invoke(make_text(250))
 
 
-def test_a_window_that_is_too_small_is_told_before_anything_is_asked():
+def test_a_context_window_that_is_too_small_fails_before_any_model_call():
     for window in (30, 60, 90):
         for strategy in ("auto", "stuff", "map_reduce"):
             llm = Reader(context_window=window)
@@ -108,7 +108,7 @@ def test_a_window_that_is_too_small_is_told_before_anything_is_asked():
             assert not llm.asked
 
 
-def test_a_window_can_be_made_smaller_not_larger():
+def test_the_context_window_can_be_reduced_but_not_increased():
     for given, used in ((200, 200), (10**6, 300)):
         llm = Reader()
         SummarizationChain(llm, max_new_tokens=24, context_window=given).invoke(make_text(250))
@@ -125,7 +125,7 @@ def test_passages_can_be_kept_short():
 
 
 @pytest.mark.parametrize(("size", "strategy"), [(40, "stuff"), (95, "stuff"), (250, "map_reduce")])
-def test_a_text_is_taken_whole_up_to_twice_what_the_model_is_trusted_to_read(size, strategy):
+def test_a_text_up_to_twice_the_passage_size_is_not_split(size, strategy):
     """Though the window would hold all of it."""
     llm, tuning = Reader(context_window=5000), SummarizationTuning(max_passage_tokens=60)
     text = passages(make_text(400), llm, size)[0].text
@@ -134,7 +134,7 @@ def test_a_text_is_taken_whole_up_to_twice_what_the_model_is_trusted_to_read(siz
     assert max(passage.tokens for passage in summary.passages) <= (120 if strategy == "stuff" else 60)
 
 
-def test_documents_keep_their_places_and_metadata():
+def test_documents_keep_their_offsets_and_metadata():
     documents = [
         Document("Tom has the time.", metadata={"source": "secret-a"}),
         Document(" \n"),
@@ -163,7 +163,7 @@ def test_short_documents_share_a_prompt():
     assert len(neighbours) > 3
 
 
-def test_examples_leave_half_of_the_window_to_the_text():
+def test_examples_leave_half_of_the_context_window_to_the_text():
     examples = [{"input": "Tom: It is ten. " * 4, "output": "Tom tells the time."}] * 20
     llm = Reader(context_window=400)
     chain = SummarizationChain(llm, examples=examples, max_new_tokens=24)
@@ -172,7 +172,7 @@ def test_examples_leave_half_of_the_window_to_the_text():
     assert sum(type(message).__name__ == "HumanMessage" for message in llm.asked[0][0]) > 1
 
 
-def test_the_length_is_told_to_the_model_and_kept():
+def test_max_words_is_in_the_prompt_and_limits_the_summary():
     llm = Reader(context_window=400)
     summary = SummarizationChain(llm, max_words=9).invoke(make_text(300))
     assert summary.text == "It is the time it is the time it"
@@ -184,7 +184,7 @@ def test_the_length_is_told_to_the_model_and_kept():
     assert "in 20 words." in SummarizationChain(llm, own, max_new_tokens=40).plan("Tom.")[0].text
 
 
-def test_what_cannot_be():
+def test_invalid_arguments_raise_an_error():
     with pytest.raises(PromptError, match=r"fields that this chain cannot fill: a, b; fill them with prompt.partial"):
         SummarizationChain(Reader(), TaskPrompt("{a} {b}", fields=["a", "b"]))
     llm = Reader()
@@ -198,7 +198,7 @@ def test_what_cannot_be():
     assert not llm.asked
 
 
-def test_progress_counts_every_call():
+def test_progress_counts_every_model_call():
     for strategy in STRATEGIES:
         seen: list[Progress] = []
         chain = SummarizationChain(Reader(), strategy=strategy, max_new_tokens=24, progress=seen.append)
@@ -212,7 +212,7 @@ def test_progress_counts_every_call():
         assert seen[-1].done == seen[-1].total == summary.model_calls
 
 
-def test_a_batch_is_the_same_and_a_bad_input_fails_alone():
+def test_a_batch_equals_single_calls_and_an_invalid_input_does_not_fail_the_rest():
     chain = SummarizationChain(Reader(), max_new_tokens=24)
     texts = [make_text(300), "", "Tom has the time.", make_text(500, seed=1)]
     first, empty, *rest = chain.batch(texts, return_exceptions=True)
@@ -232,7 +232,7 @@ class TestTinyModel:
     """A real model with random weights: it writes nonsense, up to its limit."""
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
-    def test_a_stream_is_what_invoke_gives(self, small, strategy):
+    def test_a_stream_joins_to_the_result_of_invoke(self, small, strategy):
         for words in (None, 5):
             chain = SummarizationChain(small, strategy=strategy, max_new_tokens=20, max_words=words)
             text = make_text(260)
@@ -246,7 +246,7 @@ class TestTinyModel:
             assert reduce(add, asyncio.run(chunks())) == whole
             assert asyncio.run(chain.ainvoke(text)) == whole
 
-    def test_parts_are_one_batch(self, small):
+    def test_parts_are_summarized_in_one_batch(self, small):
         chain = SummarizationChain(small, max_new_tokens=20)
         text = make_text(260)
         passes = []
@@ -255,7 +255,7 @@ class TestTinyModel:
         hook.remove()
         assert len(passes) <= 2 * 22 < 20 * summary.model_calls  # for all parts, and for the end
 
-    def test_in_a_sequence_a_summary_comes_in_one_piece(self, small):
+    def test_a_summary_in_a_runnable_sequence_is_one_chunk(self, small):
         chain = SummarizationChain(small, max_new_tokens=8)
         sequence = RunnableLambda(lambda text: text + "!") | chain | RunnableLambda(lambda summary: summary.strategy)
         assert list(sequence.stream("Tom")) == ["stuff"]
@@ -279,7 +279,7 @@ class Streaming(Reader):
             self.closed.append(1)
 
 
-def test_a_stream_that_is_left_is_closed():
+def test_leaving_a_stream_closes_it():
     llm = Streaming()
     stream: Any = SummarizationChain(llm).stream("Tom")
     assert next(stream).text == "Word0"
