@@ -109,11 +109,13 @@ class _Output:
         self._path = path
         files.check_output(path, source)
         if path:
-            try:
-                self._file = stack.enter_context(path.open("a+b", buffering=0))  # unbuffered: each line is one write
+            continues = not files.is_device(path)  # /dev/full has no end, and a pipe nothing to go on from
+            try:  # unbuffered: each line is one write
+                self._file = stack.enter_context(path.open("a+b" if continues else "wb", buffering=0))
             except OSError as error:
                 raise InputError(f"{path} cannot be written: {error.strerror}") from error
-            self._file.truncate(self._read(path))
+            if continues:
+                self._file.truncate(self._read(path))
 
     def _read(self, path: Path) -> int:
         """Count the lines that are there; return the size of those that were written completely."""

@@ -103,7 +103,7 @@ def _explain(data: bytes, error: UnicodeDecodeError, name: str, encoding: str) -
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
     return (
         f"{name} is not UTF-8 text: {place}. If that line should be “{shown}”, convert it with: {command} "
-        f"(if not, write its encoding for {label})"
+        f"(if not, put its own encoding in place of {label})"
     )
 
 

@@ -135,14 +135,22 @@ def refuse_known(head: bytes, name: str) -> None:
     for known in _FORMATS:
         if known.matches(head) and (_has_controls(head) or not known.is_weak):
             raise _error(name, known.name, known.advice)
+    if not head.startswith(b"PK"):
+        _refuse_noise(head, name)
 
 
 def refuse_binary(data: bytes, name: str) -> None:
     """Raise `InputError` for a ZIP file, or for data that cannot be text in any encoding."""
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         raise _error(name, *_zip_format(data, name))
-    controls = sum(byte < 32 and byte not in _TEXT_CONTROLS for byte in data[:HEAD])
-    if not encodings.marked_encoding(data) and 20 * (controls - data[:HEAD].count(0)) > len(data[:HEAD]):
+    _refuse_noise(data[:HEAD], name)
+
+
+def _refuse_noise(head: bytes, name: str) -> None:
+    """Raise `InputError` for bytes of which many are control characters, or all are zero."""
+    controls = sum(0 < byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
+    is_blank = len(head) == HEAD and not head.strip(b"\0")
+    if is_blank or (20 * controls > len(head) and not encodings.marked_encoding(head)):
         raise InputError(f"{name} is not text, but data of a format that is not known here: save it as text")
 
 

@@ -71,6 +71,13 @@ def test_other_encodings_with_a_mark_give_the_same(source, output, encoding):
     assert (output.read_bytes(), worker.seen) == (expected, [])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_device_is_written_to_and_not_read(source):
+    with pytest.raises(RunError, match="/dev/full cannot be written: No space left on device"):
+        run(source, Path("/dev/full"), Worker())
+    run(source, Path("/dev/null"), Worker())
+
+
 def test_utf_16_that_is_cut_is_an_error(source, output):
     source.write_bytes("text 0\ntext 1\n".encode("utf-16")[:-1])
     with pytest.raises(InputError, match="UTF-16 text, but damaged or cut"):

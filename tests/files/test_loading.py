@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,7 @@ def test_a_path_object_is_accepted(saved, tmp_path):
             "iconv -c -f UTF-8 -t UTF-8 one.txt",
         ),
         ("nul.txt", b"a\0b and more of it", "NUL"),
+        ("zeros.dat", b"\0" * 5000, "data of a format that is not known"),
         ("noise.dat", bytes(range(1, 255)), "data of a format that is not known"),
     ],
 )
@@ -150,6 +152,13 @@ def test_other_formats_raise_an_error_that_says_what_to_do(saved, name, data, sa
 )
 def test_text_that_starts_like_another_format_is_text(saved, text):
     assert loaded(saved("notes.txt", f"{text} Ü".encode())) == f"{text} Ü"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs devices")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_an_end_is_refused(device):
+    with pytest.raises(InputError, match="is not text"):
+        load(device)
 
 
 def test_a_file_that_cannot_be_opened_raises_a_clear_error(saved, tmp_path):
