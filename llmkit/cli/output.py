@@ -26,7 +26,7 @@ FORMATS: dict[str, Format] = {
 }
 """The format of each ending."""
 NAMES = {"text": "plain text", "json": "JSON", "jsonl": "a JSON object on each line"}
-_WRITTEN = "what llmkit writes is .csv, .tsv, .json, .jsonl, .md, .parquet and .txt"
+_ENDINGS = ".csv, .tsv, .json, .jsonl, .md, .parquet or .txt"
 _OTHERS = re.compile(
     r"\.(xls[xm]?|ods|docx?|od[tp]|rtf|pdf|pptx?|x?html?|xml|ya?ml|toml|feather|arrow|avro|orc|db|sqlite3?|pkl|pickle|"
     r"zip|gz|bz2|xz|zst|7z|tar|tgz|png|jpe?g|svg)"
@@ -62,7 +62,7 @@ class Destination:
         ending = path.suffix.lower()
         chosen = FORMATS.get(ending)
         if _OTHERS.fullmatch(ending):
-            raise InputError(f"{path} would not be a {ending} file: {_WRITTEN}")
+            raise InputError(f"{path} cannot be written as a {ending} file: name it {_ENDINGS}")
         if as_json and chosen in ("csv", "tsv", "md", "parquet"):
             raise InputError(
                 f"--json writes JSON, but {path} is a {ending} file: leave --json out, or name a .json file"
@@ -70,7 +70,7 @@ class Destination:
         if chosen == "parquet":
             tables.require_parquet()
         if chosen is None and not files.is_device(path):
-            console.note(f"{path} gets {NAMES[usual]}: another ending chooses another format, and {_WRITTEN}")
+            console.note(f"{path} gets {NAMES[usual]}: for another format name it {_ENDINGS}")
         return cls(path, usual if chosen is None or (as_json and chosen == "text") else chosen)
 
     def write(self, command: str, fields: Mapping[str, Any], text: str) -> None:

@@ -207,7 +207,7 @@ class TestAnswers:
         ([QUESTION, "--file", "karn.txt", "--threshold", "nan"], "--threshold 'nan': "),
         ([QUESTION, "--file", "karn.txt", "--model", "no-such-model"], "no-such-model"),
         ([QUESTION, "--file", "karn.txt", "--top-k", "0"], "--top-k '0': "),
-        ([QUESTION, "--file", "karn.txt", "--output", "a.xlsx"], "a.xlsx would not be a .xlsx file"),
+        ([QUESTION, "--file", "karn.txt", "--output", "a.xlsx"], "a.xlsx cannot be written as a .xlsx file"),
         (
             [QUESTION, "--file", "karn.txt", "--json", "--output", "a.csv"],
             "--json writes JSON, but a.csv is a .csv file",

@@ -210,7 +210,7 @@ class TestLabels:
         ([*LABELS, "--calibrate", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         ([*LABELS, "--prompt", "nothing"], "no prompt is called 'nothing'"),
         ([*LABELS, "--prompt", "question-answering"], "has fields that this command cannot fill: question"),
-        ([*LABELS, "--output", "a.xlsx"], "a.xlsx would not be a .xlsx file"),
+        ([*LABELS, "--output", "a.xlsx"], "a.xlsx cannot be written as a .xlsx file"),
         (["no-such-file", *LABELS], "no-such-file cannot be read"),
         ([*LABELS, "--output", "no/result"], "no/result cannot be written: there is no folder no"),
     ],

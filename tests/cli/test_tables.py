@@ -152,14 +152,14 @@ def test_each_ending_chooses_its_format(tmp_path, capsys):
 
 def test_another_ending_gets_a_note(tmp_path, capsys):
     assert Destination.choose(tmp_path / "a.log", as_json=False).format == "text"
-    assert f"note: {tmp_path}/a.log gets plain text: another ending chooses another format" in capsys.readouterr().err
+    assert f"note: {tmp_path}/a.log gets plain text: for another format name it .csv" in capsys.readouterr().err
     assert Destination.choose(tmp_path / "a", as_json=False, lines=True).format == "jsonl"
     assert "/a gets a JSON object on each line: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.ODS", "a.pdf", "a.html", "a.csv.gz", "a.yaml"])
 def test_a_format_that_is_not_written_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match=r"would not be a \.\w+ file: what llmkit writes is \.csv, "):
+    with pytest.raises(InputError, match=r"cannot be written as a \.\w+ file: name it \.csv, "):
         Destination.choose(tmp_path / name, as_json=False)
 
 
