@@ -52,7 +52,7 @@ class TestAnswers:
         assert (code, err) == (0, "")
         assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {karn}{FRAGMENT}\n")
 
-    def test_several_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
+    def test_multiple_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
         pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
         code, out, err = llmkit("ask", QUESTION, *pages, "--allow-private", "--json")
         answer = json.loads(out)
@@ -221,7 +221,7 @@ class TestAnswers:
         ([QUESTION, "--url", "http://user:pw@example.com/"], "has a user name or password in it"),
     ],
 )
-def test_wrong_options(refused, text_file, tmp_path, monkeypatch, arguments, says):
+def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.jsonl").write_text('{"input": "Ann came.", "output": "Ann"}')
     told = refused("ask", *arguments)
@@ -229,12 +229,12 @@ def test_wrong_options(refused, text_file, tmp_path, monkeypatch, arguments, say
     assert "pw" not in told
 
 
-def test_a_file_that_is_missing_is_told_before_a_page_is_fetched(refused, karn, site):
+def test_a_missing_file_fails_before_a_page_is_fetched(refused, karn, site):
     assert "nowhere.txt cannot be read" in refused("ask", QUESTION, "--url", karn, "--file", "nowhere.txt")
     assert site.asked == []
 
 
-def test_what_the_site_says_to_programs_is_kept_to(llmkit, site, karn):
+def test_robots_txt_is_respected(llmkit, site, karn):
     site.page(b"User-agent: *\nDisallow: /", "/robots.txt", kind="text/plain")
     code, out, err = llmkit("ask", QUESTION, "--url", karn, "--allow-private")
     assert (code, out) == (2, "")

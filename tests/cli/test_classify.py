@@ -47,7 +47,7 @@ class TestLabels:
         assert json.loads(output.read_text(encoding="utf-8"))["label"] == "sports"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "text.txt"]
 
-    def test_several_labels(self, llmkit, text_file):
+    def test_multi_label(self, llmkit, text_file):
         _, out, _ = llmkit("classify", text_file, *LABELS, "--multi-label", "--json")
         found = json.loads(out)
         assert found["labels"][0] == "sports"
@@ -55,7 +55,7 @@ class TestLabels:
         _, out, _ = llmkit("classify", text_file, "--labels", "sports", "--multi-label")
         assert [line.split()[:2] for line in out.splitlines()] == [["*", "sports"]]
 
-    def test_below_the_threshold_nothing_is_marked(self, llmkit, text_file):
+    def test_no_label_is_marked_below_the_threshold(self, llmkit, text_file):
         code, out, err = llmkit("classify", text_file, *LABELS, "--threshold", "1")
         assert (code, out.count("*"), len(out.splitlines())) == (0, 0, 3)
         assert err == "note: no label is as likely as 1\n"
@@ -73,7 +73,7 @@ class TestLabels:
         code, out, _ = llmkit("classify", text_file, *LABELS, "--examples", str(path), "--multi-label", "--json")
         assert (code, json.loads(out)["label"]) == (0, "sports")
 
-    def test_what_the_examples_did(self, llmkit, text_file, tmp_path):
+    def test_the_effect_of_examples_is_reported(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
         given = ["classify", text_file, *LABELS, "--examples", str(path)]
@@ -149,7 +149,7 @@ class TestLabels:
         ends = [line.index("%") + sum(ord(character) > 0x2E7F for character in line) for line in lines]
         assert len(set(ends)) == 1  # wide characters take two cells
 
-    def test_no_bars_where_there_is_no_room(self, llmkit, text_file, monkeypatch):
+    def test_a_narrow_terminal_shows_no_bars(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")
         long = "a label that is longer than the terminal"
         _, out, _ = llmkit("classify", text_file, "--labels", f"sports,{long}")
@@ -170,7 +170,7 @@ class TestLabels:
         assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16
 
     @pytest.mark.slow
-    def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, tmp_path):
         source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
@@ -215,7 +215,7 @@ class TestLabels:
         ([*LABELS, "--output", "no/result"], "no/result cannot be written: there is no folder no"),
     ],
 )
-def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):
+def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
     file = [] if options[:1] == ["no-such-file"] else [text_file]
     assert says in refused("classify", *file, *options)
@@ -236,7 +236,7 @@ def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says)
         ('{"input": 3, "output": "sports"}', "example 1's 'input' is int"),
     ],
 )
-def test_wrong_examples(refused, text_file, tmp_path, content, says):
+def test_invalid_examples_print_an_error(refused, text_file, tmp_path, content, says):
     path = tmp_path / "examples.jsonl"
     path.write_text(content)
     assert says in refused("classify", text_file, *LABELS, "--examples", str(path))

@@ -48,7 +48,7 @@ def test_nothing_is_set(llmkit, settings):
     assert [line[0] for line in lines[1:]] == list(found)
 
 
-def test_the_environment_goes_before_the_file_and_a_table_before_the_top(file, settings, monkeypatch):
+def test_the_environment_overrides_the_file_and_a_table_its_top_level(file, settings, monkeypatch):
     path = file('temperature = 0.2\nseed = 1\nstop = "END"\n[summarize]\nseed = 2\nstrategy = "stuff"\n')
     found = settings()
     assert found["temperature"] == (0.2, path)
@@ -70,7 +70,7 @@ def test_the_environment_goes_before_the_file_and_a_table_before_the_top(file, s
     assert (found["seed"], found["summarize.seed"]) == ((1, path), (4, "LLMKIT_SUMMARIZE_SEED"))
 
 
-def test_a_command_takes_what_is_set_and_an_option_goes_before_it(llmkit, file, monkeypatch, tmp_path):
+def test_a_command_uses_the_configuration_and_an_option_overrides_it(llmkit, file, monkeypatch, tmp_path):
     (tmp_path / "notes.txt").write_text("Ann: Hello.")
 
     def model_of(*options: str) -> str:
@@ -90,7 +90,7 @@ def test_a_command_takes_what_is_set_and_an_option_goes_before_it(llmkit, file, 
 
 
 @pytest.mark.parametrize("labels", ['"a,a"', '["a", "a"]'])
-def test_an_option_that_must_be_given_may_be_set(llmkit, file, tmp_path, labels):
+def test_a_required_option_can_be_configured(llmkit, file, tmp_path, labels):
     file(f"[classify]\nlabels = {labels}\n")
     (tmp_path / "text.txt").write_text("text")
     assert llmkit("classify", str(tmp_path / "text.txt"))[2].startswith("error: label 'a' is given twice")

@@ -49,7 +49,7 @@ class TestEntities:
         assert output.read_text(encoding="utf-8") == out
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "text.txt"]
 
-    def test_own_labels(self, llmkit, text_file):
+    def test_custom_labels(self, llmkit, text_file):
         code, out, _ = llmkit("entities", text_file, "--labels", " city , person", "--json")
         found = json.loads(out)["entities"]
         assert stands(found, TEXT)
@@ -76,7 +76,7 @@ class TestEntities:
         assert stands(found, TEXT)
         assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
 
-    def test_what_the_examples_did(self, llmkit, text_file, tmp_path):
+    def test_the_effect_of_examples_is_reported(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         path.write_text(
             '{"input": "Bob flew to Rome.", "output": [{"text": "Bob", "label": "person"}]}\n'
@@ -133,7 +133,7 @@ class TestEntities:
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
 
     @pytest.mark.slow
-    def test_a_run_that_is_broken_off_goes_on(self, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, tmp_path):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
         texts = [f"Number {number}: Ada went to London." for number in range(36)]
         source.write_text("\n".join(texts))
@@ -167,7 +167,7 @@ class TestEntities:
         (["--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
     ],
 )
-def test_wrong_options(refused, text_file, tmp_path, monkeypatch, options, says):
+def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
     assert says in refused("entities", text_file, *options)
 
@@ -193,7 +193,7 @@ def test_an_empty_text(refused, content):
         ('{"input": " ", "output": []}', "example 1"),
     ],
 )
-def test_wrong_examples(refused, text_file, tmp_path, line, says):
+def test_invalid_examples_print_an_error(refused, text_file, tmp_path, line, says):
     path = tmp_path / "examples.jsonl"
     path.write_text(line)
     assert says in refused("entities", text_file, "--examples", str(path))

@@ -47,14 +47,14 @@ def test_a_file_that_a_shell_hands_on_is_not_written_over(text_file):
     assert Path(text_file).read_text(encoding="utf-8") == TEXT
 
 
-def test_what_cannot_be_written_is_told(refused, command, tmp_path):
+def test_an_output_that_cannot_be_written_prints_an_error(refused, command, tmp_path):
     none = tmp_path / "none"
     assert f"{tmp_path} cannot be written: it is a folder" in refused(*command, "--output", str(tmp_path))
     assert f"cannot be written: there is no folder {none}" in refused(*command, "--output", str(none / "out"))
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
-def test_what_may_not_be_written_is_told(refused, command, text_file, tmp_path):
+def test_an_output_without_permission_prints_an_error(refused, command, text_file, tmp_path):
     output = tmp_path / "out.txt"
     output.write_text("mine")
     output.chmod(0o400)

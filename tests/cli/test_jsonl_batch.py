@@ -84,7 +84,7 @@ def test_utf_16_that_is_cut_is_an_error(source, output):
         run(source, output, Worker())
 
 
-def test_what_is_no_document_gives_an_error_in_its_place(source, output):
+def test_an_invalid_row_has_an_error_instead_of_a_result(source, output):
     strange = [b"\n", b"bad\n", b"\xff\n", b"a\0\n", b'{"text": "x\\r\\ny", "id": 7}\n', b'{"txt": 1}\n', b"{a brace\n"]
     source.write_bytes(b"".join([b"\xef\xbb\xbffirst\r\n", *strange, b"last"]))
     worker = Worker()
@@ -106,7 +106,7 @@ def test_what_is_no_document_gives_an_error_in_its_place(source, output):
     assert (rows[5]["id"], rows[5]["length"]) == (7, 3)
 
 
-def test_an_interrupted_run_goes_on(source, output, capsys):
+def test_an_interrupted_run_is_continued(source, output, capsys):
     whole = run(source, output.with_name("whole.jsonl"), Worker(), a=1)
     broken = Worker(breaks_at="text 20")
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +131,7 @@ def test_a_line_that_was_written_in_part_is_written_again(source, output, cut):
     assert output.read_bytes() == text
 
 
-def test_what_is_done_is_not_done_again_and_needs_no_model(source, output):
+def test_completed_rows_are_not_computed_again_and_need_no_model(source, output):
     run(source, output, Worker())
     worker = Worker()
     run(source, output, worker)
@@ -142,7 +142,7 @@ def test_what_is_done_is_not_done_again_and_needs_no_model(source, output):
     assert worker.seen == ["one more"]
 
 
-def test_another_output_is_refused_and_stays_as_it_is(source, output):
+def test_another_output_is_refused_and_not_changed(source, output):
     run(source, output, Worker(), a=1)
     before = output.read_bytes()
     with pytest.raises(InputError, match=r"the 40 lines of --output are of another input or other options"):
@@ -163,7 +163,7 @@ def test_another_output_is_refused_and_stays_as_it_is(source, output):
         assert output.read_bytes() == content
 
 
-def test_wrong_files_are_told_before_the_model_is_loaded(source, tmp_path):
+def test_invalid_files_fail_before_the_model_is_loaded(source, tmp_path):
     worker = Worker()
     for file, output, says in (
         (tmp_path / "none", None, "cannot be read: No such file"),
@@ -177,7 +177,7 @@ def test_wrong_files_are_told_before_the_model_is_loaded(source, tmp_path):
     assert worker.loads == 0
 
 
-def test_nothing_in_nothing_out(source, output):
+def test_empty_input_gives_empty_output(source, output):
     source.write_bytes(b"")
     worker = Worker()
     assert run(source, output, worker) == []

@@ -49,7 +49,7 @@ def test_version(llmkit):
         (["models", "show", "a", "b"], "Got unexpected extra argument(s) (b); see llmkit models show --help"),
     ],
 )
-def test_wrong_usage_is_one_line(llmkit, arguments, told):
+def test_a_usage_error_is_one_line(llmkit, arguments, told):
     assert llmkit(*arguments) == (2, "", f"error: {told}\n".replace(".;", ";"))
 
 
@@ -114,7 +114,7 @@ def test_a_reader_that_leaves_is_no_error(arguments):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_told():
+def test_a_full_disk_prints_a_clear_error():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "llmkit", "models"],
@@ -127,7 +127,7 @@ def test_a_full_disk_is_told():
     assert done.stderr == "error: OSError: [Errno 28] No space left on device (unexpected; --debug shows where)\n"
 
 
-def test_help_loads_nothing_heavy():
+def test_help_loads_no_heavy_library():
     program = (
         "import sys, llmkit.cli\nsys.argv = ['llmkit', '--help']\n"
         "try: llmkit.cli.main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"

@@ -39,7 +39,7 @@ def test_list(models, empty_cache):
     assert not empty_cache.exists()  # looking changes nothing
 
 
-def test_list_tells_what_is_here(models, default_model_folder):
+def test_list_shows_which_models_are_cached(models, default_model_folder):
     assert "93 MB  yes" in models()[1]
 
 
@@ -66,7 +66,7 @@ def test_show_as_json(models, empty_cache):
     assert facts["folder"].startswith(str(empty_cache))
 
 
-def test_pull_of_what_is_here(models, default_model_folder):
+def test_pull_of_a_cached_model(models, default_model_folder):
     code, out, err = models("pull", "smollm2-135m")
     assert (code, out, err) == (0, f"{default_model_folder}\n", "note: smollm2-135m is already here\n")
 
@@ -82,7 +82,7 @@ def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
     assert models("remove", file) == (0, "", f"note: {file} is not in the cache\n")
 
 
-def test_what_libraries_log_while_a_file_is_converted_is_not_shown(empty_cache, tmp_path):
+def test_library_logs_of_a_conversion_are_not_shown(empty_cache, tmp_path):
     command = [sys.executable, "-m", "llmkit", "models", "pull", str(make_gguf(tmp_path / "tiny.gguf"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == "note: converting tiny.gguf to safetensors, this once\n"
@@ -109,7 +109,7 @@ def test_pull_of_a_folder(models, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["pull", "show", "remove"])
-def test_an_unknown_name(models, command):
+def test_an_unknown_name_prints_an_error(models, command):
     code, out, err = models(command, "smollm2-135")
     assert (code, out) == (2, "")
     assert err.startswith("error: no model is called 'smollm2-135': did you mean smollm2-135m?")

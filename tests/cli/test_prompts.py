@@ -33,5 +33,5 @@ def test_show(llmkit, name):
     assert len(facts["examples"]) == len(prompt.examples)
 
 
-def test_an_unknown_name(refused):
+def test_an_unknown_name_prints_an_error(refused):
     assert refused("prompts", "show", "nothing") == "error: no prompt is called 'nothing': see llmkit prompts\n"

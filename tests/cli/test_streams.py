@@ -55,7 +55,7 @@ def test_a_closed_stream_that_is_not_needed_is_no_error(text_file):
 
 
 @pytest.mark.parametrize("stderr", ["2>&-", "2> /dev/full"])
-def test_an_error_that_nobody_can_see_keeps_its_exit_code(stderr):
+def test_an_error_with_a_closed_stderr_keeps_its_exit_code(stderr):
     assert run(f"llmkit summarize no-such-file {stderr}") == (2, "", "")
     assert run(f"llmkit config >&- <&- {stderr}") == (1, "", "")
 

@@ -68,7 +68,7 @@ class TestSummaries:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-    def test_a_run_that_is_broken_off_goes_on(self, tmp_path, stop):
+    def test_an_interrupted_run_is_resumed(self, tmp_path, stop):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
         source.write_text("".join(f"Ann: The number is {number}.\n" for number in range(50)))
         command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_text(refused, tmp_path, content, says):
         (["--model", "."], "config.json"),
     ],
 )
-def test_wrong_options(refused, dialogue, tmp_path, monkeypatch, options, says):
+def test_invalid_options_print_an_error(refused, dialogue, tmp_path, monkeypatch, options, says):
     monkeypatch.chdir(tmp_path)
     assert says in refused("summarize", dialogue, *options)
 

@@ -59,7 +59,7 @@ def test_options_are_the_same_everywhere(name):
 
 
 @pytest.mark.parametrize("key", [*config.SHARED, "json", "lines"])
-def test_an_option_of_several_commands_has_one_meaning(key):
+def test_an_option_shared_by_commands_has_one_meaning(key):
     having = {name: options.by_name(command) for name, command in COMMANDS.items()}
     found = [known[key] for name, known in having.items() if key in known and (name, key) not in config.OWN_MEANING]
     assert len({(option.help, option.type_descriptor.annotation, tuple(option.opts)) for option in found}) == 1
@@ -72,7 +72,7 @@ def test_the_page_on_commands_has_them_all():
             assert f"`--{key.replace('_', '-')}`" in DOCS, f"{name} --{key}"
 
 
-def test_the_page_on_commands_says_what_can_be_set():
+def test_the_documentation_lists_every_setting_of_a_command():
     """The table of docs/commands.md; replace it by these lines when options change."""
     rows = [("top", config.SHARED)]
     for command, known in config.configurable(get_command(app)).items():

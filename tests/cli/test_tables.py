@@ -63,7 +63,7 @@ def test_entities_have_a_row_each():
     assert list(found[0]) == ["line", "id", "text", "label", "start", "end", "score", "calibrated", "error"]
 
 
-def test_a_text_without_entities_has_a_header_alone():
+def test_a_text_without_entities_has_only_a_header():
     file = io.StringIO()
     tables.write_csv(file, tables.columns_of("entities", []), [])
     assert file.getvalue() == "text,label,start,end,score,calibrated\n"
@@ -127,13 +127,13 @@ def test_csv_keeps_every_text(texts):
     assert all(row["text"][:1] not in ("=", "@") for row in found)
 
 
-def test_signs_in_a_markdown_table_are_text():
+def test_markup_characters_in_a_markdown_table_are_escaped():
     file = io.StringIO()
     tables.write_markdown(file, ["text", "score"], [{"text": "a|b *c*\n<d>", "score": 0.25}, {"text": None}])
     assert file.getvalue() == "| text | score |\n| --- | --- |\n| a\\|b \\*c\\* \\<d\\> | 0.250 |\n|  |  |\n"
 
 
-def test_each_ending_chooses_its_format(tmp_path, capsys):
+def test_the_file_extension_chooses_the_format(tmp_path, capsys):
     for name, wanted in {
         "a.csv": "csv",
         "a.TSV": "tsv",
@@ -170,7 +170,7 @@ def test_json_is_not_written_under_the_name_of_a_table(tmp_path, name):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is not None, reason="pyarrow is installed")
-def test_parquet_names_what_is_missing(tmp_path):
+def test_parquet_without_pyarrow_prints_an_error(tmp_path):
     with pytest.raises(InputError, match=r"\.parquet needs pyarrow: pip install pyarrow"):
         Destination.choose(tmp_path / "a.parquet", as_json=False)
 
@@ -270,7 +270,7 @@ def test_an_interrupted_table_continues(tmp_path):
         run(source, output, Worker())
 
 
-def test_nothing_in_is_an_empty_table(tmp_path):
+def test_empty_input_gives_an_empty_table(tmp_path):
     source = tmp_path / "in.txt"
     source.write_text("")
     run(source, tmp_path / "out.json", Worker())

@@ -71,7 +71,7 @@ SENTENCE = "The north pier is closed until the first of May."
         "{}",
     ],
 )
-def test_text_is_read_wherever_it_stands(place, html):
+def test_text_is_read_in_any_element(place, html):
     assert place(html.format(SENTENCE)) == SENTENCE
 
 
@@ -102,7 +102,7 @@ REFRAIN = "<p>Roll on, roll on, the river is wide<br>and the boat is slow to the
 
 
 @pytest.mark.parametrize("form", ["<article>{}</article>", "<main>{}</main>", "{}", "<div class=content>{}</div>"])
-def test_what_is_repeated_is_read_each_time(form):
+def test_repeated_text_is_read_every_time(form):
     verses = [f"<p>Verse {n} tells of the boat and of the river that it crosses at night.</p>" for n in range(5)]
     song = "<h1>Song</h1>" + REFRAIN.join(verses) + REFRAIN * 2
     found = read(f"<html><body>{form.format(song)}</body></html>").page_content
@@ -110,7 +110,7 @@ def test_what_is_repeated_is_read_each_time(form):
     assert found.startswith("Song\n\nVerse 0")
 
 
-def test_a_text_that_is_interrupted_goes_on():
+def test_an_interrupted_text_is_continued():
     part = "<div class=grid><div class=article-body>{}</div></div>"
     page = f"{part.format(STORY)}<div class=promo><p>Buy a ticket now, or never.</p></div>{part.format(STORY)}"
     found = read(f"<html><body>{page}</body></html>").page_content

@@ -22,7 +22,7 @@ def test_a_second_look_does_not_ask_again(site, headers):
     ("tag", "question"),
     [({"ETag": '"1"'}, "if-none-match"), ({"Last-Modified": "Sun, 01 Nov 2026 00:00:00 GMT"}, "if-modified-since")],
 )
-def test_a_page_that_may_have_changed_is_asked_about(site, tag, question):
+def test_a_stale_page_is_revalidated(site, tag, question):
     def answer(handler):
         same = handler.headers[question] is not None
         handler.send(b"" if same else PAGE, 304 if same else 200, Cache_Control="no-cache", **tag)
@@ -32,7 +32,7 @@ def test_a_page_that_may_have_changed_is_asked_about(site, tag, question):
     assert [question in map(str.lower, headers) for _, headers in site.asked] == [False, True, True]
 
 
-def test_a_page_that_changed_comes_new(site):
+def test_a_changed_page_is_fetched_again(site):
     pages = iter([(PAGE, '"1"'), (b"<p>The lift works.", '"2"')])
 
     def answer(handler):
@@ -44,20 +44,20 @@ def test_a_page_that_changed_comes_new(site):
 
 
 @pytest.mark.parametrize("headers", [{"Cache-Control": "no-store"}, {"Vary": "*"}])
-def test_what_may_not_be_kept_is_not_kept(site, headers):
+def test_pages_that_must_not_be_stored_are_not_cached(site, headers):
     url = site.page(**headers)
     local(url)
     local(url)
     assert site.paths == ["/page", "/page"]
 
 
-def test_nothing_is_kept_without_cache(site, own_pages):
+def test_nothing_is_stored_with_cache_false(site, own_pages):
     url = site.page()
     local(url, cache=False)
     assert not (own_pages / "pages").exists()
 
 
-def test_a_page_of_unknown_length_is_not_kept(site):
+def test_a_page_of_unknown_length_is_not_cached(site):
     def answer(handler):
         handler.begin()
         handler.wfile.write(PAGE)
@@ -67,21 +67,21 @@ def test_a_page_of_unknown_length_is_not_kept(site):
     assert site.paths == ["/page", "/page"]
 
 
-def test_what_is_kept_holds_no_cookies(site, own_pages):
+def test_cached_pages_have_no_cookies(site, own_pages):
     local(site.page(Set_Cookie="session=topsecret"))
     kept = [path.read_bytes() for path in own_pages.rglob("*") if path.is_file()]
     assert any(TEXT.encode() in content for content in kept)
     assert all(b"topsecret" not in content for content in kept)
 
 
-def test_private_pages_are_never_given_to_who_may_not_see_them(site):
+def test_cached_private_pages_need_allow_private(site):
     url = site.page(Cache_Control="max-age=60")
     local(url)
     with pytest.raises(PageRefused, match="no public address"):
         fetch(url, respect_robots=False)
 
 
-def test_a_smaller_limit_holds_for_what_is_kept(site):
+def test_a_smaller_size_limit_applies_to_cached_pages(site):
     url = site.page()
     local(url)
     with pytest.raises(PageError, match="more than 10 bytes"):

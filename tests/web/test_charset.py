@@ -37,7 +37,7 @@ def test_the_charset_is_found_as_browsers_find_it(body, content_type):
     assert page_text(body, content_type) == CZECH
 
 
-def test_labels_mean_what_browsers_take_them_for():
+def test_charset_labels_have_the_meaning_of_the_encoding_standard():
     assert page_text("“Ça coûte 5 €”".encode("cp1252"), "text/plain; charset=iso-8859-1") == "“Ça coûte 5 €”"
 
 

@@ -55,7 +55,7 @@ def start(site, html, **settings):
         ("", None),
     ],
 )
-def test_a_refresh_is_parsed_as_the_html_standard_says(content, parsed):
+def test_a_refresh_is_parsed_as_in_the_html_standard(content, parsed):
     assert parse_refresh(content) == parsed
 
 
@@ -112,14 +112,14 @@ def test_a_refresh_header_has_bytes_as_a_location_has(site):
         (STORY + "<script>location.href = '/page'</script>", "The lift has stood still for 0 days"),
     ],
 )
-def test_a_page_with_a_text_of_its_own_is_read(site, html, text):
+def test_a_refresh_page_with_text_is_read(site, html, text):
     url = start(site, html)
     document = local(url)
     assert document.page_content.startswith(text)
     assert document.metadata["source"] == url
 
 
-def test_a_refresh_header_comes_before_the_page(site):
+def test_a_refresh_header_has_priority_over_the_page(site):
     assert local(start(site, refresh("0;url=/other"), Refresh="0;url=/page")).page_content == TEXT
 
 
@@ -144,7 +144,7 @@ def test_a_loop_of_refreshes_ends(site):
 @pytest.mark.parametrize(
     "html", [refresh("0;url=/page"), "<frameset><frame src=/page></frameset>", "<iframe src=/page></iframe>"]
 )
-def test_robots_txt_is_asked_about_where_a_page_leads(site, html):
+def test_robots_txt_is_checked_for_the_target_of_a_refresh(site, html):
     site.page(b"User-agent: *\nDisallow: /page", "/robots.txt", kind="text/plain")
     with pytest.raises(PageRefused, match="/page may not be read by programs"):
         local(start(site, html))
@@ -173,7 +173,7 @@ def test_a_single_frame_is_the_page(site, html):
     assert local(start(site, html)).metadata["source"] == f"{site.url}/page"
 
 
-def test_several_frames_are_named(site):
+def test_multiple_frames_are_listed_in_the_error(site):
     url = start(site, "<frameset cols='20%,80%'><frame src=menu><frame src=page></frameset>")
     with pytest.raises(PageError, match="shows other pages in frames") as error:
         local(url)
@@ -214,12 +214,12 @@ def test_a_script_that_runs_when_the_page_is_loaded_is_one(site):
         (refresh("600; url=/page") + "<iframe src=/a></iframe><iframe src=/b></iframe>", "frames: .*/a, .*/b$"),
     ],
 )
-def test_an_empty_page_says_why(site, html, error):
+def test_an_empty_page_raises_an_error_with_the_reason(site, html, error):
     with pytest.raises(PageError, match=error):
         local(start(site, html))
 
 
-def test_a_saved_page_that_only_leads_elsewhere_says_where():
+def test_a_saved_refresh_page_raises_an_error_with_its_target():
     with pytest.raises(PageError, match=r"only leads to https://example\.com/page: read that page"):
         read(JEKYLL, "https://example.com/start")
     assert read(refresh("0;url=/page", STORY), "https://example.com/start").page_content.startswith("The lift has")
@@ -234,12 +234,12 @@ def test_a_saved_page_that_only_leads_elsewhere_says_where():
         ("<script>location.href='/page'</script>", "only leads to /page, by a script"),
     ],
 )
-def test_a_saved_page_of_unknown_url_names_what_it_leads_to(html, error):
+def test_a_saved_refresh_page_of_unknown_url_raises_an_error_with_its_reference(html, error):
     for url in ("", "saved.html"):
         with pytest.raises(PageError, match=error):
             read(html, url)
 
 
-def test_a_saved_page_with_words_of_its_own_is_read():
+def test_a_saved_refresh_page_with_text_is_read():
     assert read(refresh("30;url=/page", "<p>Words.")).page_content == "Words."
     assert read("<p>Words.<script>if (a) location.href = '/page'</script>").page_content == "Words."

@@ -13,7 +13,7 @@ def text(html, content_type="text/html"):
     return read(html, "https://example.com/", content_type).page_content
 
 
-def test_a_document_tells_where_it_is_from():
+def test_a_document_has_its_source():
     html = "<html lang='en-GB'><title> A \n page&zwnj; </title><p>Words."
     assert read(html, "https://example.com/").metadata == {
         "source": "https://example.com/",
@@ -52,7 +52,7 @@ def test_paragraphs_items_and_rows_have_their_lines():
     )
 
 
-def test_a_short_page_is_read_whole():
+def test_a_short_page_is_read_completely():
     html = "<h1>Lift</h1><div>out of order<div>until Thursday</div></div><ul><li>oil<li>rope</ul><table><tr><td>1<td>2"
     assert text(html) == "Lift\n\nout of order\n\nuntil Thursday\n\noil\nrope\n\n1 | 2"
 
@@ -112,7 +112,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("story", [STORY, "<p>Words.</p>"])
-def test_what_nobody_sees_is_not_read(hidden, story):
+def test_invisible_text_is_not_read(hidden, story):
     document = read(f"<html><body><article>{story}{hidden}{story}</article></body></html>", content_type="text/html")
     assert "SECRET" not in document.page_content + document.metadata["title"]
     assert document.page_content
@@ -136,7 +136,7 @@ def test_what_nobody_sees_is_not_read(hidden, story):
         "<div style='display:none'><br><img><p>secret</div>SEEN",
     ],
 )
-def test_what_is_seen_is_read(shown):
+def test_visible_text_is_read(shown):
     assert "SEEN" in text(f"<body>{shown}</body>")
 
 
@@ -185,22 +185,22 @@ def test_characters_without_a_shape_go_unless_a_script_needs_them(written, seen)
     assert text(written, "text/plain").replace("&", "") == seen or "&" in written
 
 
-def test_plain_text_is_left_as_it_is():
+def test_plain_text_is_unchanged():
     assert text(b"One\r\n  two\r\n\r\n\r\n\r\nthree <b>\n", "text/plain") == "One\n  two\n\nthree <b>"
 
 
 @pytest.mark.parametrize(("body", "seen"), [(b"<p>Words.", "Words."), (b"a < b", "a < b")])
-def test_a_kind_that_is_not_told_is_seen(body, seen):
+def test_a_missing_content_type_is_detected(body, seen):
     assert text(body, "") == seen
 
 
 @pytest.mark.parametrize("body", [b"%PDF-1.7\n...", b"\n%PDF-1.4"])
-def test_a_pdf_is_refused_with_a_way_out(body):
+def test_a_pdf_is_refused_with_an_alternative(body):
     with pytest.raises(PageRefused, match="is a PDF, which is not read: make it text"):
         text(body, "text/html")
 
 
-def test_what_is_no_text_is_refused():
+def test_binary_content_is_refused():
     with pytest.raises(PageRefused, match="is not text"):
         text(b"GIF89a\x00\x01\x00", "")
 
@@ -208,7 +208,7 @@ def test_what_is_no_text_is_refused():
 @pytest.mark.parametrize(
     "html", ["", "   ", "<html></html>", "<p>\u200b</p>", "<title>Only a title</title>", "<p hidden>x"]
 )
-def test_an_empty_page_is_told(html):
+def test_an_empty_page_raises_a_clear_error(html):
     with pytest.raises(PageError, match=r"example\.com/ has no readable text"):
         text(html)
 
@@ -226,7 +226,7 @@ def test_an_empty_page_is_told(html):
         "<font>" * 300 + "<p>" * 300 + "Words.",
     ],
 )
-def test_broken_html_is_read_as_far_as_it_goes(html):
+def test_broken_html_is_read_as_far_as_possible(html):
     assert "Words." in text(html)
 
 

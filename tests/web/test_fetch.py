@@ -17,14 +17,14 @@ def local(url, **settings):
     return fetch(url, allow_private=True, **settings)
 
 
-def test_a_page_comes_as_a_document(site):
+def test_a_page_is_returned_as_a_document(site):
     url = site.page()
     document = local(url + "#place")
     assert document.page_content == TEXT
     assert document.metadata == {"source": url, "title": "A page", "language": "en"}
 
 
-def test_who_asks_is_told(site):
+def test_requests_have_a_user_agent(site):
     url = site.page()
     local(url)
     local(url, cache=False, user_agent="school-project (mail@example.com)")
@@ -39,7 +39,7 @@ def test_packed_pages_are_unpacked(site, packing):
     assert local(site.page(body, Content_Encoding=packing)).page_content == TEXT
 
 
-def test_what_was_not_asked_for_is_not_unpacked(site):
+def test_content_codings_that_were_not_requested_are_refused(site):
     with pytest.raises(PageError, match="compressed with br, which was not asked for"):
         local(site.page(b"\x8b\x00\x80hi\x03", Content_Encoding="br"))
 
@@ -86,7 +86,7 @@ def test_a_redirect_must_lead_to_a_web_page(site, target):
         local(site.put(lambda handler: handler.send(status=302, Location=target)))
 
 
-def test_a_redirect_may_not_lead_where_a_url_may_not(site):
+def test_a_redirect_is_validated_like_a_url(site):
     with pytest.raises(PageRefused, match=r"169\.254\.169\.254"):
         local(site.put(lambda handler: handler.send(status=302, Location="http://169.254.169.254/latest/meta-data")))
 
@@ -95,7 +95,7 @@ def test_a_redirect_may_not_lead_where_a_url_may_not(site):
     ("status", "error"),
     [(404, "is not there"), (410, "is not there"), (403, "closed to programs"), (500, "answers 500"), (204, "204")],
 )
-def test_errors_are_told(site, status, error):
+def test_http_errors_raise_a_clear_error(site, status, error):
     url = site.page(b"", status=status)
     with pytest.raises(PageError, match=error) as told:
         local(url)
@@ -104,21 +104,21 @@ def test_errors_are_told(site, status, error):
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_server_is_asked_again(site, status, monkeypatch):
+def test_a_busy_server_is_retried(site, status, monkeypatch):
     monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     answers = iter([(b"", status), (b"", status), (PAGE, 200)])
     assert local(site.put(lambda handler: handler.send(*next(answers)))).page_content == TEXT
     assert site.paths.count("/page") == 3
 
 
-def test_a_busy_server_is_left_alone_after_three_tries(site, monkeypatch):
+def test_a_busy_server_is_retried_at_most_three_times(site, monkeypatch):
     monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     with pytest.raises(PageError, match="busy"):
         local(site.page(b"", status=503))
     assert site.paths.count("/page") == 3
 
 
-def test_a_server_that_wants_longer_than_there_is_time_is_not_asked_again(site):
+def test_a_retry_after_beyond_the_timeout_is_not_retried(site):
     with pytest.raises(PageError, match="asks to wait 3600 s"):
         local(site.page(b"", status=429, Retry_After="3600"))
     assert site.paths.count("/page") == 1
@@ -155,12 +155,12 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(site):
         tracemalloc.stop()
 
 
-def test_broken_packing_is_told(site):
+def test_damaged_compression_raises_a_clear_error(site):
     with pytest.raises(PageError, match="is not compressed as its server says"):
         local(site.page(b"no gzip", Content_Encoding="gzip"))
 
 
-def test_a_page_that_breaks_off_is_told(site):
+def test_an_incomplete_page_raises_a_clear_error(site):
     def half(handler):
         handler.begin(Content_Length="1000")
         handler.wfile.write(PAGE)
@@ -201,7 +201,7 @@ def test_headers_that_drip_are_cut(site, over):
         local(site.put(answer), timeout=0.5)
 
 
-def test_a_body_that_is_cut_is_never_taken_for_whole(site, over, own_pages):
+def test_a_truncated_body_is_never_accepted(site, over, own_pages):
     def answer(handler):
         handler.begin(Cache_Control="max-age=600")
         handler.wfile.write(PAGE)
@@ -224,7 +224,7 @@ def test_headers_have_limits(site, headers):
         local(site.put(lambda handler: handler.send(PAGE, **headers)))
 
 
-def test_no_answer_of_http_is_told(site):
+def test_an_invalid_http_response_raises_a_clear_error(site):
     with pytest.raises(PageError, match="broke off"):
         local(site.put(lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")))
 
@@ -233,7 +233,7 @@ def test_no_answer_of_http_is_told(site):
     ("kind", "error"),
     [("application/pdf", "is a PDF"), ("image/png", "is image/png"), ("application/json; charset=utf-8", "json")],
 )
-def test_other_kinds_are_refused_before_they_are_read(site, kind, error):
+def test_other_content_types_are_refused_before_the_body_is_read(site, kind, error):
     with pytest.raises(PageRefused, match=error):
         local(site.page(b"", kind=kind))
 
@@ -243,12 +243,12 @@ def test_a_pdf_in_disguise_is_refused(site):
         local(site.page(b"%PDF-1.7 ...", kind="text/html"))
 
 
-def test_an_empty_page_is_told(site):
+def test_an_empty_page_raises_a_clear_error(site):
     with pytest.raises(PageError, match="no readable text"):
         local(site.page(b"<html><body><script>write('x')</script></body></html>"))
 
 
-def test_nothing_listens(site):
+def test_a_refused_connection_raises_a_clear_error(site):
     with pytest.raises(PageError, match="not reached at port 1 "):
         local("http://127.0.0.1:1/")
 

@@ -24,11 +24,11 @@ def read_back(link):
     return unquote(prefix), start, end[0] if end else "", unquote(suffix)
 
 
-def test_a_quote_is_given_whole():
+def test_a_text_fragment_contains_the_complete_quote():
     assert text_fragment(URL, "on Thursday") == f"{URL}#:~:text=on%20Thursday"
 
 
-def test_what_has_a_meaning_is_encoded():
+def test_reserved_characters_are_encoded():
     assert text_fragment(URL, "a-b, c & d") == f"{URL}#:~:text=a%2Db%2C%20c%20%26%20d"
 
 
@@ -69,7 +69,7 @@ WORDS = st.lists(st.text(CHARACTERS, min_size=1, max_size=12), max_size=80)
 
 
 @given(WORDS.filter(bool).map(" ".join), WORDS.map(" ".join), WORDS.map(" ".join))
-def test_what_is_read_back_stands_in_the_text(quote, before, after):
+def test_a_decoded_fragment_is_part_of_the_quote(quote, before, after):
     prefix, start, end, suffix = read_back(text_fragment(URL, quote, before, after))
     assert before.endswith(prefix)
     assert after.startswith(suffix)
@@ -95,7 +95,7 @@ def test_what_is_read_back_stands_in_the_text(quote, before, after):
         ("x^n", "x^n", ""),
     ],
 )
-def test_what_the_page_writes_otherwise_is_in_no_link(quote, start, end):
+def test_words_that_may_differ_in_the_page_are_left_out_of_the_fragment(quote, start, end):
     assert read_back(text_fragment(URL, quote))[1:3] == (start, end)
 
 

@@ -84,11 +84,11 @@ def test_a_charset_that_is_no_encoding_of_text_is_passed_over(site):
 
 
 @pytest.mark.parametrize("kind", ["text/xml", "application/xml; charset=utf-8", "application/vnd.wap.xhtml+xml"])
-def test_xhtml_may_be_called_xml(site, kind):
+def test_xhtml_can_have_the_content_type_of_xml(site, kind):
     assert local(site.page(XHTML, kind=kind)).page_content == TEXT
 
 
-def test_other_xml_is_refused_for_what_it_is(site):
+def test_other_xml_raises_an_error_that_names_its_type(site):
     feed = b"<?xml version='1.0'?><rss><channel><title>html</title></channel></rss>"
     with pytest.raises(PageRefused, match="is text/xml and not XHTML"):
         local(site.page(feed, kind="text/xml"))
@@ -142,7 +142,7 @@ def test_two_lines_of_codings_are_one_list():
 
 
 @pytest.mark.parametrize("coding", ["zstd", "gzip, br", "compress"])
-def test_a_coding_that_was_not_asked_for_is_named(site, coding):
+def test_an_unrequested_content_coding_raises_an_error_that_names_it(site, coding):
     with pytest.raises(PageError, match=f"compressed with {coding.rpartition(' ')[2]}, which was not asked for"):
         local(site.page(b"\x28\xb5\x2f\xfd", Content_Encoding=coding))
 

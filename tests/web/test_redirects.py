@@ -59,7 +59,7 @@ def test_a_location_is_followed_as_in_a_browser(site, location, requested, cache
 
 
 @pytest.mark.parametrize("form", ["{}", "//{}", "\\\\{}", "http:\\\\{}", "HTTP:///{}", "/\\{}", "http://{}"])
-def test_a_location_may_name_its_host_in_any_form(site, form):
+def test_the_host_of_a_location_can_have_any_form(site, form):
     page = site.page()
     authority = site.url.removeprefix("http://")
     if form == "{}":  # a path, in a browser, too
@@ -82,7 +82,7 @@ def test_a_location_may_name_its_host_in_any_form(site, form):
         ("javascript:location='/x'", "javascript:location='/x'"),
     ],
 )
-def test_references_are_resolved_as_the_url_standard_says(reference, url):
+def test_references_are_resolved_as_in_the_url_standard(reference, url):
     assert resolve(BASE, reference) == url
 
 
@@ -113,7 +113,7 @@ def test_two_targets_are_refused_as_browsers_do(site):
 
 
 @pytest.mark.parametrize("target", ["http://[::1", "http://a b/", "http://%00/", "//user:pw@127.0.0.1/", "data:,x"])
-def test_what_is_no_web_page_is_an_error_that_names_the_redirect(site, target):
+def test_a_redirect_to_another_resource_raises_an_error_that_names_it(site, target):
     with pytest.raises(PageRefused, match=r"/page redirects to a URL that is not fetched") as refused:
         local(redirect(site, target))
     assert "pw" not in str(refused.value)

@@ -16,7 +16,7 @@ def local(url, **settings):
     return fetch(url, allow_private=True, cache=False, **settings)
 
 
-def test_a_page_that_is_closed_to_programs_is_not_asked_for(site):
+def test_a_page_disallowed_by_robots_txt_is_not_requested(site):
     site.page(CLOSED, "/robots.txt", kind="text/plain")
     with pytest.raises(PageRefused, match="may not be read by programs"):
         local(site.page())
@@ -40,7 +40,7 @@ def test_it_can_be_switched_off(site):
         (b"", True),
     ],
 )
-def test_rules_are_read_as_the_standard_says(site, rules, allowed):
+def test_rules_are_parsed_as_in_the_standard(site, rules, allowed):
     site.page(rules, "/robots.txt", kind="text/plain")
     url = site.page()
     if allowed:
@@ -61,7 +61,7 @@ def test_a_site_that_cannot_tell_allows_nothing(site):
     assert "/page" not in site.paths
 
 
-def test_rules_are_asked_for_once(site):
+def test_robots_txt_is_requested_once(site):
     site.page(path="/other")
     local(site.page())
     local(site.url + "/other")
@@ -76,7 +76,7 @@ def test_the_rules_of_where_a_redirect_leads_count(site):
         local(site.url + "/open")
 
 
-def test_rules_may_be_long(site):
+def test_a_long_robots_txt_is_accepted(site):
     site.page(CLOSED + b"\n# " + b"x" * 2_000_000, "/robots.txt", kind="text/plain")
     with pytest.raises(PageRefused, match="robots"):
         local(site.page())
@@ -141,7 +141,7 @@ def test_half_a_rule_at_the_limit_is_none(site, monkeypatch):
         local(site.page())
 
 
-def test_a_path_is_asked_about_as_it_is_requested(site):
+def test_a_path_is_checked_as_it_is_requested(site):
     site.page(CLOSED, "/robots.txt", kind="text/plain")
     site.page()
     with pytest.raises(PageRefused, match="may not be read"):
@@ -151,7 +151,7 @@ def test_a_path_is_asked_about_as_it_is_requested(site):
 @pytest.mark.parametrize(
     ("target", "path"), [("/r\xf3bots", "/r%F3bots"), ("/the rules", "/the%20rules"), ("\\rules", "/rules")]
 )
-def test_rules_may_be_elsewhere(site, target, path):
+def test_a_redirected_robots_txt_is_followed(site, target, path):
     site.put(lambda handler: handler.send(status=301, Location=target), "/robots.txt")
     site.page(CLOSED, path, kind="text/plain")
     with pytest.raises(PageRefused, match="may not be read"):
@@ -181,7 +181,7 @@ def test_rules_that_cannot_be_decompressed_allow_nothing(site, coding):
 
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip,", "utf-8, x-gzip"])
-def test_rules_may_be_compressed(site, coding):
+def test_a_compressed_robots_txt_is_accepted(site, coding):
     site.page(gzip.compress(CLOSED), "/robots.txt", Content_Encoding=coding)
     with pytest.raises(PageRefused, match="may not be read"):
         local(site.page())

@@ -67,7 +67,7 @@ def test_no_private_address_passes_in_any_spelling(address, data):
 
 
 @given(st.ip_addresses())
-def test_what_passes_is_global(address):
+def test_accepted_addresses_are_global(address):
     if ssrf.is_public(address):
         assert address.is_global
         assert not address.is_multicast
@@ -92,13 +92,13 @@ def test_one_bad_address_among_good_ones_is_enough():
 
 
 @pytest.mark.parametrize("host", NEVER)
-def test_metadata_services_are_never_asked(host):
+def test_metadata_services_are_never_requested(host):
     with pytest.raises(PageRefused, match="no machine serves pages"):
         ssrf.validate_addresses([host], allow_private=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "fd12::1", "8.8.8.8"])
-def test_local_servers_may_be_let_in(host):
+def test_local_servers_can_be_allowed(host):
     ssrf.validate_addresses([host], allow_private=True)
     assert ssrf.is_public(ipaddress.ip_address(host)) == (host == "8.8.8.8")
 
@@ -129,7 +129,7 @@ def test_a_second_answer_of_the_resolver_leads_nowhere(site, resolver):
     assert resolver["rebind.test"] == ["127.0.0.1"]
 
 
-def test_a_resolver_that_changes_its_mind_is_checked_each_time(site, resolver):
+def test_changing_dns_results_are_checked_every_time(site, resolver):
     def answer(handler):
         handler.close_connection = True
         handler.send(status=302, Location="/end", Connection="close")
@@ -148,7 +148,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
     over.set()
 
 
-def test_a_host_that_does_not_resolve_is_told(resolver, monkeypatch):
+def test_an_unresolvable_host_raises_a_clear_error(resolver, monkeypatch):
     def fails(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -194,7 +194,7 @@ def test_a_certificate_must_be_that_of_the_name(authority, resolver):
             fetch(site.page(PAGE), allow_private=True, respect_robots=False)
 
 
-def test_a_certificate_must_be_of_a_known_authority(resolver, monkeypatch):
+def test_a_certificate_must_be_from_a_trusted_authority(resolver, monkeypatch):
     with secure(trustme.CA(), "name.test", []) as site:
         resolver["name.test"] = ["127.0.0.1"] * 2
         with pytest.raises(PageError, match="no certificate that can be trusted"):

@@ -82,5 +82,5 @@ def test_the_language_of_the_page_counts(language, html, text):
     ],
 )
 @pytest.mark.parametrize("place", [after_story, in_short_page])
-def test_what_is_struck_is_not_read(place, html):
+def test_deleted_text_is_not_read(place, html):
     assert place(f"<p>{html}</p>") == "It costs 30 crowns."

@@ -38,7 +38,7 @@ from llmkit.web.urls import validate_url
         (None, "not NoneType"),
     ],
 )
-def test_what_is_no_url_of_a_page_is_refused(url, error):
+def test_invalid_page_urls_are_refused(url, error):
     with pytest.raises(PageRefused, match=error) as told:
         fetch(url)
     assert "pw" not in str(told.value)
@@ -58,12 +58,12 @@ def test_what_is_no_url_of_a_page_is_refused(url, error):
         ("https://bücher.example/größe", "https://xn--bcher-kva.example/gr%C3%B6%C3%9Fe"),
     ],
 )
-def test_urls_are_asked_for_as_they_are(url, asked):
+def test_urls_are_requested_unchanged(url, asked):
     assert validate_url(url) == asked
 
 
 @given(st.text(max_size=40) | st.text(alphabet="htps:/@\\#?[]%.01:afx \t", max_size=40).map("http://".__add__))
-def test_what_passes_has_a_host_and_no_credentials(text):
+def test_valid_urls_have_a_host_and_no_credentials(text):
     try:
         url = validate_url(text)
     except PageRefused:

@@ -56,7 +56,7 @@ def test_commands_through_a_pipe(llmkit, llm, tmp_path):
     assert llmkit("chat", "--quiet", stdin=lines) == (0, out, "")
 
 
-def test_problems_are_told_by_line_and_end_nothing(llmkit, llm):
+def test_errors_name_their_line_and_do_not_end_the_chat(llmkit, llm):
     lines = f"/sytem x\n/edit\n/undo\n{FRANCE}\n"
     code, out, err = llmkit("chat", "--temperature", "0", stdin=lines)
     assert code == 2
@@ -94,7 +94,7 @@ def test_a_line_that_is_no_text(llmkit, llm):
         ("--load a --resume", "--resume and --load name two conversations: give one of them"),
     ],
 )
-def test_wrong_options(refused, store, options, expected):
+def test_invalid_options_print_an_error(refused, store, options, expected):
     assert refused("chat", *options.split(), stdin="Hi\n").startswith(f"error: {expected}")
 
 
@@ -121,7 +121,7 @@ def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
     assert debug[2].endswith(f"InputError: there is no message yet\n{plain[2]}")
 
 
-def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_environment(
+def test_the_command_line_overrides_saved_settings_and_those_the_environment(
     llmkit, llm, store, default_model_folder, monkeypatch
 ):
     model = ("--model", str(default_model_folder))
@@ -140,7 +140,9 @@ def test_what_the_command_line_says_holds_over_what_is_kept_and_that_over_the_en
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_conversation_whose_model_is_gone_says_so(llmkit, llm, store, default_model_folder, tmp_path, damaged):
+def test_a_conversation_whose_model_is_missing_prints_an_error(
+    llmkit, llm, store, default_model_folder, tmp_path, damaged
+):
     folder = tmp_path / "mine"
     folder.symlink_to(default_model_folder)
     assert llmkit("chat", "--save", "--model", str(folder), "--max-new-tokens", "4", stdin="Hi\n")[0] == 0

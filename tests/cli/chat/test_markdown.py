@@ -121,7 +121,7 @@ def test_structure():
         "1. one\n1. one again",
     ],
 )
-def test_what_would_be_lost_stays_as_written(text):
+def test_unsupported_markdown_is_shown_as_written(text):
     assert rows(text, 60) == text.splitlines()
 
 
@@ -132,7 +132,7 @@ def test_code_stays_as_written():
     assert rows("```nope\nx\n") == ["```nope", "x", "```"]  # of no known language, not closed yet
 
 
-def test_a_table_without_room_is_shown_as_written():
+def test_a_table_that_is_too_wide_is_shown_as_written():
     table = "| Name | Number |\n|---|--:|\n| apple | 3 |\n| 蘋果 | 12 |\n"
     wide = rows(table)
     assert [row.split() for row in (wide[0], *wide[2:])] == [["Name", "Number"], ["apple", "3"], ["蘋果", "12"]]

@@ -102,7 +102,7 @@ def test_an_answer_has_a_word_of_the_question_or_is_certain():
     assert not is_answered("Who is it?", MILL, [], 0.3)
 
 
-def test_several_texts():
+def test_questions_about_multiple_texts():
     cafe = "The owner of the cafe is Tom Baker."
     assert aim_of("Who is the owner?", [MILL, cafe]) is Aim.TEXT
     assert aim_of("ticket owner", [MILL, cafe]) is Aim.CONVERSATION  # no text has both

@@ -60,7 +60,7 @@ def seen(write: Callable[[Screen, Callable[[int], None]], None], columns: int = 
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, st.integers(1, 40), st.integers(4, 30))
-def test_whatever_the_pieces_the_screen_shows_the_whole_text(text, cut, rows):
+def test_the_screen_shows_the_complete_text_for_any_pieces(text, cut, rows):
     def pieces(screen: Screen, _: object) -> None:
         for start in range(0, len(text), cut):
             screen.piece(text[start : start + cut])
@@ -111,7 +111,7 @@ def test_an_answer_may_be_broken_off_anywhere_and_the_next_one_begins_below():
     assert seen(pieces) == ["A title", "", "and **half of a", "[stopped]", "The next"]
 
 
-def test_sequences_of_control_characters_are_shown_and_not_obeyed():
+def test_control_sequences_are_shown_but_not_executed():
     text = "a \x1b[2J\x1b]0;title\x07 b\x00 c\x9b1m \x7f \u202eevil"
 
     def write(screen: Screen, _: object) -> None:
@@ -135,7 +135,7 @@ def test_addresses_are_whole_and_rows_of_a_table_are_not_broken():
     assert rows[-2:] == ["name  and much that has no roo", "数量数量数量数量数量数量数量数"]
 
 
-def test_a_dumb_terminal_gets_text_as_it_comes(monkeypatch):
+def test_a_dumb_terminal_gets_plain_streamed_text(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 
     def write(screen: Screen, _: object) -> None:

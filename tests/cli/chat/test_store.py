@@ -63,7 +63,7 @@ def read(folder: Path, name: str) -> History:
 
 @given(talks())
 @settings(max_examples=60, deadline=None)
-def test_what_was_written_comes_back(tmp_path_factory, talk):
+def test_saved_conversations_are_loaded_unchanged(tmp_path_factory, talk):
     changes, history = talk
     folder = tmp_path_factory.mktemp("store")
     kept(folder, changes).close()
@@ -94,7 +94,7 @@ def test_a_file_cut_anywhere_is_a_beginning_of_the_conversation(tmp_path_factory
     assert after.notes == []
 
 
-def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):
+def test_damaged_and_unknown_lines_are_reported_and_kept(tmp_path):
     kept(tmp_path, [{"do": "say", "text": "Hi"}, {"do": "piece", "text": "Ho"}]).close()
     path = tmp_path / "talk.jsonl"
     lines = path.read_text().splitlines()
@@ -110,7 +110,7 @@ def test_damaged_and_unknown_lines_are_told_and_stay(tmp_path):
     assert path.read_text().splitlines()[:-1] == broken
 
 
-def test_a_file_of_a_later_version_is_told(tmp_path):
+def test_a_file_of_a_later_version_is_reported(tmp_path):
     (tmp_path / "talk.jsonl").write_text('{"do": "begin", "version": 2}\n')
     assert "is ignored" in Store(tmp_path).open("talk", keep=False).notes[0]
 
@@ -125,7 +125,7 @@ def test_an_empty_conversation_has_no_file(tmp_path):
     assert Store(tmp_path).names() == []
 
 
-def test_every_change_is_there_at_once(tmp_path):
+def test_every_change_is_written_immediately(tmp_path):
     record = Store(tmp_path).new()
     record.add({"do": "system", "text": "Be brief."})
     record.add({"do": "say", "text": "Hi"})
@@ -192,7 +192,7 @@ def test_conversations_of_the_same_second_have_files_of_their_own(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
-def test_files_are_the_users_alone(tmp_path):
+def test_files_are_readable_only_by_the_user(tmp_path):
     folder = tmp_path / "conversations"
     kept(folder, [{"do": "say", "text": "Hi"}]).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -226,7 +226,7 @@ def test_where_conversations_are(monkeypatch, tmp_path):
     assert Store().folder == tmp_path / "mine" / "conversations"
 
 
-def test_attachments_come_back(tmp_path):
+def test_attachments_are_loaded_again(tmp_path):
     changes = [
         {"do": "attach", "text": "The mill was built in 1821.", "source": "mill.txt", "title": ""},
         {"do": "say", "text": "When?"},
@@ -235,7 +235,7 @@ def test_attachments_come_back(tmp_path):
     assert read(tmp_path, "talk").attached == (Attachment("The mill was built in 1821.", "mill.txt"),)
 
 
-def test_other_files_in_the_folder_are_left_alone(tmp_path):
+def test_other_files_in_the_folder_are_not_changed(tmp_path):
     kept(tmp_path, [{"do": "say", "text": "Hi"}]).close()
     (tmp_path / "what?.jsonl").write_text("mine")
     (tmp_path / "folder.jsonl").mkdir()

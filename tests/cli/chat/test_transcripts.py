@@ -34,7 +34,7 @@ def test_the_conversation_is_remembered(talk, llm):
     assert [answer for _, answer, _ in chat.turns] == [first, second]
 
 
-def test_several_lines_are_one_message(talk):
+def test_multiple_lines_are_one_message(talk):
     chat = talk()
     chat.answer("Hello,\n\nmy name is Ann.\n")
     assert [said for said, _, _ in chat.turns] == ["Hello,\n\nmy name is Ann."]

@@ -57,7 +57,7 @@ def test_a_resumed_conversation_stays_trimmed(talk, narrow):
     assert (again.state.history.dropped, again.state.status.used) == (dropped, used)
 
 
-def test_a_message_that_does_not_fit_alone_lets_nothing_go(talk, narrow):
+def test_a_message_that_never_fits_drops_no_earlier_turn(talk, narrow):
     chat = talk(narrow)
     for number in range(3):
         chat(message(number))
@@ -65,7 +65,7 @@ def test_a_message_that_does_not_fit_alone_lets_nothing_go(talk, narrow):
     assert len(chat.read_again()) == 3
 
 
-def test_a_long_message_that_fits_alone_lets_all_others_go(talk, narrow):
+def test_a_long_message_drops_all_earlier_turns(talk, narrow):
     chat = talk(narrow, system=SYSTEM)
     for number in range(3):
         chat(message(number))
@@ -89,7 +89,7 @@ def test_continue_makes_room_too(talk, narrow):
     assert window.build_messages(chat.state.history)[-1].text == chat.turns[-1][1]
 
 
-def test_continue_goes_on_to_the_end_of_the_window(talk, default_model_folder):
+def test_continue_generates_up_to_the_end_of_the_context_window(talk, default_model_folder):
     chat = talk(HuggingFaceChat(max_new_tokens=40, min_new_tokens=40, temperature=0, context_window=WINDOW))
     chat(message(0))
     chat(message(1))
@@ -117,7 +117,7 @@ def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, ll
     assert message(4) in [each.text for each in window.build_messages(chat.state.history)]
 
 
-def test_what_is_undone_makes_room_again(talk, narrow):
+def test_undo_frees_space_in_the_context_window(talk, narrow):
     chat = talk(narrow)
     for number in range(5):
         chat(message(number))
@@ -151,7 +151,7 @@ def test_what_the_model_sees(system, dropped):
     assert [(each.type, each.text) for each in seen] == [*head, *one, *later]
 
 
-def test_later_turns_read_only_what_is_new(talk, llm):
+def test_later_turns_compute_only_new_tokens(talk, llm):
     """What was computed for the turns before is found again: else an answer would begin later each time."""
     chat = talk(llm, system=SYSTEM)
     chat(f"/set max_new_tokens {ROOM}")

@@ -44,7 +44,7 @@ def test_what_is_a_command(line, name, argument):
     assert parse_line(line) == (COMMANDS[name], argument)
 
 
-def test_an_unknown_command_names_the_nearest(talk):
+def test_an_unknown_command_suggests_the_most_similar(talk):
     chat = talk()
     assert chat.problem("/retyr").startswith("there is no command /retyr: did you mean /retry?")
     assert chat.problem("/xyzzy now").startswith("there is no command /xyzzy: /help shows all")

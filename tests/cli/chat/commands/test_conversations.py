@@ -39,7 +39,7 @@ def test_clear_keeps_the_old_conversation(talk):
     assert len(chat.store.names()) == 2
 
 
-def test_load_goes_on_where_it_was(talk):
+def test_load_continues_the_conversation(talk):
     chat = talk()
     chat.answer(FRANCE)
     chat("/save trip")
@@ -82,7 +82,7 @@ def test_one_that_is_open_elsewhere_is_refused(talk):
     assert len(one.read_again()) == len(two.read_again()) == 2
 
 
-def test_list_shows_what_is_kept(talk):
+def test_list_shows_saved_conversations(talk):
     chat = talk()
     assert chat.text("/list") == "No conversation is kept yet."
     chat.answer("Please tell me what the capital of France is.")
@@ -120,7 +120,7 @@ def test_export_as_markdown(talk, tmp_path):
     )
 
 
-def test_export_overwrites_only_when_told_to(talk, tmp_path):
+def test_export_overwrites_only_on_request(talk, tmp_path):
     chat = talk()
     file = tmp_path / "a talk.md"
     assert "there is no message yet" in chat.problem(f"/export {file}")
@@ -153,7 +153,7 @@ def test_resumed_with_another_model(talk, llm):
     assert list(again.state.opening()) == []
 
 
-def test_a_file_that_cannot_be_written_any_more_is_told_once(talk, tmp_path):
+def test_a_file_that_becomes_unwritable_is_reported_once(talk, tmp_path):
     (tmp_path / "conversations").write_text("no folder")
     chat = talk()
     *_, problem = chat(FRANCE)

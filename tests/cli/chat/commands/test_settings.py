@@ -20,7 +20,7 @@ def test_show_and_set(talk):
     assert chat.text("/set temperature") == "temperature is 0"  # what the session began with
 
 
-def test_show_says_where_each_value_comes_from(talk, llm):
+def test_show_has_the_origin_of_each_value(talk, llm):
     configured = llm.model_copy()
     configured.settings = llm.settings.override(seed=3)
     chat = talk(configured, given={"max_new_tokens": 9})
@@ -71,13 +71,13 @@ def test_a_stop_string_and_beams_reach_the_model(talk):
     assert pieces[0].text
 
 
-def test_the_callers_model_stays_as_it_is(talk, llm):
+def test_the_model_of_the_caller_is_not_changed(talk, llm):
     chat = talk()
     chat("/set temperature 0.7")
     assert llm.settings.temperature == 0
 
 
-def test_what_was_set_is_kept_with_the_conversation(talk, llm):
+def test_settings_are_saved_with_the_conversation(talk, llm):
     chat = talk(given={"seed": 5})
     for line in ("/set temperature 0.7", "/set top_k 3", "/set stop END", "/set top_k"):
         chat(line)

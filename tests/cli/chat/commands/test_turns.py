@@ -48,7 +48,7 @@ def test_undo_takes_turns_back_one_by_one(talk):
     assert chat.store.names() == []
 
 
-def test_retry_answers_anew(talk):
+def test_retry_generates_a_new_answer(talk):
     chat = talk()
     first = chat.answer(STORY)
     note, *pieces, _ = chat("/retry")
