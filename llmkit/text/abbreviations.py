@@ -28,7 +28,7 @@ _NEVER_LAST = _words(
 )
 """Abbreviations that introduce what follows."""
 _BEFORE_NUMBER = _words(
-    """no nos nr nrs pp vol vols fig figs ch chap sec sect art para eq eqs op bd abb kap ziff abs al tel ext apt pt
+    """no nos nr nrs pp vol vols fig figs ch chap sec sect art para eq eqs op bd abb kap ziff abs al est tel ext apt pt
     pág págs núm Jan Feb Mar Apr Jun Jul Aug Sep Sept Okt Oct Nov Dez Dec Mon Tue Tues Wed Thu Thurs Fri Sat
     Sun"""
 )

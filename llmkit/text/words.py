@@ -39,12 +39,14 @@ _PLAIN = rf"""
     (?! \.\. | -- | \*\* | ~~ | (?<=~)~ | & \#?+ \w++ ; | [!?] (?! \p{{Ll}} )
       | \. (?: (?<= \p{{Ll}}{{3}} \. ) \p{{Lu}} | (?<= \p{{Ll}} \. ) \p{{Lu}} \p{{Ll}}{{2}} )  # "left.He came"
     ) [[^\s]--{_UNSPACED}--[{_DIVIDER}]]"""
+_ESCAPED = r"(?<= \\ ) [nrt] (?= \p{Lu} )"
+"""The letter of a line end that is written as `\\n` before a name."""
 _SIMPLE = rf"[[\p{{L}}\p{{M}}]--{_UNSPACED}]++ (?= [\p{{P}}--[\p{{Ps}}'’_/\\.-]]{{0,3}}+ \.?+ (?: \s | \Z ) )"
 """Letters, a sign or two, and a space: most words of most texts, found fast."""
 
 _CHUNK = regex.compile(
     rf"""(?V1)
-      (?P<simple> {_SIMPLE} )
+      (?P<simple> {_ESCAPED} | {_SIMPLE} )
     | (?={_UNSPACED})\X
     | (?P<address> (?<! [[\w@.]--{_UNSPACED}] ) (?: {_URL} | {_ADDRESS} ) )
     | (?! [\p{{P}}\p{{C}}] (?<! - (?=\d) | (?<!\.) \. (?=\d) ) ) (?: {_NUMBER} | {_PLAIN} )++

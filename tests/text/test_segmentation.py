@@ -182,7 +182,11 @@ def test_sentences_are_split_in_many_scripts(text, expected):
         *("Capt. Peter Voss met Rev. John Doe.", "Lt. Col. Berg met Mme. Lee.", "M. Dupont et Hr. Berg."),
         *("See vol. II, pp. 12 and Fig. A, or No. 5.", "Smith et al. 2010 said it.", "On Jan. 5, i.e. Sat. 5 Jan."),
         *("J. R. R. Tolkien wrote, e.g. The Hobbit.", "J.-P. Sartre, Ph.D. Berg and B.Sc. Lee.", "At 9 a.m. Monday."),
-        *("The U.S. Senate of Washington D.C. Monday.", "Acme Inc. Berlin and Globex Ltd. Paris.", "St. Petersburg."),
+        *(
+            "The U.S. Senate of Washington D.C. Monday.",
+            "Acme Inc. Berlin and Globex Ltd. Paris.",
+            "St. Petersburg (est. 1703).",
+        ),
         *("Orte, z. B. Berlin, d. h. Städte bzw. Orte.", "Am 3. Mai 2024, v. a. Berlin.", "(cf. Berg, vs. Holm.)"),
         *("1. Wash the lift.", "(2) Dry it.", "12. Then go."),
     ],

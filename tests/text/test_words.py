@@ -45,6 +45,7 @@ def test_words_have_no_punctuation_around_them() -> None:
         ("Item:lamp;Price:12 crowns;Weight:3 kg", "Item lamp Price 12 crowns Weight 3 kg"),
         ('{"name":"Maria Holm","age":42,"tags":["a","b"]}', "name Maria Holm age 42 tags a b"),
         ("{'city':'Berlin'}", "city Berlin"),
+        (r'{"list":"Maria\nKarl\tAnn"}', "list Maria n Karl t Ann"),
         ("<b>Maria Holm</b><br/>Karl&nbsp;Berg", "b Maria Holm b br Karl nbsp Berg"),
         ("[Karl Berg](https://x.example/karl).", "Karl Berg https://x.example/karl"),
         ("**Name:**Maria,~~Ann~~ `Lee`", "Name Maria Ann Lee"),
