@@ -125,6 +125,6 @@ class _NameInErrors(AbstractContextManager[None]):
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, LlmkitError) and not isinstance(error, SettingsError):
-            told = InputError if isinstance(error, InputError) else RunError
+            error_type = InputError if isinstance(error, InputError) else RunError
             advice = f"--model goes on with another one, such as --model {DEFAULT_MODEL}"
-            raise told(f"{self._what}: {error}; {advice}") from error
+            raise error_type(f"{self._what}: {error}; {advice}") from error
