@@ -18,31 +18,31 @@ def run_python(program: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=True)
 
 
-def test_threads_wait_briefly_where_nothing_is_chosen():
+def test_threads_wait_briefly_by_default():
     program = "import llmkit.models, os, sys; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     assert run_python(program).stdout == "1000 False\n"
 
 
 @pytest.mark.parametrize("name", openmp.WAITING_VARIABLES)
-def test_what_is_chosen_stays(name):
+def test_environment_variables_of_the_user_are_kept(name):
     program = "import os; before = dict(os.environ); import llmkit.models; print(dict(os.environ) == before)"
     assert run_python(program, **{name: "active" if name == "OMP_WAIT_POLICY" else "7"}).stdout == "True\n"
 
 
-def test_threads_may_be_counted_and_still_wait_briefly():
+def test_a_set_number_of_threads_keeps_the_short_wait():
     program = "import llmkit.models, os; print(os.environ['GOMP_SPINCOUNT'], os.environ['OMP_NUM_THREADS'])"
     assert run_python(program, OMP_NUM_THREADS="2").stdout == "1000 2\n"
 
 
 @linux_only
 @pytest.mark.slow
-def test_openmp_reads_it():
+def test_openmp_reads_the_variable():
     shown = run_python("import llmkit.models.chat", OMP_DISPLAY_ENV="verbose").stderr
     assert "GOMP_SPINCOUNT = '1000'" in shown
 
 
 @linux_only
-def test_torch_that_was_imported_first_is_reported_once(monkeypatch, caplog):
+def test_torch_imported_first_gives_one_warning(monkeypatch, caplog):
     import torch
 
     for name in openmp.WAITING_VARIABLES:
@@ -61,7 +61,7 @@ def test_torch_that_was_imported_first_is_reported_once(monkeypatch, caplog):
 
 
 @linux_only
-def test_nothing_is_reported_where_the_caller_has_chosen(monkeypatch, caplog):
+def test_no_warning_if_the_user_set_the_variable(monkeypatch, caplog):
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
     monkeypatch.setattr(openmp, "_state", {"too_late": False})
     openmp.limit_busy_waiting()

@@ -20,7 +20,7 @@ TOOL_TEMPLATE = "{% if tools %}<|im_start|>system\n{{ tools | tojson }} WRITE<|i
 """A chat template that lists the tools and the format of a call."""
 
 FORMATS = {
-    "told in words": CHATML,
+    "described in words": CHATML,
     "hermes": TOOL_TEMPLATE.replace("WRITE", "<tool_call></tool_call>"),
     "mistral": TOOL_TEMPLATE.replace("WRITE", "[TOOL_CALLS]"),
     "llama": TOOL_TEMPLATE.replace("WRITE", '{"name": function name, "parameters": dictionary}'),

@@ -26,7 +26,7 @@ def fields(text: str) -> list[str]:
         ("The manual:[here](https://x.example/a.pdf)", ["The manual", "here](https://x.example/a.pdf"]),
     ],
 )
-def test_fields_of_records(text: str, expected: list[str]) -> None:
+def test_records_are_split_into_fields(text: str, expected: list[str]) -> None:
     assert fields(text) == expected
 
 
@@ -47,10 +47,10 @@ def test_prose_options_and_code_are_one_field(text: str) -> None:
 
 
 @pytest.mark.parametrize("between", [",", ";", "|", " | ", "\t", "  ", '","', "=", "</b><b>", ":", " <", "]("])
-def test_what_ends_a_name(between: str) -> None:
+def test_separators_that_end_a_name(between: str) -> None:
     assert ends_name(between)
 
 
 @pytest.mark.parametrize("between", [" ", ", ", ": ", "; ", " – ", "/", "\n    ", ' "', " (", ". ", "&"])
-def test_what_does_not_end_a_name(between: str) -> None:
+def test_separators_that_do_not_end_a_name(between: str) -> None:
     assert not ends_name(between)

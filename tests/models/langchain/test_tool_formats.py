@@ -94,7 +94,7 @@ def locate(place: str) -> str:
     ids=lambda definition: type(definition).__name__,
 )
 def test_every_tool_definition_of_langchain_is_accepted(definition: Any) -> None:
-    for format_name in ("told in words", "tags"):
+    for format_name in ("described in words", "tags"):
         llm = chat_with_format(format_name, max_new_tokens=60)
         for answer in (
             llm.bind_tools([definition], tool_choice="any").invoke("Hi"),
