@@ -22,10 +22,10 @@ LABELLED_SHARE = 0.5  # of the pieces, from which on the name before a colon is 
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})(?:[.,](\d{1,3}))?"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _FIRST_CUE = re.compile(rf"\s*(?:\d+[ \t]*\n)?[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}")
-_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>", re.IGNORECASE)
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^<>]*)>", re.IGNORECASE)
 _VOICE_BORDER = re.compile(r"(?=<v[\s.])|</v\s*>", re.IGNORECASE)
 _VTT_TAG = re.compile(r"</?[^<>]*>")
-_SRT_TAG = re.compile(r"</?(?:[biusc]|em|strong|font|span|ruby|rt)(?:[\s.][^<>]*)?>|\{\\[^}]*\}", re.IGNORECASE)
+_SRT_TAG = re.compile(r"</?(?:[biusc]|em|strong|font|span|ruby|rt)(?:[\s.][^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
 _TURN = regex.compile(r"^\s*(?:[-–—](?:\s+(?=\S)|(?=[\p{Lu}\p{Lo}\"'“«¿¡…]))|>>+\s*)", regex.MULTILINE)
 _NAME_PART = r"[\p{Lu}\p{Lo}][\p{L}\p{M}\p{N}.'’_-]*"
 _LABEL = regex.compile(rf"({_NAME_PART}(?: (?:{_NAME_PART}|\p{{N}}+|\([^)]*\))){{0,3}}):\s+(?=\S)")

@@ -21,8 +21,10 @@ _BY_ENDING = {
     **dict.fromkeys((".mhtml", ".mht"), MHTML),
 }
 _SNIFFED = 1 << 14
-_PAGE = re.compile(r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S)
-_FRAGMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<(title|h[1-6]|div|p|table|ul|ol|section|article|main)[\s>]", re.I | re.S)
+_PAGE = re.compile(r"\s*(?>(?:<\?xml[^>]*>|<!--.*?-->)\s*)*+<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S)
+_FRAGMENT = re.compile(
+    r"\s*(?><!--.*?-->\s*)*+<(title|h[1-6]|div|p|table|ul|ol|section|article|main)[\s>]", re.I | re.S
+)
 _MARKUP_BY_ENDING = (".md", ".markdown", ".mdx", ".rst", ".xml", ".svg", ".vue", ".svelte", ".php", ".js", ".jsx")
 """Such files may begin with a tag, and are no pages."""
 _MHTML = re.compile(rb"(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-type:\s*multipart/related\b", re.I)

@@ -11,7 +11,7 @@ from llmkit.text.segmentation import Span
 
 _BAR = r"[\t|¦\u2500-\u257f]"
 _NAME_BORDER = regex.compile(
-    rf"{_BAR} | [,;:=<>{{}}\[\]`] (?= \S | \Z ) | \A [^\n\r]*? [^\S\n\r]{{2}} [^\n\r]* \Z", regex.VERBOSE
+    rf"{_BAR} | [,;:=<>{{}}\[\]`] (?= \S | \Z ) | \A (?= [^\n\r]*+ \Z ) [^\n\r]*? [^\S\n\r]{{2}}", regex.VERBOSE
 )
 _VALUE_BORDER = rf"{_BAR} | [,;] (?= \S | \Z ) | : [\"'\[{{(] | > \s* < | </"
 _ANSWER_BORDER = regex.compile(_VALUE_BORDER, regex.VERBOSE)

@@ -19,7 +19,9 @@ MIN_SHARE = 0.6
 """The share of a paragraph's line ends that are at its width, and of its words without a capital, if it is wrapped."""
 
 _LINE = regex.compile(r"([^\n\r\x85\u2028\u2029]*+) (?: \r\n | [\n\r\x85\u2028\u2029] | \Z )", regex.VERBOSE)
-_BEFORE_SMALL_LETTER = regex.compile(r"(?: \r\n | [\n\r\x85\u2028\u2029] ) (?= [^\S\n\r]* \p{Ll} )", regex.VERBOSE)
+_BEFORE_SMALL_LETTER = regex.compile(
+    r"(?: \r\n | [\n\r\x85\u2028\u2029] ) (?= [^\S\n\r\x85\u2028\u2029]*+ \p{Ll} )", regex.VERBOSE
+)
 _NEW_ITEM = regex.compile(r"[-*•–—+>|\#] | \(? \d{1,3} [.)] \s | [\p{Lu}\p{N}] [^.,;:!?]{0,30} : \s", regex.VERBOSE)
 _FIRST_WORD = regex.compile(r"\p{L}++")
 _KEY = regex.compile(r"[\w.-]++ (?: \s? = | : \s )", regex.VERBOSE)

@@ -53,7 +53,7 @@ _WHITE_SPACE = regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
 _SENTENCE = regex.compile(
     r"""(?V1)
-      (?P<signs> [.!?…]++ ) [\p{Pe}\p{Pf}"'*_]* (?: \[\d+\] )*     # footnotes belong to it
+      (?<! [.!?…] ) (?P<signs> [.!?…]++ ) [\p{Pe}\p{Pf}"'*_]*+ (?: \[\d+\] )*+  # footnotes belong to it
       (?: (?P<space> \s++ ) (?!\p{Ll}) | \s*+$ )               # white space after it, no small letter
     | [\p{SB=STerm}--[!?]]+ [\p{Pe}\p{Pf}"']* \s*             # 。！？ ؟ । ። and others need no space
     | (?P<line> (?: \r\n | [\n\r\x85\u2028\u2029] ) \s*+ )     # a line of its own, an empty line

@@ -26,8 +26,10 @@ _LEGACY_CHARSET = {
 _LABELS = {"iso-8859-8-i": "iso8859-8", "x-mac-cyrillic": "mac-cyrillic"}
 """Names of the Encoding standard that Python does not know."""
 _NOT_OF_THE_WEB = {"utf-7", "punycode", "unicode-escape", "raw-unicode-escape"}
-_LANGUAGE = re.compile(rb"<html\b[^>]{0,2000}?\blang\s*=\s*[\"']?\s*([a-z]{2,3}(?:-[a-z]{2,8})?)\b", re.IGNORECASE)
-_MARKUP = re.compile(rb"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[a-z/!?][^>]*>", re.IGNORECASE | re.DOTALL)
+_LANGUAGE = re.compile(rb"<html\b[^<>]{0,2000}?\blang\s*=\s*[\"']?\s*([a-z]{2,3}(?:-[a-z]{2,8})?)\b", re.IGNORECASE)
+_MARKUP = re.compile(
+    rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[a-z/!?][^<>]*>", re.IGNORECASE | re.DOTALL
+)
 _ISO_2022_JP = re.compile(rb"\x1b(?:\$[@B]|\([BJI])")
 _MAX_BROKEN = 0.1
 """The share of broken characters up to which a text is UTF-8 all the same."""

@@ -27,10 +27,10 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _SCRIPT_TYPES = re.compile(r"|module|(?:text|application)/(?:x-)?(?:java|ecma)script", re.IGNORECASE)
 _SCRIPT_TOKENS = re.compile(
     r"""
-      (?<![\w$.]) (?:(?:window|document|self|top|parent|globalThis)\s*\.\s*)* location\s*
+      (?<![\w$.]) (?:(?:window|document|self|top|parent|globalThis)\s*\.\s*){0,4} location\s*
       (?: (?:\.\s*href\s*)? =(?!=) | \.\s*(?:replace|assign)\s*\( ) \s*
       (?P<quote>["'`]) (?P<target>[^"'`\s$]+) (?P=quote)
-    | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*` | //[^\n]* | /\*.*?\*/
+    | (?<!\\) (?: "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | `(?:\\.|[^`\\])*` ) | //[^\n]* | /\*.*?(?:\*/|\Z)
     | (?P<brace>[{}])
     """,
     re.VERBOSE | re.DOTALL,

@@ -9,7 +9,7 @@ _MAX_WHOLE = 300
 """Characters of a quote that is in the link as a whole; of a longer one, its first and last words are."""
 _MAX_EDGE, _MAX_CONTEXT = 60, 30
 _DIRECTIVE = ":~:"
-_WRITTEN = re.compile(r"\s\|(?=\s|$)|^\|\s|\S*(?:\^|\[\w{1,3}(?:,\s?\w{1,3})*\]|[⁺⁻⁼₊₋₌])\S*")
+_WRITTEN = re.compile(r"\s\|(?=\s|$)|^\|\s|(?<!\S)\S*(?:\^|\[\w{1,3}(?:,\s?\w{1,3})*\]|[⁺⁻⁼₊₋₌])\S*")
 """What `read` writes in its way: the ends of cells, exponents, the marks of footnotes. The page has it otherwise."""
 _SCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
 """Digits above and below the line: to a search they are digits (level 1 of the Unicode collation)."""

@@ -6,7 +6,7 @@ import re
 
 _SUPERSCRIPTS = str.maketrans("0123456789+-−–=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾")
 _SUBSCRIPTS = str.maketrans("0123456789+-−–=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₋₌₍₎")
-_MATHEMATICAL = re.compile(r"[0-9+\-−–=() ]*[0-9+\-−–][0-9+\-−–=() ]*")
+_MATHEMATICAL = re.compile(r"(?=[=() ]*[0-9+\-−–])[0-9+\-−–=() ]+")
 _CURRENCY_SIGNS = "$£€¥₹₽₩₪₫฿₴₺₦¢"
 _AMOUNT = re.compile(rf"(?:[{_CURRENCY_SIGNS}]|\b[A-Z]{{3}}|\bkr\.?)\s?\d[\d.,\s]*$")
 _NUMBER = re.compile(r"(?<![\d.,])\d[\d.,]*$")

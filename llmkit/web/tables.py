@@ -10,6 +10,8 @@ from bs4 import Tag
 SEPARATOR = " | "
 _MAX_SPAN, _MAX_COLUMNS, _MAX_CELL = 100, 200, 1000
 """Columns or rows that a cell may span; columns whose spans count; characters of a cell of data."""
+_MAX_NESTED = 8
+"""Tables around one that can still hold data: each is read inside the cell of another."""
 _LAYOUT_ELEMENTS = ["h1", "h2", "h3", "pre", "article", "form"]
 
 
@@ -24,7 +26,10 @@ class Row:
 
 def is_data_table(table: Tag) -> bool:
     """Tell whether a table holds data, or lays out a page."""
-    if table.get("role") in {"presentation", "none"}:
+    if (
+        table.get("role") in {"presentation", "none"}
+        or len(table.find_parents("table", limit=_MAX_NESTED)) >= _MAX_NESTED
+    ):
         return False
     rows = [list(_cells(row)) for row in table_rows(table)]
     if max(map(len, rows), default=0) < 2 or table.find(_LAYOUT_ELEMENTS):

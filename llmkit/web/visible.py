@@ -19,6 +19,8 @@ from bs4.builder import LXMLTreeBuilder  # type: ignore[attr-defined]
 from llmkit.errors import PageRefused
 
 MAX_ELEMENTS, _MAX_ATTRIBUTES = 250_000, 64
+MAX_DEPTH = 512
+"""Elements that are nested deeper end where they begin, so that their contents follow them, as in Chrome and Safari."""
 # fmt: off
 _NEVER_SHOWN = frozenset((
     "script", "style", "noscript", "template", "iframe", "noframes", "object", "embed", "applet", "canvas", "svg",
@@ -27,7 +29,7 @@ _NEVER_SHOWN = frozenset((
 # fmt: on
 _STRUCK = frozenset(("s", "strike", "del"))
 """What the page takes back: a price that was, a word that was replaced."""
-_ZERO = r"\+?(?=[\d.])0*\.?0*(?:[a-z]+|%)?\s*(?:;|!|$)"
+_ZERO = r"\+?(?=[\d.])0*+(?:\.0*+)?(?:[a-z]+|%)?\s*(?:;|!|$)"
 _HIDING_STYLE = re.compile(
     rf"""(?:^|;)\s*(?:
         display\s*:\s*none
@@ -107,7 +109,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.transparent: list[Tag] = []
-        self._elements = self._hidden = 0
+        self._elements = self._hidden = self._too_deep = 0
         self._panels: set[str] = set()
 
     def start(self, tag: str | bytes, attrib: Mapping[Any, Any], nsmap: Mapping[Any, Any] | None = None) -> None:
@@ -115,12 +117,21 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         if self._elements > MAX_ELEMENTS:
             raise PageRefused(f"has more than {MAX_ELEMENTS} elements: give the text of the part that matters")
         style = _style(attrib)
-        if self._hidden or (is_hidden(str(tag), attrib) and not self._is_panel(attrib, style)):
+        is_transparent = _TRANSPARENT_STYLE.search(style) is not None and tag not in {"html", "body"}
+        is_too_deep = len(self.soup.tagStack) > MAX_DEPTH
+        if (
+            self._hidden
+            or (is_hidden(str(tag), attrib) and not self._is_panel(attrib, style))
+            or (is_transparent and is_too_deep)
+        ):
             self._hidden += 1
             return
         self._panels.update(_panels_of(attrib))
         super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
-        if _TRANSPARENT_STYLE.search(style) and tag not in {"html", "body"}:
+        if is_too_deep:
+            super().end(tag)
+            self._too_deep += 1
+        elif is_transparent:
             self.transparent.append(self.soup.currentTag)
 
     def _is_panel(self, attributes: Mapping[str, str], style: str) -> bool:
@@ -131,6 +142,8 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
     def end(self, tag: str | bytes) -> None:
         if self._hidden:
             self._hidden -= 1
+        elif self._too_deep:
+            self._too_deep -= 1
         else:
             super().end(tag)
 

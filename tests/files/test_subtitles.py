@@ -145,3 +145,9 @@ def test_scripts_without_spaces_are_joined_without_a_space():
 def test_a_file_without_cues_is_text():
     assert talk("Only text.", "film.srt") == "Only text."
     assert talk("At 9:00 --> 10:00 we meet.", "notes.txt") == "At 9:00 --> 10:00 we meet."
+
+
+@pytest.mark.parametrize(("name", "markup"), [("a.vtt", "<v "), ("a.srt", "{\\")])
+def test_markup_that_does_not_end_takes_no_time(name, markup):
+    start = "WEBVTT\n\n00:01.000" if name == "a.vtt" else "1\n00:00:01,000"
+    assert talk(f"{start} --> 00:00:02,000\n{markup * 100_000}", name)

@@ -102,3 +102,9 @@ def test_other_text_with_tags_is_unchanged(name, text):
 def test_pages_without_text_raise_a_clear_error(name, data, says):
     with pytest.raises(InputError, match=says):
         read(data, name)
+
+
+@pytest.mark.parametrize("start", ["<!--a-->", "<?xml?>", "<!--"])
+def test_comments_without_a_page_take_no_time(start):
+    text = f"{start * 1000}x"
+    assert text_of(text, "notes.txt") == text

@@ -54,3 +54,7 @@ def test_separators_that_end_a_name(between: str) -> None:
 @pytest.mark.parametrize("between", [" ", ", ", ": ", "; ", " – ", "/", "\n    ", ' "', " (", ". ", "&"])
 def test_separators_that_do_not_end_a_name(between: str) -> None:
     assert not ends_name(between)
+
+
+def test_white_space_without_end_takes_no_time():
+    assert not ends_name(" " * 1_000_000 + "\n")

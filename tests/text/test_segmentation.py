@@ -275,3 +275,9 @@ def test_passages_take_linear_time():
 
 def test_a_span_is_half_open():
     assert Span(1, 3).of("abcd") == "bc"
+
+
+@pytest.mark.parametrize("sign", [".", 'x!"', "[1]", "x.[1]", "\u2028", " "])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_signs_without_end_take_no_time(sign, is_whole):
+    assert sentences(f"x.{sign * 300_000}x", is_whole=is_whole)

@@ -101,3 +101,7 @@ def test_words_that_may_differ_in_the_page_are_left_out_of_the_fragment(quote, s
 
 def test_the_cells_beside_a_quote_are_other_paragraphs():
     assert text_fragment(URL, "19:30", before="Monday | |", after="| Pier 2") == f"{URL}#:~:text=19%3A30"
+
+
+def test_a_text_without_spaces_takes_no_time():
+    assert text_fragment(URL, "a" * 1_000_000) == f"{URL}#:~:text={'a' * 60},{'a' * 60}"
