@@ -52,7 +52,7 @@ def read(file: BinaryIO | bytes, name: str) -> list[Document]:
     """Read what an open binary file, or bytes, contain into Documents, as `load` does.
 
     Args:
-        file: is read to its end.
+        file: is read to its end; a buffered one, as `open` returns.
         name: the source in the metadata and in errors; its ending may say which format it is.
 
     Raises:
@@ -63,7 +63,7 @@ def read(file: BinaryIO | bytes, name: str) -> list[Document]:
     stream = io.BytesIO(file) if isinstance(file, bytes) else file
     head = stream.read(formats.HEAD)
     formats.refuse_known(head, name)  # without reading a whole film
-    data = head + stream.read()
+    data = head + stream.read() if len(head) == formats.HEAD else head  # a terminal would ask for its end twice
     if formats.is_pdf(head):
         return pdf.read(data, name)
     if (kind := web_pages.media_type(data, name)) is not None:

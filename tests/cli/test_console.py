@@ -71,7 +71,7 @@ def test_progress_on_a_terminal_without_unicode():
 
 @terminal
 @pytest.mark.parametrize("quiet", [False, True])
-def test_a_person_who_types_is_told_so(quiet):
+def test_reading_from_a_terminal_is_noted_and_ends_with_its_first_end_of_file(quiet):
     program = f"from llmkit.cli import console, files\nconsole.set_quiet({quiet})\nprint(files.read_text('-').upper())"
     child = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=30, echo=False)
     if not quiet:

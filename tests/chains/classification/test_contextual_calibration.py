@@ -137,7 +137,6 @@ def test_a_new_prior_undoes_an_earlier_calibration() -> None:
         ("The dog", "rows is str, but must be a list of texts"),
         (["x", None], "row 2: the text is NoneType"),
         (["x", {"input": "y", "output": "Paris"}], "row 2 has a label"),
-        (["The " * 600], "512"),
     ],
 )
 def test_invalid_texts_raise_an_error(rows: Any, says: str) -> None:
