@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from llmkit.chains import Answer
 
-NOT_FOUND = "The text does not say."
-
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question.", show_default=False)],
@@ -113,7 +111,7 @@ def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    from llmkit.chains.qa.results import NEITHER_YES_NOR_NO
+    from llmkit.chains.qa.results import NEITHER_YES_NOR_NO, NOT_FOUND
 
     if not answer.found and not answer.citations:
         return NOT_FOUND

@@ -32,9 +32,6 @@ Precision = Annotated[
 ]
 
 
-FEWEST_COMPARED = 4  # examples, see `llmkit.chains.classification.few_shot`
-
-
 def read_descriptions(given: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
     """Return the description of each label, from `label=words` and from JSON files."""
     found: dict[str, str] = {}
@@ -96,6 +93,8 @@ def _calibration_facts(report: CalibrationReport) -> dict[str, Any]:
 
 
 def _describe_examples(report: ExamplesReport) -> str:
+    from llmkit.chains.classification.few_shot import MIN_MEASURED
+
     count = f"{report.examples} example{'s' * (report.examples != 1)}"
     uses = {
         "prompt": "are in the prompt",
@@ -107,7 +106,7 @@ def _describe_examples(report: ExamplesReport) -> str:
     if report.measure and report.without_examples is not None and report.with_examples is not None:
         without, with_them = f"{report.without_examples:.2f}", f"{report.with_examples:.2f}"
         parts.append(f"cross-validated {report.measure} {without} without them, {with_them} with them")
-    elif report.examples < FEWEST_COMPARED:
+    elif report.examples < MIN_MEASURED:
         parts.append("too few to compare what comes with and without them")
     if report.prior_weight is not None:
         parts.append(f"their weight in the prior is {report.prior_weight:.0%}")

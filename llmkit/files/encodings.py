@@ -9,16 +9,9 @@ import shlex
 import unicodedata
 from collections.abc import Iterator
 
-from llmkit.errors import InputError
+from w3lib.encoding import read_bom
 
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with the mark of UTF-16
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-"""The byte order marks, and what follows each (Unicode standard, section 23.8)."""
+from llmkit.errors import InputError
 
 _SAMPLE = 1 << 16  # bytes in which UTF-16 is recognized
 _GUESSED = 1 << 20  # bytes by which another encoding is guessed
@@ -67,7 +60,8 @@ def utf8_lines(stream: io.BufferedReader, name: str) -> Iterator[bytes]:
 
 def marked_encoding(data: bytes) -> tuple[bytes, str] | None:
     """Return the byte order mark at the beginning of the data, and the encoding that it stands for."""
-    return next(((mark, encoding) for mark, encoding in MARKS if data.startswith(mark)), None)
+    encoding, mark = read_bom(data)
+    return (mark, encoding) if mark and encoding else None
 
 
 def _unmarked_utf16(data: bytes) -> str | None:

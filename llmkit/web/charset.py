@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_WESTERN = "windows-1252"
 # fmt: off
 _TLD_OF_LANGUAGE = {
     "ar": "sa", "be": "by", "bs": "ba", "ca": "es", "cs": "cz", "da": "dk", "el": "gr", "en": "us", "et": "ee",

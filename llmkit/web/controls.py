@@ -8,13 +8,13 @@ from itertools import islice
 from bs4 import BeautifulSoup, Tag
 
 from llmkit.web.elements import HEADINGS, attribute, is_block, is_within
+from llmkit.web.visible import PANEL_SWITCHES
 
 _NO_TEXT = frozenset(("optgroup", "option", "rp", "rtc"))
 _LINE_NUMBERS = re.compile(
     r"(?:^|\s)(?:line-?nos?|linenodiv|line-?numbers?-rows|ln|gutter|hljs-ln-numbers|blob-num|rouge-gutter)(?:\s|$)"
 )
 _ACCORDION = re.compile(r"accordion|collaps|toggle|faq|question|disclosure|expand", re.IGNORECASE)
-_SWITCHES = frozenset(("collapse", "tab", "pill"))
 _QUESTION = re.compile(r"[?？؟]\s*$")
 _HEADING_PLACES = HEADINGS | {"dt", "legend", "caption"}
 
@@ -61,7 +61,12 @@ def is_disclosure(tag: Tag) -> bool:
     if is_within(tag, {"form", "nav"}):
         return False
     toggle = attribute(tag, "data-bs-toggle") or attribute(tag, "data-toggle")
-    if tag.get("role") == "tab" or toggle in _SWITCHES or "aria-expanded" in tag.attrs or "aria-controls" in tag.attrs:
+    if (
+        tag.get("role") == "tab"
+        or toggle in PANEL_SWITCHES
+        or "aria-expanded" in tag.attrs
+        or "aria-controls" in tag.attrs
+    ):
         return True
     return _heads_panel(tag)
 

@@ -17,7 +17,7 @@ CONTAINERS = frozenset((
 ))
 """Blocks that hold other blocks, or text of their own."""
 _BLOCKS = CONTAINERS | HEADINGS | LIST_ITEMS | frozenset((
-    "address", "aside", "blockquote", "caption", "dl", "hgroup", "hr", "html", "legend", "listing", "menu", "nav", "ol",
+    "address", "aside", "blockquote", "caption", "dl", "hgroup", "hr", "html", "listing", "menu", "nav", "ol",
     "p", "pre", "search", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 ))
 # fmt: on

@@ -12,19 +12,13 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from protego import Protego
+from w3lib.encoding import read_bom
 
 from llmkit.errors import PageError, PageRefused
 from llmkit.web.urls import printable
 
 MAX_BYTES = 500 << 10
 """The rest of a longer robots.txt is not read, as RFC 9309 allows."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # it begins as UTF-16's
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
 """A byte order mark that was read as windows-1252 and written as UTF-8."""
 _SHAPELESS = re.compile(r"[\0\u200B-\u200F\u2060\uFEFF]")
@@ -81,7 +75,7 @@ def _decode(body: bytes) -> str:
 
     RFC 9309 wants UTF-8. Other bytes are percent-encoded, as they are in a URL.
     """
-    charset = next((charset for mark, charset in _MARKS if body.startswith(mark)), "")
+    charset, _ = read_bom(body)
     if not charset:
         body, charset = body.replace(b"\0", b""), "utf-8"  # UTF-16 without a mark is ASCII then
     text = body[:MAX_BYTES].decode(charset, "surrogateescape" if charset == "utf-8" else "replace")

@@ -47,7 +47,8 @@ _COLLAPSED_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*none", re.IGNORECASE)
 _TRANSPARENT_STYLE = re.compile(rf"(?:^|;)\s*opacity\s*:\s*{_ZERO}", re.IGNORECASE)
 _MIN_ANIMATED = 250
 """Characters from which on transparent text may be the page itself, which fades in while one scrolls."""
-_PANEL_SWITCHES = frozenset(("collapse", "tab", "pill"))
+PANEL_SWITCHES = frozenset(("collapse", "tab", "pill"))
+"""What `data-toggle` says of a button that shows a panel (Bootstrap)."""
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
 _CSS_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL | re.IGNORECASE)
 _MAX_STYLE_LENGTH = 10_000
@@ -181,7 +182,7 @@ def _style(attributes: Mapping[str, str]) -> str:
 def _panels_of(attributes: Mapping[str, str]) -> list[str]:
     """Return the ids of the panels that an element shows when it is clicked (WAI-ARIA, Bootstrap)."""
     toggle = attributes.get("data-bs-toggle") or attributes.get("data-toggle")
-    is_switch = "aria-expanded" in attributes or attributes.get("role") == "tab" or toggle in _PANEL_SWITCHES
+    is_switch = "aria-expanded" in attributes or attributes.get("role") == "tab" or toggle in PANEL_SWITCHES
     if not is_switch or attributes.get("aria-haspopup", "false") != "false":
         return []
     targets = (attributes.get(name, "") for name in ("data-bs-target", "data-target", "href"))

@@ -26,7 +26,7 @@ def a_terminal_with_unicode(monkeypatch):
 
 
 def seen(write: Callable[[Screen, Callable[[int], None]], None], columns: int = 30, rows: int = 8) -> list[str]:
-    """Give all rows that a terminal shows, scrolled up or not; `write` gets a way to change its width."""
+    """Return all rows that a terminal shows, scrolled up or not; `write` gets a way to change its width."""
     import termios
 
     main, side = os.openpty()
