@@ -78,7 +78,7 @@ def own_pages(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     models.mkdir(parents=True, exist_ok=True)
     (cache / "models").symlink_to(models, target_is_directory=True)
     monkeypatch.setenv("LLMKIT_CACHE", str(cache))
-    robots._cached.clear()
+    robots.forget()
     return cache
 
 

@@ -38,6 +38,12 @@ _cached: OrderedDict[str, tuple[float, Protego]] = OrderedDict()
 _lock = threading.Lock()
 
 
+def forget() -> None:
+    """Forget the rules of all sites, so that each robots.txt is fetched again."""
+    with _lock:
+        _cached.clear()
+
+
 def validate_access(url: str, agent: str, fetch: Callable[[str], RobotsResponse]) -> None:
     """Check that a site lets `agent`, this program's name in robots.txt, read a URL; `fetch` fetches its robots.txt.
 
