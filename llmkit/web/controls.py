@@ -32,8 +32,9 @@ def resolve_controls(soup: BeautifulSoup) -> None:
     removed = soup.find_all(_has_no_text)
     for heading in headings:
         heading.name = "span" if is_within(heading, _HEADING_PLACES) else "h4"
+    kept = set(map(id, headings))  # to compare elements themselves would compare all that is in them
     for control in removed:
-        if control.name != "h4" and not control.decomposed and control not in headings:
+        if control.name != "h4" and not control.decomposed and id(control) not in kept:
             control.decompose()
 
 
