@@ -76,7 +76,7 @@ def _wrapped_ends(lines: list[Line]) -> list[int]:
 
 
 def _begins_anew(line: str) -> bool:
-    """Whether a line is an item of a list, a turn of a dialogue, or begins as sentences do."""
+    """Return whether a line is an item of a list, a turn of a dialogue, or begins as sentences do."""
     match = _FIRST_WORD.match(line)
     return bool(_NEW_ITEM.match(line) or (match and match.group() != "I" and match.group() in SENTENCE_STARTERS))
 
@@ -91,6 +91,6 @@ def _is_wrapped_prose(lines: list[str], width: int, filled: list[bool]) -> bool:
 
 
 def _are_records(line: str, following: str) -> bool:
-    """Whether both lines are `key=value`, `key: value` or rows with the same number of cells."""
+    """Return whether both lines are `key=value`, `key: value` or rows with the same number of cells."""
     cells = len(_CELL.findall(line))
     return bool(_KEY.match(line) and _KEY.match(following)) or 0 < cells == len(_CELL.findall(following))

@@ -57,7 +57,7 @@ def decode(body: bytes, content_type: str = "", url: str = "") -> str:
 
 
 def _is_of_text(charset: str) -> bool:
-    """Tell whether a codec of Python is one of text on the web; `hex` and `idna` have names that a page may declare."""
+    """Return whether a codec of Python is one of text on the web: a page may declare names such as `hex` and `idna`."""
     try:
         b"a\xff".decode(charset, "replace")
     except (LookupError, ValueError):
@@ -101,7 +101,7 @@ def guess(body: bytes, url: str = "") -> str:
 
 
 def _is_utf8(body: bytes) -> bool:
-    """Tell whether the bytes are UTF-8, but for a few that are broken."""
+    """Return whether the bytes are UTF-8, but for a few that are broken."""
     text = body.decode(errors="replace")
     broken = text.count("\ufffd")
     return not broken or broken <= _MAX_BROKEN * sum(character > "\x7f" for character in text if character != "\ufffd")
@@ -119,7 +119,7 @@ def _top_level_domain(body: bytes, url: str) -> str:
 
 
 def _writes_words(text: bytes, charset: str) -> bool:
-    """Tell whether the letters that a charset makes of the signs of windows-1252 stand beside letters.
+    """Return whether the letters that a charset makes of the signs of windows-1252 stand beside letters.
 
     `£12` is `Ł12` in windows-1250, but a letter alone is no word; `dzia³a` is `działa`.
     """

@@ -39,7 +39,7 @@ def resolve_controls(soup: BeautifulSoup) -> None:
 
 
 def _has_no_text(tag: Tag) -> bool:
-    """Tell whether an element is a control, or the numbers of the lines of code."""
+    """Return whether an element is a control, or the numbers of the lines of code."""
     if tag.name in _NO_TEXT or "data-line-number" in tag.attrs:
         return True
     if tag.name == "button":
@@ -50,7 +50,7 @@ def _has_no_text(tag: Tag) -> bool:
 
 
 def is_disclosure(tag: Tag) -> bool:
-    """Tell whether a button or label is a heading: of an accordion's panel, or of a tab.
+    """Return whether a button or label is a heading: of an accordion's panel, or of a tab.
 
     References:
         https://www.w3.org/WAI/ARIA/apg/patterns/accordion/, /disclosure/ and /tabs/; Bootstrap's collapse.
@@ -73,7 +73,7 @@ def is_disclosure(tag: Tag) -> bool:
 
 
 def _heads_panel(tag: Tag) -> bool:
-    """Tell whether a block follows that the element is the heading of, by its words, its class or its repetition."""
+    """Return whether a block follows that the element is the heading of, by its words, its class or its repetition."""
     panel = _next_element(tag)
     if panel is None or panel.name in HEADINGS or not is_block(panel) or not panel.get_text(strip=True):
         return False
@@ -88,7 +88,7 @@ def _heads_panel(tag: Tag) -> bool:
 
 
 def _is_repeated(tag: Tag) -> bool:
-    """Tell whether the elements beside the one that holds the tag begin in the same way."""
+    """Return whether the elements beside the one that holds the tag begin in the same way."""
     item = tag.parent
     if item is None or item.name == "body":
         return False

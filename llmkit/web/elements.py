@@ -29,7 +29,7 @@ _BESIDE_ROLES = frozenset(("navigation", "banner", "contentinfo", "search"))
 
 
 def is_block(tag: Tag) -> bool:
-    """Tell whether an element begins and ends a line."""
+    """Return whether an element begins and ends a line."""
     style = attribute(tag, "style")
     if style and _INLINE_STYLE.search(style):
         return False
@@ -40,21 +40,21 @@ def is_block(tag: Tag) -> bool:
 
 
 def is_preformatted(tag: Tag) -> bool:
-    """Tell whether an element is a block whose white space counts."""
+    """Return whether an element is a block whose white space counts."""
     if tag.name in {"pre", "listing"}:
         return True
     return bool(_PREFORMATTED_STYLE.search(attribute(tag, "style"))) and is_block(tag) and not tag.find(is_block)
 
 
 def is_beside_text(tag: Tag) -> bool:
-    """Tell whether an element stands beside the text on most sites: menus, asides, footers."""
+    """Return whether an element stands beside the text on most sites: menus, asides, footers."""
     if tag.name == "footer" and is_within(tag, {"blockquote"}):  # says who is quoted
         return False
     return tag.name in _BESIDE or tag.get("role") in _BESIDE_ROLES
 
 
 def is_within(node: PageElement, names: Collection[str]) -> bool:
-    """Tell whether one of the elements around a node has one of these names."""
+    """Return whether one of the elements around a node has one of these names."""
     return any(parent.name in names for parent in node.parents)
 
 

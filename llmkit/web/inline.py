@@ -133,7 +133,7 @@ def _role(tag: Tag) -> str:
 
 
 def _marks_note(tag: Tag) -> bool:
-    """Tell whether a link or superscript is the mark of a footnote: only a link within a page, or called so."""
+    """Return whether a link or superscript is the mark of a footnote: only a link within a page, or called so."""
     is_link = tag.name == "a"
     if is_link and (is_within(tag, {"sup"}) or tag.find("sup") or len(tag.get_text(strip=True)) > _MAX_MARK):
         return False

@@ -25,7 +25,7 @@ class Row:
 
 
 def is_data_table(table: Tag) -> bool:
-    """Tell whether a table holds data, or lays out a page."""
+    """Return whether a table holds data, or lays out a page."""
     if (
         table.get("role") in {"presentation", "none"}
         or len(table.find_parents("table", limit=_MAX_NESTED)) >= _MAX_NESTED

@@ -95,7 +95,7 @@ def parse_visible(html: str) -> BeautifulSoup:
 
 
 def _fades_in(soup: BeautifulSoup, transparent: Sequence[Tag]) -> bool:
-    """Tell whether the transparent elements are the page itself: all of its text, or a long text and most of it."""
+    """Return whether the transparent elements are the page itself: all of its text, or a long text and most of it."""
     inside = {id(part) for element in transparent for part in element.find_all(True)}
     faded = sum(_length(element) for element in transparent if id(element) not in inside)
     shown = _length(soup.body or soup) - faded
@@ -136,7 +136,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
             self.transparent.append(self.soup.currentTag)
 
     def _is_panel(self, attributes: Mapping[str, str], style: str) -> bool:
-        """Tell whether a hidden element is the panel of an accordion or tab that came before it."""
+        """Return whether a hidden element is the panel of an accordion or tab that came before it."""
         known = attributes.get("id") in self._panels or attributes.get("role") == "tabpanel"
         return known and (not style or not _HIDING_STYLE.search(_COLLAPSED_STYLE.sub("", style)))
 
