@@ -29,6 +29,7 @@ def resolve_controls(soup: BeautifulSoup) -> None:
             form.name = "div"
     controls = soup.find_all(["button", "label"])
     headings = [control for control in controls if is_disclosure(control)]
+    headings += [tag for tag in soup.find_all(["a", "div", "span"]) if _switches_panel(tag) and is_disclosure(tag)]
     removed = soup.find_all(_has_no_text)
     for heading in headings:
         heading.name = "span" if is_within(heading, _HEADING_PLACES) else "h4"
@@ -70,6 +71,17 @@ def is_disclosure(tag: Tag) -> bool:
     ):
         return True
     return _heads_panel(tag)
+
+
+def _switches_panel(tag: Tag) -> bool:
+    """Tell whether another element is made a button, or a switch of Bootstrap's, for a block that follows."""
+    if "aria-expanded" not in tag.attrs and "aria-controls" not in tag.attrs:
+        return False
+    toggle = attribute(tag, "data-bs-toggle") or attribute(tag, "data-toggle")
+    if (tag.get("role") != "button" and toggle not in PANEL_SWITCHES) or tag.find(is_block):
+        return False
+    panel = _next_element(tag)
+    return panel is not None and is_block(panel) and bool(panel.get_text(strip=True))
 
 
 def _heads_panel(tag: Tag) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 
 from bs4 import Tag
@@ -26,6 +27,7 @@ class LooseText:
 
     def __init__(self) -> None:
         self._has_paragraph: dict[int, bool] = {}
+        self._is_sentence: dict[int, bool] = {}
 
     def span(self, block: Block) -> tuple[PageElement, PageElement] | None:
         """Return the first and the last of the nodes that a paragraph would hold, if a block is loose text."""
@@ -55,8 +57,20 @@ class LooseText:
             place = place.parent
         while not (beside := _elements_beside(place)) and place.parent is not None and place.parent.name in CONTAINERS:
             place = place.parent
-        paragraphs = [tag.name in _PARAGRAPHS or "-" in tag.name or self._holds_paragraph(tag) for tag in beside]
-        return any(paragraphs) if is_sentence else sum(paragraphs) == 2 and length > 1
+        paragraphs = sum(map(self._is_paragraph, beside))
+        if not is_sentence:
+            return paragraphs == 2 and length > 1
+        return paragraphs > 0 or sum(map(self._is_paragraph, _elements_beside(place, self._is_loose_sentence))) == 2
+
+    def _is_paragraph(self, tag: Tag) -> bool:
+        return tag.name in _PARAGRAPHS or "-" in tag.name or self._holds_paragraph(tag)
+
+    def _is_loose_sentence(self, tag: Tag) -> bool:
+        """Whether an element is one of a row of loose texts, of which the first and the last stand at a paragraph."""
+        if id(tag) not in self._is_sentence:
+            is_loose = tag.name in CONTAINERS and not self._holds_paragraph(tag)
+            self._is_sentence[id(tag)] = is_loose and _SENTENCE_END.search(tag.get_text().rstrip()) is not None
+        return self._is_sentence[id(tag)]
 
     def _holds_paragraph(self, tag: Tag) -> bool:
         if id(tag) not in self._has_paragraph:
@@ -64,12 +78,13 @@ class LooseText:
         return self._has_paragraph[id(tag)]
 
 
-def _elements_beside(tag: Tag) -> list[Tag]:
-    """Return the elements right before and after one that have a text: not its picture."""
+def _elements_beside(tag: Tag, passes: Callable[[Tag], bool] | None = None) -> list[Tag]:
+    """Return the next elements before and after one that have a text, unlike a picture, and are not passed over."""
     found = []
     for siblings in (tag.previous_siblings, tag.next_siblings):
         near = (node for node in islice(siblings, _NEAR) if isinstance(node, Tag))
-        found += list(islice((node for node in near if next(node.stripped_strings, "")), 1))
+        with_text = (node for node in near if next(node.stripped_strings, "") and not (passes and passes(node)))
+        found += list(islice(with_text, 1))
     return found
 
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bs4 import Tag
+from bs4 import BeautifulSoup, Tag
+
+from llmkit.web.elements import attribute
 
 SEPARATOR = " | "
 _MAX_SPAN, _MAX_COLUMNS, _MAX_CELL = 100, 200, 1000
 """Columns or rows that a cell may span; columns whose spans count; characters of a cell of data."""
 _MAX_NESTED = 8
 """Tables around one that can still hold data: each is read inside the cell of another."""
+_ROLES = {
+    **dict.fromkeys(("table", "grid", "treegrid"), "table"),
+    "rowgroup": "tbody",
+    "row": "tr",
+    **dict.fromkeys(("cell", "gridcell"), "td"),
+    **dict.fromkeys(("columnheader", "rowheader"), "th"),
+}
+"""The element that each role stands for (https://www.w3.org/TR/wai-aria-1.2/#table)."""
 _LAYOUT_ELEMENTS = ["h1", "h2", "h3", "pre", "article", "form"]
 
 
@@ -22,6 +32,13 @@ class Row:
     element: Tag
     cells: list[Tag]
     text: str = ""
+
+
+def name_by_roles(soup: BeautifulSoup) -> None:
+    """Rename the parts of tables that are made of other elements, which say by their role what they are."""
+    for table in soup.find_all(role=[role for role, name in _ROLES.items() if name == "table"]):
+        for tag in (table, *table.find_all(role=list(_ROLES))):
+            tag.name = _ROLES[attribute(tag, "role")]
 
 
 def is_data_table(table: Tag) -> bool:

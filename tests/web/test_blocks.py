@@ -116,3 +116,12 @@ def test_an_interrupted_text_is_continued():
     found = read(f"<html><body>{page}</body></html>").page_content
     assert found.count("Paragraph 0 tells of the ferry") == 2
     assert "Buy" not in found
+
+
+@pytest.mark.parametrize(
+    "names", [("div", "div", "div"), ("figure", "my-note", "section"), ("section", "div", "center")]
+)
+def test_a_row_of_loose_sentences_between_paragraphs_is_read(names):
+    sentences = ["The north pier is closed until May.", "Dogs travel free of charge.", "The east pier is for members."]
+    html = "".join(f"<{name}>{text}</{name}>" for name, text in zip(names, sentences, strict=True))
+    assert after_story(html).split("\n\n") == sentences

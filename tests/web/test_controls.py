@@ -21,6 +21,9 @@ ACCORDIONS = [
     "<input type=checkbox id=x{n}><label for=x{n}>{q}</label><div><p>{a}</p></div>",
     "<dl><dt><button>{q}</button></dt><dd>{a}</dd></dl>",
     "<h3 role=button>{q}</h3><div><p>{a}</p></div>",
+    "<div><a href='#p{n}' role=button aria-expanded=false aria-controls=p{n}>{q}</a><div id=p{n}>{a}</div></div>",
+    "<div><a href='#p{n}' data-toggle=collapse aria-expanded=false>{q}</a><div id=p{n}><p>{a}</p></div></div>",
+    "<div role=button aria-expanded=false>{q}</div><div>{a}</div>",
     "<details><summary><span>{q}</span></summary><p>{a}</p></details>",
     "<button role=tab aria-controls=t{n}>{q}</button><div role=tabpanel id=t{n} hidden>{a}</div>",
 ]

@@ -62,3 +62,14 @@ def test_spans_without_end_are_bounded():
 def test_a_table_of_spans_stays_small():
     page = read("<table>" + "<tr><td>a<td rowspan=100 colspan=100>b</tr>" * 100 + "</table>")
     assert len(page.page_content) < 200_000
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+def test_tables_of_other_elements_are_known_by_their_roles(place):
+    html = (
+        "<div role=table><div role=rowgroup><div role=row><span role=columnheader>Day</span>"
+        "<span role=columnheader>Morning</span><span role=columnheader>Evening</span></div></div>"
+        "<div role=row><span role=rowheader>Monday</span><span role=cell></span><span role=cell>19:30</span>"
+        "</div></div>"
+    )
+    assert place(html) == "Day | Morning | Evening\nMonday | | 19:30"
