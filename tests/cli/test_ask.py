@@ -52,6 +52,21 @@ class TestAnswers:
         assert (code, err) == (0, "")
         assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {karn}{FRAGMENT}\n")
 
+    def test_yes_or_no(self, llmkit, tmp_path):
+        path = tmp_path / "shop.txt"
+        path.write_text("The shop is open from Monday to Saturday. On Sunday it is closed.", encoding="utf-8")
+        code, out, _ = llmkit("ask", "Is the shop open on Monday?", "--file", str(path))
+        assert (code, plain(out)) == (
+            0,
+            f"Yes\nconfidence N%\n\n  “The shop is open from Monday to Saturday.”\n  characters 0 to 41 of {path}\n",
+        )
+        code, out, _ = llmkit("ask", "Is the shop open on Sunday?", "--file", str(path), "--threshold", "1")
+        assert out.startswith(
+            "Yes or no could not be told with enough confidence. Sentences near to the question:\n\n  “"
+        )
+        assert "  “On Sunday it is closed.”\n  characters 42 to 65 of" in out
+        assert "confidence N%" not in plain(out)
+
     def test_multiple_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
         pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
         code, out, err = llmkit("ask", QUESTION, *pages, "--allow-private", "--json")
