@@ -122,7 +122,7 @@ def zipped(**members: str) -> bytes:
         ("book", zipped(mimetype="application/epub+zip"), "an EPUB book"),
         ("open", zipped(mimetype="application/vnd.oasis.opendocument.text"), "an OpenDocument text"),
         ("some.zip", zipped(a="x"), "a ZIP archive"),
-        ("notes.txt.gz", gzip.compress(TEXT.encode()), "gunzip -k notes.txt.gz"),
+        ("notes.txt.gz", gzip.compress(TEXT.encode(), mtime=0), "gunzip -k notes.txt.gz"),
         ("x.xz", b"\xfd7zXZ\0\0\4", "xz"),
         ("x.zst", b"\x28\xb5\x2f\xfd\x04\x00", "Zstandard"),
         ("x.jpg", b"\xff\xd8\xff\xe0", "an image (JPEG)"),
