@@ -70,11 +70,13 @@ def ask(
       llmkit ask "Who comes?" --file notes.txt --threshold 0.6    if it is likely
       llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
     """
+    from llmkit.chains.qa.inputs import parse_question
     from llmkit.models import default_embedder
 
     names, urls = file or [], url or []
-    if not question.strip():
-        raise InputError("the question is empty")
+    question = parse_question({"question": question})
+    if names.count("-") > 1:
+        raise InputError("--file - is given twice, but standard input can be read only once")
     if not names and not urls:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
     destination = Destination.choose(output, *names, examples, as_json=as_json)

@@ -11,6 +11,7 @@ import typer
 from llmkit.cli import console, files, learning, options
 from llmkit.cli.output import Destination
 from llmkit.cli.texts import TextTask
+from llmkit.errors import InputError
 from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def classify(
     known.verbalize(arguments["examples"])
     known.verbalize(rows, "row")
     learning.check_precision(precision, rows, calibrate)
+    if show_examples is not None and examples is None:
+        raise InputError("--show-examples needs labelled texts: give --examples FILE")
     if prompt is not None:
         options.load_prompt(prompt, ["labels"])
     task = TextTask("classify", "ZeroShotClassificationChain", "classifying", model, arguments, rows, precision)

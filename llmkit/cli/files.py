@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
 STANDARD_INPUT = "standard input"
+_DESCRIPTOR = re.compile(r"/(?:dev/(?:fd/|std)|proc/[^/]+/fd/)")
+_MAX_LINKS = 40
 
 
 def load(name: str) -> list[Document]:
@@ -87,8 +90,19 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Return whether a path is /dev/null, a pipe or the like, which no file may replace."""
-    return path.exists() and not path.is_file()
+    """Return whether a path is /dev/null, /dev/stdout, a pipe or the like, which no file may replace."""
+    return path.exists() and (not path.is_file() or _is_descriptor(path))
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Return whether a path is a stream that is open, even one that leads to a file."""
+    for _ in range(_MAX_LINKS):
+        if _DESCRIPTOR.match(os.path.abspath(path)):
+            return True
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return False
 
 
 def _is_same(output: Path, source: str | Path) -> bool:
@@ -108,12 +122,16 @@ def write(text: str, output: Path | None) -> None:
 
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
-    """Yield the path to write to, which takes the place of the output when all is written; a device is written to."""
-    part = output if is_device(output) else output.with_name(f".{output.name}.part")
+    """Yield the path to write to, which takes the place of the output when all is written; a device is written to.
+
+    The target of a link is replaced, not the link.
+    """
+    target = output if is_device(output) else Path(os.path.realpath(output))
+    part = output if is_device(output) else target.with_name(f".{target.name}.part")
     try:
         yield part
         if part != output:
-            part.replace(output)
+            part.replace(target)
     except BaseException as error:
         if part != output:
             part.unlink(missing_ok=True)

@@ -38,18 +38,26 @@ def read_descriptions(given: Sequence[str], labels: Sequence[str]) -> dict[str, 
     for text in given:
         label, equals, words = text.partition("=")
         if equals and (label.strip() in labels or not Path(text).exists()):
-            found[label.strip()] = words.strip()
+            _add(found, {label.strip(): words.strip()})
             continue
         try:
             content = json.loads(files.read_text(text))
         except (ValueError, RecursionError) as error:
             if isinstance(error, InputError):
-                raise InputError(f"--descriptions {text!r}: {error}; or give a label and words, as 'a=b'") from error
+                raise InputError(
+                    f"--descriptions {text!r}: {error}; or give a label and words, as HUM='a person'"
+                ) from error
             raise InputError(f"{text} is not JSON: {error}") from error
         if not isinstance(content, dict):
             raise InputError(f"{text} must be a JSON object, such as {{'HUM': 'a person'}}")
-        found |= content
+        _add(found, content)
     return found
+
+
+def _add(found: dict[str, str], more: Mapping[str, str]) -> None:
+    if twice := sorted(found.keys() & more.keys()):
+        raise InputError(f"--descriptions has {twice[0]!r} twice: describe each label once")
+    found |= more
 
 
 def check_precision(precision: float | None, rows: Sequence[Any], calibrate: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from llmkit.errors import PageError, PageRefused
 from llmkit.web.urls import printable
 
-PDF = "is a PDF, which is not read: make it text, with pdftotext for example, and give that"
+PDF = "is a PDF, which is not read from the web: download it, and give the file"
 HTML, PLAIN = ("text/html", "application/xhtml+xml"), ("text/plain", "text/markdown", "text/x-markdown")
 _XML = re.compile(r"(?:text|application)/xml|[^/]+/[^/]+\+xml")
 _UNKNOWN = {"*/*", "unknown/unknown", "application/unknown"}

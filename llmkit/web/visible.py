@@ -49,6 +49,7 @@ _MIN_ANIMATED = 250
 """Characters from which on transparent text may be the page itself, which fades in while one scrolls."""
 PANEL_SWITCHES = frozenset(("collapse", "tab", "pill"))
 """What `data-toggle` says of a button that shows a panel (Bootstrap)."""
+_SWITCH_PLACES = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt"))
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
 _CSS_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL | re.IGNORECASE)
 _MAX_STYLE_LENGTH = 10_000
@@ -137,7 +138,11 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
 
     def _is_panel(self, attributes: Mapping[str, str], style: str) -> bool:
         """Return whether a hidden element is the panel of an accordion or tab that came before it."""
-        known = attributes.get("id") in self._panels or attributes.get("role") == "tabpanel"
+        known = (
+            attributes.get("id") in self._panels
+            or attributes.get("role") == "tabpanel"
+            or _is_switch(_last_element(self.soup.currentTag))
+        )
         return known and (not style or not _HIDING_STYLE.search(_COLLAPSED_STYLE.sub("", style)))
 
     def end(self, tag: str | bytes) -> None:
@@ -187,6 +192,21 @@ def _panels_of(attributes: Mapping[str, str]) -> list[str]:
         return []
     targets = (attributes.get(name, "") for name in ("data-bs-target", "data-target", "href"))
     return [*attributes.get("aria-controls", "").split(), *(target[1:] for target in targets if target[:1] == "#")]
+
+
+def _last_element(parent: Tag) -> Tag | None:
+    return next((node for node in reversed(parent.contents[-2:]) if isinstance(node, Tag)), None)
+
+
+def _is_switch(tag: Tag | None) -> bool:
+    """Return whether an element is a button for what follows it: one that is expanded or not, or one in a heading."""
+    if tag is None:
+        return False
+    in_heading = tag.name in _SWITCH_PLACES
+    button = tag.find("button") if in_heading else tag if tag.name == "button" else None
+    if not isinstance(button, Tag) or str(button.get("aria-haspopup", "false")) != "false":
+        return False
+    return in_heading or "aria-expanded" in button.attrs
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -214,6 +214,8 @@ class TestAnswers:
         ([QUESTION], "there is nothing to read: give --url or --file, or --file - for standard input"),
         (["", "--file", "karn.txt"], "the question is empty"),
         ([" ", "--file", "karn.txt"], "the question is empty"),
+        (["?!", "--file", "karn.txt"], "the question '?!' has no words"),
+        (["Who?", "--file", "-", "--file", "-"], "--file - is given twice"),
         ([QUESTION, "--file", "nowhere.txt"], "nowhere.txt cannot be read: No such file or directory"),
         ([QUESTION, "--file", "-"], "standard input is empty"),
         ([QUESTION, "--file", "karn.txt", "--style", "poetic"], "--style 'poetic': "),

@@ -206,6 +206,8 @@ class TestLabels:
         ([*LABELS, "--descriptions", "weather=rain"], "the description of 'weather' is of no label"),
         ([*LABELS, "--descriptions", "sports="], "the description of 'sports' is empty"),
         ([*LABELS, "--descriptions", "nowhere.json"], "nowhere.json cannot be read"),
+        ([*LABELS, *("--descriptions", "sports=a game") * 2], "--descriptions has 'sports' twice"),
+        ([*LABELS, "--show-examples"], "--show-examples needs labelled texts: give --examples FILE"),
         ([*LABELS, "--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
         ([*LABELS, "--calibrate", "nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         ([*LABELS, "--prompt", "nothing"], "no prompt is called 'nothing'"),

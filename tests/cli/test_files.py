@@ -75,6 +75,27 @@ def test_a_pipe_is_written_to_and_stays(tmp_path):
     assert pipe.is_fifo()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
+    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
+    target.write_text("an earlier result")
+    link.symlink_to(target.name)
+    files.write("a result", link)
+    assert target.read_text() == "a result\n"
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd/1"), reason="needs /proc")
+def test_standard_output_by_its_name_is_written_to_and_stays(tmp_path):
+    link, shown = tmp_path / "stdout", tmp_path / "shown.txt"
+    link.symlink_to("/proc/self/fd/1")
+    program = "import sys, pathlib\nfrom llmkit.cli import files\nfiles.write('a result', pathlib.Path(sys.argv[1]))"
+    with shown.open("w") as file:
+        subprocess.run([sys.executable, "-c", program, str(link)], stdout=file, check=True)
+    assert shown.read_text() == "a result\n"
+    assert link.is_symlink()
+
+
 PAGE = b"<!doctype html><html><body><nav>Home</nav><p>Ann leaves on <b>Thursday</b> &amp; not before.</p></body></html>"
 TALK = b"WEBVTT\n\n1\n00:01.000 --> 00:02.000\n<v Ann>I bring the\n\n2\n00:02.000 --> 00:03.000\n<v Ann>maps.\n"
 

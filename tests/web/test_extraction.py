@@ -196,7 +196,7 @@ def test_a_missing_content_type_is_detected(body, seen):
 
 @pytest.mark.parametrize("body", [b"%PDF-1.7\n...", b"\n%PDF-1.4"])
 def test_a_pdf_is_refused_with_an_alternative(body):
-    with pytest.raises(PageRefused, match="is a PDF, which is not read: make it text"):
+    with pytest.raises(PageRefused, match="is a PDF, which is not read from the web: download it"):
         text(body, "text/html")
 
 

@@ -14,6 +14,7 @@ from llmkit.chains.inputs import parse_documents
 from llmkit.chains.qa.results import Citation
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
+from llmkit.text.words import terms
 
 CONTEXT_CHARACTERS = 200
 """Characters of the document that a citation keeps before and after its quote."""
@@ -80,6 +81,8 @@ def parse_question(input: Any, other_key: str | None = None) -> str:
         raise InputError(f"the question is {type(question).__name__}, but must be text")
     if not question.strip():
         raise InputError("the question is empty")
+    if not terms(question):
+        raise InputError(f"the question {question.strip()!r:.40} has no words")
     return " ".join(question.split())
 
 

@@ -87,6 +87,7 @@ _REFERENCE = re.compile(
     r"(?<!\w)(?:it|its|it's|he|him|his|she|her|they|them|their|this|these|those|here|text|document|file|page|article|"
     r"letter|author)(?!\w)"
 )
+_CALCULATION = re.compile(r"\d\s*[-+*/×÷^]\s*\d")
 _MARK = re.compile(r"[?？؟՞][\s\"'”’»)\]]*$")
 
 
@@ -101,6 +102,8 @@ def aim_of(message: str, texts: Sequence[str]) -> Aim:
     core = normalized[_end(_OPENING, normalized) :]
     wish = core[_end(_POLITE, core) :]
     if not terms(wish) or any(pattern.match(part) for pattern in (_REQUEST, _TO_MODEL) for part in (core, wish)):
+        return Aim.CONVERSATION
+    if _CALCULATION.search(wish) and not _letters(wish):
         return Aim.CONVERSATION
     is_question = bool(_MARK.search(wish) or _QUESTION.match(wish))
     if not is_question and (_STATEMENT.match(wish) or len(terms(wish)) > LONGEST_PHRASE):
@@ -144,6 +147,12 @@ def _content_stems(message: str, language: str) -> list[str]:
     """Return the stems of the words of a message that are no stop words, neither of the text's language nor its own."""
     found = terms(message)
     return stems(content_words(content_words(found, recognize_language(found)), language), language)
+
+
+def _letters(message: str) -> list[str]:
+    """Return the words of a message that are neither stop words nor numbers."""
+    found = terms(message)
+    return [word for word in content_words(found, recognize_language(found)) if not word.isnumeric()]
 
 
 def _end(pattern: re.Pattern[str], text: str) -> int:

@@ -33,6 +33,7 @@ MILL = (
         "Summarize it in one sentence",
         "Tell me a joke.",
         "Give me another short story",
+        "What is 12+2?",
         "How are you?",
         "What’s your name?",
         "Who are you?",
