@@ -111,7 +111,8 @@ class _MarkedPage:
         return "".join(pieces)
 
     def _start(self, tag: Tag) -> str:
-        dropped = {"colspan", "rowspan"}  # cells that it would make take time, and have no text
+        # It would make empty cells of spans, which takes time, and take what has `overflow: hidden` for hidden.
+        dropped = {"colspan", "rowspan", "style", "aria-hidden"}
         if id(tag) in self._nameless:
             dropped |= {"class", "id"}  # it drops what is called a caption
         names = [name for name in tag.attrs if name not in dropped and name.replace("-", "").isalnum()]

@@ -27,6 +27,8 @@ _NEVER_SHOWN = frozenset((
     "audio", "video", "datalist", "textarea", "select", "annotation", "annotation-xml", "meter", "progress",
 ))
 # fmt: on
+_IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
+"""What does not begin the body, if it is shown at all."""
 _STRUCK = frozenset(("s", "strike", "del"))
 """What the page takes back: a price that was, a word that was replaced."""
 _ZERO = r"\+?(?=[\d.])0*+(?:\.0*+)?(?:[a-z]+|%)?\s*(?:;|!|$)"
@@ -43,13 +45,19 @@ _HIDING_STYLE = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_COLLAPSED_STYLE = re.compile(r"(?:^|;)\s*display\s*:\s*none", re.IGNORECASE)
 _TRANSPARENT_STYLE = re.compile(rf"(?:^|;)\s*opacity\s*:\s*{_ZERO}", re.IGNORECASE)
+_COLLAPSED_STYLE = re.compile(
+    rf"(?:^|;)\s*(?:display\s*:\s*none|(?:content-)?visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*{_ZERO})",
+    re.IGNORECASE,
+)
 _MIN_ANIMATED = 250
 """Characters from which on transparent text may be the page itself, which fades in while one scrolls."""
 PANEL_SWITCHES = frozenset(("collapse", "tab", "pill"))
 """What `data-toggle` says of a button that shows a panel (Bootstrap)."""
+_TABS = re.compile(r"(?<![a-z])tabs?(?![a-z])", re.IGNORECASE)
 _SWITCH_PLACES = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt"))
+_BREAK = re.compile(r"</?wbr(?:[\s/][^<>]*)?>", re.IGNORECASE)
+"""Where a line may break. To libxml2 this is no empty element: all that follows would be in it."""
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|$)", re.DOTALL)
 _CSS_ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL | re.IGNORECASE)
 _MAX_STYLE_LENGTH = 10_000
@@ -87,7 +95,7 @@ def parse_visible(html: str) -> BeautifulSoup:
         PageRefused: it has so many elements that reading it would take minutes.
     """
     builder = _VisibleBuilder()
-    soup = BeautifulSoup(html, builder=builder)
+    soup = BeautifulSoup(_BREAK.sub("", html), builder=builder)
     if builder.transparent and not _fades_in(soup, builder.transparent):
         for element in builder.transparent:
             if not element.decomposed:
@@ -113,22 +121,26 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         self.transparent: list[Tag] = []
         self._elements = self._hidden = self._too_deep = 0
         self._panels: set[str] = set()
+        self._has_implied_body = False
 
     def start(self, tag: str | bytes, attrib: Mapping[Any, Any], nsmap: Mapping[Any, Any] | None = None) -> None:
+        if tag == "body" and self._has_implied_body:
+            return
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise PageRefused(f"has more than {MAX_ELEMENTS} elements: give the text of the part that matters")
         style = _style(attrib)
+        is_not_shown = is_hidden(str(tag), attrib)
         is_transparent = _TRANSPARENT_STYLE.search(style) is not None and tag not in {"html", "body"}
+        if not self._hidden and (is_not_shown or is_transparent) and self._is_panel(str(tag), attrib, style):
+            attrib, is_not_shown, is_transparent = _opened(attrib), False, False
         is_too_deep = len(self.soup.tagStack) > MAX_DEPTH
-        if (
-            self._hidden
-            or (is_hidden(str(tag), attrib) and not self._is_panel(attrib, style))
-            or (is_transparent and is_too_deep)
-        ):
+        if self._hidden or is_not_shown or (is_transparent and is_too_deep):
             self._hidden += 1
             return
-        self._panels.update(_panels_of(attrib))
+        if tag not in _IN_HEAD and self.soup.currentTag.name == "head":
+            self._begin_body()
+        self._panels.update(_panels_of(attrib) or (self._tab_panels_of(attrib) if tag == "a" else ()))
         super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
         if is_too_deep:
             super().end(tag)
@@ -136,16 +148,33 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         elif is_transparent:
             self.transparent.append(self.soup.currentTag)
 
-    def _is_panel(self, attributes: Mapping[str, str], style: str) -> bool:
+    def _begin_body(self) -> None:
+        """End the head before what is no part of it, as the HTML standard does where their tags are left out.
+
+        libxml2 does so for the elements of HTML 4 only: it puts a first `main` or `article` into the head.
+        """
+        super().end("head")
+        super().start("body", {})
+        self._has_implied_body = True
+
+    def _is_panel(self, tag: str, attributes: Mapping[str, str], style: str) -> bool:
         """Return whether a hidden element is the panel of an accordion or tab that came before it."""
         known = (
             attributes.get("id") in self._panels
             or attributes.get("role") == "tabpanel"
             or _is_switch(_last_element(self.soup.currentTag))
         )
-        return known and (not style or not _HIDING_STYLE.search(_COLLAPSED_STYLE.sub("", style)))
+        return known and not is_hidden(tag, _opened(attributes))
+
+    def _tab_panels_of(self, link: Mapping[str, str]) -> list[str]:
+        """Return the id of the panel that a link of a list of tabs shows (jQuery UI and others, by their classes)."""
+        around = (link.get("class", ""), *(_classes(tag) for tag in islice(reversed(self.soup.tagStack), 3)))
+        target = link.get("href", "")
+        return [target[1:]] if target[:1] == "#" and any(map(_TABS.search, around)) else []
 
     def end(self, tag: str | bytes) -> None:
+        if tag == "head" and self._has_implied_body:
+            return
         if self._hidden:
             self._hidden -= 1
         elif self._too_deep:
@@ -192,6 +221,21 @@ def _panels_of(attributes: Mapping[str, str]) -> list[str]:
         return []
     targets = (attributes.get(name, "") for name in ("data-bs-target", "data-target", "href"))
     return [*attributes.get("aria-controls", "").split(), *(target[1:] for target in targets if target[:1] == "#")]
+
+
+def _opened(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes of a panel as they are once it was opened."""
+    opened = {name: value for name, value in attributes.items() if name not in {"hidden", "aria-hidden"}}
+    if style := _style(attributes):
+        opened["style"] = _COLLAPSED_STYLE.sub("", style)
+    if "class" in opened:  # trafilatura drops what is called hidden
+        opened["class"] = " ".join(name for name in opened["class"].split() if "hid" not in name.lower())
+    return opened
+
+
+def _classes(tag: Tag) -> str:
+    names = tag.get("class") or ""
+    return names if isinstance(names, str) else " ".join(names)
 
 
 def _last_element(parent: Tag) -> Tag | None:

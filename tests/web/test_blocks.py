@@ -125,3 +125,17 @@ def test_a_row_of_loose_sentences_between_paragraphs_is_read(names):
     sentences = ["The north pier is closed until May.", "Dogs travel free of charge.", "The east pier is for members."]
     html = "".join(f"<{name}>{text}</{name}>" for name, text in zip(names, sentences, strict=True))
     assert after_story(html).split("\n\n") == sentences
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>The <wbr>captain said that the ship was sold.</p>", "The captain said that the ship was sold."),
+        ("<p>The <b>ship</b> of the cap<wbr>tain is here.</p>", "The ship of the captain is here."),
+        ("<ul><li>The <wbr>Donau&shy;dampf ship.</ul>", "The Donaudampf ship."),
+        ("<table><tr><td>The <wbr>captain<td>old<tr><td>a<td>b</table>", "The captain | old\na | b"),
+    ],
+)
+def test_a_place_where_a_line_may_break_loses_no_text(place, html, text):
+    assert place(html) == text

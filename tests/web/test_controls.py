@@ -28,6 +28,12 @@ ACCORDIONS = [
     "<button aria-expanded=false>{q}</button>\n<div hidden>{a}</div>",
     "<details><summary><span>{q}</span></summary><p>{a}</p></details>",
     "<button role=tab aria-controls=t{n}>{q}</button><div role=tabpanel id=t{n} hidden>{a}</div>",
+    "<h3><button>{q}</button></h3><div style='visibility: hidden'><p>{a}</p></div>",
+    "<h3><button>{q}</button></h3><div style='max-height: 0; overflow: hidden; opacity: 0'><p>{a}</p></div>",
+    "<h3><button aria-controls=p{n}>{q}</button></h3><div id=p{n} class='panel is-hidden' hidden><p>{a}</p></div>",
+    "<div class=card><h2><button data-bs-toggle=collapse data-bs-target='#c{n}'>{q}</button></h2>"
+    "<div id=c{n} class=collapse style='display:none'><div class=card-body>{a}</div></div></div>",
+    "<h3><button aria-expanded=false>{q}</button></h3><div aria-hidden=true style='display:none;'><p>{a}</p></div>",
 ]
 
 
@@ -38,6 +44,27 @@ def test_questions_and_answers_are_read(form, count):
     panels = "".join(form.format(q=question, a=answer, n=n) for n, (question, answer) in enumerate(chosen))
     found = read(f"<main><h1>Questions</h1>{panels}</main>").page_content
     assert [line for line in found.split("\n") if line] == ["Questions", *(part for pair in chosen for part in pair)]
+
+
+@pytest.mark.parametrize("form", ACCORDIONS)
+def test_questions_and_answers_are_read_in_a_long_page(form):
+    panels = "".join(form.format(q=question, a=answer, n=n) for n, (question, answer) in enumerate(QUESTIONS.items()))
+    found = [line for line in after_story(panels).split("\n") if line]
+    assert found == [part for pair in QUESTIONS.items() for part in pair]
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize("hidden", ["style='display:none'", "hidden", "style='visibility:hidden'"])
+def test_panels_of_a_list_of_tabs_are_read(place, hidden):
+    panels = [
+        "The boat leaves at nine in summer, and at ten on Sundays, from the pier behind the town hall.",
+        "It rests in winter, when the ice on the lake is too thick for a boat of its size.",
+    ]
+    html = (
+        "<div class=tabs><ul><li><a href='#a'>Summer</a><li><a href='#b'>Winter</a></ul>"
+        f"<div id=a><p>{panels[0]}</p></div><div id=b {hidden}><p>{panels[1]}</p></div></div>"
+    )
+    assert place(html).endswith("\n\n".join(panels))
 
 
 @pytest.mark.parametrize("place", [after_story, in_short_page])
