@@ -29,6 +29,7 @@ _NEVER_SHOWN = frozenset((
 # fmt: on
 _IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
 """What does not begin the body, if it is shown at all."""
+_RUBY = frozenset(("rt", "rp"))
 _STRUCK = frozenset(("s", "strike", "del"))
 """What the page takes back: a price that was, a word that was replaced."""
 _ZERO = r"\+?(?=[\d.])0*+(?:\.0*+)?(?:[a-z]+|%)?\s*(?:;|!|$)"
@@ -140,6 +141,8 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
             return
         if tag not in _IN_HEAD and self.soup.currentTag.name == "head":
             self._begin_body()
+        if tag in _RUBY and self.soup.currentTag.name in _RUBY:  # which libxml2 does not end, and their tags may lack
+            super().end(self.soup.currentTag.name)
         self._panels.update(_panels_of(attrib) or (self._tab_panels_of(attrib) if tag == "a" else ()))
         super().start(tag, dict(islice(attrib.items(), _MAX_ATTRIBUTES)))
         if is_too_deep:

@@ -31,6 +31,7 @@ from tests.support.pages import after_story, in_short_page
             "<ruby>漢<rt>かん</rt></ruby>字 is read <ruby>字<rp>(</rp><rt>じ</rt><rp>)</rp></ruby>.",
             "漢(かん)字 is read 字(じ).",
         ),
+        ("<ruby>漢<rp>(<rt>かん<rp>)</ruby>字 is <ruby>字<rt>じ</ruby>.", "漢(かん)字 is 字(じ)."),
     ],
 )
 def test_no_number_comes_about(place, html, text):
