@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from langchain_core.documents import Document
 
 STANDARD_INPUT = "standard input"
+PAGE_BREAK = "\n\n"
+"""Separates the pages of a PDF where they are read as one text."""
 _DESCRIPTOR = re.compile(r"/(?:dev/(?:fd/|std)|proc/[^/]+/fd/)")
 _MAX_LINKS = 40
 
@@ -37,7 +39,7 @@ def load(name: str) -> list[Document]:
 
 def read_text(name: str) -> str:
     """Read a file, or standard input for `-`, as one text; the pages of a PDF have an empty line between them."""
-    return "\n\n".join(document.page_content for document in load(name))
+    return PAGE_BREAK.join(document.page_content for document in load(name))
 
 
 def shown_name(name: str) -> str:

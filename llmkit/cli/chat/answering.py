@@ -140,8 +140,8 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
     from llmkit.chains.qa.results import NEITHER_YES_NOR_NO
     from llmkit.cli.chat.questions import Aim, aim_of
 
-    begun, message, given = time.perf_counter(), after.turns[-1].message, documents(after.attached)
-    if aim_of(message, [document.page_content for document in given]) is Aim.CONVERSATION:
+    begun, message, given = time.perf_counter(), after.turns[-1].message, pages(after.attached)
+    if aim_of(message, [attachment.text for attachment in after.attached]) is Aim.CONVERSATION:
         return False
     state.qa_chain = state.qa_chain or QAChain(state.llm)
     yield Working("reading what is attached …")
@@ -149,11 +149,11 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
         found = state.qa_chain.invoke({"question": message, "context": given})
     except ContextWindowExceeded:  # the message is longer than a question; the conversation may hold it
         return False
-    if not _is_answer(found, message, given):
+    if not _is_answer(found, message, after.attached):
         return False
     text = found.text if found.found else NEITHER_YES_NOR_NO
     state.last_request = None
-    sources = dict.fromkeys(after.attached[citation.document].source for citation in found.citations)
+    sources = dict.fromkeys(given[citation.document].metadata["source"] for citation in found.citations)
     citations = "\n".join(line.plain for line in citation_lines(found, given))
     partial = StreamedAnswer(state, change)
     partial.add(text)
@@ -167,11 +167,12 @@ def _quote(state: ChatState, change: Change, after: History) -> Generator[Event,
     return True
 
 
-def _is_answer(found: Answer, message: str, given: Sequence[Document]) -> bool:
+def _is_answer(found: Answer, message: str, attached: Sequence[Attachment]) -> bool:
     from llmkit.cli.chat.questions import is_answered
 
+    texts = {attachment.source: attachment.text for attachment in attached}
     return any(
-        is_answered(message, given[citation.document].page_content, [citation.quote], found.confidence)
+        is_answered(message, texts[str(citation.source)], [citation.quote], found.confidence)
         for citation in found.citations
     )
 
@@ -188,7 +189,21 @@ def _names(attached: Sequence[Attachment]) -> str:
 
 
 def documents(attached: Sequence[Attachment]) -> list[Document]:
-    """Return what is attached as LangChain documents."""
+    """Return each attached text as a LangChain document."""
     from langchain_core.documents import Document
 
     return [Document(text.text, metadata={"source": text.source, "title": text.title}) for text in attached]
+
+
+def pages(attached: Sequence[Attachment]) -> list[Document]:
+    """Return what is attached as LangChain documents, each page of a PDF as one that has the page in its metadata."""
+    from langchain_core.documents import Document
+
+    found = []
+    for text, whole in zip(attached, documents(attached), strict=True):
+        parts = [
+            Document(text.text[page.start : page.end], metadata={**page.metadata, **whole.metadata})
+            for page in text.pages
+        ]
+        found += parts or [whole]
+    return found

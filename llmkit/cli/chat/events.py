@@ -18,6 +18,10 @@ class Note(_Text):
     """A note for the person, in one line."""
 
 
+class Alert(_Text):
+    """What makes a conversation incomplete, in one line; it is shown even where notes are not."""
+
+
 class Working(_Text):
     """Work that takes a while has begun; the next event ends it."""
 
@@ -73,4 +77,4 @@ class Left:
     """The person leaves."""
 
 
-Event = Piece | Ended | Output | PastTurn | Note | Problem | Working | Edit | Left
+Event = Piece | Ended | Output | PastTurn | Note | Alert | Problem | Working | Edit | Left

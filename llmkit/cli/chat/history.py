@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 VERSION = 1
 _UNKNOWN = "this version of llmkit does not know such a change, or it does not fit here"
@@ -28,13 +28,22 @@ class Turn:
     citations: str = ""
 
 
+class AttachedPage(NamedTuple):
+    """A page of an attached text, such as one of a PDF: its span in the text, and its metadata."""
+
+    start: int
+    end: int
+    metadata: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Attachment:
-    """A text that questions are answered from; `source` is its path or URL."""
+    """A text that questions are answered from; `source` is its path or URL, and `pages` are those of a PDF."""
 
     text: str
     source: str
     title: str = ""
+    pages: tuple[AttachedPage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,8 @@ def apply_change(history: History, change: Change) -> History:
         case {"do": "say", "text": str(text)}:
             return replace(history, turns=(*history.turns, Turn(text)))
         case {"do": "attach", "text": str(text), "source": str(source), "title": str(title)}:
-            return replace(history, attached=(*history.without(source), Attachment(text, source, title)))
+            attachment = Attachment(text, source, title, _parse_pages(change.get("pages", []), len(text)))
+            return replace(history, attached=(*history.without(source), attachment))
         case {"do": "detach", "source": str(source)}:
             return replace(history, attached=history.without(source))
         case {"do": "detach"}:
@@ -80,6 +90,17 @@ def apply_change(history: History, change: Change) -> History:
         case {"do": "trim", "turns": int(count)} if 0 <= count <= len(history.turns):
             return replace(history, dropped=count)
     return _change_last(history, change)
+
+
+def _parse_pages(pages: Any, length: int) -> tuple[AttachedPage, ...]:
+    found = []
+    for page in pages if isinstance(pages, list) else [pages]:
+        match page:
+            case {"start": int(start), "end": int(end), "metadata": dict(metadata)} if 0 <= start <= end <= length:
+                found.append(AttachedPage(start, end, metadata))
+            case _:
+                raise ValueError(_UNKNOWN)
+    return tuple(found)
 
 
 def _change_last(history: History, change: Change) -> History:

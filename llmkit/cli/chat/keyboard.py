@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session, get_app
@@ -42,17 +43,18 @@ _STYLE = Style.from_dict(
 
 
 class Prompt:
-    """Asks for lines, with history, search, completion and a status line below."""
+    """Asks for lines, with history, search, completion and a status line below; `note` says what is missing of it."""
 
     def __init__(self, status: Callable[[], Ended], choices: Callable[[Command], Iterable[str]]) -> None:
         self._status, self._leaving = status, False  # whether the next Ctrl-C leaves
         self._stream = sys.stdout if sys.stdout.isatty() else sys.stderr
         self._output = create_output(stdout=self._stream)
+        typed, self.note = history()
         begin_of_next = f"{signs_for('…', self._stream)[0]} "
         with create_app_session(output=self._output):  # given to the prompt itself, TERM=dumb would be ignored
             self._prompt: PromptSession[str] = PromptSession(
                 [("", "\n"), ("class:prompt", "> ")],
-                history=history(),
+                history=typed,
                 completer=CommandCompleter(choices),
                 complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
                 reserve_space_for_menu=6,
@@ -121,15 +123,28 @@ class Prompt:
         return keys
 
 
-def history() -> History:
-    """Open the history of all chats, which only its user can read; where it cannot be written, one for this chat."""
+class InputHistory(FileHistory):
+    """What was typed in all chats; a disk that is full ends no chat."""
+
+    def store_string(self, string: str) -> None:
+        """Write a line."""
+        with suppress(OSError):
+            super().store_string(string)
+
+
+def history() -> tuple[History, str]:
+    """Open the history of all chats, which only its user can read.
+
+    Where it cannot be written, return one for this chat, and why.
+    """
     path = state_dir() / "history"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError:
-        return InMemoryHistory()
-    return FileHistory(path)
+    except OSError as error:
+        reason = f"{path} cannot be written: {error.strerror or error}"
+        return InMemoryHistory(), f"what you type here is not remembered in later chats: {reason}"
+    return InputHistory(path), ""
 
 
 class CommandCompleter(Completer):

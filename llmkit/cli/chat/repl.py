@@ -22,6 +22,8 @@ def at_terminal(state: ChatState, view: View) -> int:
     view.shows_past = True
     prompt, status = Prompt(lambda: state.status, lambda command: command.choices(state)), state.status
     view.note(f"{status.model}, {status.window} tokens. Ctrl-C stops an answer, exit leaves. See /help.")
+    if prompt.note:
+        view.note(prompt.note)
     view.show_all(state.opening())
     last: Event | None = None
     while not isinstance(last, Left):
@@ -54,7 +56,7 @@ def _show_interruptible(events: Generator[Event, None, None], view: View) -> Eve
 
 
 def through_pipe(state: ChatState, lines: Iterable[bytes], view: View, *, numbered: bool = True) -> int:
-    """Take each line as a turn; return the exit code, 2 if one of them was a problem."""
+    """Take each line as a turn; return the exit code: 2 if one was a problem, else 1 if not all could be saved."""
     code = 0
     view.show_all(state.opening())
     for number, data in enumerate(lines, 1):
@@ -62,7 +64,7 @@ def through_pipe(state: ChatState, lines: Iterable[bytes], view: View, *, number
         if isinstance(last, Left):
             break
         code = 2 if isinstance(last, Problem) else code
-    return code
+    return code or int(bool(state.reported_trouble))
 
 
 def _show(events: Generator[Event, None, None], view: View, place: str = "") -> Event | None:

@@ -16,7 +16,7 @@ from rich.segment import Segment, SegmentLines
 from rich.style import Style
 from rich.text import Text
 
-from llmkit.cli.chat.events import Edit, Ended, Event, Left, Note, Output, PastTurn, Piece, Problem, Working
+from llmkit.cli.chat.events import Alert, Edit, Ended, Event, Left, Note, Output, PastTurn, Piece, Problem, Working
 from llmkit.cli.chat.history import shorten
 from llmkit.cli.chat.markdown import THEME, render, split_blocks
 from llmkit.cli.console import progress, shows_unicode
@@ -188,6 +188,8 @@ class View:
                     (self._answers if sys.stdout.isatty() else self._notes).past(event)
             case Note(text):
                 self.note(text)
+            case Alert(text):
+                self._print_note(f"warning: {text}")
             case Problem(text, trace):
                 self._print_note(f"{trace if self._debug else ''}error: {text}")
             case Ended(finish_reason="length"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkit.cli.chat import window
-from llmkit.cli.chat.events import Ended, Event, Note, PastTurn
+from llmkit.cli.chat.events import Alert, Ended, Event, Note, PastTurn
 from llmkit.cli.chat.history import Change, Turn, apply_change, shorten
 from llmkit.cli.chat.store import Record, Store
 from llmkit.cli.options import ModelOptions
@@ -55,7 +55,7 @@ class ChatState:
         self.store, self.load, self.keep, self.fetching = store, load, keep, dict(fetching or {})
         self.qa_chain: QAChain | None = None
         self.last_request: object = None  # what the model was asked last, and with which settings
-        self.reported_trouble = ""  # with the conversation's file
+        self.reported_trouble = ""  # with the conversation's file: of the record, or of one before it
         self.record = resume or store.new(keep=keep)
         self.history = self.record.history
         self._past: tuple[Turn, ...] = ()
@@ -66,10 +66,18 @@ class ChatState:
 
     def opening(self) -> Iterator[Event]:
         """Yield what the person should know before the first line; once after each start or switch."""
+        yield from self.report_trouble()
         notes, self._notes = self._notes, []
         turns, self._past = self._past, ()
         yield from (PastTurn(turn.message, turn.answer) for turn in turns)
         yield from map(Note, notes)
+
+    def report_trouble(self) -> Iterator[Event]:
+        """Yield, once, why the conversation is not saved though it should be."""
+        if self.record.trouble != self.reported_trouble:
+            self.reported_trouble = self.record.trouble
+            if self.record.trouble:
+                yield Alert(self.record.trouble)
 
     def close(self) -> None:
         """End the conversation: its file is complete, and free for other chats."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from llmkit.cli.chat.history import VERSION, Change, History, apply_change
@@ -69,10 +70,11 @@ class Store:
 
     def new(self, *, keep: bool = True) -> Record:
         """Return the record of a new conversation, which is written only if it is to be kept."""
-        return Record(self.folder, keep=keep)
+        trouble = _obstacle(self.folder) if keep else ""
+        return Record(self.folder, keep=keep, trouble=trouble and f"the conversation will not be saved: {trouble}")
 
     def open(self, name: str, *, keep: bool = True) -> Record:
-        """Return the record of a conversation, to continue it.
+        """Return the record of a conversation, to continue it; where it cannot be written, its `trouble` says so.
 
         Raises:
             InputError: there is none of this name, or another chat is writing it.
@@ -81,15 +83,24 @@ class Store:
         path = _path(self.folder, name)
         if not path.is_file():
             raise InputError(f"no conversation is called {name!r}: /list in a chat shows those that are kept")
-        lock = _lock(self.folder, name) if keep else None
+        lock, file, trouble = None, None, ""
+        try:
+            lock = _lock(self.folder, name) if keep else None
+        except RunError as error:
+            trouble = str(error)
         try:
             data = path.read_bytes()
-            history, complete, notes = _read(data)
-            file = _reopen(path, data, complete) if keep else None
         except OSError as error:
             _release(lock)
             raise RunError(f"{path} cannot be read: {error.strerror}") from error
-        return Record(self.folder, name, history, [f"{path}, {note}" for note in notes], file, lock, keep)
+        history, complete, notes = _read(data)
+        try:
+            file = _reopen(path, data, complete) if lock else None
+        except OSError as error:
+            trouble = f"{path} cannot be written: {error.strerror}"
+        record = Record(self.folder, name, history, [f"{path}, {note}" for note in notes], file, lock, keep)
+        record.trouble = trouble and f"what comes now will not be saved: {trouble}"
+        return record
 
 
 @dataclass
@@ -129,7 +140,7 @@ class Record:
             InputError: the name is not valid, or taken.
             RunError: the file cannot be written, or could not before.
         """
-        if self.trouble:
+        if self.trouble and self.name:  # what is not in its file is not all that there is
             raise RunError(self.trouble)
         path = _path(self.folder, name)
         lock = _lock(self.folder, name) if name != self.name else None
@@ -148,7 +159,7 @@ class Record:
                 raise
             raise RunError(f"{path} cannot be written: {error.strerror}") from error
         _release(self.lock)
-        self.name, self.lock, self.keep = name, lock, True
+        self.name, self.lock, self.keep, self.trouble = name, lock, True, ""
 
     def close(self, *, empty: bool = False) -> None:
         """End writing; the file of an empty conversation is deleted."""
@@ -200,8 +211,7 @@ def _lock(folder: Path, name: str) -> BaseFileLock:
 
     locks = folder / ".locks"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        locks.mkdir(mode=0o700, exist_ok=True)
+        _make(folder)
         lock = FileLock(locks / f"{name}.lock", timeout=0, thread_local=False)
         lock.acquire()
     except Timeout as error:
@@ -209,6 +219,23 @@ def _lock(folder: Path, name: str) -> BaseFileLock:
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror}") from error
     return lock
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / ".locks").mkdir(mode=0o700, exist_ok=True)
+
+
+def _obstacle(folder: Path) -> str:
+    """Return why no conversation can be written to a folder, empty if one can."""
+    try:
+        _make(folder)
+        with TemporaryFile(dir=folder):
+            return ""
+    except FileExistsError:
+        return f"{folder} is a file, not a folder"
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror or error}"
 
 
 def _release(lock: BaseFileLock | None) -> None:

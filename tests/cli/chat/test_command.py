@@ -113,6 +113,19 @@ def test_one_question(llmkit, llm, store):
     assert llmkit("chat", "-", stdin="/system\n")[:2] == (0, "There is no system prompt.\n")
 
 
+def test_a_folder_that_cannot_be_written_is_a_warning_before_the_answer(llmkit, llm, monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    monkeypatch.setenv("LLMKIT_DATA", str(blocked))
+    warning = (
+        f"warning: the conversation will not be saved: {blocked}/conversations cannot be written: Not a directory\n"
+    )
+    for quiet in ([], ["--quiet"]):
+        code, out, err = llmkit("chat", FRANCE, "--temperature", "0", "--save", *quiet)
+        assert (code, out, err) == (1, "The capital of France is Paris.\n", warning)
+    assert llmkit("chat", FRANCE, "--temperature", "0") == (0, "The capital of France is Paris.\n", "")
+
+
 def test_debug_shows_the_traceback_of_a_problem(llmkit, llm):
     plain, debug = llmkit("chat", stdin="/undo\n"), llmkit("chat", "--debug", stdin="/undo\n")
     assert plain == (2, "", "error: line 1 of standard input: there is no message yet\n")

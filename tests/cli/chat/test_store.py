@@ -22,6 +22,16 @@ BETWEEN = st.one_of(
     st.builds(lambda text: {"do": "system", "text": text}, WORDS),
     st.builds(lambda name: {"do": "model", "name": name}, WORDS),
     st.builds(lambda text: {"do": "attach", "text": text, "source": "a", "title": text}, WORDS),
+    st.builds(
+        lambda text: {
+            "do": "attach",
+            "text": text,
+            "source": "a.pdf",
+            "title": "",
+            "pages": [{"start": 0, "end": len(text), "metadata": {"page_label": text}}],
+        },
+        WORDS,
+    ),
     st.builds(lambda text: {"do": "cite", "text": text}, WORDS),
     st.sampled_from(
         [{"do": "detach"}, {"do": "detach", "source": "a"}, {"do": "undo"}, {"do": "retry"}, {"do": "continue"}]
@@ -98,14 +108,25 @@ def test_damaged_and_unknown_lines_are_reported_and_kept(tmp_path):
     kept(tmp_path, [{"do": "say", "text": "Hi"}, {"do": "piece", "text": "Ho"}]).close()
     path = tmp_path / "talk.jsonl"
     lines = path.read_text().splitlines()
-    broken = [lines[0], lines[1], "{broken", '{"do": "sing"}', "7", '{"do": "piece", "text": 8}', lines[2]]
+    attach = (
+        '{"do": "attach", "text": "a", "source": "a", "title": "", "pages": [{"start": 0, "end": 2, "metadata": {}}]}'
+    )
+    wrong = [
+        "{broken",
+        '{"do": "sing"}',
+        "7",
+        '{"do": "piece", "text": 8}',
+        attach,
+        attach.replace('[{"start"', '7, "x": [{"s"'),
+    ]
+    broken = [*lines[:2], *wrong, lines[2]]
     path.write_text("\n".join(broken) + "\n")
     record = Store(tmp_path).open("talk")
     record.add({"do": "end", "finish_reason": "stop"})
     record.close()
     assert record.history.turns == (Turn("Hi", "Ho"),)
     assert [note.partition(": ")[0] for note in record.notes] == [
-        f"{path}, line {number}, is ignored" for number in (3, 4, 5, 6)
+        f"{path}, line {number}, is ignored" for number in range(3, 3 + len(wrong))
     ]
     assert path.read_text().splitlines()[:-1] == broken
 
@@ -204,7 +225,7 @@ def test_a_folder_that_cannot_be_made_ends_no_conversation(tmp_path):
     record = Store(tmp_path / "file").new()
     record.add({"do": "say", "text": "Hi"})
     record.add({"do": "piece", "text": "Ho"})
-    assert record.trouble.startswith("the conversation is no longer saved, because its file cannot be written: ")
+    assert record.trouble == f"the conversation will not be saved: {tmp_path}/file is a file, not a folder"
 
 
 def test_the_last_one_comes_first(tmp_path):

@@ -104,6 +104,4 @@ def take(state: ChatState, line: str) -> Generator[Event, None, None]:
         yield Problem(text, traceback.format_exc())
     finally:
         state.update_status()
-    if state.record.trouble != state.reported_trouble:
-        state.reported_trouble = state.record.trouble
-        yield Problem(state.reported_trouble)
+    yield from state.report_trouble()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import files
 from llmkit.cli.chat.answering import documents
@@ -17,6 +17,8 @@ from llmkit.cli.chat.history import Attachment, transcript
 from llmkit.errors import InputError, PageRefused
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
     from llmkit.chains import Summary
     from llmkit.cli.chat.state import ChatState
 
@@ -30,7 +32,7 @@ def file(state: ChatState, argument: str) -> Iterator[Event]:
     name = str(path_of(argument))
     if name == "-":
         raise InputError("standard input is the chat itself: give /file the name of a file")
-    yield _attached(state, files.read_text(name), name, "")
+    yield _attached(state, files.load(name), name)
 
 
 def path_of(typed: str) -> Path:
@@ -60,7 +62,7 @@ def url(state: ChatState, argument: str) -> Iterator[Event]:
         if "(--" in str(error):  # an option of the command line
             raise PageRefused(f"{error}: leave the chat, and start it with that option") from error
         raise
-    yield _attached(state, page.page_content, page.metadata["source"], page.metadata["title"])
+    yield _attached(state, [page], page.metadata["source"])
 
 
 @command("[NAME]", lambda state: [text.source for text in state.history.attached])
@@ -101,21 +103,42 @@ def summarize(state: ChatState, argument: str) -> Iterator[Event]:
     yield state.end_answer("stop", state.llm.get_num_tokens(text), first, seconds)
 
 
-def _attached(state: ChatState, text: str, source: str, title: str) -> Event:
+def _attached(state: ChatState, loaded: Sequence[Document], source: str) -> Event:
+    text, pages = _join(loaded)
     for attachment in state.history.attached:
         if attachment.text == text:
             return Note(f"{_name(attachment)} is attached already")
-    state.change({"do": "attach", "text": text, "source": source, "title": title})
+    change = {"do": "attach", "text": text, "source": source, "title": loaded[0].metadata.get("title") or ""}
+    state.change({**change, "pages": pages} if pages else change)
     what = "it" if (count := len(state.history.attached)) == 1 else f"all {count} texts that are attached"
     return Note(f"attached {_name(state.history.attached[-1])}: questions are answered from {what}, until /detach")
+
+
+def _join(loaded: Sequence[Document]) -> tuple[str, list[dict[str, Any]]]:
+    """Return documents as one text, and the pages among them with their spans in it and their metadata."""
+    text, pages = "", list[dict[str, Any]]()
+    for document in loaded:
+        text += files.PAGE_BREAK if text else ""
+        span = {"start": len(text), "end": len(text) + len(document.page_content)}
+        text += document.page_content
+        others = {name: value for name, value in document.metadata.items() if name not in ("source", "title")}
+        if "page_label" in others:
+            pages.append({**span, "metadata": others})
+    return text, pages
 
 
 def _listed(state: ChatState) -> Event:
     if not state.history.attached:
         return Output("Nothing is attached: /file PATH and /url URL attach something.")
-    lines = [f"{_name(text)}, {len(text.text)} characters" for text in state.history.attached]
+    lines = [f"{_name(text)}, {_size(text)}" for text in state.history.attached]
     hint = "/detach removes all, /detach NAME one." if len(lines) > 1 else "/detach removes it."
     return Output("\n".join([*lines, hint]))
+
+
+def _size(attachment: Attachment) -> str:
+    count = len(attachment.pages)
+    pages = f"{count} page{'s' * (count > 1)}, " if count else ""
+    return f"{pages}{len(attachment.text)} characters"
 
 
 def _name(attachment: Attachment) -> str:

@@ -87,10 +87,22 @@ def _last(state: ChatState) -> Turn:
 
 @command()
 def clear(state: ChatState, argument: str) -> Iterator[Event]:
-    """Start a new conversation; the old one is kept."""
-    name = state.record.name if state.history.turns else ""
+    """Start a new conversation, with nothing attached; the old one is kept."""
+    before, parts = state.history, ["a new conversation"]
+    if before.turns:
+        is_kept = bool(state.record.name) and not state.record.trouble
+        parts.append(f"the last one is kept as {state.record.name}" if is_kept else "the last one is not saved")
     state.switch(state.store.new(keep=state.keep))
-    yield Note(f"a new conversation; the last one is kept as {name}" if name else "a new conversation")
+    yield Note("; ".join([*parts, *_no_longer_attached(before, state.history)]))
+
+
+def _no_longer_attached(before: History, after: History) -> list[str]:
+    """Return what to say of texts that were attached to one conversation and are not to the next one."""
+    left = [text.source for text in before.attached if text not in after.attached]
+    if not left:
+        return []
+    are, them = ("is", "it") if len(left) == 1 else ("are", "them")
+    return [f"{', '.join(left)} {are} no longer attached: /file or /url attaches {them} again"]
 
 
 @command("[NAME]")
@@ -115,8 +127,10 @@ def load(state: ChatState, argument: str) -> Iterator[Event]:
         raise InputError("/load needs the name of a conversation: /list shows them")
     if argument == state.record.name:
         raise InputError(f"{argument!r} is this conversation")
+    before = state.history
     state.switch(state.store.open(argument, keep=state.keep))
     yield from state.opening()
+    yield from map(Note, _no_longer_attached(before, state.history))
 
 
 @command()

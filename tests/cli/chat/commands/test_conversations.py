@@ -1,8 +1,10 @@
 """Conversations that are named, left, found again and written elsewhere."""
 
 import re
+import shutil
+from pathlib import Path
 
-from llmkit.cli.chat.events import Note, PastTurn, Problem
+from llmkit.cli.chat.events import Alert, Ended, Note, PastTurn
 
 FRANCE = "What is the capital of France?"
 SHORT = "What is the capital of Fran…"
@@ -153,12 +155,81 @@ def test_resumed_with_another_model(talk, llm):
     assert list(again.state.opening()) == []
 
 
+def test_clear_names_what_is_no_longer_attached(talk, tmp_path):
+    paths = [tmp_path / name for name in ("mill.txt", "cafe.txt")]
+    for path in paths:
+        path.write_text(f"This is the {path.stem}.")
+    chat = talk()
+    chat(f"/file {paths[0]}")
+    one = f"{paths[0]} is no longer attached: /file or /url attaches it again"
+    assert chat.text("/clear") == f"a new conversation; {one}"
+    assert chat.text("/file").startswith("Nothing is attached")
+    for path in paths:
+        chat(f"/file {path}")
+    chat.answer(FRANCE)
+    kept = chat.state.record.name
+    both = f"{paths[0]}, {paths[1]} are no longer attached: /file or /url attaches them again"
+    assert chat.text("/clear") == f"a new conversation; the last one is kept as {kept}; {both}"
+    chat(f"/file {paths[0]}")
+    *_, attached = chat(f"/load {kept}")
+    assert attached.text.startswith(f"still attached: {paths[0]}, {paths[1]}; ")
+    chat("/clear")
+    chat.answer(FRANCE)
+    chat("/save plain")
+    chat(f"/load {kept}")
+    *_, left = chat("/load plain")
+    assert left == Note(both)
+
+
+def test_clear_says_that_a_conversation_is_not_saved(talk):
+    chat = talk(keep=False)
+    chat.answer(FRANCE)
+    assert chat.text("/clear") == "a new conversation; the last one is not saved"
+
+
 def test_a_file_that_becomes_unwritable_is_reported_once(talk, tmp_path):
+    chat = talk()
+    assert list(chat.state.opening()) == []
+    folder = tmp_path / "conversations"
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    *_, ended, alert = chat(FRANCE)
+    assert isinstance(ended, Ended)
+    assert isinstance(alert, Alert)
+    assert alert.text.startswith("the conversation is no longer saved, because its file cannot be written: ")
+    assert not any(isinstance(event, Alert) for event in chat("And of Italy?"))
+    assert len(chat.turns) == 2
+    assert "cannot be written" in chat.problem("/save trip")
+    folder.unlink()  # the disk is there again, and all can be saved
+    assert chat.text("/save trip") == "saved as trip; further turns are saved too"
+    assert chat.read_again() == chat.turns
+
+
+def test_a_folder_that_cannot_be_written_is_reported_before_the_first_message(talk, tmp_path):
     (tmp_path / "conversations").write_text("no folder")
     chat = talk()
-    *_, problem = chat(FRANCE)
-    assert isinstance(problem, Problem)
-    assert problem.text.startswith("the conversation is no longer saved")
-    assert not any(isinstance(event, Problem) for event in chat("And of Italy?"))
+    [alert] = chat.state.opening()
+    assert alert == Alert(f"the conversation will not be saved: {tmp_path}/conversations is a file, not a folder")
+    assert isinstance(chat(FRANCE)[-1], Ended)
+    assert chat("/clear") == [Note("a new conversation; the last one is not saved")]
+
+
+def test_a_conversation_that_cannot_be_written_is_continued(talk, monkeypatch):
+    first = talk()
+    first.answer(FRANCE)
+    first("/save trip")
+    first.state.close()
+
+    def refuse(self, mode="r", *arguments, **options):
+        if mode == "r+b":
+            raise PermissionError(13, "Permission denied")
+        return open(self, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    chat = talk(resume=first.store.open("trip"))
+    alert, *_ = list(chat.state.opening())
+    path = first.store.folder / "trip.jsonl"
+    assert alert == Alert(f"what comes now will not be saved: {path} cannot be written: Permission denied")
+    chat.answer("And of Italy?")
     assert len(chat.turns) == 2
-    assert chat.problem("/save trip").startswith("the conversation is no longer saved")
+    assert len(chat.read_again()) == 1
