@@ -118,6 +118,7 @@ def test_repeated_documents_do_not_change_the_result(embedder: Embeddings | None
     )
 
 
+@pytest.mark.slow
 def test_an_embedder_finds_sentences_without_shared_words() -> None:
     question = "Do felines nap?"
     assert SentenceRetriever().retrieve(question, [PARIS], 1)[0].text == "The tower stands in Paris."

@@ -160,6 +160,7 @@ def test_a_threshold_without_labels_or_with_unreachable_precision_raises_an_erro
     assert chain.calibration == Calibration()
 
 
+@pytest.mark.slow
 def test_threads_share_one_calibration() -> None:
     chain = chain_of()
     with ThreadPoolExecutor(4) as pool:

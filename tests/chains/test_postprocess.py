@@ -83,6 +83,7 @@ def test_max_words_limits_scripts_without_spaces(answer, most, kept):
     assert clean_completion(answer, True, most) == (kept, True)
 
 
+@pytest.mark.slow
 @given(ANSWERS, st.lists(st.integers(1, 9), min_size=1), st.booleans(), st.none() | st.integers(1, 20))
 def test_streamed_pieces_join_to_the_same_answer(answer, sizes, complete, most):
     cleaner, out, at = CompletionCleaner(most), "", 0

@@ -47,11 +47,13 @@ def plain(out: str) -> str:
 
 @pytest.mark.usefixtures("default_model")
 class TestAnswers:
+    @pytest.mark.slow
     def test_a_page(self, llmkit, karn):
         code, out, err = llmkit("ask", QUESTION, "--url", karn, "--allow-private")
         assert (code, err) == (0, "")
         assert plain(out) == (f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {karn}{FRAGMENT}\n")
 
+    @pytest.mark.slow
     def test_yes_or_no(self, llmkit, tmp_path):
         path = tmp_path / "shop.txt"
         path.write_text("The shop is open from Monday to Saturday. On Sunday it is closed.", encoding="utf-8")
@@ -67,6 +69,7 @@ class TestAnswers:
         assert "  “On Sunday it is closed.”\n  characters 42 to 65 of" in out
         assert "confidence N%" not in plain(out)
 
+    @pytest.mark.slow
     def test_multiple_pages_of_which_some_fail(self, llmkit, site, karn, vilm):
         pages = ["--url", f"{site.url}/nowhere", "--url", vilm, "--url", karn, "--url", "nonsense"]
         code, out, err = llmkit("ask", QUESTION, *pages, "--allow-private", "--json")
@@ -82,6 +85,7 @@ class TestAnswers:
             ("nonsense", "nonsense"),
         ]
 
+    @pytest.mark.slow
     def test_a_page_beside_one_whose_server_sends_what_cannot_be_read(self, llmkit, site, karn):
         for path, target in {"/bytes": "http://[\xe9", "/two": "/a, /b \xff", "/port": "//a:99999/\xe9"}.items():
             site.put(lambda handler, target=target: handler.send(status=302, Location=target), path)
@@ -92,6 +96,7 @@ class TestAnswers:
         assert err.count("warning: ") == 4
         assert f"/script only leads to {site.url}/karn, by a script" in err
 
+    @pytest.mark.slow
     def test_a_file_beside_a_page_that_fails(self, llmkit, site, text_file):
         given = ["--url", f"{site.url}/nowhere", "--file", text_file, "--allow-private"]
         warning = f"warning: {site.url}/nowhere is not there (404): check the URL; the answer is without it\n"
@@ -99,6 +104,7 @@ class TestAnswers:
         assert (code, out.splitlines()[0], err) == (1, "Maria Holm", warning)
         assert llmkit("ask", QUESTION, *given, "--quiet") == (1, out, warning)  # a warning is no progress
 
+    @pytest.mark.slow
     def test_a_page_that_robots_txt_closes_beside_a_file(self, llmkit, site, karn, text_file, tmp_path):
         site.page(b"User-agent: *\nDisallow: /", "/robots.txt", kind="text/plain")
         output = tmp_path / "answer.json"
@@ -112,10 +118,12 @@ class TestAnswers:
         assert unread["source"] == karn
         assert "robots.txt" in unread["error"]
 
+    @pytest.mark.slow
     def test_nothing_is_unread_where_all_is_read(self, llmkit, text_file):
         code, out, err = llmkit("ask", QUESTION, "--file", text_file, "--json")
         assert (code, err, json.loads(out)["unread"]) == (0, "", [])
 
+    @pytest.mark.slow
     def test_a_row_for_each_quote(self, llmkit, text_file, tmp_path):
         output = tmp_path / "answer.csv"
         assert llmkit("ask", QUESTION, "--file", text_file, "--output", str(output)) == (0, "", "")
@@ -133,6 +141,7 @@ class TestAnswers:
         answer = json.loads(llmkit(*given, "--top-k", "1", "--max-answer-words", "1")[1])
         assert len(answer["text"].split()) == 1
 
+    @pytest.mark.slow
     def test_examples(self, llmkit, text_file, tmp_path):
         examples = tmp_path / "examples.jsonl"
         example = {"input": "Ann came by train.", "question": "Who came by train?", "output": "Ann"}
@@ -140,12 +149,14 @@ class TestAnswers:
         code, out, err = llmkit("ask", QUESTION, "--file", text_file, "--examples", str(examples))
         assert (code, out.splitlines()[0], err) == (0, "Maria Holm", "")
 
+    @pytest.mark.slow
     def test_a_file_on_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")  # the terminal wraps, so that links and quotes can be copied in whole
         code, out, err = llmkit("ask", QUESTION, "--file", text_file)
         assert (code, err) == (0, "")
         assert plain(out) == f"Maria Holm\nconfidence N%\n\n  “{QUOTE}”\n  characters 60 to 141 of {text_file}\n"
 
+    @pytest.mark.slow
     def test_standard_input_as_json(self, llmkit):
         text = "\ufeff" + KARN.replace(". ", ".\r\n")
         code, out, err = llmkit("ask", QUESTION, "--file", "-", "--json", stdin=text)
@@ -155,6 +166,7 @@ class TestAnswers:
         assert (citation["source"], citation["link"], citation["start"]) == ("standard input", None, 60)
         assert citation["quote"] == QUOTE
 
+    @pytest.mark.slow
     def test_colour_is_for_terminals(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -166,18 +178,21 @@ class TestAnswers:
         assert QUOTE in out
         assert "\x1b" not in out
 
+    @pytest.mark.slow
     def test_into_a_file(self, llmkit, text_file, tmp_path):
         output = tmp_path / "out.txt"
         assert llmkit("ask", QUESTION, "--file", text_file, "--output", str(output)) == (0, "", "")
         assert output.read_text(encoding="utf-8").startswith("Maria Holm\nconfidence ")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["karn.txt", "out.txt"]
 
+    @pytest.mark.slow
     def test_a_text_that_does_not_say(self, llmkit, text_file):
         given = ["ask", QUESTION, "--file", text_file, "--threshold", "1"]
         assert llmkit(*given) == (0, "The text does not say.\n", "")
         answer = json.loads(llmkit(*given, "--json")[1])
         assert (answer["found"], answer["text"], answer["citations"]) == (False, "", [])
 
+    @pytest.mark.slow
     def test_a_written_answer(self, llmkit, text_file):
         _, out, _ = llmkit("ask", QUESTION, "--file", text_file, "--style", "abstractive", "--json")
         answer = json.loads(out)

@@ -21,6 +21,7 @@ EXAMPLES = [
 
 @pytest.mark.usefixtures("default_model")
 class TestLabels:
+    @pytest.mark.slow
     def test_a_file(self, llmkit, text_file):
         code, out, err = llmkit("classify", text_file, *LABELS)
         assert (code, err) == (0, "")
@@ -32,6 +33,7 @@ class TestLabels:
         assert sum(chances) == pytest.approx(100, abs=0.2)
         assert rows[0][3].count("#") == len(rows[0][3]) == pytest.approx(24 * chances[0] / 100, abs=0.6)
 
+    @pytest.mark.slow
     def test_standard_input_as_json(self, llmkit, text_file):
         code, out, err = llmkit("classify", *LABELS, "--json", stdin=TEXT)
         found = json.loads(out)
@@ -41,12 +43,14 @@ class TestLabels:
         assert found["method"] == "likelihood"
         assert out == llmkit("classify", "-", "--labels", " sports , politics,technology", "--json", stdin=TEXT)[1]
 
+    @pytest.mark.slow
     def test_into_a_file(self, llmkit, text_file, tmp_path):
         output = tmp_path / "out.json"
         assert llmkit("classify", text_file, *LABELS, "--json", "--output", str(output)) == (0, "", "")
         assert json.loads(output.read_text(encoding="utf-8"))["label"] == "sports"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "text.txt"]
 
+    @pytest.mark.slow
     def test_multi_label(self, llmkit, text_file):
         _, out, _ = llmkit("classify", text_file, *LABELS, "--multi-label", "--json")
         found = json.loads(out)
@@ -55,12 +59,14 @@ class TestLabels:
         _, out, _ = llmkit("classify", text_file, "--labels", "sports", "--multi-label")
         assert [line.split()[:2] for line in out.splitlines()] == [["*", "sports"]]
 
+    @pytest.mark.slow
     def test_no_label_is_marked_below_the_threshold(self, llmkit, text_file):
         code, out, err = llmkit("classify", text_file, *LABELS, "--threshold", "1")
         assert (code, out.count("*"), len(out.splitlines())) == (0, 0, 3)
         assert err == "note: no label is as likely as 1\n"
         assert llmkit("classify", text_file, *LABELS, "--threshold", "1", "--quiet")[1:] == (out, "")
 
+    @pytest.mark.slow
     def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         lines = [json.dumps(each, ensure_ascii=False) for each in EXAMPLES]
@@ -73,6 +79,7 @@ class TestLabels:
         code, out, _ = llmkit("classify", text_file, *LABELS, "--examples", str(path), "--multi-label", "--json")
         assert (code, json.loads(out)["label"]) == (0, "sports")
 
+    @pytest.mark.slow
     def test_the_effect_of_examples_is_reported(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
@@ -94,6 +101,7 @@ class TestLabels:
         _, _, err = llmkit(*given, "--no-show-examples")
         assert err.startswith("note: 5 examples are not in the prompt; the prior of the labels is measured on them")
 
+    @pytest.mark.slow
     def test_descriptions(self, llmkit, tmp_path):
         path = tmp_path / "descriptions.json"
         path.write_text('{"HUM": "a person", "LOC": "a place"}')
@@ -105,6 +113,7 @@ class TestLabels:
         pairs = ["--descriptions", "HUM=a person", "--descriptions", "LOC=a place"]
         assert llmkit(*given, *pairs, stdin="Who wrote Hamlet?")[1] == out
 
+    @pytest.mark.slow
     def test_calibrated_with_a_precision(self, llmkit, text_file, tmp_path):
         path = tmp_path / "rows.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
@@ -122,6 +131,7 @@ class TestLabels:
         _, out, err = llmkit("classify", "--labels", "positive,negative", "--prompt", "sentiment", stdin="I love it.")
         assert (out.split()[:2], err) == (["*", "positive"], "")
 
+    @pytest.mark.slow
     def test_a_table(self, llmkit, text_file, tmp_path):
         output = tmp_path / "out.csv"
         assert llmkit("classify", text_file, *LABELS, "--output", str(output)) == (0, "", "")
@@ -139,6 +149,7 @@ class TestLabels:
         with output.open(encoding="utf-8", newline="") as file:
             assert [(row["line"], row["label"]) for row in csv.DictReader(file)] == [("1", "sports"), ("2", "politics")]
 
+    @pytest.mark.slow
     def test_a_narrow_terminal(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")
         _, out, _ = llmkit("classify", text_file, "--labels", "sports,日本の首都,politics and the law")
@@ -149,6 +160,7 @@ class TestLabels:
         ends = [line.index("%") + sum(ord(character) > 0x2E7F for character in line) for line in lines]
         assert len(set(ends)) == 1  # wide characters take two cells
 
+    @pytest.mark.slow
     def test_a_narrow_terminal_shows_no_bars(self, llmkit, text_file, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")
         long = "a label that is longer than the terminal"
@@ -156,6 +168,7 @@ class TestLabels:
         assert long in out
         assert "#" not in out
 
+    @pytest.mark.slow
     def test_a_document_a_line(self, llmkit, tmp_path):
         documents = [TEXT, " ", "The match ended 3 to 2. " * 1200, "The parliament passed the law."]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))

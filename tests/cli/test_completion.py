@@ -80,6 +80,7 @@ def test_an_offer_is_one_line(llmkit, monkeypatch, shell, ends):
     assert len(offers) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
 def test_in_bash(tmp_path):
     program = tmp_path / "llmkit"

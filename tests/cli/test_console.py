@@ -40,6 +40,7 @@ def shown_by(program: str, until: str = "", width: int = 80, **environment: str)
     return str(shown)
 
 
+@pytest.mark.slow
 @terminal
 @pytest.mark.parametrize(("total", "says"), [(None, "0:00:0[1-9] loading"), (2, "loading .*1/2")])
 def test_progress_on_a_terminal_is_shown_and_removed(total, says):
@@ -57,6 +58,7 @@ def test_progress_that_is_not_shown(changes, term):
     assert shown_by(PROGRAM.format(**SHOWN | changes), TERM=term) == "done\r\n"
 
 
+@pytest.mark.slow
 @terminal
 def test_progress_on_a_narrow_terminal_takes_one_line():
     shown = shown_by(PROGRAM.format(**SHOWN | {"text": "reading " + "x" * 60}), "0:00:0[1-9] reading", width=40)
@@ -69,6 +71,7 @@ def test_progress_on_a_terminal_without_unicode():
     assert shown_by(PROGRAM.format(**SHOWN | {"total": 2}), "loading .*1/2", LC_ALL="C").isascii()
 
 
+@pytest.mark.slow
 @terminal
 @pytest.mark.parametrize("quiet", [False, True])
 def test_reading_from_a_terminal_is_noted_and_ends_with_its_first_end_of_file(quiet):

@@ -34,6 +34,7 @@ class TestEntities:
         ]
         assert len(set(columns)) == 1
 
+    @pytest.mark.slow
     def test_standard_input_as_json(self, llmkit):
         code, out, err = llmkit("entities", "--json", stdin=TEXT)
         found = json.loads(out)["entities"]
@@ -42,6 +43,7 @@ class TestEntities:
         assert [(each["text"], each["label"]) for each in found] == FOUND
         assert out == llmkit("entities", "-", "--json", stdin=TEXT.replace("\n", "\r\n"))[1]
 
+    @pytest.mark.slow
     def test_into_a_file(self, llmkit, text_file, tmp_path):
         output = tmp_path / "out.txt"
         _, out, _ = llmkit("entities", text_file)
@@ -49,6 +51,7 @@ class TestEntities:
         assert output.read_text(encoding="utf-8") == out
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "text.txt"]
 
+    @pytest.mark.slow
     def test_custom_labels(self, llmkit, text_file):
         code, out, _ = llmkit("entities", text_file, "--labels", " city , person", "--json")
         found = json.loads(out)["entities"]
@@ -56,12 +59,14 @@ class TestEntities:
         assert code == 0
         assert {each["label"] for each in found} == {"city", "person"}
 
+    @pytest.mark.slow
     def test_a_text_that_names_nothing(self, llmkit, tmp_path):
         assert llmkit("entities", stdin=PLAIN) == (0, "", "note: the text has no such entities\n")
         assert llmkit("entities", "--quiet", stdin=PLAIN) == (0, "", "")
         code, out, err = llmkit("entities", "--threshold", "1", "--json", stdin=TEXT)
         assert (code, json.loads(out)["entities"], err) == (0, [], "")
 
+    @pytest.mark.slow
     def test_examples_in_a_file(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         solved = [
@@ -76,6 +81,7 @@ class TestEntities:
         assert stands(found, TEXT)
         assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
 
+    @pytest.mark.slow
     def test_the_effect_of_examples_is_reported(self, llmkit, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         path.write_text(
@@ -93,6 +99,7 @@ class TestEntities:
         gains = fields["with_examples"] > fields["without_examples"] + 0.03
         assert (fields["use"], "temperature" in fields) == ("calibration" if gains else "none", gains)
 
+    @pytest.mark.slow
     def test_descriptions_and_the_longest_entity(self, llmkit, text_file):
         given = ["entities", text_file, "--labels", "town", "--descriptions", "town=a city, a place", "--json"]
         found = json.loads(llmkit(*given)[1])["entities"]
@@ -101,6 +108,7 @@ class TestEntities:
         assert found
         assert all(len(each["text"].split()) == 1 for each in found)
 
+    @pytest.mark.slow
     def test_a_row_for_each_entity(self, llmkit, text_file, tmp_path):
         output = tmp_path / "out.csv"
         assert llmkit("entities", text_file, "--output", str(output)) == (0, "", "")
@@ -113,6 +121,7 @@ class TestEntities:
         lines = output.read_text(encoding="utf-8").splitlines()
         assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == [name for name, _ in FOUND]
 
+    @pytest.mark.slow
     def test_a_document_a_line(self, llmkit, tmp_path):
         given = [{"text": TEXT, "id": "a"}, {"text": " "}, {"body": "x"}, {"text": PLAIN, "id": 7}]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))

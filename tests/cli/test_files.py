@@ -38,6 +38,7 @@ def test_examples_are_not_written_over(refused, text_file, tmp_path, name):
     assert examples.stat().st_size
 
 
+@pytest.mark.slow
 def test_a_file_that_a_shell_hands_on_is_not_written_over(text_file):
     with open(text_file, encoding="utf-8") as given:
         program = [sys.executable, "-m", "llmkit", "entities", "--output", text_file]

@@ -82,6 +82,7 @@ def test_pull_and_remove_a_gguf_file(models, empty_cache, tmp_path):
     assert models("remove", file) == (0, "", f"note: {file} is not in the cache\n")
 
 
+@pytest.mark.slow
 def test_library_logs_of_a_conversion_are_not_shown(empty_cache, tmp_path):
     command = [sys.executable, "-m", "llmkit", "models", "pull", str(make_gguf(tmp_path / "tiny.gguf"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -24,6 +24,7 @@ class TestSummaries:
         assert len(out.splitlines()) == 1
         assert out[0].isupper()
 
+    @pytest.mark.slow
     def test_standard_input_as_json(self, llmkit, dialogue):
         code, out, _ = llmkit("summarize", "-", "--json", "--max-new-tokens", "16", stdin=DIALOGUE)
         summary = json.loads(out)
@@ -31,6 +32,7 @@ class TestSummaries:
         assert summary["passages"][0]["end"] == len(DIALOGUE)
         assert summary["text"] + "\n" == llmkit("summarize", dialogue, "--max-new-tokens", "16")[1]
 
+    @pytest.mark.slow
     def test_explain_asks_nothing(self, llmkit, dialogue):
         code, out, _ = llmkit("summarize", dialogue, "--explain")
         assert code == 0
@@ -40,6 +42,7 @@ class TestSummaries:
         [report] = json.loads(out)
         assert (code, report["context_window"], sum(each["tokens"] for each in report["parts"])) == (0, 8192, 8192)
 
+    @pytest.mark.slow
     def test_at_most_so_many_words_in_a_file(self, llmkit, dialogue, tmp_path):
         output = tmp_path / "summary.txt"
         code, out, err = llmkit("summarize", dialogue, "--max-words", "5", "--output", str(output))
@@ -47,11 +50,13 @@ class TestSummaries:
         assert 0 < len(output.read_text(encoding="utf-8").split()) <= 5
         assert sorted(path.name for path in tmp_path.iterdir()) == ["dialogue.txt", "summary.txt"]
 
+    @pytest.mark.slow
     def test_line_ends_of_another_system(self, llmkit, dialogue):
         options = ["--max-new-tokens", "16", "--json"]
         code, out, _ = llmkit("summarize", "-", *options, stdin=DIALOGUE.replace("\n", "\r\n"))
         assert (code, out) == (0, llmkit("summarize", dialogue, *options)[1])
 
+    @pytest.mark.slow
     def test_a_document_a_line(self, llmkit, tmp_path):
         documents = [DIALOGUE, " ", "word " * 9000, "Ann: Good night.\nBen: Sleep well!"]
         (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": each}) + "\n" for each in documents))

@@ -147,6 +147,7 @@ def test_a_file_without_cues_is_text():
     assert talk("At 9:00 --> 10:00 we meet.", "notes.txt") == "At 9:00 --> 10:00 we meet."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "markup"), [("a.vtt", "<v "), ("a.srt", "{\\")])
 def test_markup_that_does_not_end_takes_no_time(name, markup):
     start = "WEBVTT\n\n00:01.000" if name == "a.vtt" else "1\n00:00:01,000"

@@ -16,6 +16,7 @@ from tests.support.counting import TOKENIZER_NAMES, CountingChat, encoder, examp
 from tests.support.texts import EXAMPLES, PROMPT_INPUTS
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     tokenizer_name=st.sampled_from(TOKENIZER_NAMES),
@@ -192,6 +193,7 @@ def test_the_tokens_of_examples_are_counted_once_per_model(monkeypatch):
     assert counted.count(example_of_words(20)["input"]) == 2, "another model counts again"
 
 
+@pytest.mark.slow
 def test_token_counts_are_released_with_the_model():
     gc.collect()
     before = len(counting._COUNTS)

@@ -31,6 +31,7 @@ def variables(default_llm: HuggingFaceChat) -> dict[str, Any]:
     return variables_so_far
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_runs(variables):
     assert 0 < variables["answer"].usage_metadata["output_tokens"] <= 4
     assert variables["fitted"].text.startswith("System:\nClassify the text into one of: sport, politics.")

@@ -55,6 +55,7 @@ def test_the_lab_has_a_prompt_for_each_step(lab):
     assert [len(step.examples) for step in steps.values()] == [0, 0, 0, 1, 3, 3, 3, 3, 3]
 
 
+@pytest.mark.slow
 def test_the_lab_generates_a_short_answer(lab, default_llm):
     llm = default_llm
     trial = lab.trials(EXAMPLES)[5]

@@ -25,6 +25,7 @@ def llm(default_llm: HuggingFaceChat) -> HuggingFaceChat:
     return HuggingFaceChat(model=default_llm.engine, settings=ONE_TOKEN)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     PROMPT_INPUTS,
@@ -92,6 +93,7 @@ def test_a_prompt_that_does_not_fit_suggests_fitted_to():
     assert "fitted_to" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_limit_and_the_stop_strings_of_a_fitted_prompt_reach_the_model(llm):
     completion = HuggingFaceLLM(model=llm.model, settings=GenerationSettings(temperature=0))
     prompt = TaskPrompt("Repeat it.", input_label="Text", output_label="Text", examples=[{"input": "a", "output": "a"}])

@@ -260,6 +260,7 @@ def test_sentences_leave_out_only_white_space(text):
     assert all(span.of(text) == span.of(text).strip() != "" for span in spans)
 
 
+@pytest.mark.slow
 def test_passages_take_linear_time():
     """Check that 16 times the text takes about 16 times as long, not 256 times, even with many possible boundaries."""
     model = CountingChat(tokenizer_name="chatml")

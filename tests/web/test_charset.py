@@ -120,6 +120,7 @@ def test_iso_2022_jp_is_seen_by_its_escapes():
     assert page_text("<p>島へのフェリー</p>".encode("iso-2022-jp")) == "島へのフェリー"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("markup", [b"<a", b"<!--", b"<script ", b"<html "])
 def test_markup_that_does_not_end_takes_no_time_to_guess(markup):
     assert page_text(b"<p>Caf\xe9</p>" + markup * 1_000_000, "text/html").startswith("Café")

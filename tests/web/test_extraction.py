@@ -236,6 +236,7 @@ def test_a_page_of_endless_elements_is_refused(monkeypatch):
         text("<p>x" * 200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["div", "q", "sup", "li", "x-box", "div style='white-space: pre'"])
 def test_a_page_may_nest_without_end(tag):
     found = text(f"<p>First.</p>{f'<{tag}>' * 9000}Inside.<i>Last.</i>")
@@ -252,6 +253,7 @@ def test_transparent_text_is_not_read_at_any_depth():
     assert text(f"{'<div>' * 600}{hidden}The lift is repaired.") == "The lift is repaired."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "html",
     [

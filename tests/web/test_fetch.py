@@ -201,6 +201,7 @@ def test_headers_that_drip_are_cut(site, over):
         local(site.put(answer), timeout=0.5)
 
 
+@pytest.mark.slow
 def test_a_truncated_body_is_never_accepted(site, over, own_pages):
     def answer(handler):
         handler.begin(Cache_Control="max-age=600")

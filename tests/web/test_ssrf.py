@@ -57,6 +57,7 @@ def spellings_v6(address):
     yield ipaddress.IPv6Address((0x20010000 << 96) | (number << 64) | 0xF7F7F7F7)
 
 
+@pytest.mark.slow
 @given(private_v4(), st.data())
 def test_no_private_address_passes_in_any_spelling(address, data):
     number = data.draw(st.sampled_from(list(spellings_v4(address))))

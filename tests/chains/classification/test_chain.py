@@ -47,6 +47,7 @@ def chain_of(name: str = "llama", labels: Any = LABELS, **options: Any) -> ZeroS
     return ZeroShotClassificationChain(tiny_llm(name), labels, **options)
 
 
+@pytest.mark.slow
 @every
 @ways
 def test_results_do_not_depend_on_the_batch(name: str, options: dict[str, Any]) -> None:
@@ -151,6 +152,7 @@ def test_a_single_label_is_returned_above_the_threshold() -> None:
     assert [bool(each.labels) for each in strict.batch(TEXTS)] == [chance >= middle for chance in chances]
 
 
+@pytest.mark.slow
 def test_below_the_threshold_there_is_no_label() -> None:
     plain = chain_of().batch(TEXTS)
     middle = sorted(max(each.scores.values()) for each in plain)[3] - 1e-3
@@ -211,6 +213,7 @@ def test_prompt_fields_can_be_filled_in_advance() -> None:
         chain_of(prompt=prompt)
 
 
+@pytest.mark.slow
 def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     chain = ZeroShotClassificationChain(default_llm, ["sports", "politics", "technology"])
     texts = ["The match ended 3 to 2.", "The parliament passed the law.", "The new phone has a faster chip."]

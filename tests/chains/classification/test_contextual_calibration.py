@@ -107,6 +107,7 @@ def test_a_prior_can_be_measured_on_given_texts(weight: float) -> None:
     )
 
 
+@pytest.mark.slow
 def test_many_texts_of_one_label_replace_the_prior() -> None:
     chain = chain_of()
     chain.calibrate(TEXTS[:1] * 400)
@@ -119,6 +120,7 @@ def test_measuring_a_prior_without_contextual_calibration_raises_an_error() -> N
         chain_of(contextual_calibration=False).calibrate(TEXTS)
 
 
+@pytest.mark.slow
 def test_a_new_prior_undoes_an_earlier_calibration() -> None:
     chain, fresh = chain_of(), chain_of()
     chain.calibrate([{"input": text, "output": label} for text, label in zip(TEXTS, LABELS, strict=False)])
@@ -147,6 +149,7 @@ def test_invalid_texts_raise_an_error(rows: Any, says: str) -> None:
     assert results_agree(chain.invoke(TEXTS[0]), before)
 
 
+@pytest.mark.slow
 def test_the_tuning_of_the_default_model_is_chosen_by_its_name(default_model_folder: Any) -> None:
     labels = ["sports", "politics"]
     assert chain_of().tuning is NEUTRAL

@@ -80,6 +80,7 @@ def test_an_example_equal_to_the_text_is_left_out() -> None:
     assert np.abs(both.scores([TEXT]) - first.scores([TEXT])).max() > 0.1
 
 
+@pytest.mark.slow
 def test_examples_are_shown_hidden_or_measured() -> None:
     shown, hidden = chain_of(examples=EXAMPLES, show_examples=True), chain_of(examples=EXAMPLES, show_examples=False)
     assert (shown.shows_examples, hidden.shows_examples) == (True, False)
@@ -115,6 +116,7 @@ def test_measuring_chooses_the_lower_log_loss() -> None:
     assert few_shot(EXAMPLES).shown == (losses[True] < losses[False])
 
 
+@pytest.mark.slow
 def test_examples_in_the_prompt_have_a_separate_prior() -> None:
     own = few_shot(EXAMPLES, show=True).few_shot
     prior = neutral_prior(own.try_scores, LABELS)
@@ -123,6 +125,7 @@ def test_examples_in_the_prompt_have_a_separate_prior() -> None:
     assert list(found.scores.values()) == pytest.approx(odds / odds.sum(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_selector_ranks_for_each_text() -> None:
     own = few_shot(EXAMPLES, LexicalExamples(2))
     assert own.shown
@@ -141,6 +144,7 @@ def test_a_selector_ranks_for_each_text() -> None:
     assert results_agree(hidden.invoke(TEXT), chain_of(examples=EXAMPLES, show_examples=False).invoke(TEXT))
 
 
+@pytest.mark.slow
 def test_the_examples_of_a_selector_are_used() -> None:
     words = {"place": "a city or a country"}
     own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
@@ -181,6 +185,7 @@ def test_a_langchain_selector_is_used() -> None:
         chain_of(examples=EXAMPLES, selector=selector)
 
 
+@pytest.mark.slow
 def test_the_examples_of_a_selector_are_validated() -> None:
     wrong = [{"input": "x", "output": "beast"}]
     with pytest.raises(InputError, match="example 1 has the label 'beast', but the labels are"):
@@ -207,6 +212,7 @@ def test_multi_label_examples(show: bool | None) -> None:
     assert "none of them" in said
 
 
+@pytest.mark.slow
 def test_any_iterable_of_examples_is_accepted() -> None:
     wanted = chain_of(examples=EXAMPLES).invoke(TEXT)
     once: Any = (each for each in EXAMPLES)
@@ -226,6 +232,7 @@ def test_as_many_examples_as_fit_the_context_window_are_used() -> None:
     assert sum(chain.invoke(TEXT).scores.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_fit_equals_examples_in_the_constructor() -> None:
     by_constructor = chain_of(examples=EXAMPLES).invoke(TEXT)
     chain = chain_of()

@@ -49,6 +49,7 @@ def test_any_number_of_the_labels_is_chosen() -> None:
         assert (found.scores, found.method) == ({}, "structured output")
 
 
+@pytest.mark.slow
 def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = ChatWithoutScores(llm=HuggingFaceChat(model=default_llm.engine, temperature=0, max_new_tokens=64))
     found = ZeroShotClassificationChain(llm, LABELS[:2]).invoke(TEXTS[0])

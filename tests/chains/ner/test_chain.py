@@ -54,12 +54,14 @@ HARD = st.one_of(
 ).filter(str.strip)
 
 
+@pytest.mark.slow
 @given(HARD, st.sampled_from(list(MODELS)), st.sampled_from([0.0, 0.2, 0.5]), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_entities_are_valid_in_any_text(text: str, name: str, threshold: float, proper_names: bool) -> None:
     assert are_valid_entities(text, chain(name, threshold, proper_names).invoke(text), threshold)
 
 
+@pytest.mark.slow
 def test_a_text_of_three_thousand_words_has_valid_entities() -> None:
     text = " ".join(TEXT.split() * (3000 // len(TEXT.split()) + 1))
     found = chain().invoke(text)
@@ -115,6 +117,7 @@ def test_passages_find_every_candidate_of_the_text() -> None:
     assert all(covered_characters([word]) <= covered_characters(found) for word in name_words(text))
 
 
+@pytest.mark.slow
 @every
 def test_a_text_longer_than_the_context_window_is_split(name: str) -> None:
     small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=200, threshold=0.1)
@@ -239,6 +242,7 @@ def test_the_default_model(default_llm: HuggingFaceChat) -> None:
     assert entities_are_close(own.invoke(next(iter(EASY))), results[0], 0.02)
 
 
+@pytest.mark.slow
 def test_custom_entity_types_that_are_not_names(default_llm: HuggingFaceChat) -> None:
     own = NERChain(
         default_llm,

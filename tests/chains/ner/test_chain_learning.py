@@ -53,6 +53,7 @@ def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
     assert all(entity.score >= own.threshold for found in results for entity in found)
 
 
+@pytest.mark.slow
 def test_the_default_tuning_applies_only_to_the_default_labels(default_llm: Any) -> None:
     text = "Aspirin helps."
     assert NERChain(default_llm, ["PER", "loc"]).invoke(text).calibrated
@@ -60,6 +61,7 @@ def test_the_default_tuning_applies_only_to_the_default_labels(default_llm: Any)
     assert not NERChain(default_llm, proper_names=False).invoke(text).calibrated
 
 
+@pytest.mark.slow
 def test_fit_equals_examples_in_the_constructor() -> None:
     fitted = chain_of()
     fitted.calibrate(NAMED)

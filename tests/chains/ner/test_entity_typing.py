@@ -70,6 +70,7 @@ def test_scores_equal_teacher_forcing(name: str) -> None:
     assert none.shape == (0, 2)
 
 
+@pytest.mark.slow
 @every
 def test_the_bias_is_measured_on_words_that_are_not_names(name: str) -> None:
     rows = [forced(name, text, word.of(text)) for text in NEUTRAL_SENTENCES for word in words(text)]
@@ -110,6 +111,7 @@ def test_the_longest_text_fits_with_any_mention_repeated(name: str) -> None:
         own.fit(text * 3)
 
 
+@pytest.mark.slow
 def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
     own = typer(llm)

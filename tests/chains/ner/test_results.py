@@ -51,6 +51,7 @@ def test_adjacent_entities_of_one_label_are_merged_if_that_is_likely() -> None:
     assert [name for name, *_ in told(other)] == ["Ada", "Lovelace"]
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_entities_never_overlap_and_are_in_order(data: st.DataObject) -> None:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def shares(draw: st.DrawFn) -> tuple[list[Candidate], list[Passage], int]:
     return [Candidate(*each) for each in sorted(found)], pieces, length
 
 
+@pytest.mark.slow
 @given(shares())
 @settings(max_examples=300, deadline=None)
 def test_a_mention_is_scored_in_the_passage_with_most_context(

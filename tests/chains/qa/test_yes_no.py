@@ -69,6 +69,7 @@ def test_without_shared_words_nothing_is_cited(chain: QAChain) -> None:
     assert (found.found, found.citations) == (False, ())
 
 
+@pytest.mark.slow
 def test_alternatives_get_a_phrase(chain: QAChain) -> None:
     found = chain.invoke(qa_input(SHOP, "Is the shop open on Monday or Sunday?"))
     assert found.method == "spans"

@@ -39,6 +39,7 @@ def test_the_complete_prompt(chain, llm):
     )
 
 
+@pytest.mark.slow
 def test_a_summary_has_the_source_passages(chain, llm):
     summary = chain.invoke(DIALOGUE)
     assert isinstance(summary, Summary)
@@ -85,6 +86,7 @@ def test_a_small_model_does_not_combine_summaries(llm):
     assert chain.invoke(text).model_calls == summary.model_calls + 1
 
 
+@pytest.mark.slow
 def test_the_default_presence_penalty_does_not_replace_given_penalties(llm):
     class Seen(BaseCallbackHandler):
         params: ClassVar[dict[str, Any]] = {}
@@ -119,6 +121,7 @@ def test_a_batch_equals_single_calls_with_one_forward_pass_per_token(chain, llm)
     assert [summary.text for summary in asyncio.run(chain.abatch(texts))] == alone
 
 
+@pytest.mark.slow
 def test_an_invalid_input_does_not_fail_the_rest_of_the_batch(chain):
     fine, empty = chain.batch([DIALOGUE, " \n"], return_exceptions=True)
     assert isinstance(fine, Summary)
@@ -150,6 +153,7 @@ def test_invalid_arguments_raise_an_error(llm):
                 SummarizationChain(llm, **{name: value})
 
 
+@pytest.mark.slow
 def test_callbacks_see_the_chain_and_the_model(chain):
     class Seen(BaseCallbackHandler):
         names: ClassVar[list[str]] = []

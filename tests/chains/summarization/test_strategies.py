@@ -89,6 +89,7 @@ def test_each_level_has_fewer_parts_than_the_one_before():
     assert 5 < len(combined) < first
 
 
+@pytest.mark.slow
 def test_output_that_exceeds_its_limit_or_is_empty_raises_an_error():
     for factor in (9, 40):
         for strategy in STRATEGIES:
@@ -231,6 +232,7 @@ def small() -> HuggingFaceChat:
 class TestTinyModel:
     """A real model with random weights: it writes nonsense, up to its limit."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_a_stream_joins_to_the_result_of_invoke(self, small, strategy):
         for words in (None, 5):

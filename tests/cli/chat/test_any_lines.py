@@ -38,6 +38,7 @@ def tiny(request):
     )
 
 
+@pytest.mark.slow
 @given(steps=STEPS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_lines(tiny, tmp_path_factory, steps):

@@ -58,6 +58,7 @@ def seen(write: Callable[[Screen, Callable[[int], None]], None], columns: int = 
     return "\n".join(line.rstrip() for line in [*above, *terminal.display]).rstrip().splitlines()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, st.integers(1, 40), st.integers(4, 30))
 def test_the_screen_shows_the_complete_text_for_any_pieces(text, cut, rows):

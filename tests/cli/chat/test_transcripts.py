@@ -25,6 +25,7 @@ def test_a_message_and_its_answer(talk, llm):
     assert chat.turns == chat.read_again() == [(FRANCE, said, "stop")]
 
 
+@pytest.mark.slow
 def test_the_conversation_is_remembered(talk, llm):
     chat = talk()
     first = chat.answer("My name is Ann.")
@@ -34,6 +35,7 @@ def test_the_conversation_is_remembered(talk, llm):
     assert [answer for _, answer, _ in chat.turns] == [first, second]
 
 
+@pytest.mark.slow
 def test_multiple_lines_are_one_message(talk):
     chat = talk()
     chat.answer("Hello,\n\nmy name is Ann.\n")
@@ -66,6 +68,7 @@ def test_an_interrupt_breaks_an_answer_off(talk):
     assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
 
 
+@pytest.mark.slow
 def test_a_message_too_long_is_refused_and_changes_nothing(talk):
     chat = talk()
     assert chat.problem("word " * 9000).startswith("the message and the tokens reserved for its answer need 9")
@@ -81,6 +84,7 @@ def test_half_a_character_is_refused(talk):
     assert chat.answer(FRANCE)
 
 
+@pytest.mark.slow
 def test_the_unexpected_ends_no_conversation(talk):
     chat = talk(load=lambda name: 1 / 0)
     *_, problem = chat("/model other")

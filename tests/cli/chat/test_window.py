@@ -22,6 +22,7 @@ def message(number: int) -> str:
     return f"This is message number {number}, and it has some words, of which none is of any importance."
 
 
+@pytest.mark.slow
 def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
     chat = talk(narrow, system=SYSTEM)
     notes = []
@@ -45,6 +46,7 @@ def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
     assert [each.type for each in seen] == ["system", *["human", "ai"] * (len(seen) // 2)]
 
 
+@pytest.mark.slow
 def test_a_resumed_conversation_stays_trimmed(talk, narrow):
     chat = talk(narrow)
     for number in range(5):
@@ -57,6 +59,7 @@ def test_a_resumed_conversation_stays_trimmed(talk, narrow):
     assert (again.state.history.dropped, again.state.status.used) == (dropped, used)
 
 
+@pytest.mark.slow
 def test_a_message_that_never_fits_drops_no_earlier_turn(talk, narrow):
     chat = talk(narrow)
     for number in range(3):
@@ -65,6 +68,7 @@ def test_a_message_that_never_fits_drops_no_earlier_turn(talk, narrow):
     assert len(chat.read_again()) == 3
 
 
+@pytest.mark.slow
 def test_a_long_message_drops_all_earlier_turns(talk, narrow):
     chat = talk(narrow, system=SYSTEM)
     for number in range(3):
@@ -75,6 +79,7 @@ def test_a_long_message_drops_all_earlier_turns(talk, narrow):
     assert [each.type for each in window.build_messages(chat.state.history)] == ["system", "human", "ai"]
 
 
+@pytest.mark.slow
 def test_continue_makes_room_too(talk, narrow):
     chat = talk(narrow)
     chat("/set max_new_tokens 8")
@@ -89,6 +94,7 @@ def test_continue_makes_room_too(talk, narrow):
     assert window.build_messages(chat.state.history)[-1].text == chat.turns[-1][1]
 
 
+@pytest.mark.slow
 def test_continue_generates_up_to_the_end_of_the_context_window(talk, default_model_folder):
     chat = talk(HuggingFaceChat(max_new_tokens=40, min_new_tokens=40, temperature=0, context_window=WINDOW))
     chat(message(0))
@@ -104,6 +110,7 @@ def test_continue_generates_up_to_the_end_of_the_context_window(talk, default_mo
     assert isinstance(chat(message(2))[-1], Ended)
 
 
+@pytest.mark.slow
 def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, llm):
     chat = talk(llm)
     for number in range(5):
@@ -117,6 +124,7 @@ def test_where_a_few_tokens_are_missing_the_last_turns_stay_as_they_are(talk, ll
     assert message(4) in [each.text for each in window.build_messages(chat.state.history)]
 
 
+@pytest.mark.slow
 def test_undo_frees_space_in_the_context_window(talk, narrow):
     chat = talk(narrow)
     for number in range(5):
@@ -128,6 +136,7 @@ def test_undo_frees_space_in_the_context_window(talk, narrow):
     assert isinstance(chat(message(0))[-1], Ended)
 
 
+@pytest.mark.slow
 def test_a_window_that_is_smaller_than_before(talk, narrow, llm):
     """As after /model, or a resume: what fitted no longer does."""
     chat = talk(llm)
@@ -151,6 +160,7 @@ def test_what_the_model_sees(system, dropped):
     assert [(each.type, each.text) for each in seen] == [*head, *one, *later]
 
 
+@pytest.mark.slow
 def test_later_turns_compute_only_new_tokens(talk, llm):
     """What was computed for the turns before is found again: else an answer would begin later each time."""
     chat = talk(llm, system=SYSTEM)

@@ -35,6 +35,7 @@ patterns = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(ARCHITECTURE_NAMES, patterns, st.integers(1, 40), st.sampled_from([{}, DRAWN]))
 @settings(max_examples=30)
 def test_a_completion_matches_the_whole_pattern(name: str, pattern: str, limit: int, options: dict[str, Any]) -> None:

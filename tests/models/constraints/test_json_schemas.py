@@ -26,6 +26,7 @@ from tests.support.schemas import (
 )
 
 
+@pytest.mark.slow
 @given(ARCHITECTURE_NAMES, schemas, st.integers(1, 60), st.sampled_from([{}, DRAWN]))
 @settings(max_examples=80)
 def test_constrained_json_parses_and_validates(name: str, schema: Any, limit: int, options: dict[str, Any]) -> None:

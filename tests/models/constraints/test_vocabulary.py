@@ -57,6 +57,7 @@ TOKENIZERS = {
 }
 
 
+@pytest.mark.slow
 @given(st.sampled_from(list(TOKENIZERS)), st.lists(st.integers(0, 10_000), min_size=1, max_size=12))
 @example("bytes", [35])
 def test_token_bytes_equal_the_decoded_text(name: str, numbers: list[int]) -> None:

@@ -161,6 +161,7 @@ def test_the_fast_forward_pass_is_built_only_if_its_logits_are_equal(tmp_path: P
     assert build_fast_forward(offloaded, tmp_path) is None, "a layer on another device"
 
 
+@pytest.mark.slow
 def test_the_default_model_is_built_with_and_without_int4(default_model_folder: Path, tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(default_model_folder, dtype=torch.bfloat16).eval()
     packed, plain = (build_fast_forward(model, folder) for folder in (default_model_folder, tmp_path))

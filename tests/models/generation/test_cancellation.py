@@ -112,6 +112,7 @@ def test_a_cancelled_request_has_finish_reason_cancelled(options: dict[str, Any]
         assert complete.text.startswith(answer.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mistral", "t5", "llama"])
 def test_no_cache_outlives_its_answer(name: str) -> None:
     """Check that only the prefix cache, which stores tensors, keeps keys and values."""

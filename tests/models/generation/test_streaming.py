@@ -10,6 +10,7 @@ from llmkit.errors import SettingsError
 from tests.support.models import PROMPTS, architectures, chat, comparable, completion, each_pass, joined
 
 
+@pytest.mark.slow
 @architectures
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.1, "seed": 3, "logprobs": 2}], ids=["greedy", "drawn"])
 async def test_a_stream_joins_to_the_answer(name: str, options: dict[str, Any]) -> None:

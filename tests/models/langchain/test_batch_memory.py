@@ -65,6 +65,7 @@ def test_out_of_memory_with_one_row_raises_generation_error() -> None:
     assert [type(one) for one in results] == [GenerationError] * 2
 
 
+@pytest.mark.slow
 def test_a_failed_attempt_frees_its_memory_before_the_next() -> None:
     llm = chat("llama", max_new_tokens=6)
     caches: list[weakref.ref[Any]] = []

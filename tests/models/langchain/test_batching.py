@@ -157,6 +157,7 @@ async def test_batch_as_completed_yields_every_answer_and_error() -> None:
         await collect_as_completed(llm, inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_leaving_batch_as_completed_stops_the_computation(
     asynchronous: bool, monkeypatch: pytest.MonkeyPatch
@@ -180,6 +181,7 @@ async def test_leaving_batch_as_completed_stops_the_computation(
     assert len(passes) < 200 * 3
 
 
+@pytest.mark.slow
 def test_a_seeded_batch_equals_single_calls() -> None:
     llm = chat("llama", max_new_tokens=8, temperature=1.0, seed=6)
     expected = [comparable(llm.invoke(prompt)) for prompt in PROMPTS]

@@ -62,6 +62,7 @@ def test_structured_output_is_valid_with_any_weights(name, method):
     assert all(isinstance(town, Town) for town in structured.batch(["Name a town.", "And another, in the far north?"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHAT_MODELS)
 def test_a_required_tool_is_called_with_every_template(name):
     answer = chat(name).bind_tools([Town], tool_choice="any").invoke([SystemMessage("Be brief."), HumanMessage("Go.")])
@@ -76,6 +77,7 @@ def test_a_required_tool_is_called_with_every_template(name):
     assert Town(**message.tool_calls[0]["args"]).people >= 0
 
 
+@pytest.mark.slow
 def test_structured_output_works_with_a_template_that_starts_reasoning():
     made = tiny.make("llama")
     tokenizer = made.tokenizer.__class__(tokenizer_object=made.tokenizer.backend_tokenizer, eos_token="<|im_end|>")
@@ -98,6 +100,7 @@ def test_response_formats_constrain_the_answer(response_format, check):
     assert check(chat("llama").invoke("Say it.", response_format=response_format).text)
 
 
+@pytest.mark.slow
 def test_a_batch_is_computed_in_few_forward_passes(llm, pass_rows):
     texts = [f"Tell me about number {number}, {'please ' * (number % 4)}now." for number in range(12)]
     single = [llm.invoke(text).text for text in texts]

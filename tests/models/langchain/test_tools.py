@@ -48,6 +48,7 @@ async def test_streamed_tool_calls_join_to_the_tool_calls(format_name: str) -> N
     assert sorted({part["index"] for part in pieces}) == list(range(len(answer.tool_calls)))
 
 
+@pytest.mark.slow
 @every_format
 def test_an_optional_tool_call_is_valid(format_name: str) -> None:
     llm = chat_with_format(format_name, max_new_tokens=80)
@@ -72,6 +73,7 @@ def test_tool_calls_of_a_batch_equal_single_calls(format_name: str) -> None:
     assert [comparable(answer) for answer in llm.batch(inputs)] == expected
 
 
+@pytest.mark.slow
 @given(st.sampled_from(FORMAT_NAMES), schemas.flatmap(lambda inner: objects(st.just(inner))), st.integers(0, 9))
 @settings(max_examples=40)
 def test_arguments_are_valid_under_any_schema(format_name: str, schema: dict[str, Any], seed: int) -> None:

@@ -116,6 +116,7 @@ def test_scores_do_not_depend_on_the_prefix_cache(budget: int) -> None:
 token_lists = st.lists(st.integers(4, 8), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(token_lists, st.lists(token_lists, min_size=1, max_size=6)), min_size=1, max_size=4),
     st.integers(1, 40),

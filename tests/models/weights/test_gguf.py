@@ -130,6 +130,7 @@ def test_a_truncated_file_is_refused(tiny_gguf, tmp_path, share):
     assert convert_damaged(tiny_gguf, tmp_path, original[: int(len(original) * share)])
 
 
+@pytest.mark.slow
 @given(offset=st.integers(0, 6000), noise=st.binary(min_size=1, max_size=24))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 def test_noise_in_the_header_is_refused_or_harmless(tiny_gguf, tmp_path, offset, noise):

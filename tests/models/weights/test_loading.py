@@ -46,6 +46,7 @@ def test_models_of_the_same_name_and_dtype_share_an_engine(folders: dict[str, Pa
     assert HuggingFaceChat(model=name, dtype="bfloat16").engine is not one.engine
 
 
+@pytest.mark.slow
 def test_the_last_model_of_a_call_stays_loaded(folders: dict[str, Path]) -> None:
     model = tiny.make("llama")
     llm = HuggingFaceChat(

@@ -56,6 +56,7 @@ def scores_are_close(scores: Any, found: Any, quantization: str) -> bool:
     return bool(np.allclose(found, scores, rtol=0.03 if quantization == "int8" else 0.25, atol=0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantization", LIBRARIES)
 def test_weights_take_less_memory(folder: str, quantization: str) -> None:
     skip_without_library(quantization)

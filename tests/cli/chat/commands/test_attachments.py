@@ -24,6 +24,7 @@ def mill(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_questions_are_answered_from_a_file(talk, mill):
     chat = talk()
     assert chat("/file") == [Output("Nothing is attached: /file PATH and /url URL attach something.")]
@@ -86,6 +87,7 @@ def test_a_saved_page_is_attached_with_its_title(talk, tmp_path):
     assert note.text.startswith(f"attached The mill ({path}): ")
 
 
+@pytest.mark.slow
 def test_citations_are_kept_and_never_shown_to_the_model(talk, mill, tmp_path):
     chat = talk()
     chat(f"/file {mill}")
@@ -100,6 +102,7 @@ def test_citations_are_kept_and_never_shown_to_the_model(talk, mill, tmp_path):
     assert chat.state.history.turns[0].citations == ""
 
 
+@pytest.mark.slow
 def test_what_is_attached_does_not_say_is_for_the_model(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
@@ -114,6 +117,7 @@ def test_what_is_attached_does_not_say_is_for_the_model(talk, mill):
     assert chat.state.history.turns[-1].citations == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", ["Hello!", "Thanks!", "Write a poem about the mill.", "How are you?", "你好"])
 def test_what_is_no_question_about_the_text_is_not_read(talk, mill, monkeypatch, message):
     chat = talk()
@@ -126,6 +130,7 @@ def test_what_is_no_question_about_the_text_is_not_read(talk, mill, monkeypatch,
     assert [turn.citations for turn in chat.state.history.turns] == [""]
 
 
+@pytest.mark.slow
 def test_a_request_for_a_summary_names_the_command(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
@@ -145,6 +150,7 @@ def test_a_long_message_beside_a_text_is_for_the_model(talk, mill, monkeypatch):
     assert note == Note(f"answered by the model, not from {mill}")
 
 
+@pytest.mark.slow
 def test_a_question_after_talk_is_answered_from_the_text_again(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
@@ -154,6 +160,7 @@ def test_a_question_after_talk_is_answered_from_the_text_again(talk, mill):
     assert [bool(turn.citations) for turn in chat.state.history.turns] == [False, True, False]
 
 
+@pytest.mark.slow
 def test_detach_gives_the_model_its_own_answers_back(talk, mill):
     chat = talk()
     assert chat.problem("/detach").startswith("nothing is attached")
@@ -164,6 +171,7 @@ def test_detach_gives_the_model_its_own_answers_back(talk, mill):
     assert chat.problem("/detach").startswith("nothing is attached")
 
 
+@pytest.mark.slow
 def test_a_question_that_is_interrupted_changes_nothing(talk, mill, monkeypatch):
     """It is one step, which closing a generator cannot stop; a signal in the middle of the work can."""
     chat = talk()
@@ -177,6 +185,7 @@ def test_a_question_that_is_interrupted_changes_nothing(talk, mill, monkeypatch)
     assert chat.answer(BUILT) == "1821"
 
 
+@pytest.mark.slow
 def test_retry_asks_what_is_attached_again(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
@@ -185,6 +194,7 @@ def test_retry_asks_what_is_attached_again(talk, mill):
     assert [answer for _, answer, _ in chat.turns] == [first]
 
 
+@pytest.mark.slow
 def test_what_is_attached_is_there_after_a_resume(talk, mill):
     chat = talk()
     chat(f"/file {mill}")
@@ -201,6 +211,7 @@ def test_what_is_attached_is_there_after_a_resume(talk, mill):
     assert again.answer("Who built the mill?") == "Ann Miller"
 
 
+@pytest.mark.slow
 def test_a_page(talk, site):
     url = site.page(f"<title>The mill</title><body><p>{MILL}</p></body>".encode())
     chat = talk(fetching={"allow_private": True})
@@ -212,6 +223,7 @@ def test_a_page(talk, site):
     assert chat.text("/url").startswith("The mill (")
 
 
+@pytest.mark.slow
 def test_a_page_and_a_file_together(talk, site, mill):
     url = site.page(b"<body><p>The mill has a cafe. Its owner is Tom Baker since 2015.</p></body>")
     chat = talk(fetching={"allow_private": True})
@@ -251,6 +263,7 @@ def test_a_file_that_is_no_text(talk, tmp_path):
     assert "is an image (PNG), which is not read" in talk().problem(f"/file {tmp_path}/image")
 
 
+@pytest.mark.slow
 def test_summarize_what_is_attached(talk, mill):
     chat = talk()
     assert chat.problem("/summarize").startswith("there is nothing to summarize")
@@ -264,6 +277,7 @@ def test_summarize_what_is_attached(talk, mill):
     assert chat.turns == []
 
 
+@pytest.mark.slow
 def test_summarize_the_conversation(talk, llm):
     chat = talk()
     first = chat.answer("Ann and Bob meet at noon at the station.")
@@ -275,6 +289,7 @@ def test_summarize_the_conversation(talk, llm):
     assert len(chat.turns) == 1
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_chains(talk, mill, llm):
     chat = talk()
     chat(f"/file {mill}")

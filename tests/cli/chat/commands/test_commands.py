@@ -73,6 +73,7 @@ def test_edit_and_leave(talk):
     assert chat("/bye") == chat("/exit") == [Left()]
 
 
+@pytest.mark.slow
 def test_what_arguments_are_completed_to(talk):
     chat = talk()
 

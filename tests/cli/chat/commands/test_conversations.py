@@ -4,12 +4,15 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from llmkit.cli.chat.events import Alert, Ended, Note, PastTurn
 
 FRANCE = "What is the capital of France?"
 SHORT = "What is the capital of Fran…"
 
 
+@pytest.mark.slow
 def test_save_names_the_conversation_and_it_goes_on(talk):
     chat = talk()
     assert chat.text("/save") == "Not saved yet."
@@ -41,6 +44,7 @@ def test_clear_keeps_the_old_conversation(talk):
     assert len(chat.store.names()) == 2
 
 
+@pytest.mark.slow
 def test_load_continues_the_conversation(talk):
     chat = talk()
     chat.answer(FRANCE)
@@ -73,6 +77,7 @@ def test_the_last_turns_are_shown_when_a_conversation_is_continued(talk):
     assert past == [PastTurn(f"message {number}", f"answer {number}") for number in (2, 3, 4)]
 
 
+@pytest.mark.slow
 def test_one_that_is_open_elsewhere_is_refused(talk):
     one, two = talk(), talk()
     one.answer(FRANCE)
@@ -84,6 +89,7 @@ def test_one_that_is_open_elsewhere_is_refused(talk):
     assert len(one.read_again()) == len(two.read_again()) == 2
 
 
+@pytest.mark.slow
 def test_list_shows_saved_conversations(talk):
     chat = talk()
     assert chat.text("/list") == "No conversation is kept yet."
@@ -98,6 +104,7 @@ def test_list_shows_saved_conversations(talk):
     assert re.fullmatch(r"trip +\d{4}-\d\d-\d\d \d\d:\d\d      2  Please tell me what the cap…", first)
 
 
+@pytest.mark.slow
 def test_what_is_not_kept_has_no_file_until_it_is_saved(talk):
     chat = talk(keep=False)
     chat.answer(FRANCE)
@@ -108,6 +115,7 @@ def test_what_is_not_kept_has_no_file_until_it_is_saved(talk):
     assert chat.read_again() == chat.turns
 
 
+@pytest.mark.slow
 def test_export_as_markdown(talk, tmp_path):
     chat = talk(system="Be brief.")
     answer = chat.answer(FRANCE)
@@ -122,6 +130,7 @@ def test_export_as_markdown(talk, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_export_overwrites_only_on_request(talk, tmp_path):
     chat = talk()
     file = tmp_path / "a talk.md"
@@ -141,6 +150,7 @@ def test_export_overwrites_only_on_request(talk, tmp_path):
     assert "it is a folder" in chat.problem(f"/export {tmp_path}/folder.md !")
 
 
+@pytest.mark.slow
 def test_resumed_with_another_model(talk, llm):
     chat = talk()
     chat.answer(FRANCE)
@@ -187,6 +197,7 @@ def test_clear_says_that_a_conversation_is_not_saved(talk):
     assert chat.text("/clear") == "a new conversation; the last one is not saved"
 
 
+@pytest.mark.slow
 def test_a_file_that_becomes_unwritable_is_reported_once(talk, tmp_path):
     chat = talk()
     assert list(chat.state.opening()) == []

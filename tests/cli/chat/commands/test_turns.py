@@ -10,6 +10,7 @@ FRANCE = "What is the capital of France?"
 STORY = "Write a story about a fox."
 
 
+@pytest.mark.slow
 def test_continue_makes_one_answer(talk, llm):
     chat = talk()
     first = chat.answer(STORY)
@@ -25,6 +26,7 @@ def test_continue_makes_one_answer(talk, llm):
     assert chat.answer("/continue")
 
 
+@pytest.mark.slow
 def test_continue_where_there_is_nothing_to_go_on_with(talk):
     chat = talk()
     assert chat.problem("/continue") == "there is no message yet"
@@ -32,6 +34,7 @@ def test_continue_where_there_is_nothing_to_go_on_with(talk):
     assert chat.problem("/continue").startswith("the last answer is complete")
 
 
+@pytest.mark.slow
 def test_undo_takes_turns_back_one_by_one(talk):
     chat = talk()
     chat.answer(FRANCE)
@@ -48,6 +51,7 @@ def test_undo_takes_turns_back_one_by_one(talk):
     assert chat.store.names() == []
 
 
+@pytest.mark.slow
 def test_retry_generates_a_new_answer(talk):
     chat = talk()
     first = chat.answer(STORY)
@@ -66,6 +70,7 @@ def test_retry_generates_a_new_answer(talk):
     assert not any(isinstance(event, Note) for event in chat("/retry"))
 
 
+@pytest.mark.slow
 def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):
     chat = talk()
     first = chat.answer(FRANCE)
@@ -75,6 +80,7 @@ def test_retry_keeps_the_old_answer_until_a_new_one_comes(talk):
     assert chat.turns == [(FRANCE, first, "stop")]
 
 
+@pytest.mark.slow
 def test_retry_of_a_message_without_an_answer(talk):
     """As it is after a kill, or a stop, before the first token."""
     chat = talk()
@@ -84,6 +90,7 @@ def test_retry_of_a_message_without_an_answer(talk):
     assert [reason for _, _, reason in chat.turns] == ["stop"]
 
 
+@pytest.mark.slow
 def test_system(talk):
     chat = talk()
     assert chat.text("/system") == "There is no system prompt."
@@ -96,6 +103,7 @@ def test_system(talk):
     assert chat.text("/system") == "There is no system prompt."
 
 
+@pytest.mark.slow
 def test_model_changes_and_the_conversation_stays(talk, llm):
     asked = []
 
@@ -117,6 +125,7 @@ def test_model_changes_and_the_conversation_stays(talk, llm):
     assert chat.text("/model") == note.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "why"), [("nope", "nope"), ("minilm-l6", "makes sentence embeddings")])
 def test_a_model_that_cannot_be_loaded_leaves_the_old_one(talk, name, why):
     chat = talk()
