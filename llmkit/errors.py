@@ -22,9 +22,14 @@ A command exits with 2 for an `InputError`, with 1 for any other.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class LlmkitError(Exception):
     """The base class: catch it to catch whatever llmkit raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Exception's own calls __init__ with the message as its arguments
+        return _restore, (type(self), self.args, self.__dict__)
 
 
 class InputError(LlmkitError, ValueError):
@@ -109,3 +114,12 @@ class ReductionError(RunError):
 
 class PageError(RunError):
     """Raised when a web page cannot be fetched within its limits, or has no text; names the URL."""
+
+
+def _restore(error_class: type[LlmkitError], args: tuple[Any, ...], attributes: dict[str, Any]) -> LlmkitError:
+    """Create a pickled error again, without its constructor: its message is already complete."""
+    built_in: Any = OSError if issubclass(error_class, OSError) else Exception  # TimeoutError is an OSError
+    error: LlmkitError = built_in.__new__(error_class)
+    error.args = args
+    vars(error).update(attributes)
+    return error
