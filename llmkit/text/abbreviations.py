@@ -82,6 +82,8 @@ def is_within_sentence(text: str, point: int, following: int) -> bool:
     word = before.group()
     next_word = _AFTER.match(text, following)
     starts = bool(next_word and next_word[1] in SENTENCE_STARTERS)
+    if ".-" in word and word.rpartition(".-")[2] in TITLES:  # "Dipl.-Ing."
+        return True
     if len(word) == 1 and word.isalpha():
         if _SPACED.search(text, max(0, point - 12), point):
             return True

@@ -10,8 +10,9 @@ from enum import IntEnum
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
 
-from llmkit.web.elements import HEADINGS, LIST_ITEMS, is_beside_text, is_block, is_preformatted
-from llmkit.web.inline import InlineText
+from llmkit.web.elements import HEADINGS, LIST_ITEMS, is_beside_text, is_block, is_preformatted, is_within
+from llmkit.web.inline import BASE, InlineText, is_drawn_formula, text_after
+from llmkit.web.superscripts import subscript, superscript
 from llmkit.web.tables import is_data_table, read_rows
 from llmkit.web.visible import remove_invisible_characters
 
@@ -97,6 +98,8 @@ class _Reader:
     def enter(self, tag: Tag) -> bool:
         """Begin an element; false if its contents are not to be entered."""
         if not is_block(tag):
+            if is_drawn_formula(tag):
+                return False
             self._inline.begin(tag)
             return tag.name != "br" and (tag.name != "div" or not tag.get_text().isspace())
         self._end_block(tag)
@@ -171,9 +174,14 @@ def _texts(*tags: Tag) -> Iterator[NavigableString]:
 def preformatted_text(tag: Tag) -> str:
     """Return the text of code and the like as it stands, without empty lines around it."""
     pieces: list[str] = []
+    written: set[int] = set()
     for node in tag.descendants:
         if isinstance(node, NavigableString):
-            pieces.append(str(node))
+            pieces.append("" if id(node) in written else str(node))
+        elif isinstance(node, Tag) and node.name in {"sup", "sub"} and not is_within(node, {"sup", "sub"}):
+            write = superscript if node.name == "sup" else subscript
+            pieces.append(write("".join(pieces[-BASE:])[-BASE:], node.get_text(), text_after(node)))
+            written |= set(map(id, node.descendants))
         elif isinstance(node, Tag) and (node.name == "br" or (_begins_line(node) and not _at_line_start(pieces))):
             pieces.append("\n")
     text = remove_invisible_characters("".join(pieces).replace("\r\n", "\n").replace("\xa0", " "))

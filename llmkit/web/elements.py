@@ -35,8 +35,10 @@ def is_block(tag: Tag) -> bool:
         return False
     if tag.name in _BLOCKS or _BLOCK_STYLE.search(style):
         return True
-    is_custom = "-" in tag.name  # most are styled as blocks, unless they stand within a line
-    return is_custom and tag.parent is not None and (tag.parent.name in CONTAINERS or "-" in tag.parent.name)
+    parent: Tag | None = tag
+    while parent is not None and "-" in parent.name:  # most are styled as blocks, unless they stand within a line
+        parent = parent.parent
+    return parent is not tag and parent is not None and parent.name in CONTAINERS
 
 
 def is_preformatted(tag: Tag) -> bool:

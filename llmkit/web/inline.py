@@ -11,13 +11,13 @@ from llmkit.web.elements import attribute, is_within
 from llmkit.web.superscripts import fraction, note_mark, subscript, superscript
 from llmkit.web.visible import remove_invisible_characters
 
-_RAISED = re.compile(r"vertical-align\s*:\s*super", re.IGNORECASE)
-_LOWERED = re.compile(r"vertical-align\s*:\s*sub\b", re.IGNORECASE)
+_RAISED = re.compile(r"vertical-align\s*:\s*(?:super|text-top)|mso-text-raise\s*:\s*[1-9.]", re.IGNORECASE)
+_LOWERED = re.compile(r"vertical-align\s*:\s*(?:sub|text-bottom)\b|mso-text-raise\s*:\s*-", re.IGNORECASE)
 _NOTE = re.compile(r"noteref|footnote|endnote|fnref|cite_ref|\breference\b|\bfn\b", re.IGNORECASE)
 _NOTE_ATTRIBUTES = ("role", "class", "id", "rel", "epub:type")
 _MAX_MARK = 3
 """Characters of a link that is the mark of a footnote without standing above the line."""
-_BASE = 40
+BASE = 40
 """Characters before a superscript that say what it is."""
 # fmt: off
 _QUOTES = {  # of the Unicode CLDR, which browsers take them from
@@ -28,6 +28,9 @@ _QUOTES = {  # of the Unicode CLDR, which browsers take them from
 # fmt: on
 _QUOTATION_MARK = re.compile(r"[\"'“”„«»‘’‚‹›「」『』]")
 _SLASHES = frozenset(("/", "⁄"))
+_FORMULA = re.compile(r"\A\{\\(?:display|text)style (.{1,300})\}\Z")
+"""What Wikipedia writes of a formula that is a picture, in TeX."""
+_NAMED_ROLES = {"msqrt": "root", "img": "picture"}
 _SCRIPTS_OF_MATH = {"msup": ("", "sup"), "msub": ("", "sub"), "msubsup": ("", "sub", "sup")}
 
 
@@ -61,10 +64,18 @@ class InlineText:
                 self._pieces.append("\n")
             case "denominator":
                 self._pieces.append("/")
+            case "root":
+                self._pieces.append("√")
+            case "picture":
+                self._pieces += _FORMULA.findall(attribute(tag, "alt"))
+        if _is_grouped(tag):
+            self._pieces.append("(")
 
     def end(self, tag: Tag) -> None:
         """End an element within the line."""
         role = _role(tag)
+        if _is_grouped(tag):
+            self._pieces.append(")")
         if role == "q":
             self._quotes = max(0, self._quotes - 1)
             self._pieces.append(self._quotation_mark(tag, 1))
@@ -86,7 +97,7 @@ class InlineText:
         return text
 
     def _add_script(self, role: str, text: str, tag: Tag) -> None:
-        base, after = "".join(self._pieces[-_BASE:])[-_BASE:], _text_after(tag)
+        base, after = "".join(self._pieces[-BASE:])[-BASE:], text_after(tag)
         if role == "note":
             self._pieces.append(note_mark(text))
         elif role == "sup":
@@ -95,7 +106,7 @@ class InlineText:
         elif self._numerator >= 0 and (slash := "".join(self._pieces[self._numerator + 1 :][:3]).strip()) in _SLASHES:
             del self._pieces[self._numerator + 1 :]
             self._pieces.pop()
-            before = "".join(self._pieces[-_BASE:])[-1:]
+            before = "".join(self._pieces[-BASE:])[-1:]
             self._pieces.append(fraction(before, self._digits, slash, text))
             self._numerator = -1
         else:
@@ -122,6 +133,8 @@ def _role(tag: Tag) -> str:
         return "note"
     if tag.name in {"sup", "sub"}:
         return tag.name
+    if tag.name in _NAMED_ROLES:
+        return _NAMED_ROLES[tag.name]
     parent = tag.parent
     if parent is not None and parent.name in {*_SCRIPTS_OF_MATH, "mfrac"}:
         position = sum(1 for _ in islice((node for node in tag.previous_siblings if isinstance(node, Tag)), 4))
@@ -130,6 +143,20 @@ def _role(tag: Tag) -> str:
         return _SCRIPTS_OF_MATH[parent.name][position] if position < len(_SCRIPTS_OF_MATH[parent.name]) else ""
     style = attribute(tag, "style")
     return "sup" if _RAISED.search(style) else "sub" if _LOWERED.search(style) else ""
+
+
+def _is_grouped(tag: Tag) -> bool:
+    """Return whether a part of a formula needs parentheses on one line: (a+b)/2, √(a+b)."""
+    is_part = tag.name == "msqrt" or (tag.parent is not None and tag.parent.name == "mfrac")
+    return is_part and len(tag.find_all("mo", limit=1)) > 0 and len(tag.find_all(["mi", "mn"], limit=2)) > 1
+
+
+def is_drawn_formula(tag: Tag) -> bool:
+    """Return whether an element draws a formula that stands beside it as MathML: KaTeX and MathJax write both."""
+    if attribute(tag, "aria-hidden") != "true" or tag.parent is None or tag.find("math"):
+        return False
+    beside = (node for node in islice(tag.parent.children, 5) if isinstance(node, Tag) and node is not tag)
+    return any(node.name == "math" or node.find("math") for node in beside)
 
 
 def _marks_note(tag: Tag) -> bool:
@@ -145,6 +172,7 @@ def _marks_note(tag: Tag) -> bool:
     return not is_link and any(element.name == "a" and "#" in attribute(element, "href") for element in elements)
 
 
-def _text_after(tag: Tag) -> str:
+def text_after(tag: Tag) -> str:
+    """Return the beginning of what follows an element."""
     node = tag.next_sibling
     return (node.get_text() if isinstance(node, Tag) else str(node or ""))[:8]

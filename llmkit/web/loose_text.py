@@ -32,7 +32,7 @@ class LooseText:
     def span(self, block: Block) -> tuple[PageElement, PageElement] | None:
         """Return the first and the last of the nodes that a paragraph would hold, if a block is loose text."""
         parent = block.parent
-        if (parent.name not in CONTAINERS and "-" not in parent.name) or not self._reads_as_text(block):
+        if not _is_container(parent) or not self._reads_as_text(block):
             return None
         first, last = (_child_of(parent, node) for node in (block.nodes[0], block.nodes[-1]))
         if first is None or last is None:
@@ -55,7 +55,7 @@ class LooseText:
             return is_sentence
         if place.name in {"figcaption", "legend"} and place.parent is not None:
             place = place.parent
-        while not (beside := _elements_beside(place)) and place.parent is not None and place.parent.name in CONTAINERS:
+        while not (beside := _elements_beside(place)) and place.parent is not None and _is_container(place.parent):
             place = place.parent
         paragraphs = sum(map(self._is_paragraph, beside))
         if not is_sentence:
@@ -76,6 +76,10 @@ class LooseText:
         if id(tag) not in self._has_paragraph:
             self._has_paragraph[id(tag)] = tag.find(_PARAGRAPHS) is not None
         return self._has_paragraph[id(tag)]
+
+
+def _is_container(tag: Tag) -> bool:
+    return tag.name in CONTAINERS or "-" in tag.name
 
 
 def _elements_beside(tag: Tag, passes: Callable[[Tag], bool] | None = None) -> list[Tag]:

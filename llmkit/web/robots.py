@@ -23,6 +23,8 @@ _MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
 """A byte order mark that was read as windows-1252 and written as UTF-8."""
 _SHAPELESS = re.compile(r"[\0\u200B-\u200F\u2060\uFEFF]")
 _TAG = re.compile("<[^<>]*>")
+_AFTER_PRODUCT = re.compile(r"^(\s*user-?\s?agent\s*:\s*[a-z_-]+)[/,;( \t][^#\r\n]*", re.IGNORECASE | re.MULTILINE)
+"""What follows the name of a program, such as its version: only the name counts."""
 _MAX_CACHED, _MAX_AGE = 256, 3600.0  # sites, seconds
 
 
@@ -90,4 +92,5 @@ def _decode(body: bytes) -> str:
     text = _SHAPELESS.sub("", text).removeprefix(_MISREAD_MARK).replace("\udca0", " ")  # a no-break space
     if text.lstrip().startswith("<"):  # rules in a page of HTML; one that says that there are none has no rules
         text = _TAG.sub("\n", text)
+    text = _AFTER_PRODUCT.sub(r"\1", text)
     return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", text)

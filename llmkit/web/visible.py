@@ -201,7 +201,12 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
 
 def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
     """Return whether an element is not displayed, or struck, by its tag, its attributes or its inline style."""
-    if tag in _NEVER_SHOWN or tag in _STRUCK or (tag == "dialog" and "open" not in attributes):
+    if (
+        tag in _NEVER_SHOWN
+        or tag in _STRUCK
+        or attributes.get("role") == "deletion"
+        or (tag == "dialog" and "open" not in attributes)
+    ):
         return True
     if tag in {"html", "body"}:  # a whole page that is hidden waits for its scripts to show it
         return False

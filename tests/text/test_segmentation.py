@@ -179,7 +179,12 @@ def test_sentences_are_split_in_many_scripts(text, expected):
 @pytest.mark.parametrize(
     "text",
     [
-        *("Capt. Peter Voss met Rev. John Doe.", "Lt. Col. Berg met Mme. Lee.", "M. Dupont et Hr. Berg."),
+        *(
+            "Capt. Peter Voss met Rev. John Doe.",
+            "Lt. Col. Berg met Mme. Lee.",
+            "Dipl.-Ing. Karl Berg.",
+            "M. Dupont et Hr. Berg.",
+        ),
         *("See vol. II, pp. 12 and Fig. A, or No. 5.", "Smith et al. 2010 said it.", "On Jan. 5, i.e. Sat. 5 Jan."),
         *("J. R. R. Tolkien wrote, e.g. The Hobbit.", "J.-P. Sartre, Ph.D. Berg and B.Sc. Lee.", "At 9 a.m. Monday."),
         *(

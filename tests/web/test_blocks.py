@@ -61,6 +61,7 @@ SENTENCE = "The north pier is closed until the first of May."
         "<figure><img src=x><figcaption>{}</figcaption></figure>",
         "<figure class=image><img src=x><figcaption class=caption>{}</figcaption></figure>",
         "<x-note>{}</x-note>",
+        "<x-card><x-body>{}</x-body></x-card>",
         "<output>{}</output>",
         "<center>{}</center>",
         "<label>{}</label>",

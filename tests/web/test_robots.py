@@ -102,6 +102,9 @@ def test_a_long_robots_txt_is_accepted(site):
         b"# caf\xe9\nUSER-AGENT:*\nDISALLOW:/page # \xff",
         b"<html><body><pre>User-agent: *\nDisallow: /page</pre></html>",
         b"<p>User-agent: *<br>Disallow: /page<p>",
+        b"User-agent: LLMkit/1.0\nDisallow: /page",
+        b"User-agent: llmkit (+https://example.com/bot) # all\nDisallow: /page",
+        b"User-agent: other\r\nUser-agent: llmkit, another\r\nDisallow: /page",
     ],
 )
 def test_no_odd_form_of_a_file_opens_a_site(site, rules):

@@ -17,6 +17,7 @@ from tests.support.pages import after_story, in_short_page
             "It is x^n, 2^(n+1), 10^1.5, e^-x.",
         ),
         ("It is 10<span style='vertical-align: super'>30</span> kg.", "It is 10³⁰ kg."),
+        ("It is 10<span style='position:relative;top:-3.0pt;mso-text-raise:3.0pt'>30</span> kg.", "It is 10³⁰ kg."),
         ("It costs $19<sup>99</sup>, or 17<sup>50</sup> €.", "It costs $19.99, or 17.50 €."),
         ("It is worth $10<sup>12</sup> or <sup>$</sup>10<sup>99</sup>.", "It is worth $10¹² or $10.99."),
         ("Add 1<sup>1</sup>/<sub>2</sub> cups and <sup>3</sup>⁄<sub>4</sub> of it.", "Add 1 1/2 cups and 3⁄4 of it."),
@@ -79,9 +80,48 @@ def test_the_language_of_the_page_counts(language, html, text):
         "It costs <s>50</s> <b>30</b> crowns.",
         "It costs <del>50</del><ins>30</ins> crowns.",
         "It costs <strike>50</strike> 30 crowns.",
+        "It costs <span role=deletion>50</span><span role=insertion>30</span> crowns.",
         "It costs <span style='text-decoration-line: line-through'>50</span> 30 crowns.",
     ],
 )
 @pytest.mark.parametrize("place", [after_story, in_short_page])
 def test_deleted_text_is_not_read(place, html):
     assert place(f"<p>{html}</p>") == "It costs 30 crowns."
+
+
+MATHML = "<math><msup><mn>10</mn><mn>30</mn></msup></math>"
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        MATHML,
+        f"<i>{MATHML}</i><span class=katex-html aria-hidden=true>1<b>0</b><span>30</span></span>",
+        f"<span><nobr aria-hidden=true>1030</nobr><span class=MJX_Assistive_MathML>{MATHML}</span></span>",
+        "<mjx-container><mjx-math aria-hidden=true><mjx-c></mjx-c></mjx-math><mjx-assistive-mml>"
+        f"{MATHML}</mjx-assistive-mml></mjx-container>",
+    ],
+)
+def test_a_formula_that_is_written_twice_is_read_once(place, formula):
+    text = "The sun has a mass of 2 × {} kg, and it is a star."
+    assert place(f"<p>{text.format(formula)}</p>") == text.format("10³⁰")
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("<math><msqrt><mn>2</mn></msqrt></math>", "√2"),
+        ("<math><msqrt><mi>a</mi><mo>+</mo><mi>b</mi></msqrt></math>", "√(a+b)"),
+        ("<math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></mfrac></math>", "(a+b)/2"),
+        (f"<span style='display:none'>{MATHML}</span><img alt='{{\\displaystyle 10^{{30}}}}' src=x>", "10^{30}"),
+    ],
+)
+def test_a_formula_is_read_as_a_line(place, formula, text):
+    assert place(f"<p>It is {formula} units of that.</p>") == f"It is {text} units of that."
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+def test_superscripts_in_code_are_no_digits_of_the_number_before(place):
+    assert place("<pre>m = 10<sup>30</sup>\n  x<sub>1</sub>2</pre>") == "m = 10³⁰\n  x₁2"
