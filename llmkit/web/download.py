@@ -173,8 +173,10 @@ class Downloader:
                 timeout=(self._limits.connect_timeout, self._deadline.limit(self._limits.read_timeout)),
                 headers={"Cache-Control": "no-cache"} if attempt else None,
             )
+            if response.status_code not in _BUSY or attempt == MAX_ATTEMPTS - 1:
+                break
             delay = _retry_after(response, RETRY_DELAY * 2**attempt)
-            if response.status_code not in _BUSY or attempt == MAX_ATTEMPTS - 1 or delay >= self._deadline.remaining:
+            if delay >= self._deadline.remaining:
                 break
             response.close()
             time.sleep(delay)
@@ -258,4 +260,4 @@ def _reason(error: BaseException) -> str:
     """Return the message of the innermost error: the outer ones only wrap it."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__

@@ -1,5 +1,7 @@
 """Pages are kept on disk, as their servers wish."""
 
+import sqlite3
+
 import pytest
 
 from llmkit.errors import PageError, PageRefused
@@ -94,6 +96,46 @@ def test_a_damaged_cache_counts_as_empty(site, own_pages, capfd):
     (folder / "private.db").write_bytes(b"this is no database" * 100)
     assert local(site.page()).page_content == TEXT
     assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_cache_is_replaced(site, own_pages):
+    folder = own_pages / "pages"
+    folder.mkdir(parents=True)
+    (folder / "private.db").write_bytes(b"this is no database" * 100)
+    url = site.page()
+    assert [local(url).page_content for _ in range(2)] == [TEXT, TEXT]
+    assert site.paths == ["/page"]
+
+
+def test_a_folder_that_others_can_read_is_closed_to_them(site, own_pages):
+    folder = own_pages / "pages"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    local(site.page())
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("target_exists", [False, True])
+def test_a_link_is_not_followed(site, own_pages, tmp_path, target_exists):
+    target = tmp_path / "target"
+    if target_exists:
+        target.write_bytes(b"")
+    (own_pages / "pages").mkdir(parents=True)
+    (own_pages / "pages" / "private.db").symlink_to(target)
+    assert local(site.page()).page_content == TEXT
+    assert target.exists() == target_exists
+    assert not target_exists or target.read_bytes() == b""
+
+
+def test_a_cache_that_another_process_has_locked_is_done_without(site, own_pages):
+    url = site.page()
+    local(url)
+    with sqlite3.connect(own_pages / "pages" / "private.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert local(url, timeout=4).page_content == TEXT
+        other.execute("ROLLBACK")
+    other.close()
+    assert site.paths == ["/page", "/page"]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(site, own_pages):
