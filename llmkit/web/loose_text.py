@@ -13,7 +13,9 @@ from llmkit.text.words import words
 from llmkit.web.blocks import Block
 from llmkit.web.elements import CONTAINERS, is_block, is_within
 
-_PARAGRAPHS = ["p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"]
+# fmt: off
+_PARAGRAPHS = frozenset(("p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"))
+# fmt: on
 _URL = re.compile(r"\S+://\S+")
 _MAX_LINKS = 0.3
 """The share of links from which on text is a reference to other pages."""
@@ -38,7 +40,7 @@ class LooseText:
         if first is None or last is None:
             return None
         child: PageElement | None = first
-        while child is not None and not (isinstance(child, Tag) and child.find(is_block)):
+        while child is not None and not (isinstance(child, Tag) and _holds_block(child)):
             if child is last:
                 return first, last
             child = child.next_sibling
@@ -74,7 +76,9 @@ class LooseText:
 
     def _holds_paragraph(self, tag: Tag) -> bool:
         if id(tag) not in self._has_paragraph:
-            self._has_paragraph[id(tag)] = tag.find(_PARAGRAPHS) is not None
+            # Without `find`, whose filter takes longer to make than most elements to look through.
+            inside = (node for node in tag.descendants if isinstance(node, Tag))
+            self._has_paragraph[id(tag)] = any(node.name in _PARAGRAPHS for node in inside)
         return self._has_paragraph[id(tag)]
 
 
@@ -90,6 +94,10 @@ def _elements_beside(tag: Tag, passes: Callable[[Tag], bool] | None = None) -> l
         with_text = (node for node in near if next(node.stripped_strings, "") and not (passes and passes(node)))
         found += list(islice(with_text, 1))
     return found
+
+
+def _holds_block(tag: Tag) -> bool:
+    return any(is_block(node) for node in tag.descendants if isinstance(node, Tag))
 
 
 def _child_of(parent: Tag, node: NavigableString) -> PageElement | None:

@@ -23,6 +23,8 @@ from llmkit.web.marked_page import Marks, marked_html
 
 _MAIN_SHARE = 0.3
 """The share of the main text from which on the elements around it are its usual ones."""
+_MANY = 5_000
+"""Blocks from which on trafilatura is not compared with readability and justext, which take quadratic time."""
 _CONFIG = use_config()
 _CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # trafilatura's fallback makes one paragraph of a short page
 
@@ -35,7 +37,10 @@ def main_blocks(soup: BeautifulSoup, blocks: Sequence[Block]) -> set[int]:
     try:
         # Without comments of readers, and without metadata, which come from what nobody sees.
         found: Any = trafilatura.bare_extraction(
-            marked_html(soup, blocks, marks), include_comments=False, config=_CONFIG
+            marked_html(soup, blocks, marks),
+            include_comments=False,
+            fast=len(blocks) > _MANY,
+            config=_CONFIG,
         )
     except Exception:  # a hostile page may trip a parser anywhere, and what is visible is still there
         found = None
