@@ -149,9 +149,13 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
     def get_num_tokens_from_messages(
         self, messages: LanguageModelInput, tools: Sequence[Any] | None = None, **kwargs: Any
     ) -> int:
-        """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools."""
+        """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools.
+
+        No messages are no tokens: LangChain's `trim_messages` counts them.
+        """
         options = CallOptions.parse(self.settings, None, {"tools": tools, **kwargs})
-        return len(self._encode(self._convert(messages), options, self._engine))
+        prompt = self._convert(messages)
+        return len(self._encode(prompt, options, self._engine)) if prompt or isinstance(prompt, str) else 0
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the half-open range of characters of `text` that each of its tokens covers."""

@@ -172,6 +172,12 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         prompt = "" if call.options.is_constrained else str(engine.loaded.tokenizer.decode(tokens))
         return MessageParser(prompt, call.options.tool_format(engine.encoder))
 
+    def prompt_changes(self, messages: LanguageModelInput, **kwargs: Any) -> tuple[str, ...]:
+        """Return how an input of `invoke` is changed so that the chat template renders all of it, a sentence each."""
+        options, encoder = CallOptions.parse(self.settings, None, kwargs), self.engine.encoder
+        given, template = options.prompt(self._convert(messages), encoder)
+        return encoder.changes(given, **template)
+
     def _convert(self, given: LanguageModelInput) -> list[BaseMessage]:
         return self._convert_input(given).to_messages()
 

@@ -19,7 +19,8 @@ from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.batching import BatchPlan, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
-from llmkit.models.tokens.chat_template import messages_to_text
+from llmkit.models.tokens.content_blocks import read_text
+from llmkit.models.tokens.turns import messages_to_text
 
 
 class HuggingFaceLLM(LocalModel, BaseLLM):
@@ -101,11 +102,14 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
             yield chunk
 
     def _convert_input(self, given: LanguageModelInput) -> PromptValue:
-        """Take a single user message as its text; LangChain would put `Human: ` before it."""
+        """Take a single user message as its text; LangChain would put `Human: ` before it, and skip blocks."""
         value = super()._convert_input(given)
-        if isinstance(value, ChatPromptValue) and [message.type for message in value.messages] == ["human"]:
+        if not isinstance(value, ChatPromptValue):
+            return value
+        if [message.type for message in value.messages] == ["human"]:
             return StringPromptValue(text=messages_to_text(value.messages))
-        return value
+        texts = [message.model_copy(update={"content": read_text(message)}) for message in value.messages]
+        return ChatPromptValue(messages=texts)
 
     def _convert(self, given: LanguageModelInput) -> str:
         return self._convert_input(given).to_string()

@@ -90,7 +90,9 @@ class UnfittedPrompt:
             text=transcript(messages) if self.budget.layout == "chat" else str(messages[0].content),
             tokens=tokens,
             examples=tuple(self._ordered(kept)),
-            report=Report(self._parts_used(kept, costs, tokens), left_out, self.budget.window),
+            report=Report(
+                self._parts_used(kept, costs, tokens), left_out, self.budget.window, self.budget.changes(messages)
+            ),
             layout=self.budget.layout,
             stop=stop_strings(self.parts, self.turn.values, self.budget.layout),
         )

@@ -60,6 +60,11 @@ class ContextBudget:
             return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
 
+    def changes(self, messages: list[BaseMessage]) -> tuple[str, ...]:
+        """Return how the model changes messages that its chat template does not take as they are, a sentence each."""
+        describe = getattr(self.model, "prompt_changes", None)
+        return tuple(describe(messages)) if describe and self.layout == "chat" else ()
+
     def count_cached(self, text: str) -> int:
         """Return the tokens of a text that is likely to be counted again, such as an example."""
         if (known := self._cached.get(text)) is not None:

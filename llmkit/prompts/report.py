@@ -10,6 +10,7 @@ from llmkit.prompts.selectors import Candidate
 
 Reason = Literal["does not fit", "equals the input", "is beyond the k best"]
 Row = tuple[str, str, str]
+_CHANGED = "changed for the model's chat template"
 MAX_LEFT_OUT = 10  # rows of left-out examples that are shown; the report itself has all
 
 
@@ -39,17 +40,24 @@ class Report:
             counted alone: chat markup and white space between, less what is saved where tokens join.
         left_out: examples that are not in the prompt, in the order of their rank.
         context_window: in tokens.
+        changes: how the messages differ from these, because the chat template does not take them, a sentence each.
     """
 
     parts: tuple[Part, ...]
     left_out: tuple[LeftOut, ...]
     context_window: int
+    changes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n\n".join("\n".join(_text_table(rows)) for rows in self._tables()) + self._more("\n{}")
+        tables = "\n\n".join("\n".join(_text_table(rows)) for rows in self._tables()) + self._more("\n{}")
+        return "\n".join(
+            [tables, *(["", f"{_CHANGED}:"] if self.changes else []), *(f"- {one}" for one in self.changes)]
+        )
 
     def _repr_html_(self) -> str:
-        return "".join(map(_html_table, self._tables())) + self._more("<p>{}</p>")
+        tables = "".join(map(_html_table, self._tables())) + self._more("<p>{}</p>")
+        changes = "".join(f"<li>{escape(change)}</li>" for change in self.changes)
+        return tables + (f"<p>{_CHANGED}:</p><ul>{changes}</ul>" if changes else "")
 
     def _tables(self) -> list[list[Row]]:
         window = max(1, self.context_window)

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
 from llmkit import HuggingFaceChat
-from llmkit.models.tokens.chat_template import message_to_dict
+from llmkit.models.tokens.turns import message_to_dict
 from tests.support.generation import forward_shapes
 from tests.support.models import comparable, joined
 from tests.support.reference import teacher_forcing

@@ -19,8 +19,8 @@ from llmkit.models.langchain.tools import (
     Tool,
     ToolFormat,
     choose_tools,
+    describe_tools,
     find_format,
-    render_tools,
     to_tools,
     tool_grammar,
     with_system,
@@ -103,6 +103,13 @@ class CallOptions:
 
     def encode(self, messages: Sequence[BaseMessage], encoder: PromptEncoder) -> list[int]:
         """Return the prompt's tokens: the messages, the tools, and the schema if there is one."""
+        messages, template = self.prompt(messages, encoder)
+        return encoder.encode_messages(messages, **template)
+
+    def prompt(
+        self, messages: Sequence[BaseMessage], encoder: PromptEncoder
+    ) -> tuple[Sequence[BaseMessage], dict[str, Any]]:
+        """Return the messages with the schema, and the variables of the chat template, with the tools."""
         template = dict(self.template or {})
         if self.response_format and self.response_format.get("type") == "json_schema":
             schema = json.dumps(_schema_of(self.response_format), ensure_ascii=False)
@@ -110,8 +117,8 @@ class CallOptions:
         if encoder.template_accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
         else:
-            messages = render_tools(messages, self.tools)
-        return encoder.encode_messages(messages, **template)
+            messages = describe_tools(messages, self.tools)
+        return messages, template
 
     def resolve_tool_choice(self, messages: Sequence[BaseMessage], engine: Engine) -> CallOptions:
         """Return the options with "auto" decided, for a model whose template has no tools (see `CALL_MARGIN`).

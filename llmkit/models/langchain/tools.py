@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import JSON_STYLE, forbid_extra_properties
+from llmkit.models.tokens.content_blocks import read_text
 
 Tool = Mapping[str, Any]
 """A tool as in the common chat APIs: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
@@ -157,21 +158,12 @@ For a function call, return a JSON object with its name and its arguments within
 </tool_call>"""
 
 
-def render_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
-    """Render tools, calls and their results as text, for a chat template that has none of them."""
-    rendered: list[BaseMessage] = []
-    for message in messages:
-        if isinstance(message, AIMessage) and message.tool_calls:
-            calls = (HERMES.write(call["name"], call["args"]) for call in message.tool_calls)
-            rendered.append(AIMessage("\n".join([*([message.text] if message.text else []), *calls])))
-        elif isinstance(message, ToolMessage):
-            rendered.append(HumanMessage(f"<tool_response>\n{message.text}\n</tool_response>"))
-        else:
-            rendered.append(message)
+def describe_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+    """Describe tools in the system message, for a chat template that has none."""
     if not tools:
-        return rendered
+        return list(messages)
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
-    return with_system(rendered, _TOOLS_TEXT.format(tools=lines))
+    return with_system(messages, _TOOLS_TEXT.format(tools=lines))
 
 
 CALL_MARGIN = 2.2
@@ -184,5 +176,5 @@ that need the tool, below it 30 of 30 that do not; with all five at once, 9 of 1
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:
     """Append text to the system message, or add one."""
     if messages and isinstance(messages[0], SystemMessage):
-        return [SystemMessage(f"{messages[0].text}\n\n{text}"), *messages[1:]]
+        return [SystemMessage(f"{read_text(messages[0])}\n\n{text}"), *messages[1:]]
     return [SystemMessage(text), *messages]

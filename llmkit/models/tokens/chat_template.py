@@ -8,14 +8,14 @@ end the prompt. Text without such names is tokenized exactly as `apply_chat_temp
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import PromptError
 from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, is_special, unused_characters
+from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
+from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 Layout = Literal["chat", "completion", "flan"]
 """How a conversation is rendered: by the chat template, as plain text, or as plain text for an encoder."""
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
-
-_SKIPPED_BLOCKS = {"reasoning", "thinking", "tool_use", "tool_call", "input_json_delta", "redacted_thinking"}
-"""Content blocks without text for the model: tool calls are in `tool_calls`, earlier reasoning is not repeated."""
-
-_NO_MESSAGES = "the message list is empty: give at least one message"
-
 
 class PromptEncoder:
     """Turns messages or plain text into the token ids that the model receives."""
@@ -39,6 +32,7 @@ class PromptEncoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
         self.tokenizer = tokenizer
         self._escaper = SpecialTokenEscaper(tokenizer)
+        self._renderer = TemplateRenderer(tokenizer)
         self._is_encoder_decoder = is_encoder_decoder
         self.layout: Layout = "chat" if tokenizer.chat_template else "flan" if is_encoder_decoder else "completion"
 
@@ -69,25 +63,43 @@ class PromptEncoder:
 
         Raises:
             InputError: there are no messages, or one has an image or audio.
-            PromptError: the model's chat template refuses these messages, or a text cannot be encoded as UTF-8.
+            PromptError: the model's chat template refuses these messages or leaves one out, also in simpler forms (see
+                `turn_repair`); or a text cannot be encoded as UTF-8.
         """
         if self.layout != "chat":
             return self.encode_text(messages_to_text(messages))
-        turns: Any = [message_to_dict(message) for message in messages]
+        turns: Any = self._turns(messages)
         text = _validate_text(_join_strings([turns, template]))
         if not self._escaper.has_special(text):
-            return list(self._escaper.backend.encode(self._render(turns, **template), add_special_tokens=False).ids)
+            rendered = self._renderer.render(turns, template).text
+            return list(self._escaper.backend.encode(rendered, add_special_tokens=False).ids)
         delimiter, prefix = itertools.islice(unused_characters(text), 2)
         turns, template = _map_strings([turns, template], lambda part: self._escaper.replace_names(part, delimiter))
-        marked = self._escaper.prefix_names(self._render(turns, **template), prefix)
+        try:
+            rendered = self._renderer.render(turns, template).text
+        except PromptError as error:
+            raise PromptError(self._escaper.restore_names(str(error), delimiter)) from error
+        marked = self._escaper.prefix_names(rendered, prefix)
         restored = self._escaper.restore_names(marked, delimiter)
         return list(self._escaper.variant(prefix).encode(restored, add_special_tokens=False).ids)
 
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
         """Render a conversation as the text that is encoded, with its markup."""
+        return self._rendered(messages, template).text
+
+    def changes(self, messages: Sequence[BaseMessage], **template: Any) -> tuple[str, ...]:
+        """Return how a conversation is changed so that the chat template renders all of it, a sentence each."""
+        return self._rendered(messages, template).changes
+
+    def _rendered(self, messages: Sequence[BaseMessage], template: dict[str, Any]) -> RenderedConversation:
         if self.layout != "chat":
-            return messages_to_text(messages)
-        return self._render([message_to_dict(message) for message in messages], **template)
+            return RenderedConversation(messages_to_text(messages))
+        return self._renderer.render(self._turns(messages), template)
+
+    def _turns(self, messages: Sequence[BaseMessage]) -> list[Turn]:
+        """Return messages as turns; tools are text where the chat template has none."""
+        turns = [message_to_dict(message) for message in messages]
+        return turns if self.template_accepts_tools else tool_turns_to_text(turns)
 
     @cached_property
     def special_token_ids(self) -> dict[str, int]:
@@ -98,80 +110,7 @@ class PromptEncoder:
     @cached_property
     def template_accepts_tools(self) -> bool:
         """Whether the chat template renders tools."""
-        return bool(re.search(r"\btools\b", str(self.tokenizer.chat_template or "")))
-
-    def _render(self, turns: list[dict[str, Any]], **template: Any) -> str:
-        from jinja2 import TemplateError
-
-        if not turns:
-            raise InputError(_NO_MESSAGES)
-        is_open = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
-        template.update(tokenize=False, add_generation_prompt=not is_open, continue_final_message=is_open)
-        try:
-            return str(self.tokenizer.apply_chat_template(turns, **template))
-        except (TemplateError, ValueError, TypeError, KeyError) as error:
-            merged = _merge_user_turns(turns)
-            if merged != turns:
-                with suppress(TemplateError, ValueError, TypeError, KeyError):
-                    return str(self.tokenizer.apply_chat_template(merged, **template))
-            raise PromptError(f"the model's chat template refuses these messages: {error}") from error
-
-
-def _merge_user_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make system turns user turns, and merge user turns in a row, as some templates of Gemma and Mistral require."""
-    merged: list[dict[str, Any]] = []
-    for turn in turns:
-        as_user = {**turn, "role": "user"} if turn["role"] == "system" else turn
-        if merged and as_user["role"] == merged[-1]["role"] == "user":
-            merged[-1] = {"role": "user", "content": f"{merged[-1]['content']}\n\n{as_user['content']}"}
-        else:
-            merged.append(as_user)
-    return merged
-
-
-def messages_to_text(messages: Sequence[BaseMessage]) -> str:
-    """Render a conversation as plain text; a single user message without its role."""
-    turns = [message_to_dict(message) for message in messages]
-    if not turns:
-        raise InputError(_NO_MESSAGES)
-    system = [turn["content"] for turn in turns if turn["role"] == "system"]
-    dialogue = [turn for turn in turns if turn["role"] != "system"]
-    if len(dialogue) == 1 and dialogue[0]["role"] == "user":
-        return "\n\n".join([*system, dialogue[0]["content"]])
-    lines = [f"{turn['role'].capitalize()}: {turn['content']}" for turn in dialogue]
-    if not dialogue or dialogue[-1]["role"] != "assistant":
-        lines.append("Assistant:")
-    return "\n\n".join([*system, "\n".join(lines)])
-
-
-def message_to_dict(message: BaseMessage) -> dict[str, Any]:
-    """Convert a message into the dictionary that chat templates read, or raise `InputError` if it is not only text."""
-    role = _ROLES.get(message.type) or str(getattr(message, "role", message.type))
-    turn: dict[str, Any] = {"role": role, "content": _text_of(message)}
-    calls = getattr(message, "tool_calls", None)
-    if calls:
-        turn["tool_calls"] = [
-            {"type": "function", "id": call["id"], "function": {"name": call["name"], "arguments": call["args"]}}
-            for call in calls
-        ]
-    if message.type == "tool":
-        turn["tool_call_id"] = message.tool_call_id  # type: ignore[attr-defined]
-        turn["name"] = message.name
-    return turn
-
-
-def _text_of(message: BaseMessage) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    parts = []
-    for block in message.content:
-        block_type = "text" if isinstance(block, str) else block.get("type", "text")
-        if block_type == "text":
-            parts.append(block if isinstance(block, str) else str(block.get("text", "")))
-        elif block_type not in _SKIPPED_BLOCKS:
-            found = f"a {message.type} message has a block of type {block_type!r}"
-            raise InputError(f"this model reads text only, but {found}")
-    return "".join(parts)
+        return self._renderer.renders_tools
 
 
 def _validate_text(text: str) -> str:

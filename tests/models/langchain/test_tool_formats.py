@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.tools import tool as as_tool
 
 from llmkit.errors import ConstraintError
@@ -16,10 +16,11 @@ from llmkit.models.langchain.tools import (
     MISTRAL_ARGS,
     MISTRAL_SPACED,
     choose_tools,
+    describe_tools,
     find_format,
-    render_tools,
     with_system,
 )
+from llmkit.models.tokens.turns import write_call
 from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, chat_with_format, every_format
 
 
@@ -116,17 +117,17 @@ def test_a_tool_choice_without_a_matching_tool_raises_constraint_error() -> None
         llm.bind_tools([Search], tool_choice="Find").invoke("Hi")
 
 
-def test_tools_are_rendered_as_messages() -> None:
-    call = {"name": "f", "args": {"x": "é"}, "id": "1"}
-    messages = [HumanMessage("Hi"), AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="1")]
-    rendered = render_tools(messages, [tool("f")])
-    assert [message.type for message in rendered] == ["system", "human", "ai", "human"]
-    assert json.dumps(tool("f")["function"]) in rendered[0].text
-    assert rendered[2].text == HERMES.write("f", {"x": "é"})
-    assert rendered[3].text == "<tool_response>\ndone\n</tool_response>"
-    assert render_tools(messages[:1], []) == messages[:1]
-    assert messages[1].content == "", "the input is not changed"
+def test_tools_are_described_in_the_system_message() -> None:
+    messages = [HumanMessage("Hi")]
+    described = describe_tools(messages, [tool("f")])
+    assert [message.type for message in described] == ["system", "human"]
+    assert json.dumps(tool("f")["function"]) in described[0].text
+    assert describe_tools(messages, []) == messages
     assert with_system([SystemMessage("a"), HumanMessage("b")], "c")[0].text == "a\n\nc"
+
+
+def test_earlier_calls_are_written_in_the_format_in_which_new_ones_are_parsed() -> None:
+    assert write_call("f", {"x": "é"}) == HERMES.write("f", {"x": "é"})
 
 
 @pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])

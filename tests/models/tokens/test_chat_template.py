@@ -18,8 +18,9 @@ from langchain_core.messages import (
 from tokenizers import AddedToken, Tokenizer, normalizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from llmkit.errors import InputError, PromptError
-from llmkit.models.tokens.chat_template import PromptEncoder, message_to_dict, messages_to_text
+from llmkit.errors import InputError
+from llmkit.models.tokens.chat_template import PromptEncoder
+from llmkit.models.tokens.turns import message_to_dict, messages_to_text
 from tests.support import tokenizers
 from tests.support.tokenizers import control_ids, control_tokens, decode_all
 
@@ -250,11 +251,6 @@ def test_images_and_audio_raise_input_error(name: str, block: dict[str, Any]) ->
 def test_an_empty_conversation_raises_input_error(name: str) -> None:
     with pytest.raises(InputError, match="at least one message"):
         ENCODERS[name].encode_messages([])
-
-
-def test_a_conversation_that_the_template_refuses_raises_prompt_error() -> None:
-    with pytest.raises(PromptError, match=r"refuses these messages: .*must alternate"):
-        ENCODERS["inst"].encode_messages([AIMessage("a"), HumanMessage("b")])
 
 
 @pytest.mark.parametrize("name", ["inst", "turns"])

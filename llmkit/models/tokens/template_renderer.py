@@ -1,0 +1,149 @@
+"""Chat templates, rendered so that nothing of a conversation is left out in silence."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llmkit.errors import InputError, PromptError
+from llmkit.models.tokens.dropped_parts import Render, dropped_parts
+from llmkit.models.tokens.turn_repair import repairs
+from llmkit.models.tokens.turns import NO_MESSAGES, Turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_MARKER = "zqtoolxvqz"  # the name of a tool that no template has
+
+_READS_BLOCKS = re.compile(r"""['"]text['"]""")  # templates of models for images and text do
+
+logger = logging.getLogger(__name__)
+
+
+class RenderedConversation(NamedTuple):
+    """A prompt, and how the conversation was changed for it, a sentence each."""
+
+    text: str
+    changes: tuple[str, ...] = ()
+
+
+class TemplateRenderer:
+    """Renders turns by a tokenizer's chat template, and checks what it wrote.
+
+    If the template refuses a conversation, or leaves a part of it out, simpler forms of it are tried (see
+    `turn_repair`). The usual conversation is rendered once.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._source = str(tokenizer.chat_template or "")
+
+    @cached_property
+    def renders_tools(self) -> bool:
+        """Whether tools are in the prompt: a template may mention them, and read them from somewhere else."""
+        if not re.search(r"\btools\b", self._source):
+            return False
+        parameters = {"type": "object", "properties": {}}
+        function = {"name": _MARKER, "description": "A tool.", "parameters": parameters}
+        tools = [{"type": "function", "function": function}]
+        system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}
+        rendered = [self._try([*before, user], {"tools": tools}) for before in ((), (system,))]
+        return any(isinstance(text, str) and _MARKER in text for text in rendered)
+
+    def render(self, turns: Sequence[Turn], template: Mapping[str, Any]) -> RenderedConversation:
+        """Render a conversation with further variables of the template, such as `tools`.
+
+        If the last turn is the assistant's, it is left open.
+
+        Raises:
+            InputError: there are no turns.
+            PromptError: the template refuses the conversation or leaves a part of it out, in every form.
+        """
+        if not turns:
+            raise InputError(NO_MESSAGES)
+        self._check_variables(template)
+        found, first_problem = self._check(list(turns), template)
+        if found is not None:
+            return RenderedConversation(found)
+        for changed, notes in repairs(turns):
+            found, _ = self._check(changed, template)
+            if found is not None:
+                logger.info("the chat template does not take these messages as they are: %s", "; ".join(notes))
+                return RenderedConversation(found, tuple(notes))
+        raise first_problem
+
+    def _check_variables(self, template: Mapping[str, Any]) -> None:
+        for name, value in template.items():
+            has_text = isinstance(value, str | list | dict) and bool(value)
+            if has_text and name != "tools" and not re.search(rf"\b{re.escape(name)}\b", self._source):
+                raise PromptError(
+                    f"the model's chat template has no variable {name!r}, so its text would be left out: put it into a "
+                    "message"
+                )
+
+    def _check(self, turns: list[Turn], template: Mapping[str, Any]) -> tuple[str | None, PromptError]:
+        """Return the rendered turns, or `None` and what is wrong."""
+        rendered = self._try(turns, template)
+        problem = self._problem(rendered, turns, template, self._apply)
+        if problem and _READS_BLOCKS.search(self._source):
+            as_blocks = self._try(_as_blocks(turns), template)
+            if "'type': 'text'" not in str(as_blocks) and not self._problem(
+                as_blocks, turns, template, self._in_blocks
+            ):
+                return str(as_blocks), PromptError()
+        if isinstance(rendered, Exception) or problem:
+            error = PromptError(problem)
+            error.__cause__ = rendered if isinstance(rendered, Exception) else None
+            return None, error
+        return rendered, PromptError()
+
+    def _problem(
+        self, rendered: str | Exception, turns: list[Turn], template: Mapping[str, Any], render: Render
+    ) -> str:
+        """Return what is wrong with rendered turns, or nothing."""
+        if isinstance(rendered, Exception):
+            return f"the model's chat template refuses these messages: {rendered}"
+        if misread := self._misread_roles(turns, template, rendered):
+            return f"the model's chat template reads {misread} messages as the assistant's"
+        dropped = dropped_parts(rendered, turns, template, self._source, render)
+        what = " and ".join(dropped[:3]) + (f" and {len(dropped) - 3} more" if len(dropped) > 3 else "")
+        advice = "leave it out, or give the tokenizer another chat_template"
+        return f"the model's chat template leaves out {what}: {advice}" if dropped else ""
+
+    def _misread_roles(self, turns: list[Turn], template: Mapping[str, Any], rendered: str) -> str:
+        """Return the roles that the template takes for the assistant's: some ask only whether a turn is the user's."""
+        for number, turn in enumerate(turns):
+            if turn["role"] in ("user", "assistant", "tool") or (turn["role"] == "system" and number == 0):
+                continue
+            changed = [*turns[:number], {**turn, "role": "assistant"}, *turns[number + 1 :]]
+            if self._try(changed, template, is_open=False) == rendered:
+                return str(turn["role"])
+        return ""
+
+    def _try(self, turns: list[Turn], template: Mapping[str, Any], is_open: bool | None = None) -> str | Exception:
+        from jinja2 import TemplateError
+
+        try:
+            return self._apply(turns, template, is_open)
+        except (TemplateError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            if "tools" in template or not re.search(r"\btools\b", self._source):
+                return error
+            found = self._try(turns, {**template, "tools": []}, is_open)  # of a template that expects a list
+            return error if isinstance(found, Exception) else found
+
+    def _apply(self, turns: list[Turn], template: Mapping[str, Any], is_open: bool | None = None) -> str:
+        if is_open is None:
+            is_open = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
+        end: Any = {"add_generation_prompt": not is_open, "continue_final_message": is_open}
+        return str(self._tokenizer.apply_chat_template(turns, **template, **end, tokenize=False))
+
+    def _in_blocks(self, turns: list[Turn], template: Mapping[str, Any]) -> str:
+        return self._apply(_as_blocks(turns), template)
+
+
+def _as_blocks(turns: Sequence[Turn]) -> list[Turn]:
+    """Return turns whose content is a list of blocks, which templates of models for images and text read."""
+    return [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in turns]

@@ -1,0 +1,88 @@
+"""Messages as turns: the dictionaries that chat templates read, and plain text for models without a template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmkit.errors import InputError
+from llmkit.models.tokens.content_blocks import read_text
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+Turn = dict[str, Any]
+"""One message as chat templates read it: `role`, `content`, and for tools `tool_calls`, `tool_call_id` and `name`."""
+
+_TYPES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "AIMessageChunk": "assistant"}
+"""The role of common chat templates for each type of LangChain's messages."""
+
+USUAL_ROLES = ("user", "assistant", "tool", "system")
+"""The roles of common chat templates."""
+
+ROLES = {
+    **{"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant"},
+    **{"developer": "system", "function": "tool"},
+}
+"""The same for roles that other APIs have."""
+
+NO_MESSAGES = "the message list is empty: give at least one message"
+
+
+def message_to_dict(message: BaseMessage) -> Turn:
+    """Convert a message into the dictionary that chat templates read, or raise `InputError` if it is not only text."""
+    role = _TYPES.get(message.type) or str(getattr(message, "role", message.type))
+    turn: Turn = {"role": role, "content": read_text(message)}
+    calls = [*getattr(message, "tool_calls", ()), *getattr(message, "invalid_tool_calls", ())]
+    if calls:
+        turn["tool_calls"] = [
+            {"type": "function", "id": call["id"], "function": {"name": call["name"], "arguments": call["args"]}}
+            for call in calls
+        ]
+    if role == "tool":
+        turn["tool_call_id"] = getattr(message, "tool_call_id", None)
+        turn["name"] = message.name
+    return turn
+
+
+def write_call(name: str, arguments: Any) -> str:
+    """Return a tool call as text, in the format of Hermes (Nous Research), which most models know."""
+    given = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return f'<tool_call>\n{{"name": "{name}", "arguments": {given}}}\n</tool_call>'
+
+
+def tool_turns_to_text(turns: Sequence[Turn]) -> list[Turn]:
+    """Write tool calls and their results as text, in the turns of the assistant and the user."""
+    written: list[Turn] = []
+    for turn in turns:
+        if turn.get("tool_calls"):
+            calls = (write_call(**call["function"]) for call in turn["tool_calls"])
+            content = "\n".join(filter(None, (turn["content"], *calls)))
+            written.append({"role": turn["role"], "content": content})
+        elif ROLES.get(turn["role"], turn["role"]) == "tool":
+            content = f"<tool_response>\n{turn['content']}\n</tool_response>"
+            written.append({"role": "user", "content": content})
+        else:
+            written.append(turn)
+    return written
+
+
+def turns_to_text(turns: Sequence[Mapping[str, Any]]) -> str:
+    """Render turns as plain text, system texts first; a single user turn without its role."""
+    if not turns:
+        raise InputError(NO_MESSAGES)
+    standard = [(ROLES.get(turn["role"], turn["role"]), turn["content"]) for turn in turns]
+    system = [content for role, content in standard if role == "system"]
+    dialogue = [(role, content) for role, content in standard if role != "system"]
+    if len(dialogue) == 1 and dialogue[0][0] == "user":
+        return "\n\n".join([*system, dialogue[0][1]])
+    lines = [f"{role.capitalize()}: {content}" for role, content in dialogue]
+    if not dialogue or dialogue[-1][0] != "assistant":
+        lines.append("Assistant:")
+    return "\n\n".join([*system, "\n".join(lines)])
+
+
+def messages_to_text(messages: Sequence[BaseMessage]) -> str:
+    """Render a conversation as plain text, with its tool calls; a single user message without its role."""
+    return turns_to_text(tool_turns_to_text([message_to_dict(message) for message in messages]))

@@ -1,0 +1,167 @@
+"""Every content block is read or refused: none is skipped."""
+
+import base64
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.content import create_file_block, create_plaintext_block
+
+from llmkit.errors import InputError
+from llmkit.models.tokens.content_blocks import read_text
+from llmkit.models.tokens.turns import message_to_dict
+from tests.support.models import chat, completion
+
+ENCODED = base64.b64encode(b"The dog \xe2\x80\x94 sleeps").decode()
+TEXT = {"type": "text", "text": "The dog"}
+READ: dict[str, tuple[Any, str]] = {
+    "text": (TEXT, "The dog"),
+    "string": ("The dog", "The dog"),
+    "text without a type": ({"text": "The dog"}, "The dog"),
+    "input_text": ({"type": "input_text", "text": "The dog"}, "The dog"),
+    "output_text": ({"type": "output_text", "text": "The dog", "annotations": []}, "The dog"),
+    "refusal": ({"type": "refusal", "refusal": "I will not."}, "I will not."),
+    "text-plain": (create_plaintext_block(text="The dog"), "The dog"),
+    "text-plain with a title": (
+        create_plaintext_block(text="The dog", title="Pets", context="A story"),
+        "Pets\n\nA story\n\nThe dog",
+    ),
+    "text-plain in base64": ({"type": "text-plain", "base64": ENCODED}, "The dog — sleeps"),
+    "file, LangChain 0.3": ({"type": "file", "source_type": "text", "text": "The dog"}, "The dog"),
+    "file in base64, LangChain 0.3": (
+        {"type": "file", "source_type": "base64", "mime_type": "text/csv", "data": ENCODED},
+        "The dog — sleeps",
+    ),
+    "file, LangChain 1": (create_file_block(base64=ENCODED, mime_type="text/markdown"), "The dog — sleeps"),
+    "file, OpenAI": ({"type": "file", "file": {"file_data": f"data:text/plain;base64,{ENCODED}"}}, "The dog — sleeps"),
+    "document, Anthropic": (
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "The dog"}},
+        "The dog",
+    ),
+    "document of blocks, Anthropic": (
+        {"type": "document", "title": "Pets", "source": {"type": "content", "content": [TEXT, TEXT]}},
+        "Pets\n\nThe dog\n\nThe dog",
+    ),
+    "search result": (
+        {"type": "search_result", "source": "https://a.org", "title": "Pets", "content": [TEXT]},
+        "Pets\nhttps://a.org\nThe dog",
+    ),
+    "tool result, Anthropic": ({"type": "tool_result", "tool_use_id": "1", "content": [TEXT]}, "The dog"),
+    "tool result, Bedrock": ({"toolResult": {"toolUseId": "1", "content": [{"json": {"a": 1}}]}}, '{"a": 1}'),
+    "json": ({"type": "json", "json": {"köln": [1, None]}}, '{"köln": [1, null]}'),
+    "json without a type": ({"json": None}, "null"),
+    "resource, MCP": ({"type": "resource", "resource": {"uri": "file:///a", "text": "The dog"}}, "The dog"),
+    "non_standard": ({"type": "non_standard", "value": TEXT}, "The dog"),
+    "cache point": ({"cachePoint": {"type": "default"}}, ""),
+}
+MESSAGES: list[Any] = [HumanMessage, SystemMessage, AIMessage, lambda blocks: ToolMessage(blocks, tool_call_id="1")]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_blocks_that_hold_text_are_read_in_every_message(name: str) -> None:
+    block, text = READ[name]
+    for make in MESSAGES:
+        assert read_text(make([block])) == text
+        assert message_to_dict(make(["See: ", block]))["content"].split() == f"See: {text}".split()
+
+
+def test_text_blocks_are_joined_and_documents_are_paragraphs() -> None:
+    document: Any = create_plaintext_block(text="The dog")
+    blocks: list[Any] = [
+        {"type": "text", "text": "Sum"},
+        {"type": "text", "text": "marize: "},
+        document,
+        TEXT,
+        document,
+    ]
+    assert read_text(HumanMessage(blocks)) == "Summarize:\n\nThe dog\n\nThe dog\n\nThe dog"
+
+
+REFUSED: dict[str, Any] = {
+    "image_url": {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    "image": {"type": "image", "url": "https://a.org/a.png"},
+    "input_audio": {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    "video": {"type": "video", "file_id": "7"},
+    "url": {"type": "text-plain", "url": "https://a.org/a.txt"},
+    "file_id": {"type": "file", "file": {"file_id": "7"}},
+    "application/pdf": create_file_block(base64="AAAA", mime_type="application/pdf"),
+    "not UTF-8": create_file_block(base64="/w==", mime_type="text/plain"),
+    "document": {"type": "document", "source": {"type": "url", "url": "https://a.org/a.pdf"}},
+    "unknown, with image": {"image": {"format": "png", "source": {}}},
+    "server_tool_result": {"type": "server_tool_result", "tool_call_id": "1", "status": "success", "output": "x"},
+    "'text' is None": {"type": "text", "text": None},
+    "no JSON": {"type": "json", "json": {1, 2}},
+    "resource_link": {"type": "resource_link", "uri": "file:///a"},
+    "reasoning": {"type": "reasoning", "reasoning": "hm"},
+    "'image'": {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "image", "source": {}}]},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_blocks_without_text_raise_an_error_that_names_them(name: str) -> None:
+    for make in (HumanMessage, SystemMessage, lambda blocks: ToolMessage(blocks, tool_call_id="1")):
+        message: BaseMessage = make([TEXT, REFUSED[name]])
+        with pytest.raises(InputError, match=f"reads text only, but a {message.type} message has .*{name}"):
+            read_text(message)
+
+
+def test_reasoning_and_calls_of_an_answer_are_not_repeated_as_text() -> None:
+    call = {"name": "f", "args": {}, "id": "1"}
+    blocks: list[Any] = [
+        {"type": "thinking", "thinking": "hm"},
+        TEXT,
+        {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+    ]
+    assert message_to_dict(AIMessage(blocks, tool_calls=[call]))["content"] == "The dog"
+    with pytest.raises(InputError, match="'tool_use' that is not in its tool_calls"):
+        read_text(AIMessage(blocks))
+
+
+def test_an_invalid_tool_call_is_kept() -> None:
+    broken = {"name": "f", "args": '{"city": "Par', "id": "1", "error": "cut", "type": "invalid_tool_call"}
+    [call] = message_to_dict(AIMessage("", invalid_tool_calls=[broken]))["tool_calls"]
+    assert call["function"] == {"name": "f", "arguments": '{"city": "Par'}
+    assert '{"city": "Par' in chat("llama").engine.encoder.render(
+        [HumanMessage("Hi"), AIMessage("", invalid_tool_calls=[broken])]
+    )
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3"])
+def test_nothing_of_a_tool_result_is_skipped(name: str) -> None:
+    encoder = chat(name).engine.encoder
+    call = {"name": "w", "args": {}, "id": "123456789"}
+
+    def conversation(block: Any) -> list[BaseMessage]:
+        result = ToolMessage([{"type": "text", "text": "see:"}, block], tool_call_id="123456789")
+        return [HumanMessage("a"), AIMessage("", tool_calls=[call]), result]
+
+    assert "see:\n\nSUNNY\n" in encoder.render(conversation({"type": "text-plain", "text": "SUNNY"}))
+    assert 'see:\n\n{"sky": "SUNNY"}\n' in encoder.render(conversation({"type": "json", "json": {"sky": "SUNNY"}}))
+    with pytest.raises(InputError, match="image_url"):
+        encoder.render(conversation(REFUSED["image_url"]))
+
+
+@pytest.mark.parametrize("options", [{}, {"tools": ["f"]}, {"response_format": "schema"}], ids=str)
+def test_nothing_of_a_system_message_is_skipped(options: dict[str, Any]) -> None:
+    llm = chat("llama")
+    schema = {"type": "object", "properties": {}}
+    given: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "f", "description": "", "parameters": schema}}],
+        "response_format": {"type": "json_schema", "json_schema": {"schema": schema}},
+    }
+    chosen = {name: given[name] for name in options}
+    rules: list[Any] = [{**TEXT, "text": "Rules:"}, create_plaintext_block(text="BE KIND")]
+    messages = [SystemMessage(rules), HumanMessage("Hi")]
+    prompt = llm._prepare(messages, None, {**chosen, "max_new_tokens": 9, "tool_choice": "none"}).request.prompt
+    assert "system\nRules:\n\nBE KIND" in llm.engine.loaded.tokenizer.decode(list(prompt))
+    with pytest.raises(InputError, match="image_url"):
+        llm.invoke([SystemMessage([TEXT, REFUSED["image_url"]]), HumanMessage("Hi")], **chosen)
+
+
+def test_a_completion_model_skips_no_block() -> None:
+    llm = completion("gpt2")
+    document: Any = create_plaintext_block(text="BARKS")
+    messages = [SystemMessage("Be kind."), HumanMessage([TEXT, document])]
+    assert llm._convert(messages) == "System: Be kind.\nHuman: The dog\n\nBARKS"
+    with pytest.raises(InputError, match="image_url"):
+        llm.invoke([SystemMessage("Be kind."), HumanMessage([REFUSED["image_url"]])])

@@ -1,0 +1,179 @@
+"""Nothing of a conversation is left out in silence, whatever the chat template knows."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+
+from llmkit.errors import PromptError
+from llmkit.models.tokens.template_renderer import TemplateRenderer
+from llmkit.models.tokens.turns import message_to_dict
+from tests.support import tokenizers
+
+TURNS = (
+    "{% for m in messages %}{% if m.role == 'user' %}<u>{{ m.content }}</u><a>"
+    "{% elif m.role == 'assistant' %}{{ m.content }}</a>{% endif %}{% endfor %}"
+)
+FIRST = "{% if messages[0].role == 'system' %}<s>{{ messages[0].content }}</s>{% endif %}" + TURNS
+LAST = (
+    "{% set n = namespace(s='') %}{% for m in messages %}{% if m.role == 'system' %}{% set n.s = m.content %}"
+    "{% endif %}{% endfor %}<s>{{ n.s }}</s>" + TURNS
+)
+TEMPLATES = {
+    "user and assistant": TURNS,
+    "system at the beginning": FIRST,
+    "one system text": LAST,
+    "tools, but no results": "{% if tools %}<tools>{{ tools | tojson }}</tools>{% endif %}" + FIRST,
+    "turns in strict order": tokenizers.INST,
+    "no system role": tokenizers.TURNS,
+    "every role": tokenizers.CHATML,
+    "texts as JSON": "{% for m in messages %}{{ {m.role: m.content} | tojson }}\n{% endfor %}",
+    "texts escaped": "{% for m in messages %}<{{ m.role }}>{{ m.content | trim | e }}</{{ m.role }}>{% endfor %}",
+    "numbered": "{% for m in messages %}[Round {{ loop.index }}] {{ m.role }}: {{ m.content | trim }}\n{% endfor %}",
+    "lists of blocks": (
+        "{% for m in messages %}{{ m.role }}:{% for b in m.content if b.type == 'text' %}{{ b.text }}{% endfor %}\n"
+        "{% endfor %}"
+    ),
+}
+S, H, A = SystemMessage, HumanMessage, AIMessage
+CALL: list[Any] = [{"name": "w", "args": {}, "id": "123456789"}]
+CONVERSATIONS: dict[str, list[BaseMessage]] = {
+    "system first": [S("ANSWER IN FRENCH"), H("Hi")],
+    "system in the middle": [S("ANSWER IN FRENCH"), H("Hi"), A("Salut"), S("NOW IN GERMAN"), H("Hello")],
+    "system last": [H("Hi"), S("ANSWER IN FRENCH")],
+    "system alone": [S("ANSWER IN FRENCH")],
+    "two systems": [S("ANSWER IN FRENCH"), S("BE KIND"), H("Hi")],
+    "developer": [ChatMessage(role="developer", content="ANSWER IN FRENCH"), H("Hi")],
+    "another role": [H("Hi"), ChatMessage(role="critic", content="TOO SHORT"), H("More")],
+    "a greeting": [A("WELCOME"), H("Hi")],
+    "two answers": [H("Hi"), A("THE PLAN"), A("THE TEXT"), H("go on")],
+    "the rest of a history": [A("ANSWER"), H("Hi"), A("And open")],
+    "texts that repeat": [S("Hi"), H("Hi"), A("Hi"), H("Hi")],
+    "a text inside another": [H("Be kind to all"), A("kind"), S("kind")],
+    "texts like markup": [S("user"), H("message.role"), A("</a>"), H("<u>")],
+    "empty texts": [S(""), H("Hi"), A(""), H("Hello")],
+    "a tool's result": [H("Hi"), A("", tool_calls=CALL), ToolMessage("SUNNY", tool_call_id="123456789")],
+    "other text": [S("Zeile 1\n\tZeile „2“ \\n"), H(' {"a": "é"} <b> & \u2028 ')],
+}
+
+
+def renderer(template: str) -> TemplateRenderer:
+    tokenizer = copy.copy(tokenizers.chatml_tokenizer())
+    tokenizer.chat_template = template
+    return TemplateRenderer(tokenizer)
+
+
+def turns(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
+    return [message_to_dict(message) for message in messages]
+
+
+def unescaped(text: str) -> str:
+    for name, char in (("&lt;", "<"), ("&gt;", ">"), ("&#34;", '"'), ("&amp;", "&"), ('\\"', '"'), ("\\\\", "\\")):
+        text = text.replace(name, char)
+    return "".join(text.replace("\\n", "\n").replace("\\t", "\t").split())
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_text_is_in_the_prompt_as_often_as_in_the_conversation(name: str, conversation: str) -> None:
+    messages = CONVERSATIONS[conversation]
+    rendered = renderer(TEMPLATES[name]).render(turns(messages), {})
+    texts = ["".join(str(message.content).split()) for message in messages]
+    for text in filter(None, set(texts)):
+        text = unescaped(text) if "\\" in text else text
+        assert unescaped(rendered.text).count(text) >= texts.count(text), rendered.text
+
+
+@pytest.mark.parametrize("name", ["every role", "system at the beginning", "numbered"])
+def test_a_conversation_that_the_template_takes_is_rendered_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, calls = renderer(TEMPLATES[name]), []
+    apply = one._apply
+
+    def count(*given: Any) -> str:
+        calls.append(given)
+        return apply(*given)
+
+    monkeypatch.setattr(one, "_apply", count)
+    messages = [S("Answer in French."), H("Hello there"), A("Salut !"), H("What is the capital of France?")]
+    assert one.render(turns(messages), {}).changes == ()
+    assert len(calls) == 1
+
+
+WORDS = st.text('abz <|>{}\\"\n.é', max_size=6)
+SPOKEN = st.lists(st.tuples(st.sampled_from([S, H, A]), WORDS), min_size=1, max_size=6)
+
+
+@given(st.sampled_from(sorted(set(TEMPLATES) - {"texts as JSON", "texts escaped", "lists of blocks"})), SPOKEN)
+def test_no_text_is_lost_whatever_it_is(name: str, spoken: list[tuple[Any, str]]) -> None:
+    rendered = renderer(TEMPLATES[name]).render(turns([role(text) for role, text in spoken]), {}).text
+    rest = "".join(rendered.split())
+    for text in sorted(("".join(text.split()) for _, text in spoken), key=len, reverse=True):
+        assert text in rest
+        rest = rest.replace(text, "\0", 1)
+
+
+@pytest.mark.parametrize(
+    ("template", "conversation", "says"),
+    [
+        (
+            "{% for m in messages[-2:] %}{{ m.role }}: {{ m.content }}\n{% endfor %}",
+            "system in the middle",
+            "leaves out the system message 'ANSWER IN FRENCH'",
+        ),
+        ("{% for m in messages %}{{ m.role }}: {{ m.content[:8] }}\n{% endfor %}", "system first", "ANSWER IN FRENCH"),
+        ("{{ messages[-1].content }}", "two answers", "leaves out the user message 'Hi' .1 of 4. and"),
+        ("{{ raise_exception('never') }}", "system first", "refuses these messages: never"),
+        ("{{ nothing.at.all }}", "system first", "refuses these messages"),
+    ],
+)
+def test_what_no_form_saves_raises_an_error_that_names_it(template: str, conversation: str, says: str) -> None:
+    with pytest.raises(PromptError, match=says):
+        renderer(template).render(turns(CONVERSATIONS[conversation]), {})
+
+
+def test_the_reasoning_of_earlier_answers_may_be_left_out() -> None:
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] | trim }}{% endfor %}"
+    messages = [H("2 + 2?"), A("<think>\nTwo and two\n</think>\n\nIt is four."), H("3 + 3?")]
+    rendered = renderer(template).render(turns(messages), {})
+    assert (rendered.changes, "Two and two" in rendered.text, "It is four." in rendered.text) == ((), False, True)
+    with pytest.raises(PromptError, match="leaves out"):
+        renderer(template).render(turns([H("say </think> and this"), A("ok")]), {})
+
+
+def test_instructions_to_the_template_itself_may_be_left_out() -> None:
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content | replace('/no_think', '') }}\n{% endfor %}"
+    assert renderer(template).render(turns([S("Be brief. /no_think"), H("Hi")]), {}).changes == ()
+
+
+TOOL = {"type": "function", "function": {"name": "weather", "description": "Tell the weather.", "parameters": {}}}
+
+
+@pytest.mark.parametrize(
+    ("template", "renders"),
+    [
+        (tokenizers.QWEN, True),
+        (tokenizers.CHATML, False),
+        ("{% for m in messages %}{% if m.tools %}{{ m.tools }}{% endif %}{{ m.content }}{% endfor %}", False),
+        ("{{ raise_exception('no') if tools }}" + TURNS, False),
+        ("{% if messages[0].role == 'system' and tools %}{{ tools | tojson }}{% endif %}" + FIRST, True),
+    ],
+)
+def test_whether_tools_are_rendered_is_tried_not_guessed(template: str, renders: bool) -> None:
+    assert renderer(template).renders_tools is renders
+
+
+def test_a_tool_that_the_template_leaves_out_raises_prompt_error() -> None:
+    one = renderer("{% if messages[0].role == 'system' and tools %}{{ tools | tojson }}{% endif %}" + FIRST)
+    assert "weather" in one.render(turns([S("Be kind."), H("weather?")]), {"tools": [TOOL]}).text
+    with pytest.raises(PromptError, match="leaves out the tool 'weather'"):
+        one.render(turns([H("weather?")]), {"tools": [TOOL]})
+
+
+def test_text_for_a_variable_that_the_template_does_not_have_raises_prompt_error() -> None:
+    with pytest.raises(PromptError, match="has no variable 'documents'"):
+        renderer(TURNS).render(turns([H("Hi")]), {"documents": [{"title": "A", "text": "B"}]})
+    assert renderer(TURNS).render(turns([H("Hi")]), {"enable_thinking": False}).text == "<u>Hi</u><a>"
