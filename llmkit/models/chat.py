@@ -21,6 +21,7 @@ from llmkit.models.langchain.batching import NOT_OPTIONS, PreparedCall, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import MessageParser, response_metadata, usage_metadata
 from llmkit.models.langchain.structured_output import structured_output
+from llmkit.models.langchain.tool_tuning import ToolTuning
 from llmkit.models.langchain.tools import to_tools
 from llmkit.models.llm import HuggingFaceLLM
 
@@ -47,6 +48,9 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
 
     streaming: bool = False
     """Whether `invoke` goes through `stream`, for callbacks that want each token."""
+
+    tool_tuning: ToolTuning | None = None
+    """When a model whose chat template has no tools calls one; default: that of this model, or neutral values."""
 
     def __init__(self, model: Any = None, **options: Any) -> None:  # for type checkers, which know no settings
         super().__init__(model, **options)
@@ -185,4 +189,4 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         return options.encode(prompt, engine.encoder)
 
     def _resolve(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> CallOptions:
-        return options.resolve_tool_choice(prompt, engine) if options.tools else options
+        return options.resolve_tool_choice(prompt, engine, self.tool_tuning) if options.tools else options

@@ -13,8 +13,8 @@ from llmkit.errors import ConstraintError, InputError, SettingsError
 from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.langchain.tool_tuning import ToolTuning, tuning_for
 from llmkit.models.langchain.tools import (
-    CALL_MARGIN,
     HERMES,
     Tool,
     ToolFormat,
@@ -120,8 +120,10 @@ class CallOptions:
             messages = describe_tools(messages, self.tools)
         return messages, template
 
-    def resolve_tool_choice(self, messages: Sequence[BaseMessage], engine: Engine) -> CallOptions:
-        """Return the options with "auto" decided, for a model whose template has no tools (see `CALL_MARGIN`).
+    def resolve_tool_choice(
+        self, messages: Sequence[BaseMessage], engine: Engine, tuning: ToolTuning | None = None
+    ) -> CallOptions:
+        """Return the options with "auto" decided, for a model whose template has no tools (see `ToolTuning`).
 
         Such a model repeats a call that it sees in the conversation: after a tool's result it has to answer.
         """
@@ -137,7 +139,8 @@ class CallOptions:
         prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
         opening = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
         conditional, neutral = engine.scorer.score(prompts, [[opening], [opening]])
-        return replace(self, tool_choice="required" if conditional[0] - neutral[0] > CALL_MARGIN else "none")
+        margin = tuning_for(engine.loaded.name, tuning).call_margin
+        return replace(self, tool_choice="required" if conditional[0] - neutral[0] > margin else "none")
 
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
         """Return what constrains the completion, which may continue the prompt's text, or raise `ConstraintError`."""

@@ -166,13 +166,6 @@ def describe_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> li
     return with_system(messages, _TOOLS_TEXT.format(tools=lines))
 
 
-CALL_MARGIN = 2.2
-"""A model that was not trained to call tools hardly ever begins a call by itself. So it is made to call one if the
-beginning of a call is likelier by so many nats after the conversation than after a greeting (contextual calibration,
-Zhao et al. 2021). Measured on the default model with one tool of five at a time: above it are 10 of the 13 questions
-that need the tool, below it 30 of 30 that do not; with all five at once, 9 of 13 and 5 of 6."""
-
-
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:
     """Append text to the system message, or add one."""
     if messages and isinstance(messages[0], SystemMessage):
