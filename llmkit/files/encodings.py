@@ -1,4 +1,4 @@
-"""Bytes as text: UTF-8, and UTF-16 and UTF-32 with a byte order mark; for other encodings, how to convert them."""
+"""Bytes as text: UTF-8, UTF-16 and UTF-32; for other encodings, how to convert them."""
 
 from __future__ import annotations
 
@@ -6,43 +6,39 @@ import codecs
 import io
 import os
 import shlex
-import unicodedata
 from collections.abc import Iterator
 
 from w3lib.encoding import read_bom
 
 from llmkit.errors import InputError
+from llmkit.text.unmarked_encodings import find_unmarked_encoding
 
-_SAMPLE = 1 << 16  # bytes in which UTF-16 is recognized
 _GUESSED = 1 << 20  # bytes by which another encoding is guessed
 _SHOWN = 60  # characters of a line that an error shows
-_CONTROLS = frozenset(map(chr, (*range(9), *range(14, 27), *range(28, 32), 127)))
 
 
 def decode(data: bytes, name: str) -> str:
     r"""Return the text, without its byte order mark and with `\n` at line ends.
 
-    Text in UTF-16 without a mark is read where nothing else is possible: all of it is plain text, most of it ASCII.
+    UTF-16 and UTF-32 without a mark are read where nothing else is possible.
 
     Raises:
         InputError: it is in another encoding, with the command that converts it; or it is damaged, or no text.
     """
-    mark, encoding = marked_encoding(data) or (b"", "utf-8")
-    if not mark and b"\0" in data[:_SAMPLE]:
-        encoding = _unmarked_utf16(data) or "utf-8"
+    mark, encoding = find_encoding(data)
     try:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(_explain(data, error, name, encoding)) from error
     if "\0" in text:
-        hint = "text in UTF-16 without a byte order mark has them, and iconv -f UTF-16LE -t UTF-8 converts that"
-        raise InputError(f"{name} is not text: it has NUL bytes ({hint})")
+        command = _command("iconv -f UTF-16LE -t UTF-8", name)
+        raise InputError(f"{name} is not text: it has NUL bytes. If a part of it is UTF-16, convert it with: {command}")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def utf8_lines(stream: io.BufferedReader, name: str) -> Iterator[bytes]:
-    """Yield the lines of a stream in UTF-8, whatever its byte order mark says that they are in."""
-    mark, encoding = marked_encoding(stream.peek(4)[:4]) or (b"", "utf-8")
+    """Yield the lines of a stream in UTF-8, whatever Unicode encoding they are in."""
+    mark, encoding = find_encoding(stream.peek(4))
     if encoding == "utf-8":
         yield from stream
         return
@@ -58,23 +54,10 @@ def utf8_lines(stream: io.BufferedReader, name: str) -> Iterator[bytes]:
             text.detach()  # else the stream would be closed with it, which is its owner's affair
 
 
-def marked_encoding(data: bytes) -> tuple[bytes, str] | None:
-    """Return the byte order mark at the beginning of the data, and the encoding that it stands for."""
+def find_encoding(data: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark at the beginning of the data, or none, and the Unicode encoding; else UTF-8."""
     encoding, mark = read_bom(data)
-    return (mark, encoding) if mark and encoding else None
-
-
-def _unmarked_utf16(data: bytes) -> str | None:
-    """Return the encoding of what can only be UTF-16: it decodes to plain text, most of which is ASCII."""
-    for encoding, zeros in (("utf-16-le", data[1:_SAMPLE:2]), ("utf-16-be", data[0:_SAMPLE:2])):
-        if zeros.count(0) * 2 > len(zeros):
-            try:
-                text = data.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            if _CONTROLS.isdisjoint(text) and not any(unicodedata.category(char) == "Cn" for char in text):
-                return encoding
-    return None
+    return (mark, encoding) if mark and encoding else (b"", find_unmarked_encoding(data) or "utf-8")
 
 
 def _explain(data: bytes, error: UnicodeDecodeError, name: str, encoding: str) -> str:

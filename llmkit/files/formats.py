@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from llmkit.errors import InputError
 from llmkit.files import encodings
+from llmkit.text.unmarked_encodings import TEXT_CONTROLS
 
 HEAD = 4096
 """Bytes in which a format is recognized."""
@@ -117,7 +118,6 @@ _ZIP_TYPES = (
 )
 _ZIP_ENDINGS = {".docx": 0, ".docm": 0, ".xlsx": 1, ".xlsm": 1, ".pptx": 2, ".pages": 3, ".numbers": 3, ".key": 3}
 _ZIP_TYPE_ENDINGS = {".epub": 0, ".odt": 1, ".ods": 2, ".odp": 3}
-_TEXT_CONTROLS = frozenset(b"\t\n\x0b\x0c\r\x1b")
 
 
 def is_pdf(head: bytes) -> bool:
@@ -148,9 +148,9 @@ def refuse_binary(data: bytes, name: str) -> None:
 
 def _refuse_noise(head: bytes, name: str) -> None:
     """Raise `InputError` for bytes of which many are control characters, or all are zero."""
-    controls = sum(0 < byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
+    controls = sum(0 < byte < 32 and byte not in TEXT_CONTROLS for byte in head)
     is_blank = len(head) == HEAD and not head.strip(b"\0")
-    if is_blank or (20 * controls > len(head) and not encodings.marked_encoding(head)):
+    if is_blank or (20 * controls > len(head) and encodings.find_encoding(head) == (b"", "utf-8")):
         raise InputError(f"{name} is not text, but data of a format that is not known here: save it as text")
 
 
@@ -160,7 +160,7 @@ def _error(name: str, format_name: str, advice: str) -> InputError:
 
 def _looks_like_text(head: bytes) -> bool:
     """Return whether the bytes are text with a byte order mark, or in UTF-8."""
-    if encodings.marked_encoding(head):
+    if encodings.find_encoding(head)[0]:
         return True
     try:
         head.decode()
@@ -171,7 +171,7 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def _has_controls(head: bytes) -> bool:
-    return any(byte < 32 and byte not in _TEXT_CONTROLS for byte in head)
+    return any(byte < 32 and byte not in TEXT_CONTROLS for byte in head)
 
 
 def _zip_format(data: bytes, name: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def load(path: str | os.PathLike[str]) -> list[Document]:
     r"""Read a file into Documents: one, or for a PDF one for each page with text.
 
-    Plain text is UTF-8, or UTF-16 or UTF-32 with a byte order mark; line ends become `\n`. Saved web pages (`.html`,
+    Plain text is UTF-8, UTF-16 or UTF-32; line ends become `\n`. Saved web pages (`.html`,
     `.mhtml`, or what begins as HTML) are read as `llmkit.web.read` reads them, subtitles (`.vtt`, `.srt`) as a
     conversation, and PDFs with pypdf (`pip install "llmkit[pdf]"`).
 

@@ -39,7 +39,7 @@ def media_type(data: bytes, name: str) -> str | None:
     ending = PurePath(name).suffix.lower()
     if _MHTML.match(data[:_SNIFFED].replace(b"\r\n", b"\n")):
         return MHTML
-    mark, encoding = encodings.marked_encoding(data) or (b"", "utf-8")
+    mark, encoding = encodings.find_encoding(data)
     head = data[len(mark) : _SNIFFED].decode(encoding, errors="replace")
     if _PAGE.match(head):
         return XHTML if _BY_ENDING.get(ending) == XHTML else HTML

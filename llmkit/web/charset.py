@@ -1,13 +1,16 @@
 """The charset of a page, as browsers find it: byte order mark, HTTP header, declaration in the page, or a guess.
 
 The order and the meaning of labels are those of the HTML and Encoding standards (WHATWG); the guess is that of Firefox,
-which knows these encodings only.
+which knows these encodings only. UTF-16 without a mark is recognized, whatever is declared: no other text has its NUL
+bytes. Browsers show the markup of such pages instead.
 """
 
 from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit
+
+from llmkit.text.unmarked_encodings import find_unmarked_encoding
 
 # fmt: off
 _TLD_OF_LANGUAGE = {
@@ -51,6 +54,8 @@ def decode(body: bytes, content_type: str = "", url: str = "") -> str:
     by_mark, mark = read_bom(body)
     if by_mark and mark:
         return to_unicode(body[len(mark) :], by_mark)
+    if unmarked := find_unmarked_encoding(body):
+        return body.decode(unmarked, "replace")
     is_plain = content_type.lower().lstrip().startswith("text/plain")
     charset = http_content_type_encoding(content_type) or (None if is_plain else _declared(body))
     return to_unicode(body, charset if charset and _is_of_text(charset) else guess(body, url))

@@ -45,6 +45,17 @@ def test_big_endian_text_with_a_byte_order_mark_is_read(saved, mark):
     assert loaded(saved("notes.txt", f"\ufeff{TEXT}渡轮".encode(mark))) == f"{TEXT}渡轮"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["Привет", "会议讨论了渡轮的时刻表，和票价。\n", "שלום עולם"])
+def test_text_in_other_scripts_without_a_byte_order_mark_is_read(saved, text, encoding):
+    assert loaded(saved("notes.txt", text.encode(encoding))) == text
+
+
+def test_subtitles_in_utf_16_without_a_byte_order_mark_are_read(saved):
+    subtitles = "1\n00:00:01,000 --> 00:00:02,000\nПаром ушёл.\n"
+    assert loaded(saved("film.srt", subtitles.encode("utf-16-le"))) == "Паром ушёл."
+
+
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(str.strip))
 def test_any_text_is_read_equally_from_each_encoding(text):
     text = f"x{text}"  # a mark of the text itself would be taken for the file's
@@ -67,13 +78,14 @@ def test_a_path_object_is_accepted(saved, tmp_path):
         ("empty.txt", b" \n", "empty.txt is empty"),
         ("bom.txt", b"\xff\xfe", "bom.txt is empty"),
         ("cut16.txt", TEXT.encode("utf-16")[:-1], "UTF-16 text, but damaged or cut"),
+        ("cut16le.txt", TEXT.encode("utf-16-le")[:-1], "UTF-16 text, but damaged or cut"),
         ("cut8.txt", "Café, résumé".encode()[:-1], "in the middle of a character"),
         (
             "one.txt",
             "Café, résumé, \udce9tude\n".encode(errors="surrogateescape"),
             "iconv -c -f UTF-8 -t UTF-8 one.txt",
         ),
-        ("nul.txt", b"a\0b and more of it", "NUL"),
+        ("nul.txt", b"a\0b and more of it", "iconv -f UTF-16LE -t UTF-8 nul.txt > nul.utf8.txt"),
         ("zeros.dat", b"\0" * 5000, "data of a format that is not known"),
         ("noise.dat", bytes(range(1, 255)), "data of a format that is not known"),
     ],

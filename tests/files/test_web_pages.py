@@ -35,6 +35,14 @@ def test_a_page_in_utf_16_is_read():
     assert text_of(PAGE.encode("utf-16"), "saved") == TEXT
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["saved.html", "standard input"])
+def test_a_page_in_utf_16_without_a_byte_order_mark_is_read(name, encoding):
+    assert text_of(PAGE.encode(encoding), name) == TEXT
+    cyrillic = "<html><meta charset=utf-16><body><p>Лифт чинят в четверг.</p></body></html>"
+    assert text_of(cyrillic.encode(encoding), name) == "Лифт чинят в четверг."
+
+
 def test_the_declared_charset_is_used():
     page = "<html><head><meta charset=windows-1252></head><body><p>A ticket costs £12 – dogs don’t pay.</p>"
     assert text_of(page.encode("cp1252"), "saved.html") == "A ticket costs £12 – dogs don’t pay."

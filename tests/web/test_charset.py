@@ -37,6 +37,17 @@ def test_the_charset_is_found_as_browsers_find_it(body, content_type):
     assert page_text(body, content_type) == CZECH
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "content_type", ["", "text/html", "text/html; charset=utf-8", "text/html; charset=utf-16", "text/plain"]
+)
+def test_utf_16_without_a_byte_order_mark_is_read(encoding, content_type):
+    cyrillic = "Лифт чинят в четверг, паром уходит в девять."
+    for text in (CZECH, cyrillic):
+        page = text if content_type == "text/plain" else f"<html><meta charset=utf-16><p>{text}</p></html>"
+        assert page_text(page.encode(encoding), content_type) == text
+
+
 def test_charset_labels_have_the_meaning_of_the_encoding_standard():
     assert page_text("“Ça coûte 5 €”".encode("cp1252"), "text/plain; charset=iso-8859-1") == "“Ça coûte 5 €”"
 
