@@ -28,8 +28,8 @@ _QUOTES = {  # of the Unicode CLDR, which browsers take them from
 # fmt: on
 _QUOTATION_MARK = re.compile(r"[\"'“”„«»‘’‚‹›「」『』]")
 _SLASHES = frozenset(("/", "⁄"))
-_FORMULA = re.compile(r"\A\{\\(?:display|text)style (.{1,300})\}\Z")
-"""What Wikipedia writes of a formula that is a picture, in TeX."""
+_FORMULA = re.compile(r"\A\{\\(?:display|text)style ([+-]?\d[^\\]{0,80})\}\Z")
+"""What Wikipedia writes of a formula that is a picture, in TeX, where it is a plain number: `10^{30}`."""
 _NAMED_ROLES = {"msqrt": "root", "img": "picture"}
 _SCRIPTS_OF_MATH = {"msup": ("", "sup"), "msub": ("", "sub"), "msubsup": ("", "sub", "sup")}
 
