@@ -22,7 +22,7 @@ _ROLES = {
     **dict.fromkeys(("columnheader", "rowheader"), "th"),
 }
 """The element that each role stands for (https://www.w3.org/TR/wai-aria-1.2/#table)."""
-_LAYOUT_ELEMENTS = ["h1", "h2", "h3", "pre", "article", "form"]
+_HEADINGS, _LAYOUT_ELEMENTS = ["h1", "h2", "h3"], ["pre", "article", "form"]
 
 
 @dataclass
@@ -51,10 +51,18 @@ def is_data_table(table: Tag) -> bool:
     rows = [list(_cells(row)) for row in table_rows(table)]
     if max(map(len, rows), default=0) < 2 or table.find(_LAYOUT_ELEMENTS):
         return False
+    if not all(map(_is_alone, table.find_all(_HEADINGS))):
+        return False
     has_header = any(cell.name == "th" for row in rows for cell in row)
     if not has_header and table.find("table"):
         return False
     return all(len(cell.get_text()) <= _MAX_CELL for row in rows for cell in row)
+
+
+def _is_alone(heading: Tag) -> bool:
+    """Return whether a heading is all that its cell, or the caption, says."""
+    around = heading.find_parent(["td", "th", "caption"])
+    return around is not None and around.get_text(strip=True) == heading.get_text(strip=True)
 
 
 def table_rows(table: Tag) -> Iterator[Tag]:
@@ -112,7 +120,7 @@ def _repeat(spanning: dict[int, tuple[int, str]], slots: list[str]) -> None:
 
 
 def _line(texts: list[str], cells: list[Tag]) -> str:
-    if sum(map(bool, texts)) <= len(cells) <= 1:  # a heading of the rows below it, or nothing
+    if not any(texts) or len(cells) <= 1 == sum(map(bool, texts)):  # nothing, or a heading of the rows below it
         return "".join(texts)
     return " ".join(SEPARATOR.join(texts).split())
 

@@ -33,6 +33,8 @@ HEADER = "<tr><th>Day<th>Morning<th>Evening</tr>"
         ("<tr><td>Monday<td><ul><li>10:00<li>20:00</ul></tr>", "Monday | 10:00 20:00"),
         ("<tr><td>Monday<td><dl><dt>from<dd>10</dl></tr>", "Monday | from 10"),
         ("<tr><td>Mon<br>Tue<td><section>9</section><p>10</p></tr>", "Mon Tue | 9 10"),
+        ("<tr><th><h3>Day</h3><th><h2>Open</h2></tr><tr><td><h3>Mon</h3><td><p>9</p></tr>", "Day | Open\nMon | 9"),
+        ("<tr><th>A<th>B</tr><tr><td><td>&nbsp;</tr><tr><td>1<td>2</tr>", "A | B\n1 | 2"),
         ("<tr><td>Area<td>12 m<sup>2</sup></tr>", "Area | 12 m²"),
         (
             "<tr><th>Day<th>Boats</tr><tr><td>Mon<td><table><tr><td>Anna<td>9</tr><tr><td>Berta<td>10</table></tr>",
