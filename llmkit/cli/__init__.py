@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, console, models, options, prompts, streams
+from llmkit.cli import config, console, models, option_names, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -67,6 +67,9 @@ def llmkit(
     elif context.invoked_subcommand != "config" and {"-h", "--help"}.isdisjoint(_before_dashes(sys.argv[1:])):
         # a mistake in the configuration must not prevent help
         context.default_map = config.default_map(context.command)
+    if context.invoked_subcommand is not None:  # from here on: the configuration has the names of parameters
+        group: Any = context.command
+        option_names.use(options.by_name(group.commands[context.invoked_subcommand]))
 
 
 def _before_dashes(arguments: list[str]) -> list[str]:
@@ -80,6 +83,7 @@ def main() -> None:
         os.environ["COLUMNS"] = "10000"
     streams.prepare()
     console.set_quiet(False)
+    option_names.use(())
     console.show_log()
     arguments, debug = _take_debug(sys.argv[1:])
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from llmkit.cli import console, files, options
+from llmkit.cli.option_names import as_typed
 from llmkit.cli.output import Destination
 from llmkit.errors import InputError, LlmkitError
 from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
@@ -34,7 +35,14 @@ def ask(
         typer.Option(help="extractive: a phrase of the text; abstractive: in the model's words, with quotes."),
     ] = "extractive",
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The least probability to be right at which an answer is given.")
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="The least probability to be right at which an answer is given.",
+            show_default="0.25; 0.7 for yes and no; 0 with other models",
+        ),
     ] = None,
     embedder: Annotated[
         bool,
@@ -42,8 +50,12 @@ def ask(
     ] = False,
     allow_private: options.AllowPrivate = False,
     ignore_robots: options.IgnoreRobots = False,
-    top_k: Annotated[int, typer.Option(min=1, help="How many sentences the model reads closely.")] = 3,
-    max_answer_words: Annotated[int, typer.Option(min=1, help="The most words of an extractive answer.")] = 8,
+    top_k: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.")
+    ] = 3,
+    max_answer_words: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="The most words of an extractive answer.")
+    ] = 8,
     examples: Annotated[
         Path | None,
         typer.Option(
@@ -51,6 +63,7 @@ def ask(
         ),
     ] = None,
     model: options.Model = DEFAULT_MODEL,
+    context_window: options.ContextWindow = None,
     output: options.OutputFile = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -84,7 +97,8 @@ def ask(
     texts = [
         document for name in names for document in files.load(name)
     ]  # what is wrong here is said before anything is fetched
-    options.ModelOptions(model).check()
+    chosen = options.ModelOptions(model, context_window)
+    chosen.check()
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     pages, unread = _fetch_pages(urls, required=not names, **fetching)
     documents = pages + texts
@@ -98,7 +112,7 @@ def ask(
     if embedder:
         with console.progress(f"loading {DEFAULT_EMBEDDER}"):
             arguments["embedder"] = default_embedder()
-    chain = options.load_chain("QAChain", options.ModelOptions(model), arguments)
+    chain = options.load_chain("QAChain", chosen, arguments)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
     colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -166,4 +180,4 @@ def _fetch_pages(urls: list[str], *, required: bool, **fetching: Any) -> tuple[l
         raise first
     for failure in failures.values():
         console.warning(f"{failure}; the answer is without it")
-    return pages, [{"source": url, "error": str(error)} for url, error in failures.items()]
+    return pages, [{"source": url, "error": as_typed(str(error))} for url, error in failures.items()]

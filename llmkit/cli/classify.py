@@ -24,7 +24,7 @@ LEAST_BAR_WIDTH = 4
 def classify(
     file: options.Text = "-",
     *,
-    labels: Annotated[str, typer.Option(help="The labels, separated by commas.", show_default=False)],
+    labels: Annotated[str, typer.Option(metavar="LABELS", help="The labels, separated by commas.", show_default=False)],
     examples: Annotated[
         Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "label"}.')
     ] = None,
@@ -41,15 +41,27 @@ def classify(
         bool, options.switch("--multi-label/--no-multi-label", help="A text may have any number of the labels.")
     ] = False,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The least probability at which a label is given.")
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="The least probability at which a label is given.",
+            show_default="none, with --multi-label 0.5",
+        ),
     ] = None,
     calibrate: learning.Calibrate = None,
     precision: learning.Precision = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="One of `llmkit prompts`, such as classify or sentiment.", autocompletion=options.prompts),
+        typer.Option(
+            metavar="NAME",
+            help="One of `llmkit prompts`, such as classify or sentiment.",
+            autocompletion=options.prompts,
+        ),
     ] = None,
     model: options.Model = DEFAULT_MODEL,
+    context_window: options.ContextWindow = None,
     as_lines: options.Lines = False,
     output: options.Output = None,
     as_json: options.Json = False,
@@ -91,7 +103,8 @@ def classify(
         raise InputError("--show-examples needs labelled texts: give --examples FILE")
     if prompt is not None:
         options.load_prompt(prompt, ["labels"])
-    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", model, arguments, rows, precision)
+    chosen = options.ModelOptions(model, context_window)
+    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", chosen, arguments, rows, precision)
     destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
     if as_lines:
         task.run_lines(file, destination)

@@ -13,9 +13,10 @@ import typer
 
 from llmkit.cli import console, options
 from llmkit.errors import InputError
+from llmkit.models.generation.ranges import RANGES, Range
 from llmkit.paths import config_file
 
-SHARED = ("model", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
+SHARED = ("model", "context_window", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
 """Options that mean the same in every command, so that one value may be set for all."""
 OWN_MEANING = {("ask", "top_k")}
 """Options of a command that only have the name of a shared one: how many sentences, not how many tokens."""
@@ -166,7 +167,8 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
         value = [value]
     elif wanted is str and isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
         value = ",".join(value)  # labels
-    bounded: Any = Annotated[wanted, Field(ge=option.min, le=option.max)]
+    above = RANGES.get(options.name_of(option), Range()).gt
+    bounded: Any = Annotated[wanted, Field(ge=option.min, gt=above, le=option.max)]
     try:
         return TypeAdapter(bounded).validate_python(value, strict=strict)
     except ValidationError as error:

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TextIO
 
+from llmkit.cli.option_names import as_typed
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -63,17 +65,21 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 def note(text: str) -> None:
     """Show a note, in one line."""
     if not _state["quiet"]:
-        print("note:", *text.split(), file=sys.stderr, flush=True)
+        _show_line("note:", text)
 
 
 def warning(text: str) -> None:
     """Show what makes a result incomplete, in one line; `quiet` does not hide it."""
-    print("warning:", *text.split(), file=sys.stderr, flush=True)
+    _show_line("warning:", text)
 
 
 def error(text: str) -> None:
     """Show an error, in one line."""
-    print("error:", *text.split(), file=sys.stderr, flush=True)
+    _show_line("error:", text)
+
+
+def _show_line(begin: str, text: str) -> None:
+    print(begin, *as_typed(text).split(), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def entities(
     file: options.Text = "-",
     *,
-    labels: Annotated[str, typer.Option(help="What to find, separated by commas.")] = "person,organization,location",
+    labels: Annotated[
+        str, typer.Option(metavar="LABELS", help="What to find, separated by commas.")
+    ] = "person,organization,location",
     examples: Annotated[
         Path | None,
         typer.Option(
@@ -28,16 +30,17 @@ def entities(
     ] = None,
     descriptions: learning.Descriptions = None,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="The least probability at which an entity is given.")
+        float, typer.Option(metavar="NUMBER", min=0, max=1, help="The least probability at which an entity is given.")
     ] = 0.5,
     any_words: Annotated[
         bool,
         options.switch("--any-words/--no-any-words", help="Find any words, as dates or foods, not only proper names."),
     ] = False,
-    max_words: Annotated[int, typer.Option(min=1, help="The most words of an entity.")] = 6,
+    max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6,
     calibrate: learning.Calibrate = None,
     precision: learning.Precision = None,
     model: options.Model = DEFAULT_MODEL,
+    context_window: options.ContextWindow = None,
     as_lines: options.Lines = False,
     output: options.Output = None,
     as_json: options.Json = False,
@@ -75,7 +78,8 @@ def entities(
         for number, row in enumerate(given, 1):
             LabelledText.parse(row, known, f"{what} {number}")
     learning.check_precision(precision, rows, calibrate)
-    task = TextTask("entities", "NERChain", "finding entities", model, arguments, rows, precision)
+    chosen = options.ModelOptions(model, context_window)
+    task = TextTask("entities", "NERChain", "finding entities", chosen, arguments, rows, precision)
     destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
     if as_lines:
         task.run_lines(file, destination)

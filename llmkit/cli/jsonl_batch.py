@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import console, files
+from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, RunError
 from llmkit.files import encodings, formats
 
@@ -134,7 +135,7 @@ class _Output:
     def write(self, document: _Document, result: Any) -> None:
         """Write a result, or an error in its place."""
         failed = isinstance(result, Exception)
-        fields = {"error": " ".join(str(result).split())} if failed else result.model_dump(mode="json")
+        fields = {"error": " ".join(as_typed(str(result)).split())} if failed else result.model_dump(mode="json")
         key = {"key": document.key} if self._path else {}
         row = {"line": document.number, **key, **document.fields, **fields}
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"

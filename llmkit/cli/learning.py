@@ -28,7 +28,12 @@ Calibrate = Annotated[
 ]
 Precision = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Set the threshold at which this share was right in the texts of --calibrate."),
+    typer.Option(
+        metavar="NUMBER",
+        min=0,
+        max=1,
+        help="Set the threshold at which this share was right in the texts of --calibrate.",
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ import typer
 from llmkit.cli import console
 from llmkit.errors import InputError
 from llmkit.models import DEFAULT_MODEL
+from llmkit.models.generation.ranges import RANGES
 from llmkit.models.weights import catalog
 
 if TYPE_CHECKING:
@@ -43,7 +44,17 @@ Text = Annotated[str, typer.Argument(help="A file with text, or - for standard i
 Model = Annotated[
     str,
     typer.Option(
-        help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id.", autocompletion=chat_models
+        metavar="NAME",
+        help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id.",
+        autocompletion=chat_models,
+    ),
+]
+ContextWindow = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        min=1,
+        help="The most tokens of a prompt and its completion; needed for a model that states no context window.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -71,32 +82,47 @@ IgnoreRobots = Annotated[
 ]
 
 
+def _setting(name: str, help_: str) -> Any:
+    """Return the option of a generation setting, in the range that it has everywhere."""
+    allowed = RANGES[name]
+    help_ += "" if allowed.gt is None else f", above {allowed.gt:g}"
+    return typer.Option(
+        metavar="NUMBER", min=allowed.ge, max=allowed.le, help=f"{help_}."
+    )  # typer has no bound that is left out
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """The model that a command uses, and the generation settings that were given."""
 
     model: Model = DEFAULT_MODEL
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="The most tokens to generate.")] = None
+    context_window: ContextWindow = None
+    max_new_tokens: Annotated[int | None, _setting("max_new_tokens", "The most tokens to generate")] = None
     temperature: Annotated[
-        float | None, typer.Option(min=0, help="0 always takes the likeliest token; more is more varied.")
+        float | None, _setting("temperature", "0 always takes the likeliest token; more is more varied")
     ] = None
-    top_k: Annotated[int | None, typer.Option(min=0, help="Sample among this many of the likeliest tokens.")] = None
+    top_k: Annotated[
+        int | None, _setting("top_k", "Sample among this many of the likeliest tokens; 0 is all of them")
+    ] = None
     top_p: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Sample among the likeliest tokens that together have this probability."),
+        float | None, _setting("top_p", "Sample among the likeliest tokens that together have this probability")
     ] = None
-    seed: Annotated[int | None, typer.Option(min=0, help="Makes sampling repeatable.")] = None
+    seed: Annotated[int | None, _setting("seed", "Makes sampling repeatable")] = None
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End at this text; may be repeated.")] = None
+
+    def settings(self) -> GenerationSettings:
+        """Return the generation settings that were given, which are checked."""
+        from llmkit.models.generation.settings import NAMES, GenerationSettings
+
+        given = {name: value for name, value in vars(self).items() if name in NAMES and value not in (None, [], ())}
+        return GenerationSettings().override(**given)
 
     def check(self) -> GenerationSettings:
         """Check the settings and the model's name, fetch the model if it is not here, and return the settings.
 
         Loads no torch, so that what is wrong is said at once.
         """
-        from llmkit.models.generation.settings import GenerationSettings
-
-        given = {name: value for name, value in vars(self).items() if name != "model" and value not in (None, [], ())}
-        settings = GenerationSettings().override(**given)
+        settings = self.settings()
         if self.model in catalog.CATALOG and catalog.CATALOG[self.model].kind != "chat":
             raise InputError(f"{self.model} makes sentence embeddings and cannot generate text: see llmkit models")
         with console.progress(f"preparing {self.model}"):
@@ -109,7 +135,7 @@ class ModelOptions:
         with console.progress(f"loading {self.model}"):
             from llmkit.models.chat import HuggingFaceChat
 
-            return HuggingFaceChat(model=self.model, settings=settings)
+            return HuggingFaceChat(model=self.model, settings=settings, context_window=self.context_window or 0)
 
 
 def with_model_options(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -128,7 +154,9 @@ def with_model_options(**defaults: Any) -> Callable[[Callable[..., Any]], Callab
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def run(**given: Any) -> Any:
-            return command(model=ModelOptions(**{option.name: given.pop(option.name) for option in added}), **given)
+            model = ModelOptions(**{option.name: given.pop(option.name) for option in added})
+            model.settings()  # what is wrong is said before any work
+            return command(model=model, **given)
 
         signature = inspect.signature(command, eval_str=True)
         parameters: list[inspect.Parameter] = []

@@ -25,6 +25,7 @@ def summarize(
     prompt: Annotated[
         str,
         typer.Option(
+            metavar="NAME",
             help="One of `llmkit prompts`.",
             autocompletion=lambda: [name for name in options.prompts() if name.startswith("summarize-")],
         ),
@@ -33,7 +34,9 @@ def summarize(
         Literal["auto", "stuff", "map_reduce"],
         typer.Option(help="stuff: the whole text at once; map_reduce: part by part; auto: stuff if it fits."),
     ] = "auto",
-    max_words: Annotated[int | None, typer.Option(min=1, help="The most words of the summary.")] = None,
+    max_words: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="The most words of the summary.")
+    ] = None,
     examples: Annotated[
         Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "…"}.')
     ] = None,
@@ -88,7 +91,7 @@ def summarize(
         chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
         summary = chain.invoke(text)
     if not summary.complete:
-        console.note(f"the summary was cut at {_limit(chain, model)}")
+        console.note(f"the summary reached {_limit(chain, model)}, and ends there")
     destination.write("summarize", summary.model_dump(mode="json"), summary.text)
 
 
@@ -100,11 +103,16 @@ def _explanation(reports: Sequence[Report]) -> str:
 
 
 def _limit(chain: SummarizationChain, model: options.ModelOptions) -> str:
-    """Return what may have cut a summary: one of the limits that were given."""
-    tokens, words = f"{chain.max_new_tokens} tokens: --max-new-tokens", f"{chain.max_words} words: --max-words"
+    """Return the limit that ended a summary, or both where both were given."""
+    tokens = f"--max-new-tokens, {_count(chain.max_new_tokens, 'token')}"
+    words = f"--max-words, {_count(chain.max_words, 'word')}"
     if chain.max_words is None:
-        return tokens
-    return words if model.max_new_tokens is None else f"{words}, or {tokens}"
+        return f"the limit of {tokens}"
+    return f"the limit of {words}" if model.max_new_tokens is None else f"a limit ({words}; {tokens})"
+
+
+def _count(number: int | None, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _load(

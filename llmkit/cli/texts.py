@@ -24,7 +24,7 @@ class TextTask:
     command: str
     chain: str
     doing: str
-    model: str
+    model: options.ModelOptions
     arguments: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = ()
     precision: float | None = None
@@ -47,11 +47,12 @@ class TextTask:
             self._note(learned)
             return chain
 
-        settings = {"model": self.model, "rows": self.rows, "precision": self.precision, **self.arguments}
+        model = {"model": self.model.model, "context_window": self.model.context_window}
+        settings = {**model, "rows": self.rows, "precision": self.precision, **self.arguments}
         destination.run_lines(self.command, file, load, settings=settings)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        chain = options.load_chain(self.chain, options.ModelOptions(self.model), self.arguments)
+        chain = options.load_chain(self.chain, self.model, self.arguments)
         return chain, learning.learn(chain, self.rows, self.precision)
 
     @staticmethod

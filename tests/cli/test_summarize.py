@@ -20,7 +20,7 @@ def dialogue(tmp_path):
 class TestSummaries:
     def test_a_file(self, llmkit, dialogue):
         code, out, err = llmkit("summarize", dialogue, "--max-new-tokens", "2")
-        assert (code, err) == (0, "note: the summary was cut at 2 tokens: --max-new-tokens\n")
+        assert (code, err) == (0, "note: the summary reached the limit of --max-new-tokens, 2 tokens, and ends there\n")
         assert len(out.splitlines()) == 1
         assert out[0].isupper()
 
@@ -46,7 +46,11 @@ class TestSummaries:
     def test_at_most_so_many_words_in_a_file(self, llmkit, dialogue, tmp_path):
         output = tmp_path / "summary.txt"
         code, out, err = llmkit("summarize", dialogue, "--max-words", "5", "--output", str(output))
-        assert (code, out, err) == (0, "", "note: the summary was cut at 5 words: --max-words\n")
+        assert (code, out, err) == (
+            0,
+            "",
+            "note: the summary reached the limit of --max-words, 5 words, and ends there\n",
+        )
         assert 0 < len(output.read_text(encoding="utf-8").split()) <= 5
         assert sorted(path.name for path in tmp_path.iterdir()) == ["dialogue.txt", "summary.txt"]
 

@@ -25,10 +25,17 @@ def chat(
     message: Annotated[
         str | None, typer.Argument(help="A message: it is answered, and that is all. Without one, a chat begins.")
     ] = None,
-    system: Annotated[str, typer.Option(help="The system prompt: an instruction for the whole conversation.")] = "",
+    system: Annotated[
+        str, typer.Option(metavar="TEXT", help="The system prompt: an instruction for the whole conversation.")
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the last conversation.")] = False,
     load: Annotated[
-        str, typer.Option(help="Continue the conversation of this name.", autocompletion=lambda: Store().names())
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Continue the conversation of this name.",
+            autocompletion=lambda: Store().names(),
+        ),
     ] = "",
     save: Annotated[
         bool | None,
@@ -70,7 +77,7 @@ def chat(
     from llmkit.cli.chat import repl
     from llmkit.cli.chat.screens import View
 
-    view = View(quiet=quiet, debug=bool(context.obj))
+    view = View(quiet=quiet, debug=bool(context.obj), single=bool(message))
     with closing(state):
         if message:
             return repl.through_pipe(state, [message.encode(errors="surrogateescape")], view, numbered=False)
@@ -107,7 +114,7 @@ def _continue(
     with naming:
         model.check()
     system = context.params["system"] if "system" in given or not kept.system else ""
-    settings = {name: value for name, value in vars(model).items() if name in given and name != "model"}
+    settings = {name: value for name, value in vars(model).items() if name in given - {"model", "context_window"}}
     from llmkit.cli.chat.repl import without_echo
     from llmkit.cli.chat.state import ChatState
 

@@ -20,6 +20,7 @@ from llmkit.cli.chat.events import Alert, Edit, Ended, Event, Left, Note, Output
 from llmkit.cli.chat.history import shorten
 from llmkit.cli.chat.markdown import THEME, render, split_blocks
 from llmkit.cli.console import progress, shows_unicode
+from llmkit.cli.option_names import as_typed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ASCII = str.maketrans({"█": "#", "░": ".", "…": "...", "·": "-", "“": '"', "”": '"'})
@@ -28,6 +29,8 @@ PAST_ROWS = 8
 """The most rows of an answer that is shown again."""
 PAST_CHARACTERS = 400
 CUT = "the answer was cut at its limit of tokens: /continue continues it, /set max_new_tokens raises the limit"
+CUT_ALONE = "the answer was cut at its limit of tokens: --max-new-tokens raises the limit"
+"""The same where there is no chat that goes on."""
 _LIVE: dict[str, Any] = dict(auto_refresh=False, transient=True, vertical_overflow="visible")
 
 
@@ -165,12 +168,15 @@ Screen = PlainScreen | MarkdownScreen
 
 
 class View:
-    """Shows events; `quiet` shows no notes and no progress, `debug` the traceback of a problem too."""
+    """Shows events; `quiet` shows no notes and no progress, `debug` the traceback of a problem too.
 
-    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
+    After a `single` message, notes and problems name options of the command line, not commands of a chat.
+    """
+
+    def __init__(self, *, quiet: bool = False, debug: bool = False, single: bool = False) -> None:
         self._answers, self._notes = screen_for(sys.stdout), screen_for(sys.stderr)
         self._progress = ExitStack()
-        self._quiet, self._debug = quiet, debug
+        self._quiet, self._debug, self._single = quiet, debug, single
         self.shows_past = False  # past turns are for a person who goes on with a conversation
 
     def show(self, event: Event) -> None:
@@ -191,9 +197,9 @@ class View:
             case Alert(text):
                 self._print_note(f"warning: {text}")
             case Problem(text, trace):
-                self._print_note(f"{trace if self._debug else ''}error: {text}")
+                self._print_note(f"{trace if self._debug else ''}error: {self._named(text)}")
             case Ended(finish_reason="length"):
-                self.note(CUT)
+                self.note(CUT_ALONE if self._single else CUT)
         if not isinstance(event, Ended | Left | Edit):
             self.wait(event.text if isinstance(event, Working) else "")
 
@@ -207,7 +213,7 @@ class View:
         """Show a note beside the conversation."""
         self.end()
         if not self._quiet:
-            self._print_note(f"[{text}]")
+            self._print_note(f"[{self._named(text)}]")
 
     def wait(self, text: str = "") -> None:
         """Show the time that passes, and what is being done."""
@@ -222,6 +228,9 @@ class View:
 
     def _print_note(self, text: str) -> None:
         self._notes.output(signs_for(text, sys.stderr))
+
+    def _named(self, text: str) -> str:
+        return as_typed(text) if self._single else text
 
 
 def clean(text: str, encoding: str = "utf-8") -> str:

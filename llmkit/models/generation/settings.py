@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from llmkit.errors import SettingsError
+from llmkit.models.generation.ranges import LEAST_DIVISOR, RANGES
 
 MAX_STOPS = 16
 DEFAULT_MAX_NEW_TOKENS = 512
-_LEAST = 1e-4  # logits are divided by it; by less they would overflow
 
 
 def _check_temperature(value: float) -> float:
-    if 0 < value < _LEAST:
-        raise ValueError(f"must be 0, for the likeliest token, or at least {_LEAST:g}")
+    if 0 < value < LEAST_DIVISOR:
+        raise ValueError(f"must be 0, for the likeliest token, or at least {LEAST_DIVISOR:g}")
     return value
 
 
@@ -24,8 +24,11 @@ def _to_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
+def _in_range(name: str) -> Any:
+    """Return the constraint of a setting for pydantic."""
+    return Field(**RANGES[name]._asdict())
+
+
 Stop = Annotated[str, Field(min_length=1)]
 
 
@@ -60,22 +63,22 @@ class GenerationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    max_new_tokens: int | None = Field(default=None, ge=1)
-    min_new_tokens: int | None = Field(default=None, ge=0)
-    temperature: Annotated[float, Field(ge=0, le=100), AfterValidator(_check_temperature)] | None = None
-    top_k: int | None = Field(default=None, ge=0)
-    top_p: Share | None = None
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    typical_p: Share | None = None
-    repetition_penalty: float | None = Field(default=None, ge=_LEAST, le=1 / _LEAST)
-    no_repeat_ngram_size: int | None = Field(default=None, ge=0)
-    num_beams: int | None = Field(default=None, ge=1)
-    length_penalty: float | None = Field(default=None, ge=-100, le=100)
+    max_new_tokens: Annotated[int, _in_range("max_new_tokens")] | None = None
+    min_new_tokens: Annotated[int, _in_range("min_new_tokens")] | None = None
+    temperature: Annotated[float, _in_range("temperature"), AfterValidator(_check_temperature)] | None = None
+    top_k: Annotated[int, _in_range("top_k")] | None = None
+    top_p: Annotated[float, _in_range("top_p")] | None = None
+    min_p: Annotated[float, _in_range("min_p")] | None = None
+    typical_p: Annotated[float, _in_range("typical_p")] | None = None
+    repetition_penalty: Annotated[float, _in_range("repetition_penalty")] | None = None
+    no_repeat_ngram_size: Annotated[int, _in_range("no_repeat_ngram_size")] | None = None
+    num_beams: Annotated[int, _in_range("num_beams")] | None = None
+    length_penalty: Annotated[float, _in_range("length_penalty")] | None = None
     stop: Annotated[tuple[Stop, ...], BeforeValidator(_to_tuple), Field(max_length=MAX_STOPS)] = ()
-    seed: int | None = Field(default=None, ge=0)
-    n: int = Field(default=1, ge=1)
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
+    seed: Annotated[int, _in_range("seed")] | None = None
+    n: Annotated[int, _in_range("n")] = 1
+    presence_penalty: Annotated[float, _in_range("presence_penalty")] = 0.0
+    frequency_penalty: Annotated[float, _in_range("frequency_penalty")] = 0.0
 
     if not TYPE_CHECKING:  # type checkers see the fields
 

@@ -14,6 +14,7 @@ from llmkit.cli.chat.answering import documents
 from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
 from llmkit.cli.chat.history import Attachment, transcript
+from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, PageRefused
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def url(state: ChatState, argument: str) -> Iterator[Event]:
         page = fetch(argument, **state.fetching)
     except PageRefused as error:
         if "(--" in str(error):  # an option of the command line
-            raise PageRefused(f"{error}: leave the chat, and start it with that option") from error
+            raise PageRefused(f"{as_typed(str(error))}: leave the chat, and start it with that option") from error
         raise
     yield _attached(state, [page], page.metadata["source"])
 

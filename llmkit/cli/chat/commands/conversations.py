@@ -11,7 +11,7 @@ from llmkit.cli.chat.commands.attachments import path_of
 from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output, Working
 from llmkit.cli.chat.history import History, Turn, shorten
-from llmkit.errors import InputError
+from llmkit.errors import InputError, ModelUnusable
 
 if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
@@ -36,7 +36,14 @@ def model(state: ChatState, argument: str) -> Iterator[Event]:
         yield Output(f"{state.model}, {state.llm.context_window} tokens")
         return
     yield Working(f"loading {argument} …")
-    state.use(state.load(argument))
+    try:
+        state.use(state.load(argument))
+    except ModelUnusable as error:
+        if "context_window" not in str(error):  # an option of the command line
+            raise
+        what, _, _ = str(error).partition(": pass ")
+        options_ = f"--model {argument} --context-window TOKENS"
+        raise ModelUnusable(f"{what}: leave the chat, and start it with {options_}") from error
     yield Note(f"{state.model}, {state.llm.context_window} tokens")
 
 

@@ -11,29 +11,34 @@ from llmkit.cli.chat import window
 from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output
 from llmkit.errors import InputError, SettingsError
+from llmkit.models.generation.ranges import RANGES
 
 if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
-MEANINGS = {
-    "max_new_tokens": "the most tokens of an answer: 1 or more",
-    "min_new_tokens": "the fewest tokens of an answer: 0 or more",
-    "temperature": "0 takes the likeliest token (greedy), higher values vary more: 0 to 100",
-    "top_k": "sample among the k likeliest tokens: 0, for all, or more",
-    "top_p": "sample among the likeliest tokens that together reach this probability: above 0, to 1",
-    "min_p": "drop tokens less likely than this share of the likeliest one: 0 to 1",
-    "typical_p": "sample among locally typical tokens of this probability mass: above 0, to 1",
-    "repetition_penalty": "above 1 makes repeated tokens less likely, below 1 more likely: 1 is none",
-    "no_repeat_ngram_size": "no sequence of this many tokens occurs twice: 0, no limit, or more",
-    "num_beams": "beams of beam search: 1, none, or more",
-    "length_penalty": "in beam search, above 0 prefers longer answers, below 0 shorter ones: -100 to 100",
+_PURPOSES = {
+    "max_new_tokens": "the most tokens of an answer",
+    "min_new_tokens": "the fewest tokens of an answer",
+    "temperature": "0 takes the likeliest token (greedy), higher values vary more",
+    "top_k": "sample among the k likeliest tokens, 0 is all of them",
+    "top_p": "sample among the likeliest tokens that together reach this probability",
+    "min_p": "drop tokens less likely than this share of the likeliest one",
+    "typical_p": "sample among locally typical tokens of this probability mass",
+    "repetition_penalty": "above 1 makes repeated tokens less likely, below 1 more likely",
+    "no_repeat_ngram_size": "no sequence of this many tokens occurs twice, 0 is no limit",
+    "num_beams": "beams of beam search, 1 is none",
+    "length_penalty": "in beam search, above 0 prefers longer answers, below 0 shorter ones",
     "stop": 'what ends an answer: a text as it is, or JSON: "\\n" is a line end, ["a", "b"] are two texts',
-    "seed": "makes sampling reproducible: 0 or more",
+    "seed": "makes sampling reproducible",
     "n": "answers to a message: 1",
-    "presence_penalty": "makes every token that the answer already has less likely: -2 to 2",
-    "frequency_penalty": "the same, once for each time that it occurs: -2 to 2",
+    "presence_penalty": "makes every token that the answer already has less likely",
+    "frequency_penalty": "the same, once for each time that it occurs",
 }
+MEANINGS = {
+    name: f"{text}: {RANGES[name]}" if name in RANGES and name != "n" else text for name, text in _PURPOSES.items()
+}
+"""What each setting does, and its values."""
 _WIDTH = max(map(len, MEANINGS))
 
 

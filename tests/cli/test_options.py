@@ -1,0 +1,66 @@
+"""Options that commands share: ranges, and the context window of a model that states none."""
+
+import copy
+
+import pytest
+from typer.main import get_command
+
+from llmkit.chains.qa.calibration import NEUTRAL, SMOLLM2_135M
+from llmkit.cli import app, options
+from llmkit.models.generation.ranges import RANGES
+from tests.support import tiny
+
+COMMANDS = get_command(app).commands
+UNKNOWN = "has the length of its context window: pass --context-window, in tokens\n"
+
+
+@pytest.mark.parametrize("command", ["chat", "summarize"])
+def test_ranges_are_those_of_the_settings(command):
+    given = options.by_name(COMMANDS[command])
+    for name in given.keys() & RANGES.keys():
+        assert (given[name].min, given[name].max) == (RANGES[name].ge, RANGES[name].le)
+        assert ("above" in given[name].help) is (RANGES[name].gt is not None)
+
+
+def test_the_help_of_ask_has_the_thresholds_of_its_chain(llmkit, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = f"{SMOLLM2_135M.threshold:g}; {SMOLLM2_135M.yes_no_threshold:g} for yes and no; "
+    assert f"[default: ({shown}{NEUTRAL.threshold:g} with other models)" in " ".join(llmkit("ask", "--help")[1].split())
+
+
+@pytest.fixture(scope="module")
+def bloom(tmp_path_factory) -> str:
+    """A model whose configuration and tokenizer state no context window."""
+    folder = tmp_path_factory.mktemp("bloom")
+    model, tokenizer = tiny.make("bloom")
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_max_length = 10**30
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["summarize"],
+        ["classify", "--labels", "a,b"],
+        ["entities"],
+        ["ask", "Who sleeps?", "--file", "-"],
+        ["chat", "Who sleeps?"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_model_that_states_no_context_window(llmkit, refused, monkeypatch, bloom, command):
+    command = [*command, "--model", bloom]
+    assert refused(*command, stdin="The dog sleeps.").endswith(UNKNOWN)
+    limit = ["--max-new-tokens", "4"] if command[0] in ("chat", "summarize") else []
+    assert llmkit(*command, *limit, "--context-window", "512", stdin="The dog sleeps.")[0] == 0
+    monkeypatch.setenv("LLMKIT_CONTEXT_WINDOW", "512")
+    assert llmkit(*command, *limit, stdin="The dog sleeps.")[0] == 0
+
+
+def test_a_model_that_states_no_context_window_in_a_chat(llmkit, default_model, bloom):
+    code, _, err = llmkit("chat", stdin=f"/model {bloom}\n")
+    assert code == 2
+    assert err.endswith(f"leave the chat, and start it with --model {bloom} --context-window TOKENS\n")
