@@ -1,6 +1,7 @@
 """Options that commands share: ranges, and the context window of a model that states none."""
 
 import copy
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -10,13 +11,13 @@ from llmkit.cli import app, options
 from llmkit.models.generation.ranges import RANGES
 from tests.support import tiny
 
-COMMANDS = get_command(app).commands
+GROUP: Any = get_command(app)
 UNKNOWN = "has the length of its context window: pass --context-window, in tokens\n"
 
 
 @pytest.mark.parametrize("command", ["chat", "summarize"])
 def test_ranges_are_those_of_the_settings(command):
-    given = options.by_name(COMMANDS[command])
+    given = options.by_name(GROUP.commands[command])
     for name in given.keys() & RANGES.keys():
         assert (given[name].min, given[name].max) == (RANGES[name].ge, RANGES[name].le)
         assert ("above" in given[name].help) is (RANGES[name].gt is not None)
