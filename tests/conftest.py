@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,16 +44,22 @@ def default_embedder_folder() -> Path:
     return catalog.resolve(DEFAULT_EMBEDDER)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one folder for the homes of all tests: pytest reads all of its numbered folders to make the next."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the user's settings, histories and accounts from the tests; keep the cache of models."""
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("LLMKIT_")]:
         monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home", numbered=True)
+    home = tempfile.mkdtemp(dir=homes)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "HF_HOME"):
-        monkeypatch.setenv(name, str(home))
+        monkeypatch.setenv(name, home)
     monkeypatch.setenv("LLMKIT_CACHE", str(CACHE))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(logging.getLogger("llmkit"), "handlers", [])  # an earlier command adds one

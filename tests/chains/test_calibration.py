@@ -128,6 +128,7 @@ def test_any_threshold_reaches_its_precision(answers: list[tuple[float, bool]], 
             threshold_for(confidence, right, precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("multi_label", "precision"), [(False, 0.9), (True, 0.5)])
 def test_the_chain_returns_no_label_below_the_threshold(multi_label: bool, precision: float) -> None:
     chain = chain_of(multi_label=multi_label)

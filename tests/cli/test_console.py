@@ -48,6 +48,7 @@ def test_progress_on_a_terminal_is_shown_and_removed(total, says):
     assert shown.endswith("\x1b[2Kdone\r\n")
 
 
+@pytest.mark.slow
 @terminal
 @pytest.mark.parametrize(
     ("changes", "term"),

@@ -60,6 +60,7 @@ def test_results_do_not_depend_on_the_batch(name: str, options: dict[str, Any]) 
     assert len({tuple(each.scores.values()) for each in together}) == len(TEXTS)
 
 
+@pytest.mark.slow
 @every
 @ways
 def test_the_order_of_labels_does_not_change_the_scores(name: str, options: dict[str, Any]) -> None:
@@ -110,6 +111,7 @@ def test_documents_async_and_pipes() -> None:
     assert [each.label for each in chain.stream(TEXTS[0])] == [wanted.label]
 
 
+@pytest.mark.slow
 def test_concurrent_callers_get_the_same_results() -> None:
     chain, wanted = chain_of(), chain_of().batch(TEXTS)
 
@@ -171,6 +173,7 @@ def test_a_description_is_scored_instead_of_its_label() -> None:
     assert list(found.scores.values()) == pytest.approx(list(wanted.scores.values()), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_prompt_can_list_the_labels() -> None:
     prompt = TaskPrompt("One of: {labels}.", input_label="Text", output_label="Label", fields=["labels"])
     found = chain_of(prompt=prompt, descriptions={"Paris": "a city"}).invoke(TEXTS[0])

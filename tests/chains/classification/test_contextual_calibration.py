@@ -88,6 +88,7 @@ def test_few_texts_change_the_prior_a_little_and_many_replace_it() -> None:
     np.testing.assert_allclose(class_mean(np.array([[1.0], [3.0], [8.0]]), [0, 0, 2]), [5.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [8, NEUTRAL.neutral_weight])
 def test_a_prior_can_be_measured_on_given_texts(weight: float) -> None:
     chain, plain = chain_of(tuning=ClassificationTuning(neutral_weight=weight)), chain_of(contextual_calibration=False)

@@ -172,6 +172,7 @@ class Listed(BaseExampleSelector):
         return self.examples
 
 
+@pytest.mark.slow
 def test_a_langchain_selector_is_used() -> None:
     template = PromptTemplate.from_template("{input} {output}")
     selector = LengthBasedExampleSelector(examples=EXAMPLES, example_prompt=template, max_length=12)
@@ -196,6 +197,7 @@ def test_the_examples_of_a_selector_are_validated() -> None:
     assert list(found.scores) == LABELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("show", [True, False, None])
 def test_multi_label_examples(show: bool | None) -> None:
     several: list[dict[str, Any]] = [

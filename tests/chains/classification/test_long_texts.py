@@ -17,6 +17,7 @@ from llmkit.errors import ContextWindowExceeded, GenerationError
 from llmkit.prompts import LexicalExamples
 from llmkit.text.segmentation import Passage
 from tests.support.classification import tiny_llm
+from tests.support.tiny import fast_and_slow
 from tests.support.tool_formats import chat_with_format
 from tests.support.without_scores import ChatWithoutScores
 
@@ -43,7 +44,7 @@ def in_half(chain: ZeroShotClassificationChain, text: str) -> Any:
     return len(found), np.average(Calibration().probabilities(rows), axis=0, weights=weights)
 
 
-@pytest.mark.parametrize("name", ["llama", "t5", "gpt2 completes"])
+@pytest.mark.parametrize("name", fast_and_slow(["llama", "t5", "gpt2 completes"], {"llama"}))
 @pytest.mark.parametrize("examples", [[], EXAMPLES], ids=["zero-shot", "few-shot"])
 def test_a_long_text_has_the_mean_of_its_passages(name: str, examples: list[dict[str, str]]) -> None:
     chain = ZeroShotClassificationChain(tiny_llm(name), LABELS, examples=examples)
@@ -65,6 +66,7 @@ def test_a_text_that_fits_is_scored_in_one_passage() -> None:
     assert list(short.scores.values()) == pytest.approx(Calibration().probabilities(row[None])[0], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"multi_label": True}, {"selector": LexicalExamples(2), "examples": EXAMPLES}])
 def test_other_scoring_methods(options: dict[str, Any]) -> None:
     found = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, **options).invoke(SPORTS * 60)
@@ -72,6 +74,7 @@ def test_other_scoring_methods(options: dict[str, Any]) -> None:
     assert all(0 < probability < 1 for probability in found.scores.values())
 
 
+@pytest.mark.slow
 def test_calibrate_takes_long_texts() -> None:
     chain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS)
     assert chain.calibrate([SPORTS * 60, POLITICS]).rows == 2

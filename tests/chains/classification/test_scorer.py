@@ -133,7 +133,7 @@ def test_an_answer_without_output_start_has_no_leading_space() -> None:
     assert label_scorer(tiny_llm("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt_neox", "t5", "bart", "gpt2 completes"])
+@pytest.mark.parametrize("name", tiny.fast_and_slow(["llama", "gpt_neox", "t5", "bart", "gpt2 completes"], {"llama"}))
 def test_a_text_at_the_limit_of_the_context_window_fits_or_is_split(name: str) -> None:
     """A text that is too long by any number of tokens is read in passages; one that fits is not."""
     labels = ["<|im_end|>", "日本 " * 5, "x"]

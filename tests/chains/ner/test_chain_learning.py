@@ -10,6 +10,7 @@ from llmkit.errors import InputError
 from tests.support.ner import TEXT, chain, chain_of, entities_are_close
 
 
+@pytest.mark.slow
 def test_examples_without_new_information_change_nothing() -> None:
     plain = chain("llama", 0.5)
     texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
@@ -37,6 +38,7 @@ NAMED = [
 ]
 
 
+@pytest.mark.slow
 def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
     texts = [row["input"] for row in NAMED]
     every_candidate = chain_of(tuning=NEUTRAL, threshold=0.0).batch(texts)

@@ -75,6 +75,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(WORDS, min_size=1, max_size=60).map(" ".join), st.integers(24, 60))
 @settings(max_examples=40, deadline=None)
 def test_no_passage_boundary_splits_a_mention(text: str, max_tokens: int) -> None:

@@ -13,6 +13,7 @@ from tests.support.qa import LIGHTHOUSE, qa_input, quotes_match, tiny_chain
 LONG = 40
 
 
+@pytest.mark.slow
 def test_a_generated_answer_has_quotes() -> None:
     own = tiny_chain(style="abstractive", max_new_tokens=LONG)
     results = own.batch([qa_input(LIGHTHOUSE), qa_input("The dog sleeps. It is late.", "Who sleeps?")])

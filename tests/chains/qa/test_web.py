@@ -116,6 +116,7 @@ def test_a_second_question_does_not_fetch_again(site):
     assert site.paths == ["/robots.txt", "/page"]
 
 
+@pytest.mark.slow
 def test_a_page_of_many_questions_is_fetched_once(site):
     url = site.page(page(KARN), Cache_Control="no-store")
     questions = [{"question": f"What is number {number}?", "url": url} for number in range(9)]

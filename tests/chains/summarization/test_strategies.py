@@ -213,6 +213,7 @@ def test_progress_counts_every_model_call():
         assert seen[-1].done == seen[-1].total == summary.model_calls
 
 
+@pytest.mark.slow
 def test_a_batch_equals_single_calls_and_an_invalid_input_does_not_fail_the_rest():
     chain = SummarizationChain(Reader(), max_new_tokens=24)
     texts = [make_text(300), "", "Tom has the time.", make_text(500, seed=1)]

@@ -77,6 +77,7 @@ def test_a_message_too_long_is_refused_and_changes_nothing(talk):
     assert len(chat.read_again()) == 1
 
 
+@pytest.mark.slow
 def test_half_a_character_is_refused(talk):
     chat = talk()
     assert "half a surrogate pair" in chat.problem("a \ud800 b")

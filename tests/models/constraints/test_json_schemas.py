@@ -60,6 +60,7 @@ def test_an_item_is_started_only_if_it_fits_max_new_tokens(name: str, options: d
         assert len(answer.token_ids) <= limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "schema",
     [

@@ -22,6 +22,7 @@ def test_interleaved_streams_equal_single_answers() -> None:
     assert ["".join(parts) for parts in zip(*pieces, strict=True)] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny.fast_and_slow(["llama", "mistral", "t5"], {"llama"}))
 async def test_threads_and_tasks_equal_single_answers(name: str) -> None:
     llm = chat(name)

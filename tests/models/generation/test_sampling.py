@@ -25,7 +25,9 @@ from tests.support.tiny import Tiny
 
 DRAWN: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 11}
 
-sampled_architectures = pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "mamba", "t5", "bart"])
+sampled_architectures = pytest.mark.parametrize(
+    "name", tiny.fast_and_slow(["llama", "gpt2", "mistral", "mamba", "t5", "bart"], {"llama", "bart"})
+)
 
 
 @sampled_architectures
@@ -97,6 +99,7 @@ def test_tokens_are_sampled_by_their_probability() -> None:
         assert shares[token] == pytest.approx(probability, abs=5 * (probability * (1 - probability) / draws) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [(1.5, 0.0), (0.0, 0.8), (-0.7, 1.1)], ids=str)
 def test_presence_and_frequency_penalties_lower_the_logits(penalty: tuple[float, float]) -> None:
     model = tiny.make("llama")

@@ -48,6 +48,7 @@ def test_batches_have_one_setting_and_a_bounded_size(drawn_requests: list[tuple[
         assert size <= engines.BATCH_TOKENS or len(batch) == 1
 
 
+@pytest.mark.slow
 @architectures
 def test_a_batch_keeps_the_order_of_its_inputs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     llm = chat(name, max_new_tokens=8)

@@ -152,6 +152,7 @@ def test_a_local_folder_is_resolved_to_itself(tmp_path, monkeypatch):
     assert catalog.resolve(f"~/{tmp_path.name}") == tmp_path
 
 
+@pytest.mark.slow
 def test_a_catalog_name_has_priority_over_a_folder_of_that_name(add_model, tmp_path, monkeypatch):
     add_model(MODEL, "tiny_model/model")
     (tmp_path / "tiny-model").mkdir()
@@ -184,6 +185,7 @@ def test_get_entry_returns_the_catalog_entry():
         catalog.get_entry("nope")
 
 
+@pytest.mark.slow
 def test_remove_deletes_the_cached_folder_only(add_model, tmp_path, empty_cache):
     add_model(MODEL, "tiny_model/model")
     file = make_gguf(tmp_path / "tiny.gguf")

@@ -53,6 +53,7 @@ def reports(tmp_path):
     return paths
 
 
+@pytest.mark.slow
 def test_citations_of_a_pdf_name_its_page(talk, reports, llm):
     mill, lighthouse = reports
     chat = talk()
@@ -72,6 +73,7 @@ def test_citations_of_a_pdf_name_its_page(talk, reports, llm):
     assert resumed.state.history.attached == chat.state.history.attached
 
 
+@pytest.mark.slow
 def test_a_pdf_is_cited_as_ask_cites_it(talk, reports, llmkit):
     chat = talk()
     chat(f"/file {reports[1]}")
