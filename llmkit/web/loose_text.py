@@ -11,7 +11,7 @@ from bs4.element import NavigableString, PageElement
 
 from llmkit.text.words import words
 from llmkit.web.blocks import Block
-from llmkit.web.elements import CONTAINERS, is_block, is_within
+from llmkit.web.elements import CONTAINERS, HEADINGS, is_block, is_within
 
 # fmt: off
 _PARAGRAPHS = frozenset(("p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"))
@@ -61,7 +61,7 @@ class LooseText:
             place = place.parent
         paragraphs = sum(map(self._is_paragraph, beside))
         if not is_sentence:
-            return paragraphs == 2 and length > 1
+            return length > 1 and (paragraphs == 2 or _follows_heading(place))
         return paragraphs > 0 or sum(map(self._is_paragraph, _elements_beside(place, self._is_loose_sentence))) == 2
 
     def _is_paragraph(self, tag: Tag) -> bool:
@@ -98,6 +98,14 @@ def _elements_beside(tag: Tag, passes: Callable[[Tag], bool] | None = None) -> l
 
 def _holds_block(tag: Tag) -> bool:
     return any(is_block(node) for node in tag.descendants if isinstance(node, Tag))
+
+
+def _follows_heading(tag: Tag) -> bool:
+    """Return whether a heading is right before an element: "Adult", and its price."""
+    before = next(
+        (node for node in islice(tag.previous_siblings, 5) if isinstance(node, Tag) or str(node).strip()), None
+    )
+    return isinstance(before, Tag) and before.name in HEADINGS
 
 
 def _child_of(parent: Tag, node: NavigableString) -> PageElement | None:

@@ -140,3 +140,9 @@ def test_a_row_of_loose_sentences_between_paragraphs_is_read(names):
 )
 def test_a_place_where_a_line_may_break_loses_no_text(place, html, text):
     assert place(html) == text
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+def test_a_short_text_under_its_heading_is_read(place):
+    card = "<div class=card><h3>{}</h3><div>{} crowns</div></div>"
+    assert place(card.format("Adult", 12) + card.format("Child", 5)) == "Adult\n\n12 crowns\n\nChild\n\n5 crowns"
