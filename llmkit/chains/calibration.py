@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,8 +125,11 @@ def validate_precision(precision: float | None) -> None:
         raise InputError(f"precision is {precision!r}, but must be above 0 and at most 1")
 
 
-def threshold_for(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
-    """Return the lowest confidence from which on at least this share of the answers is right, or `InputError`."""
+def threshold_for(confidence: NDArray[np.float64], right: NDArray[Any], precision: float) -> float:
+    """Return the lowest confidence from which on at least this share of the answers is right, or `InputError`.
+
+    `right` may also be how right each answer is, from 0 to 1.
+    """
     order = np.argsort(-confidence, kind="stable")
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     ordered = confidence[order]

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 COLUMNS = {
     "classify": ("label", "labels", "calibrated", "passages", "method"),
-    "entities": ("text", "label", "start", "end", "score", "calibrated"),
+    "entities": ("text", "label", "start", "end", "score", "calibrated", "method"),
     "ask": ("text", "found", "confidence", "calibrated", "method", "quote", "start", "end", "source", "link"),
     "summarize": ("text", "strategy", "model_calls", "complete", "calibrated"),
 }

@@ -131,12 +131,12 @@ class TestEntities:
         assert rows[1:] == [
             {"line": 2, "error": "the line is empty"},
             {"line": 3, "error": 'the line is a JSON object without a "text"'},
-            {"line": 4, "id": 7, "text": PLAIN, "entities": [], "calibrated": True},
+            {"line": 4, "id": 7, "text": PLAIN, "entities": [], "calibrated": True, "method": "likelihood"},
         ]
         assert (rows[0]["line"], rows[0]["id"], set(rows[0])) == (
             1,
             "a",
-            {"line", "id", "text", "entities", "calibrated"},
+            {"line", "id", "text", "entities", "calibrated", "method"},
         )
         assert stands(rows[0]["entities"], TEXT)
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND

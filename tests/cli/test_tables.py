@@ -21,6 +21,7 @@ ENTITIES = {
         {"text": "London", "label": "location", "start": 13, "end": 19, "score": 0.75},
     ],
     "calibrated": True,
+    "method": "likelihood",
 }
 LABELS = {
     "label": "good",
@@ -60,13 +61,13 @@ def test_entities_have_a_row_each():
         ("2", "", "", "", "", ""),
     ]
     assert [row["error"] for row in found] == ["", "", "the line is empty"]
-    assert list(found[0]) == ["line", "id", "text", "label", "start", "end", "score", "calibrated", "error"]
+    assert list(found[0]) == ["line", "id", "text", "label", "start", "end", "score", "calibrated", "method", "error"]
 
 
 def test_a_text_without_entities_has_only_a_header():
     file = io.StringIO()
     tables.write_csv(file, tables.columns_of("entities", []), [])
-    assert file.getvalue() == "text,label,start,end,score,calibrated\n"
+    assert file.getvalue() == "text,label,start,end,score,calibrated,method\n"
 
 
 def test_labels_have_a_row_a_text_and_a_column_a_label():
@@ -180,7 +181,7 @@ def test_parquet_keeps_types(tmp_path):
     destination = Destination.choose(tmp_path / "a.parquet", as_json=False)
     destination.write("entities", {"line": 1, **ENTITIES}, "")
     table = parquet.read_table(tmp_path / "a.parquet")
-    assert table.column_names == ["line", "text", "label", "start", "end", "score", "calibrated"]
+    assert table.column_names == ["line", "text", "label", "start", "end", "score", "calibrated", "method"]
     assert table.to_pylist()[1] == {
         "line": 1,
         "text": "London",
@@ -189,6 +190,7 @@ def test_parquet_keeps_types(tmp_path):
         "end": 19,
         "score": 0.75,
         "calibrated": True,
+        "method": "likelihood",
     }
     destination.write("classify", {"line": 1, **LABELS}, "")
     [row] = parquet.read_table(tmp_path / "a.parquet").to_pylist()
@@ -276,4 +278,4 @@ def test_empty_input_gives_an_empty_table(tmp_path):
     run(source, tmp_path / "out.json", Worker())
     run(source, tmp_path / "out.csv", Worker())
     assert json.loads((tmp_path / "out.json").read_text()) == []
-    assert (tmp_path / "out.csv").read_text() == "text,label,start,end,score,calibrated\n"
+    assert (tmp_path / "out.csv").read_text() == "text,label,start,end,score,calibrated,method\n"

@@ -171,8 +171,11 @@ class NERChain(Chain[Text, str, Entities]):
                 decoder, scored = self._learned_decoder(), self._score(prepared)
             calibrated = self._is_tuned or decoder.calibration != Calibration()
             found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
+        entities = partial(
+            Entities, calibrated=calibrated, method="structured output" if self._naming else "likelihood"
+        )
         return [
-            row if isinstance(row, Exception) else Entities(text=text, entities=tuple(row), calibrated=calibrated)
+            row if isinstance(row, Exception) else entities(text=text, entities=tuple(row))
             for text, row in zip(prepared, found, strict=True)
         ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from llmkit.chains.calibration import threshold_for
 from llmkit.chains.qa.question_form import YesNoWords
 from llmkit.chains.tuning import Tuning
 from llmkit.errors import InputError
@@ -144,21 +145,36 @@ class ScoredRow:
     correctness: float | None
     is_yes_no: bool = False
 
+    @classmethod
+    def from_phrase(cls, answer: str, score: float, truth: str | None) -> ScoredRow:
+        """Compare a phrase with the true one by the F1 of their words."""
+        return cls(score, None if truth is None else word_f1(answer, truth))
 
-def calibrated_tuning(tuning: QATuning, rows: Sequence[ScoredRow]) -> tuple[QATuning, QACalibrationReport]:
-    """Fit confidences and thresholds to labelled questions: those for yes or no, and the others, each by themselves."""
+    @classmethod
+    def from_yes_no(cls, answer: str, score: float, truth: str | None, words: YesNoWords, number: int) -> ScoredRow:
+        """Compare yes or no with the truth of the row of this number; raise `InputError` if that is neither."""
+        return cls(score, yes_no_correctness(answer, truth, words, number), is_yes_no=True)
+
+
+def calibrated_tuning(
+    tuning: QATuning, rows: Sequence[ScoredRow], precision: float | None = None
+) -> tuple[QATuning, QACalibrationReport]:
+    """Fit confidences and thresholds to labelled questions: those for yes or no, and the others, each by themselves.
+
+    With a precision, a threshold is the lowest one at which answers are right this often, or `InputError` is raised.
+    """
     yes_no = [row for row in rows if row.is_yes_no]
     others = [row for row in rows if not row.is_yes_no]
     tuning = fit_confidence(tuning, _answered(others))
     correctness = [row.correctness for row in others]
-    report = fit_threshold([tuning.confidence(row.score) for row in others], correctness, tuning.threshold)
+    report = fit_threshold([tuning.confidence(row.score) for row in others], correctness, tuning.threshold, precision)
     tuning = replace(tuning, threshold=report.threshold)
     if not yes_no:
         return tuning, report
     midpoint, scale = _fit_sigmoid(_answered(yes_no), tuning.yes_no_midpoint, tuning.yes_no_scale)
     tuning = replace(tuning, yes_no_midpoint=midpoint, yes_no_scale=scale, yes_no_languages=None)
     confidences = [tuning.yes_no_confidence(row.score) for row in yes_no]
-    of_yes_no = fit_threshold(confidences, [row.correctness for row in yes_no], tuning.yes_no_threshold)
+    of_yes_no = fit_threshold(confidences, [row.correctness for row in yes_no], tuning.yes_no_threshold, precision)
     return replace(tuning, yes_no_threshold=of_yes_no.threshold), replace(report, yes_no=of_yes_no)
 
 
@@ -193,11 +209,12 @@ def _fit_sigmoid(answers: Sequence[tuple[float, float]], midpoint: float, scale:
 
 
 def fit_threshold(
-    confidences: Sequence[float], correctness: Sequence[float | None], former: float
+    confidences: Sequence[float], correctness: Sequence[float | None], former: float, precision: float | None = None
 ) -> QACalibrationReport:
     """Find the threshold with the highest mean correctness of answers; it is `None` for a question without one.
 
-    Without any questions it is the former one, and the figures are NaN.
+    With a precision it is the lowest threshold at which the answers that are given have this mean correctness. Without
+    any questions it is the former one, and the figures are NaN.
     """
     pairs = list(zip(confidences, correctness, strict=True))
 
@@ -210,9 +227,13 @@ def fit_threshold(
 
     if not pairs:
         return QACalibrationReport(former, math.nan, math.nan, math.nan, math.nan)
-    ordered = sorted(set(confidences))
-    between = [(low + high) / 2 for low, high in pairwise(ordered)]
-    best = max([0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))], key=mean_correctness)
+    if precision is None:
+        ordered = sorted(set(confidences))
+        between = [(low + high) / 2 for low, high in pairwise(ordered)]
+        best = max([0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))], key=mean_correctness)
+    else:
+        right = np.array([correct or 0.0 for correct in correctness])
+        best = threshold_for(np.array(confidences), right, precision)
     answered = [confidence >= best for confidence, correct in pairs if correct is not None]
     abstained = [confidence < best for confidence, correct in pairs if correct is None]
     return QACalibrationReport(

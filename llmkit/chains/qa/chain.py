@@ -14,6 +14,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
+from llmkit.chains.calibration import validate_precision
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_prompt, validate_share
 from llmkit.chains.lockstep import ModelCall
 from llmkit.chains.qa.calibration import (
@@ -24,8 +25,6 @@ from llmkit.chains.qa.calibration import (
     ScoredRow,
     calibrated_tuning,
     validate_truths,
-    word_f1,
-    yes_no_correctness,
 )
 from llmkit.chains.qa.generator import AnswerGenerator, with_generated_text
 from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_context, parse_question
@@ -187,15 +186,19 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         ]
         return self._generate(prepared, configs, answers) if self._generator else list(answers)
 
-    def calibrate(self, rows: Sequence[Mapping[str, Any]]) -> QACalibrationReport:
+    def calibrate(self, rows: Sequence[Mapping[str, Any]], *, precision: float | None = None) -> QACalibrationReport:
         """Fit confidence and threshold to labelled questions; sets `tuning`, `threshold` and `calibrated`.
 
         Args:
             rows: `{"question": …, "context": …, "answer": …}`; the answer is `None` where the text has none.
+            precision: set the threshold to the lowest one at which given answers were right this often, by the F1 of
+                their words; else to the one with which most questions are treated right.
 
         Raises:
-            InputError: there are no rows, or one is wrong, says which; or the model returns no log-likelihoods.
+            InputError: there are no rows, or one is wrong, says which; the model returns no log-likelihoods; or no
+                threshold reaches the precision. Nothing changes then.
         """
+        validate_precision(precision)
         if self._reader is None:
             raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
         truths = validate_truths(rows)
@@ -204,13 +207,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         scored = []
         for number, (item, truth, span, words) in enumerate(answers, 1):
             if item.yes_no_input and words:
-                right = yes_no_correctness(words.text, truth, item.yes_no_input.words, number)
-                scored.append(ScoredRow(words.score, right, is_yes_no=True))
+                row = ScoredRow.from_yes_no(words.text, words.score, truth, item.yes_no_input.words, number)
             else:
-                right = None if truth is None else word_f1(span.text if span else "", truth)
-                scored.append(ScoredRow(span.score if span else -math.inf, right))
+                row = ScoredRow.from_phrase(span.text if span else "", span.score if span else -math.inf, truth)
+            scored.append(row)
         former = replace(self.tuning, threshold=self.threshold, yes_no_threshold=self.yes_no_threshold)
-        self.tuning, report = calibrated_tuning(former, scored)
+        self.tuning, report = calibrated_tuning(former, scored, precision)
         self.threshold, self.yes_no_threshold = self.tuning.threshold, self.tuning.yes_no_threshold
         self.calibrated = True
         return report

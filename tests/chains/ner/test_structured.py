@@ -62,7 +62,9 @@ def test_each_name_is_located_and_the_longest_is_kept() -> None:
     ]
     assert all(TEXT[each.start : each.end] == each.text and each.score is None for each in found)
     assert [each.start for each in found] == sorted(each.start for each in found)
+    assert (found.method, found.calibrated) == ("structured output", False)
     assert chain().invoke("It names nothing.").entities == ()
+    assert NERChain(chat("llama")).invoke("The dog is in Paris.").method == "likelihood"
 
 
 def test_an_invalid_text_or_answer_does_not_fail_the_rest_of_the_batch() -> None:
