@@ -14,6 +14,8 @@ _NO_TEXT = frozenset(("optgroup", "option", "rp", "rtc"))
 _LINE_NUMBERS = re.compile(
     r"(?:^|\s)(?:line-?nos?|linenodiv|line-?numbers?-rows|ln|gutter|hljs-ln-numbers|blob-num|rouge-gutter)(?:\s|$)"
 )
+_NOT_TYPED = frozenset(("button", "checkbox", "hidden", "image", "radio", "reset", "submit"))
+"""Types of inputs that nothing is typed into."""
 _ACCORDION = re.compile(r"accordion|collaps|toggle|faq|question|disclosure|expand", re.IGNORECASE)
 _QUESTION = re.compile(r"[?？؟]\s*$")
 _HEADING_PLACES = HEADINGS | {"dt", "legend", "caption"}
@@ -25,7 +27,8 @@ def resolve_controls(soup: BeautifulSoup) -> None:
         head.decompose()
     total = len(soup.get_text())
     for form in soup.find_all("form"):
-        if len(form.get_text()) > total / 2:  # frameworks such as ASP.NET put the page into a form
+        # Frameworks such as ASP.NET put the page, or a part of it, into a form.
+        if len(form.get_text()) > total / 2 or not form.find(_is_entry_field):
             form.name = "div"
     controls = soup.find_all(["button", "label"])
     headings = [control for control in controls if is_disclosure(control)]
@@ -37,6 +40,10 @@ def resolve_controls(soup: BeautifulSoup) -> None:
     for control in removed:
         if control.name != "h4" and not control.decomposed and id(control) not in kept:
             control.decompose()
+
+
+def _is_entry_field(tag: Tag) -> bool:
+    return tag.name == "input" and attribute(tag, "type").lower() not in _NOT_TYPED
 
 
 def _has_no_text(tag: Tag) -> bool:
