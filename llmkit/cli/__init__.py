@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, console, models, option_names, options, prompts, streams
+from llmkit.cli import config, console, hints, models, option_names, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (chat, summarize, classify, entities, ask):
-    app.command(epilog=options.EPILOG)(_command)
+    app.command(epilog=options.EPILOG, cls=hints.HelpfulCommand)(_command)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(config.app, name="config")

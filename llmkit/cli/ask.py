@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import console, files, options
+from llmkit.cli import console, files, hints, options
+from llmkit.cli.labelled_files import examples_help, read_labelled
 from llmkit.cli.option_names import as_typed
 from llmkit.cli.output import Destination
 from llmkit.errors import InputError, LlmkitError
@@ -58,9 +59,7 @@ def ask(
     ] = 8,
     examples: Annotated[
         Path | None,
-        typer.Option(
-            help='Few-shot examples, one JSON object a line: {"input": "a text", "question": "…", "output": "…"}.'
-        ),
+        typer.Option(metavar="FILE", help=examples_help('{"input": "a text", "question": "…", "output": "…"}')),
     ] = None,
     model: options.Model = DEFAULT_MODEL,
     context_window: options.ContextWindow = None,
@@ -92,8 +91,12 @@ def ask(
         raise InputError("--file - is given twice, but standard input can be read only once")
     if not names and not urls:
         raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+    for name in names:
+        hints.check_file(name, lambda page: f"use --url {page}")
+    for page in urls:
+        hints.check_url(page, "--file")
     destination = Destination.choose(output, *names, examples, as_json=as_json)
-    solved = files.read_examples(examples, "question")
+    solved = read_labelled(examples, "question")
     texts = [
         document for name in names for document in files.load(name)
     ]  # what is wrong here is said before anything is fetched

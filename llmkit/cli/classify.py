@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import console, files, learning, options
+from llmkit.cli import console, learning, options
+from llmkit.cli.labelled_files import examples_help, read_labelled
 from llmkit.cli.output import Destination
 from llmkit.cli.texts import TextTask
 from llmkit.errors import InputError
@@ -26,7 +29,7 @@ def classify(
     *,
     labels: Annotated[str, typer.Option(metavar="LABELS", help="The labels, separated by commas.", show_default=False)],
     examples: Annotated[
-        Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "label"}.')
+        Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "label"}'))
     ] = None,
     show_examples: Annotated[
         bool | None,
@@ -85,19 +88,21 @@ def classify(
     """
     from llmkit.chains.labels import Labels
 
-    names, rows = options.split_labels(labels), files.read_examples(calibrate)
+    names = options.split_labels(labels)
+    split = partial(_split_labels, names) if multi_label else str
+    solved, rows = (read_labelled(path, parse_cell=split, text_output=False) for path in (examples, calibrate))
     arguments: dict[str, Any] = {
         "labels": names,
         "descriptions": learning.read_descriptions(descriptions or (), names),
-        "examples": files.read_examples(examples),
+        "examples": solved,
         "show_examples": show_examples,
         "multi_label": multi_label,
         "threshold": threshold,
         "prompt": prompt,
     }
     known = Labels.validate(names, arguments["descriptions"], multi_label=multi_label)
-    known.verbalize(arguments["examples"])
-    known.verbalize(rows, "row")
+    for row in (*solved, *rows):
+        known.indices(row["output"], row.place)
     learning.check_precision(precision, rows, calibrate)
     if show_examples is not None and examples is None:
         raise InputError("--show-examples needs labelled texts: give --examples FILE")
@@ -116,6 +121,11 @@ def classify(
     if not result.labels and not as_json:
         console.note(f"no label is as likely as {chain.threshold:g}")
     destination.write("classify", fields, ranking(result))
+
+
+def _split_labels(names: Sequence[str], cell: str) -> str | list[str]:
+    """Return the labels in a cell of a table, which are separated by semicolons, as those of `--output` are."""
+    return cell if cell in names else [label.strip() for label in cell.split(";") if label.strip()]
 
 
 def ranking(result: Classification) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import console, files, learning, options
+from llmkit.cli import console, learning, options
+from llmkit.cli.labelled_files import examples_help, read_labelled
 from llmkit.cli.output import Destination
 from llmkit.cli.texts import TextTask
 from llmkit.models import DEFAULT_MODEL
@@ -24,9 +26,7 @@ def entities(
     ] = "person,organization,location",
     examples: Annotated[
         Path | None,
-        typer.Option(
-            help='Labelled examples, one JSON object a line: {"input": "…", "output": [{"text": "…", "label": "…"}]}.'
-        ),
+        typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": [{"text": "…", "label": "…"}]}')),
     ] = None,
     descriptions: learning.Descriptions = None,
     threshold: Annotated[
@@ -64,19 +64,19 @@ def entities(
     from llmkit.chains.labels import Labels
     from llmkit.chains.ner.calibration import LabelledText
 
-    names, rows = options.split_labels(labels), files.read_examples(calibrate)
+    names = options.split_labels(labels)
+    solved, rows = (read_labelled(path, parse_cell=_parse, text_output=False) for path in (examples, calibrate))
     arguments: dict[str, Any] = {
         "labels": names,
         "descriptions": learning.read_descriptions(descriptions or (), names),
-        "examples": files.read_examples(examples),
+        "examples": solved,
         "threshold": threshold,
         "proper_names": not any_words,
         "max_words": max_words,
     }
     known = Labels.validate(names, arguments["descriptions"], multi_label=True).names
-    for what, given in (("example", arguments["examples"]), ("row", rows)):
-        for number, row in enumerate(given, 1):
-            LabelledText.parse(row, known, f"{what} {number}")
+    for row in (*solved, *rows):
+        LabelledText.parse(row, known, row.place)
     learning.check_precision(precision, rows, calibrate)
     chosen = options.ModelOptions(model, context_window)
     task = TextTask("entities", "NERChain", "finding entities", chosen, arguments, rows, precision)
@@ -89,6 +89,14 @@ def entities(
         console.note("the text has no such entities")
     if found or as_json or output:
         destination.write("entities", fields, columns(found))
+
+
+def _parse(cell: str) -> Any:
+    """Return the entities in a cell of a table."""
+    try:
+        return json.loads(cell or "[]")
+    except (ValueError, RecursionError) as error:
+        raise ValueError('JSON, such as [{"text": "Ada", "label": "person"}]') from error
 
 
 def columns(found: Entities) -> str:

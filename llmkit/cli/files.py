@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llmkit.cli import console, streams
+from llmkit.cli import console, hints, streams
 from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -29,7 +28,13 @@ def load(name: str) -> list[Document]:
     from llmkit import files
 
     if name != "-":
-        return files.load(name)
+        hints.check_file(name, hints.no_web_page)
+        try:
+            return files.load(name)
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise InputError(f"{error}{hints.advice_on_missing(name)}") from error
+            raise
     note_typing(name)
     try:
         return files.read(sys.stdin.buffer, STANDARD_INPUT)
@@ -51,28 +56,6 @@ def note_typing(name: str) -> None:
     """Note at a terminal that standard input, `-`, is what the person types."""
     if name == "-" and sys.stdin.isatty() and sys.stderr.isatty():
         console.note("reading what you type; Ctrl-D on an empty line ends it")
-
-
-def read_examples(path: Path | None, *others: str) -> list[dict[str, Any]]:
-    """Read labelled examples, a JSON object with "input", "output" and other keys on each line; none without a file."""
-    names = ("input", *others, "output")
-    wanted = f"{', '.join(map(_quoted, names[:-1]))} and {_quoted(names[-1])}"
-    found = []
-    for number, line in enumerate(read_text(str(path)).split("\n") if path else (), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}, is not JSON: {error}") from error
-        if not isinstance(value, dict) or not set(names) <= value.keys():
-            raise InputError(f"{path}, line {number}, must be an object with {wanted}")
-        found.append({name: value[name] for name in names})
-    return found
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def check_output(output: Path | None, *inputs: str | Path | None) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from llmkit.cli import console, files
+from llmkit.cli import console, files, hints
 from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, RunError
 from llmkit.files import encodings, formats
@@ -62,6 +62,7 @@ def run(
         InputError: the file cannot be read, or the output is of another run; nothing was computed.
         RunError: the output cannot be written, or documents failed; all others are done.
     """
+    hints.check_file(file, hints.no_web_page)
     files.note_typing(file)
     sink: _Output | None = None
     try:

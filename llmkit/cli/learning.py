@@ -24,7 +24,7 @@ Descriptions = Annotated[
 ]
 Calibrate = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Fit the probabilities to labelled texts in the form of --examples."),
+    typer.Option(metavar="FILE", help="Fit the probabilities to labelled texts, in a file such as that of --examples."),
 ]
 Precision = Annotated[
     float | None,

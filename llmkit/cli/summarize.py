@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from llmkit.cli import console, files, options
+from llmkit.cli.labelled_files import examples_help, read_labelled
 from llmkit.cli.output import Destination
 from llmkit.errors import InputError
 
@@ -38,7 +39,7 @@ def summarize(
         int | None, typer.Option(metavar="NUMBER", min=1, help="The most words of the summary.")
     ] = None,
     examples: Annotated[
-        Path | None, typer.Option(help='Few-shot examples, one JSON object a line: {"input": "…", "output": "…"}.')
+        Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "…"}'))
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how many tokens each part of the prompt takes, and stop there.")
@@ -69,7 +70,7 @@ def summarize(
     if explain and destination.format not in ("text", "json"):
         raise InputError(f"--explain is text or JSON: name a .txt or .json file, not {output}")
     arguments: dict[str, Any] = {
-        "examples": files.read_examples(examples),
+        "examples": read_labelled(examples),
         "strategy": strategy,
         "max_words": max_words,
         "max_new_tokens": model.max_new_tokens,

@@ -240,15 +240,18 @@ def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatc
     ("content", "says"),
     [
         ("", "examples.jsonl is empty"),
-        ("nothing", "examples.jsonl, line 1, is not JSON"),
-        ('{"input": "x", "output": "sports"}\n\n{"input": "x"}', 'line 3, must be an object with "input" and "output"'),
-        ('["x", "sports"]', "line 1, must be an object"),
-        ("[" * 100_000, "line 1, is not JSON"),
-        ('{"input": "x", "output": "weather"}', "example 1 has the label 'weather', but the labels are 'sports'"),
-        ('{"input": "x", "output": 3}', "example 1 has the label 3"),
-        ('{"input": "x", "output": ["sports", "politics"]}', "example 1 has 2 labels, but must have one"),
-        ('{"input": " ", "output": "sports"}', "example 1's 'input' is empty"),
-        ('{"input": 3, "output": "sports"}', "example 1's 'input' is int"),
+        ("nothing", "examples.jsonl is not JSON"),
+        ('{"input": "x", "output": "sports"}\n\n{"input": "x"}', 'must be an object with "input" and "output"'),
+        ('["x", "sports"]', "examples.jsonl must be an object"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"input": "x", "output": "weather"}', "examples.jsonl has the label 'weather', but the labels are 'sports'"),
+        ('{"input": "x", "output": 3}', "examples.jsonl has the label 3"),
+        (
+            '{"input": "x", "output": ["sports", "politics"]}',
+            "examples.jsonl has 2 labels, but must have one: for more, set --multi-label",
+        ),
+        ('{"input": " ", "output": "sports"}', "examples.jsonl has the \"input\" ' ', but must have a text"),
+        ('{"input": 3, "output": "sports"}', 'examples.jsonl has the "input" 3, but must have a text'),
     ],
 )
 def test_invalid_examples_print_an_error(refused, text_file, tmp_path, content, says):

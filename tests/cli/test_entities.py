@@ -193,13 +193,16 @@ def test_an_empty_text(refused, content):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("nothing", "examples.jsonl, line 1, is not JSON"),
-        ('{"input": "x"}', 'line 1, must be an object with "input" and "output"'),
-        ('{"input": "Ada came.", "output": "person"}', "example 1"),
-        ('{"input": "Ada came.", "output": [{"text": "Bob", "label": "person"}]}', "example 1"),
-        ('{"input": "Ada came.", "output": [{"text": "Ada", "label": "planet"}]}', "example 1"),
-        ('{"input": "Ada came.", "output": [{"text": "Ada"}]}', "example 1"),
-        ('{"input": " ", "output": []}', "example 1"),
+        ("nothing", "examples.jsonl is not JSON"),
+        ('{"input": "x"}', 'must be an object with "input" and "output"'),
+        ('{"input": "Ada came.", "output": "person"}', "examples.jsonl's 'output' is 'person', but must be a list"),
+        (
+            '{"input": "Ada came.", "output": [{"text": "Bob", "label": "person"}]}',
+            "examples.jsonl has the entity 'Bob', which is not in its text",
+        ),
+        ('{"input": "Ada came.", "output": [{"text": "Ada", "label": "planet"}]}', "line 1 of "),
+        ('{"input": "Ada came.", "output": [{"text": "Ada"}]}', "line 1 of "),
+        ('{"input": " ", "output": []}', "line 1 of "),
     ],
 )
 def test_invalid_examples_print_an_error(refused, text_file, tmp_path, line, says):

@@ -63,6 +63,7 @@ def chat(
       llmkit chat --load holiday          continues what /save holiday named
       printf 'I am Ann.\\nWho am I?\\n' | llmkit chat    a line is a message
       printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
+      llmkit chat /help                   commands that show something work too
     """
     if resume and load:
         raise InputError("--resume and --load name two conversations: give one of them")
@@ -72,6 +73,10 @@ def chat(
     for stream in (sys.stdout, *([] if message else [sys.stdin])):
         streams.check_open(stream)
     keep = save if save is not None else (sys.stdin.isatty() and not message) or resume or bool(load)
+    if message:
+        from llmkit.cli.chat import commands
+
+        commands.check_single(message, kept=keep and (resume or bool(load)))
     fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
     state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
     from llmkit.cli.chat import repl

@@ -113,6 +113,37 @@ def test_one_question(llmkit, llm, store):
     assert llmkit("chat", "-", stdin="/system\n")[:2] == (0, "There is no system prompt.\n")
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("/file notes.txt", 'llmkit ask "…" --file notes.txt answers a question'),
+        ("/url https://a.example", 'llmkit ask "…" --url https://a.example answers a question'),
+        (
+            "/set seed 7",
+            "/set changes a conversation, which ends with a single message: start llmkit chat, and type it",
+        ),
+        ("/system Be brief.", "there, or add --resume or --load NAME"),
+        ("/model other", "/model changes a conversation"),
+        ("/clear", "/clear is for the interactive chat: start llmkit chat, and type it there"),
+        ("/load trip", "/load is for the interactive chat"),
+        ("/sytem", "there is no command /sytem: did you mean /system?"),
+        ("/bye now", "/bye takes no argument"),
+    ],
+)
+def test_a_single_command_without_effect_is_refused(refused, store, line, says):
+    assert says in refused("chat", line)
+    assert says in refused("chat", line, "--save")
+
+
+def test_a_single_command_changes_a_conversation_that_is_kept(llmkit, refused, llm, store):
+    short = ("--temperature", "0", "--max-new-tokens", "4")
+    assert llmkit("chat", FRANCE, "--save", *short)[0] == 0
+    assert llmkit("chat", "/system Be brief.", "--resume", "--quiet") == (0, "", "")
+    assert llmkit("chat", "/system", "--resume", "--quiet") == (0, "Be brief.\n", "")
+    assert "/system changes a conversation" in refused("chat", "/system x", "--resume", "--no-save")
+    assert llmkit("chat", "/help set")[1].startswith("/set NAME [VALUE]\n")
+
+
 def test_a_folder_that_cannot_be_written_is_a_warning_before_the_answer(llmkit, llm, monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no folder")

@@ -31,13 +31,13 @@ def help_(state: ChatState, argument: str) -> Iterator[Event]:
     yield Output("\n".join([*lines, "", "Any other line is a message to the model; //word sends it /word."]))
 
 
-@command("[TEXT]")
+@command("[TEXT]", needs="chat")
 def edit(state: ChatState, argument: str) -> Iterator[Event]:
     """Write the next message in your editor."""
     yield Edit(argument)
 
 
-@command()
+@command(needs="chat")
 def bye(state: ChatState, argument: str) -> Iterator[Event]:
     """Leave the chat; so do the lines exit and quit."""
     yield Left()
@@ -72,6 +72,28 @@ def parse_line(line: str) -> str | tuple[Command, str]:
     if argument and not found.argument:
         raise InputError(f"/{found.name} takes no argument, but was given {shorten(argument)!r}")
     return found, argument
+
+
+def check_single(line: str, *, kept: bool) -> None:
+    """Check that the only message of a chat is one that something comes of; `kept`: its conversation goes on later.
+
+    Raises:
+        InputError: it is a command without an effect, or not a command that there is.
+    """
+    parsed = parse_line(line)
+    if not isinstance(parsed, tuple):
+        return
+    found, argument = parsed
+    if found.needs == "chat":
+        raise InputError(f"/{found.name} is for the interactive chat: start llmkit chat, and type it there")
+    if found.needs == "conversation" and argument and not kept:
+        advice = (
+            f'; llmkit ask "…" --{found.name} {argument} answers a question' if found.name in ("file", "url") else ""
+        )
+        raise InputError(
+            f"/{found.name} changes a conversation, which ends with a single message: start llmkit chat, and type it "
+            f"there, or add --resume or --load NAME{advice}"
+        )
 
 
 def _find(name: str) -> Command:

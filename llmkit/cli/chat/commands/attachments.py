@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from llmkit.cli import files
+from llmkit.cli import files, hints
 from llmkit.cli.chat.answering import documents
 from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output, Piece, Working
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
-@command("[PATH]", takes_path=True)
+@command("[PATH]", takes_path=True, needs="conversation")
 def file(state: ChatState, argument: str) -> Iterator[Event]:
     """Attach a text, a saved page, subtitles or a PDF, to answer questions from; without a path, list them."""
     if not argument:
@@ -33,6 +33,7 @@ def file(state: ChatState, argument: str) -> Iterator[Event]:
     name = str(path_of(argument))
     if name == "-":
         raise InputError("standard input is the chat itself: give /file the name of a file")
+    hints.check_file(argument, lambda page: f"use /url {page}")
     yield _attached(state, files.load(name), name)
 
 
@@ -48,7 +49,7 @@ def path_of(typed: str) -> Path:
     return Path(words[0]).expanduser() if len(words) == 1 else plain
 
 
-@command("[URL]")
+@command("[URL]", needs="conversation")
 def url(state: ChatState, argument: str) -> Iterator[Event]:
     """Attach a web page, to answer questions from; without a URL, list them."""
     if not argument:
@@ -56,6 +57,7 @@ def url(state: ChatState, argument: str) -> Iterator[Event]:
         return
     from llmkit.web import fetch
 
+    hints.check_url(argument, "/file")
     yield Working(f"reading {argument} …")
     try:
         page = fetch(argument, **state.fetching)

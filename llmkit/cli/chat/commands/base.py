@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llmkit.cli.chat.events import Event
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 Run = Callable[["ChatState", str], Iterator[Event]]
+Needs = Literal["", "conversation", "chat"]
 Choices = Callable[["ChatState"], Iterable[str]]
 
 
@@ -19,7 +20,8 @@ Choices = Callable[["ChatState"], Iterable[str]]
 class Command:
     """A command; `choices` returns what its argument can be completed to, unless it `takes_path`.
 
-    `argument` is as in its usage, empty where it takes none; `more` has further lines of `/help NAME`.
+    `argument` is as in its usage, empty where it takes none; `more` has further lines of `/help NAME`. `needs` is what
+    it has an effect in: a `chat` that goes on, or with an argument a `conversation`, be it one that is only kept.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Command:
     choices: Choices
     takes_path: bool = False
     more: str = ""
+    needs: Needs = ""
 
     @property
     def usage(self) -> str:
@@ -37,7 +40,17 @@ class Command:
 
 
 def command(
-    argument: str = "", choices: Choices = lambda state: (), *, takes_path: bool = False, more: str = ""
+    argument: str = "",
+    choices: Choices = lambda state: (),
+    *,
+    takes_path: bool = False,
+    more: str = "",
+    needs: Needs = "",
 ) -> Callable[[Run], Command]:
     """Turn a function into the command of its name; its docstring is the help."""
-    return lambda run: Command(run.__name__.rstrip("_"), argument, str(run.__doc__), run, choices, takes_path, more)
+
+    def define(run: Run) -> Command:
+        name, text = run.__name__.rstrip("_"), str(run.__doc__)
+        return Command(name, argument, text, run, choices, takes_path, more, needs)
+
+    return define

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
-@command("[TEXT]")
+@command("[TEXT]", needs="conversation")
 def system(state: ChatState, argument: str) -> Iterator[Event]:
     """Show or change the system prompt; - removes it."""
     if not argument:
@@ -29,7 +29,7 @@ def system(state: ChatState, argument: str) -> Iterator[Event]:
     yield Note("the system prompt is changed" if text else "there is no system prompt any more")
 
 
-@command("[NAME]", lambda state: options.chat_models())
+@command("[NAME]", lambda state: options.chat_models(), needs="conversation")
 def model(state: ChatState, argument: str) -> Iterator[Event]:
     """Show the model, or continue with another one."""
     if not argument:
@@ -92,7 +92,7 @@ def _last(state: ChatState) -> Turn:
     return state.history.turns[-1]
 
 
-@command()
+@command(needs="chat")
 def clear(state: ChatState, argument: str) -> Iterator[Event]:
     """Start a new conversation, with nothing attached; the old one is kept."""
     before, parts = state.history, ["a new conversation"]
@@ -127,7 +127,7 @@ def save(state: ChatState, argument: str) -> Iterator[Event]:
     yield Note(f"saved as {argument}; further turns are saved too")
 
 
-@command("NAME", lambda state: state.store.names())
+@command("NAME", lambda state: state.store.names(), needs="chat")
 def load(state: ChatState, argument: str) -> Iterator[Event]:
     """Continue a kept conversation."""
     if not argument:

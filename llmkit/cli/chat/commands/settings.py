@@ -46,6 +46,7 @@ _WIDTH = max(map(len, MEANINGS))
     "NAME [VALUE]",
     lambda state: MEANINGS,
     more="\n".join(f"{name:{_WIDTH}}  {text}" for name, text in MEANINGS.items()),
+    needs="conversation",
 )
 def set_(state: ChatState, argument: str) -> Iterator[Event]:
     """Change a setting; without a value, restore it."""

@@ -243,6 +243,8 @@ def test_a_page_and_a_file_together(talk, site, mill):
         ("/file .", ". is a folder: name a file in it"),
         ("/file -", "standard input is the chat itself"),
         ("/url not a url", "not a url"),
+        ("/file https://a.example", "https://a.example is a web page, not a file: use /url https://a.example"),
+        ("/url /dev/null", "/dev/null is a file, not a web page: use /file /dev/null"),
     ],
 )
 def test_what_cannot_be_attached(talk, line, why):

@@ -1,0 +1,106 @@
+"""What to type instead, where an argument is of another form than the command reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from llmkit.errors import InputError
+
+_URL = re.compile(r"(https?):/+(.+)", re.IGNORECASE | re.DOTALL)
+_FILE_URL = re.compile(r"file:(?://localhost)?/*(?=/)(.+)", re.IGNORECASE | re.DOTALL)
+_FILE_NAME = re.compile(r"\S+\.\w{1,5}")
+
+
+def url_of(name: str) -> str | None:
+    """Return the URL of a web page that a name is, also where a path made one slash of two."""
+    found = _URL.fullmatch(name)
+    return f"{found[1].lower()}://{found[2]}" if found else None
+
+
+def is_file(name: str) -> bool:
+    """Return whether a file or folder has this name."""
+    try:
+        return url_of(name) is None and Path(name).expanduser().exists()
+    except (OSError, ValueError):
+        return False
+
+
+def check_file(name: str, advice: Callable[[str], str]) -> None:
+    """Raise `InputError` for a URL in place of a file; `advice` says of a web page's URL what to type instead."""
+    if (url := url_of(name)) and not _exists(name):
+        raise InputError(f"{url} is a web page, not a file: {advice(url)}")
+    if found := _FILE_URL.fullmatch(name):
+        raise InputError(f"{name} is a URL: give the path of the file, {found[1]}")
+
+
+def check_url(name: str, option: str) -> None:
+    """Raise `InputError` for a file in place of a URL; `option` reads files."""
+    found = _FILE_URL.fullmatch(name)
+    if found or is_file(name):
+        raise InputError(f"{name} is a file, not a web page: use {option} {found[1] if found else name}")
+    if name == "-":
+        raise InputError(f"- is standard input, not a web page: use {option} -")
+
+
+def advice_on_missing(name: str) -> str:
+    """Return what to do where no file has a name that may be the text itself."""
+    if len(name.split()) > 1 and not re.search(r"\.\w{1,5}\s*$", name):
+        return '; a text itself is given through a pipe: echo "…" | llmkit …'
+    return ""
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
+class HelpfulCommand(TyperCommand):
+    """A command that says of arguments beyond those that it takes what to type instead."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; raise `UsageError` for those that are too many."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            ctx.fail(_too_many(str(ctx.info_name), ctx.params, rest))
+        return rest
+
+
+def _too_many(command: str, params: Mapping[str, Any], rest: Sequence[str]) -> str:
+    """Return the error of arguments that are too many."""
+    what = f"Got unexpected extra argument(s) ({' '.join(rest)})"
+    first = rest[0]
+    match command:
+        case "ask":
+            return f"{what}: {_advice_of_ask(str(params['question']), first)}"
+        case "chat" if not is_file(first):
+            return f'{what}: put the message in quotation marks, as in llmkit chat "Who are you?"'
+        case "chat":
+            return f'{what}: to ask about a file, llmkit ask "…" --file {first}, or /file {first} in a chat'
+    if all(is_file(name) for name in rest):
+        return f"{what}: one file at a time; of several make one text, as in cat a.txt b.txt | llmkit {command}"
+    if not is_file(str(params["file"])):
+        return f'{what}: the argument is a file; a text itself is given through a pipe: echo "…" | llmkit {command}'
+    return f"{what}: only one file is read" + ("; labels are one option, --labels a,b" if "labels" in params else "")
+
+
+def _advice_of_ask(question: str, first: str) -> str:
+    if url := url_of(first):
+        return f"a web page is given as --url {url}"
+    if is_file(first) or _FILE_NAME.fullmatch(first):
+        return f"a file is given as --file {first}"
+    if is_file(question):
+        return f'the question comes first, and a file as an option: llmkit ask "{first}" --file {question}'
+    return 'put the question in quotation marks, as in llmkit ask "Who built it?" --file notes.txt'
+
+
+def no_web_page(url: str) -> str:
+    """Return the advice of commands that read no web pages."""
+    return f'save the page as a file and name that, or ask about it: llmkit ask "…" --url {url}'

@@ -1,0 +1,80 @@
+"""Arguments of another form than the command reads: the error says what to type."""
+
+import pytest
+
+from llmkit.cli import hints
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("notes.txt", "more.txt"):
+        (tmp_path / name).write_text("Ann comes on Monday.")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (
+            ["ask", "Who?", "--file", "https://a.example/b"],
+            "https://a.example/b is a web page, not a file: use --url https",
+        ),
+        (["ask", "Who?", "--file", "HTTP://a.example"], "http://a.example is a web page, not a file: use --url http:"),
+        (["ask", "Who?", "--file", "file:///x/notes.txt"], "is a URL: give the path of the file, /x/notes.txt"),
+        (["ask", "Who?", "--url", "notes.txt"], "notes.txt is a file, not a web page: use --file notes.txt"),
+        (["ask", "Who?", "--url", "file:///x/notes.txt"], "is a file, not a web page: use --file /x/notes.txt"),
+        (["ask", "Who?", "--url", "-"], "- is standard input, not a web page: use --file -"),
+        (["ask", "Who?", "--url", "https://a.example", "--url", "notes.txt"], "use --file notes.txt"),
+        (["ask", "Who?", "notes.txt"], "extra argument(s) (notes.txt): a file is given as --file notes.txt"),
+        (["ask", "Who?", "missing.pdf"], "a file is given as --file missing.pdf"),
+        (["ask", "Who?", "https://a.example"], "a web page is given as --url https://a.example"),
+        (
+            ["ask", "notes.txt", "Who?"],
+            'the question comes first, and a file as an option: llmkit ask "Who?" --file notes',
+        ),
+        (["ask", "Who", "comes?", "--file", "notes.txt"], "put the question in quotation marks"),
+        (["chat", "Who", "are", "you?"], "extra argument(s) (are you?): put the message in quotation marks"),
+        (
+            ["chat", "Who comes?", "notes.txt"],
+            'to ask about a file, llmkit ask "…" --file notes.txt, or /file notes.txt',
+        ),
+        (
+            ["summarize", "notes.txt", "more.txt"],
+            "one file at a time; of several make one text, as in cat a.txt b.txt |",
+        ),
+        (["summarize", "Ann", "comes."], 'a text itself is given through a pipe: echo "…" | llmkit summarize'),
+        (["classify", "notes.txt", "good", "--labels", "a,b"], "labels are one option, --labels a,b"),
+        (
+            ["summarize", "https://a.example/b"],
+            'save the page as a file and name that, or ask about it: llmkit ask "…" --',
+        ),
+        (
+            ["classify", "http://a.example", "--labels", "a,b"],
+            "http://a.example is a web page, not a file: save the page",
+        ),
+        (
+            ["entities", "https://a.example/b", "--lines"],
+            "https://a.example/b is a web page, not a file: save the page",
+        ),
+        (["summarize", "--examples", "https://a.example/b"], "https://a.example/b is a web page, not a file: save"),
+        (
+            ["entities", "Ann comes on Monday."],
+            "cannot be read: No such file or directory; a text itself is given through",
+        ),
+    ],
+)
+def test_commands(refused, arguments, advice):
+    assert advice in refused(*arguments)
+
+
+def test_a_missing_file_with_spaces_in_its_name_is_no_text(refused):
+    error = refused("summarize", "my long notes.txt")
+    assert error == "error: my long notes.txt cannot be read: No such file or directory\n"
+
+
+def test_a_file_may_be_called_like_a_page(folder):
+    (folder / "https:").mkdir()
+    (folder / "https:" / "page").write_text("text")
+    hints.check_file("https:/page", hints.no_web_page)
+    hints.check_url("example.com", "--file")
