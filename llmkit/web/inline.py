@@ -7,7 +7,8 @@ from itertools import islice
 
 from bs4 import Tag
 
-from llmkit.web.elements import attribute, is_within
+from llmkit.web.elements import attribute, is_block, is_within
+from llmkit.web.prices import cents
 from llmkit.web.superscripts import fraction, note_mark, subscript, superscript
 from llmkit.web.visible import remove_invisible_characters
 
@@ -17,6 +18,8 @@ _NOTE = re.compile(r"noteref|footnote|endnote|fnref|cite_ref|\breference\b|\bfn\
 _NOTE_ATTRIBUTES = ("role", "class", "id", "rel", "epub:type")
 _MAX_MARK = 3
 """Characters of a link that is the mark of a footnote without standing above the line."""
+_AFTER, _NODES_AFTER = 24, 6
+"""Characters after a superscript that say what it is, and the elements and texts in which they are looked for."""
 BASE = 40
 """Characters before a superscript that say what it is."""
 # fmt: off
@@ -101,8 +104,11 @@ class InlineText:
         if role == "note":
             self._pieces.append(note_mark(text))
         elif role == "sup":
+            part = cents(base, text.strip(), after)
+            if part is not None:
+                self._strip_end()
             self._numerator, self._digits = (len(self._pieces), text) if text.strip().isdigit() else (-1, "")
-            self._pieces.append(superscript(base, text, after, self._language))
+            self._pieces.append(superscript(base, text, after, self._language) if part is None else part)
         elif self._numerator >= 0 and (slash := "".join(self._pieces[self._numerator + 1 :][:3]).strip()) in _SLASHES:
             del self._pieces[self._numerator + 1 :]
             self._pieces.pop()
@@ -111,6 +117,14 @@ class InlineText:
             self._numerator = -1
         else:
             self._pieces.append(subscript(base, text, after))
+
+    def _strip_end(self) -> None:
+        """Remove white space at the end, as between an amount and cents that stand on another line of the source."""
+        while self._pieces:
+            last = self._pieces.pop().rstrip()
+            if last:
+                self._pieces.append(last)
+                return
 
     def _quotation_mark(self, tag: Tag, at: int) -> str:
         """Return the mark that a browser prints, unless the page has one itself.
@@ -173,6 +187,18 @@ def _marks_note(tag: Tag) -> bool:
 
 
 def text_after(tag: Tag) -> str:
-    """Return the beginning of what follows an element."""
-    node = tag.next_sibling
-    return (node.get_text() if isinstance(node, Tag) else str(node or ""))[:8]
+    """Return the beginning of what follows an element in its line."""
+    text, node = "", tag
+    for _ in range(_NODES_AFTER):
+        for _ in range(_NODES_AFTER):
+            if node.next_sibling is not None or node.parent is None or is_block(node.parent):
+                break
+            node = node.parent
+        following = node.next_sibling
+        if following is None or (isinstance(following, Tag) and (is_block(following) or following.name == "br")):
+            break
+        text += "".join(islice(following.strings, _NODES_AFTER)) if isinstance(following, Tag) else str(following)
+        if len(text) >= _AFTER:
+            break
+        node = following
+    return text[:_AFTER]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 
+from llmkit.web.prices import is_amount
+
 _SUPERSCRIPTS = str.maketrans("0123456789+-−–=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾")
 _SUBSCRIPTS = str.maketrans("0123456789+-−–=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₋₌₍₎")
 _MATHEMATICAL = re.compile(r"(?=[=() ]*[0-9+\-−–])[0-9+\-−–=() ]+")
-_CURRENCY_SIGNS = "$£€¥₹₽₩₪₫฿₴₺₦¢"
-_AMOUNT = re.compile(rf"(?:[{_CURRENCY_SIGNS}]|\b[A-Z]{{3}}|\bkr\.?)\s?\d[\d.,\s]*$")
-_NUMBER = re.compile(r"(?<![\d.,])\d[\d.,]*$")
-_POWER_OF_TEN = re.compile(r"(?<![\d.,])10$")
-_USUAL_CENTS = re.compile(r"\d9|95|50|00")
-_CURRENCY_AFTER = re.compile(rf"\s?(?:[{_CURRENCY_SIGNS}]|(?:USD|EUR|GBP|CHF|SEK|NOK|DKK|PLN|CZK|kr|zł|Kč)\b)")
 # fmt: off
 _ABBREVIATIONS = frozenset((
     "st", "nd", "rd", "th", "er", "ère", "ere", "re", "nde", "ème", "eme", "ième", "os", "as", "ro", "do", "to", "mo",
@@ -29,7 +25,7 @@ _SIMPLE = re.compile(r"\w+(?:[.,]\w+)?|[+−-]\w+")
 
 
 def superscript(base: str, text: str, after: str = "", language: str = "") -> str:
-    """Return what to write for a superscript: 10³⁰, x^n, 1st, $19.99.
+    """Return what to write for a superscript: 10³⁰, x^n, 1st.
 
     Args:
         base: the text before it.
@@ -38,8 +34,8 @@ def superscript(base: str, text: str, after: str = "", language: str = "") -> st
         language: the page's language, which decides whether 2ᵉ is an ordinal.
     """
     text = text.strip()
-    if _is_cents(base, text, after):
-        return f".{text}"
+    if is_amount(base, text, after):
+        return text
     if _MATHEMATICAL.fullmatch(text):
         return text.replace(" ", "").translate(_SUPERSCRIPTS)
     stands_alone = not base.strip() or base[-1].isspace()
@@ -54,12 +50,6 @@ def superscript(base: str, text: str, after: str = "", language: str = "") -> st
     if len(text) > _MAX_EXPONENT or (_WORD.search(base) and _LONG_WORD.search(text)):
         return f" {text}"
     return f"^{text}" if _SIMPLE.fullmatch(text) else f"^({text})"
-
-
-def _is_cents(base: str, text: str, after: str) -> bool:
-    if len(text) != 2 or not text.isdecimal() or (_POWER_OF_TEN.search(base) and not _USUAL_CENTS.fullmatch(text)):
-        return False
-    return bool(_AMOUNT.search(base) or (_NUMBER.search(base) and _CURRENCY_AFTER.match(after)))
 
 
 def _letters(base: str, text: str, language: str) -> str:
