@@ -1,7 +1,7 @@
 """Subtitles as a conversation: WebVTT (W3C, https://www.w3.org/TR/webvtt1/) and SubRip (.srt).
 
-Numbers, times, markup and comments are left out. Cues of one speaker are joined, so that a sentence that two cues
-share is whole. Each turn is one line: `Ann: I bring the maps.`
+Numbers, times, markup, comments and descriptions of sounds are left out. Cues of one speaker are joined, so that a
+sentence that two cues share is whole. Each turn is one line: `Ann: I bring the maps.` A song is a line between notes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import PurePath
 
 import regex
 
+from llmkit.errors import InputError
+from llmkit.files.sounds import NOTE, remove_sounds, split_songs
 from llmkit.text.words import unspaced
 
 CONTIGUOUS = 0.25  # seconds between two cues of which the second may repeat the first
@@ -26,7 +28,13 @@ _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^<>]*)>", re.IGNORECASE)
 _VOICE_BORDER = re.compile(r"(?=<v[\s.])|</v\s*>", re.IGNORECASE)
 _VTT_TAG = re.compile(r"</?[^<>]*>")
 _SRT_TAG = re.compile(r"</?(?:[biusc]|em|strong|font|span|ruby|rt)(?:[\s.][^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
-_TURN = regex.compile(r"^\s*(?:[-–—](?:\s+(?=\S)|(?=[\p{Lu}\p{Lo}\"'“«¿¡…]))|>>+\s*)", regex.MULTILINE)
+_DASH = "[-‐–—−－]"
+_TURN = regex.compile(
+    rf"^\s*{_DASH}(?:\s+(?=\S)|(?=[\p{{Lu}}\p{{Lo}}\"'“«¿¡…]))|(?:^|(?<=\s))>>+(?=\s*(?:[^\s\d]|$))\s*", regex.MULTILINE
+)
+_TURNS_IN_A_LINE = regex.compile(
+    rf"(?<=^\s*{_DASH}.*[.!?…][\"'”»]?)\s+(?={_DASH}\s*[\p{{Lu}}\p{{Lo}}\"'“«¿¡…])", regex.MULTILINE
+)
 _NAME_PART = r"[\p{Lu}\p{Lo}][\p{L}\p{M}\p{N}.'’_-]*"
 _LABEL = regex.compile(rf"({_NAME_PART}(?: (?:{_NAME_PART}|\p{{N}}+|\([^)]*\))){{0,3}}):\s+(?=\S)")
 _FULL_WIDTH = "。，、！？；：…"
@@ -43,7 +51,10 @@ class _Cue:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part of a cue: its speaker, "" for nobody in particular, or `None` if whoever speaks goes on."""
+    """A part of a cue, and its speaker.
+
+    That is "" for nobody in particular, a note for a song, or `None` if whoever speaks goes on.
+    """
 
     speaker: str | None
     text: str
@@ -51,7 +62,11 @@ class _Piece:
 
 
 def to_dialogue(text: str, name: str) -> str | None:
-    """Return what subtitles say, a turn on each line; `None` for a text without cues."""
+    """Return what subtitles say, a turn on each line; `None` for a text without cues.
+
+    Raises:
+        InputError: nobody speaks in them.
+    """
     ending = PurePath(name).suffix.lower()
     is_vtt = ending == ".vtt" or bool(re.match(r"WEBVTT(?:[ \t\n]|$)", text))
     if not is_vtt and ending != ".srt" and not _FIRST_CUE.match(text):
@@ -63,6 +78,8 @@ def to_dialogue(text: str, name: str) -> str | None:
         for cue in _without_repetitions(cues)
         for piece in _pieces("\n".join(cue.lines), is_vtt=is_vtt, has_voices=has_voices)
     ]
+    if cues and not pieces:
+        raise InputError(f"{name} has no speech: its cues are empty, or describe sounds")
     return "\n".join(_turns(pieces)) or None
 
 
@@ -131,15 +148,26 @@ def _pieces(text: str, *, is_vtt: bool, has_voices: bool) -> Iterator[_Piece]:
         voice = _VOICE.match(part) if is_vtt else None
         speaker = html.unescape(voice[1]).strip() if voice else "" if has_voices else None
         plain = html.unescape((_VTT_TAG if is_vtt else _SRT_TAG).sub("", part))
-        for number, turn in enumerate(_TURN.split(plain)):
+        speech = _TURNS_IN_A_LINE.sub("\n", remove_sounds(plain))
+        for number, turn in enumerate(_TURN.split(speech)):
             joined = ""
             for line in (" ".join(line.split()) for line in turn.split("\n")):
                 if joined and _LABEL.match(line):
-                    yield _Piece(speaker, joined, starts_turn=number > 0)
+                    yield from _songs_apart(speaker, joined, starts_turn=number > 0)
                     joined = ""
                 joined = _join(joined, line)
-            if joined:
-                yield _Piece(speaker, joined, starts_turn=number > 0)
+            if joined and not (speech != plain and _LABEL.match(f"{joined} …") and joined.endswith(":")):
+                yield from _songs_apart(speaker, joined, starts_turn=number > 0)
+
+
+def _songs_apart(speaker: str | None, text: str, *, starts_turn: bool) -> Iterator[_Piece]:
+    """Yield what is said, and what is sung by nobody in particular, as pieces of their own."""
+    parts = list(split_songs(text))
+    if speaker or _LABEL.match(text):
+        parts = [(f"{NOTE} {part} {NOTE}" if is_song else part, False) for part, is_song in parts]
+        parts = [(" ".join(part for part, _ in parts), False)] if parts else []
+    for part, is_song in parts:
+        yield _Piece(NOTE if is_song else speaker, part, starts_turn=starts_turn or is_song)
 
 
 def _turns(pieces: Sequence[_Piece]) -> Iterator[str]:
@@ -156,11 +184,12 @@ def _turns(pieces: Sequence[_Piece]) -> Iterator[str]:
         if label and labelled:
             name, text = label[1], text[label.end() :]
         starts = starts or (bool(label) and not labelled) or (name is not None and name != speaker)
+        starts = starts or (speaker == NOTE and name is None)
         if starts and turn:
             yield turn
         if starts or not turn:
             speaker = name or ""
-            turn = f"{speaker}: {text}" if speaker else text
+            turn = f"{NOTE} {text} {NOTE}" if speaker == NOTE else f"{speaker}: {text}" if speaker else text
         else:
             turn = _join(turn, text)
     if turn:

@@ -1,5 +1,6 @@
 import pytest
 
+from llmkit.errors import InputError
 from llmkit.files import read
 
 
@@ -134,6 +135,44 @@ def test_names_where_the_speaker_changes():
     )
 
 
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([">> Who comes? >> Ann does.", ">>> BEN: Good."], "Who comes?\nAnn does.\nBEN: Good."),
+        (["- Who comes? - Ann does.", "‐ Ben too."], "Who comes?\nAnn does.\nBen too."),
+        (["- [laughs]\n- Yes."], "Yes."),
+        (["It is 5 >> 3.", "a well-known - and old - inn"], "It is 5 >> 3. a well-known - and old - inn"),
+    ],
+)
+def test_marks_of_speakers_in_a_line(texts, expected):
+    assert talk(cues(*texts, gap=1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["[DOOR SLAMS]", "(laughs) Who is", "there?"], "Who is there?"),
+        (["<v Ann>[sighs] Yes.", "<v Ben>(CHUCKLES)", "<v Ann>No."], "Ann: Yes. No."),
+        (["ANN: (laughs)", "BEN: Why?"], "BEN: Why?"),
+        (["- [Narrator] In 1874 it burned.", "It was rebuilt."], "Narrator: In 1874 it burned. It was rebuilt."),
+    ],
+)
+def test_sounds_are_not_read(texts, expected):
+    assert talk(cues(*texts, gap=1)) == expected
+
+
+def test_songs_are_lines_between_notes():
+    song = ["Sing!", "♪ music ♪", "♪ Happy birthday", "to you ♪", "# dear Ann #", "Thank you. ♪♪"]
+    assert talk(cues(*song, gap=1)) == "Sing!\n♪ Happy birthday ♪\n♪ to you ♪\n♪ dear Ann ♪\nThank you."
+    assert talk(cues("<v Ann>♪ la la ♪", "ANN: ♪ la ♪")) == "Ann: ♪ la la ♪\nANN: ♪ la ♪"
+
+
+@pytest.mark.parametrize("text", ["[Music]", "♪♪", "(applause)", " "])
+def test_subtitles_without_speech_raise_an_error(text):
+    with pytest.raises(InputError, match=r"call\.vtt has no speech"):
+        talk(cues(text))
+
+
 def test_markers_of_a_new_speaker_start_a_line():
     assert talk(cues("&gt;&gt; Who comes?", "&gt;&gt; Ann does,", "I hope.")) == "Who comes?\nAnn does, I hope."
 
@@ -148,7 +187,7 @@ def test_a_file_without_cues_is_text():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "markup"), [("a.vtt", "<v "), ("a.srt", "{\\")])
+@pytest.mark.parametrize(("name", "markup"), [("a.vtt", "<v "), ("a.srt", "{\\"), ("a.srt", "["), ("a.srt", "(")])
 def test_markup_that_does_not_end_takes_no_time(name, markup):
     start = "WEBVTT\n\n00:01.000" if name == "a.vtt" else "1\n00:00:01,000"
     assert talk(f"{start} --> 00:00:02,000\n{markup * 100_000}", name)
