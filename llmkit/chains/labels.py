@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmkit.chains.same_labels import describe_difference, find_twins
 from llmkit.errors import InputError
 from llmkit.prompts.validation import validate_text
 
@@ -33,20 +33,17 @@ class Labels:
         given = tuple(validate_text(name, "a label") for name in names)
         if len(given) < (least := 1 if multi_label else 2):
             raise InputError(f"there {_count(len(given))}: give at least {least}")
-        seen: dict[str, str] = {}
         for number, name in enumerate(given, 1):
-            words = _normalize(name)
-            if not words:
+            if not name.strip():
                 raise InputError(f"label {number} is empty: every label needs words")
-            if words in seen:
-                raise InputError(_twins(seen[words], name))
-            seen[words] = name
+        if twins := find_twins(given):
+            raise InputError(_explain_twins(*(given[index] for index in twins)))
         described = _validate_descriptions({} if descriptions is None else descriptions, given)
         verbalized = tuple(described.get(name, name).strip() for name in given)
-        compared = [_normalize(words) for words in verbalized]
-        if twins := [name for name, words in zip(given, compared, strict=True) if compared.count(words) > 1]:
+        if twins := find_twins(verbalized):
+            same = [given[index] for index in twins]
             raise InputError(
-                f"the labels {preview(twins)} have the same words, {described.get(twins[-1], twins[-1])!r}: "
+                f"the labels {preview(same)} have the same words, {verbalized[twins[1]]!r}: "
                 "the model could not tell them apart"
             )
         return cls(given, verbalized, multi_label)
@@ -82,18 +79,12 @@ class Labels:
         return verbalized, indices
 
 
-def _normalize(label: str) -> str:
-    """Return a label without what a model does not tell labels apart by: case, white space, Unicode normalization."""
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower()).split())
-
-
-def _twins(first: str, second: str) -> str:
+def _explain_twins(first: str, second: str) -> str:
     """Return the error of two labels that are the same, or nearly."""
-    if first.split() == second.split():
+    difference = describe_difference(first, second)
+    if not difference:
         return f"label {second!r} is given twice: every label must differ from the others"
-    is_case = " ".join(first.split()).lower() == " ".join(second.split()).lower()
-    what = "by capitals" if is_case else "by how their characters are encoded in Unicode"
-    return f"the labels {first!r} and {second!r} differ only {what}: leave one out, or give it other words"
+    return f"the labels {first!r} and {second!r} differ only {difference}: leave one out, or give it other words"
 
 
 def preview(names: Sequence[str]) -> str:

@@ -30,7 +30,8 @@ _MISSING = regex.compile(
 )
 _SOUND = regex.compile(
     r"""\b(?: laugh | chuckl | giggl | snicker | sigh | cough | sneez | sniff | gasp | groan | moan | sob | scream
-      | shout | yell | whisper | applau | clap | cheer | music | sing(?:s|ing)\b | humm | whistl | bark | beep | buzz | thunder
+      | shout | yell | whisper | applau | clap | cheer | music | sing(?:s|ing)\b | humm | whistl | bark | beep | buzz
+      | thunder
       | gunshot | explosion | footstep | silence | pause\b | static\b | noise | door | ring(?:s|ing)\b | playing | speak
       | foreign | language
       | lach | gelächter | seufz | hust | klatsch | musik | flüster | schrei | stöhn | jubel | beifall

@@ -23,6 +23,9 @@ from llmkit.errors import InputError
         (["sports", "Sports", "politics"], "the labels 'sports' and 'Sports' differ only by capitals: leave one out"),
         (["US", "law", " us "], "the labels 'US' and ' us ' differ only by capitals"),
         (["\u0130zmir", "i\u0307zmir"], "differ only by capitals"),
+        (["Straße", "STRASSE"], "the labels 'Straße' and 'STRASSE' differ only by capitals: leave one out"),
+        (["izmir", "\u0130zmir"], "differ only by capitals"),
+        (["\ufb01ne", "fine"], "differ only by how their characters are encoded in Unicode"),
         (["caf\u00e9", "cafe\u0301"], "differ only by how their characters are encoded in Unicode"),
         (["new\u00a0york", "new york"], "label 'new york' is given twice"),
         (["\uff33ports", "sports"], "differ only by how their characters are encoded in Unicode"),
@@ -70,6 +73,7 @@ def test_a_description_replaces_its_label_in_the_prompt() -> None:
         ({"a": "same", "b": " same "}, "the labels 'a', 'b' have the same words"),
         ({"a": "b"}, "the labels 'a', 'b' have the same words, 'b'"),
         ({"a": "B"}, "the labels 'a', 'b' have the same words, 'b'"),
+        ({"a": "Straße", "b": "STRASSE"}, "the labels 'a', 'b' have the same words, 'STRASSE'"),
         ({"a": "a dog", "b": "A  dog"}, "the labels 'a', 'b' have the same words"),
     ],
 )
