@@ -6,6 +6,7 @@ import re
 from itertools import islice
 
 from bs4 import Tag
+from bs4.element import PageElement
 
 from llmkit.web.elements import attribute, is_block, is_within
 from llmkit.web.prices import cents
@@ -188,7 +189,8 @@ def _marks_note(tag: Tag) -> bool:
 
 def text_after(tag: Tag) -> str:
     """Return the beginning of what follows an element in its line."""
-    text, node = "", tag
+    node: PageElement = tag
+    text = ""
     for _ in range(_NODES_AFTER):
         for _ in range(_NODES_AFTER):
             if node.next_sibling is not None or node.parent is None or is_block(node.parent):
