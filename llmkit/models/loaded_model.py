@@ -6,19 +6,24 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmkit.models.weights.changes import WeightsMonitor
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LoadedModel:
     """Weights and tokenizer, with what the engine needs to know about them.
+
+    The weights may change: adapters are switched, training goes on. `check_weights` notices it.
 
     Attributes:
         window: the context window, in tokens; for an encoder-decoder model, the most tokens that its encoder reads.
         completion_window: the most tokens of a completion: those that a decoder has positions for, else the window.
-        fast_forward: a faster forward pass with the same logits, such as `FastLlama`, or `None`.
+        fast_forward: a faster forward pass with the same logits, such as `FastLlama`, or `None`, also once the weights
+            have changed.
         lock: taken for each forward pass.
     """
 
@@ -29,6 +34,31 @@ class LoadedModel:
     completion_window: int
     fast_forward: Any = field(repr=False, default=None)
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
+    _monitor: WeightsMonitor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._monitor = WeightsMonitor(self.model)
+
+    @property
+    def weights_version(self) -> int:
+        """How many changes of the weights `check_weights` has noticed; what was computed at another is stale."""
+        return self._monitor.version
+
+    def check_weights(self) -> int:
+        """Notice changes of the weights, before a computation; return `weights_version`.
+
+        Raises:
+            ModelUnusable: the model is in training mode.
+        """
+        before = self._monitor.version
+        if self._monitor.check() != before:
+            self.fast_forward = None  # its packed weights are copies
+        return self._monitor.version
+
+    def mark_weights_changed(self) -> None:
+        """Count a change of the weights that `check_weights` cannot notice."""
+        self._monitor.mark_changed()
+        self.fast_forward = None
 
     @property
     def forward(self) -> Any:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
-from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
+from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, ModelUnusable, SettingsError
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
@@ -88,6 +88,7 @@ class Engine:
 
     def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
         """Yield the completion with its new text, token by token; closing the iterator stops the computation."""
+        self.loaded.check_weights()
         if (request.settings.num_beams or 1) > 1:
             raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
         if request.settings.n > 1:
@@ -103,6 +104,7 @@ class Engine:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[list[Completion]]:
         """Return `settings.n` completions of each request, as one batch, or raise `GenerationError` without memory."""
+        self.loaded.check_weights()
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
         try:
@@ -151,7 +153,7 @@ class Engine:
         if self.loaded.is_encoder_decoder and any(completion.matcher for completion in completions):
             start = [self.loaded.decoder_start_ids] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
-        loop = DecodeLoop(self.loaded, completions)
+        loop, version = DecodeLoop(self.loaded, completions), self.loaded.weights_version
         processors = _penalties(completions)
         steps = self.loaded.model.generate(
             **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
@@ -160,8 +162,14 @@ class Engine:
             yield from steps
         finally:
             steps.close()
-            if len(completions) == 1 and loop.cache is not None:
+            if len(completions) == 1 and loop.cache is not None and self._has_weights(version):
                 self.prefix_cache.insert([*completions[0].request.prompt, *completions[0].token_ids], loop.cache)
+
+    def _has_weights(self, version: int) -> bool:
+        """Return whether the weights are still those of this version; a caller may train between tokens of a stream."""
+        with suppress(ModelUnusable):
+            return self.loaded.check_weights() == version
+        return False
 
     def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
         """Put prompts into rows `[rows, tokens]`: their common prefix, padding, and what follows it.

@@ -2,7 +2,8 @@
 
 Keys and values of earlier prompts and completions are kept in a radix tree over tokens: sequences that begin alike (the
 same instruction and examples, the earlier turns of a conversation) share their common prefix (RadixAttention, Zheng et
-al. 2024, SGLang). Keys and values at a position depend only on the tokens up to it, so results do not change.
+al. 2024, SGLang). Keys and values at a position depend only on the tokens up to it, so results do not change. They also
+depend on the weights: when these change, the cache is emptied.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class PrefixCache:
         self.max_bytes = max_bytes
         self._loaded = loaded
         self._root = _Node()
+        self._weights_version = loaded.weights_version
         self._clock = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -58,6 +60,7 @@ class PrefixCache:
         if not self.usable:
             return 0, None
         with self._lock:
+            self._drop_stale()
             path = self._walk(tuple(tokens))
             now = next(self._clock)
             for node, _ in path:
@@ -88,6 +91,7 @@ class PrefixCache:
         # An interrupted forward pass may have reached the first layers only.
         tokens = tuple(tokens)[: min(keys.shape[2] for keys, _ in layers)]
         with self._lock:
+            self._drop_stale()
             path = self._walk(tokens)
             known = sum(n for _, n in path)
             if known < len(tokens):
@@ -108,6 +112,10 @@ class PrefixCache:
         """Drop all cached prefixes."""
         with self._lock:
             self._root = _Node()
+
+    def _drop_stale(self) -> None:
+        if self._weights_version != self._loaded.weights_version:
+            self._root, self._weights_version = _Node(), self._loaded.weights_version
 
     def _walk(self, tokens: tuple[int, ...]) -> list[tuple[_Node, int]]:
         """Return the nodes along `tokens`, each with how many of its tokens match."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -45,10 +44,17 @@ class Scorer:
     def __init__(self, loaded: LoadedModel, prefix_cache: PrefixCache) -> None:
         self._loaded = loaded
         self._prefix_cache = prefix_cache
+        self._takes_trees: tuple[int, bool] | None = None  # at a version of the weights
 
-    @cached_property
+    @property
     def supports_token_trees(self) -> bool:
         """Whether the model takes a four-dimensional attention mask and explicit positions; tried once on a tree."""
+        version = self._loaded.weights_version
+        if self._takes_trees is None or self._takes_trees[0] != version:
+            self._takes_trees = version, self._try_token_tree()
+        return self._takes_trees[1]
+
+    def _try_token_tree(self) -> bool:
         model = self._loaded.model
         if self._loaded.fast_forward:
             return True
@@ -71,7 +77,9 @@ class Scorer:
         Raises:
             InputError: a prompt or a continuation has no tokens.
             ContextWindowExceeded: a prompt and one of its continuations do not fit the context window together.
+            ModelUnusable: the model is in training mode.
         """
+        self._loaded.check_weights()
         window, is_encoder_decoder = self._loaded.window, self._loaded.is_encoder_decoder
         for prompt, options in zip(prompts, continuations, strict=True):
             if not prompt or not all(options):

@@ -10,6 +10,7 @@ from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
+from llmkit.models.weights.changes import require_eval_mode
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.quiet import quiet_transformers
 
@@ -85,10 +86,7 @@ def from_objects(
             f"{type(tokenizer).__name__} is not a fast tokenizer: save it again with a tokenizer.json "
             "(AutoTokenizer.from_pretrained(...).save_pretrained(...))"
         )
-    if model.training:
-        raise ModelUnusable(
-            f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"
-        )
+    require_eval_mode(model)
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__

@@ -1,0 +1,222 @@
+"""Changes of the weights behind a model object are noticed, and nothing that was computed with others is used."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from llmkit import HuggingFaceChat
+from llmkit.errors import ModelUnusable
+from llmkit.models.weights.changes import WeightsMonitor
+from tests.support import tiny
+from tests.support.models import PROMPT, each_pass
+
+peft = pytest.importorskip("peft")
+
+Change = Callable[[Any], Any]
+
+
+def scaled(model: Any) -> dict[str, torch.Tensor]:
+    return {name: tensor * 1.5 for name, tensor in model.state_dict().items()}
+
+
+def optimizer_step(model: Any) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    model(torch.tensor([[5, 6, 7]]), labels=torch.tensor([[5, 6, 7]])).loss.backward()
+    optimizer.step()
+
+
+def write_in_place(model: Any) -> None:
+    with torch.no_grad():
+        model.model.layers[1].mlp.down_proj.weight.mul_(-1)
+
+
+def write_data(model: Any) -> None:
+    model.model.layers[0].self_attn.v_proj.weight.data.mul_(-1)
+
+
+def replace_data(model: Any) -> None:
+    weight = model.model.layers[0].self_attn.v_proj.weight
+    weight.data = -weight.data
+
+
+def replace_parameter(model: Any) -> None:
+    projection = model.model.layers[0].mlp.up_proj
+    projection.weight = torch.nn.Parameter(-projection.weight.detach())
+
+
+def replace_layer(model: Any) -> None:
+    model.model.layers[0] = copy.deepcopy(model.model.layers[1])
+
+
+CHANGES: list[Change] = [
+    lambda model: model.load_state_dict(scaled(model)),
+    lambda model: model.load_state_dict(scaled(model), assign=True),
+    optimizer_step,
+    write_in_place,
+    write_data,
+    replace_data,
+    replace_parameter,
+    replace_layer,
+    lambda model: model.to(torch.bfloat16),
+    lambda model: torch.nn.utils.prune.l1_unstructured(model.model.layers[0].mlp.up_proj, "weight", 0.5),
+    lambda model: torch.ao.quantization.quantize_dynamic(model, inplace=True),
+]
+NAMES = [
+    "load_state_dict",
+    "assign",
+    "optimizer",
+    "in-place",
+    "data",
+    "other-data",
+    "parameter",
+    "layer",
+    "dtype",
+    "prune",
+    "quantize",
+]
+
+
+def chat_of(model: Any) -> HuggingFaceChat:
+    tokenizer = tiny.make("llama").tokenizer
+    options: dict[str, Any] = {"temperature": 0, "max_new_tokens": 8, "context_window": tiny.WINDOW}
+    return HuggingFaceChat(model=model, tokenizer=tokenizer, **options)
+
+
+def results(llm: HuggingFaceChat) -> list[Any]:
+    texts = [llm.invoke(PROMPT).text, *(answer.text for answer in llm.batch([PROMPT, PROMPT]))]
+    streamed = "".join(chunk.text for chunk in llm.stream(PROMPT))
+    return [*texts, streamed, llm.score([PROMPT, "The dog"], ["Paris", "a cat"]).tolist()]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=NAMES)
+def test_nothing_computed_with_earlier_weights_is_used(change: Change) -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    results(llm)
+    change(llm.model)
+    version = llm.weights_version
+    assert version > 0
+    assert results(llm) == results(chat_of(llm.model)), "a new model object, without caches"
+    assert llm.weights_version == version, "nothing changed since"
+
+
+def test_weights_that_did_not_change_keep_their_cache() -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    results(llm)
+    kept = llm.engine.prefix_cache.nbytes
+    results(llm)
+    assert kept > 0
+    assert (llm.weights_version, llm.engine.prefix_cache.nbytes) == (0, kept)
+
+
+@pytest.mark.parametrize("name", tiny.fast_and_slow(tiny.ARCHITECTURES, {"bart", "mamba"}))
+def test_use_changes_no_model(name: str) -> None:
+    model = tiny.make(name)
+    monitor = WeightsMonitor(model.model)
+    model.reference(model.tokenizer.encode("The dog"), max_new_tokens=4)
+    assert monitor.check() == 0
+
+
+def lora(model: Any) -> Any:
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    adapted = peft.get_peft_model(model, config, adapter_name="french")
+    adapted.add_adapter("german", config)
+    rng = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape, generator=rng) * 0.5)
+    return adapted.eval()
+
+
+ADAPTER_CHANGES: dict[str, Change] = {
+    "switch": lambda model: model.set_adapter("german"),
+    "disable": lambda model: model.base_model.disable_adapter_layers(),
+    "merge": lambda model: model.merge_adapter(["german"]),
+    "merge-and-unload": lambda model: model.merge_and_unload(),
+    "delete": lambda model: model.delete_adapter("french"),
+    "scale": lambda model: [layer.scale_layer(3.0) for layer in model.modules() if hasattr(layer, "scale_layer")],
+    "combine": lambda model: (
+        model.add_weighted_adapter(["french", "german"], [0.5, 0.5], "both", combination_type="linear"),
+        model.set_adapter("both"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ADAPTER_CHANGES)
+def test_adapters_that_change_are_noticed(name: str) -> None:
+    llm = chat_of(lora(copy.deepcopy(tiny.make("llama").model)))
+    before = results(llm)
+    ADAPTER_CHANGES[name](llm.model)
+    llm.model.eval()
+    assert results(llm) == results(chat_of(llm.model))
+    assert results(llm) != before
+    assert llm.weights_version > 0
+
+
+def test_a_disabled_adapter_is_noticed_and_so_is_its_return() -> None:
+    model = lora(copy.deepcopy(tiny.make("llama").model))
+    llm = chat_of(model)
+    adapted = results(llm)
+    with model.disable_adapter():
+        disabled = results(llm)
+        assert disabled == results(chat_of(tiny.make("llama").model))
+    assert adapted == results(llm) != disabled
+
+
+def test_an_adapter_loaded_into_the_model_itself_is_noticed() -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    before = results(llm)
+    llm.model.add_adapter(peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False))
+    llm.model.eval()
+    assert results(llm) == results(chat_of(llm.model)) != before
+
+
+def test_weights_that_change_within_a_stream_leave_nothing_behind() -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    steps = llm.stream(PROMPT)
+    next(steps)
+    write_in_place(llm.model)
+    list(steps)
+    assert llm.invoke(PROMPT).text == chat_of(llm.model).invoke(PROMPT).text
+
+
+def test_a_change_that_cannot_be_seen_has_a_switch() -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    llm.invoke(PROMPT)
+    layer = llm.model.model.layers[0]
+    hook = layer.register_forward_hook(lambda module, args, output: output * 1.5)
+    version = llm.weights_version
+    llm.reset_caches()
+    assert llm.weights_version == version + 1
+    assert llm.engine.prefix_cache.nbytes == 0
+    assert results(llm) == results(chat_of(llm.model))
+    hook.remove()
+
+
+def test_training_mode_is_refused_before_any_computation() -> None:
+    llm = chat_of(copy.deepcopy(tiny.make("llama").model))
+    llm.invoke(PROMPT)
+    llm.model.train()
+    with each_pass(llm) as passes:
+        for call in (lambda: llm.invoke(PROMPT), lambda: list(llm.stream(PROMPT)), lambda: llm.score(["a"], ["b"])):
+            with pytest.raises(ModelUnusable, match=r"training mode.*eval\(\)"):
+                call()
+    assert not passes
+
+
+@pytest.mark.slow
+def test_packed_weights_are_not_used_after_a_change() -> None:
+    llm = HuggingFaceChat(temperature=0, max_new_tokens=8, device="cpu", dtype="bfloat16", context_window=2048)
+    if llm.engine.loaded.fast_forward is None:
+        pytest.skip("no fast forward pass on this processor")
+    llm.invoke(PROMPT)
+    with torch.no_grad():
+        llm.engine.loaded.model.model.layers[3].mlp.down_proj.weight.mul_(-1)
+    llm.invoke(PROMPT)
+    assert llm.engine.loaded.fast_forward is None
+    fresh = HuggingFaceChat(model=llm.engine.loaded.model, tokenizer=llm.engine.loaded.tokenizer, temperature=0)
+    scores = [model.score([PROMPT], ["Paris"])[0, 0] for model in (llm, fresh)]
+    assert scores[0] == scores[1]
