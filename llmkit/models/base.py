@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.language_models.base import BaseLanguageModel, LangSmithParams
+from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
@@ -22,7 +21,8 @@ from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.settings import NAMES, GenerationSettings, explain
+from llmkit.models.generation.engines import EngineSpec, engine_of_objects, find_engine
+from llmkit.models.generation.settings import GenerationSettings, explain
 from llmkit.models.langchain.batching import (
     Batching,
     BatchPlan,
@@ -32,18 +32,17 @@ from llmkit.models.langchain.batching import (
     current_plan,
     prompt_key,
 )
+from llmkit.models.langchain.cache_keys import CacheKeys
 from llmkit.models.langchain.call_options import CallOptions
+from llmkit.models.langchain.copies import Copies
+from llmkit.models.langchain.settings_access import SettingsAccess
 from llmkit.models.tokens.chat_template import Layout
-from llmkit.models.weights.loading import from_objects, load
 from llmkit.models.weights.quantization import weights_nbytes
 
-T = TypeVar("T")
-
-_engines: WeakValueDictionary[tuple[Any, ...], Engine] = WeakValueDictionary()  # shared, as weights never change
-_engines_lock = threading.RLock()
+_others_lock = threading.RLock()
 
 
-class LocalModel(Batching, BaseLanguageModel[Any]):
+class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[Any]):
     """A model that runs in this process: which one, where, and with what settings.
 
     Attributes:
@@ -104,7 +103,7 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
             return self._find(model, self.context_window)
         if model is None or model == self.model:
             return engine
-        with _engines_lock:
+        with _others_lock:
             if self._other is None or self._other[0] != model:
                 self._other = None  # first, so that two others are not in memory at once
                 self._other = (model, self._find(model, 0))
@@ -114,23 +113,27 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         if isinstance(model, Engine):
             return model
         if not isinstance(model, str):
-            if not hasattr(model, "config"):
-                raise InputError(f"model is {type(model).__name__}, but must be a name, or a model of transformers")
-            if self.tokenizer is None:
-                raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
-            return Engine(from_objects(model, self.tokenizer, context_window=window or None))
-        key = (model, self.device, self.dtype, self.quantization, window)
-        with _engines_lock:
-            engine = _engines.get(key)
-            if engine is None:
-                where: Any = {"device": self.device, "dtype": self.dtype, "quantization": self.quantization}
-                _engines[key] = engine = Engine(load(model, **where, context_window=window or None))
-        return engine
+            return engine_of_objects(model, self.tokenizer, window)
+        return find_engine(EngineSpec(model, self.device, self.dtype, self.quantization, window))
 
     @property
     def model_name(self) -> str:
         """The model's name in the catalog or on the hub, or else its folder or class."""
         return self._engine.loaded.name
+
+    @property
+    def weights_version(self) -> int:
+        """How many changes of the weights or adapters were noticed since they were loaded; looks for one now."""
+        return self._engine.loaded.check_weights()
+
+    def reset_caches(self) -> None:
+        """Drop all that was computed from the weights, such as cached keys and values.
+
+        Needed only after a change that is not noticed before each call: a write through `.data` to a few values of a
+        large tensor, a forward hook, another `forward`.
+        """
+        self._engine.loaded.mark_weights_changed()
+        self._engine.prefix_cache.clear()
 
     @property
     def num_parameters(self) -> int:
@@ -264,40 +267,3 @@ class LocalModel(Batching, BaseLanguageModel[Any]):
         loaded = self._engine.loaded
         packed = loaded.fast_forward.nbytes if loaded.fast_forward else 0
         return weights_nbytes(loaded.model) + packed + self._engine.prefix_cache.nbytes
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        name = self._engine.loaded.name
-        return {"model": name, "dtype": self.dtype, "quantization": self.quantization, "settings": self.settings}
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **kwargs)
-        settings = self.settings.override(**{name: kwargs[name] for name in NAMES if name in kwargs})
-        params["ls_provider"], params["ls_model_name"] = "huggingface", str(kwargs.get("model") or self.model_name)
-        if settings.temperature is not None:
-            params["ls_temperature"] = settings.temperature
-        if settings.max_new_tokens is not None:
-            params["ls_max_tokens"] = settings.max_new_tokens
-        if isinstance(stop, list) or settings.stop:  # what else it may be is refused by the call itself
-            params["ls_stop"] = list(stop or settings.stop)
-        return params
-
-
-async def in_threads(steps: Iterator[T], cancel: threading.Event) -> AsyncIterator[T]:
-    """Iterate in a thread; when the caller leaves, set `cancel` and close the iterator after its current step."""
-    end = object()
-    step: asyncio.Future[Any] | None = None
-    try:
-        while True:
-            step = asyncio.ensure_future(run_in_executor(None, next, steps, end))
-            item = await asyncio.shield(step)
-            if item is end:
-                return
-            yield item
-    finally:
-        cancel.set()
-        close = getattr(steps, "close", lambda: None)
-        if step is None or step.done():
-            close()
-        else:
-            step.add_done_callback(lambda done: (done.exception(), close()))

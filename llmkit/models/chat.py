@@ -14,13 +14,14 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
-from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.base import LocalModel
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.batching import NOT_OPTIONS, PreparedCall, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import MessageParser, response_metadata, usage_metadata
 from llmkit.models.langchain.structured_output import structured_output
+from llmkit.models.langchain.threads import in_threads
 from llmkit.models.langchain.tool_tuning import ToolTuning
 from llmkit.models.langchain.tools import to_tools
 from llmkit.models.llm import HuggingFaceLLM

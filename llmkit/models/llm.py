@@ -13,12 +13,13 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 
 from llmkit.errors import SettingsError
-from llmkit.models.base import LocalModel, in_threads
+from llmkit.models.base import LocalModel
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.batching import BatchPlan, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
+from llmkit.models.langchain.threads import in_threads
 from llmkit.models.tokens.content_blocks import read_text
 from llmkit.models.tokens.turns import messages_to_text
 
@@ -47,6 +48,20 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     def as_completion(self) -> HuggingFaceLLM:
         """Return this model, as `HuggingFaceChat.as_completion` returns one."""
         return self
+
+    def generate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        """Complete texts; the arguments are LangChain's."""
+        with self._keyed(stop, kwargs):
+            return super().generate(prompts, stop, callbacks, **kwargs)
+
+    async def agenerate(
+        self, prompts: list[str], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
+    ) -> LLMResult:
+        """Complete texts; the arguments are LangChain's."""
+        with self._keyed(stop, kwargs):
+            return await super().agenerate(prompts, stop, callbacks, **kwargs)
 
     def _generate(
         self,

@@ -24,6 +24,7 @@ class LoadedModel:
         completion_window: the most tokens of a completion: those that a decoder has positions for, else the window.
         fast_forward: a faster forward pass with the same logits, such as `FastLlama`, or `None`, also once the weights
             have changed.
+        source: a digest of the files that the weights were loaded from; empty for objects.
         lock: taken for each forward pass.
     """
 
@@ -33,6 +34,7 @@ class LoadedModel:
     window: int
     completion_window: int
     fast_forward: Any = field(repr=False, default=None)
+    source: str = field(repr=False, default="")
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
     _monitor: WeightsMonitor = field(init=False, repr=False)
 

@@ -24,7 +24,7 @@ from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts,
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.chains.tuning import is_fitted_on
 from llmkit.errors import InputError
-from llmkit.models.base import in_threads
+from llmkit.models.langchain.threads import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import unbind
 from llmkit.prompts.rendering import fill

@@ -27,6 +27,7 @@ from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
+from llmkit.models.weights.digest import WeightsDigest, hash_text
 
 BATCH_TOKENS = 8192
 """The most tokens of a batch: prompts with their padding, and the limits of the completions."""
@@ -47,6 +48,23 @@ class Engine:
         self.encoder = PromptEncoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
         self.prefix_cache = PrefixCache(loaded)
         self.scorer = Scorer(loaded, self.prefix_cache)
+        self._weights_digest = WeightsDigest(loaded.model)
+        self._digest: tuple[Any, str] | None = None
+
+    def digest(self) -> str:
+        """Return a digest of all that a completion depends on, but for the request.
+
+        Weights that were loaded by name count by their files, others by their values, which are hashed at the first
+        use and after each change: about a second for each gigabyte.
+        """
+        loaded, tokenizer = self.loaded, self.loaded.tokenizer
+        state = loaded.check_weights(), len(tokenizer), str(tokenizer.chat_template)
+        if self._digest is None or self._digest[0] != state:
+            weights = self._weights_digest.compute() if state[0] or not loaded.source else loaded.source
+            self._digest = state, hash_text(weights, tokenizer.backend_tokenizer.to_str(), state[2])
+        config = loaded.model.generation_config.to_diff_dict()
+        config.pop("transformers_version", None)
+        return hash_text(self._digest[1], sorted(config.items()), loaded.model.dtype, loaded.window)
 
     @cached_property
     def constraints(self) -> ConstraintFactory:

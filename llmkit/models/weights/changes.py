@@ -110,7 +110,7 @@ def require_eval_mode(model: Any) -> None:
 
 
 def identity(tensor: torch.Tensor) -> tuple[Any, ...]:
-    """Return what a tensor's memory, type and version are now: it changes with the values, but for writes to `.data`."""
+    """Return the memory, type and version of a tensor: they change with its values, but for writes to `.data`."""
     version = -1 if tensor.is_inference() else tensor._version
     pointers = [tensor.data_ptr()] if type(tensor) in _PLAIN else [part.data_ptr() for part in inner_tensors(tensor)]
     return version, tensor.dtype, *pointers

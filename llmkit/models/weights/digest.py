@@ -61,7 +61,7 @@ class WeightsDigest:
             if part.is_meta:
                 found.update(self._elsewhere.encode())
             else:
-                found.update(part.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy())
+                found.update(part.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().data)
         return found.hexdigest()
 
 

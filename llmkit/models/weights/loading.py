@@ -11,6 +11,7 @@ from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.changes import require_eval_mode
+from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.quiet import quiet_transformers
 
@@ -64,7 +65,9 @@ def load(
         raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
     loaded = from_objects(model, tokenizer, name=name, context_window=context_window)
     exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
-    return replace(loaded, fast_forward=None if quantization or exact else build_fast_forward(model, folder))
+    fast_forward = None if quantization or exact else build_fast_forward(model, folder)
+    source = hash_text(folder_digest(folder), quantization)
+    return replace(loaded, fast_forward=fast_forward, source=source)
 
 
 def from_objects(
