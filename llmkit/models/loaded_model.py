@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmkit.models.weights.changes import WeightsMonitor
+from llmkit.models.weights_monitor import WeightsMonitor
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from llmkit.models.weights.cache import MANIFEST
-from llmkit.models.weights.changes import adapter_state, has_adapters, identity, inner_tensors, sample, tensors_of
+from llmkit.models.weights_monitor import adapter_state, has_adapters, identity, inner_tensors, sample, tensors_of
 
 _NOT_CONTENT = {"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures"}
 _THREADS = 8

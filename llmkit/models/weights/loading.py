@@ -10,9 +10,9 @@ from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
-from llmkit.models.weights.changes import require_eval_mode
 from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
+from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from torch.nn.utils import prune
 
 from llmkit import HuggingFaceChat
 from llmkit.errors import ModelUnusable
-from llmkit.models.weights.changes import WeightsMonitor
+from llmkit.models.weights_monitor import WeightsMonitor
 from tests.support import tiny
 from tests.support.models import PROMPT, each_pass
 
