@@ -17,7 +17,7 @@ from llmkit.web.tables import is_data_table, read_rows
 from llmkit.web.visible import remove_invisible_characters
 
 _FORMULAS = frozenset(("math", "mfrac", "mrow", "mstyle", "msub", "msubsup", "msup", "semantics"))
-_WHITE_SPACE = re.compile(r"\s+")
+_WHITE_SPACE = re.compile(r"[ \t\n\r\f]+")
 
 
 class Break(IntEnum):

@@ -8,7 +8,7 @@ from itertools import islice
 from bs4 import BeautifulSoup, Tag
 
 from llmkit.web.elements import HEADINGS, attribute, is_block, is_within
-from llmkit.web.visible import PANEL_SWITCHES
+from llmkit.web.panels import DISCLOSURE_CLASS, ENDS_AS_QUESTION, PANEL_SWITCHES
 
 _NO_TEXT = frozenset(("optgroup", "option", "rp", "rtc"))
 _LINE_NUMBERS = re.compile(
@@ -16,8 +16,6 @@ _LINE_NUMBERS = re.compile(
 )
 _NOT_TYPED = frozenset(("button", "checkbox", "hidden", "image", "radio", "reset", "submit"))
 """Types of inputs that nothing is typed into."""
-_ACCORDION = re.compile(r"accordion|collaps|toggle|faq|question|disclosure|expand", re.IGNORECASE)
-_QUESTION = re.compile(r"[?？؟]\s*$")
 _HEADING_PLACES = HEADINGS | {"dt", "legend", "caption"}
 
 
@@ -34,6 +32,8 @@ def resolve_controls(soup: BeautifulSoup) -> None:
     headings = [control for control in controls if is_disclosure(control)]
     headings += [tag for tag in soup.find_all(["a", "div", "span"]) if _switches_panel(tag) and is_disclosure(tag)]
     removed = soup.find_all(_has_no_text)
+    for label in filter(_is_choice, controls):
+        label.name = "p"
     for heading in headings:
         heading.name = "span" if is_within(heading, _HEADING_PLACES) else "h4"
     kept = set(map(id, headings))  # to compare elements themselves would compare all that is in them
@@ -53,7 +53,7 @@ def _has_no_text(tag: Tag) -> bool:
     if tag.name == "button":
         return not is_disclosure(tag)
     if tag.name == "label":
-        return _labels_control(tag) and not is_disclosure(tag)
+        return not _is_choice(tag) and _labels_control(tag) and not is_disclosure(tag)
     return _LINE_NUMBERS.search(attribute(tag, "class")) is not None
 
 
@@ -97,7 +97,7 @@ def _heads_panel(tag: Tag) -> bool:
     if panel is None or panel.name in HEADINGS or not is_block(panel) or not panel.get_text(strip=True):
         return False
     before = _previous_element(tag)
-    if _QUESTION.search(tag.get_text()) or _ACCORDION.search(attribute(tag, "class")):
+    if ENDS_AS_QUESTION.search(tag.get_text()) or DISCLOSURE_CLASS.search(attribute(tag, "class")):
         return True
     if tag.name == "label" and before is not None and before.name == "input":
         return before.get("type") in {"checkbox", "radio"}
@@ -115,6 +115,12 @@ def _is_repeated(tag: Tag) -> bool:
         if beside.name == item.name and (first := beside.find(True, recursive=False)) and first.name == tag.name:
             return True
     return False
+
+
+def _is_choice(label: Tag) -> bool:
+    """Return whether a label is one of the answers to the question that a group of fields asks."""
+    field = label.find("input") or _previous_element(label)
+    return isinstance(field, Tag) and attribute(field, "type").lower() == "radio" and is_within(label, {"fieldset"})
 
 
 def _labels_control(tag: Tag) -> bool:

@@ -96,6 +96,10 @@ class Downloader:
             if len(body) > self._limits.max_bytes:
                 raise PageError(f"has more than {self._limits.max_bytes} bytes: raise max_bytes")
             headers = response.headers
+            if response.status_code in redirects.STATUSES and not (body.strip() or headers.get("Refresh")):
+                raise PageError(
+                    f"redirects ({response.status_code}), but does not say where to: check the URL in a browser"
+                )
             return Download(url, headers.get("Content-Type", ""), body, headers.get("Refresh", ""))
 
         page = self._follow_redirects(url, allow, read, self._requests)
@@ -234,9 +238,7 @@ def _validate_response(response: requests.Response) -> None:
         raise PageError(f"is not there ({status}): check the URL")
     if status in {401, 402, 403, 407, 451}:
         raise PageError(f"is closed to programs or strangers ({status}): save it in a browser, and give its text")
-    if status in redirects.STATUSES:
-        raise PageError(f"redirects ({status}), but does not say where to: check the URL in a browser")
-    if status not in {200, 203}:
+    if status not in {200, 203, *redirects.STATUSES}:  # a redirect that leads nowhere is a page, as in browsers
         raise PageError(f"answers {status} ({printable(response.reason or '')}) instead of a page: try again later")
     validate_media_type(parse_content_type(response.headers.get("Content-Type", "")).media_type)
 

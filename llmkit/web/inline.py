@@ -34,6 +34,9 @@ _QUOTATION_MARK = re.compile(r"[\"'“”„«»‘’‚‹›「」『』]")
 _SLASHES = frozenset(("/", "⁄"))
 _FORMULA = re.compile(r"\A\{\\(?:display|text)style ([+-]?\d[^\\]{0,80})\}\Z")
 """What Wikipedia writes of a formula that is a picture, in TeX, where it is a plain number: `10^{30}`."""
+_CALLED_CENTS = re.compile(r"(?:^|[\s_-])(?:cents?|fraction|decimals?)(?:$|[\s_-])", re.IGNORECASE)
+_CODE = frozenset(("code", "kbd", "samp", "tt"))
+_INDENTATION = re.compile(r"[ \t]*(\xa0[ \xa0]*)")
 _NAMED_ROLES = {"msqrt": "root", "img": "picture"}
 _SCRIPTS_OF_MATH = {"msup": ("", "sup"), "msub": ("", "sub"), "msubsup": ("", "sub", "sup")}
 
@@ -48,6 +51,7 @@ class InlineText:
         self._quotes = 0
         self._numerator = -1  # the piece that a superscript of digits is
         self._digits = ""
+        self._has_code = False
 
     def add(self, text: str) -> bool:
         """Add a text; false if it is only white space."""
@@ -56,8 +60,9 @@ class InlineText:
 
     def begin(self, tag: Tag) -> None:
         """Begin an element within the line."""
+        self._has_code = self._has_code or tag.name in _CODE
         match _role(tag):
-            case "sup" | "sub" | "note":
+            case "sup" | "sub" | "note" | "cents":
                 self._open[id(tag)] = len(self._pieces)
             case "q":
                 self._pieces.append(self._quotation_mark(tag, 0))
@@ -93,19 +98,27 @@ class InlineText:
 
     def take(self) -> str:
         """Return the text so far, and begin anew."""
-        lines = (" ".join(line.split()) for line in remove_invisible_characters("".join(self._pieces)).split("\n"))
-        text = "\n".join(filter(None, lines))
+        text = remove_invisible_characters("".join(self._pieces))
+        text = "\n".join(filter(None, map(self._line, text.split("\n"))))
         self._pieces.clear()
         self._open = dict.fromkeys(self._open, 0)
-        self._numerator = -1
+        self._numerator, self._has_code = -1, False
         return text
+
+    def _line(self, line: str) -> str:
+        """Return a line with single spaces; one of code keeps the no-break spaces that it begins with."""
+        text = " ".join(line.split())
+        indentation = _INDENTATION.match(line) if self._has_code and text else None
+        return " " * len(indentation[1]) + text if indentation else text
 
     def _add_script(self, role: str, text: str, tag: Tag) -> None:
         base, after = "".join(self._pieces[-BASE:])[-BASE:], text_after(tag)
+        part = cents(base, text.strip(), after) if role in {"cents", "sup"} else None
         if role == "note":
             self._pieces.append(note_mark(text))
+        elif role == "cents":
+            self._pieces.append(text if part is None else part)
         elif role == "sup":
-            part = cents(base, text.strip(), after)
             if part is not None:
                 self._strip_end()
             self._numerator, self._digits = (len(self._pieces), text) if text.strip().isdigit() else (-1, "")
@@ -148,6 +161,8 @@ def _role(tag: Tag) -> str:
         return "note"
     if tag.name in {"sup", "sub"}:
         return tag.name
+    if tag.name == "small" or _CALLED_CENTS.search(attribute(tag, "class")):
+        return "cents"
     if tag.name in _NAMED_ROLES:
         return _NAMED_ROLES[tag.name]
     parent = tag.parent

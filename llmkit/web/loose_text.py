@@ -20,6 +20,8 @@ _URL = re.compile(r"\S+://\S+")
 _MAX_LINKS = 0.3
 """The share of links from which on text is a reference to other pages."""
 _SENTENCE, _SENTENCE_END = 8, re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*$")
+_MAX_ROW_DEPTH = 3
+"""Elements around a short text, its own among them, of which one stands under a heading."""
 _NEAR = 50
 """Elements to look at for the next one with a text."""
 
@@ -61,8 +63,25 @@ class LooseText:
             place = place.parent
         paragraphs = sum(map(self._is_paragraph, beside))
         if not is_sentence:
-            return length > 1 and (paragraphs == 2 or _follows_heading(place))
+            return (length > 1 and paragraphs == 2) or (
+                (length > 1 or bool(beside)) and self._stands_under_heading(place)
+            )
         return paragraphs > 0 or sum(map(self._is_paragraph, _elements_beside(place, self._is_loose_sentence))) == 2
+
+    def _stands_under_heading(self, place: Tag) -> bool:
+        """Return whether an element is in the rows of short texts right under a heading: days and hours, a price."""
+        for tag in islice((place, *place.parents), _MAX_ROW_DEPTH):
+            if not _is_container(tag) or self._holds_paragraph(tag):
+                return False
+            for before in islice(tag.previous_siblings, _NEAR):
+                if not isinstance(before, Tag):
+                    if str(before).strip():
+                        return False
+                elif before.name in HEADINGS:
+                    return True
+                elif before.name != tag.name or before.get("class") != tag.get("class"):
+                    break
+        return False
 
     def _is_paragraph(self, tag: Tag) -> bool:
         return tag.name in _PARAGRAPHS or "-" in tag.name or self._holds_paragraph(tag)
@@ -98,14 +117,6 @@ def _elements_beside(tag: Tag, passes: Callable[[Tag], bool] | None = None) -> l
 
 def _holds_block(tag: Tag) -> bool:
     return any(is_block(node) for node in tag.descendants if isinstance(node, Tag))
-
-
-def _follows_heading(tag: Tag) -> bool:
-    """Return whether a heading is right before an element: "Adult", and its price."""
-    before = next(
-        (node for node in islice(tag.previous_siblings, 5) if isinstance(node, Tag) or str(node).strip()), None
-    )
-    return isinstance(before, Tag) and before.name in HEADINGS
 
 
 def _child_of(parent: Tag, node: NavigableString) -> PageElement | None:

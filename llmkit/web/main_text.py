@@ -8,9 +8,10 @@ from bs4 import BeautifulSoup
 
 from llmkit.web.blocks import Block, join, read_blocks
 from llmkit.web.controls import resolve_controls
+from llmkit.web.parsing import parse_visible
 from llmkit.web.selection import main_blocks
-from llmkit.web.tables import name_by_roles
-from llmkit.web.visible import parse_visible, remove_invisible_characters
+from llmkit.web.tables import name_table_parts
+from llmkit.web.visible import remove_invisible_characters
 
 MIN_CHARACTERS = 250
 """A shorter main text is a heading, a caption or a notice: all visible text is taken instead."""
@@ -29,7 +30,7 @@ def read_html(html: str) -> tuple[str, str, str]:
     soup = parse_visible(_XML.sub("", html, count=1) + "\n")
     title, language = _title(soup), _language(soup)
     resolve_controls(soup)
-    name_by_roles(soup)
+    name_table_parts(soup)
     return _main_text(soup, read_blocks(soup, language)), title, language
 
 

@@ -6,8 +6,10 @@ import codecs
 import re
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -21,6 +23,7 @@ MAX_BYTES = 500 << 10
 """The rest of a longer robots.txt is not read, as RFC 9309 allows."""
 _MISREAD_MARK = codecs.BOM_UTF8.decode("cp1252")
 """A byte order mark that was read as windows-1252 and written as UTF-8."""
+_GZIP = b"\x1f\x8b"
 _SHAPELESS = re.compile(r"[\0\u200B-\u200F\u2060\uFEFF]")
 _TAG = re.compile("<[^<>]*>")
 _AFTER_PRODUCT = re.compile(r"^(\s*user-?\s?agent\s*:\s*[a-z_-]+)[/,;( \t][^#\r\n]*", re.IGNORECASE | re.MULTILINE)
@@ -83,6 +86,9 @@ def _decode(body: bytes) -> str:
 
     RFC 9309 wants UTF-8. Other bytes are percent-encoded, as they are in a URL.
     """
+    if body.startswith(_GZIP):  # servers send a compressed file as it is
+        with suppress(zlib.error):
+            body = zlib.decompressobj(wbits=31).decompress(body, MAX_BYTES + 1)
     charset, _ = read_bom(body)
     if not charset:
         body, charset = body.replace(b"\0", b""), "utf-8"  # UTF-16 without a mark is ASCII then

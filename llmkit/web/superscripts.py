@@ -19,6 +19,8 @@ _ORDINAL_LANGUAGES = ("ca", "es", "fr", "gl", "it", "nl", "pt")
 """Where 2ᵉ, 2ª and 2º are written with letters above the line."""
 _ROMAN_NUMERAL = re.compile(r"\b[IVXLC]+$")
 _VARIABLE = re.compile(r"(?:[\d)\]}|]|(?<!\w)\w|\b[A-Z]+)$")
+_NAME = re.compile(r"(?<!\w)[^\W\d_]$")
+"""A variable or symbol of one letter."""
 _WORD, _LONG_WORD, _MAX_EXPONENT = re.compile(r"[^\W\d_]{2}$"), re.compile(r"[^\W\d_]{3}"), 20
 _NOTES = re.compile(r"\d+(?:\s*[,;]\s*\d+)+|\*+|[a-z](?:\s*,\s*[a-z])*")
 _SIMPLE = re.compile(r"\w+(?:[.,]\w+)?|[+−-]\w+")
@@ -71,8 +73,11 @@ def note_mark(text: str) -> str:
 
 
 def subscript(base: str, text: str, after: str = "") -> str:
-    """Return what to write for a subscript: H2O and CO2, but log₂8, for no number runs into another."""
+    """Return what to write for a subscript: H2O and CO2, but log₂8 and a_n, for no number runs into another."""
     text = text.strip()
+    is_name = text[:1].isalpha() or (text[:1].isdigit() and not text.isdecimal())
+    if _NAME.search(base) and is_name and (len(text) == 1 or not text.isalnum()):
+        return f"_{text}" if len(text) == 1 else f"_({text})"
     beside_digits = base[-1:].isdigit() or after[:1].isdigit()
     return text.translate(_SUBSCRIPTS) if beside_digits and _MATHEMATICAL.fullmatch(text) else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ _ROLES = {
     **dict.fromkeys(("columnheader", "rowheader"), "th"),
 }
 """The element that each role stands for (https://www.w3.org/TR/wai-aria-1.2/#table)."""
+_DISPLAYS = {"table": "table", "table-row-group": "tbody", "table-row": "tr", "table-cell": "td"}
+_DISPLAY = re.compile(r"(?:^|;)\s*display\s*:\s*(table(?:-row-group|-row|-cell)?)\s*(?:;|!|$)", re.IGNORECASE)
+_TABLE = ("table", "thead", "tbody", "tfoot")
 _HEADINGS, _LAYOUT_ELEMENTS = ["h1", "h2", "h3"], ["pre", "article", "form"]
 
 
@@ -34,11 +38,17 @@ class Row:
     text: str = ""
 
 
-def name_by_roles(soup: BeautifulSoup) -> None:
-    """Rename the parts of tables that are made of other elements, which say by their role what they are."""
+def name_table_parts(soup: BeautifulSoup) -> None:
+    """Rename the parts of tables that are made of other elements: their roles or inline styles say what they are."""
     for table in soup.find_all(role=[role for role, name in _ROLES.items() if name == "table"]):
         for tag in (table, *table.find_all(role=list(_ROLES))):
             tag.name = _ROLES[attribute(tag, "role")]
+    for tag in soup.find_all(style=_DISPLAY):
+        found = _DISPLAY.search(attribute(tag, "style"))
+        around = tag.parent.name if tag.parent is not None else ""
+        name = _DISPLAYS[found[1].lower()] if found else ""
+        if name == "table" or (name == "td" and around == "tr") or (name in {"tr", "tbody"} and around in _TABLE):
+            tag.name = name
 
 
 def is_data_table(table: Tag) -> bool:
@@ -70,7 +80,7 @@ def table_rows(table: Tag) -> Iterator[Tag]:
     for child in table.find_all(True, recursive=False):
         if child.name == "tr":
             yield child
-        elif child.name in {"thead", "tbody", "tfoot"}:
+        elif child.name in _TABLE[1:]:
             yield from child.find_all("tr", recursive=False)
 
 

@@ -146,3 +146,33 @@ def test_a_place_where_a_line_may_break_loses_no_text(place, html, text):
 def test_a_short_text_under_its_heading_is_read(place):
     card = "<div class=card><h3>{}</h3><div>{} crowns</div></div>"
     assert place(card.format("Adult", 12) + card.format("Child", 5)) == "Adult\n\n12 crowns\n\nChild\n\n5 crowns"
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    ("html", "lines"),
+    [
+        (
+            "<h2>Hours</h2><div class=row><div>Monday</div><div>8 to 17</div></div>"
+            "<div class=row><div>Tuesday</div><div>9 to 17</div></div>",
+            ["Hours", "Monday", "8 to 17", "Tuesday", "9 to 17"],
+        ),
+        (
+            "<h3>Hours</h3><div>Mon 8-17</div><div>Tue 9-17</div><div>Wed</div>",
+            ["Hours", "Mon 8-17", "Tue 9-17", "Wed"],
+        ),
+        (
+            "<h2>Prices</h2><section><span>Adult</span> <b>12 crowns</b></section><section>Child: 6 crowns</section>",
+            ["Prices", "Adult 12 crowns", "Child: 6 crowns"],
+        ),
+    ],
+)
+def test_rows_of_short_texts_under_a_heading_are_read(place, html, lines):
+    assert [line for line in place(html).split("\n") if line] == lines
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize("name", ["code", "samp"])
+def test_code_without_pre_keeps_its_indentation(place, name):
+    html = f"<p><{name}>if x:<br>&nbsp;&nbsp;&nbsp; y = 1<br>&nbsp;&nbsp;&nbsp; z = 2</{name}></p>"
+    assert place(html) == "if x:\n    y = 1\n    z = 2"

@@ -33,6 +33,7 @@ ACCORDIONS = [
     "<h3><button aria-controls=p{n}>{q}</button></h3><div id=p{n} class='panel is-hidden' hidden><p>{a}</p></div>",
     "<div class=card><h2><button data-bs-toggle=collapse data-bs-target='#c{n}'>{q}</button></h2>"
     "<div id=c{n} class=collapse style='display:none'><div class=card-body>{a}</div></div></div>",
+    "<button class=faq-q>{q}</button><div class=faq-a hidden>{a}</div>",
     "<h3><button aria-expanded=false>{q}</button></h3><div aria-hidden=true style='display:none;'><p>{a}</p></div>",
 ]
 
@@ -98,3 +99,17 @@ def test_a_form_into_which_nothing_is_typed_is_text():
     text = "<h2>Prices</h2><table><tr><td>Adult<td>12</table>"
     assert after_story(f"<form>{text}<input type=hidden name=x><button>Print</button></form>") == "Prices\n\nAdult | 12"
     assert after_story("<form><p>Subscribe to our letter.</p><input type=email></form>") == ""
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<label><input type=radio name=a>The Anna is</label><label><input type=radio name=a>The Berta is</label>",
+        "<input type=radio id=a><label for=a>The Anna is</label>"
+        "<input type=radio id=b><label for=b>The Berta is</label>",
+    ],
+)
+def test_the_answers_to_choose_from_are_read(place, html):
+    question = f"<fieldset><legend>Which boat is the fastest?</legend>{html}</fieldset>"
+    assert place(question) == "Which boat is the fastest?\n\nThe Anna is\n\nThe Berta is"

@@ -231,7 +231,7 @@ def test_broken_html_is_read_as_far_as_possible(html):
 
 
 def test_a_page_of_endless_elements_is_refused(monkeypatch):
-    monkeypatch.setattr("llmkit.web.visible.MAX_ELEMENTS", 100)
+    monkeypatch.setattr("llmkit.web.parsing.MAX_ELEMENTS", 100)
     with pytest.raises(PageRefused, match=r"example\.com/ has more than 100 elements"):
         text("<p>x" * 200)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from llmkit.errors import PageError, PageRefused
 from llmkit.web import fetch
 from llmkit.web.redirects import redirect_url, resolve
-from tests.support.site import TEXT
+from tests.support.site import PAGE, TEXT
 
 BASE = "http://example.com/docs/a?x=1"
 
@@ -100,6 +100,11 @@ def test_any_location_is_a_checked_url_or_refused(reference):
 def test_an_empty_location_is_no_redirect(site):
     with pytest.raises(PageError, match=r"redirects \(302\), but does not say where to"):
         local(redirect(site, " "))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_that_leads_nowhere_is_a_page_if_it_has_a_text(site, status):
+    assert local(site.put(lambda handler: handler.send(PAGE, status))).page_content == TEXT
 
 
 def test_the_same_location_twice_is_one(site):

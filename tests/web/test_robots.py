@@ -33,6 +33,7 @@ def test_it_can_be_switched_off(site):
     ("rules", "allowed"),
     [
         (b"User-agent: *\nDisallow: /", False),
+        (gzip.compress(b"User-agent: *\nDisallow: /", mtime=0), False),  # sent as it is, without Content-Encoding
         (b"User-agent: other\nDisallow: /", True),
         (b"User-agent: llmkit\nDisallow: /*age$", False),
         (b"User-agent: *\nDisallow: /\n\nUser-agent: llmkit\nAllow: /", True),

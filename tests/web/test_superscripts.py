@@ -32,6 +32,9 @@ from tests.support.pages import after_story, in_short_page
             "<ruby>漢<rt>かん</rt></ruby>字 is read <ruby>字<rp>(</rp><rt>じ</rt><rp>)</rp></ruby>.",
             "漢(かん)字 is read 字(じ).",
         ),
+        ("$19<small>99</small> or 5<small>50</small> EUR for <small>12</small>.", "$19.99 or 5.50 EUR for 12."),
+        ("It is €3<span class=price-cents>49</span>, in 10<small>30</small>.", "It is €3.49, in 1030."),
+        ("Let a<sub>n+1</sub> be a<sub>n</sub> at T<sub>max</sub>.", "Let a_(n+1) be a_n at Tmax."),
         ("<ruby>漢<rp>(<rt>かん<rp>)</ruby>字 is <ruby>字<rt>じ</ruby>.", "漢(かん)字 is 字(じ)."),
     ],
 )

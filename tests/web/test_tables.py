@@ -75,3 +75,17 @@ def test_tables_of_other_elements_are_known_by_their_roles(place):
         "</div></div>"
     )
     assert place(html) == "Day | Morning | Evening\nMonday | | 19:30"
+
+
+@pytest.mark.parametrize("place", [after_story, in_short_page])
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div style='display: table'><div style='display: table-row'><span style='display: table-cell'>Mon</span>"
+        "<span style='display:table-cell;'>8</span></div><div style='display:table-row'>"
+        "<span style='display: table-cell'>Tue</span><span style='display: table-cell'>9</span></div></div>",
+        "<table><form action=x><tr><td>Mon<td>8<tr><td>Tue<td>9</form></table>",
+    ],
+)
+def test_what_a_browser_shows_as_a_table_is_one(place, html):
+    assert place(html) == "Mon | 8\nTue | 9"
