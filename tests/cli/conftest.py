@@ -49,6 +49,18 @@ def default_model(default_model_folder):
     return HuggingFaceChat(dtype="float32")
 
 
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> list[str]:
+    """Return the option for a tiny model of random weights: for output whose form does not depend on the model."""
+    from tests.support import tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = tiny.make("llama").tokenizer
+    tiny.build("Llama", tokenizer, {**tiny.BODY, "max_position_embeddings": 8192}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return ["--model", str(folder)]
+
+
 Refused = Callable[..., str]
 
 

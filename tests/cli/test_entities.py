@@ -43,11 +43,12 @@ class TestEntities:
         assert [(each["text"], each["label"]) for each in found] == FOUND
         assert out == llmkit("entities", "-", "--json", stdin=TEXT.replace("\n", "\r\n"))[1]
 
-    @pytest.mark.slow
-    def test_into_a_file(self, llmkit, text_file, tmp_path):
+    def test_into_a_file(self, llmkit, tiny_model, text_file, tmp_path):
         output = tmp_path / "out.txt"
-        _, out, _ = llmkit("entities", text_file)
-        assert llmkit("entities", text_file, "--output", str(output)) == (0, "", "")
+        given = ["entities", text_file, *tiny_model, "--threshold", "0"]
+        _, out, _ = llmkit(*given)
+        assert out
+        assert llmkit(*given, "--output", str(output)) == (0, "", "")
         assert output.read_text(encoding="utf-8") == out
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "text.txt"]
 
@@ -81,14 +82,13 @@ class TestEntities:
         assert stands(found, TEXT)
         assert ("Ada Lovelace", "person") in [(each["text"], each["label"]) for each in found]
 
-    @pytest.mark.slow
-    def test_the_effect_of_examples_is_reported(self, llmkit, text_file, tmp_path):
+    def test_the_effect_of_examples_is_reported(self, llmkit, tiny_model, text_file, tmp_path):
         path = tmp_path / "examples.jsonl"
         path.write_text(
             '{"input": "Bob flew to Rome.", "output": [{"text": "Bob", "label": "person"}]}\n'
             '{"input": "It rained.", "output": []}\n'
         )
-        given = ["entities", text_file, "--examples", str(path)]
+        given = ["entities", text_file, *tiny_model, "--examples", str(path)]
         code, _, err = llmkit(*given)
         assert code == 0
         assert re.match(
