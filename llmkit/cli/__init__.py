@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, console, hints, models, option_names, options, prompts, streams
+from llmkit.cli import config, console, help_text, hints, models, option_names, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -22,6 +22,7 @@ from llmkit.errors import InputError, LlmkitError
 _INTERRUPTED = 130  # 128 and the signal's number, as in shells
 
 app = typer.Typer(
+    cls=help_text.FittedGroup,
     rich_markup_mode=None,  # rich takes a third of a second to import for a page of help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.", show_default=False)],
     *,
     url: Annotated[list[str] | None, typer.Option(metavar="URL", help="A web page to read; may be repeated.")] = None,
     file: Annotated[

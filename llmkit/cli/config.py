@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from llmkit.cli import console, options
+from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.errors import InputError
 from llmkit.models.generation.ranges import RANGES, Range
 from llmkit.paths import config_file
@@ -37,7 +38,7 @@ class Setting(NamedTuple):
     source: str
 
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
+app = typer.Typer(cls=FittedGroup, rich_markup_mode=None, no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True, epilog="--debug shows the traceback of an error.")
@@ -72,7 +73,7 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
     console.table([("SETTING", "VALUE", "SOURCE"), *cells])
 
 
-@app.command(epilog=options.EPILOG)
+@app.command(epilog=options.EPILOG, cls=FittedCommand)
 def path() -> None:
     """Print the path of config.toml.
 

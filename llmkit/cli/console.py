@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 DELAY = 1.0  # seconds before progress is shown: what is done by then needs none
 TIME_WIDTH = 10  # characters that progress leaves to the time
-LEAST_COLUMN = 20  # characters: a narrower column is not wrapped
+LEAST_COLUMN = 20  # characters: no column is made narrower
+INDENT = 4  # characters before a cell that is below the others
 
 _state = {"quiet": False}
 
@@ -53,13 +54,24 @@ def output(text: str, *, end: str = "\n") -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Show rows of equally many cells in columns; a terminal gets the last column wrapped."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    """Show rows of equally many cells in columns; a terminal gets the last column wrapped.
+
+    On a narrow terminal the widest column is made narrower, and a cell that is longer than it has a row for itself; or
+    else the last cell of each row is below the others.
+    """
+    *widths, last_width = (max(map(len, column)) for column in zip(*rows, strict=True))
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    missing = min(LEAST_COLUMN, last_width) - (columns - sum(widths) - 2 * len(widths))
+    widest = widths.index(max(widths))
+    is_below = missing > widths[widest] - LEAST_COLUMN
+    if missing > 0 and not is_below:
+        widths[widest] -= missing
+    indent = INDENT if missing > 0 and is_below else sum(widths) + 2 * len(widths)
     for *cells, last in rows:
         start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
-        space = shutil.get_terminal_size().columns - len(start)
-        lines = textwrap.wrap(last, space) if sys.stdout.isatty() and space >= LEAST_COLUMN else [last]
-        output((start + f"\n{' ' * len(start)}".join(lines)).rstrip())
+        lines = textwrap.wrap(last, columns - indent) or [""] if columns < sys.maxsize else [last]
+        begin = start + lines[0] if len(start) <= indent else f"{start.rstrip()}\n{' ' * indent}{lines[0]}"
+        output("\n".join([begin, *(" " * indent + line for line in lines[1:])]).rstrip())
 
 
 def note(text: str) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
-
+from llmkit.cli.help_text import FittedCommand
 from llmkit.errors import InputError
 
 _URL = re.compile(r"(https?):/+(.+)", re.IGNORECASE | re.DOTALL)
@@ -61,7 +60,7 @@ def _exists(name: str) -> bool:
         return False
 
 
-class HelpfulCommand(TyperCommand):
+class HelpfulCommand(FittedCommand):
     """A command that says of arguments beyond those that it takes what to type instead."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from llmkit.cli import console, options
+from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.models.weights import catalog
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
+app = typer.Typer(cls=FittedGroup, rich_markup_mode=None, no_args_is_help=False)
 
 Name = Annotated[
     str,
     typer.Argument(
+        metavar="NAME",
         help="A name from `llmkit models`, a .gguf file or a Hugging Face id.",
         autocompletion=lambda: list(catalog.CATALOG),
     ),
@@ -46,7 +48,7 @@ def models(context: typer.Context, as_json: options.Json = False) -> None:
     console.table([("NAME", "KIND", "LICENCE", "WINDOW", "SIZE", "HERE", "DESCRIPTION"), *rows])
 
 
-@app.command(epilog=options.EPILOG)
+@app.command(epilog=options.EPILOG, cls=FittedCommand)
 def pull(name: Name, quiet: options.Quiet = False) -> None:
     """Download a model into the cache, and print its folder.
 
@@ -63,7 +65,7 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
     console.output(str(folder))
 
 
-@app.command(epilog=options.EPILOG)
+@app.command(epilog=options.EPILOG, cls=FittedCommand)
 def show(context: typer.Context, name: Name, as_json: options.Json = False) -> None:
     """Show what is known about a model.
 
@@ -83,7 +85,7 @@ def show(context: typer.Context, name: Name, as_json: options.Json = False) -> N
         console.output(f"{fact.replace('_', ' '):<15} {shown}")
 
 
-@app.command(epilog=options.EPILOG)
+@app.command(epilog=options.EPILOG, cls=FittedCommand)
 def remove(name: Name, quiet: options.Quiet = False) -> None:
     """Delete a model from the cache.
 

@@ -40,7 +40,7 @@ def prompts() -> list[str]:
 
 switch = partial(typer.Option, show_default=False)
 """An option with its opposite, `--quiet/--no-quiet`, whose default the help need not show."""
-Text = Annotated[str, typer.Argument(help="A file with text, or - for standard input.")]
+Text = Annotated[str, typer.Argument(metavar="FILE", help="A file with text, or - for standard input.")]
 Model = Annotated[
     str,
     typer.Option(

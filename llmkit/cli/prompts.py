@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from llmkit.cli import console, options
+from llmkit.cli.help_text import FittedCommand, FittedGroup
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=False)
+app = typer.Typer(cls=FittedGroup, rich_markup_mode=None, no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True, epilog=options.EPILOG)
@@ -37,9 +38,11 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
     console.table([(name, parts["description"] + notes.get(name, "")) for name, parts in known.items()])
 
 
-@app.command(epilog=options.EPILOG)
+@app.command(epilog=options.EPILOG, cls=FittedCommand)
 def show(
-    name: Annotated[str, typer.Argument(help="A name from `llmkit prompts`.", autocompletion=options.prompts)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name from `llmkit prompts`.", autocompletion=options.prompts)
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Print a prompt text, exactly as in its file.

@@ -98,3 +98,30 @@ def test_notes_and_errors_are_one_line(capsys):
     console.error("two\nlines")
     console.set_quiet(False)
     assert capsys.readouterr() == ("", "note: two lines\nerror: two lines\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (200, [f"{'NAME':9}  {'VALUE':28}  SOURCE", "labels     person,organization,location  default"]),
+        (45, [f"{'NAME':9}  {'VALUE':25}  SOURCE", "labels     person,organization,location"]),
+        (20, ["NAME       VALUE", "    SOURCE", "labels     person,organization,location", "    default"]),
+    ],
+)
+def test_a_table_on_a_narrow_terminal(monkeypatch, capsys, columns, shown):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    console.table(
+        [("NAME", "VALUE", "SOURCE"), ("labels", "person,organization,location", "default"), ("threshold", "1", "x")]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in lines[: len(shown)]] == shown
+    if columns == 45:
+        assert lines[2] == " " * shown[0].index("SOURCE") + "default"
+        assert max(map(len, lines)) <= columns
+
+
+def test_a_table_in_a_file_has_a_line_for_each_row(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "20")
+    console.table([("a", "word " * 20), ("b" * 40, "x")])
+    assert len(capsys.readouterr().out.splitlines()) == 2

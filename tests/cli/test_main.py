@@ -45,7 +45,7 @@ def test_version(llmkit):
     [
         (["bogus"], "No such command 'bogus'.; see llmkit --help"),
         (["--bogus"], "No such option: --bogus; see llmkit --help"),
-        (["models", "pull"], "Missing argument 'name'.; see llmkit models pull --help"),
+        (["models", "pull"], "Missing argument 'NAME'.; see llmkit models pull --help"),
         (["models", "show", "a", "b"], "Got unexpected extra argument(s) (b); see llmkit models show --help"),
     ],
 )

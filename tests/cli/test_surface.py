@@ -42,11 +42,12 @@ def test_help(llmkit, monkeypatch, name):
         assert all(flag in out for flag in (*parameter.opts, *parameter.secondary_opts))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_fits_a_terminal_of_80_columns(llmkit, monkeypatch, name):
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_the_terminal(llmkit, monkeypatch, name, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     lines = llmkit(*name.split(), "--help")[1].splitlines()
-    assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if len(line) > columns] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def chat(
     context: typer.Context,
     message: Annotated[
-        str | None, typer.Argument(help="A message: it is answered, and that is all. Without one, a chat begins.")
+        str | None,
+        typer.Argument(
+            metavar="MESSAGE", help="A message: it is answered, and that is all. Without one, a chat begins."
+        ),
     ] = None,
     system: Annotated[
         str, typer.Option(metavar="TEXT", help="The system prompt: an instruction for the whole conversation.")

@@ -134,10 +134,15 @@ class MarkdownScreen:
     def output(self, text: str, *, table: bool = False) -> None:
         """Show a text that is complete; an address longer than a row is left to the terminal, to be copied whole."""
         for line in clean(text, self._stream.encoding).rstrip("\n").split("\n"):
-            is_long = any(len(word) > self._console.width for word in line.split())
-            self._console.print(
-                Text(line), no_wrap=table, overflow="crop" if table else "fold", soft_wrap=is_long and not table
-            )
+            indent = hanging_indent(line) if hanging_indent(line) <= self._console.width // 2 else 0
+            if table or any(len(word) > self._console.width - indent for word in line.split()):
+                self._console.print(
+                    Text(line), no_wrap=table, overflow="crop" if table else "fold", soft_wrap=not table
+                )
+                continue
+            rows = Text(line[indent:]).wrap(self._console, self._console.width - indent, overflow="fold")
+            for number, row in enumerate(rows or [Text()]):
+                self._console.print(Text(" " * indent if number else line[:indent]) + row, no_wrap=True)
 
     def past(self, turn: PastTurn) -> None:
         """Show a turn of before, dimmed, the beginning of a long answer only."""
@@ -231,6 +236,12 @@ class View:
 
     def _named(self, text: str) -> str:
         return as_typed(text) if self._single else text
+
+
+def hanging_indent(line: str) -> int:
+    """Return how far the rows are indented that continue a line: to its second column, or as far as its first row."""
+    column = re.match(r"(?=\S).*?\S {2,}", line)
+    return column.end() if column else len(line) - len(line.lstrip(" "))
 
 
 def clean(text: str, encoding: str = "utf-8") -> str:

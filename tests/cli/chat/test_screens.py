@@ -136,6 +136,25 @@ def test_addresses_are_whole_and_rows_of_a_table_are_not_broken():
     assert rows[-2:] == ["name  and much that has no roo", "数量数量数量数量数量数量数量数"]
 
 
+def test_a_line_that_goes_on_is_indented_to_its_second_column():
+    help_ = "/set NAME [VALUE]  Change a setting; without a value, restore it.\n/bye  Leave."
+    text = f"{help_}\n\n  “A quote of many words in it.”"
+
+    def write(screen: Screen, _: object) -> None:
+        screen.output(text)
+
+    assert seen(write, 40) == [
+        "/set NAME [VALUE]  Change a setting;",
+        "                   without a value,",
+        "                   restore it.",
+        "/bye  Leave.",
+        "",
+        "  “A quote of many words in it.”",
+    ]
+    assert seen(write, 24)[:3] == ["/set NAME [VALUE]", "Change a setting;", "without a value, restore"]
+    assert seen(write, 24)[-2:] == ["  “A quote of many words", "  in it.”"]
+
+
 def test_a_dumb_terminal_gets_plain_streamed_text(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 
