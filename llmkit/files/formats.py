@@ -15,9 +15,10 @@ HEAD = 4096
 """Bytes in which a format is recognized."""
 
 _OFFICE = "save it as plain text in the program that made it, or with LibreOffice: soffice --headless --convert-to"
-_SHEET = "save each of its sheets as CSV (.csv)"
+_SHEET = "save each of its sheets as CSV (.csv), or the first with LibreOffice: soffice --headless --convert-to csv {name}"
 _SLIDES = "export it as PDF, or save its outline as plain text"
 _IMAGE = "recognize its text first, for example with tesseract {name} text"
+_DATABASE = "export its tables as CSV (.csv), in Access or with mdb-export {name} TABLE > table.csv"
 _SPEECH = "transcribe it first, for example with Whisper, and give the transcript (.vtt, .srt or .txt)"
 _UNPACK = "unpack it first, and give the text files in it"
 _MODEL = "it is a model's weights or data, which has no text; a model is given with --model"
@@ -35,15 +36,14 @@ class _Format:
 
     @property
     def is_weak(self) -> bool:
-        """Whether a text in an old encoding may begin so too: "BMW", "MZ", "ID3"."""
-        return len(self.start) < 4 and all(32 < byte < 127 for byte in self.start)
+        """Whether a text in an old encoding may begin so too: "BMW", "MZ", "OTTO"."""
+        return all(32 < byte < 127 for byte in self.start)
 
     def matches(self, head: bytes) -> bool:
         return head.startswith(self.start, self.offset)
 
 
 _FORMATS = (
-    _Format(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or encrypted Office file", f"{_OFFICE} txt:Text {{name}}"),
     _Format(b"\x1f\x8b", "compressed with gzip", "unpack it first, with gunzip -k {name}"),
     _Format(b"BZh", "compressed with bzip2", "unpack it first, with bunzip2 -k {name}"),
     _Format(b"\xfd7zXZ\0", "compressed with xz", "unpack it first, with unxz -k {name}"),
@@ -96,12 +96,30 @@ _FORMATS = (
     _Format(b"\xcf\xfa\xed\xfe", "a program for macOS", _PROGRAM),
     _Format(b"\xca\xfe\xba\xbe", "a compiled program", _PROGRAM),
     _Format(b"\0asm", "a program (WebAssembly)", _PROGRAM),
-    _Format(b"\0\x01\0\0", "a font", _PROGRAM),
+    _Format(b"\0\x01\0\0Standard Jet DB", "an Access database (MDB)", _DATABASE),
+    _Format(b"\0\x01\0\0Standard ACE DB", "an Access database (ACCDB)", _DATABASE),
+    _Format(b"\0\x01\0\0MSISAM Database", "a database of Microsoft Money", "export it as text or CSV (.csv)"),
+    _Format(b"\0\x01\0\0\0", "a font", _PROGRAM),  # the number of its tables follows, which is below 256
+    _Format(b"true\0", "a font", _PROGRAM),
+    _Format(b"ttcf\0", "a font", _PROGRAM),
     _Format(b"OTTO", "a font", _PROGRAM),
     _Format(b"wOF", "a font", _PROGRAM),
 )
 _RICH_TEXT = _Format(b"{\\rtf", "rich text (RTF)", f"{_OFFICE} txt:Text {{name}}")
 _POSTSCRIPT = _Format(b"%!PS", "PostScript", "extract its text, with ps2ascii {name} text.txt")
+
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""The first bytes of a compound file, a small file system in which Office before 2007 and Outlook save ([MS-CFB])."""
+_OFFICE_97 = (
+    ("EncryptedPackage", "an encrypted Office file", "open it with its password, and save it as plain text or CSV"),
+    ("WordDocument", "an old Word document (DOC)", f"{_OFFICE} txt:Text {{name}}"),
+    ("Workbook", "an old Excel workbook (XLS)", _SHEET),
+    ("Book", "an old Excel workbook (XLS)", _SHEET),
+    ("PowerPoint Document", "an old PowerPoint presentation (PPT)", _SLIDES),
+    ("__properties_version1.0", "a message of Outlook (MSG)", "save it as text (.txt) in Outlook"),
+    ("VisioDocument", "an old Visio drawing (VSD)", "export it as PDF"),
+)
+_OFFICE_97_ENDINGS = {".doc": 1, ".dot": 1, ".xls": 2, ".xlt": 2, ".ppt": 4, ".pps": 4, ".msg": 5, ".vsd": 6}
 
 _ZIP_MEMBERS = (
     ("word/", "a Word document (DOCX)", f"{_OFFICE} txt:Text {{name}}"),
@@ -135,12 +153,14 @@ def refuse_known(head: bytes, name: str) -> None:
     for known in _FORMATS:
         if known.matches(head) and (_has_controls(head) or not known.is_weak):
             raise _error(name, known.name, known.advice)
-    if not head.startswith(b"PK"):
+    if not head.startswith((b"PK", _COMPOUND)):
         _refuse_noise(head, name)
 
 
 def refuse_binary(data: bytes, name: str) -> None:
-    """Raise `InputError` for a ZIP file, or for data that cannot be text in any encoding."""
+    """Raise `InputError` for a ZIP or compound file, or for data that cannot be text in any encoding."""
+    if data.startswith(_COMPOUND):
+        raise _error(name, *_compound_format(data, name))
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         raise _error(name, *_zip_format(data, name))
     _refuse_noise(data[:HEAD], name)
@@ -172,6 +192,21 @@ def _looks_like_text(head: bytes) -> bool:
 
 def _has_controls(head: bytes) -> bool:
     return any(byte < 32 and byte not in TEXT_CONTROLS for byte in head)
+
+
+def _compound_format(data: bytes, name: str) -> tuple[str, str]:
+    """Return the name and the advice for a compound file: by the streams in it, or else by its ending."""
+    sector = 1 << min(int.from_bytes(data[30:32], "little"), 12)
+    directory = data[(int.from_bytes(data[48:52], "little") + 1) * sector :][: 4 * max(sector, 512)]
+    entries = [directory[start : start + 128] for start in range(0, len(directory), 128)]
+    streams = {entry[: max(entry[64] - 2, 0)].decode("utf-16-le", "replace") for entry in entries if len(entry) == 128}
+    for stream, *rest in _OFFICE_97:
+        if stream in streams:
+            return rest[0], rest[1]
+    ending = f".{name.rpartition('.')[2].lower()}"
+    if ending in _OFFICE_97_ENDINGS:
+        return _OFFICE_97[_OFFICE_97_ENDINGS[ending]][1:]
+    return "an old or encrypted Office file", f"{_OFFICE} txt:Text {{name}}, or csv for a workbook"
 
 
 def _zip_format(data: bytes, name: str) -> tuple[str, str]:

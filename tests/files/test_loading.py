@@ -124,6 +124,18 @@ def zipped(**members: str) -> bytes:
     return out.getvalue()
 
 
+def compound_file(stream: str) -> bytes:
+    """Return a compound file ([MS-CFB]) with one stream, whose directory is behind the first 4096 bytes."""
+    header = bytearray(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0"))
+    header[30:32], header[48:52] = (9).to_bytes(2, "little"), (20).to_bytes(4, "little")
+    directory = bytearray(512)
+    for start, name in ((0, "Root Entry"), (128, stream)):
+        written = f"{name}\0".encode("utf-16-le")
+        directory[start : start + len(written)] = written
+        directory[start + 64] = len(written)
+    return bytes(header) + b"\1" * 512 * 20 + bytes(directory)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
@@ -142,7 +154,16 @@ def zipped(**members: str) -> bytes:
         ("x.mp3", b"ID3\x04\0\0\0\0\0", "transcribe"),
         ("x.mp4", b"\0\0\0\x18ftypmp42", "a video"),
         ("x.rtf", rb"{\rtf1\ansi Hello}", "rich text"),
-        ("x.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "Office"),
+        ("x.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "--convert-to txt:Text x.doc"),
+        ("x.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "--convert-to csv x.xls"),
+        ("sums", compound_file("Workbook"), "--convert-to csv sums"),
+        ("letter.tmp", compound_file("WordDocument"), "--convert-to txt:Text letter.tmp"),
+        ("talk", compound_file("PowerPoint Document"), "export it as PDF"),
+        ("mail", compound_file("__properties_version1.0"), "Outlook"),
+        ("sums.xlsx", compound_file("EncryptedPackage"), "password"),
+        ("x.mdb", b"\0\x01\0\0Standard Jet DB\0\x01", "an Access database"),
+        ("x.accdb", b"\0\x01\0\0Standard ACE DB\0\x02", "an Access database"),
+        ("x.ttf", b"\0\x01\0\0\0\x10\x01\0\0\x04\0\0", "a font"),
         ("x.db", b"SQLite format 3\0\x10\0", "sqlite3 x.db"),
         ("prog", b"\x7fELF\x02\x01\x01\0", "a program"),
         ("x.pkl", b"\x80\x04\x95\x0b\0\0", "pickle"),
@@ -164,6 +185,11 @@ def test_other_formats_raise_an_error_that_says_what_to_do(saved, name, data, sa
 )
 def test_text_that_starts_like_another_format_is_text(saved, text):
     assert loaded(saved("notes.txt", f"{text} Ü".encode())) == f"{text} Ü"
+
+
+def test_latin_1_that_starts_like_a_font_is_text_in_another_encoding(saved):
+    with pytest.raises(InputError, match="iconv -f CP1252"):
+        load(saved("notes.txt", "OTTO MÜLLER fährt nach Köln.".encode("latin-1")))
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs devices")
