@@ -15,7 +15,7 @@ HEAD = 4096
 """Bytes in which a format is recognized."""
 
 _OFFICE = "save it as plain text in the program that made it, or with LibreOffice: soffice --headless --convert-to"
-_SHEET = "save each of its sheets as CSV (.csv), or the first with LibreOffice: soffice --headless --convert-to csv {name}"
+_SHEET = "save its sheets as CSV (.csv), or the first one with LibreOffice: soffice --headless --convert-to csv {name}"
 _SLIDES = "export it as PDF, or save its outline as plain text"
 _IMAGE = "recognize its text first, for example with tesseract {name} text"
 _DATABASE = "export its tables as CSV (.csv), in Access or with mdb-export {name} TABLE > table.csv"

@@ -62,6 +62,9 @@ _COUNTED = regex.compile(
     rf"(?V1) (?={_UNSPACED})\X | [[\p{{L}}\p{{N}}]--{_UNSPACED}] [[^\s]--{_UNSPACED}]*", regex.VERBOSE
 )
 _UP_TO_LAST_LETTER = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
+_PARAMETER = regex.compile(r"[^&?+]*+ [&?+%]", regex.VERBOSE)
+_JOINED = regex.compile(r"(?: \p{Lu}\p{Ll}++ | \p{Lu}\. ) (?: \+ (?: \p{Lu}\p{Ll}++ | \p{Lu}\. ) )++", regex.VERBOSE)
+_PARAMETER_SIGN = regex.compile(r"[&?+] | %(?: 20 | 0[AaDd] | 2[CcBb] )", regex.VERBOSE)
 _AFTER_ADDRESS = ".,:;!?'’*…-"
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
 
