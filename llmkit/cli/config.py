@@ -17,7 +17,10 @@ from llmkit.errors import InputError
 from llmkit.models.generation.ranges import RANGES, Range
 from llmkit.paths import config_file
 
-SHARED = ("model", "context_window", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop", "quiet")
+SHARED = (
+    *("model", "context_window", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop"),
+    *("source_language", "target_language", "quiet"),
+)
 """Options that mean the same in every command, so that one value may be set for all."""
 OWN_MEANING = {("ask", "top_k")}
 """Options of a command that only have the name of a shared one: how many sentences, not how many tokens."""

@@ -109,6 +109,12 @@ class ModelOptions:
     ] = None
     seed: Annotated[int | None, _setting("seed", "Makes sampling repeatable")] = None
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End at this text; may be repeated.")] = None
+    source_language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What a translation model translates from, such as eng_Latn.")
+    ] = None
+    target_language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What a translation model translates into, such as fra_Latn.")
+    ] = None
 
     def settings(self) -> GenerationSettings:
         """Return the generation settings that were given, which are checked."""

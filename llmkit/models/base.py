@@ -36,6 +36,7 @@ from llmkit.models.langchain.cache_keys import CacheKeys
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.copies import Copies
 from llmkit.models.langchain.settings_access import SettingsAccess
+from llmkit.models.scoring.continuations import encode_continuations
 from llmkit.models.tokens.chat_template import Layout
 from llmkit.models.weights.quantization import weights_nbytes
 
@@ -152,13 +153,10 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
     def get_num_tokens_from_messages(
         self, messages: LanguageModelInput, tools: Sequence[Any] | None = None, **kwargs: Any
     ) -> int:
-        """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools.
-
-        No messages are no tokens: LangChain's `trim_messages` counts them.
-        """
+        """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools."""
         options = CallOptions.parse(self.settings, None, {"tools": tools, **kwargs})
         prompt = self._convert(messages)
-        return len(self._encode(prompt, options, self._engine)) if prompt or isinstance(prompt, str) else 0
+        return 0 if prompt == [] else len(self._encode(prompt, options, self._engine))  # trim_messages counts none too
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the half-open range of characters of `text` that each of its tokens covers."""
@@ -182,7 +180,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
             An array `[inputs, continuations]`, or with a list for each input, a list of arrays.
 
         Raises:
-            InputError: there is nothing to score, or a text is empty.
+            InputError: there is nothing to score, or a text is empty (an input only if no token begins a text).
             ContextWindowExceeded: an input and its longest continuation do not fit the window together.
         """
         for name, value in (("inputs", inputs), ("continuations", continuations)):
@@ -194,11 +192,10 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         if not inputs or len(lists) != len(inputs) or not all(lists):
             raise InputError("score needs at least one input, and at least one continuation for each")
         end = self._engine.loaded.likeliest_eos if include_eos else []
-        distinct = dict.fromkeys(text for texts in lists for text in texts)
-        tokens = {text: [*encoder.encode_continuation(text), *end] for text in distinct}
         options = CallOptions(self.settings)
         prompts = [self._encode(self._convert(given), options, self._engine) for given in inputs]
-        scores = self._engine.scorer.score(prompts, [[tokens[text] for text in texts] for texts in lists])
+        encoded = encode_continuations(encoder, prompts, lists, end=end, is_completion=self._continues_prompt)
+        scores = self._engine.scorer.score(prompts, encoded, self._engine.decoder_start(self.settings))
         return np.stack(scores) if shared else scores
 
     def _convert(self, given: LanguageModelInput) -> Any:

@@ -187,7 +187,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         return self._convert_input(given).to_messages()
 
     def _encode(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> list[int]:
-        return options.encode(prompt, engine.encoder)
+        return engine.with_languages(options.encode(prompt, engine.encoder), options.settings)
 
     def _resolve(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> CallOptions:
         return options.resolve_tool_choice(prompt, engine, self.tool_tuning) if options.tools else options

@@ -132,7 +132,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     def _encode(self, prompt: str, options: CallOptions, engine: Engine) -> list[int]:
         if options.tools:
             raise SettingsError("tools are given, but a completion model cannot call them: use HuggingFaceChat")
-        return engine.encoder.encode_text(prompt)
+        return engine.with_languages(engine.encoder.encode_text(prompt), options.settings)
 
 
 def _info(completion: Completion, engine: Engine) -> dict[str, Any]:

@@ -77,7 +77,31 @@ class LoadedModel:
         """The tokens that end a completion: those of the generation config, else the tokenizer's."""
         ids = self.model.generation_config.eos_token_id
         ids = self.tokenizer.eos_token_id if ids is None else ids
-        return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
+        return frozenset([*(ids if isinstance(ids, list) else [] if ids is None else [ids]), *self._own_stops[1]])
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """The texts that end a completion, by the generation config."""
+        return self._own_stops[0]
+
+    @property
+    def _own_stops(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """The stop strings of the generation config: those that are text, and tokens, which a text does not show."""
+        given = getattr(self.model.generation_config, "stop_strings", None) or ()
+        listed = given if isinstance(given, list | tuple | set) else [given]
+        strings = [text for text in listed if isinstance(text, str) and text]
+        added = self.tokenizer.added_tokens_decoder.items() if strings else ()
+        tokens = {token.content: index for index, token in added if token.special}
+        return tuple(text for text in strings if text not in tokens), tuple(
+            tokens[text] for text in strings if text in tokens
+        )
+
+    @property
+    def bos_token_id(self) -> int | None:
+        """The token that begins a text: the tokenizer's, else that of the model's configuration."""
+        configs = (self.model.generation_config, self.model.config)
+        ids = (self.tokenizer.bos_token_id, *(getattr(config, "bos_token_id", None) for config in configs))
+        return next((token for token in ids if isinstance(token, int)), None)
 
     @property
     def likeliest_eos(self) -> list[int]:

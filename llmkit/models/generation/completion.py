@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from llmkit.models.constraints.grammar import Constraint, Matcher
 from llmkit.models.generation.sampling import make_rng
 from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.tokens.detokenizer import Detokenizer
 
 _CONTEXT_TOKENS = 4  # tokens at the end of a prompt that the text of the first new token may depend on
@@ -56,7 +56,7 @@ class Completion:
         pending: its last tokens, which the model has not computed yet.
         logprobs: of each token that the model chose, if the request asks for them.
         finish_reason: `stop` (by an end token, a stop string or the constraint), `length` or `cancelled`.
-        started_at, first_token_at, finished_at: seconds on the clock of `time.perf_counter`.
+        deadline, started_at, first_token_at, finished_at: seconds on the clock of `time.perf_counter`.
     """
 
     request: GenerationRequest
@@ -69,22 +69,29 @@ class Completion:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     finish_reason: str | None = None
+    deadline: float = float("inf")
     started_at: float = field(default_factory=time.perf_counter)
     first_token_at: float = 0.0
     finished_at: float = 0.0
 
     @classmethod
     def from_request(
-        cls, request: GenerationRequest, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, index: int
+        cls, request: GenerationRequest, loaded: LoadedModel, max_new_tokens: int, index: int
     ) -> Completion:
-        """Create the empty completion number `index` of a request."""
+        """Create the empty completion number `index` of a request.
+
+        `stop_strings` and `max_time` of the model's own generation config hold too; a constraint ends by itself.
+        """
         context = request.prompt[-_CONTEXT_TOKENS:] if request.continues_prompt else ()
+        stops = request.settings.stop if request.constraint else (*request.settings.stop, *loaded.stop_strings)
+        max_time = getattr(loaded.model.generation_config, "max_time", None)
         return cls(
             request,
-            Detokenizer(tokenizer, request.settings.stop, context, request.visible_tokens),
+            Detokenizer(loaded.tokenizer, stops, context, request.visible_tokens),
             max_new_tokens,
             make_rng(request.settings.seed, index),
             request.constraint.start(max_new_tokens) if request.constraint else None,
+            deadline=float("inf") if request.constraint or not max_time else time.perf_counter() + max_time,
         )
 
     @property
@@ -142,6 +149,7 @@ class Completion:
             self.matcher.consume(token)
         complete = is_eos or self.detokenizer.stopped or bool(self.matcher and self.matcher.complete)
         cancelled, full = self.request.cancel.is_set(), len(self.token_ids) >= self.max_new_tokens
+        full = full or time.perf_counter() > self.deadline
         if complete or cancelled or full:
             text += self.detokenizer.finish()
             self._finish("stop" if complete or self.detokenizer.stopped else "cancelled" if cancelled else "length")

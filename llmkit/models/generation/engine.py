@@ -20,13 +20,15 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, Mo
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
+from llmkit.models.generation.model_defaults import check_entries
 from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
-from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
+from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
+from llmkit.models.tokens.languages import Languages
 from llmkit.models.weights.digest import WeightsDigest, hash_text
 
 BATCH_TOKENS = 8192
@@ -45,11 +47,15 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.encoder = PromptEncoder(loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder)
+        self.encoder = PromptEncoder(
+            loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder, bos_token_id=loaded.bos_token_id
+        )
         self.prefix_cache = PrefixCache(loaded)
         self.scorer = Scorer(loaded, self.prefix_cache)
         self._weights_digest = WeightsDigest(loaded.model)
         self._digest: tuple[Any, str] | None = None
+        self.languages = Languages(loaded.tokenizer)
+        self._checked: set[tuple[GenerationSettings, str]] = set()
 
     def digest(self) -> str:
         """Return a digest of all that a completion depends on, but for the request.
@@ -83,9 +89,19 @@ class Engine:
         if not request.prompt:
             raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
         limit = self.max_new_tokens(request)
-        validate_mode(self.loaded.model, request.settings)
+        self._check_settings(request.settings, limit)
         if request.constraint:
             request.constraint.start(limit)
+
+    def _check_settings(self, settings: GenerationSettings, limit: int) -> None:
+        """Check settings with the model's own generation config; what was found right is remembered."""
+        model = self.loaded.model
+        self.decoder_start(settings)
+        key = (settings, str(vars(model.generation_config)))
+        if key not in self._checked:
+            validate_mode(model, settings)
+            check_entries(model, prepare_config(model, settings, limit))
+            self._checked.add(key)
 
     def max_new_tokens(self, request: GenerationRequest) -> int:
         """Return the most tokens that the completion may have, or raise `ContextWindowExceeded`."""
@@ -96,13 +112,35 @@ class Engine:
         if self.loaded.is_encoder_decoder:
             if prompt > window:
                 raise ContextWindowExceeded(prompt, window, "the prompt's tokens")
-            available = self.loaded.completion_window - len(self.loaded.decoder_start_ids)
+            available = self.loaded.completion_window - len(self.decoder_start(request.settings))
             if requested and requested > available:
                 raise ContextWindowExceeded(requested, available, "the tokens of the completion, max_new_tokens,")
             return min(requested or config.max_new_tokens or config.max_length or default, available)
         if prompt + (requested or 1) > window:
             raise ContextWindowExceeded(prompt + (requested or 1), window, advice=_ADVICE)
         return min(default, window - prompt)
+
+    def with_languages(self, tokens: Sequence[int], settings: GenerationSettings) -> list[int]:
+        """Return a prompt with the tokens of its languages, or raise `SettingsError`."""
+        return self.languages.put_into_prompt(tokens, settings.source_language, settings.target_language)
+
+    def decoder_start(self, settings: GenerationSettings) -> list[int]:
+        """Return the tokens that a decoder is given before its completion, or raise `SettingsError`."""
+        for name in ("source_language", "target_language", "forced_bos_token_id"):
+            value = getattr(settings, name)
+            if value is not None and not self.loaded.is_encoder_decoder:
+                raise SettingsError(f"{name} is {value!r}, but this model is no encoder-decoder model: leave it out")
+        start = self.loaded.decoder_start_ids if self.loaded.is_encoder_decoder else []
+        if settings.forced_bos_token_id is not None:
+            if settings.forced_bos_token_id >= (size := self.loaded.model.config.get_text_config().vocab_size):
+                raise SettingsError(
+                    f"forced_bos_token_id is {settings.forced_bos_token_id}, but this model has {size} tokens"
+                )
+            return [start[0], settings.forced_bos_token_id]
+        if settings.target_language is None or self.languages.are_before_source:
+            return start
+        target = self.languages.id_of("target_language", settings.target_language)
+        return [target] if start[0] in self.languages.ids.values() else [start[0], target]
 
     def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
         """Yield the completion with its new text, token by token; closing the iterator stops the computation."""
@@ -156,12 +194,17 @@ class Engine:
             yield batch
 
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
-        limit, tokenizer = self.max_new_tokens(request), self.loaded.tokenizer
-        return [Completion.from_request(request, tokenizer, limit, index) for index in range(request.settings.n)]
+        limit = self.max_new_tokens(request)
+        return [Completion.from_request(request, self.loaded, limit, index) for index in range(request.settings.n)]
 
     def _config(self, completions: Sequence[Completion]) -> GenerationConfig:
         limit = max(completion.max_new_tokens for completion in completions)
-        return prepare_config(self.loaded.model, completions[0].request.settings, limit)
+        config = prepare_config(self.loaded.model, completions[0].request.settings, limit)
+        config.eos_token_id = sorted(self.loaded.eos_token_ids) or None
+        if completions[0].request.settings.target_language is not None:
+            config.decoder_start_token_id, *forced = self.decoder_start(completions[0].request.settings)
+            config.forced_bos_token_id = forced[0] if forced else None
+        return config
 
     def _decode(self, completions: list[Completion]) -> Generator[list[tuple[Completion, str]], None, None]:
         """Run the decode loop; yield at each step the completions that grew, with their new text."""
@@ -169,7 +212,8 @@ class Engine:
         config.num_return_sequences = 1  # each completion has its own row
         inputs = self._inputs([completion.request.prompt for completion in completions], config)
         if self.loaded.is_encoder_decoder and any(completion.matcher for completion in completions):
-            start = [self.loaded.decoder_start_ids] * len(completions)  # the constraint does not allow a forced token
+            settings = completions[0].request.settings
+            start = [self.decoder_start(settings)] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
         loop, version = DecodeLoop(self.loaded, completions), self.loaded.weights_version
         processors = _penalties(completions)

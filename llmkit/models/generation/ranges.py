@@ -38,6 +38,7 @@ RANGES = {
     "length_penalty": Range(ge=-100, le=100),
     "seed": _COUNT,
     "n": _POSITIVE,
+    "forced_bos_token_id": _COUNT,
     "presence_penalty": _PENALTY,
     "frequency_penalty": _PENALTY,
 }

@@ -11,29 +11,29 @@ from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.configuration_utils import GenerationMode
 
 from llmkit.errors import SettingsError
+from llmkit.models.generation.model_defaults import PASSED_OVER, CallConfig, refuse_unsupported
 from llmkit.models.generation.settings import GenerationSettings
 
 _SUPPORTED_MODES = {
     GenerationMode.GREEDY_SEARCH,
     GenerationMode.SAMPLE,
     GenerationMode.BEAM_SEARCH,
-    GenerationMode.ASSISTED_GENERATION,  # gives the same tokens; another model only guesses them
 }
-_OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha", "dola_layers", "constraints", "force_words_ids")
+_OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha")
 _SEED_STRIDE = 0x9E3779B97F4A7C15  # else the second completion for one seed would be the first for the next seed
 
 
 def prepare_config(model: Any, settings: GenerationSettings, max_new_tokens: int) -> GenerationConfig:
     """Create the configuration of one call; transformers takes what is left open from the model's own.
 
-    The model's own is not changed. Its `max_length` is dropped, because it would count the prompt.
+    The model's own is not changed; see `model_defaults` for what holds of it.
     """
     defaults = model.generation_config
-    config = GenerationConfig(**{**settings.to_transformers(), "max_new_tokens": max_new_tokens})
+    values: Any = {**settings.to_transformers(), "max_new_tokens": max_new_tokens}
+    config: GenerationConfig = CallConfig(**values)  # type: ignore[no-untyped-call]
     config.num_beams = config.num_beams or (not settings.sampled and defaults.num_beams) or 1
     if settings.sampled is False:  # else transformers warns about sampling options of the model's own
         config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0)
-    config.max_length = None
     config.use_cache = True  # checkpoints saved during training often turn it off
     if defaults.pad_token_id is None:
         eos = defaults.eos_token_id
@@ -43,8 +43,10 @@ def prepare_config(model: Any, settings: GenerationSettings, max_new_tokens: int
 
 def validate_mode(model: Any, settings: GenerationSettings) -> None:
     """Raise `SettingsError` if the model's generation config, with these settings, has an unsupported decoding mode."""
+    refuse_unsupported(model)
     defaults = model.generation_config
     merged = copy.copy(defaults)
+    vars(merged).update(dict.fromkeys(PASSED_OVER & set(vars(merged))))
     vars(merged).update({"num_beams": 1 if settings.sampled else defaults.num_beams, **settings.to_transformers()})
     mode = merged.get_generation_mode()
     if mode == GenerationMode.BEAM_SAMPLE:

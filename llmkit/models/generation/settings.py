@@ -29,14 +29,14 @@ def _in_range(name: str) -> Any:
     return Field(**RANGES[name]._asdict())
 
 
-Stop = Annotated[str, Field(min_length=1)]
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class GenerationSettings(BaseModel):
     """How a completion is generated; `None` leaves a choice to the model's own defaults.
 
-    Names and meanings are those of `transformers.GenerationConfig`, but for `stop`, `seed`, `n` and the two
-    penalties at the end, which are those of the common chat APIs. `max_tokens` is understood as `max_new_tokens`;
+    Names and meanings are those of `transformers.GenerationConfig`, but for the languages, and for `stop`, `seed`, `n`
+    and the two penalties, which are those of the common chat APIs. `max_tokens` is understood as `max_new_tokens`;
     `do_sample=False` as `temperature=0`, and `do_sample=True` as sampling, at temperature 1 unless another is given.
 
     Attributes:
@@ -54,6 +54,10 @@ class GenerationSettings(BaseModel):
         stop: strings that end the completion; they are not part of it.
         seed: makes sampling repeatable, whatever else draws random numbers in the process.
         n: how many completions of one prompt.
+        source_language: what a translation model translates from: a code of its tokenizer, such as "fra_Latn" or
+            "fr_XX", or the beginning of only one.
+        target_language: what it translates into.
+        forced_bos_token_id: the first token of a completion by an encoder-decoder model.
         presence_penalty: subtracted from the logits of every token that the completion already has.
         frequency_penalty: subtracted once for every time that the completion already has the token.
 
@@ -74,9 +78,12 @@ class GenerationSettings(BaseModel):
     no_repeat_ngram_size: Annotated[int, _in_range("no_repeat_ngram_size")] | None = None
     num_beams: Annotated[int, _in_range("num_beams")] | None = None
     length_penalty: Annotated[float, _in_range("length_penalty")] | None = None
-    stop: Annotated[tuple[Stop, ...], BeforeValidator(_to_tuple), Field(max_length=MAX_STOPS)] = ()
+    stop: Annotated[tuple[NonEmpty, ...], BeforeValidator(_to_tuple), Field(max_length=MAX_STOPS)] = ()
     seed: Annotated[int, _in_range("seed")] | None = None
     n: Annotated[int, _in_range("n")] = 1
+    source_language: NonEmpty | None = None
+    target_language: NonEmpty | None = None
+    forced_bos_token_id: Annotated[int, _in_range("forced_bos_token_id")] | None = None
     presence_penalty: Annotated[float, _in_range("presence_penalty")] = 0.0
     frequency_penalty: Annotated[float, _in_range("frequency_penalty")] = 0.0
 
@@ -103,6 +110,8 @@ class GenerationSettings(BaseModel):
             raise ValueError(f"n is {self.n}, but num_beams={beams} yields no more than {beams} completions")
         if beams > 1 and self.temperature:
             raise ValueError(f"num_beams={beams} searches and cannot sample: leave temperature out, or set it to 0")
+        if self.target_language is not None and self.forced_bos_token_id is not None:
+            raise ValueError("target_language and forced_bos_token_id both set the first token: give one of them")
         if self.n > 1 and beams == 1 and self.temperature == 0:
             raise ValueError(f"n is {self.n}, but greedy decoding (temperature=0) has one result: raise temperature")
         return self
@@ -122,6 +131,7 @@ class GenerationSettings(BaseModel):
     def to_transformers(self) -> dict[str, Any]:
         """Return the arguments for `transformers.GenerationConfig`, without those that are `None` here."""
         excluded = {"stop", "seed", "n", "presence_penalty", "frequency_penalty"}  # the engine applies these
+        excluded |= {"source_language", "target_language"}
         if not self.sampled:
             excluded |= {"temperature", "top_k", "top_p", "min_p", "typical_p"}
         config = self.model_dump(exclude=excluded, exclude_none=True)
@@ -163,6 +173,8 @@ _OTHER_NAMES = {
     "load_in_8bit": 'quantization="int8"',
     "load_in_4bit": 'quantization="int4"',
     "max_length": "max_new_tokens",
+    "src_lang": "source_language",
+    "tgt_lang": "target_language",
 }
 """What transformers and LangChain call arguments that llmkit has under another name."""
 

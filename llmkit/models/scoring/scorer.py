@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -71,8 +72,12 @@ class Scorer:
         exact = model.dtype == torch.float32 and not getattr(model, "is_quantized", False)
         return bool(np.allclose(scores, self._score_rows(prompt, branches), atol=1e-4 if exact else 0.5))
 
-    def score(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
+    def score(
+        self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]], start: Tokens = ()
+    ) -> list[Scores]:
         """Compute the log-likelihoods of each prompt's continuations after it, an array for each prompt.
+
+        `start` are the tokens that a decoder with an encoder is given first; by default those of the model.
 
         Raises:
             InputError: a prompt or a continuation has no tokens.
@@ -82,14 +87,19 @@ class Scorer:
         self._loaded.check_weights()
         window, is_encoder_decoder = self._loaded.window, self._loaded.is_encoder_decoder
         for prompt, options in zip(prompts, continuations, strict=True):
-            if not prompt or not all(options):
-                raise InputError("cannot score an empty prompt or an empty continuation: both need at least one token")
+            if not prompt:
+                raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
+            if not all(options):
+                raise InputError("cannot score an empty continuation: it needs at least one token")
             longest = max(map(len, options), default=0)
             if (needed := len(prompt) if is_encoder_decoder else len(prompt) + longest) > window:
                 raise ContextWindowExceeded(needed, window, "a prompt and its longest continuation")
         if not is_encoder_decoder and self.supports_token_trees:
             return self._score_trees(prompts, continuations)
-        return list(map(self._score_decoder if is_encoder_decoder else self._score_rows, prompts, continuations))
+        if is_encoder_decoder:
+            score = partial(self._score_decoder, start=list(start or self._loaded.decoder_start_ids))
+            return list(map(score, prompts, continuations))
+        return list(map(self._score_rows, prompts, continuations))
 
     def _score_trees(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
         """Group prompts in lexicographic order, so that those which begin alike share a forward pass."""
@@ -189,9 +199,9 @@ class Scorer:
                 cache = model(torch.tensor([list(prompt[:-1])], device=device), use_cache=True).cache
             return _teacher_forcing(forward, cache, [prompt[-1]], continuations, len(prompt), device)
 
-    def _score_decoder(self, prompt: Tokens, continuations: Sequence[Tokens]) -> Scores:
+    def _score_decoder(self, prompt: Tokens, continuations: Sequence[Tokens], *, start: Sequence[int]) -> Scores:
         """Score what a decoder may write, behind an encoder that reads the prompt once."""
-        model, device, start = self._loaded.model, self._loaded.device, self._loaded.decoder_start_ids
+        model, device = self._loaded.model, self._loaded.device
 
         def forward(rows: torch.Tensor, states: Any) -> Any:
             repeated = type(states)(last_hidden_state=states.last_hidden_state.expand(len(rows), -1, -1))

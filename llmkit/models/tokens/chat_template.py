@@ -29,16 +29,23 @@ Layout = Literal["chat", "completion", "flan"]
 class PromptEncoder:
     """Turns messages or plain text into the token ids that the model receives."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool, bos_token_id: int | None = None
+    ) -> None:
         self.tokenizer = tokenizer
+        self._empty = [] if is_encoder_decoder or bos_token_id is None else [bos_token_id]
         self._escaper = SpecialTokenEscaper(tokenizer)
         self._renderer = TemplateRenderer(tokenizer)
         self._is_encoder_decoder = is_encoder_decoder
         self.layout: Layout = "chat" if tokenizer.chat_template else "flan" if is_encoder_decoder else "completion"
 
     def encode_text(self, text: str, *, special: bool = True) -> list[int]:
-        """Encode plain text, with the tokenizer's own start and end tokens unless `special` is false."""
-        return list(self._encoding(text, special=special).ids)
+        """Encode plain text, with the tokenizer's own start and end tokens unless `special` is false.
+
+        An empty prompt is the token that begins a text, where the model has one.
+        """
+        tokens = list(self._encoding(text, special=special).ids)
+        return tokens or (list(self._empty) if special else [])
 
     def encode_continuation(self, text: str) -> list[int]:
         """Encode text that continues other text: without a start token, and without a space put before it.

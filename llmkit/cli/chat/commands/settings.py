@@ -32,6 +32,9 @@ _PURPOSES = {
     "stop": 'what ends an answer: a text as it is, or JSON: "\\n" is a line end, ["a", "b"] are two texts',
     "seed": "makes sampling reproducible",
     "n": "answers to a message: 1",
+    "source_language": "what a translation model translates from: a code such as eng_Latn",
+    "target_language": "what a translation model translates into: a code such as fra_Latn",
+    "forced_bos_token_id": "the token that an encoder-decoder model begins with",
     "presence_penalty": "makes every token that the answer already has less likely",
     "frequency_penalty": "the same, once for each time that it occurs",
 }

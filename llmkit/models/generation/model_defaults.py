@@ -1,0 +1,111 @@
+"""What a model's own `generation_config.json` says, and how far it holds.
+
+Entries about which token comes next hold, as in transformers. Entries about how transformers computes, or about what
+its `generate` returns, are passed over: llmkit computes in its own way, with the same tokens. Entries that would change
+the tokens, and that llmkit does not have, are refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessorList
+from transformers.generation.logits_process import UnbatchedClassifierFreeGuidanceLogitsProcessor
+
+from llmkit.errors import SettingsError
+
+PASSED_OVER = frozenset(
+    {
+        # how keys and values are kept, and passes are computed
+        *("use_cache", "cache_implementation", "cache_config", "max_cache_len", "prefill_chunk_size", "low_memory"),
+        *("compile_config", "disable_compile", "continuous_batching_config"),
+        # guessing the next tokens, which changes only how fast they are computed
+        *("use_mtp", "is_assistant", "num_assistant_tokens", "num_assistant_tokens_schedule", "speculation_type"),
+        *("assistant_confidence_threshold", "assistant_early_exit", "assistant_lookbehind", "target_lookbehind"),
+        *("assistant_ensemble_weight", "prompt_lookup_num_tokens", "max_matching_ngram_size"),
+        # what generate returns
+        *("return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"),
+        "num_return_sequences",
+        # what llmkit applies itself
+        *("stop_strings", "max_length"),
+    }
+)
+"""Entries of a model's own generation config that transformers' `generate` does not get to see."""
+
+_REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids", "dola_layers")
+_ADVICE = "remove it from generation_config.json, or from the loaded model's generation_config"
+
+
+class CallConfig(GenerationConfig):
+    """The configuration of one call, into which transformers merges the model's own, without `PASSED_OVER`."""
+
+    def update(self, defaults_only: bool = False, allow_custom_entries: bool = False, **kwargs: Any) -> dict[str, Any]:
+        """Set entries; as defaults, only those that are not set and not passed over."""
+        if defaults_only:
+            kwargs = {name: value for name, value in kwargs.items() if name not in PASSED_OVER}
+        base: Any = super()
+        unused: dict[str, Any] = base.update(
+            defaults_only=defaults_only, allow_custom_entries=allow_custom_entries, **kwargs
+        )
+        return unused
+
+
+def refuse_unsupported(model: Any) -> None:
+    """Raise `SettingsError` for an entry that changes the tokens, and that llmkit does not have."""
+    defaults = model.generation_config
+    for name in _REFUSED:
+        if value := getattr(defaults, name, None):
+            raise SettingsError(
+                f"the model's generation_config has {name}={value!r}, which llmkit does not support: {_ADVICE}"
+            )
+    for name, wanted in (("stop_strings", str | list | tuple | set), ("max_time", int | float)):
+        value = getattr(defaults, name, None)
+        if value is not None and not isinstance(value, wanted):
+            raise SettingsError(f"the model's generation_config has {name}={value!r}, which cannot be used: {_ADVICE}")
+
+
+def check_entries(model: Any, config: GenerationConfig) -> None:
+    """Try a model's own entries together with a call's configuration, on one token.
+
+    Raises:
+        SettingsError: transformers cannot use an entry; names it.
+    """
+    own = {name: value for name, value in model.generation_config.to_dict().items() if value is not None}
+    error = _try(model, config, own)
+    if error is None:
+        return
+    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    for name in own:
+        if _try(model, config, {other: value for other, value in own.items() if other != name}) is None:
+            raise SettingsError(
+                f"the model's generation_config has {name}={own[name]!r}, which cannot be used ({reason}): {_ADVICE}"
+            ) from error
+    raise SettingsError(f"the model's generation_config cannot be used with these settings: {reason}") from error
+
+
+def _try(model: Any, config: GenerationConfig, own: dict[str, Any]) -> Exception | None:
+    """Return what transformers raises when it makes logits processors of a configuration, and applies them."""
+    merged, device = copy.deepcopy(config), model.device
+    token = torch.zeros((1, 1), dtype=torch.long, device=device)
+    try:
+        merged.update(**own, defaults_only=True, allow_custom_entries=True)
+        merged.update(**merged._get_default_generation_params(), defaults_only=True)
+        merged.max_length = 1 + (merged.max_new_tokens or 1)
+        model._prepare_special_tokens(merged, True, device=device)
+        processors = model._get_logits_processor(
+            generation_config=merged,
+            input_ids_seq_length=1,
+            encoder_input_ids=token,
+            logits_processor=LogitsProcessorList(),
+            device=device,
+            model_kwargs={},
+        )
+        scores = torch.zeros((1, model.config.get_text_config().vocab_size), device=device)
+        for processor in processors:
+            if not isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):  # it runs the model
+                scores = processor(token, scores)
+    except Exception as error:
+        return error
+    return None

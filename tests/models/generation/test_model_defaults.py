@@ -1,0 +1,149 @@
+"""Each entry of a model's own generation config holds, changes nothing, or is refused by an error that names it."""
+
+from typing import Any
+
+import pytest
+
+from llmkit import HuggingFaceChat, HuggingFaceLLM
+from llmkit.errors import SettingsError
+from tests.support import tiny
+from tests.support.models import PROMPT, joined
+
+SCHEMA = {"title": "t", "type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+LONG = "You are a careful assistant who answers in one short sentence and never guesses. "
+
+
+def llm_with(name: str = "llama", kind: Any = HuggingFaceChat, **own: Any) -> Any:
+    one = tiny.make(name).configured()
+    for entry, value in own.items():
+        setattr(one.model.generation_config, entry, value)
+    options: dict[str, Any] = {"temperature": 0, "max_new_tokens": 12, "context_window": tiny.WINDOW}
+    return kind(model=one.model, tokenizer=one.tokenizer, **options)
+
+
+def tokens_of(llm: Any) -> list[int]:
+    [[completion]] = llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])
+    return list(completion.token_ids)
+
+
+def answers(**own: Any) -> list[Any]:
+    """Return what a model with these entries answers in every way."""
+    llm, other = llm_with(**own), llm_with("bart", HuggingFaceLLM, **own)
+    return [
+        llm.invoke(PROMPT).text,
+        llm.invoke(f"{PROMPT} And of Spain?").text,
+        joined(list(llm.stream(PROMPT))).text,
+        [answer.text for answer in llm.batch([f"{LONG}A", f"{LONG}B"])],
+        llm.invoke(PROMPT, num_beams=2).text,
+        llm.with_structured_output(SCHEMA).invoke("Hi"),
+        other.invoke(PROMPT),
+        other.batch([PROMPT, "Hi"], num_beams=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"use_cache": False},
+        *({"cache_implementation": name} for name in ("dynamic", "static", "offloaded", "quantized", "hybrid")),
+        {"cache_implementation": "static", "max_cache_len": 8},
+        {"prompt_lookup_num_tokens": 3, "max_matching_ngram_size": 2},
+        {"assistant_early_exit": 1, "is_assistant": True, "num_assistant_tokens": 4},
+        {"return_dict_in_generate": True, "output_scores": True, "output_logits": True, "output_attentions": True},
+        {"num_return_sequences": 3},
+        {"max_time": 1000},
+        {"max_length": 3},
+        {"prefill_chunk_size": 2, "disable_compile": True, "low_memory": True},
+        {"renormalize_logits": True, "remove_invalid_values": True},
+        {"stop_strings": []},
+    ],
+    ids=str,
+)
+def test_entries_about_how_to_compute_change_no_answer(own: dict[str, Any]) -> None:
+    if own == {"max_length": 3}:  # the length of an encoder-decoder model's completions
+        assert answers(**own)[:6] == answers()[:6]
+    else:
+        assert answers(**own) == answers()
+
+
+def test_stop_strings_end_an_answer_as_those_of_a_call() -> None:
+    plain = llm_with().invoke(PROMPT).text
+    stop = plain[3:6]
+    llm = llm_with(stop_strings=["<|endofturn|>", stop])
+    expected = llm_with().invoke(PROMPT, stop=[stop])
+    assert expected.text == plain[: plain.index(stop)]
+    assert llm.invoke(PROMPT).text == expected.text
+    assert llm.invoke(PROMPT).usage_metadata == expected.usage_metadata
+    assert llm.invoke(PROMPT).response_metadata["finish_reason"] == "stop"
+    assert joined(list(llm.stream(PROMPT))).text == expected.text
+    assert [answer.text for answer in llm.batch([PROMPT, PROMPT])] == [expected.text] * 2
+    assert llm.invoke(PROMPT, num_beams=2).text == llm_with().invoke(PROMPT, num_beams=2, stop=[stop]).text
+    assert llm.invoke(PROMPT, stop=[plain[1]]).text == plain[: plain.index(plain[1])]
+    assert llm.with_structured_output(SCHEMA).invoke("Hi")["a"] in (True, False)
+    other = llm_with("bart", HuggingFaceLLM)
+    text = other.invoke(PROMPT)
+    assert llm_with("bart", HuggingFaceLLM, stop_strings=text[2:4]).invoke(PROMPT) == other.invoke(
+        PROMPT, stop=text[2:4]
+    )
+
+
+def test_a_stop_string_that_is_a_special_token_ends_an_answer_too() -> None:
+    llm = llm_with(stop_strings=["<file_sep>"])
+    token = llm.engine.encoder.special_token_ids["<file_sep>"]
+    assert llm.engine.loaded.eos_token_ids == llm_with().engine.loaded.eos_token_ids | {token}
+    assert llm.engine.loaded.stop_strings == ()
+    assert token not in tokens_of(llm)[:-1]
+
+
+def test_the_time_of_the_model_ends_an_answer() -> None:
+    llm = llm_with(max_time=1e-9)
+    for answer in (llm.invoke(PROMPT), *llm.batch([PROMPT, "Hi"])):
+        assert answer.usage_metadata["output_tokens"] == 1
+        assert answer.response_metadata["finish_reason"] == "length"
+    assert llm.with_structured_output(SCHEMA).invoke("Hi")["a"] in (True, False)
+
+
+def test_entries_about_tokens_hold() -> None:
+    plain = llm_with().engine.generate([llm_with()._prepare(llm_with()._convert(PROMPT)).request])[0][0].token_ids
+    for own in (
+        {"suppress_tokens": [plain[0]]},
+        {"begin_suppress_tokens": [plain[0]]},
+        {"bad_words_ids": [[plain[0]]]},
+    ):
+        llm = llm_with(**own)
+        assert llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])[0][0].token_ids[0] != plain[0]
+    llm = llm_with(sequence_bias=[[[7], 1000.0]])
+    assert set(llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])[0][0].token_ids) == {7}
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("token_healing", True),
+        ("custom_generate", "org/name"),
+        ("constraints", ["x"]),
+        ("force_words_ids", [[5]]),
+        ("dola_layers", "high"),
+        ("penalty_alpha", 0.6),
+        ("bad_words_ids", []),
+        ("bad_words_ids", [[99_999]]),
+        ("sequence_bias", {}),
+        ("exponential_decay_length_penalty", "x"),
+        ("early_stopping", "sometimes"),
+        ("watermarking_config", {"greenlist_ratio": 3}),
+        ("stop_strings", 5),
+        ("max_time", "soon"),
+    ],
+)
+def test_other_entries_raise_an_error_that_names_them_before_any_work(entry: str, value: Any) -> None:
+    more: dict[str, Any] = {"top_k": 4} if entry == "penalty_alpha" else {}
+    llm = llm_with(**{entry: value}, **more)
+    calls = (
+        lambda: llm.invoke(PROMPT),
+        lambda: list(llm.stream(PROMPT)),
+        lambda: llm.batch([PROMPT, "Hi"]),
+        lambda: llm.with_structured_output(SCHEMA).invoke("Hi"),
+    )
+    for call in calls:
+        with pytest.raises(SettingsError, match=f"generation_config has {entry}="):
+            call()
