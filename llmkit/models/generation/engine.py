@@ -87,7 +87,9 @@ class Engine:
             SettingsError: `max_new_tokens` is too low for the constraint, or the decoding mode is not supported.
         """
         if not request.prompt:
-            raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
+            raise InputError(
+                "the prompt is empty, but needs at least one token: this model has none that begins a text"
+            )
         limit = self.max_new_tokens(request)
         self._check_settings(request.settings, limit)
         if request.constraint:
@@ -122,6 +124,7 @@ class Engine:
 
     def with_languages(self, tokens: Sequence[int], settings: GenerationSettings) -> list[int]:
         """Return a prompt with the tokens of its languages, or raise `SettingsError`."""
+        self.decoder_start(settings)
         return self.languages.put_into_prompt(tokens, settings.source_language, settings.target_language)
 
     def decoder_start(self, settings: GenerationSettings) -> list[int]:

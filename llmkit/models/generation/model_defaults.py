@@ -34,7 +34,7 @@ PASSED_OVER = frozenset(
 )
 """Entries of a model's own generation config that transformers' `generate` does not get to see."""
 
-_REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids", "dola_layers")
+_REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids")
 _ADVICE = "remove it from generation_config.json, or from the loaded model's generation_config"
 
 

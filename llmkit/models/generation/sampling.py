@@ -19,7 +19,7 @@ _SUPPORTED_MODES = {
     GenerationMode.SAMPLE,
     GenerationMode.BEAM_SEARCH,
 }
-_OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha")
+_OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha", "dola_layers")
 _SEED_STRIDE = 0x9E3779B97F4A7C15  # else the second completion for one seed would be the first for the next seed
 
 

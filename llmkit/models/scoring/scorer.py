@@ -88,7 +88,9 @@ class Scorer:
         window, is_encoder_decoder = self._loaded.window, self._loaded.is_encoder_decoder
         for prompt, options in zip(prompts, continuations, strict=True):
             if not prompt:
-                raise InputError("the prompt is empty, and this model has no token for the beginning of a text")
+                raise InputError(
+                    "the prompt is empty, but needs at least one token: this model has none that begins a text"
+                )
             if not all(options):
                 raise InputError("cannot score an empty continuation: it needs at least one token")
             longest = max(map(len, options), default=0)

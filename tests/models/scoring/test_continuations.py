@@ -53,7 +53,7 @@ def test_the_token_of_the_configuration_begins_a_text_where_the_tokenizer_has_no
     llm = completion("qwen3")
     assert tiny.make("qwen3").tokenizer.bos_token_id is None
     for call in (lambda: llm.invoke(""), lambda: llm.score([""], [TEXT])):
-        with pytest.raises(InputError, match="the prompt is empty, and this model has no token for the beginning"):
+        with pytest.raises(InputError, match="the prompt is empty, but needs at least one token"):
             call()
     model, tokenizer = tiny.make("qwen3").configured(bos_token_id=0)
     other = type(llm)(model=model, tokenizer=tokenizer, context_window=tiny.WINDOW, temperature=0, max_new_tokens=4)

@@ -54,8 +54,8 @@ def reference(family: str, text: str, source: str, target: str, **options: Any) 
     model, tokenizer = translator(family)
     languages = (NLLB if family == "NLLB" else FAMILIES[family])[0]
     ids = tokenizer(text).input_ids
-    known = tokenizer.convert_tokens_to_ids(languages)
-    source_id, target_id = tokenizer.convert_tokens_to_ids([source, target])
+    known: Any = tokenizer.convert_tokens_to_ids(languages)
+    source_id, target_id = (tokenizer.convert_tokens_to_ids(name) for name in (source, target))
     if family == "T5":
         ids = [target_id, *ids]
     else:
