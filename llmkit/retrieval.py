@@ -9,7 +9,6 @@ What was computed for a document is kept, so that a second question about it is 
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from llmkit.errors import InputError
+from llmkit.locks import CopyableLock
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import Span, passages, sentences
 from llmkit.text.word_forms import character_ngrams, content_words, recognize_language, stems
@@ -95,7 +95,7 @@ class SentenceRetriever:
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _IndexedDocument] = OrderedDict()
         self._latest: tuple[tuple[str, ...], _WordIndex] | None = None
-        self._lock = threading.Lock()
+        self._lock = CopyableLock()
 
     def retrieve(self, question: str, documents: Sequence[str], top_k: int) -> list[RetrievedSentence]:
         """Return up to `top_k` sentences, the most relevant first; equally relevant ones are in source order.

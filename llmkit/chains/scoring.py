@@ -6,6 +6,7 @@ share their first tokens, so that all spans of a sentence are computed as one to
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.text.segmentation import Span
 from llmkit.text.words import Word
+
+logger = logging.getLogger(__name__)
 
 Row = NDArray[np.float64]
 
@@ -43,6 +46,35 @@ def scoring_model(llm: Any) -> Any:
             raise InputError("llm has model= bound to it, which score ignores: load that model instead")
         llm = llm.bound
     return llm if hasattr(llm, "score") else None
+
+
+class WeightsWatch:
+    """Notices that a model's weights or adapters are no longer those that a chain measured."""
+
+    def __init__(self, llm: Any) -> None:
+        self._llm = llm
+        self._version = self._current()
+
+    def has_changed(self) -> bool:
+        """Return whether the weights have changed since the last time."""
+        before, self._version = self._version, self._current()
+        return self._version != before
+
+    def keeps(self, *, calibrated: bool) -> bool:
+        """Return whether a calibration still holds, and log it if it does not."""
+        if not self.has_changed():
+            return calibrated
+        if calibrated:
+            self.warn_uncalibrated()
+        return False
+
+    def warn_uncalibrated(self) -> None:
+        """Log that a calibration does not hold any more."""
+        name = getattr(self._llm, "model_name", type(self._llm).__name__)
+        logger.warning("the weights of %s have changed: calibrate the chain again", name)
+
+    def _current(self) -> int:
+        return int(getattr(self._llm, "weights_version", 0))
 
 
 def separator(prompt: TaskPrompt) -> str:

@@ -77,5 +77,6 @@ def select_tuning(llm: Any, tuning: T | None, fitted: T, neutral: T) -> T:
 
 
 def is_fitted_on(tuning: Tuning, llm: Any) -> bool:
-    """Return whether the numbers were fitted on this very model."""
-    return tuning.model is not None and getattr(llm, "model_name", None) == tuning.model
+    """Return whether the numbers were fitted on this very model, with the weights that it was loaded with."""
+    is_same = tuning.model is not None and getattr(llm, "model_name", None) == tuning.model
+    return is_same and not getattr(llm, "weights_version", 0)

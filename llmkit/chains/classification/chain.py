@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -28,9 +28,10 @@ from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.classification.structured import LabelChoice
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import Row, scoring_model
+from llmkit.chains.scoring import Row, WeightsWatch, scoring_model
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
+from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 from llmkit.text.ranking import descending
 from llmkit.text.segmentation import Passage
@@ -103,7 +104,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._uncalibrated_threshold = self.threshold
         self.calibration = Calibration(independent=multi_label)
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        self._lock = threading.RLock()
+        self._lock, self._weights = CopyableLock(), WeightsWatch(local)
         self._scorers: tuple[CalibratedScorer, ...] | None = None  # learned at the first use, under the lock
         self._few_shot: FewShot | None = None
         self._choice: LabelChoice | None = None
@@ -172,6 +173,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     def run(self, prepared: Sequence[str], configs: Sequence[RunnableConfig]) -> list[Classification | Exception]:
         """Classify all texts: those whose prompts begin alike go through the model together."""
+        self._forget_stale()
         if self._choice:
             chosen = self._choice.run(prepared, configs)
             return [
@@ -198,6 +200,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
                 precision. Nothing changes then.
         """
         validate_precision(precision)
+        self._forget_stale()
         texts, labels = parse_rows(rows)
         if labels is None:
             if precision is not None:
@@ -208,6 +211,17 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             raise InputError("all rows have the same label: probabilities can be fitted to rows of at least two labels")
         truth = np.array([[label in row for label in range(len(self.labels))] for row in indices])
         return self._fit(texts, truth, precision)
+
+    def _forget_stale(self) -> None:
+        """Forget what was measured with other weights: the prior is measured again, a calibration is undone."""
+        with self._lock:
+            if not self._weights.has_changed() or self._few_shot is None:
+                return
+            self._few_shot, self._scorers = replace(self._few_shot), None
+            neutral = Calibration(independent=self.multi_label)
+            if self.calibration != neutral:
+                self._weights.warn_uncalibrated()
+            self.calibration, self.threshold = neutral, self._uncalibrated_threshold
 
     def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
         if not self.contextual_calibration:

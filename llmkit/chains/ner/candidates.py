@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -58,6 +58,10 @@ class Truecaser:
     prompt: FittedPrompt
     tuning: NERTuning
     known: dict[str, float] = field(default_factory=dict)
+
+    def unmeasured(self) -> Truecaser:
+        """Return a copy that has scored no word yet."""
+        return replace(self, known={})
 
     def score_words(self, found: Iterable[str]) -> None:
         """Score both forms of all words that are not known yet, in one pass; very long words are left out."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,10 +28,11 @@ from llmkit.chains.ner.results import Entities, Entity
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
 from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
-from llmkit.chains.scoring import scoring_model
+from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
 from llmkit.errors import InputError
+from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
@@ -102,7 +102,7 @@ class NERChain(Chain[Text, str, Entities]):
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         usual = proper_names and not descriptions and all(name.lower() in USUAL_LABELS for name in self.labels)
         self._is_tuned = usual and is_fitted_on(self.tuning, local)  # it was fitted on these labels
-        self._lock = threading.RLock()
+        self._lock, self._weights = CopyableLock(), WeightsWatch(local)
         self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
         self._report: ExamplesReport | None = None
@@ -168,6 +168,7 @@ class NERChain(Chain[Text, str, Entities]):
             found = self._naming.run(prepared, configs)
         else:
             with self._lock:
+                self._forget_stale()
                 decoder, scored = self._learned_decoder(), self._score(prepared)
             calibrated = self._is_tuned or decoder.calibration != Calibration()
             found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
@@ -195,6 +196,7 @@ class NERChain(Chain[Text, str, Entities]):
         if not labelled:
             raise InputError("there are no rows to calibrate with")
         with self._lock:
+            self._forget_stale()
             report = self._plain.calibrate(self._score_labelled(labelled), precision)
             self._decoder, self._report = replace(self._plain, calibration=report.calibration), None
             self.threshold = self.threshold if report.threshold is None else report.threshold
@@ -204,6 +206,17 @@ class NERChain(Chain[Text, str, Entities]):
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise InputError(f"{what}s is {type(rows).__name__}, but must be a list of labelled texts")
         return [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
+
+    def _forget_stale(self) -> None:
+        """Forget what was measured with other weights: priors are measured again, a calibration is undone."""
+        if not self._weights.has_changed() or self._scorer is None:
+            return
+        typer, truecaser = self._scorer.typer, self._scorer.truecaser
+        self._scorer = replace(self._scorer, typer=replace(typer), truecaser=truecaser and truecaser.unmeasured())
+        if self._is_tuned or (self._decoder and self._decoder.calibration != Calibration()):
+            self._weights.warn_uncalibrated()
+        self._decoder, self._report, self._is_tuned = None, None, False
+        self.threshold = self._uncalibrated_threshold
 
     def _learned_decoder(self) -> EntityDecoder:
         """Return the decoder, which is fitted to the examples at the first use."""

@@ -32,7 +32,7 @@ from llmkit.chains.qa.reader import AnswerSpan, Reader, ReaderInput, reader_prom
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoInput, YesNoReader
-from llmkit.chains.scoring import scoring_model
+from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
 from llmkit.errors import InputError, LlmkitError, PromptError
@@ -132,7 +132,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         max_words = validate_positive(max_answer_words, "max_answer_words")
         validate_positive(max_new_tokens, "max_new_tokens")
         scorer = scoring_model(llm)
-        self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL)
+        self.tuning, self._weights = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL), WeightsWatch(scorer)
         self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
         self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")
         self.yes_no_threshold = self.tuning.yes_no_threshold if threshold is None else threshold
@@ -176,6 +176,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     def run(self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
         """Answer all questions together, in true batches."""
+        self.calibrated = self._weights.keeps(calibrated=self.calibrated)
         if self._structured:
             queries = [(item.query, item.sentences) for item in prepared]
             replies = self._structured.run(queries, configs)

@@ -124,6 +124,17 @@ def packer_for(model: nn.Module, folder: Path) -> Packer:
     return read
 
 
+def was_packed_from(model: nn.Module, folder: Path) -> bool:
+    """Return whether a folder's packed weights are a model's, or the folder has none; training changes weights."""
+    if not (folder / FILE).exists():
+        return True
+    try:
+        with safe_open(folder / FILE, "pt") as file:
+            return bool(file.metadata()["weights"] == _fingerprint(model)["weights"])
+    except (SafetensorError, RuntimeError, TypeError, NotImplementedError):  # a tensor of another type than numbers
+        return False
+
+
 def _fingerprint(model: nn.Module) -> dict[str, str]:
     """Identify the processor, the version of PyTorch, and the weights: by the first row of each linear layer.
 

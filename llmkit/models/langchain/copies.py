@@ -33,7 +33,7 @@ class Copies:
                 f"{unknown[0]} is no field and no generation setting: the settings are {', '.join(NAMES)}"
             )
         settings = changes.pop("settings", source.settings)
-        fields = {name: value for name, value in vars(source).items() if name != "settings"}
+        fields = {name: getattr(source, name) for name in type(self).model_fields if name != "settings"}
         loading = changes.keys() & _LOADING
         if not loading or (loading == {"model"} and isinstance(changes["model"], str)):
             model = changes.pop("model", source.model)
@@ -49,9 +49,8 @@ class Copies:
 
     def __deepcopy__(self: Any, memo: dict[int, Any] | None = None) -> Any:
         copied = self.__copy__()
-        for name, value in vars(self).items():
-            if name not in _SHARED:
-                vars(copied)[name] = copy.deepcopy(value, memo)
+        for name in type(self).model_fields.keys() - _SHARED:
+            vars(copied)[name] = copy.deepcopy(getattr(self, name), memo)
         return copied
 
     def __getstate__(self: Any) -> dict[str, Any]:

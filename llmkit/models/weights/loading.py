@@ -92,9 +92,18 @@ def from_objects(
     require_eval_mode(model)
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
-    name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-    name = next((key for key in CATALOG if Path(name).expanduser().resolve() == folder_of(key).resolve()), name)
+    name = name or _name_of(model)
     return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
+
+
+def _name_of(model: Any) -> str:
+    """Return the catalog's name of a model with the weights of its folder in the cache, else its path or class."""
+    from llmkit.models.cpu.int4_linear import was_packed_from
+
+    name = str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+    path = Path(name).expanduser().resolve()
+    keys = (key for key in CATALOG if path == folder_of(key).resolve() and was_packed_from(model, folder_of(key)))
+    return next(keys, name)
 
 
 def _window(config: Any, tokenizer: Any) -> int:

@@ -1,0 +1,182 @@
+"""Models, prompts and chains are copied and pickled: by specification, with the engine found again or loaded."""
+
+import copy
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+import torch
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import ConfigurableField
+from pydantic import BaseModel
+
+from llmkit import HuggingFaceChat, HuggingFaceLLM
+from llmkit.chains import NERChain, QAChain, SummarizationChain, WebQAChain, ZeroShotClassificationChain
+from llmkit.errors import InputError
+from llmkit.prompts import TaskPrompt
+from tests.support.models import PROMPT, chat, completion
+
+pytestmark = pytest.mark.usefixtures("default_model_folder")
+
+TEXT = "Maria Holm built the lighthouse at Karn in 1874. It was sold in 1920."
+ROWS = [{"input": "a good film", "output": "good"}, {"input": "a bad film", "output": "bad"}] * 2
+
+
+class City(BaseModel):
+    name: str
+
+
+def weather(city: str) -> str:
+    """Tell the weather of a city."""
+    return city
+
+
+@pytest.fixture(scope="module")
+def llm():
+    return HuggingFaceChat(temperature=0, max_new_tokens=4, dtype="float32", metadata={"owner": ["ann"]})
+
+
+def copies(value):
+    yield pickle.loads(pickle.dumps(value))
+    yield copy.deepcopy(value)
+    yield copy.copy(value)
+
+
+@pytest.mark.parametrize("cls", [HuggingFaceChat, HuggingFaceLLM])
+def test_a_model_by_name_keeps_its_fields_and_engine(cls):
+    llm = cls(temperature=0, max_new_tokens=4, dtype="float32", context_window=256, timeout=60, tags=["a"])
+    for again in (*copies(llm), llm.model_copy(), llm.model_copy(deep=True)):
+        assert type(again) is cls
+        assert again == llm
+        assert again.engine is llm.engine
+        assert (again.settings, again.context_window, again.timeout, again.tags) == (llm.settings, 256, 60, ["a"])
+
+
+def test_a_deep_copy_shares_no_field(llm):
+    again = copy.deepcopy(llm)
+    again.metadata["owner"].append("bob")
+    assert llm.metadata["owner"] == ["ann"]
+
+
+def test_an_engine_that_is_gone_is_loaded_again(llm):
+    pickled = pickle.dumps(HuggingFaceChat(temperature=0, max_new_tokens=4, dtype="float32", context_window=333))
+    again = pickle.loads(pickled)
+    assert again.context_window == 333
+    assert again.engine.loaded.model is llm.engine.loaded.model, "the same weights with another window"
+    assert again.invoke(PROMPT).text == llm.invoke(PROMPT).text
+
+
+def test_what_holds_a_model_is_pickled_with_it(llm):
+    template = ChatPromptTemplate.from_template("{x}")
+    runnables = [
+        template | llm,
+        TaskPrompt("Summarize.") | llm,
+        llm.bind(stop=["."]),
+        llm.bind_tools([weather], tool_choice="none"),
+        llm.with_retry(stop_after_attempt=2),
+        llm.with_fallbacks([llm.as_completion()]),
+        llm.with_config(tags=["a"]),
+        llm.configurable_fields(max_tokens=ConfigurableField(id="limit")),
+        llm.configurable_alternatives(ConfigurableField(id="model"), other=llm.as_completion()),
+        llm.as_completion(),
+    ]
+    for runnable in runnables:
+        given = (
+            {"x": "Hi"} if runnable in runnables[:1] else "Hi" if runnable not in runnables[1:2] else {"input": "Hi"}
+        )
+        expected = runnable.invoke(given)
+        for again in copies(runnable):
+            answer = again.invoke(given)
+            assert getattr(answer, "text", answer) == getattr(expected, "text", expected)
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize("include_raw", [False, True])
+def test_structured_output_is_pickled(llm, method, include_raw):
+    structured = llm.with_structured_output(City, method=method, include_raw=include_raw)
+    expected = structured.invoke("Paris", max_new_tokens=32)
+    for again in copies(structured):
+        answer = again.invoke("Paris", max_new_tokens=32)
+        assert (answer["parsed"] if include_raw else answer) == (expected["parsed"] if include_raw else expected)
+
+
+def test_answers_are_pickled(llm):
+    for answer in (llm.invoke("Hi", logprobs=True), *llm.stream("Hi")):
+        for again in copies(answer):
+            assert again == answer
+
+
+def chains(llm):
+    yield SummarizationChain(llm), TEXT
+    yield ZeroShotClassificationChain(llm, ["good", "bad"], examples=ROWS), "a fine film"
+    yield NERChain(llm), TEXT
+    yield QAChain(llm), {"question": "Who built the lighthouse?", "context": TEXT}
+
+
+@pytest.mark.slow
+def test_chains_are_pickled(llm):
+    for chain, given in chains(llm):
+        expected = chain.invoke(given)
+        for again in copies(chain):
+            assert again.invoke(given) == expected
+    assert pickle.loads(pickle.dumps(WebQAChain(llm))).qa.threshold == WebQAChain(llm).qa.threshold
+
+
+@pytest.mark.slow
+def test_a_calibrated_chain_stays_calibrated(llm):
+    chain = ZeroShotClassificationChain(llm, ["good", "bad"])
+    chain.calibrate(ROWS, precision=0.1)
+    for again in copies(chain):
+        assert again.invoke("a fine film") == chain.invoke("a fine film")
+        assert again.invoke("a fine film").calibrated
+        assert (again.calibration, again.threshold) == (chain.calibration, chain.threshold)
+
+
+@pytest.mark.parametrize("make", [chat, completion])
+def test_a_model_given_as_objects_says_how_it_can_be_pickled(make):
+    llm = make("llama")
+    for value in (llm, llm.bind(stop=["."]), SummarizationChain(llm)):
+        with pytest.raises(InputError, match=r"given as objects.*save_pretrained\(folder\).*HuggingFace\w+\(folder\)"):
+            pickle.dumps(value)
+    for again in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy(deep=True)):
+        assert again.engine is llm.engine
+        assert again.model is llm.model
+
+
+def test_a_model_with_changed_weights_is_not_pickled_as_its_name(llm):
+    other = HuggingFaceChat(dtype="float32", device="cpu", context_window=128)
+    other = HuggingFaceChat(other.engine) if other.engine.loaded.model is not llm.engine.loaded.model else other
+    weight = other.engine.loaded.model.lm_head.weight
+    with torch.no_grad():
+        weight.add_(1.0)
+    try:
+        with pytest.raises(InputError, match=r"weights of smollm2-135m have changed.*save_pretrained"):
+            pickle.dumps(other)
+    finally:
+        with torch.no_grad():
+            weight.sub_(1.0)
+
+
+def answer(llm, text):
+    return llm.invoke(text).text
+
+
+def classify(chain, text):
+    return chain.invoke(text)
+
+
+@pytest.mark.slow
+def test_a_process_pool_gives_the_same_answers(llm):
+    chain = ZeroShotClassificationChain(llm, ["good", "bad"])
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(answer, llm, PROMPT).result(timeout=300) == answer(llm, PROMPT)
+        found, expected = pool.submit(classify, chain, "a fine film").result(timeout=300), chain.invoke("a fine film")
+    assert found.label == expected.label
+    assert found.scores == pytest.approx(expected.scores, abs=1e-5)
+
+
+def test_cloudpickle_takes_models(llm):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    call = cloudpickle.loads(cloudpickle.dumps(lambda text: llm.invoke(text).text))
+    assert call(PROMPT) == llm.invoke(PROMPT).text
