@@ -16,6 +16,11 @@ Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
 
+def text_fields(text: str) -> dict[str, Any]:
+    """Return the fields of a prompt whose only input is the text."""
+    return {"input": text}
+
+
 class StructuredTask(Generic[Prepared, Result]):
     """A prompt whose completion is an object of a JSON schema, and what a chain makes of that object.
 

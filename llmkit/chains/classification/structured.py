@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from llmkit.chains.base import attempt
 from llmkit.chains.classification.few_shot import verbalize
 from llmkit.chains.classification.long_texts import divide, pooled_labels
 from llmkit.chains.labels import Labels, preview
-from llmkit.chains.structured import StructuredTask
+from llmkit.chains.structured import StructuredTask, text_fields
 from llmkit.errors import GenerationError, PromptError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
@@ -104,11 +105,12 @@ def _task(llm: Any, prompt: TaskPrompt, labels: Labels) -> StructuredTask[str, t
         "required": ["label"],
     }
 
-    def parse(text: str, answer: Any) -> tuple[str, ...]:
-        label = answer.get("label") if isinstance(answer, dict) else None
-        chosen = [label] if isinstance(label, str) else label
-        if not isinstance(chosen, list) or any(name not in labels.names for name in chosen):
-            raise GenerationError(f"the model answered {answer!r}, but the labels are {preview(labels.names)}")
-        return tuple(dict.fromkeys(chosen))
+    return StructuredTask(llm, prompt, schema, fields=text_fields, parse=partial(_parse, labels.names))
 
-    return StructuredTask(llm, prompt, schema, fields=lambda text: {"input": text}, parse=parse)
+
+def _parse(labels: Sequence[str], text: str, answer: Any) -> tuple[str, ...]:
+    label = answer.get("label") if isinstance(answer, dict) else None
+    chosen = [label] if isinstance(label, str) else label
+    if not isinstance(chosen, list) or any(name not in labels for name in chosen):
+        raise GenerationError(f"the model answered {answer!r}, but the labels are {preview(labels)}")
+    return tuple(dict.fromkeys(chosen))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.results import Entity
-from llmkit.chains.structured import StructuredTask
+from llmkit.chains.structured import StructuredTask, text_fields
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.words import occurrences
@@ -37,13 +38,14 @@ def name_entities(
     prompt = prompt.with_examples(shown) if shown else prompt
     prompt = prompt.partial(labels=labels.listed()) if "labels" in prompt.input_variables else prompt
 
-    def parse(text: str, answer: Any) -> list[Entity]:
-        named = answer.get("entities") if isinstance(answer, dict) else None
-        if not isinstance(named, list) or not all(_is_entity(item, labels.names) for item in named):
-            raise GenerationError(f"the model answered {answer!r}, which is no list of names with labels")
-        return _look_up(named, text)
+    return StructuredTask(llm, prompt, schema, fields=text_fields, parse=partial(_parse, labels.names))
 
-    return StructuredTask(llm, prompt, schema, fields=lambda text: {"input": text}, parse=parse)
+
+def _parse(labels: Sequence[str], text: str, answer: Any) -> list[Entity]:
+    named = answer.get("entities") if isinstance(answer, dict) else None
+    if not isinstance(named, list) or not all(_is_entity(item, labels) for item in named):
+        raise GenerationError(f"the model answered {answer!r}, which is no list of names with labels")
+    return _look_up(named, text)
 
 
 def _is_entity(item: Any, labels: Sequence[str]) -> bool:

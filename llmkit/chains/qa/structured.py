@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from llmkit.chains.qa.generator import as_quotation
@@ -33,13 +34,13 @@ def answer_with_quotes(llm: Any, prompt: TaskPrompt, form: str) -> StructuredTas
 
     The prompt has the fields `question` and `form`: what an answer looks like.
     """
+    return StructuredTask(llm, prompt, _SCHEMA, fields=partial(_fields, form), parse=_parse)
 
-    def fields(item: QuotedQuery) -> dict[str, Any]:
-        query, sentences = item
-        wanted = f"{words.yes} or {words.no}" if (words := yes_or_no(query.question)) else form
-        return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": wanted}
 
-    return StructuredTask(llm, prompt, _SCHEMA, fields=fields, parse=_parse)
+def _fields(form: str, item: QuotedQuery) -> dict[str, Any]:
+    query, sentences = item
+    wanted = f"{words.yes} or {words.no}" if (words := yes_or_no(query.question)) else form
+    return {"input": as_quotation(in_source_order(sentences)), "question": query.question, "form": wanted}
 
 
 def locate(quote: str, texts: Sequence[str]) -> tuple[int, Span] | None:

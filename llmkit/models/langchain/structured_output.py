@@ -56,9 +56,13 @@ def structured_output(
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
     if not include_raw:
         return bound | parser
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=_none)
+    failed = RunnablePassthrough.assign(parsed=_none)
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _none(_: Any) -> None:  # no lambda, which cannot be pickled
+    return None
 
 
 _TOOL_KEYS = {"name", "function", "toolSpec"}  # of a dictionary that describes a tool
