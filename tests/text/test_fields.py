@@ -1,9 +1,11 @@
 """Answers are within one field of a record, and prose is one field."""
 
 import pytest
+from hypothesis import given, settings
 
-from llmkit.text.fields import ends_name, number_answer_fields
+from llmkit.text.fields import ends_name, number_answer_fields, number_quoted_fields, quoted_fields
 from llmkit.text.words import words
+from tests.support.texts import TEXTS
 
 
 def fields(text: str) -> list[str]:
@@ -22,6 +24,10 @@ def fields(text: str) -> list[str]:
         ("| Karl Berg | Paris |\tOslo", ["Karl Berg", "Paris", "Oslo"]),
         ('10:30 level=error code=E42 msg="disk full"', ["10:30 level", "error code", "E42 msg", "disk full"]),
         ('{"route":"Karn-Oslo","days":["Mon","Tue"]}', ["route", "Karn-Oslo", "days", "Mon", "Tue"]),
+        ('1,"Holm,Maria",Berlin', ["1", "Holm,Maria", "Berlin"]),
+        ('"Holm;Maria";"a\tb"\tc', ["Holm;Maria", "a\tb", "c"]),
+        ('1,"Acme ""Karn,Oslo"" Ltd",17', ["1", 'Acme ""Karn,Oslo"" Ltd', "17"]),
+        ('{"name":"Holm,Maria","city":"Oslo"}', ["name", "Holm,Maria", "city", "Oslo"]),
         ("<b>host</b><i>port</i>", ["b>host", "b", "i>port", "i"]),
         ("The manual:[here](https://x.example/a.pdf)", ["The manual", "here](https://x.example/a.pdf"]),
     ],
@@ -58,3 +64,40 @@ def test_separators_that_do_not_end_a_name(between: str) -> None:
 
 def test_white_space_without_end_takes_no_time():
     assert not ends_name(" " * 1_000_000 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('1,"Holm, Maria",Berlin', ["Holm, Maria"]),
+        ('"Holm, Maria";"Oslo"\n"Berg, Karl";"Paris"', ["Holm, Maria", "Oslo", "Berg, Karl", "Paris"]),
+        ('"Holm, Maria"\t7', ["Holm, Maria"]),
+        ('1,"the ""old"" pier, Karn",17', ['the ""old"" pier, Karn']),
+        ('["Holm, Maria", "Berg, Karl"]', ["Holm, Maria", "Berg, Karl"]),
+        ('{"name": "Holm \\"M\\", Maria"}', ["name", 'Holm \\"M\\", Maria']),
+        ('level=info msg="disk full, retry" code=1', ["disk full, retry"]),
+        ('a,"",b', [""]),
+        ('"Yes, Maria", he said.', []),
+        ('He said, "Yes, Maria", and left.', []),
+        ('"Yes, Maria."', []),
+        ('1,"unclosed\n2,"b, c",d', ["b, c"]),
+        ("", []),
+    ],
+)
+def test_quoted_fields(text: str, expected: list[str]) -> None:
+    assert [field.of(text) for field in quoted_fields(text)] == expected
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_words_of_a_quoted_field_are_in_it(text: str) -> None:
+    text = f'1,"{text.replace(chr(34), chr(34) * 2)}",2' if not set("\r\n\\") & set(text) else text
+    fields, found = quoted_fields(text), words(text)
+    for word, number in zip(found, number_quoted_fields(text, found), strict=True):
+        inside = [place for place, field in enumerate(fields) if field.start <= word.start and word.end <= field.end]
+        assert inside == ([number] if number >= 0 else [])
+
+
+@pytest.mark.parametrize("text", ['"' * 200_000, ',"' * 100_000, ',"a\\' * 50_000, ',"a""' * 50_000])
+def test_quotation_marks_without_end_take_no_time(text: str) -> None:
+    quoted_fields(text)

@@ -6,7 +6,7 @@ form of each word counts (truecasing by a language model, Lita et al. 2003), and
 beside that. Words of scripts without capitals, and numbers, are evidence neither for nor against a name.
 
 No name crosses the end of a sentence, a cell or a field, and words beyond these are not beside it. A title alone is no
-name.
+name. A quoted field such as "Holm, Maria" is one name or none.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 import regex
 
+from llmkit.chains.ner.inverted_names import divides_name, inverted_names
 from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
 from llmkit.text.abbreviations import FULL_TITLES, is_title
-from llmkit.text.fields import ends_name
+from llmkit.text.fields import ends_name, number_quoted_fields
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
 
@@ -34,6 +35,7 @@ _LETTER = regex.compile(r"[\p{L}\p{N}]")
 _OPENS = regex.compile(r"[^\w\s,;'’\-&]")
 _INITIAL_POINT = regex.compile(r"(?<=\b\p{Lu})\.[ \u00a0]?")
 _TITLE_POINT = regex.compile(r"\.?[ \u00a0]?")
+_LIST_NUMBERS = regex.compile(r"^[^\S\n]*[(\[]?(?:\d{1,3}[.)\]]+|\p{L}\))[^\S\n]+", regex.MULTILINE)
 _KNOWN_WORDS = 50_000
 _LONGEST_WORD = 60
 
@@ -114,6 +116,7 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
     limit = truecaser.tuning.max_border_cost if truecaser else 0.0
     ends = [sentence.end for sentence in split]
     fields, apart = _fields_and_gaps(text, found, ends)
+    whole = inverted_names(text, found, max_words)
     titles, of_names = _titles(text, found) if truecaser else ([False] * len(found), [False] * len(found))
     starts = [word.start for word in found]
     candidates = []
@@ -125,7 +128,7 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
                 break  # no name crosses the end of a sentence or a field
             after = 0.0 if last + 1 == len(found) or apart[last] else neighbor[last + 1]
             cost = edge[first] + edge[last] + before + after
-            if of_names[last] or all(titles[first : last + 1]):
+            if of_names[last] or all(titles[first : last + 1]) or divides_name(whole, first, last):
                 continue
             if cost <= limit and span.end - span.start <= max_words * _LONGEST_WORD:
                 candidates.append(Candidate(span.start, span.end, cost))
@@ -138,10 +141,14 @@ def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> t
     A point belongs to the initial before it, and parts nothing: "J. Doe".
     """
     fields, apart = [0] * bool(found), []
-    for left, right in pairwise(found):
+    quoted = number_quoted_fields(text, found)
+    items = {match.end() for match in _LIST_NUMBERS.finditer(text)}
+    for place, (left, right) in enumerate(pairwise(found)):
         between = text[left.end : right.start]
         ended = bisect_right(ends, right.start) > bisect_left(ends, left.end)
-        is_border = ended or ends_name(between)
+        is_inside = quoted[place] == quoted[place + 1] >= 0
+        is_border = ended or (ends_name(between) and not is_inside)
+        is_border = is_border or (len(items) > 1 and right.start in items)
         fields.append(fields[-1] + is_border)
         is_initial = bool(_INITIAL_POINT.fullmatch(text, left.end, right.start))
         apart.append(is_border or (bool(between.strip()) and not is_initial))

@@ -13,10 +13,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels, preview
 from llmkit.chains.ner.tuning import NERTuning
+from llmkit.chains.ner.values import stands_for_names
 from llmkit.chains.scoring import Row, score_continuations
 from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import InputError
@@ -69,6 +71,11 @@ class EntityTyper:
         typer = cls(llm, prompt, phrases, tuning, context_window)
         _ = typer._neutral_prompts
         return typer
+
+    @cached_property
+    def of_names(self) -> NDArray[np.bool_]:
+        """Whether each label stands for people, organizations or places, which no number or date is: [labels]."""
+        return np.array([stands_for_names(phrases) for phrases in self.phrases])
 
     @cached_property
     def max_text_tokens(self) -> int:

@@ -13,9 +13,13 @@ from llmkit.chains.base import apply_to_good, attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates
 from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.values import is_value
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Passage, passages
+
+VALUE_COST = 100.0
+"""What a number, a date or an address costs as a name, in nats: its probability is 0 at any temperature."""
 
 Prompts = list[tuple[FittedPrompt, list[Candidate]]]
 Plan = tuple[str, Prompts]
@@ -49,6 +53,8 @@ class SpanScorer:
 
     def _plan(self, text: str) -> Plan:
         candidates = find_candidates(text, self.max_words, self.truecaser)
+        if self.typer.of_names.all():
+            candidates = [candidate for candidate in candidates if not is_value(candidate.of(text))]
         parts = self._passages(text, candidates)
         shares = assign_to_passages(candidates, parts, len(text))
         return text, [(self.typer.fit(part.text), share) for part, share in zip(parts, shares, strict=True) if share]
@@ -71,6 +77,9 @@ class SpanScorer:
         if not candidates:
             return ScoredText(text, [], np.zeros((0, len(self.typer.phrases))))
         costs = np.array([candidate.border_cost for candidate in candidates])[:, None]
+        if self.typer.of_names.any():
+            values = np.array([is_value(candidate.of(text)) for candidate in candidates])
+            costs = costs + VALUE_COST * (values[:, None] & self.typer.of_names)
         return ScoredText(text, candidates, np.concatenate(scores) - costs)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.results import Entity
+from llmkit.chains.ner.values import is_value, stands_for_names
 from llmkit.chains.structured import StructuredTask, text_fields
 from llmkit.errors import GenerationError
 from llmkit.prompts import TaskPrompt
@@ -18,7 +19,7 @@ from llmkit.text.words import occurrences
 def name_entities(
     llm: Any, prompt: TaskPrompt, labels: Labels, examples: Sequence[Mapping[str, Any]]
 ) -> StructuredTask[str, list[Entity]]:
-    """Return the task of listing a text's entities; those that are not in the text are left out."""
+    """Return the task of listing a text's entities, without values and what is not in the text."""
     entity = {
         "type": "object",
         "properties": {"text": {"type": "string"}, "label": {"type": "string", "enum": list(labels.names)}},
@@ -35,17 +36,19 @@ def name_entities(
         {**example, "output": json.dumps({"entities": list(example["output"])}, ensure_ascii=False)}
         for example in examples
     ]
+    pairs = zip(labels.names, labels.verbalized, strict=True)
+    of_names = {name for name, words in pairs if stands_for_names(words.split(","))}
     prompt = prompt.with_examples(shown) if shown else prompt
     prompt = prompt.partial(labels=labels.listed()) if "labels" in prompt.input_variables else prompt
 
-    return StructuredTask(llm, prompt, schema, fields=text_fields, parse=partial(_parse, labels.names))
+    return StructuredTask(llm, prompt, schema, fields=text_fields, parse=partial(_parse, labels.names, of_names))
 
 
-def _parse(labels: Sequence[str], text: str, answer: Any) -> list[Entity]:
+def _parse(labels: Sequence[str], of_names: Set[str], text: str, answer: Any) -> list[Entity]:
     named = answer.get("entities") if isinstance(answer, dict) else None
     if not isinstance(named, list) or not all(_is_entity(item, labels) for item in named):
         raise GenerationError(f"the model answered {answer!r}, which is no list of names with labels")
-    return _look_up(named, text)
+    return _look_up([item for item in named if item["label"] not in of_names or not is_value(item["text"])], text)
 
 
 def _is_entity(item: Any, labels: Sequence[str]) -> bool:
