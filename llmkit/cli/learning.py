@@ -30,9 +30,8 @@ Precision = Annotated[
     float | None,
     typer.Option(
         metavar="NUMBER",
-        min=0,
         max=1,
-        help="Set the threshold at which this share was right in the texts of --calibrate.",
+        help="Set the threshold at which this share, above 0, was right in the texts of --calibrate.",
     ),
 ]
 
@@ -69,8 +68,8 @@ def check_precision(precision: float | None, rows: Sequence[Any], calibrate: Pat
     """Check that there are rows to calibrate with where a precision is asked for."""
     if precision is not None and calibrate is None:
         raise InputError("--precision needs labelled texts: give --calibrate FILE")
-    if precision is not None and not precision:
-        raise InputError("--precision must be above 0")
+    if precision is not None and not 0 < precision <= 1:
+        raise InputError(f"--precision is {precision:g}, but must be above 0 and at most 1")
     if calibrate is not None and not rows:
         raise InputError(f"{calibrate} has no labelled texts")
 

@@ -61,6 +61,23 @@ def test_a_model_that_states_no_context_window(llmkit, refused, monkeypatch, blo
     assert llmkit(*command, *limit, stdin="The dog sleeps.")[0] == 0
 
 
+def test_a_conversation_keeps_the_context_window_of_its_model(llmkit, monkeypatch, tmp_path, bloom):
+    monkeypatch.setenv("LLMKIT_DATA", str(tmp_path))
+    short = ["--max-new-tokens", "4", "--save"]
+    assert llmkit("chat", "Hi", "--model", bloom, "--context-window", "300", *short)[0] == 0
+    assert llmkit("chat", "/model", "--resume")[1] == f"{bloom}, 300 tokens\n"
+    assert llmkit("chat", "/model", "--resume", "--context-window", "400")[1] == f"{bloom}, 400 tokens\n"
+    assert llmkit("chat", "Ho", "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("given", ["0", "-1"])
+def test_a_precision_is_above_0(refused, tmp_path, given):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("input,output\nRain,a\n")
+    options_ = ["--labels", "a,b", "--calibrate", str(rows), "--precision", given]
+    assert refused("classify", *options_, stdin="Sun").startswith(f"error: --precision is {given}, but must be above 0")
+
+
 def test_a_model_that_states_no_context_window_in_a_chat(llmkit, default_model, bloom):
     code, _, err = llmkit("chat", stdin=f"/model {bloom}\n")
     assert code == 2

@@ -117,7 +117,9 @@ def _continue(
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
     goes_on = bool(kept.model) and "model" not in given
-    model = replace(model, model=kept.model) if goes_on else model
+    if goes_on:
+        window = model.context_window if "context_window" in given else kept.context_window or model.context_window
+        model = replace(model, model=kept.model, context_window=window)
     naming = _NameInErrors(record.name, model.model) if record and goes_on else nullcontext()
     with naming:
         model.check()
@@ -129,6 +131,7 @@ def _continue(
     quiet = without_echo() if sys.stdin.isatty() else nullcontext()
     with quiet, naming:
         llm = model.load()
+    options_["context_window"] = model.context_window or 0
     return ChatState(llm, store=store, resume=record, given=settings, system=system, **options_)
 
 

@@ -51,6 +51,7 @@ class History:
     """All turns, and how many of the first ones the model no longer sees: `dropped`."""
 
     model: str = ""
+    context_window: int = 0  # of the model, where one was given
     system: str = ""
     turns: tuple[Turn, ...] = ()
     dropped: int = 0
@@ -72,7 +73,8 @@ def apply_change(history: History, change: Change) -> History:
         case {"do": "begin", "version": int(version)} if version <= VERSION:
             return history
         case {"do": "model", "name": str(name)}:
-            return replace(history, model=name)
+            window = change.get("context_window", 0)
+            return replace(history, model=name, context_window=window if isinstance(window, int) else 0)
         case {"do": "system", "text": str(text)}:
             return replace(history, system=text)
         case {"do": "set", "name": str(name), "value": value}:  # None restores the default

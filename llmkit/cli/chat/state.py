@@ -35,7 +35,8 @@ class ChatState:
 
     `system` and `given` replace the system prompt and the settings of `resume`, a record to continue. `load` loads a
     model by its name, for `/model`, and `fetching` are arguments of `llmkit.web.fetch`, for `/url`. With `keep` the
-    conversation is saved as it goes; `/save` saves it in any case.
+    conversation is saved as it goes; `/save` saves it in any case. `context_window` is that of the model, if
+    one was given.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class ChatState:
         load: Callable[[str], HuggingFaceChat] = load_model,
         fetching: Mapping[str, Any] | None = None,
         keep: bool = True,
+        context_window: int = 0,
     ) -> None:
         self.llm = llm.model_copy()  # its settings change, and the caller's model stays as it is
         self.defaults = llm.settings
         self.store, self.load, self.keep, self.fetching = store, load, keep, dict(fetching or {})
+        self.context_window = context_window
         self.qa_chain: QAChain | None = None
         self.last_request: object = None  # what the model was asked last, and with which settings
         self.reported_trouble = ""  # with the conversation's file: of the record, or of one before it
@@ -100,7 +103,7 @@ class ChatState:
     def use(self, llm: HuggingFaceChat) -> None:
         """Continue with another model and the same settings."""
         settings = self.llm.settings
-        self.llm, self.qa_chain = llm.model_copy(), None
+        self.llm, self.qa_chain, self.context_window = llm.model_copy(), None, 0
         self.llm.settings = settings
         self._record_model()
 
@@ -162,7 +165,9 @@ class ChatState:
         self.clear_speed()
 
     def _record_model(self) -> None:
-        if self.history.model != self.model:
-            if self.history.model and self.record.name:
-                self._notes.append(f"so far with {self.history.model}, from now on with {self.model}")
-            self.change({"do": "model", "name": self.model})
+        if self.history.model not in ("", self.model) and self.record.name:
+            self._notes.append(f"so far with {self.history.model}, from now on with {self.model}")
+        change: dict[str, Any] = {"do": "model", "name": self.model}
+        change |= {"context_window": self.context_window} if self.context_window else {}
+        if apply_change(self.history, change) != self.history:
+            self.change(change)
