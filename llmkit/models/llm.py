@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseLLM, LanguageModelInput
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 
@@ -21,7 +22,7 @@ from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
 from llmkit.models.langchain.threads import in_threads
 from llmkit.models.tokens.content_blocks import read_text
-from llmkit.models.tokens.turns import messages_to_text
+from llmkit.models.tokens.turns import messages_to_text, write_call
 
 
 class HuggingFaceLLM(LocalModel, BaseLLM):
@@ -123,8 +124,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
             return value
         if [message.type for message in value.messages] == ["human"]:
             return StringPromptValue(text=messages_to_text(value.messages))
-        texts = [message.model_copy(update={"content": read_text(message)}) for message in value.messages]
-        return ChatPromptValue(messages=texts)
+        return ChatPromptValue(messages=[_as_text(message) for message in value.messages])
 
     def _convert(self, given: LanguageModelInput) -> str:
         return self._convert_input(given).to_string()
@@ -133,6 +133,12 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         if options.tools:
             raise SettingsError("tools are given, but a completion model cannot call them: use HuggingFaceChat")
         return engine.with_languages(engine.encoder.encode_text(prompt), options.settings)
+
+
+def _as_text(message: BaseMessage) -> BaseMessage:
+    """Return a message whose content is text: its blocks, and the calls that LangChain's own text of it leaves out."""
+    broken = (write_call(str(call["name"]), call["args"]) for call in getattr(message, "invalid_tool_calls", ()))
+    return message.model_copy(update={"content": "\n".join(filter(None, (read_text(message), *broken)))})
 
 
 def _info(completion: Completion, engine: Engine) -> dict[str, Any]:

@@ -102,3 +102,16 @@ def test_the_limit_and_the_stop_strings_of_a_fitted_prompt_reach_the_model(llm):
     for answer in (chain.invoke("b"), *chain.batch(["b", "c"])):
         assert "\nText:" not in answer
         assert completion.get_num_tokens(answer) <= 20
+
+
+def test_the_report_says_how_messages_are_changed_for_the_chat_template() -> None:
+    prompt = TaskPrompt("Be brief.")
+    report = prompt.fit("The dog sleeps.", model=chat("gemma2"), max_new_tokens=8).report
+    assert report.changes == ("system messages are part of the user's message",)
+    assert str(report).endswith(
+        "changed for the model's chat template:\n- system messages are part of the user's message"
+    )
+    assert "<li>system messages are part of the user&#x27;s message</li>" in report._repr_html_()
+    unchanged = prompt.fit("The dog sleeps.", model=chat("llama"), max_new_tokens=8).report
+    assert unchanged.changes == ()
+    assert "changed" not in str(unchanged) + unchanged._repr_html_()

@@ -17,7 +17,7 @@ from llmkit.models.tokens.turns import ROLES, Turn
 Render = Callable[[list[Turn], dict[str, Any]], str]
 """Renders turns with the variables of a template."""
 
-_REASONING_END = re.compile(r".*(?:</think(?:ing)?>|</reasoning>|</thought>|\[/THINK\])", re.DOTALL)
+_REASONING_ENDS = ("</think>", "</thinking>", "</reasoning>", "</thought>", "[/THINK]")
 _PLAIN_TEXT = re.compile(r"[\w\s.,!?'’-]+")
 _DISTINCT_LENGTH = 20  # shorter texts may arise where pieces of markup meet, if they have its characters
 _SHOWN_LENGTH = 40
@@ -103,7 +103,8 @@ def _required_text(turn: Turn) -> str:
     """Return the text that has to be in the prompt; templates may leave out the reasoning of earlier answers."""
     text: str = turn["content"]
     if ROLES.get(turn["role"], turn["role"]) == "assistant":
-        text = _REASONING_END.sub("", text)
+        for end in _REASONING_ENDS:
+            text = text.rpartition(end)[2]
     return text.strip()
 
 

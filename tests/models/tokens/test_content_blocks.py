@@ -118,7 +118,7 @@ def test_reasoning_and_calls_of_an_answer_are_not_repeated_as_text() -> None:
 
 
 def test_an_invalid_tool_call_is_kept() -> None:
-    broken = {"name": "f", "args": '{"city": "Par', "id": "1", "error": "cut", "type": "invalid_tool_call"}
+    broken: Any = {"name": "f", "args": '{"city": "Par', "id": "1", "error": "cut", "type": "invalid_tool_call"}
     [call] = message_to_dict(AIMessage("", invalid_tool_calls=[broken]))["tool_calls"]
     assert call["function"] == {"name": "f", "arguments": '{"city": "Par'}
     assert '{"city": "Par' in chat("llama").engine.encoder.render(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 from llmkit.errors import PromptError
+from llmkit.models.tokens.dropped_parts import dropped_parts
 from llmkit.models.tokens.template_renderer import TemplateRenderer
 from llmkit.models.tokens.turns import message_to_dict
 from tests.support import tokenizers
@@ -177,3 +178,16 @@ def test_text_for_a_variable_that_the_template_does_not_have_raises_prompt_error
     with pytest.raises(PromptError, match="has no variable 'documents'"):
         renderer(TURNS).render(turns([H("Hi")]), {"documents": [{"title": "A", "text": "B"}]})
     assert renderer(TURNS).render(turns([H("Hi")]), {"enable_thinking": False}).text == "<u>Hi</u><a>"
+
+
+def test_a_long_answer_is_checked_without_a_second_rendering() -> None:
+    steps: list[int] = []
+    for size in (2_000, 200_000):
+        given = turns([H("Say it."), A("a, < b " * (size // 7)), H("Again.")])
+        found = dropped_parts(renderer(TEMPLATES["every role"])._apply(given, {}), given, {}, tokenizers.CHATML, _never)
+        steps.append(len(found))
+    assert steps == [0, 0]
+
+
+def _never(*_: Any) -> str:
+    raise AssertionError("rendered again")
