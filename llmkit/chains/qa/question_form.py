@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import regex
 
+from llmkit.chains.qa.statements import find_language_of_statement
 from llmkit.text.segmentation import sentences
 from llmkit.text.word_forms import recognize_language
 from llmkit.text.words import terms
@@ -118,7 +119,16 @@ def yes_or_no(question: str) -> YesNoWords | None:
     if language not in _BEGINS:
         return None
     asks = _asks_in_english(text) if language == "english" else _asks_in(text, language)
-    return _WORDS[language] if asks else None
+    return _WORDS[language] if asks else _asked_as_statement(text, language)
+
+
+def _asked_as_statement(text: str, language: str) -> YesNoWords | None:
+    """Return the words for yes and no for a question such as "The shop is open?" or "Dogs allowed?"."""
+    for pattern in (_ALTERNATIVES, _OTHER_ALTERNATIVES, _REQUEST, _INDIRECT):
+        if pattern.search(text):
+            return None
+    found = find_language_of_statement(text, language)
+    return _WORDS[found] if found else None
 
 
 def _asks_in_english(text: str) -> bool:
