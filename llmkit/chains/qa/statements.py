@@ -72,7 +72,8 @@ _NOUN_PHRASE = regex.compile(
       | height | width | depth | size | weight | speed | distance | ages? | titles? | capital | types? | kinds?
       | colou?rs? | locations? | places? | address | author | owner | meaning | definition | percentage
       | population | maximum | minimum | max | min | cause | purpose | result | list | part | one | person
-      | people | those | opening | give | tell | describe | explain | find | show | identify | say | mention | calculate | compare
+      | people | those | opening | give | tell | describe | explain | find | show | identify | say
+      | mention | calculate | compare
       | define | state )
     \b (?! \s+ (?: is | are | was | were | has | have | can | will | must | should ) \b )""",
     _FLAGS,
