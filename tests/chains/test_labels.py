@@ -85,12 +85,12 @@ def test_invalid_descriptions_raise_an_error(descriptions: Any, says: str) -> No
 def test_labels_of_examples_are_replaced_by_their_descriptions() -> None:
     several = Labels.validate(["a", "b"], {"b": "the letter b"}, multi_label=True)
     given = [{"input": "1", "output": "b"}, {"input": "2", "output": ["b", "a", "b"]}, {"input": "3", "output": []}]
-    said, places = several.verbalize(given)
-    assert [each["output"] for each in said] == ["the letter b", "the letter b, a", "none of them"]
-    assert [each["input"] for each in said] == ["1", "2", "3"]
+    phrases, places = several.verbalize(given)
+    assert [each["output"] for each in phrases] == ["the letter b", "the letter b, a", "none of them"]
+    assert [each["input"] for each in phrases] == ["1", "2", "3"]
     assert places == [[1], [1, 0], []]
     assert given[0]["output"] == "b"
-    assert several.verbalize(each for each in given) == (said, places)
+    assert several.verbalize(each for each in given) == (phrases, places)
     one = Labels.validate(["a", "b"], None, multi_label=False)
     assert one.verbalize([{"input": "1", "output": ["b"]}])[1] == [[1]]
 

@@ -256,9 +256,9 @@ class TestAnswers:
 def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.jsonl").write_text('{"input": "Ann came.", "output": "Ann"}')
-    told = refused("ask", *arguments)
-    assert says in told
-    assert "pw" not in told
+    message = refused("ask", *arguments)
+    assert says in message
+    assert "pw" not in message
 
 
 def test_a_missing_file_fails_before_a_page_is_fetched(refused, karn, site):

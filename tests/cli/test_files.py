@@ -24,8 +24,8 @@ def test_an_input_is_not_written_over(refused, command, text_file, tmp_path):
     link = tmp_path / "link.txt"
     link.symlink_to(text_file)
     for output in (text_file, link):
-        told = refused(*command, "--output", str(output))
-        assert told == f"error: {output} is the input: name another file for --output\n"
+        message = refused(*command, "--output", str(output))
+        assert message == f"error: {output} is the input: name another file for --output\n"
     assert Path(text_file).read_text(encoding="utf-8") == TEXT
 
 

@@ -52,10 +52,10 @@ def test_help_fits_the_terminal(llmkit, monkeypatch, name, columns):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_the_same_everywhere(name):
-    own = options.by_name(COMMANDS[name])
-    assert ("quiet" in own) is (name not in SILENT)
-    assert ("json" in own) is (name not in NO_RESULT)
-    common = [key for key in own if key in ORDER and (name, key) not in config.OWN_MEANING]
+    known_options = options.by_name(COMMANDS[name])
+    assert ("quiet" in known_options) is (name not in SILENT)
+    assert ("json" in known_options) is (name not in NO_RESULT)
+    common = [key for key in known_options if key in ORDER and (name, key) not in config.OWN_MEANING]
     assert common == sorted(common, key=ORDER.index)
 
 

@@ -110,10 +110,10 @@ def test_a_file_that_is_not_text_raises_a_clear_error(saved, name, data, says):
 def test_other_encodings_raise_an_error_with_a_conversion_command(saved, text, encoding, iconv):
     with pytest.raises(InputError) as caught:
         load(saved("my notes.txt", f"First line.\n{text}\n".encode(encoding)))
-    told = str(caught.value)
-    assert f"iconv -f {iconv} -t UTF-8 'my notes.txt' > 'my notes.utf8.txt'" in told
-    assert "in line 2" in told
-    assert f"“{text[:60]}" in told
+    message = str(caught.value)
+    assert f"iconv -f {iconv} -t UTF-8 'my notes.txt' > 'my notes.utf8.txt'" in message
+    assert "in line 2" in message
+    assert f"“{text[:60]}" in message
 
 
 def zipped(**members: str) -> bytes:
@@ -174,10 +174,10 @@ def compound_file(stream: str) -> bytes:
 def test_other_formats_raise_an_error_that_says_what_to_do(saved, name, data, says):
     with pytest.raises(InputError) as caught:
         load(saved(name, data))
-    told = str(caught.value)
-    assert told.startswith(f"{name} is ")
-    assert "which is not read: " in told
-    assert says in told
+    message = str(caught.value)
+    assert message.startswith(f"{name} is ")
+    assert "which is not read: " in message
+    assert says in message
 
 
 @pytest.mark.parametrize(

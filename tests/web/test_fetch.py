@@ -97,10 +97,10 @@ def test_a_redirect_is_validated_like_a_url(site):
 )
 def test_http_errors_raise_a_clear_error(site, status, error):
     url = site.page(b"", status=status)
-    with pytest.raises(PageError, match=error) as told:
+    with pytest.raises(PageError, match=error) as caught:
         local(url)
-    assert url in str(told.value)
-    assert "\n" not in str(told.value)
+    assert url in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -62,9 +62,9 @@ def spellings_v6(address):
 def test_no_private_address_passes_in_any_spelling(address, data):
     number = data.draw(st.sampled_from(list(spellings_v4(address))))
     for host in (number, *(f"[{form}]" for form in spellings_v6(address))):
-        with pytest.raises((PageRefused, PageError)) as told:
+        with pytest.raises((PageRefused, PageError)) as caught:
             fetch(f"http://{host}/", cache=False, respect_robots=False)
-        assert isinstance(told.value, PageRefused) or "not found" in str(told.value)
+        assert isinstance(caught.value, PageRefused) or "not found" in str(caught.value)
 
 
 @given(st.ip_addresses())

@@ -39,11 +39,11 @@ from llmkit.web.urls import validate_url
     ],
 )
 def test_invalid_page_urls_are_refused(url, error):
-    with pytest.raises(PageRefused, match=error) as told:
+    with pytest.raises(PageRefused, match=error) as caught:
         fetch(url)
-    assert "pw" not in str(told.value)
-    assert str(told.value).isprintable()
-    assert len(str(told.value)) < 400
+    assert "pw" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(

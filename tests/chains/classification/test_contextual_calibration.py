@@ -33,27 +33,27 @@ def softmax(scores: Any) -> Any:
 
 
 def test_the_chain_subtracts_the_prior_of_neutral_texts() -> None:
-    own = label_scorer(tiny_llm("llama"), LABELS)
-    neutral = own.scores(NEUTRAL_TEXTS)
-    named = own.scores(LABELS)
+    scorer = label_scorer(tiny_llm("llama"), LABELS)
+    neutral = scorer.scores(NEUTRAL_TEXTS)
+    named = scorer.scores(LABELS)
     prior = [
         np.mean([*neutral[:, place], *(row[place] for label, row in zip(LABELS, named, strict=True) if label != words)])
         for place, words in enumerate(LABELS)
     ]
-    np.testing.assert_allclose(neutral_prior(own.try_scores, LABELS), prior, atol=1e-4)
-    [row] = own.scores(TEXTS[:1])
+    np.testing.assert_allclose(neutral_prior(scorer.try_scores, LABELS), prior, atol=1e-4)
+    [row] = scorer.scores(TEXTS[:1])
     found = chain_of().invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), softmax(row - prior), atol=1e-4)
 
 
 def test_texts_that_fit_no_prompt_are_left_out_of_the_prior() -> None:
-    own = label_scorer(tiny_llm("llama"), LABELS)
+    scorer = label_scorer(tiny_llm("llama"), LABELS)
     long = LABELS[-1]
 
     def attempts(texts: Sequence[str]) -> list[Any]:
-        return [ContextWindowExceeded(600, 512) if text == long else own.try_scores([text])[0] for text in texts]
+        return [ContextWindowExceeded(600, 512) if text == long else scorer.try_scores([text])[0] for text in texts]
 
-    first = own.scores([*NEUTRAL_TEXTS, *LABELS[1:-1]])[:, 0].mean()
+    first = scorer.scores([*NEUTRAL_TEXTS, *LABELS[1:-1]])[:, 0].mean()
     assert neutral_prior(attempts, LABELS)[0] == pytest.approx(first, abs=1e-4)
     with pytest.raises(ContextWindowExceeded):
         neutral_prior(lambda texts: [ContextWindowExceeded(600, 512) for _ in texts], LABELS)
@@ -93,11 +93,11 @@ def test_few_texts_change_the_prior_a_little_and_many_replace_it() -> None:
 def test_a_prior_can_be_measured_on_given_texts(weight: float) -> None:
     chain, plain = chain_of(tuning=ClassificationTuning(neutral_weight=weight)), chain_of(contextual_calibration=False)
     before = chain.invoke(TEXTS[0])
-    own = label_scorer(tiny_llm("llama"), LABELS)
-    prior = blend(neutral_prior(own.try_scores, LABELS), own.scores(TEXTS).mean(axis=0), len(TEXTS), weight)
+    scorer = label_scorer(tiny_llm("llama"), LABELS)
+    prior = blend(neutral_prior(scorer.try_scores, LABELS), scorer.scores(TEXTS).mean(axis=0), len(TEXTS), weight)
     report = chain.calibrate(TEXTS)
     assert (report.rows, report.log_loss_before, report.log_loss_after, report.threshold) == (5, None, None, None)
-    wanted = softmax(own.scores(TEXTS[:1])[0] - prior)
+    wanted = softmax(scorer.scores(TEXTS[:1])[0] - prior)
     found = chain.invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), wanted, atol=1e-4)
     assert not found.calibrated

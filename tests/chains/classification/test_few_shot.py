@@ -44,14 +44,14 @@ def few_shot(examples: Any, selector: Any = None, show: bool | None = None, **op
     return FewShot.from_examples(zero_shot, labels, selector, show, NEUTRAL, examples)
 
 
-def outputs(own: LabelScorer, text: str = TEXT) -> list[str]:
-    return [each["output"] for each in own.fit(text).examples]
+def outputs(scorer: LabelScorer, text: str = TEXT) -> list[str]:
+    return [each["output"] for each in scorer.fit(text).examples]
 
 
 def test_the_complete_few_shot_prompt(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
-    own = few_shot(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).few_shot
-    assert llm.engine.encoder.render(own.fit(TEXT).messages) == (
+    scorer = few_shot(EXAMPLES[1:3], llm=llm, descriptions={"place": "a city"}).few_shot
+    assert llm.engine.encoder.render(scorer.fit(TEXT).messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nText: Paris is far.\n\nWhat is the category of this text?<|im_end|>\n"
         "<|im_start|>assistant\nThe category of this text is a city<|im_end|>\n"
@@ -71,8 +71,8 @@ def test_shown_examples_are_balanced_and_few(default_llm: HuggingFaceChat) -> No
 
 
 def test_an_example_equal_to_the_text_is_left_out() -> None:
-    own = few_shot(EXAMPLES, show=True)
-    inputs = [each["input"] for each in own.few_shot.fit("  The dog\nsleeps. ").examples]
+    scorers = few_shot(EXAMPLES, show=True)
+    inputs = [each["input"] for each in scorers.few_shot.fit("  The dog\nsleeps. ").examples]
     assert "The dog sleeps." not in inputs
     assert len(inputs) == len(EXAMPLES) - 1
     both, first = few_shot(EXAMPLES[:2]).few_shot, few_shot(EXAMPLES[:1]).few_shot
@@ -104,8 +104,8 @@ def test_measuring_chooses_the_lower_log_loss() -> None:
     """Each half of the examples, behind the other half; computed from the results of chains that show or hide them."""
     halves = [EXAMPLES[:1] + EXAMPLES[2:4], [EXAMPLES[1], *EXAMPLES[4:]]]
     losses = {True: 0.0, False: 0.0}
-    for own, other in (halves, halves[::-1]):
-        texts, places = [each["input"] for each in own], [LABELS.index(each["output"]) for each in own]
+    for half, other in (halves, halves[::-1]):
+        texts, places = [each["input"] for each in half], [LABELS.index(each["output"]) for each in half]
         for show in losses:
             held = few_shot(other, show=show)
             scores = (held.few_shot if show else held.zero_shot).scores(texts)
@@ -118,19 +118,19 @@ def test_measuring_chooses_the_lower_log_loss() -> None:
 
 @pytest.mark.slow
 def test_examples_in_the_prompt_have_a_separate_prior() -> None:
-    own = few_shot(EXAMPLES, show=True).few_shot
-    prior = neutral_prior(own.try_scores, LABELS)
-    odds = np.exp(own.scores([TEXT])[0] - prior)
+    scorer = few_shot(EXAMPLES, show=True).few_shot
+    prior = neutral_prior(scorer.try_scores, LABELS)
+    odds = np.exp(scorer.scores([TEXT])[0] - prior)
     found = chain_of(examples=EXAMPLES, show_examples=True).invoke(TEXT)
     assert list(found.scores.values()) == pytest.approx(odds / odds.sum(), abs=1e-4)
 
 
 @pytest.mark.slow
 def test_a_selector_ranks_for_each_text() -> None:
-    own = few_shot(EXAMPLES, LexicalExamples(2))
-    assert own.shown
-    assert [each["input"] for each in own.few_shot.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
-    assert [each["input"] for each in own.few_shot.fit("The fox in Paris").examples][-1] in (
+    scorers = few_shot(EXAMPLES, LexicalExamples(2))
+    assert scorers.shown
+    assert [each["input"] for each in scorers.few_shot.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
+    assert [each["input"] for each in scorers.few_shot.fit("The fox in Paris").examples][-1] in (
         "The fox jumps.",
         "Paris is far.",
     )
@@ -147,9 +147,9 @@ def test_a_selector_ranks_for_each_text() -> None:
 @pytest.mark.slow
 def test_the_examples_of_a_selector_are_used() -> None:
     words = {"place": "a city or a country"}
-    own = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
+    classifier = chain_of(selector=LexicalExamples(2, examples=EXAMPLES), descriptions=words)
     given = chain_of(examples=EXAMPLES, selector=LexicalExamples(2), descriptions=words)
-    assert results_agree(own.invoke(TEXT), given.invoke(TEXT))
+    assert results_agree(classifier.invoke(TEXT), given.invoke(TEXT))
     held = few_shot((), LexicalExamples(examples=EXAMPLES), descriptions=words)
     assert set(outputs(held.few_shot)) == {"animal", "a city or a country", "number"}
     with pytest.raises(InputError, match="example 1 has the label 'beast'"):
@@ -176,9 +176,9 @@ class Listed(BaseExampleSelector):
 def test_a_langchain_selector_is_used() -> None:
     template = PromptTemplate.from_template("{input} {output}")
     selector = LengthBasedExampleSelector(examples=EXAMPLES, example_prompt=template, max_length=12)
-    own = few_shot((), selector, descriptions={"animal": "a beast"})
-    assert outputs(own.few_shot, "A dog").count("a beast") == 2
-    assert len(outputs(own.few_shot, "A dog " * 4)) < len(outputs(own.few_shot, "A dog"))
+    scorers = few_shot((), selector, descriptions={"animal": "a beast"})
+    assert outputs(scorers.few_shot, "A dog").count("a beast") == 2
+    assert len(outputs(scorers.few_shot, "A dog " * 4)) < len(outputs(scorers.few_shot, "A dog"))
     chain = chain_of(selector=selector)
     assert chain.shows_examples
     assert sum(chain.invoke(Document(TEXT)).scores.values()) == pytest.approx(1)
@@ -224,9 +224,9 @@ def test_any_iterable_of_examples_is_accepted() -> None:
 
 def test_as_many_examples_as_fit_the_context_window_are_used() -> None:
     long = [{"input": "The dog sleeps. " * 8, "output": "animal"}, *EXAMPLES]
-    own = few_shot(long, show=True).few_shot
-    labels = Labels.validate(own.verbalized, None, multi_label=False)
-    small = LabelScorer.from_labels(own.llm, own.prompt, labels, context_window=150)
+    scorer = few_shot(long, show=True).few_shot
+    labels = Labels.validate(scorer.verbalized, None, multi_label=False)
+    small = LabelScorer.from_labels(scorer.llm, scorer.prompt, labels, context_window=150)
     fitted = small.fit(TEXT)
     assert 0 < len(fitted.examples) < len(long)
     assert fitted.tokens + small.max_label_tokens <= 150

@@ -116,20 +116,20 @@ def test_texts_share_a_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_with_multi_label_a_label_is_scored_against_the_rest() -> None:
     labels = ["the dog", "Paris"]
-    own = label_scorer(tiny_llm("llama"), labels, multi_label=True)
-    [row] = own.scores([TEXT])
+    scorer = label_scorer(tiny_llm("llama"), labels, multi_label=True)
+    [row] = scorer.scores([TEXT])
     everything = forced("llama", [*labels, *NEUTRAL.alternatives], TEXT)
     np.testing.assert_allclose(row, everything, atol=1e-4)
-    for place, score in enumerate(own.label_scores(row[None])[0]):
+    for place, score in enumerate(scorer.label_scores(row[None])[0]):
         rest = [math.exp(each) for index, each in enumerate(everything) if index != place]
         assert score == pytest.approx(everything[place] - math.log(sum(rest) / len(rest)), abs=1e-3)
 
 
 def test_an_answer_without_output_start_has_no_leading_space() -> None:
-    own = LabelScorer.from_labels(
+    scorer = LabelScorer.from_labels(
         tiny_llm("llama"), TaskPrompt("Classify."), Labels.validate(LABELS[:3], None, multi_label=False)
     )
-    assert own.continuations == LABELS[:3]
+    assert scorer.continuations == LABELS[:3]
     assert label_scorer(tiny_llm("llama"), LABELS[:3]).continuations == [f" {label}" for label in LABELS[:3]]
 
 
@@ -150,10 +150,10 @@ def test_a_text_at_the_limit_of_the_context_window_fits_or_is_split(name: str) -
 
 def test_the_context_window_can_be_reduced_but_not_increased() -> None:
     labels = Labels.validate(LABELS, None, multi_label=False)
-    own = LabelScorer.from_labels(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
-    assert own.context_window == tiny.WINDOW
+    scorer = LabelScorer.from_labels(tiny_llm("llama"), TaskPrompt.load("classify"), labels, context_window=10**6)
+    assert scorer.context_window == tiny.WINDOW
     with pytest.raises(ContextWindowExceeded) as caught:
-        own.fit("The " * 600)
+        scorer.fit("The " * 600)
     assert caught.value.available == tiny.WINDOW
     assert str(caught.value).endswith("give shorter labels or descriptions, or choose a model with a larger window")
 
@@ -182,8 +182,8 @@ def test_bound_arguments_do_not_hide_the_scores() -> None:
 @pytest.mark.slow
 def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
-    own = label_scorer(llm, ["sports", "politics"])
-    assert llm.engine.encoder.render(own.fit("The match ended 3 to 2.").messages) == (
+    scorer = label_scorer(llm, ["sports", "politics"])
+    assert llm.engine.encoder.render(scorer.fit("The match ended 3 to 2.").messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nText: The match ended 3 to 2.\n\nWhat is the category of this text?<|im_end|>\n"
         "<|im_start|>assistant\nThe category of this text is"

@@ -33,8 +33,8 @@ def texts_with(person: float, place: float, neither: float, count: int = 6) -> l
     made = []
     for shift in np.linspace(-0.2, 0.2, count):
         rest = (neither + shift, 0.0)
-        own = {"Ada": (person + shift, -3.0), "Bob": (person - shift, -3.0), "Rome": (-3.0, place + shift)}
-        made.append(labelled({**own, "met": rest, "in": rest}))
+        scores_by_word = {"Ada": (person + shift, -3.0), "Bob": (person - shift, -3.0), "Rome": (-3.0, place + shift)}
+        made.append(labelled({**scores_by_word, "met": rest, "in": rest}))
     return made
 
 

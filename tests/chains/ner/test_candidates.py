@@ -36,8 +36,8 @@ def gaps(found: Sequence[Word], span: Span) -> list[Span]:
 
 
 def truecaser(llm: HuggingFaceChat | None = None) -> Truecaser:
-    own = llm or chat("llama")
-    return Truecaser(own, PROMPT.fit("N/A", model=own, max_new_tokens=60), SMOLLM2_135M)
+    model = llm or chat("llama")
+    return Truecaser(model, PROMPT.fit("N/A", model=model, max_new_tokens=60), SMOLLM2_135M)
 
 
 def knowing(*names: str, common: str = "the in of was and") -> Truecaser:
@@ -47,13 +47,13 @@ def knowing(*names: str, common: str = "the in of was and") -> Truecaser:
         def __missing__(self, word: str) -> float:
             return -12.0 if word in names else -2.0 if word.lower() in common.split() else -20.0
 
-    class Told(Truecaser):
+    class KnownWords(Truecaser):
         def score_words(self, found: object) -> None:
             """Everything is known."""
 
-    own = truecaser()
+    caser = truecaser()
     known = Known({name.lower(): -20.0 for name in names})
-    return Told(own.llm, own.prompt, SMOLLM2_135M, known)
+    return KnownWords(caser.llm, caser.prompt, SMOLLM2_135M, known)
 
 
 SHARED = truecaser()
@@ -87,59 +87,59 @@ def test_words_of_names() -> None:
 
 @pytest.mark.parametrize("name", ["llama", "t5"])
 def test_words_are_scored_as_by_teacher_forcing(name: str) -> None:
-    own = truecaser(chat(name))
-    own.score_words(["Paris", "dog", "東", "<|im_end|>", "ŞİİR"])
-    assert set(own.known) == {"Paris", "paris", "dog", "Dog", "東", "<|im_end|>", "ŞİİR", "ŞİİR".lower()}
-    encoder = own.llm.engine.encoder
-    prompt = encoder.encode_messages(own.prompt.messages)
-    wanted = [teacher_forcing(tiny.make(name), prompt, encoder.encode_continuation(f" {word}")) for word in own.known]
-    np.testing.assert_allclose(list(own.known.values()), wanted, atol=1e-4)
+    caser = truecaser(chat(name))
+    caser.score_words(["Paris", "dog", "東", "<|im_end|>", "ŞİİR"])
+    assert set(caser.known) == {"Paris", "paris", "dog", "Dog", "東", "<|im_end|>", "ŞİİR", "ŞİİR".lower()}
+    encoder = caser.llm.engine.encoder
+    prompt = encoder.encode_messages(caser.prompt.messages)
+    wanted = [teacher_forcing(tiny.make(name), prompt, encoder.encode_continuation(f" {word}")) for word in caser.known]
+    np.testing.assert_allclose(list(caser.known.values()), wanted, atol=1e-4)
 
 
 def test_each_word_is_scored_once() -> None:
-    own = truecaser()
-    with forward_shapes(own.llm.engine) as shapes:
-        find_candidates("The dog is in Paris.", 3, own)
+    caser = truecaser()
+    with forward_shapes(caser.llm.engine) as shapes:
+        find_candidates("The dog is in Paris.", 3, caser)
         assert shapes
         shapes.clear()
-        find_candidates("Is Paris the dog, in paris?", 3, own)
+        find_candidates("Is Paris the dog, in paris?", 3, caser)
         assert not shapes
 
 
 def test_the_cache_of_word_scores_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KNOWN_WORDS", 3)
-    own = truecaser()
-    before = find_candidates("The dog is in Paris.", 2, own)
-    find_candidates("Paris is a fox.", 2, own)
-    assert find_candidates("The dog is in Paris.", 2, own) == before
-    assert "fox" not in own.known
+    caser = truecaser()
+    before = find_candidates("The dog is in Paris.", 2, caser)
+    find_candidates("Paris is a fox.", 2, caser)
+    assert find_candidates("The dog is in Paris.", 2, caser) == before
+    assert "fox" not in caser.known
 
 
 def test_a_very_long_word_is_not_a_name() -> None:
     text = f"Acme {'Ab' * 2000} Corp"
-    for own in (knowing("Acme", "Corp"), None):
-        assert [each.of(text) for each in find_candidates(text, 3, own)] == ["Acme", "Corp"]
+    for caser in (knowing("Acme", "Corp"), None):
+        assert [each.of(text) for each in find_candidates(text, 3, caser)] == ["Acme", "Corp"]
     find_candidates(text, 3, SHARED)  # the model, whose window is smaller, is not asked
 
 
 def test_a_capital_makes_a_name_likelier() -> None:
-    own = truecaser()
-    own.known.update({"lille": -14.0, "Lille": -12.0})
+    caser = truecaser()
+    caser.known.update({"lille": -14.0, "Lille": -12.0})
     inside, first, lower = (
-        own.name_probability(word, SMOLLM2_135M.capitals, first=at)
+        caser.name_probability(word, SMOLLM2_135M.capitals, first=at)
         for word, at in (("Lille", False), ("Lille", True), ("lille", False))
     )
     assert inside == pytest.approx(1 / (1 + np.exp(-6)))
     assert first == pytest.approx(1 / (1 + np.exp(-3)))
     assert lower == pytest.approx(1 / (1 + np.exp(2)))
-    own.known["Lille"] = -3.0  # common words are no names, whatever their capitals
-    assert own.name_probability("Lille", SMOLLM2_135M.capitals, first=False) == 0
+    caser.known["Lille"] = -3.0  # common words are no names, whatever their capitals
+    assert caser.name_probability("Lille", SMOLLM2_135M.capitals, first=False) == 0
 
 
 def test_candidates_have_exact_boundaries() -> None:
     text = "the boss of Acme Corp was in Rome."
-    own = knowing("Acme", "Corp", "Rome")
-    costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, own)}
+    caser = knowing("Acme", "Corp", "Rome")
+    costs = {each.of(text): each.border_cost for each in find_candidates(text, 3, caser)}
     assert costs["Acme Corp"] < 0.5 > costs["Rome"]
     assert costs["Acme"] == pytest.approx(costs["Corp"], abs=0.1)
     assert costs["Acme"] > SMOLLM2_135M.neighbor_cost - 0.5
@@ -201,10 +201,10 @@ def test_separators_of_names_have_no_cost(separator: str) -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "|", " | ", "\t", "    ", "\n", "\n\n", '","', "=", "</b><b>"])
-@pytest.mark.parametrize("own", [NAMES, None])
-def test_no_name_spans_two_fields_or_lines(separator: str, own: Truecaser | None) -> None:
+@pytest.mark.parametrize("caser", [NAMES, None])
+def test_no_name_spans_two_fields_or_lines(separator: str, caser: Truecaser | None) -> None:
     text = f"Maria Holm{separator}Karl Berg{separator}Doe"
-    found = {each.of(text) for each in find_candidates(text, 6, own)}
+    found = {each.of(text) for each in find_candidates(text, 6, caser)}
     assert {"Maria Holm", "Karl Berg", "Doe"} <= found
     assert {name for name in found if len(name) > 10} <= {"Maria Holm"}
 
@@ -257,9 +257,9 @@ def test_initials_belong_to_their_name() -> None:
 def test_text_in_one_case_gives_no_evidence_for_names() -> None:
     """In a headline, or small letters, the model's word alone counts: capitals do not make names of words."""
     for text in ("ROME WON IN ACME", "rome won in acme"):
-        own = knowing("rome", "acme", "ROME", "ACME", "Rome", "Acme")
-        own.known.update({"WON": -18.0, "won": -8.0, "Won": -18.0, "IN": -2.0, "rome": -20.0, "acme": -20.0})
-        costs = {each.of(text).lower(): each.border_cost for each in find_candidates(text, 1, own)}
+        caser = knowing("rome", "acme", "ROME", "ACME", "Rome", "Acme")
+        caser.known.update({"WON": -18.0, "won": -8.0, "Won": -18.0, "IN": -2.0, "rome": -20.0, "acme": -20.0})
+        costs = {each.of(text).lower(): each.border_cost for each in find_candidates(text, 1, caser)}
         assert costs["rome"] < 1 > costs["acme"]
         assert "won" not in costs
 

@@ -73,12 +73,12 @@ def test_a_text_of_three_thousand_words_has_valid_entities() -> None:
 @every
 def test_results_do_not_depend_on_the_batch(name: str) -> None:
     texts = [TEXT, "Paris", "東京は 😀", TEXT[20:60], "!!!", TEXT * 3]
-    own = chain_of(name, threshold=0.1)
-    together = own.batch(texts)
+    ner = chain_of(name, threshold=0.1)
+    together = ner.batch(texts)
     assert any(together)
     for text, found in zip(texts, together, strict=True):
-        assert entities_are_close(found, own.invoke(text))
-    assert all(entities_are_close(*pair) for pair in zip(together, own.batch(texts[::-1])[::-1], strict=True))
+        assert entities_are_close(found, ner.invoke(text))
+    assert all(entities_are_close(*pair) for pair in zip(together, ner.batch(texts[::-1])[::-1], strict=True))
 
 
 @every
@@ -210,9 +210,9 @@ def test_an_invalid_argument_raises_an_error_that_names_it(options: dict[str, An
 
 
 def test_prompts() -> None:
-    own = chain_of(prompt=TaskPrompt("What is what?", output_start="Here,"), threshold=0.1)
-    assert are_valid_entities(TEXT, own.invoke(TEXT), 0.1)
-    assert not entities_are_close(own.invoke(TEXT), chain_of(threshold=0.1).invoke(TEXT))
+    ner = chain_of(prompt=TaskPrompt("What is what?", output_start="Here,"), threshold=0.1)
+    assert are_valid_entities(TEXT, ner.invoke(TEXT), 0.1)
+    assert not entities_are_close(ner.invoke(TEXT), chain_of(threshold=0.1).invoke(TEXT))
     with pytest.raises(PromptError, match="fields that this chain cannot fill: labels"):
         chain_of(prompt="entities")
 
@@ -236,21 +236,21 @@ EASY = {
 
 @pytest.mark.slow
 def test_the_default_model(default_llm: HuggingFaceChat) -> None:
-    own = NERChain(default_llm)
-    results = own.batch(list(EASY))
-    told = {text: [(each.text, each.label) for each in found] for text, found in zip(EASY, results, strict=True)}
-    assert told == EASY
-    assert entities_are_close(own.invoke(next(iter(EASY))), results[0], 0.02)
+    ner = NERChain(default_llm)
+    results = ner.batch(list(EASY))
+    named = {text: [(each.text, each.label) for each in found] for text, found in zip(EASY, results, strict=True)}
+    assert named == EASY
+    assert entities_are_close(ner.invoke(next(iter(EASY))), results[0], 0.02)
 
 
 @pytest.mark.slow
 def test_custom_entity_types_that_are_not_names(default_llm: HuggingFaceChat) -> None:
-    own = NERChain(
+    ner = NERChain(
         default_llm,
         ["drug", "disease"],
         descriptions={"drug": "a drug, a medicine", "disease": "a disease, an illness"},
         proper_names=False,
     )
     text = "The patient took aspirin against her migraine, and insulin for diabetes."
-    found = {(each.text, each.label) for each in own.invoke(text)}
+    found = {(each.text, each.label) for each in ner.invoke(text)}
     assert {("aspirin", "drug"), ("migraine", "disease"), ("insulin", "drug"), ("diabetes", "disease")} <= found

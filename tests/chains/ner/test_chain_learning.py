@@ -15,8 +15,8 @@ def test_examples_without_new_information_change_nothing() -> None:
     plain = chain("llama", 0.5)
     texts = ["The dog met Paris in France.", "Seven Lille", "New York is large.", "France", "The quick brown fox"]
     examples = [{"input": text, "output": [each.model_dump() for each in plain.invoke(text)]} for text in texts]
-    own = chain_of(examples=examples)
-    assert entities_are_close(own.invoke(TEXT), chain_of().invoke(TEXT))
+    ner = chain_of(examples=examples)
+    assert entities_are_close(ner.invoke(TEXT), chain_of().invoke(TEXT))
 
 
 def test_examples_improve_the_result() -> None:
@@ -44,15 +44,15 @@ def test_labelled_texts_calibrate_probabilities_and_the_threshold() -> None:
     every_candidate = chain_of(tuning=NEUTRAL, threshold=0.0).batch(texts)
     assert not any(found.calibrated for found in every_candidate)
     rows = [{"input": found.text, "output": [entity.model_dump() for entity in found]} for found in every_candidate]
-    own = chain_of(tuning=NEUTRAL)
-    report = own.calibrate(rows, precision=0.1)
+    ner = chain_of(tuning=NEUTRAL)
+    report = ner.calibrate(rows, precision=0.1)
     assert report.rows == len(rows)
     assert report.log_loss_after < report.log_loss_before
-    assert own.threshold == report.threshold
-    results = own.batch(texts)
+    assert ner.threshold == report.threshold
+    results = ner.batch(texts)
     assert all(found.calibrated for found in results)
     assert any(results)
-    assert all(entity.score >= own.threshold for found in results for entity in found)
+    assert all(entity.score >= ner.threshold for found in results for entity in found)
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_fit_equals_examples_in_the_constructor() -> None:
 
 
 def test_invalid_calibration_rows_raise_an_error() -> None:
-    own = chain_of()
+    ner = chain_of()
     for rows, says in (
         ([], "there are no rows to calibrate with"),
         ("Paris", "rows is str, but must be a list of labelled texts"),
@@ -84,9 +84,9 @@ def test_invalid_calibration_rows_raise_an_error() -> None:
         ([{"input": "!!!", "output": []}], "nothing in these rows that could be an entity"),
     ):
         with pytest.raises(InputError, match=says):
-            own.calibrate(rows)  # type: ignore[arg-type]
+            ner.calibrate(rows)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="precision is 2, but must be above 0"):
-        own.calibrate(NAMED, precision=2)
+        ner.calibrate(NAMED, precision=2)
     with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
         chain_of(tuning=ClassificationTuning())
-    assert own.threshold == 0.5
+    assert ner.threshold == 0.5

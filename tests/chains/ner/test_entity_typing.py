@@ -31,9 +31,9 @@ SAID = {"person": "a man, woman", "location": "the city"}
 def typer(
     llm: Any, labels: Sequence[str] = ("person", "location"), said: Any = SAID, window: int | None = None
 ) -> EntityTyper:
-    own = {label: words for label, words in (said or {}).items() if label in labels}
+    entity_typer = {label: words for label, words in (said or {}).items() if label in labels}
     return EntityTyper.from_labels(
-        llm, TaskPrompt.load("mentions"), Labels.validate(labels, own, multi_label=True), TUNING, window
+        llm, TaskPrompt.load("mentions"), Labels.validate(labels, entity_typer, multi_label=True), TUNING, window
     )
 
 
@@ -45,13 +45,13 @@ def made(name: str) -> EntityTyper:
 def forced(name: str, text: str, mention: str) -> list[float]:
     """What speaks for a person and a location, from one pass for each phrase, without anything of llmkit's."""
     encoder = made(name).llm.engine.encoder
-    asked, begun = "Say what each quoted part of the text is.", "In this text,"
+    asked, beginning = "Say what each quoted part of the text is.", "In this text,"
     if name == "llama":
-        prompt = encoder.encode_messages([HumanMessage(f"Text: {text}\n\n{asked}"), AIMessage(begun)])
+        prompt = encoder.encode_messages([HumanMessage(f"Text: {text}\n\n{asked}"), AIMessage(beginning)])
     elif name == "t5":
-        prompt = encoder.encode_messages([HumanMessage(f"Text:\n\n{text}\n\n{asked}\n{begun}")])
+        prompt = encoder.encode_messages([HumanMessage(f"Text:\n\n{text}\n\n{asked}\n{beginning}")])
     else:
-        prompt = encoder.encode_text(f"Text: {text}\n{asked}\n{begun}")
+        prompt = encoder.encode_text(f"Text: {text}\n{asked}\n{beginning}")
     thing, man, woman, city = (
         teacher_forcing(tiny.make(name), prompt, encoder.encode_continuation(f' "{mention}" is {phrase}'))
         for phrase in ("a thing", "a man", "a woman", "the city")
@@ -61,10 +61,10 @@ def forced(name: str, text: str, mention: str) -> list[float]:
 
 @every
 def test_scores_equal_teacher_forcing(name: str) -> None:
-    own = made(name)
-    fitted = [own.fit(text) for text in (TEXT, "x", "Paris")]
-    first, none, last = own.scores(fitted, [MENTIONS, [], ["Paris"]])
-    taken = TUNING.prior_share * own.prior
+    entity_typer = made(name)
+    fitted = [entity_typer.fit(text) for text in (TEXT, "x", "Paris")]
+    first, none, last = entity_typer.scores(fitted, [MENTIONS, [], ["Paris"]])
+    taken = TUNING.prior_share * entity_typer.prior
     np.testing.assert_allclose(first + taken, [forced(name, TEXT, each) for each in MENTIONS], atol=1e-4)
     np.testing.assert_allclose(last + taken, [forced(name, "Paris", "Paris")], atol=1e-4)
     assert none.shape == (0, 2)
@@ -98,30 +98,30 @@ def test_phrases() -> None:
 
 @every
 def test_the_longest_text_fits_with_any_mention_repeated(name: str) -> None:
-    own = typer(MODELS[name](name), window=200)
-    assert 20 < own.max_text_tokens < 100
-    count = own.llm.get_num_tokens
+    entity_typer = typer(MODELS[name](name), window=200)
+    assert 20 < entity_typer.max_text_tokens < 100
+    count = entity_typer.llm.get_num_tokens
     text = "x"
-    while count(f"{text} x") <= own.max_text_tokens:
+    while count(f"{text} x") <= entity_typer.max_text_tokens:
         text += " x"
-    fitted = own.fit(text)
-    [row] = own.scores([fitted], [[text]])
+    fitted = entity_typer.fit(text)
+    [row] = entity_typer.scores([fitted], [[text]])
     assert np.isfinite(row).all()
     with pytest.raises(ContextWindowExceeded):
-        own.fit(text * 3)
+        entity_typer.fit(text * 3)
 
 
 @pytest.mark.slow
 def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) -> None:
     llm = default_llm
-    own = typer(llm)
+    entity_typer = typer(llm)
     text = "Ada Lovelace was born in London."
-    assert llm.engine.encoder.render(own.fit(text).messages) == (
+    assert llm.engine.encoder.render(entity_typer.fit(text).messages) == (
         "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         f"<|im_start|>user\nText: {text}\n\nSay what each quoted part of the text is.<|im_end|>\n"
         "<|im_start|>assistant\nIn this text,"
     )
-    [rows] = own.scores([own.fit(text)], [["Ada Lovelace", "London", "born"]])
+    [rows] = entity_typer.scores([entity_typer.fit(text)], [["Ada Lovelace", "London", "born"]])
     assert rows.argmax(axis=1)[:2].tolist() == [0, 1]
     assert rows[0, 0] > rows[2, 0]
     assert rows[1, 1] > rows[2, 1]

@@ -16,7 +16,7 @@ TEXT = "Ada Lovelace met Charles Babbage in London."
 LABELS = ["person", "place"]
 
 
-def told(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[tuple[str, str, float | None]]:
+def resolved(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[tuple[str, str, float | None]]:
     places = [Span(TEXT.index(name), TEXT.index(name) + len(name)) for name, _ in spans]
     probabilities = np.array([row for _, row in spans])
     return [
@@ -25,30 +25,30 @@ def told(spans: list[tuple[str, list[float]]], threshold: float = 0.5) -> list[t
 
 
 def test_the_likeliest_of_overlapping_entities_is_kept() -> None:
-    assert told([("Ada", [0.6, 0.1]), ("Ada Lovelace", [0.9, 0.0]), ("Lovelace", [0.7, 0.1])]) == [
+    assert resolved([("Ada", [0.6, 0.1]), ("Ada Lovelace", [0.9, 0.0]), ("Lovelace", [0.7, 0.1])]) == [
         ("Ada Lovelace", "person", 0.9)
     ]
-    assert told([("Ada Lovelace", [0.6, 0.0]), ("Lovelace met", [0.0, 0.7]), ("Ada", [0.55, 0.0])]) == [
+    assert resolved([("Ada Lovelace", [0.6, 0.0]), ("Lovelace met", [0.0, 0.7]), ("Ada", [0.55, 0.0])]) == [
         ("Ada", "person", 0.55),
         ("Lovelace met", "place", 0.7),
     ]
-    assert told([("London", [0.2, 0.7]), ("Ada", [0.8, 0.1])]) == [("Ada", "person", 0.8), ("London", "place", 0.7)]
-    assert told([("London", [0.2, 0.4])]) == []
-    assert told([("London", [0.2, 0.4])], 0.4) == [("London", "place", 0.4)]
+    assert resolved([("London", [0.2, 0.7]), ("Ada", [0.8, 0.1])]) == [("Ada", "person", 0.8), ("London", "place", 0.7)]
+    assert resolved([("London", [0.2, 0.4])]) == []
+    assert resolved([("London", [0.2, 0.4])], 0.4) == [("London", "place", 0.4)]
 
 
 def test_a_complete_name_with_an_uncertain_label_is_preferred_to_its_part() -> None:
-    assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.6, 0.35])]) == [("Ada Lovelace", "person", 0.6)]
-    assert told([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.45, 0.45])]) == [("Ada", "person", 0.7)]
+    assert resolved([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.6, 0.35])]) == [("Ada Lovelace", "person", 0.6)]
+    assert resolved([("Ada", [0.7, 0.1]), ("Ada Lovelace", [0.45, 0.45])]) == [("Ada", "person", 0.7)]
 
 
 def test_adjacent_entities_of_one_label_are_merged_if_that_is_likely() -> None:
     parts = [("Ada", [0.9, 0.0]), ("Lovelace", [0.8, 0.0])]
-    assert told([*parts, ("Ada Lovelace", [0.6, 0.0])]) == [("Ada Lovelace", "person", 0.6)]
-    assert [name for name, *_ in told([*parts, ("Ada Lovelace", [0.4, 0.0])])] == ["Ada", "Lovelace"]
-    assert [name for name, *_ in told(parts)] == ["Ada", "Lovelace"]
+    assert resolved([*parts, ("Ada Lovelace", [0.6, 0.0])]) == [("Ada Lovelace", "person", 0.6)]
+    assert [name for name, *_ in resolved([*parts, ("Ada Lovelace", [0.4, 0.0])])] == ["Ada", "Lovelace"]
+    assert [name for name, *_ in resolved(parts)] == ["Ada", "Lovelace"]
     other = [parts[0], ("Lovelace", [0.0, 0.8]), ("Ada Lovelace", [0.6, 0.0])]
-    assert [name for name, *_ in told(other)] == ["Ada", "Lovelace"]
+    assert [name for name, *_ in resolved(other)] == ["Ada", "Lovelace"]
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ def span_scorer(max_tokens: int = 40, *, names: bool = True, max_words: int = 3)
     return SpanScorer(typer, Truecaser(llm, typer.fit("N/A"), SMOLLM2_135M) if names else None, max_words, max_tokens)
 
 
-def scored(own: SpanScorer, text: str) -> ScoredText:
-    [found] = own.score([text])
+def scored(scorer: SpanScorer, text: str) -> ScoredText:
+    [found] = scorer.score([text])
     assert isinstance(found, ScoredText)
     return found
 
@@ -55,16 +55,16 @@ def test_a_mention_is_scored_in_the_passage_with_most_context(
     case: tuple[list[Candidate], list[Passage], int],
 ) -> None:
     found, pieces, length = case
-    own = assign_to_passages(found, pieces, length)
-    assert len(own) == len(pieces)
+    groups = assign_to_passages(found, pieces, length)
+    assert len(groups) == len(pieces)
     held = [each for each in found if any(piece.start <= each.start and each.end <= piece.end for piece in pieces)]
-    assert sorted((each for group in own for each in group), key=lambda each: (each.start, each.end)) == held
+    assert sorted((each for group in groups for each in group), key=lambda each: (each.start, each.end)) == held
 
     def shown(mention: Candidate, piece: Passage) -> int:
         before = mention.start - piece.start if piece.start else length
         return min(before, piece.end - mention.end if piece.end < length else length)
 
-    for piece, group in zip(pieces, own, strict=True):
+    for piece, group in zip(pieces, groups, strict=True):
         for each in group:
             others = [other for other in pieces if other.start <= each.start and each.end <= other.end]
             assert piece in others
@@ -80,11 +80,11 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, min_size=1, max_size=60).map(" ".join), st.integers(24, 60))
 @settings(max_examples=40, deadline=None)
 def test_no_passage_boundary_splits_a_mention(text: str, max_tokens: int) -> None:
-    own = WHOLE if max_tokens > 50 else SpanScorer(WHOLE.typer, None, 2, max_tokens)
+    scorer = WHOLE if max_tokens > 50 else SpanScorer(WHOLE.typer, None, 2, max_tokens)
     found = [each for each in find_candidates(text, 2, None) if not is_value(each.of(text))]
-    longest = max((own.typer.llm.get_num_tokens(each.of(text)) for each in found), default=0)
+    longest = max((scorer.typer.llm.get_num_tokens(each.of(text)) for each in found), default=0)
     assume(longest + 4 <= max_tokens // 2)
-    got = scored(own, text)
+    got = scored(scorer, text)
     spans = [(each.start, each.end) for each in got.candidates]
     assert len(set(spans)) == len(spans) == len(got.scores)
     assert np.isfinite(got.scores).all()
@@ -121,18 +121,18 @@ def test_an_invalid_text_does_not_fail_the_rest_of_the_batch() -> None:
 
 
 def test_boundary_costs_are_subtracted_from_the_scores() -> None:
-    own = span_scorer(400)
-    got = scored(own, TEXT)
-    fitted = own.typer.fit(TEXT)
-    [plain] = own.typer.scores([fitted], [[each.of(TEXT) for each in got.candidates]])
+    scorer = span_scorer(400)
+    got = scored(scorer, TEXT)
+    fitted = scorer.typer.fit(TEXT)
+    [plain] = scorer.typer.scores([fitted], [[each.of(TEXT) for each in got.candidates]])
     costs = np.array([each.border_cost for each in got.candidates])
     np.testing.assert_allclose(got.scores[:, 0], plain[:, 0] - costs, atol=1e-4)
     assert any(costs > 0)
 
 
 def test_passages_overlap_by_the_longest_mention() -> None:
-    own = span_scorer(40)
-    pieces = own._passages(TEXT, find_candidates(TEXT, 3, own.truecaser))
+    scorer = span_scorer(40)
+    pieces = scorer._passages(TEXT, find_candidates(TEXT, 3, scorer.truecaser))
     assert len(pieces) > 2
     assert pieces[0].start == 0
     assert pieces[-1].end == len(TEXT)

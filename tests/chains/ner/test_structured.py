@@ -107,14 +107,14 @@ def test_a_custom_prompt_is_used() -> None:
 
 def test_a_random_model_is_constrained_to_the_schema() -> None:
     """Whatever it writes is dropped if it does not stand in the text, and is a list of names with labels."""
-    own = NERChain(chat_without_scores(), ["person", "location"])
+    ner = NERChain(chat_without_scores(), ["person", "location"])
     texts = ["The dog is in Paris.", "a b c d e f g"]
-    results: list[Any] = own.batch(texts, return_exceptions=True)
+    results: list[Any] = ner.batch(texts, return_exceptions=True)
     for text, found in zip(texts, results, strict=True):
         assert isinstance(found, GenerationError) or all(
-            text[each.start : each.end] == each.text and each.label in own.labels for each in found
+            text[each.start : each.end] == each.text and each.label in ner.labels for each in found
         )
-    assert list(map(repr, asyncio.run(own.abatch(texts, return_exceptions=True)))) == list(map(repr, results))
+    assert list(map(repr, asyncio.run(ner.abatch(texts, return_exceptions=True)))) == list(map(repr, results))
 
 
 def test_a_model_without_structured_output_raises_an_error() -> None:

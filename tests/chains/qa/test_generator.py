@@ -15,17 +15,17 @@ LONG = 40
 
 @pytest.mark.slow
 def test_a_generated_answer_has_quotes() -> None:
-    own = tiny_chain(style="abstractive", max_new_tokens=LONG)
-    results = own.batch([qa_input(LIGHTHOUSE), qa_input("The dog sleeps. It is late.", "Who sleeps?")])
+    qa = tiny_chain(style="abstractive", max_new_tokens=LONG)
+    results = qa.batch([qa_input(LIGHTHOUSE), qa_input("The dog sleeps. It is late.", "Who sleeps?")])
     for found, text in zip(results, (LIGHTHOUSE, "The dog sleeps. It is late."), strict=True):
         assert quotes_match(found, [text])
         assert found.method in ("generated", "spans")
-    assert own.invoke(qa_input(LIGHTHOUSE)).text == results[0].text
+    assert qa.invoke(qa_input(LIGHTHOUSE)).text == results[0].text
 
 
 def test_a_generated_answer_needs_space_in_the_context_window() -> None:
-    own = tiny_chain(style="abstractive", max_new_tokens=LONG, context_window=250)
-    results: list[Any] = own.batch([qa_input("The dog sleeps."), qa_input("x", "why " * 300)], return_exceptions=True)
+    qa = tiny_chain(style="abstractive", max_new_tokens=LONG, context_window=250)
+    results: list[Any] = qa.batch([qa_input("The dog sleeps."), qa_input("x", "why " * 300)], return_exceptions=True)
     assert quotes_match(results[0], ["The dog sleeps."])
     assert isinstance(results[1], ContextWindowExceeded)
 

@@ -43,12 +43,12 @@ def test_the_prompts() -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "mamba"])
 def test_scores_equal_teacher_forcing(name: str) -> None:
-    own, weights = reader(name), SMOLLM2_135M
-    item = own.prepare(QUESTION, SENTENCES)
-    [found] = own.read([item])
+    span_reader, weights = reader(name), SMOLLM2_135M
+    item = span_reader.prepare(QUESTION, SENTENCES)
+    [found] = span_reader.read([item])
     assert found
     assert TEXT[found.span.start : found.span.end] == found.text
-    engine, model = own.llm.engine, tiny.make(name)
+    engine, model = span_reader.llm.engine, tiny.make(name)
 
     def forced(prompt: str, answer: str, *end: int) -> float:
         encoder = engine.encoder

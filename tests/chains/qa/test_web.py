@@ -108,10 +108,10 @@ def test_offsets_refer_to_the_fetched_text(site):
 
 def test_a_second_question_does_not_fetch_again(site):
     url = site.page(page(KARN))
-    own = chain()
-    first = own.invoke({"question": "Who built it?", "url": url})
+    qa = chain()
+    first = qa.invoke({"question": "Who built it?", "url": url})
     assert site.paths == ["/robots.txt", "/page"]
-    own.invoke({"question": "When was it built?", "url": url})
+    qa.invoke({"question": "When was it built?", "url": url})
     assert chain().invoke({"question": "Who built it?", "url": url}) == first
     assert site.paths == ["/robots.txt", "/page"]
 
@@ -130,8 +130,8 @@ def test_results_do_not_depend_on_the_batch(site):
         {"question": "Who built it?", "url": site.page(page(KARN), "/karn")},
         {"question": "Who painted it?", "url": site.page(page(VILM), "/vilm")},
     ]
-    own = chain()
-    for one, alone in zip(own.batch(given), map(own.invoke, given), strict=True):
+    qa = chain()
+    for one, alone in zip(qa.batch(given), map(qa.invoke, given), strict=True):
         assert one.model_copy(update={"confidence": 0}) == alone.model_copy(update={"confidence": 0})
         assert one.confidence == pytest.approx(alone.confidence, abs=1e-4)
 

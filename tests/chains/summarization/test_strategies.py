@@ -180,9 +180,9 @@ def test_max_words_is_in_the_prompt_and_limits_the_summary():
     assert not summary.complete
     told = ["Use at most 9 words." in text for text in llm.texts()]
     assert told == [False] * (len(told) - 1) + [True]
-    own = TaskPrompt("Summarize in {max_words} words.", fields=["max_words"])
-    assert "in 7 words." in SummarizationChain(llm, own, max_words=7).plan("Tom.")[0].text
-    assert "in 20 words." in SummarizationChain(llm, own, max_new_tokens=40).plan("Tom.")[0].text
+    prompt = TaskPrompt("Summarize in {max_words} words.", fields=["max_words"])
+    assert "in 7 words." in SummarizationChain(llm, prompt, max_words=7).plan("Tom.")[0].text
+    assert "in 20 words." in SummarizationChain(llm, prompt, max_new_tokens=40).plan("Tom.")[0].text
 
 
 def test_invalid_arguments_raise_an_error():

@@ -68,12 +68,12 @@ def llm(default_model_folder):
 @pytest.fixture
 def talk(llm, tmp_path):
     """Begin chats, which end with the test."""
-    begun = []
+    chats = []
 
     def begin(model: HuggingFaceChat = llm, **options: Any) -> Talk:
-        begun.append(Talk(model, tmp_path / "conversations", **options))
-        return begun[-1]
+        chats.append(Talk(model, tmp_path / "conversations", **options))
+        return chats[-1]
 
     yield begin
-    for chat in begun:
+    for chat in chats:
         chat.state.close()

@@ -74,8 +74,8 @@ def test_complete_blocks_never_change(text, cut):
     text = text.replace("\r\n", "\n")
     blocks = split_blocks(text)
     assert "".join(blocks) == (text if text.strip() else "")
-    settled = split_blocks(text[: text.rfind("\n", 0, cut) + 1])[:-1]
-    assert blocks[: len(settled)] == settled
+    complete = split_blocks(text[: text.rfind("\n", 0, cut) + 1])[:-1]
+    assert blocks[: len(complete)] == complete
 
 
 @given(TEXTS, st.sampled_from([9, 20, 40, 100]))

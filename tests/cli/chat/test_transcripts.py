@@ -13,16 +13,16 @@ def test_a_message_and_its_answer(talk, llm):
     chat = talk(system="Answer in one sentence.")
     before = chat.state.status
     *pieces, ended = chat(FRANCE)
-    said = "".join(piece.text for piece in pieces)
-    assert "Paris" in said
+    answer = "".join(piece.text for piece in pieces)
+    assert "Paris" in answer
     assert len(pieces) > 3
     assert (before.finish_reason, before.window, before.model) == ("", 8192, "smollm2-135m")
     assert ended == chat.state.status
     assert ended.finish_reason == "stop"
     assert 0 < ended.first < ended.seconds
-    expected = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(said)]
+    expected = [SystemMessage("Answer in one sentence."), HumanMessage(FRANCE), AIMessage(answer)]
     assert ended.used == llm.get_num_tokens_from_messages(expected) > before.used > 0
-    assert chat.turns == chat.read_again() == [(FRANCE, said, "stop")]
+    assert chat.turns == chat.read_again() == [(FRANCE, answer, "stop")]
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_the_conversation_is_remembered(talk, llm):
 def test_multiple_lines_are_one_message(talk):
     chat = talk()
     chat.answer("Hello,\n\nmy name is Ann.\n")
-    assert [said for said, _, _ in chat.turns] == ["Hello,\n\nmy name is Ann."]
+    assert [message for message, _, _ in chat.turns] == ["Hello,\n\nmy name is Ann."]
 
 
 @pytest.mark.parametrize("line", ["", "  ", "\n"])
@@ -52,9 +52,9 @@ def test_an_empty_line_is_nothing(talk, line):
 def test_an_answer_that_is_broken_off_stays(talk):
     chat = talk()
     events = chat.take(STORY)
-    said = "".join(next(events).text for _ in range(3))
+    answer = "".join(next(events).text for _ in range(3))
     events.close()
-    assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
+    assert chat.turns == chat.read_again() == [(STORY, answer, "cancelled")]
     assert chat.state.status.finish_reason == "cancelled"
     assert chat.state.status.used > 30
 
@@ -62,10 +62,10 @@ def test_an_answer_that_is_broken_off_stays(talk):
 def test_an_interrupt_breaks_an_answer_off(talk):
     chat = talk()
     events = chat.take(STORY)
-    said = next(events).text
+    answer = next(events).text
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt())
-    assert chat.turns == chat.read_again() == [(STORY, said, "cancelled")]
+    assert chat.turns == chat.read_again() == [(STORY, answer, "cancelled")]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A window that gets full: what goes, what is told of it, and what stays."""
+"""A context window that gets full: which turns are dropped, and how that is reported."""
 
 import itertools
 
@@ -9,13 +9,13 @@ from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Ended, Event, Note, Piece
 from llmkit.cli.chat.history import History, Turn
 
-WINDOW, ROOM = 160, 4
+WINDOW, ANSWER_TOKENS = 160, 4
 SYSTEM = "Be brief."
 
 
 @pytest.fixture(scope="module")
 def narrow(default_model_folder):
-    return HuggingFaceChat(max_new_tokens=ROOM, temperature=0, context_window=WINDOW, dtype="float32")
+    return HuggingFaceChat(max_new_tokens=ANSWER_TOKENS, temperature=0, context_window=WINDOW, dtype="float32")
 
 
 def message(number: int) -> str:
@@ -29,13 +29,13 @@ def test_the_oldest_turns_go_in_pairs_and_the_system_text_stays(talk, narrow):
     for number in range(10):
         before = chat.state.history.dropped
         events = chat(message(number))
-        told = [event.text for event in events if isinstance(event, Note)]
+        texts = [event.text for event in events if isinstance(event, Note)]
         gone = chat.state.history.dropped - before
-        assert bool(told) == bool(gone)
-        if told:
+        assert bool(texts) == bool(gone)
+        if texts:
             notes.append(number)
-            assert told[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were dropped: ")
-            assert chat.state.status.used - ROOM <= WINDOW * window.TARGET_SHARE
+            assert texts[0].startswith(f"the oldest {2 * gone} messages no longer fit the window and were dropped: ")
+            assert chat.state.status.used - ANSWER_TOKENS <= WINDOW * window.TARGET_SHARE
         assert isinstance(events[-1], Ended)
         assert chat.state.status.used <= WINDOW
         assert window.build_messages(chat.state.history)[0].text == SYSTEM
@@ -140,7 +140,7 @@ def test_undo_frees_space_in_the_context_window(talk, narrow):
 def test_a_window_that_is_smaller_than_before(talk, narrow, llm):
     """As after /model, or a resume: what fitted no longer does."""
     chat = talk(llm)
-    chat(f"/set max_new_tokens {ROOM}")
+    chat(f"/set max_new_tokens {ANSWER_TOKENS}")
     for number in range(6):
         chat.answer(message(number))
     chat.state.use(narrow)
@@ -164,7 +164,7 @@ def test_what_the_model_sees(system, dropped):
 def test_later_turns_compute_only_new_tokens(talk, llm):
     """What was computed for the turns before is found again: else an answer would begin later each time."""
     chat = talk(llm, system=SYSTEM)
-    chat(f"/set max_new_tokens {ROOM}")
+    chat(f"/set max_new_tokens {ANSWER_TOKENS}")
     for number in range(3):
         chat.answer(message(number))
     assert _left(llm, chat) <= 1

@@ -30,12 +30,12 @@ def test_questions_are_answered_from_a_file(talk, mill):
     assert chat("/file") == [Output("Nothing is attached: /file PATH and /url URL attach something.")]
     assert chat(f"/file {mill}") == [Note(f"attached {mill}: questions are answered from it, until /detach")]
     assert chat("/file") == [Output(f"{mill}, {len(MILL)} characters\n/detach removes it.")]
-    begun, piece, cited, note, ended = chat(BUILT)
+    working, piece, cited, note, ended = chat(BUILT)
     assert note == Note(f"answered from {mill}")
     assert piece == Piece("1821")
     start = MILL.index("It was")
     end = MILL.index(" Today")
-    assert begun.text == "reading what is attached …"
+    assert working.text == "reading what is attached …"
     sure, none, quote, place = cited.text.split("\n")
     assert re.fullmatch(r"confidence \d+%", sure)
     assert (none, quote) == ("", "  “It was built in 1821 by Ann Miller.”")
@@ -114,8 +114,8 @@ def test_what_is_attached_does_not_say_is_for_the_model(talk, mill):
     assert "Paris" in turn.answer
     assert turn.citations == ""
     chat.state.qa_chain = QAChain(chat.state.llm, threshold=1)
-    begun, note, *_ = chat("What colour is the river?")
-    assert (type(begun), note) == (Working, Note(f"answered by the model, not from {mill}"))
+    working, note, *_ = chat("What colour is the river?")
+    assert (type(working), note) == (Working, Note(f"answered by the model, not from {mill}"))
     assert chat.state.history.turns[-1].citations == ""
 
 
@@ -217,8 +217,8 @@ def test_what_is_attached_is_there_after_a_resume(talk, mill):
 def test_a_page(talk, site):
     url = site.page(f"<title>The mill</title><body><p>{MILL}</p></body>".encode())
     chat = talk(fetching={"allow_private": True})
-    begun, note = chat(f"/url {url}")
-    assert begun.text == f"reading {url} …"
+    working, note = chat(f"/url {url}")
+    assert working.text == f"reading {url} …"
     assert note.text.startswith(f"attached The mill ({url})")
     assert chat.answer(BUILT) == "1821"
     assert re.search(rf" of {re.escape(url)}#:~:text=\S+$", chat.state.history.turns[0].citations)
@@ -286,10 +286,10 @@ def test_summarize_the_conversation(talk, llm):
     chat = talk()
     first = chat.answer("Ann and Bob meet at noon at the station.")
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
-    said = chat.answer("/summarize")
+    summary = chat.answer("/summarize")
     expected = f"You: Ann and Bob meet at noon at the station.\nModel: {first}"
     llm.engine.prefix_cache.clear()  # so that rounding does not depend on what was computed before
-    assert said == SummarizationChain(llm, "summarize-dialogue").invoke(expected).text
+    assert summary == SummarizationChain(llm, "summarize-dialogue").invoke(expected).text
     assert len(chat.turns) == 1
 
 

@@ -41,7 +41,7 @@ def test_undo_takes_turns_back_one_by_one(talk):
     used = chat.state.status.used
     chat.answer("And of Italy?")
     assert chat("/undo") == [Note("removed: And of Italy?")]
-    assert [said for said, _, _ in chat.read_again()] == [FRANCE]
+    assert [message for message, _, _ in chat.read_again()] == [FRANCE]
     assert chat.state.status.used == used
     chat("/undo")
     assert chat.turns == []
@@ -61,8 +61,8 @@ def test_retry_generates_a_new_answer(talk):
     for line in ("/set temperature 1.5", "/set seed 3"):
         chat(line)
     assert not any(isinstance(event, Note) for event in chat("/retry"))  # settings have changed since
-    [(said, answer, _)] = chat.turns
-    assert said == STORY
+    [(message, answer, _)] = chat.turns
+    assert message == STORY
     assert answer != first
     assert chat.read_again() == chat.turns
     assert isinstance(chat("/retry")[0], Note)  # now the seed is that of the last answer
