@@ -87,7 +87,8 @@ def _table_rows(
     path: Path, text: str, names: Sequence[str], parse_cell: Callable[[str], Any]
 ) -> Iterator[tuple[str, Any]]:
     delimiters = _DELIMITERS.get(path.suffix.lower(), _USUAL_DELIMITERS)
-    delimiter = _delimiter(text.lstrip().partition("\n")[0], names, delimiters) or delimiters[0]
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = _delimiter(first_line, names, delimiters) or max(delimiters, key=first_line.count)
     csv.field_size_limit(_MAX_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None

@@ -83,6 +83,7 @@ def test_places_are_lines_of_the_file(file):
     ("name", "content", "error"),
     [
         ("a.csv", "text,label\nRain,weather\n", 'PATH has the columns text, label, but must have "input" and "output"'),
+        ("a.csv", "text;label\nRain;weather\n", "PATH has the columns text, label, but must have"),
         ("a.csv", "input,output\n", "PATH has no labelled texts"),
         (
             "a.csv",
