@@ -14,6 +14,8 @@ TEXT_CONTROLS = frozenset(b"\t\n\x0b\x0c\r\x1b")
 """Control characters that a text in any encoding may have."""
 
 _SAMPLE = 1 << 14  # bytes
+_MIN_CUT = 16
+"""The least bytes of a text that was cut in the middle of a character."""
 _MIN_CONTROLS = 0.02
 _MIN_UNPRINTABLE = 0.2
 """The least shares of NUL and control bytes, and of all bytes that are no printable ASCII."""
@@ -34,7 +36,7 @@ def find_unmarked_encoding(data: bytes) -> str | None:
         https://html.spec.whatwg.org/multipage/parsing.html#prescan-a-byte-stream-to-determine-its-encoding
     """
     sample = data[:_SAMPLE]
-    if not _has_halves(sample):
+    if not _has_halves(sample) or (len(data) % 2 and len(data) < _MIN_CUT):
         return None
     rated = [
         (_likelihood(text), encoding)

@@ -57,7 +57,8 @@ def test_any_ascii_text_is_recognized(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0", b"a\0b and more of it", b"\1\0\0\0\2\0\0\0", b"\0" * 64, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]
+    "data",
+    [b"", b"\0", b"a\0b", b"a\0b and more of it", b"\1\0\0\0\2\0\0\0", b"\0" * 64, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"],
 )
 def test_binary_data_is_not(data: bytes) -> None:
     assert find_unmarked_encoding(data) is None
