@@ -68,6 +68,7 @@ class Languages:
         if len(near) == 1:
             return self.ids[near[0]]
         language = [code for code in self.ids if code.casefold().partition("_")[0] == wanted.partition("_")[0]]
+        language = language or [code for code in self.ids if code.casefold().startswith(wanted[:2])]
         codes = near or language or difflib.get_close_matches(name, self.ids, n=3) or list(self.ids)
         more = f" and {len(codes) - _SHOWN} more" if len(codes) > _SHOWN else ""
         hint = "is one of" if near else "did you mean" if len(codes) < len(self.ids) else "the languages are"

@@ -132,6 +132,8 @@ def test_languages_hold_for_scores_token_counts_and_constraints() -> None:
         ),
         ("MBart", "fr_FR", "did you mean fr_XX"),
         ("NLLB", "zho", "is one of zho_Hans, zho_Hant"),
+        ("NLLB", "fr", "did you mean fra_Latn"),
+        ("NLLB", "French", "did you mean fra_Latn"),
         ("MBart", "", "target_language is '', but must be text that is not empty"),
     ],
 )
