@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmkit.chains.same_labels import describe_difference, find_twins
+from llmkit.chains.same_labels import describe_difference, find_twins, without_invisible
 from llmkit.errors import InputError
 from llmkit.prompts.validation import validate_text
 
@@ -34,7 +34,7 @@ class Labels:
         if len(given) < (least := 1 if multi_label else 2):
             raise InputError(f"there {_count(len(given))}: give at least {least}")
         for number, name in enumerate(given, 1):
-            if not name.strip():
+            if not without_invisible(name):
                 raise InputError(f"label {number} is empty: every label needs words")
         if twins := find_twins(given):
             raise InputError(_explain_twins(*(given[index] for index in twins)))

@@ -59,11 +59,16 @@ def number_quoted_fields(text: str, found: Sequence[Span]) -> list[int]:
     ]
 
 
+def ends_parameter(text: str, left: Span, right: Span) -> bool:
+    """Return whether the second of two words is the key of the next parameter: `city` in `name=Lee&city=Berlin`."""
+    return text[left.end : right.start] == "&" and text.startswith("=", right.end)
+
+
 def number_answer_fields(text: str, found: Sequence[Span]) -> list[int]:
     """Return the number of the field that each word is in: an answer is within one.
 
-    The border is a tab, a bar, a comma or semicolon without a space after it, or a tag; and `=` in a text that has
-    several `key=value`. An option (`--file=a.txt`), an equation, and code stay in one field, and so does all that is
+    The border is a tab, a bar, a comma or semicolon without a space after it, or a tag; and `=` and the `&` between
+    parameters in a text that has several `key=value`. An option (`--file=a.txt`), an equation, and code stay in one field, and so does all that is
     between the quotation marks of a field.
     """
     border = _ANSWER_BORDER_OF_PAIRS if len(_KEY.findall(text)) > 1 else _ANSWER_BORDER
@@ -71,5 +76,6 @@ def number_answer_fields(text: str, found: Sequence[Span]) -> list[int]:
     quoted = number_quoted_fields(text, found)
     for (left, field), (right, other) in pairwise(zip(found, quoted, strict=True)):
         is_inside = field == other >= 0
-        numbers.append(numbers[-1] + (not is_inside and bool(border.search(text, left.end, right.start))))
+        is_border = border.search(text, left.end, right.start) or ends_parameter(text, left, right)
+        numbers.append(numbers[-1] + (not is_inside and bool(is_border)))
     return numbers

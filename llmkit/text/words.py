@@ -62,9 +62,9 @@ _COUNTED = regex.compile(
     rf"(?V1) (?={_UNSPACED})\X | [[\p{{L}}\p{{N}}]--{_UNSPACED}] [[^\s]--{_UNSPACED}]*", regex.VERBOSE
 )
 _UP_TO_LAST_LETTER = regex.compile(r"(?V1)(?:.*[[^\p{P}\p{C}]||[%‰]])?", regex.DOTALL)
-_PARAMETER = regex.compile(r"[^&?+]*+ [&?+%]", regex.VERBOSE)
-_JOINED = regex.compile(r"(?: \p{Lu}\p{Ll}++ | \p{Lu}\. ) (?: \+ (?: \p{Lu}\p{Ll}++ | \p{Lu}\. ) )++", regex.VERBOSE)
-_PARAMETER_SIGN = regex.compile(r"[&?+] | %(?: 20 | 0[AaDd] | 2[CcBb] )", regex.VERBOSE)
+_IN_QUERY = regex.compile(r"[&?] [\w.%\[\]-]{1,64} = \Z", regex.VERBOSE)
+_QUERY_SIGN = regex.compile(r"[&+] | %(?: 20 | 0[AaDd] )", regex.VERBOSE)
+_NAMES_WITH_PLUS = regex.compile(r"\p{Lu}\p{Ll}+ (?: \+ \p{Lu}\p{Ll}+ )+", regex.VERBOSE)
 _AFTER_ADDRESS = ".,:;!?'’*…-"
 _INITIALS = regex.compile(r"(?:\p{L}\.){2,}")
 
@@ -87,7 +87,7 @@ def words(text: str) -> list[Word]:
     """Split a text into words, with their offsets.
 
     A word is what is between spaces, dashes, brackets, quotation marks and other signs that divide, so `city=Berlin`
-    has two, without punctuation at its ends. Numbers, e-mail addresses, URLs and paths stay whole. In scripts without
+    has two, without punctuation at its ends, and `q=Ann+Lee&city=Berlin` has five. Numbers, e-mail addresses, URLs and paths stay whole. In scripts without
     spaces a word is one grapheme.
     """
     found = []
@@ -98,13 +98,34 @@ def words(text: str) -> list[Word]:
         if chunk["address"]:
             found.append(Word(chunk.start(), chunk.start() + len(chunk["address"].rstrip(_AFTER_ADDRESS))))
             continue
-        start = chunk.start()
-        end = _match_end(_UP_TO_LAST_LETTER, text, start, chunk.end())
-        if _INITIALS.fullmatch(text, start, min(end + 1, chunk.end())):  # "U.S." keeps its last point
-            end += 1
-        if start < end:
-            found.append(Word(start, end, 0.5 if _UNSPACED_CHARACTER.match(text, start) else 1.0))
+        for start, limit in _split_query(text, *chunk.span()):
+            end = _match_end(_UP_TO_LAST_LETTER, text, start, limit)
+            if _INITIALS.fullmatch(text, start, min(end + 1, limit)):  # "U.S." keeps its last point
+                end += 1
+            if start < end:
+                found.append(Word(start, end, 0.5 if _UNSPACED_CHARACTER.match(text, start) else 1.0))
     return found
+
+
+def _split_query(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the parts of a chunk beside `=` that belong to a query string or form data; else the chunk.
+
+    In `/search?name=Ann+Lee&city=Berlin` a value ends at `&`, and `+` and `%20` are spaces; `y=a+b` is an equation
+    (https://url.spec.whatwg.org/#application/x-www-form-urlencoded).
+    """
+    is_value, before_value = text[start - 1 : start] == "=", text[end : end + 1] == "="
+    path = text.rfind("?", start, end) if before_value and not is_value else -1
+    if path > start:
+        return [(start, path), (path + 1, end)]
+    if not is_value:
+        return [(start, end)]
+    in_query = before_value and text.find("&", start, end) > 0
+    in_query = in_query or bool(_IN_QUERY.search(text, max(0, start - 66), start))
+    if not in_query and not _NAMES_WITH_PLUS.fullmatch(text, start, end):
+        return [(start, end)]
+    borders = [sign.span() for sign in _QUERY_SIGN.finditer(text, start, end)]
+    starts, ends = [start, *(after for _, after in borders)], [*(before for before, _ in borders), end]
+    return list(zip(starts, ends, strict=True))
 
 
 def terms(text: str) -> list[str]:

@@ -29,6 +29,15 @@ from llmkit.errors import InputError
         (["caf\u00e9", "cafe\u0301"], "differ only by how their characters are encoded in Unicode"),
         (["new\u00a0york", "new york"], "label 'new york' is given twice"),
         (["\uff33ports", "sports"], "differ only by how their characters are encoded in Unicode"),
+        (["sports", "sports."], "the labels 'sports' and 'sports.' differ only by the punctuation around them"),
+        (["sports", "“Sports!”"], "differ only by the punctuation around them"),
+        (["sports", "- sports"], "differ only by the punctuation around them"),
+        (["sports", "**sports**:"], "differ only by the punctuation around them"),
+        (["(a)", "[a]"], "differ only by the punctuation around them"),
+        (["新聞", "「新聞」。"], "differ only by the punctuation around them"),
+        (["ok", "ok\u200b"], "differ only by invisible characters"),
+        (["ok", "\ufeffo\u00adk\u2060"], "differ only by invisible characters"),
+        (["ok", "\u200b \u2800"], "label 2 is empty"),
         (["a", 3], "a label is int, but must be text"),
         (["a", None], "a label is NoneType, but must be text"),
         (["a", "\ud800"], "half a surrogate pair"),
@@ -51,7 +60,9 @@ def test_any_iterable_of_labels_is_accepted() -> None:
 
 
 def test_labels_that_differ_in_accents_or_letters_are_different() -> None:
-    names = ["cafe", "café", "Masse", "Maße", "日本", "日本人", "C", "C++"]
+    names = ["cafe", "café", "Masse", "Maße", "日本", "日本人", "C", "C++", "C#", ".NET", "NET", "A", "A+", "A-", "A*"]
+    names += ["5", "-5", "5%", "$5", ":)", ":(", ":-)", ":-(", "?", "!", "...", "😀", "😐", "-", "+", "don't", "dont"]
+    names += ["\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in tag) for tag in ("gbeng", "gbsct")]
     assert Labels.validate(names, None, multi_label=False).verbalized == tuple(names)
 
 

@@ -101,3 +101,8 @@ def test_words_of_a_quoted_field_are_in_it(text: str) -> None:
 @pytest.mark.parametrize("text", ['"' * 200_000, ',"' * 100_000, ',"a\\' * 50_000, ',"a""' * 50_000])
 def test_quotation_marks_without_end_take_no_time(text: str) -> None:
     quoted_fields(text)
+
+
+def test_a_parameter_ends_at_an_ampersand() -> None:
+    text = "name=Ann+Lee&City=Berlin"
+    assert number_answer_fields(text, words(text)) == [0, 1, 1, 2, 3]

@@ -186,3 +186,21 @@ def test_end_of_words_limits_the_number_of_words(text: str, max_words: int) -> N
         assert count_words(text[:end]) <= max_words < count_words(text)
         assert all(end_of_words(text[:later], max_words) == end for later in range(end + 1, len(text) + 1))
     assert len(regex.findall(r"\S+", text)) <= count_words(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name=Ann+Lee&city=Berlin", ["name", "Ann", "Lee", "city", "Berlin"]),
+        ("GET /search?q=Ann+Lee HTTP/1.1", ["GET", "search", "q", "Ann", "Lee", "HTTP", "1.1"]),
+        ("q=Maria%20Holm&city=New+York&fast", ["q", "Maria", "Holm", "city", "New", "York", "fast"]),
+        ("name=Ann+Lee&amp;city=Berlin", ["name", "Ann", "Lee", "amp", "city", "Berlin"]),
+        ("to=a@b.de&on=2024-01-01&x=1,5", ["to", "a@b.de", "on", "2024-01-01", "x", "1,5"]),
+        ("name=Ann+Lee", ["name", "Ann", "Lee"]),
+        ("y=a+b", ["y", "a+b"]),
+        ("AT&T and R&D=5", ["AT&T", "and", "R&D", "5"]),
+        ("https://x.de/?name=Ann+Lee&city=Berlin", ["https://x.de/?name=Ann+Lee&city=Berlin"]),
+    ],
+)
+def test_query_strings_and_form_data_are_divided(text: str, expected: list[str]) -> None:
+    assert [word.of(text) for word in words(text)] == expected

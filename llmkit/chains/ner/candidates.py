@@ -25,7 +25,7 @@ from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
 from llmkit.text.abbreviations import FULL_TITLES, is_title
-from llmkit.text.fields import ends_name, number_quoted_fields
+from llmkit.text.fields import ends_name, ends_parameter, number_quoted_fields
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import Word, words
 
@@ -33,6 +33,7 @@ _POSSESSIVE = regex.compile(r"['’]s?\Z", regex.IGNORECASE)
 _NUMBER = regex.compile(r"[\d.,]+")
 _LETTER = regex.compile(r"[\p{L}\p{N}]")
 _OPENS = regex.compile(r"[^\w\s,;'’\-&]")
+_SPACE = regex.compile(r"\s*|\+|%20")
 _INITIAL_POINT = regex.compile(r"(?<=\b\p{Lu})\.[ \u00a0]?")
 _TITLE_POINT = regex.compile(r"\.?[ \u00a0]?")
 _LIST_NUMBERS = regex.compile(r"^[^\S\n]*[(\[]?(?:\d{1,3}[.)\]]+|\p{L}\))[^\S\n]+", regex.MULTILINE)
@@ -138,7 +139,7 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
 def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> tuple[list[int], list[bool]]:
     """Return the number of each word's sentence or field, and whether each word and the next are not side by side.
 
-    A point belongs to the initial before it, and parts nothing: "J. Doe".
+    A point belongs to the initial before it, and parts nothing: "J. Doe". Nor does `+`, the space of a query string.
     """
     fields, apart = [0] * bool(found), []
     quoted = number_quoted_fields(text, found)
@@ -147,11 +148,11 @@ def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> t
         between = text[left.end : right.start]
         ended = bisect_right(ends, right.start) > bisect_left(ends, left.end)
         is_inside = quoted[place] == quoted[place + 1] >= 0
-        is_border = ended or (ends_name(between) and not is_inside)
+        is_border = ended or (ends_name(between) and not is_inside) or ends_parameter(text, left, right)
         is_border = is_border or (len(items) > 1 and right.start in items)
         fields.append(fields[-1] + is_border)
         is_initial = bool(_INITIAL_POINT.fullmatch(text, left.end, right.start))
-        apart.append(is_border or (bool(between.strip()) and not is_initial))
+        apart.append(is_border or (not _SPACE.fullmatch(between) and not is_initial))
     return fields, apart
 
 

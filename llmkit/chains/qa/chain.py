@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from langchain_core.documents import Document
@@ -15,8 +15,8 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
 from llmkit.chains.calibration import validate_precision
-from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_prompt, validate_share
-from llmkit.chains.lockstep import ModelCall
+from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
+from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.calibration import (
     NEUTRAL,
     SMOLLM2_135M,
@@ -27,31 +27,28 @@ from llmkit.chains.qa.calibration import (
     validate_truths,
 )
 from llmkit.chains.qa.generator import AnswerGenerator, with_generated_text
-from llmkit.chains.qa.inputs import QAInput, Query, QuestionInput, parse_context, parse_question
-from llmkit.chains.qa.reader import AnswerSpan, Reader, ReaderInput, reader_prompts
+from llmkit.chains.qa.inputs import (
+    QAInput,
+    Query,
+    QuestionInput,
+    parse_context,
+    parse_question,
+    validate_question_prompt,
+)
+from llmkit.chains.qa.prepared import PreparedQuery
+from llmkit.chains.qa.reader import AnswerSpan, Reader, reader_prompts
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
-from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoInput, YesNoReader
+from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
-from llmkit.errors import InputError, LlmkitError, PromptError
+from llmkit.errors import InputError, LlmkitError
 from llmkit.prompts import TaskPrompt
-from llmkit.retrieval import RetrievedSentence, SentenceRetriever
+from llmkit.retrieval import SentenceRetriever
 
 Style = Literal["extractive", "abstractive"]
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
-
-
-@dataclass(frozen=True)
-class PreparedQuery:
-    """A checked question, the sentences that matter, the prompts of the readers, and the call of the generator."""
-
-    query: Query
-    sentences: list[RetrievedSentence]
-    reader_input: ReaderInput | None = None
-    yes_no_input: YesNoInput | None = None
-    call: ModelCall | None = None
 
 
 class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
@@ -142,12 +139,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if scorer is None:
             refuse_prompts(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
-            asking = _validate_prompt(structured_prompt or "answer-with-quotes", "question", "form")
+            asking = validate_question_prompt(structured_prompt or "answer-with-quotes", "question", "form")
             asking = asking.with_examples(examples) if examples else asking
             self._structured = answer_with_quotes(llm, asking, _FORMS[style])
             return
         refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
-        prompts = reader_prompts(_validate_prompt(prompt or "question-answering", "question"), examples)
+        prompts = reader_prompts(validate_question_prompt(prompt or "question-answering", "question"), examples)
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if style == "abstractive" else 0
         self._reader = Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
@@ -155,7 +152,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         if style == "abstractive":
             if isinstance(scorer, BaseLLM):
                 raise InputError(f"{type(scorer).__name__} is a completion model: use a chat model to generate answers")
-            asking = _validate_prompt(abstractive_prompt or "answer-in-words", "question")
+            asking = validate_question_prompt(abstractive_prompt or "answer-in-words", "question")
             self._generator = AnswerGenerator(llm, asking, self._reader, max_new_tokens, context_window)
         elif abstractive_prompt is not None:
             raise InputError("abstractive_prompt is given, but style is 'extractive': set style='abstractive' too")
@@ -248,12 +245,20 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
         if span is None:
-            return Answer(text="", found=False, confidence=0.0, calibrated=self.calibrated)
+            return self._without_answer(item, 0.0)
         citations = (item.query.cite(span.sentence.document, span.sentence, span.span),)
         confidence = self.tuning.confidence(span.score)
-        return self._apply_threshold(
-            Answer(text=span.text, found=True, confidence=confidence, calibrated=self.calibrated, citations=citations)
+        if confidence < self.threshold:
+            return self._without_answer(item, confidence)
+        return Answer(
+            text=span.text, found=True, confidence=confidence, calibrated=self.calibrated, citations=citations
         )
+
+    def _without_answer(self, item: PreparedQuery, confidence: float) -> Answer:
+        """Return that there is no answer; where alternatives were named, with the sentences near to the question."""
+        has_alternatives = item.reader_input is not None and item.reader_input.alternatives is not None
+        citations = item.cite_related(item.sentences, self.sentence_retriever)[:MAX_NEAR] if has_alternatives else ()
+        return Answer(text="", found=False, confidence=confidence, calibrated=self.calibrated, citations=citations)
 
     def _yes_or_no(self, item: PreparedQuery, answer: YesNoAnswer) -> Answer:
         """Return yes or no; below the threshold only the sentences, if they share words with the question."""
@@ -261,13 +266,13 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         is_measured = languages is None or answer.language in languages
         confidence = self.tuning.yes_no_confidence(answer.score) if is_measured else 0.0
         found = is_measured and confidence >= self.yes_no_threshold
-        near = [one for one in answer.evidence if one.relevance > 0 or self.sentence_retriever.embedder is not None]
+        near = item.cite_related(answer.evidence, self.sentence_retriever)
         return Answer(
             text=answer.text if found else "",
             found=found,
             confidence=confidence,
             calibrated=self.calibrated,
-            citations=tuple(item.query.cite(one.document, one) for one in ([answer.sentence] if found else near)),
+            citations=(item.query.cite(answer.sentence.document, answer.sentence),) if found else near,
             method="yes or no",
         )
 
@@ -291,10 +296,3 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             with_generated_text(item.query, answer, next(generated)) if answer.found else answer
             for item, answer in zip(prepared, answers, strict=True)
         ]
-
-
-def _validate_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
-    validated = validate_prompt(prompt, fields)
-    if "question" not in validated.input_variables:
-        raise PromptError("the prompt has no field {question}")
-    return validated

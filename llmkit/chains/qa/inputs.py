@@ -10,9 +10,10 @@ from langchain_core.documents import Document
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from llmkit.chains.inputs import parse_documents
+from llmkit.chains.inputs import parse_documents, validate_prompt
 from llmkit.chains.qa.results import Citation
-from llmkit.errors import InputError
+from llmkit.errors import InputError, PromptError
+from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms
 
@@ -95,3 +96,11 @@ def parse_context(context: Any) -> tuple[Document, ...]:
         if not document.page_content.strip():
             raise InputError("the context is empty" if len(documents) == 1 else f"document {number} has no text")
     return documents
+
+
+def validate_question_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
+    """Return a prompt by its name or itself, if it has the field `question`."""
+    validated = validate_prompt(prompt, fields)
+    if "question" not in validated.input_variables:
+        raise PromptError("the prompt has no field {question}")
+    return validated

@@ -47,9 +47,9 @@ _OPENING = regex.compile(
     _FLAGS,
 )
 _ALTERNATIVES = regex.compile(
-    r"\b(?<! \b(?:more|yes|whether|one|once|and/) \s* ) or \s+ (?! not | no | so | more | less )", _FLAGS
+    r"\b(?<! \b(?:more|yes|whether|one|once|and/) \s* ) or \s+ (?! (?: not | no | so | more | less ) \b )", _FLAGS
 )
-_BEHIND_COMMA = regex.compile(r"[,:] [^,:]* \b or \s | , \s* or \s", _FLAGS)
+_BEHIND_COMMA = regex.compile(r"(?: [,:;—] | \s[–-]\s ) [^,:]* \b or \s | , \s* or \s", _FLAGS)
 _TAG = regex.compile(
     rf"""(?: , \s* (?: right | correct | true | yes | no | eh | huh )
         | , \s* is\ (?:that|this|it)\ (?:right|correct|true|so)

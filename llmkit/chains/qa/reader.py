@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from llmkit.chains.qa.alternatives import Alternatives, find_alternatives
 from llmkit.chains.qa.calibration import QATuning
-from llmkit.chains.qa.question_form import names_alternatives
 from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
 from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
@@ -38,7 +38,8 @@ MARGIN = 8
 class ReaderInput:
     """A question with the sentences that may answer it, the most relevant first, and its prompts.
 
-    They ask the question, a content-free question instead, and for the question that belongs to an answer.
+    They ask the question, a content-free question instead, and for the question that belongs to an answer. Where the
+    question names alternatives, only these are answers.
     """
 
     question: str
@@ -46,6 +47,7 @@ class ReaderInput:
     prompt: FittedPrompt
     neutral_prompt: FittedPrompt
     reverse_prompt: FittedPrompt
+    alternatives: Alternatives | None = None
 
     @property
     def text(self) -> str:
@@ -118,13 +120,14 @@ class Reader:
             self._fit(self.prompt, text, reserve, question=question),
             self._fit(self.prompt, text, reserve, question=NEUTRAL_QUESTION),
             self._fit(self.reverse_prompt, text, reverse_reserve),
+            find_alternatives(question),
         )
 
     def _fit(self, prompt: TaskPrompt, text: str, reserve: int, **fields: Any) -> FittedPrompt:
         return prompt.fit(text, model=self.llm, max_new_tokens=reserve, context_window=self.context_window, **fields)
 
     def read(self, inputs: Sequence[ReaderInput]) -> list[AnswerSpan | None]:
-        """Return the best span for each question; `None` where the sentences have no words."""
+        """Return the best span for each question; `None` where the sentences have none that can be an answer."""
         spans = [[span for _, group in starts for span in group] for starts in self._likeliest_starts(inputs)]
         texts = [[span.text for span in row] for row in spans]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=True)
@@ -140,7 +143,9 @@ class Reader:
 
     def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[SpansFrom]]:
         """Return the words at which the best spans are likely to begin, with their spans."""
-        starts = [[start for sentence in item.sentences for start in self._starts(sentence)] for item in inputs]
+        starts = [
+            [start for one in item.sentences for start in self._starts(one, item.alternatives)] for item in inputs
+        ]
         texts = [[word for word, _ in row] for row in starts]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=False)
         kept = []
@@ -150,17 +155,20 @@ class Reader:
             kept.append([row[index] for index in sorted(indices)])
         return kept
 
-    def _starts(self, sentence: RetrievedSentence) -> list[SpansFrom]:
-        """Return each word of a sentence with the spans that begin with it, whose offsets are in the document."""
+    def _starts(self, sentence: RetrievedSentence, alternatives: Alternatives | None) -> list[SpansFrom]:
+        """Return each word of a sentence with the answers that begin with it, whose offsets are in the document."""
         text, offset, found = sentence.text, sentence.start, words(sentence.text)
         fields, starts = number_answer_fields(text, found), [word.start for word in found]
         groups = [
             [span for span in spans if fields[bisect_left(starts, span.end) - 1] == field]
             for spans, field in zip(spans_from(text, found, self.max_words), fields, strict=True)
         ]
+        if alternatives:
+            groups = [[span for span in spans if alternatives.allow(span.of(text))] for spans in groups]
         return [
             (word.of(text), [AnswerSpan(sentence, Span(offset + s.start, offset + s.end), s.of(text)) for s in spans])
             for word, spans in zip(found, groups, strict=True)
+            if spans
         ]
 
     def _likelihoods(
@@ -178,7 +186,7 @@ class Reader:
         question = set(terms(item.question))
         ranks = np.array([item.sentences.index(span.sentence) for span in spans], dtype=np.float64)
         repeats = np.array([set(terms(span.text)) <= question for span in spans], dtype=np.float64)
-        if names_alternatives(item.question):  # "Is it open on Monday or Sunday?": the answer is a part of it
+        if item.alternatives:  # "Is it open on Monday or Sunday?": the answer is a part of it
             repeats[:] = 0
         return np.asarray(self.tuning.rank_penalty * ranks + self.tuning.repetition_penalty * repeats)
 

@@ -98,3 +98,8 @@ def test_a_quoted_field_is_one_name(default_llm: HuggingFaceChat, text: str) -> 
     entities = NERChain(default_llm, threshold=0.2).invoke(text)
     assert [entity.text for entity in entities] == ["Holm, Maria", "Berlin", "Lee, Ann", "Paris"]
     assert all(text[entity.start : entity.end] == entity.text for entity in entities)
+
+
+@pytest.mark.slow
+def test_a_query_string(chain: NERChain) -> None:
+    assert found(chain, "name=Ann+Lee&city=Berlin") == ["Ann+Lee", "Berlin"]
