@@ -68,8 +68,8 @@ def number_answer_fields(text: str, found: Sequence[Span]) -> list[int]:
     """Return the number of the field that each word is in: an answer is within one.
 
     The border is a tab, a bar, a comma or semicolon without a space after it, or a tag; and `=` and the `&` between
-    parameters in a text that has several `key=value`. An option (`--file=a.txt`), an equation, and code stay in one field, and so does all that is
-    between the quotation marks of a field.
+    parameters in a text that has several `key=value`. An option (`--file=a.txt`), an equation, and code stay in one
+    field, and so does all that is between the quotation marks of a field.
     """
     border = _ANSWER_BORDER_OF_PAIRS if len(_KEY.findall(text)) > 1 else _ANSWER_BORDER
     numbers = [0] * bool(found)

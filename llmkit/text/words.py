@@ -87,8 +87,8 @@ def words(text: str) -> list[Word]:
     """Split a text into words, with their offsets.
 
     A word is what is between spaces, dashes, brackets, quotation marks and other signs that divide, so `city=Berlin`
-    has two, without punctuation at its ends, and `q=Ann+Lee&city=Berlin` has five. Numbers, e-mail addresses, URLs and paths stay whole. In scripts without
-    spaces a word is one grapheme.
+    has two, without punctuation at its ends, and `q=Ann+Lee&city=Berlin` has five. Numbers, e-mail addresses, URLs and
+    paths stay whole. In scripts without spaces a word is one grapheme.
     """
     found = []
     for chunk in _CHUNK.finditer(text):
