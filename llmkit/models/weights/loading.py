@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
+from llmkit.models.weights.adapters import Adapter, find_adapter
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
@@ -47,6 +48,7 @@ def load(
     if name in CATALOG and CATALOG[name].kind != "chat":
         raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
     folder = resolve(name)
+    adapter = find_adapter(folder)
     import torch
 
     from llmkit.models.cpu.fast_forward import build_fast_forward
@@ -57,7 +59,7 @@ def load(
     precision = best if dtype == "auto" else getattr(torch, dtype)
     try:
         with quiet_transformers():
-            tokenizer, model = _read(folder, where, precision, quantization)
+            tokenizer, model = _read_adapted(adapter or folder, where, precision, quantization)
     except LlmkitError:
         raise
     except Exception as error:  # transformers raises anything for broken files
@@ -66,7 +68,7 @@ def load(
     loaded = from_objects(model, tokenizer, name=name, context_window=context_window)
     exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
     fast_forward = None if quantization or exact else build_fast_forward(model, folder)
-    source = hash_text(folder_digest(folder), quantization)
+    source = hash_text(folder_digest(folder), adapter and folder_digest(adapter.base), quantization)
     return replace(loaded, fast_forward=fast_forward, source=source)
 
 
@@ -90,6 +92,11 @@ def from_objects(
             "(AutoTokenizer.from_pretrained(...).save_pretrained(...))"
         )
     require_eval_mode(model)
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        raise ModelUnusable(
+            f"this {type(model).__name__} puts virtual tokens before the prompt, which is not supported: adapters of "
+            "weights, as LoRA, work"
+        )
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or _name_of(model)
@@ -116,6 +123,20 @@ def _window(config: Any, tokenizer: Any) -> int:
         f"neither the configuration nor the tokenizer of this {config.model_type} model has the length of its context "
         "window: pass context_window=, in tokens"
     )
+
+
+def _read_adapted(folder: Path | Adapter, *options: Any) -> tuple[Any, Any]:
+    """Return tokenizer and model of a folder, or those of an adapter and its base."""
+    from transformers import AutoTokenizer
+
+    if isinstance(folder, Path):
+        return _read(folder, *options)
+    with folder.base_alone() as base:
+        tokenizer, model = _read(base, *options)
+    model.config._name_or_path = model.name_or_path = str(folder.base)
+    if folder.tokenizer != folder.base:
+        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, local_files_only=True, trust_remote_code=False)
+    return tokenizer, folder.apply(model, tokenizer).eval()
 
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:

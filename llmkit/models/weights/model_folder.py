@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmkit.errors import ModelUnusable
 
-_TOKENIZERS = {
+TOKENIZER_FILES = {
     "tokenizer.json",
     "tokenizer.model",
     "spiece.model",
@@ -17,20 +17,28 @@ _TOKENIZERS = {
 }
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _INDEX = "model.safetensors.index.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""The files of an adapter of PEFT."""
 
 
 def validate_model_folder(folder: Path) -> Path:
     """Return the folder if it has a complete model: config.json, weights as safetensors and a tokenizer.
+
+    Or an adapter of PEFT, alone or with the model.
 
     Only the headers of the weights are read, so this takes milliseconds whatever the size.
 
     Raises:
         ModelUnusable: names all that is missing, or the file that is damaged.
     """
+    if (folder / ADAPTER_CONFIG).is_file():
+        _validate_adapter(folder)
+        if not has_base_weights(folder):
+            return folder
     parts = {
         "config.json": (folder / "config.json").is_file(),
-        "weights (*.safetensors)": any(folder.glob("*.safetensors")),
-        "tokenizer (tokenizer.json)": any((folder / name).is_file() for name in _TOKENIZERS),
+        "weights (*.safetensors)": has_base_weights(folder),
+        "tokenizer (tokenizer.json)": any((folder / name).is_file() for name in TOKENIZER_FILES),
     }
     if missing := " and no ".join(part for part, found in parts.items() if not found):
         raise ModelUnusable(f"the folder {folder} is not a usable model: it has no {missing}{_hint(folder)}")
@@ -40,9 +48,26 @@ def validate_model_folder(folder: Path) -> Path:
     return folder
 
 
+def has_base_weights(folder: Path) -> bool:
+    """Return whether a folder has weights of a whole model."""
+    return any(path.name != ADAPTER_WEIGHTS for path in folder.glob("*.safetensors"))
+
+
+def _validate_adapter(folder: Path) -> None:
+    _read_json(folder / ADAPTER_CONFIG)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelUnusable(
+            f"the folder {folder} has {ADAPTER_CONFIG}, but no {ADAPTER_WEIGHTS}: save the adapter again as "
+            "safetensors (model.save_pretrained)"
+        )
+    _check_weights(folder / ADAPTER_WEIGHTS)
+
+
 def _hint(folder: Path) -> str:
-    if any(folder.glob("*.safetensors")):
+    if has_base_weights(folder):
         return ""
+    if (folder / ADAPTER_WEIGHTS).is_file():
+        return f"; {ADAPTER_WEIGHTS} is an adapter, whose {ADAPTER_CONFIG} names its base"
     if gguf := sorted(folder.glob("*.gguf")):
         return f"; name the file itself, {gguf[0]}"
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
@@ -56,7 +81,7 @@ def _hint(folder: Path) -> str:
 
 def _shards(folder: Path) -> list[Path]:
     if not (folder / _INDEX).is_file():
-        return sorted(folder.glob("*.safetensors"))
+        return sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
     listed = _read_json(folder / _INDEX).get("weight_map")
     if not isinstance(listed, dict):
         raise ModelUnusable(f"{folder / _INDEX} is damaged: it has no weight_map")

@@ -1,0 +1,135 @@
+"""Folders with an adapter of PEFT, such as LoRA: beside its base's weights, or alone, with the name of its base."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
+from llmkit.models.weights.catalog import resolve
+from llmkit.models.weights.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, TOKENIZER_FILES, has_base_weights
+
+_VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT"}
+_TASKS = {"CAUSAL_LM", "SEQ_2_SEQ_LM", None}
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter and its base.
+
+    Attributes:
+        folder: the adapter's.
+        base: the folder of the model that it was trained on; may be the same.
+    """
+
+    folder: Path
+    base: Path
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of the tokenizer: the adapter's, if it has one, as training may add tokens or a chat template."""
+        own = any((self.folder / name).is_file() for name in TOKENIZER_FILES)
+        return self.folder if own else self.base
+
+    @contextmanager
+    def base_alone(self) -> Iterator[Path]:
+        """Yield a folder with the base and without the adapter, which transformers would load or ignore by itself."""
+        if self.base != self.folder:
+            yield self.base
+            return
+        with tempfile.TemporaryDirectory() as temporary:
+            for path in self.folder.iterdir():
+                if path.is_file() and not path.name.startswith("adapter_"):
+                    _link(path, Path(temporary) / path.name)
+            yield Path(temporary)
+
+    def apply(self, model: Any, tokenizer: Any) -> Any:
+        """Return the base model with the adapter, as a model of PEFT.
+
+        Raises:
+            ModelUnusable: the adapter's weights do not fit the base.
+        """
+        from peft import PeftConfig, get_peft_model
+        from peft.utils import load_peft_weights, set_peft_model_state_dict
+
+        if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # tokens were added for the training
+            model.resize_token_embeddings(len(tokenizer))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                config = PeftConfig.from_pretrained(str(self.folder))
+                config.inference_mode = True
+                adapted = get_peft_model(model, config)
+                result = set_peft_model_state_dict(adapted, load_peft_weights(str(self.folder), device="cpu"))
+            except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
+                reason = " ".join(str(error).split())[:300]
+                raise ModelUnusable(
+                    f"the adapter in {self.folder} does not fit its base {self.base}: {reason}"
+                ) from error
+        missing = [name for name in result.missing_keys if adapted.base_model.prefix in name]
+        if wrong := [*missing, *result.unexpected_keys]:
+            raise ModelUnusable(
+                f"the adapter in {self.folder} does not fit its base {self.base}: {len(wrong)} of its weights are "
+                f"missing or have no place, such as {wrong[0]}"
+            )
+        return adapted
+
+
+def find_adapter(folder: Path) -> Adapter | None:
+    """Return the adapter of a model's folder, with its base found or fetched; `None` if the folder has no adapter.
+
+    Raises:
+        InputError: peft is not installed.
+        ModelUnusable: the adapter is of a kind that is not supported, or does not name its base.
+        ModelNotFound: its base is not found.
+    """
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return None
+    config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    kind, task, base = config.get("peft_type"), config.get("task_type"), config.get("base_model_name_or_path")
+    what = f"{folder} has {'an' if str(kind)[:1] in 'AEIOU' else 'a'} {kind} adapter"
+    if kind in _VIRTUAL_TOKENS:
+        raise ModelUnusable(f"{what}, which puts virtual tokens before the prompt: adapters of weights, as LoRA, work")
+    if task not in _TASKS:
+        raise ModelUnusable(f"{what} for {task}, which generates no text: choose one for CAUSAL_LM or SEQ_2_SEQ_LM")
+    alone = not has_base_weights(folder)
+    if alone and not base:
+        raise ModelUnusable(
+            f"{what} without its base: write the base's name or folder as base_model_name_or_path into {ADAPTER_CONFIG}"
+        )
+    try:
+        import peft  # noqa: F401
+    except ImportError as error:
+        named = f" for the model {base}" if alone else " beside the weights of its base"
+        raise InputError(
+            f"{what}{named}, which needs peft: python -m pip install 'llmkit[adapters]'"
+            + ("" if alone else f"; to use the base alone, move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} away")
+        ) from error
+    return Adapter(folder, _find_base(folder, str(base), what) if alone else folder)
+
+
+def _find_base(folder: Path, base: str, what: str) -> Path:
+    beside = folder / base
+    try:
+        found = resolve(str(beside) if beside.is_dir() and not Path(base).is_dir() else base)
+    except LlmkitError as error:
+        message = f"{what} for the model {base}, which cannot be used: {error}"
+        raise (type(error) if isinstance(error, ModelNotFound) else ModelUnusable)(message) from error
+    if (found / ADAPTER_CONFIG).is_file():
+        raise ModelUnusable(f"{what} for {base}, which is an adapter itself: merge that one first (merge_and_unload)")
+    return found
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.symlink(path.resolve(), target)
+    except OSError:  # Windows lets not everybody make links
+        shutil.copy(path, target)
