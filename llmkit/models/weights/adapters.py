@@ -68,14 +68,17 @@ class Adapter:
                 config = PeftConfig.from_pretrained(str(self.folder))
                 config.inference_mode = True
                 adapted = get_peft_model(model, config)
-                result = set_peft_model_state_dict(adapted, load_peft_weights(str(self.folder), device="cpu"))
+                weights = load_peft_weights(str(self.folder), device="cpu")
+                result = set_peft_model_state_dict(adapted, dict(weights))
             except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
                 reason = " ".join(str(error).split())[:300]
                 raise ModelUnusable(
                     f"the adapter in {self.folder} does not fit its base {self.base}: {reason}"
                 ) from error
         missing = [name for name in result.missing_keys if adapted.base_model.prefix in name]
-        if wrong := [*missing, *result.unexpected_keys]:
+        # PEFT saves embeddings that were resized twice, under two names.
+        extra = [name for name in result.unexpected_keys if name.replace(".modules_to_save.", ".") not in weights]
+        if wrong := [*missing, *extra]:
             raise ModelUnusable(
                 f"the adapter in {self.folder} does not fit its base {self.base}: {len(wrong)} of its weights are "
                 f"missing or have no place, such as {wrong[0]}"

@@ -15,6 +15,7 @@ from typing import Literal
 
 from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
 from llmkit.models.weights import cache, hub, wheels
+from llmkit.models.weights.gguf_parts import model_of_folder, parts_of
 from llmkit.models.weights.model_folder import validate_model_folder
 
 logger = logging.getLogger(__name__)
@@ -78,8 +79,8 @@ def resolve(name: str) -> Path:
     """Return the folder of a model: config, safetensors and tokenizer, ready for transformers.
 
     Args:
-        name: a key of the catalog, a local folder, a `.gguf` file or a Hugging Face id such as `org/name`,
-            looked up in this order. A catalog model is fetched, and a GGUF file converted, at its first use.
+        name: a key of the catalog, a local folder, a `.gguf` file (of a model in parts, any of them, or their folder)
+            or a Hugging Face id such as `org/name`, looked up in this order. A catalog model is fetched, and a GGUF file converted, at its first use.
 
     Raises:
         ModelNotFound: it is none of these.
@@ -87,7 +88,7 @@ def resolve(name: str) -> Path:
         DownloadError: it is not in the cache and cannot be fetched.
         CacheError: the cache cannot be written.
     """
-    path = Path(name).expanduser()
+    path = _path_of(name)
     if name in CATALOG:
         return cache.get_or_build(*_cache_key(name), lambda folder: _fetch(CATALOG[name], folder))
     if name and path.is_dir():
@@ -109,7 +110,7 @@ def get_entry(name: str) -> CatalogEntry:
 
 def is_cached(name: str) -> bool:
     """Return whether `resolve` has nothing to fetch or convert for this model."""
-    path = Path(name).expanduser()
+    path = _path_of(name)
     try:
         if name in CATALOG or path.is_file():
             return cache.is_complete(folder_of(name))
@@ -126,7 +127,7 @@ def remove(name: str) -> bool:
         InputError: the model is a folder, or in the cache of huggingface_hub.
         CacheError: it cannot be deleted.
     """
-    path = Path(name).expanduser()
+    path = _path_of(name)
     if name in CATALOG or path.is_file():
         return cache.remove(folder_of(name))
     if name and path.is_dir():
@@ -141,13 +142,20 @@ def folder_of(name: str) -> Path:
     return cache.folder_of(*_cache_key(name))
 
 
+def _path_of(name: str) -> Path:
+    """Return the path of a name; of a folder with a GGUF model in parts, that of the first part."""
+    path = Path(name).expanduser()
+    return (name and path.is_dir() and model_of_folder(path)) or path
+
+
 def _cache_key(name: str) -> tuple[str, str]:
     """Return a name and a source for the cache; a GGUF file that changed is another source."""
     if name in CATALOG:
         return name, CATALOG[name].wheel.sha256
-    file = Path(name).expanduser()
-    stat, stem = file.stat(), re.sub(r"[^\w.-]", "_", file.stem)[:60]
-    return f"gguf-{stem}", f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    first, *others = parts_of(_path_of(name))
+    stats = [part.stat() for part in (first, *others)]
+    stem = re.sub(r"[^\w.-]", "_", first.stem)[:60]
+    return f"gguf-{stem}", " ".join([str(first.resolve()), *(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats)])
 
 
 def _fetch(entry: CatalogEntry, folder: Path) -> None:

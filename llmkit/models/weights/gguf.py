@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkit.errors import CacheError, ModelUnusable
+from llmkit.errors import CacheError, LlmkitError, ModelUnusable
 from llmkit.models.weights.cache import require_disk_space
+from llmkit.models.weights.gguf_parts import needs_rewrite, parts_of, rewrite
 from llmkit.quiet import quiet_transformers
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exa
 
 
 def convert(file: Path, folder: Path) -> None:
-    """Write the model of a GGUF file into an empty folder, as transformers saves it.
+    """Write the model of a GGUF file, or of all its parts, into an empty folder, as transformers saves it.
 
     Quantized weights become bfloat16, others keep their type.
 
@@ -32,8 +34,8 @@ def convert(file: Path, folder: Path) -> None:
 
     try:
         with quiet_transformers():
-            model, tokenizer = _read(file)
-    except (ModelUnusable, MemoryError):
+            model, tokenizer = _read_parts(file, folder)
+    except (LlmkitError, MemoryError):
         raise
     except Exception as error:  # a damaged file fails anywhere: numpy, struct, gguf, tokenizers, transformers
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -48,6 +50,19 @@ def convert(file: Path, folder: Path) -> None:
             tokenizer.save_pretrained(folder)
     except SafetensorError as error:
         raise CacheError(f"the weights cannot be written to {folder}: {error}") from error
+
+
+def _read_parts(file: Path, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    parts = parts_of(file)
+    if not needs_rewrite(parts):
+        return _read(file)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".parts-") as temporary:
+        whole = Path(temporary) / file.name
+        rewrite(parts, whole)
+        try:
+            return _read(whole)
+        except ModelUnusable as error:
+            raise ModelUnusable(str(error).replace(str(whole), str(file))) from error
 
 
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

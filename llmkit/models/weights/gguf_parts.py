@@ -1,0 +1,102 @@
+"""GGUF files in parts, `model-00001-of-00003.gguf`, and tensors of types that transformers does not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llmkit.errors import ModelUnusable
+from llmkit.models.weights.cache import require_disk_space
+
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+"""The names that llama.cpp gives the parts (llama_split_path)."""
+
+
+def parts_of(file: Path) -> list[Path]:
+    """Return all parts of the model that a GGUF file belongs to, in order; of most models, the file alone.
+
+    Raises:
+        ModelUnusable: a part is missing, says which.
+    """
+    match = _PART.fullmatch(file.name)
+    if match is None:
+        return [file]
+    count = int(match["count"])
+    parts = [file.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
+    if missing := [part.name for part in parts if not part.is_file()]:
+        raise ModelUnusable(
+            f"{file} is one of {count} parts of a model, of which {' and '.join(missing[:3])}"
+            f"{' and others' if len(missing) > 3 else ''} {'is' if len(missing) == 1 else 'are'} not in {file.parent}: "
+            "fetch all parts"
+        )
+    return parts
+
+
+def model_of_folder(folder: Path) -> Path | None:
+    """Return the first part of the one model in parts that a folder has; `None` if it has none, several, or another."""
+    if (folder / "config.json").is_file():
+        return None
+    matches = [match for path in sorted(folder.glob("*.gguf")) if (match := _PART.fullmatch(path.name))]
+    stems = {match["stem"] for match in matches}
+    return folder / matches[0].string if len(stems) == 1 else None
+
+
+def needs_rewrite(parts: Sequence[Path]) -> bool:
+    """Return whether transformers cannot read these parts as they are.
+
+    Raises:
+        ModelUnusable: the file is a part of a model, but has no such name.
+    """
+    if len(parts) > 1:
+        return True
+    from gguf import GGUFReader
+
+    reader = GGUFReader(parts[0])
+    split = reader.get_field("split.count")
+    if split is not None and (count := int(split.contents())) > 1:
+        number = reader.get_field("split.no")
+        raise ModelUnusable(
+            f"{parts[0]} is part {int(number.contents()) + 1 if number else '?'} of {count} parts of a model: name the "
+            f"parts as they were, …-00001-of-{count:05}.gguf, in one folder"
+        )
+    return any(not _is_known(tensor.tensor_type) for tensor in reader.tensors)
+
+
+def rewrite(parts: Sequence[Path], target: Path) -> None:
+    """Write the tensors of all parts into one GGUF file, with those dequantized that transformers does not read.
+
+    Raises:
+        CacheError: the disk has no space for it.
+    """
+    from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, quants
+
+    readers = [GGUFReader(part) for part in parts]
+    require_disk_space(target.parent, sum(part.stat().st_size for part in parts))
+    architecture = readers[0].get_field("general.architecture")
+    if architecture is None:
+        raise ModelUnusable(f"{parts[0]} is damaged, or not the first part: it names no architecture")
+    writer = GGUFWriter(target, architecture.contents())
+    for name, field in readers[0].fields.items():
+        if name != "general.architecture" and not name.startswith(("GGUF.", "split.")):
+            sub_type = field.types[-1] if len(field.types) > 1 else None
+            writer.add_key_value(name, field.contents(), field.types[0], sub_type=sub_type)
+    for tensor in (tensor for reader in readers for tensor in reader.tensors):
+        data, kind = tensor.data, tensor.tensor_type
+        if not _is_known(kind):
+            data = quants.quantize(quants.dequantize(data, kind), GGMLQuantizationType.BF16)
+            kind = GGMLQuantizationType.BF16
+        writer.add_tensor(tensor.name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _is_known(kind: Any) -> bool:
+    from gguf import GGMLQuantizationType
+    from transformers.integrations.gguf.dequant import GGML_BLOCK
+
+    plain = (GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16)
+    return kind in plain or int(kind) in GGML_BLOCK
