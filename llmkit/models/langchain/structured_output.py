@@ -11,7 +11,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableMap, RunnableParallel
+from langchain_core.runnables.passthrough import RunnableAssign
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
@@ -56,9 +57,13 @@ def structured_output(
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
     if not include_raw:
         return bound | parser
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=_none)
-    failed = RunnablePassthrough.assign(parsed=_none)
+    parsed = _assign(parsed=itemgetter("raw") | parser, parsing_error=_none)
+    failed = _assign(parsed=_none)
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _assign(**values: Any) -> Runnable[Any, Any]:
+    return RunnableAssign(RunnableParallel(values))  # RunnablePassthrough.assign has a class that cannot be pickled
 
 
 def _none(_: Any) -> None:  # no lambda, which cannot be pickled

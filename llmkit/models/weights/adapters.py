@@ -69,7 +69,7 @@ class Adapter:
                 config.inference_mode = True
                 adapted = get_peft_model(model, config)
                 weights = load_peft_weights(str(self.folder), device="cpu")
-                result = set_peft_model_state_dict(adapted, dict(weights))
+                result: Any = set_peft_model_state_dict(adapted, dict(weights))
             except (RuntimeError, ValueError, TypeError, KeyError, NotImplementedError) as error:
                 reason = " ".join(str(error).split())[:300]
                 raise ModelUnusable(

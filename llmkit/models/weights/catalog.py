@@ -80,7 +80,8 @@ def resolve(name: str) -> Path:
 
     Args:
         name: a key of the catalog, a local folder, a `.gguf` file (of a model in parts, any of them, or their folder)
-            or a Hugging Face id such as `org/name`, looked up in this order. A catalog model is fetched, and a GGUF file converted, at its first use.
+            or a Hugging Face id such as `org/name`, looked up in this order. A catalog model is fetched, and a GGUF
+            file converted, at its first use.
 
     Raises:
         ModelNotFound: it is none of these.
