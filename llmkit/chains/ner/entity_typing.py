@@ -72,6 +72,11 @@ class EntityTyper:
         _ = typer._neutral_prompts
         return typer
 
+    @property
+    def person(self) -> int | None:
+        """The index of the label for people, if there is one."""
+        return next((place for place, phrases in enumerate(self.phrases) if "a person" in phrases), None)
+
     @cached_property
     def of_names(self) -> NDArray[np.bool_]:
         """Whether each label stands for people, organizations or places, which no number or date is: [labels]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from llmkit.chains.base import apply_to_good, attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates
 from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.lists import decide_lists_together, doubtful_cells, join_inverted_names
 from llmkit.chains.ner.values import is_value
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
@@ -63,7 +64,31 @@ class SpanScorer:
         prompts = [prompt for _, passages in plans for prompt, _ in passages]
         names = [[span.of(text) for span in candidates] for text, passages in plans for _, candidates in passages]
         scores = iter(self.typer.scores(prompts, names) if prompts else ())
-        return [self._join(text, passages, [next(scores) for _ in passages]) for text, passages in plans]
+        joined = [self._join(text, passages, [next(scores) for _ in passages]) for text, passages in plans]
+        return [self._decide_lists(item) for item in self._rescore_doubtful_cells(joined)]
+
+    def _rescore_doubtful_cells(self, scored: Sequence[ScoredText]) -> list[ScoredText]:
+        """Return the scores with those of doubtful cells averaged with what they are without the text around them."""
+        least = self.typer.tuning.no_entity_score
+        places = [doubtful_cells(item.text, item.candidates, item.scores, least) for item in scored]
+        names = [item.candidates[at].of(item.text) for item, row in zip(scored, places, strict=True) for at in row]
+        if not names:
+            return list(scored)
+        alone = iter(self.typer.scores([self.typer.fit(name) for name in names], [[name] for name in names]))
+        averaged = []
+        for item, row in zip(scored, places, strict=True):
+            scores = item.scores.copy()
+            for place in row:
+                scores[place] = (scores[place] + next(alone)[0] - item.candidates[place].border_cost) / 2
+            averaged.append(replace(item, scores=scores))
+        return averaged
+
+    def _decide_lists(self, scored: ScoredText) -> ScoredText:
+        text, spans = scored.text, scored.candidates
+        scores = decide_lists_together(text, spans, scored.scores, self.typer.tuning.no_entity_score)
+        if (person := self.typer.person) is not None:
+            scores = join_inverted_names(text, spans, scores, person)
+        return replace(scored, scores=scores)
 
     def _passages(self, text: str, candidates: Sequence[Candidate]) -> list[Passage]:
         """Passages that overlap by as many tokens as the longest candidate has."""
