@@ -24,7 +24,7 @@ def url_of(name: str) -> str | None:
 def is_file(name: str) -> bool:
     """Return whether a file or folder has this name."""
     try:
-        return url_of(name) is None and Path(name).expanduser().exists()
+        return bool(name.strip()) and url_of(name) is None and Path(name).expanduser().exists()
     except (OSError, ValueError):
         return False
 

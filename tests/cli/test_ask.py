@@ -225,7 +225,7 @@ class TestAnswers:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "Missing argument 'question'"),
+        ([], "Missing argument 'QUESTION'"),
         ([QUESTION], "there is nothing to read: give --url or --file, or --file - for standard input"),
         (["", "--file", "karn.txt"], "the question is empty"),
         ([" ", "--file", "karn.txt"], "the question is empty"),
@@ -247,8 +247,11 @@ class TestAnswers:
         ([QUESTION, "--file", "karn.txt", "--examples", "bad.jsonl"], 'with "input", "question" and "output"'),
         ([QUESTION, "--url", ""], "the URL is empty"),
         ([QUESTION, "--url", "nonsense"], "nonsense is not the URL of a web page"),
-        ([QUESTION, "--url", "file:///etc/passwd"], "file:///etc/passwd is not the URL of a web page"),
-        ([QUESTION, "--url", "http://127.0.0.1:9/"], "pages of local servers are read with allow_private=True"),
+        (
+            [QUESTION, "--url", "file:///etc/passwd"],
+            "file:///etc/passwd is a file, not a web page: use --file /etc/passwd",
+        ),
+        ([QUESTION, "--url", "http://127.0.0.1:9/"], "pages of local servers are read with --allow-private"),
         ([QUESTION, "--url", "http://[::ffff:10.0.0.1]/"], "leads to ::ffff:10.0.0.1, which is no public address"),
         ([QUESTION, "--url", "http://user:pw@example.com/"], "has a user name or password in it"),
     ],

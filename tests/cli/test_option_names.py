@@ -31,6 +31,7 @@ def names():
     ],
 )
 def test_parameters_are_named_as_options(names, text, shown):
+    names(())
     assert option_names.as_typed(text) == text.replace(
         "allow_private=True (--allow-private)", "--allow-private"
     ).replace("respect_robots=False (--ignore-robots)", "--ignore-robots")

@@ -33,7 +33,9 @@ class Copies:
                 f"{unknown[0]} is no field and no generation setting: the settings are {', '.join(NAMES)}"
             )
         settings = changes.pop("settings", source.settings)
-        fields = {name: getattr(source, name) for name in type(self).model_fields if name != "settings"}
+        # A field that nobody set stays unset: with `streaming` set to false, LangChain does not stream.
+        given = (source.model_fields_set | {"model"}) & type(self).model_fields.keys() - {"settings"}
+        fields = {name: getattr(source, name) for name in given}
         loading = changes.keys() & _LOADING
         if not loading or (loading == {"model"} and isinstance(changes["model"], str)):
             model = changes.pop("model", source.model)

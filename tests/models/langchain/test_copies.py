@@ -59,6 +59,13 @@ def test_a_deep_copy_shares_no_field(llm):
     assert llm.metadata["owner"] == ["ann"]
 
 
+def test_a_copy_streams(llm):
+    copied = llm.model_copy()
+    assert copied.model_fields_set - {"model"} <= llm.model_fields_set
+    assert len(list(copied.stream("Hi"))) == len(list(llm.stream("Hi"))) > 2
+    assert len(list(copied.model_copy(update={"max_new_tokens": 6}).stream("Hi"))) > 2
+
+
 def test_an_engine_that_is_gone_is_loaded_again(llm):
     pickled = pickle.dumps(HuggingFaceChat(temperature=0, max_new_tokens=4, dtype="float32", context_window=333))
     again = pickle.loads(pickled)

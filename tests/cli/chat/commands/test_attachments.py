@@ -258,7 +258,7 @@ def test_what_cannot_be_attached(talk, line, why):
 def test_addresses_that_are_not_public_are_refused(talk, site):
     *_, problem = talk()(f"/url {site.page()}")
     assert isinstance(problem, Problem)
-    assert problem.text.endswith("(--allow-private): leave the chat, and start it with that option")
+    assert problem.text.endswith("with --allow-private: leave the chat, and start it with that option")
     assert site.paths == []
 
 
