@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tests.support.site import Site
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; results do not depend on the number of cores
+
+hypothesis.settings.register_profile("llmkit", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("llmkit")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore interrupts by default
 

@@ -180,11 +180,11 @@ class TestLabels:
     @pytest.mark.slow
     def test_an_interrupted_run_is_resumed(self, tmp_path):
         source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-        given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(400)]
+        given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(20_000)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
         command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output), *LABELS]
         before = run_until_interrupted(command, output)
-        assert 0 < before.count(b"\n") < 400
+        assert 0 < before.count(b"\n") < len(given)
         source.write_text("".join(json.dumps(each) + "\n" for each in given[: before.count(b"\n") + 4]))
         rows = resume_run(command, output, before)
         assert [row["line"] for row in rows] == list(range(1, before.count(b"\n") + 5))

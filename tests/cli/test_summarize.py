@@ -79,15 +79,17 @@ class TestSummaries:
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
     def test_an_interrupted_run_is_resumed(self, tmp_path, stop):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
-        source.write_text("".join(f"Ann: The number is {number}.\n" for number in range(50)))
+        documents = [f"Ann: The number is {number}." for number in range(2_000)]
+        source.write_text("\n".join(documents))
         command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
         command += ["--max-new-tokens", "6"]
         before = run_until_interrupted(command, output, stop)
-        assert 0 < before.count(b"\n") < 50
+        count = before.count(b"\n")
+        assert 0 < count < len(documents)
+        source.write_text("\n".join(documents[: count + 3]))
         rows = resume_run(command, output, before)
-        assert [row["line"] for row in rows] == list(range(1, 51))
-        texts = [row["passages"][0]["text"] for row in rows]
-        assert texts == [f"Ann: The number is {number}." for number in range(50)]
+        assert [row["line"] for row in rows] == list(range(1, count + 4))
+        assert [row["passages"][0]["text"] for row in rows] == documents[: count + 3]
 
     def test_longer_than_the_window(self, llmkit, tmp_path):
         (tmp_path / "long.txt").write_text("word " * 9000, encoding="utf-8")

@@ -1,11 +1,11 @@
 """Every span of a text may be a name; how a word is written, and how the model would write it, tell which are."""
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ from tests.support.texts import TEXTS
 PROMPT = TaskPrompt.load("mentions")
 
 
-BORDER = re.compile(r"[\t|¦\u2500-\u257f]|\A[^\n\r]*[^\S\n\r]{2}[^\n\r]*\Z|[,;:=<>{}\[\]`](\S|$)")
+BORDER = regex.compile(r"[\t|¦\u2500-\u257f]|\A[^\n\r]*[^\S\n\r]{2}[^\n\r]*\Z|[,;:=<>{}\[\]`](\S|$)")
 
 
 def gaps(found: Sequence[Word], span: Span) -> list[Span]:
@@ -61,6 +61,7 @@ SHARED = truecaser()
 
 @given(TEXTS, st.integers(1, 4))
 @example("0¦0", 2)
+@example("0:\x1f0", 2)
 @settings(max_examples=60, deadline=None)
 def test_candidates_are_valid_spans_of_any_text(text: str, most: int) -> None:
     every = find_candidates(text, most, None)
