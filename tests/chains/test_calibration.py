@@ -44,6 +44,7 @@ def log_loss(chain: ZeroShotClassificationChain) -> float:
     return float(np.mean(losses))
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("contextual_calibration", [False, True])
 def test_a_fit_lowers_the_log_loss_and_reports_both_values(multi_label: bool, contextual_calibration: bool) -> None:

@@ -146,6 +146,7 @@ def test_errors_of_commands_name_the_line(refused, file, command, content, error
     assert refused(*command, option, str(path), stdin="text").startswith(f"error: {error.replace('PATH', str(path))}")
 
 
+@pytest.mark.slow
 def test_a_table_of_texts_with_several_labels(llmkit, default_model, file):
     path = file("rows.csv", "input,output\nRain in May,weather; time\nAnn,people\n")
     labels = ["--labels", "weather,time,people", "--multi-label", "--show-examples"]

@@ -47,6 +47,7 @@ def test_input_beyond_the_context_window_fails_before_any_computation(name: str)
     assert len(passes) <= 24, "only the prompt that fits is computed"
 
 
+@pytest.mark.slow
 def test_an_answer_can_fill_the_context_window_to_the_last_token() -> None:
     llm = chat("llama")
     limit = tiny.WINDOW - len(prompt_ids(llm, PROMPT))

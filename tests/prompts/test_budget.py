@@ -89,6 +89,7 @@ def _check_contents(fitted, prompt, text, value, max_examples):
     assert str(report).count("\n") >= len(report.parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer_name", TOKENIZER_NAMES)
 def test_examples_left_out_would_exceed_the_budget(tokenizer_name):
     """Check that adding any example that was left out as too long would exceed the budget."""

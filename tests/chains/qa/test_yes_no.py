@@ -29,6 +29,7 @@ def check_citations(answer: Answer, text: str) -> None:
         assert cited.answer_start is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("question", "text", "answer", "quote"),
     [

@@ -20,6 +20,7 @@ from tests.support.schemas import (
 )
 
 
+@pytest.mark.slow
 @tiny.every_architecture
 @pytest.mark.parametrize("options", [{}, DRAWN], ids=["greedy", "drawn"])
 def test_a_batch_can_have_different_constraints(name: str, options: dict[str, Any]) -> None:

@@ -43,6 +43,7 @@ def test_greedy_completions_equal_those_of_transformers(name: str) -> None:
     assert generate_together(engine, prompts[1:2] * 3) == expected[1:2] * 3, "the same prompt three times"
 
 
+@pytest.mark.slow
 @tiny.every_architecture
 @pytest.mark.parametrize(
     "options",
