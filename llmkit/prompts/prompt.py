@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -140,13 +141,12 @@ class TaskPrompt(BaseChatPromptTemplate):
         """
         ContextBudget(llm, max_new_tokens, context_window, layout or self.layout)  # what is wrong shows now
         options: Any = {"max_new_tokens": max_new_tokens, "context_window": context_window, "layout": layout}
+        return PromptFitter(partial(self._fit_given, llm, options), max_new_tokens)
 
-        def fit(given: Any) -> FittedPrompt:
-            values: dict[str, Any] = self._validate_input(given)
-            fields = {name: values[name] for name in self.fields if name in values}
-            return self.fit(values.get("input"), model=llm, **options, **fields)  # type: ignore[arg-type]
-
-        return PromptFitter(fit, max_new_tokens)
+    def _fit_given(self, llm: Runnable[Any, Any], options: Mapping[str, Any], given: Any) -> FittedPrompt:
+        values: dict[str, Any] = self._validate_input(given)
+        fields = {name: values[name] for name in self.fields if name in values}
+        return self.fit(values.get("input"), model=llm, **options, **fields)  # type: ignore[arg-type]
 
     def format_messages(self, **kwargs: Any) -> list[BaseMessage]:
         """Return the messages of `format_prompt`."""

@@ -46,6 +46,9 @@ class SettingsAccess:
     n = _setting("n")
     presence_penalty = _setting("presence_penalty")
     frequency_penalty = _setting("frequency_penalty")
+    source_language = _setting("source_language")
+    target_language = _setting("target_language")
+    forced_bos_token_id = _setting("forced_bos_token_id")
 
     def configurable_fields(self: Any, **fields: AnyConfigurableField) -> Any:
         """Let a call's `config` choose fields of the model or generation settings: `temperature`, `max_tokens`, ….

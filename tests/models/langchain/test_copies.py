@@ -80,6 +80,7 @@ def test_what_holds_a_model_is_pickled_with_it(llm):
     runnables = [
         template | llm,
         TaskPrompt("Summarize.") | llm,
+        TaskPrompt("Summarize.").fitted_to(llm, max_new_tokens=4) | llm,
         llm.bind(stop=["."]),
         llm.bind_tools([weather], tool_choice="none"),
         llm.with_retry(stop_after_attempt=2),

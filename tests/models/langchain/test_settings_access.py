@@ -26,6 +26,9 @@ VALUES = {
     "n": 1,
     "presence_penalty": 0.5,
     "frequency_penalty": 0.5,
+    "source_language": "en",
+    "target_language": "de",
+    "forced_bos_token_id": 5,
 }
 
 makers = pytest.mark.parametrize("make", [chat, completion])
