@@ -19,11 +19,14 @@ import torch
 from llguidance import LLMatcher
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.shortest_end import ShortestEnd
+from llmkit.models.constraints.json_schemas import compilable
+from llmkit.models.constraints.pattern_examples import json_patterns
+from llmkit.models.constraints.shortest_end import End, ShortestEnd
 from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_space, tokens_for
 
 _CACHED_CONSTRAINTS = 64
-_MAX_END_TOKENS = 4096
+_FIRST_WORK, _LATER_WORK = 96, 12  # states that are searched for an end: before the completion, and at each token
+_MAX_SKIP = 8  # tokens without a search, after searches that found nothing
 
 JSON_STYLE: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: with free white space, small models write white space without end."""
@@ -38,43 +41,67 @@ class Constraint:
     shortest_end: ShortestEnd = field(repr=False, compare=False)
 
     def start(self, max_new_tokens: int) -> Matcher:
-        """Begin a completion, or raise `SettingsError` if it needs more tokens, `ConstraintError` if there is none."""
-        end = self.shortest_end.find(self.matcher, max(max_new_tokens, _MAX_END_TOKENS))
-        if end is None and self.shortest_end.unwritable:
+        """Begin a completion, or raise `SettingsError` if it needs more tokens, `ConstraintError` if there is none.
+
+        Where it is not found out in time how the completion may end, it begins all the same.
+        """
+        end, certain = self.shortest_end.find(self.matcher, max_new_tokens, work=_FIRST_WORK)
+        if end is None and certain and self.shortest_end.unwritable:
             characters = " ".join(map(repr, self.shortest_end.unwritable[:8]))
             raise ConstraintError(f"the constraint has no completion: the model has no tokens that write {characters}")
-        if end is None or len(end) > max_new_tokens:
-            needed = f"at least {len(end)}" if end else f"more than {_MAX_END_TOKENS}"
-            raise SettingsError(f"max_new_tokens is {max_new_tokens}, but the constraint needs {needed} tokens")
-        return Matcher(self.matcher.deep_copy(), self.shortest_end, end)
+        if end is not None and len(end) > max_new_tokens and certain:
+            raise SettingsError(
+                f"max_new_tokens is {max_new_tokens}, but the constraint needs at least {len(end)} tokens"
+            )
+        known = end if end is None or len(end) <= max_new_tokens else None
+        return Matcher(self.matcher.deep_copy(), self.shortest_end, known)
 
 
 class Matcher:
     """The state of one completion in its grammar.
 
     Attributes:
-        shortest_end: tokens that complete the text from here, such as the quotes and brackets that are open.
+        shortest_end: tokens that complete the text from here, such as the quotes and brackets that are open; `None` if
+            none were found in time.
     """
 
-    def __init__(self, matcher: LLMatcher, finder: ShortestEnd, shortest_end: list[int]) -> None:
+    def __init__(self, matcher: LLMatcher, finder: ShortestEnd, shortest_end: list[int] | None) -> None:
         self._matcher = matcher
         self._finder = finder
         self.shortest_end = shortest_end
+        self._misses = 0
+        self._skip = 0
 
     def allows(self, token: int, remaining: int) -> bool:
         """Return whether the text can be completed within `remaining` tokens after this token, which is to come next.
 
-        If so, `shortest_end` is updated to what follows the token.
+        If so, `shortest_end` is updated to what follows the token. Where it is not known, the token is allowed.
         """
         after = self._matcher.deep_copy()
-        if self.shortest_end[:1] == [token]:
-            end: list[int] | None = self.shortest_end[1:]
-        elif after.consume_token(token):
-            end = self._finder.find(after, remaining)
-        else:
+        if self.shortest_end and self.shortest_end[0] == token:
+            self.shortest_end = self.shortest_end[1:]
+            return True
+        if not after.consume_token(token):
             return True  # not part of the grammar, such as a token that ends every completion
-        self.shortest_end = self.shortest_end if end is None else end
-        return end is not None
+        end, certain = self._find(after, remaining)
+        if end is not None and len(end) <= remaining:
+            self.shortest_end, self._misses = end, 0
+            return True
+        if self.shortest_end is not None and (certain or remaining <= len(self.shortest_end)):
+            return False
+        self.shortest_end = None
+        return True
+
+    def _find(self, after: LLMatcher, remaining: int) -> End:
+        """Look for an end; after searches that found none, only now and then."""
+        if self._skip:
+            self._skip -= 1
+            return End(None, certain=False)
+        found = self._finder.find(after, remaining, work=_LATER_WORK)
+        if found.tokens is None or len(found.tokens) > remaining:
+            self._misses += 1
+            self._skip = min(2**self._misses, _MAX_SKIP)
+        return found
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
@@ -91,7 +118,8 @@ class Matcher:
     def forced_tokens(self) -> list[int]:
         """Return the tokens that must come next because nothing else is allowed."""
         tokens = [] if self._matcher.is_stopped() else list(self._matcher.compute_ff_tokens())
-        self.shortest_end = self.shortest_end[len(tokens) :]
+        if self.shortest_end is not None:
+            self.shortest_end = self.shortest_end[len(tokens) :]
         return tokens
 
     @property
@@ -123,10 +151,18 @@ class ConstraintFactory:
     def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
         """Allow the JSON values that a schema allows, written on one line."""
         try:
-            text = json.dumps(forbid_extra_properties(schema))
-        except (TypeError, ValueError) as error:
+            text = json.dumps(compilable(schema))
+        except ConstraintError:
+            raise
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConstraintError(f"this is no JSON schema: {error}") from error
-        return self._compile(LLMatcher.grammar_from_json_schema(text, defaults=JSON_STYLE))
+        try:
+            return self._compile(LLMatcher.grammar_from_json_schema(text, defaults=JSON_STYLE))
+        except ConstraintError as error:
+            for pattern in json_patterns(text):
+                if LLMatcher.validate_grammar(LLMatcher.grammar_from_regex(pattern), self._vocabulary):
+                    raise ConstraintError(f"the pattern {pattern!r} of the schema cannot be used: {error}") from error
+            raise
 
     def lark(self, grammar: str) -> Constraint:
         """Allow what a grammar in llguidance's Lark dialect derives."""
@@ -160,33 +196,9 @@ class ConstraintFactory:
     def _new_matcher(self, grammar: str) -> LLMatcher:
         matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
         if matcher.is_error():
-            raise ConstraintError(f"this cannot be a constraint: {matcher.get_error().splitlines()[0]}")
+            reason = " ".join(matcher.get_error().split())
+            raise ConstraintError(f"this cannot be a constraint: {reason}")
         return matcher
-
-
-_UNCHANGED = {"allOf", "not", "if", "const", "enum", "default", "examples"}
-_SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-_COMBINING_KEYWORDS = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
-
-
-def forbid_extra_properties(schema: Any) -> Any:
-    """Return a JSON schema whose objects have only the properties it names, unless it says otherwise.
-
-    By the standard an object may have any others, and a model would add them without end. An object that combines
-    several schemas stays open, because each of them names a part of its properties.
-    """
-    if isinstance(schema, list):
-        return [forbid_extra_properties(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    inner = dict(schema)
-    for key, item in schema.items():
-        if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
-            inner[key] = {name: forbid_extra_properties(part) for name, part in item.items()}
-        elif key not in _UNCHANGED:
-            inner[key] = forbid_extra_properties(item)
-    is_plain = isinstance(inner.get("properties"), dict) and not _COMBINING_KEYWORDS & set(inner)
-    return {"additionalProperties": False, **inner} if is_plain else inner
 
 
 def _lark_string(text: str) -> str:

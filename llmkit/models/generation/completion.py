@@ -116,7 +116,7 @@ class Completion:
         """
         self.first_token_at = self.first_token_at or time.perf_counter()
         if self.matcher and not self.matcher.allows(token, self.max_new_tokens - len(self.token_ids) - 1):
-            text = self._add_all(self.matcher.shortest_end, eos_token_ids) + self.detokenizer.finish()
+            text = self._add_all(self.matcher.shortest_end or [], eos_token_ids) + self.detokenizer.finish()
             self._finish("length")
         else:
             self._add_logprob(token, logits)

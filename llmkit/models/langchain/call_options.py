@@ -10,7 +10,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
 from llmkit.errors import ConstraintError, InputError, SettingsError
-from llmkit.models.constraints.grammar import Constraint, ConstraintFactory
+from llmkit.models.constraints.grammar import JSON_STYLE, Constraint, ConstraintFactory
+from llmkit.models.constraints.json_schemas import compilable
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.langchain.tool_tuning import ToolTuning, tuning_for
@@ -18,6 +19,7 @@ from llmkit.models.langchain.tools import (
     HERMES,
     Tool,
     ToolFormat,
+    calls_just_answered,
     choose_tools,
     describe_tools,
     find_format,
@@ -29,6 +31,23 @@ from llmkit.models.tokens.chat_template import PromptEncoder
 
 _RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
+_WITHOUT_EFFECT = (
+    "ls_structured_output_format",
+    "max_retries",
+    "strict",  # a call always fits its schema here
+    "stream_usage",  # the last chunk always has it
+    "stream_options",
+    "user",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "prompt_cache_key",
+)
+"""Options for tracers, and for models behind a network, that callers of several providers pass."""
+
+_REPETITION = -5.0
+"""A tool is left out if the same call as before is likelier than this, in nats, once a call has begun."""
+
 _SCHEMA_TEXT = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
 
 
@@ -37,6 +56,7 @@ class CallOptions:
     """The options of one call, next to its messages.
 
     Attributes:
+        callable_tools: the tools that the completion may call, where these are not all.
         response_format: what the completion is constrained to:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
             `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
@@ -48,6 +68,7 @@ class CallOptions:
     settings: GenerationSettings
     tools: tuple[Tool, ...] = ()
     tool_choice: Any = None
+    callable_tools: tuple[Tool, ...] = ()
     parallel_tool_calls: bool = False
     response_format: Mapping[str, Any] | None = None
     logprobs: int | None = None
@@ -63,8 +84,12 @@ class CallOptions:
             ConstraintError: a tool or the response format is not one.
         """
         rest = dict(options)
-        for name in ("ls_structured_output_format", "max_retries"):  # for tracers; for models behind a network
+        for name in _WITHOUT_EFFECT:
             rest.pop(name, None)
+        if (sequences := rest.pop("stop_sequences", None)) is not None:
+            if stop is not None:
+                raise SettingsError("stop and stop_sequences are given: they are two names of one setting, give one")
+            stop = sequences
         response_format, template = rest.pop("response_format", None), rest.pop("chat_template_kwargs", None)
         if response_format is not None and not isinstance(response_format, Mapping):
             raise ConstraintError(f"response_format is {response_format!r}, but must be a dictionary with a type")
@@ -87,7 +112,7 @@ class CallOptions:
     def is_constrained(self) -> bool:
         """Whether the completion is constrained from its first token on."""
         if self.tools and self.tool_choice != "none":
-            return choose_tools(self.tools, self.tool_choice)[1]
+            return choose_tools(self.tools, self.tool_choice)[1] or self.response_format is not None
         return self.response_format is not None
 
     def tool_format(self, encoder: PromptEncoder) -> ToolFormat | None:
@@ -130,9 +155,9 @@ class CallOptions:
         if not messages:
             raise InputError("the message list is empty: give at least one message")
         tools, required = choose_tools(self.tools, self.tool_choice)
-        if tools and self.response_format:
-            raise ConstraintError("tools and response_format are given: give one of them")
-        if not tools or required or engine.encoder.template_accepts_tools:
+        if required:
+            return self._without_repetition(messages, tools, engine)
+        if not tools or engine.encoder.template_accepts_tools:
             return self
         if isinstance(messages[-1], ToolMessage):
             return replace(self, tool_choice="none")
@@ -142,14 +167,33 @@ class CallOptions:
         margin = tuning_for(engine.loaded.name, tuning).call_margin
         return replace(self, tool_choice="required" if conditional[0] - neutral[0] > margin else "none")
 
+    def _without_repetition(self, messages: Sequence[BaseMessage], tools: list[Tool], engine: Engine) -> CallOptions:
+        """Leave out the tools that a required call would call again with the same arguments, if there are others."""
+        tool_format = self.tool_format(engine.encoder)
+        calls = calls_just_answered(messages)
+        names = {tool["function"]["name"] for tool in tools}
+        texts = {call["name"]: tool_format.write(call["name"], call["args"]) for call in calls} if tool_format else {}
+        if not tool_format or not texts or len(names) < 2:
+            return self
+        encode = engine.encoder.encode_continuation
+        opening = encode(tool_format.opening)
+        tokens = [opening, *(encode(text) for text in texts.values())]
+        [scores] = engine.scorer.score([self.encode(messages, engine.encoder)], [tokens])
+        repeated = {name for name, score in zip(texts, scores[1:], strict=True) if score - scores[0] > _REPETITION}
+        kept = tuple(tool for tool in self.tools if tool["function"]["name"] not in repeated)
+        return replace(self, callable_tools=kept) if repeated and kept else self
+
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
         """Return what constrains the completion, which may continue the prompt's text, or raise `ConstraintError`."""
         if self.tools:
-            tools, required = choose_tools(self.tools, self.tool_choice)
+            tools, required = choose_tools(self.callable_tools or self.tools, self.tool_choice)
             tool_format = self.tool_format(engine.encoder)
             if tools and tool_format:
+                answer = _lark_answer(self.response_format) if self.response_format else None
                 parallel, tags = self.parallel_tool_calls, engine.encoder.special_token_ids
-                rules = tool_grammar(tools, tool_format, required=required, parallel=parallel, tokens=tags)
+                rules = tool_grammar(
+                    tools, tool_format, required=required, parallel=parallel, tokens=tags, answer=answer
+                )
                 return engine.constraints.lark(rules)
         if not self.response_format:
             return None
@@ -186,6 +230,24 @@ def _compile(response_format: Mapping[str, Any], constraints: ConstraintFactory)
         case {"type": "text"}:
             return None
     raise ConstraintError(f"response_format is {dict(response_format)!r}, but must be one of {_FORMS}")
+
+
+def _lark_answer(response_format: Mapping[str, Any]) -> str | None:
+    """Return a response format as a rule in Lark, to stand beside the calls; `None` for free text."""
+    match response_format:
+        case {"type": "text"}:
+            return None
+        case {"type": "json_schema"} | {"type": "json_object", "schema": _}:
+            schema = _schema_of(response_format)
+        case {"type": "json_object"}:
+            schema = {"type": "object"}
+        case {"type": "choice", "options": [*options]} if options and all(isinstance(one, str) for one in options):
+            return " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+        case {"type": "regex", "pattern": str(pattern)}:
+            return "/" + pattern.replace("/", "\\/") + "/"
+        case _:
+            raise ConstraintError(f"response_format is {dict(response_format)!r}, but must be one of {_FORMS}")
+    return "%json " + json.dumps({**compilable(schema), "x-guidance": JSON_STYLE})
 
 
 _FORMS = (

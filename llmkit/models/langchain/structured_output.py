@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass
+from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, get_origin
 
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnableParallel
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnableParallel
 from langchain_core.runnables.passthrough import RunnableAssign
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ValidationError
+from pydantic.errors import PydanticUserError
 
 from llmkit.errors import ConstraintError, SettingsError
+from llmkit.models.constraints.json_schemas import without_unique_items
+from llmkit.models.langchain.class_schemas import adapter_for, is_typed_dict
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -32,9 +39,13 @@ def structured_output(
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
     try:
         json_schema = _to_json_schema(schema)
-    except (ValueError, TypeError) as error:
-        raise ConstraintError(f"{schema!r} is neither a pydantic class, a TypedDict nor a JSON schema") from error
+    except (ValueError, TypeError, PydanticUserError, NameError) as error:
+        reason = " ".join(str(error).split())
+        raise ConstraintError(
+            f"{schema!r} is neither a pydantic class, a type that pydantic knows, nor a JSON schema: {reason}"
+        ) from error
     traced = {"kwargs": {"method": method}, "schema": json_schema}
+    validate = _validator(schema)
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
     if method == "function_calling":
@@ -55,6 +66,8 @@ def structured_output(
         form = {"type": "json_schema" if method == "json_schema" else "json_object", **inner}
         bound = llm.bind(response_format=form, ls_structured_output_format=traced, **options)
         parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
+    if validate is not None:
+        parser = parser | validate
     if not include_raw:
         return bound | parser
     parsed = _assign(parsed=itemgetter("raw") | parser, parsing_error=_none)
@@ -78,9 +91,37 @@ _REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 def _to_json_schema(schema: Any) -> dict[str, Any]:
     if isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and _KEYWORDS & set(schema):
         return {"title": "answer", **schema}  # LangChain would keep an object's properties and nothing else
-    converted: dict[str, Any] = convert_to_json_schema(schema)
-    original = schema.model_json_schema() if hasattr(schema, "model_json_schema") else {}
-    return {"title": converted["title"], **original} if _is_recursive(original) else converted
+    if isinstance(schema, type) and is_basemodel_subclass(schema):
+        converted: dict[str, Any] = without_unique_items(convert_to_json_schema(schema))
+        original = without_unique_items(schema.model_json_schema()) if hasattr(schema, "model_json_schema") else {}
+        return {"title": converted["title"], **original} if _is_recursive(original) else converted
+    if _is_type(schema):
+        described: dict[str, Any] = without_unique_items(adapter_for(schema).json_schema())
+        name = getattr(schema, "__name__", "answer")
+        return {"title": name if is_typed_dict(schema) or is_dataclass(schema) else "answer", **described}
+    return dict(convert_to_json_schema(schema))
+
+
+def _is_type(schema: Any) -> bool:
+    """Whether this is a TypedDict, a dataclass, or another type than a class, such as `list[int]`."""
+    return is_typed_dict(schema) or is_dataclass(schema) or get_origin(schema) is not None or schema in _PLAIN_TYPES
+
+
+def _validator(schema: Any) -> Runnable[Any, Any] | None:
+    """Return what makes the value of a type from parsed JSON; a TypedDict is a dictionary as it is parsed."""
+    if isinstance(schema, Mapping) or is_typed_dict(schema) or not _is_type(schema):
+        return None
+    return RunnableLambda(partial(_validate, schema))
+
+
+def _validate(schema: Any, value: Any) -> Any:
+    try:
+        return adapter_for(schema).validate_json(json.dumps(value))
+    except ValidationError as error:
+        raise OutputParserException(f"the completion is no {schema!r}: {error}") from error
+
+
+_PLAIN_TYPES: tuple[Any, ...] = (str, int, float, bool, list, dict)
 
 
 def _is_recursive(schema: Mapping[str, Any]) -> bool:

@@ -18,7 +18,9 @@ from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.errors import ConstraintError
-from llmkit.models.constraints.grammar import JSON_STYLE, forbid_extra_properties
+from llmkit.models.constraints.grammar import JSON_STYLE
+from llmkit.models.constraints.json_schemas import compilable, without_unique_items
+from llmkit.models.langchain.class_schemas import is_typed_dict, typed_dict_tool
 from llmkit.models.tokens.content_blocks import read_text
 
 Tool = Mapping[str, Any]
@@ -62,17 +64,21 @@ def to_tools(tools: Any) -> list[Tool]:
 
 
 def _to_tool(tool: Any) -> Tool:
+    is_checked = not isinstance(tool, Mapping)  # by pydantic, when the call runs
+    if is_typed_dict(tool):
+        tool = typed_dict_tool(tool)
     if isinstance(tool, Mapping) and "name" in tool:
         tool = {key: value for key, value in tool.items() if key != "type"}
     try:
         function = convert_to_openai_tool(tool).get("function")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())
         raise ConstraintError(f"{tool!r} cannot be made a tool ({reason}): {_A_TOOL}") from error
     given = function if isinstance(function, Mapping) else {}
     name, parameters = given.get("name"), given.get("parameters") or _NOTHING
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(parameters, Mapping):
         raise ConstraintError(f"{tool!r} cannot be made a tool: {_A_TOOL}")
+    parameters = without_unique_items(parameters) if is_checked else parameters
     required = {"name": name, "description": given.get("description") or "", "parameters": parameters}
     return {"type": "function", "function": {**required, **given, **required}}
 
@@ -92,21 +98,31 @@ def find_format(template: str) -> ToolFormat:
 
 def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
     """Return the tools that may be called, and whether one must be; `choice` is that of the common chat APIs."""
-    if choice in (None, "auto", False):
+    name = _choice_name(choice)
+    if name in (None, "auto", False):
         return list(tools), False
-    if choice == "none":
+    if name == "none":
         return [], False
-    if choice in ("any", "required") or choice is True:
+    if name in ("any", "required") or name is True:
         if not tools:
             raise ConstraintError(f"tool_choice is {choice!r}, but there are no tools: pass tools, or leave it out")
         return list(tools), True
-    inner = choice.get("function", choice) if isinstance(choice, Mapping) else choice
-    name = inner.get("name") if isinstance(inner, Mapping) else inner
     named = [tool for tool in tools if tool["function"]["name"] == name]
     if not named:
         known = ", ".join(tool["function"]["name"] for tool in tools) or "none"
         raise ConstraintError(f"tool_choice is {choice!r}, but the tools are: {known}")
     return named, True
+
+
+def _choice_name(choice: Any) -> Any:
+    """Return a word or a tool's name from the forms of OpenAI, Anthropic and Bedrock."""
+    if not isinstance(choice, Mapping):
+        return choice
+    inner = choice.get("function") or choice.get("tool") or choice
+    if isinstance(inner, Mapping) and "name" in inner:
+        return inner["name"]
+    word = choice.get("type") or next(iter(choice), None)
+    return word if word in ("auto", "any", "none", "required") else choice.get("mode", choice)
 
 
 def tool_grammar(
@@ -116,17 +132,19 @@ def tool_grammar(
     required: bool,
     parallel: bool = False,
     tokens: Mapping[str, int] = MappingProxyType({}),
+    answer: str | None = None,
 ) -> str:
     """Return the grammar, in llguidance's Lark dialect, of a completion that calls a tool, or may do so.
 
-    Text may come before a call, unless one is required; it cannot contain what opens a call. The grammar has the ids of
+    Text may come before a call, unless one is required; it cannot contain what opens a call. With `answer`, a rule in
+    Lark, the only text is such an answer. The grammar has the ids of
     `tokens`: names that are one token, such as Qwen's `<tool_call>`.
     """
     rules = []
     prefix = f"<[{tokens[tool_format.prefix]}]>?" if tool_format.prefix in tokens else ""
     for index, tool in enumerate(tools):
         function = tool["function"]
-        schema = {**forbid_extra_properties(function["parameters"]), "x-guidance": JSON_STYLE}
+        schema = {**compilable(function["parameters"]), "x-guidance": JSON_STYLE}
         head = _terminals(tool_format.opening + function["name"] + tool_format.middle, tokens)
         rules.append(f"call_{index}: {head} %json {json.dumps(schema)} {_terminals(tool_format.closing, tokens)}")
     names = " | ".join(f"call_{index}" for index in range(len(tools)))
@@ -134,6 +152,8 @@ def tool_grammar(
     any_text = r"(.|\n)*"
     rules.append('calls: call ("\\n" call)*' if parallel else "calls: call")
     rules.append(f"call: {prefix} ({names})")
+    if answer and not required:
+        return "\n".join(["start: calls | answer", f"answer: {answer}", *rules])
     if not required:
         rules.append(f"TEXT: /{any_text}/ & ~/{any_text}{opening}{any_text}/")
     return "\n".join(["start: calls" if required else "start: calls | TEXT | TEXT calls", *rules])
@@ -164,6 +184,16 @@ def describe_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> li
         return list(messages)
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
     return with_system(messages, _TOOLS_TEXT.format(tools=lines))
+
+
+def calls_just_answered(messages: Sequence[BaseMessage]) -> list[Any]:
+    """Return the calls of the latest message with calls, if nothing but their results follows."""
+    for message in reversed(messages):
+        if isinstance(message, AIMessage):
+            return list(message.tool_calls)
+        if not isinstance(message, ToolMessage):
+            return []
+    return []
 
 
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.grammar import forbid_extra_properties
+from llmkit.models.constraints.json_schemas import forbid_extra_properties
 from llmkit.models.langchain.structured_output import METHODS
 from tests.support import tiny
 from tests.support.models import chat
