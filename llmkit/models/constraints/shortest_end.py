@@ -97,7 +97,6 @@ class ShortestEnd:
     def _closes_only(self, matcher: LLMatcher, path: list[int]) -> bool:
         """Whether each step of a path was forced, or closed a string, array or object that was open."""
         ahead, position = matcher.deep_copy(), 0
-        closing = [tokens for tokens in (self._quote, self._brace, self._bracket) if tokens]
         while position < len(path):
             forced = list(ahead.compute_ff_tokens())
             step = forced or next(
