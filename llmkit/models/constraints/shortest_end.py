@@ -71,8 +71,6 @@ class ShortestEnd:
         walked = self._walk(matcher, most, patient=True) or self._walk(matcher, most, patient=False)
         if walked is not None and len(walked) <= limit:
             return End(walked, certain=True)
-        if walked is not None and self._closes_only(matcher, walked):
-            return End(walked, certain=True)
         searched = self._search(matcher, limit, work)
         return searched if searched.tokens is not None else End(walked, searched.certain)
 
@@ -93,26 +91,6 @@ class ShortestEnd:
                 return None
             path += new
         return None if ahead.is_error() else path
-
-    def _closes_only(self, matcher: LLMatcher, path: list[int]) -> bool:
-        """Whether each step of a path was forced, or closed a string, array or object that was open."""
-        ahead, position = matcher.deep_copy(), 0
-        while position < len(path):
-            forced = list(ahead.compute_ff_tokens())
-            step = forced or next(
-                (
-                    one
-                    for one in (self._quote, self._brace, self._bracket)
-                    if one and path[position:][: len(one)] == one
-                ),
-                [],
-            )
-            opens = step == self._quote and not self._allows(ahead, self._brace)
-            if not step or (opens and not forced and any(self._allows(ahead, one) for one in self._steps)):
-                return False
-            ahead.consume_tokens(step)
-            position += len(step)
-        return True
 
     def _example_tokens(self, ahead: LLMatcher) -> list[int]:
         """Return the shortest end of an example that completes a string or the text; none where brackets can close."""
