@@ -37,7 +37,8 @@ def _modern(annotation: Any, known: dict[Any, Any]) -> Any:
     """
     if is_typed_dict(annotation):
         return known[annotation] if annotation in known else _modern_typed_dict(annotation, known)
-    origin, arguments = typing_extensions.get_origin(annotation), typing_extensions.get_args(annotation)
+    origin: Any = typing_extensions.get_origin(annotation)
+    arguments = typing_extensions.get_args(annotation)
     if origin is Annotated:
         inner, *rest = arguments
         notes = [Field(description=one) if isinstance(one, str) else one for one in rest if one is not ...]
