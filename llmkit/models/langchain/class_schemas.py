@@ -59,7 +59,7 @@ def _modern_typed_dict(schema: Any, known: dict[Any, Any]) -> Any:
     keys: dict[str, Any] = {}
     for name, hint in typing_extensions.get_type_hints(schema, include_extras=True).items():
         required, inner = name in schema.__required_keys__, hint
-        while (qualifier := _qualifier(inner)) or typing_extensions.get_origin(inner) is Annotated:
+        while (qualifier := _qualifier(inner)) or _is_annotated(inner):
             if not qualifier:
                 first, *notes = typing_extensions.get_args(inner)
                 if not _qualifier(first):
@@ -80,3 +80,8 @@ def _modern_typed_dict(schema: Any, known: dict[Any, Any]) -> Any:
 def _qualifier(hint: Any) -> str:
     name = getattr(typing_extensions.get_origin(hint), "_name", None) or ""
     return name if name in _QUALIFIERS else ""
+
+
+def _is_annotated(hint: Any) -> bool:
+    origin: Any = typing_extensions.get_origin(hint)
+    return origin is Annotated
