@@ -34,6 +34,7 @@ def test_a_catalog_model_has_its_catalog_name_however_it_is_loaded(default_model
     assert by_name.model_name == by_name.as_completion().model_name == "smollm2-135m"
     assert loaded.model.name_or_path == str(default_model_folder)
     assert HuggingFaceLLM(model=loaded.model, tokenizer=loaded.tokenizer).model_name == "smollm2-135m"
+    assert HuggingFaceLLM(str(default_model_folder)).model_name == "smollm2-135m"
 
 
 def test_as_completion_shares_weights_and_settings(model):

@@ -65,7 +65,8 @@ def load(
     except Exception as error:  # transformers raises anything for broken files
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
-    loaded = from_objects(model, tokenizer, name=name, context_window=context_window)
+    known = next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
+    loaded = from_objects(model, tokenizer, name=known, context_window=context_window)
     exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
     fast_forward = None if quantization or exact else build_fast_forward(model, folder)
     source = hash_text(folder_digest(folder), adapter and folder_digest(adapter.base), quantization)
