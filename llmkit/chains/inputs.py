@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from llmkit.errors import InputError, PromptError
 from llmkit.prompts import TaskPrompt
+from llmkit.prompts.prompt import Task
 from llmkit.prompts.validation import validate_text
 
 
@@ -66,11 +67,16 @@ def validate_share(value: Any, what: str) -> float:
     return float(value)
 
 
-def validate_prompt(prompt: str | TaskPrompt, fields: Sequence[str] = ()) -> TaskPrompt:
-    """Return the prompt, loaded where it is a name, or raise `PromptError` if it has other fields than these."""
+def validate_prompt(prompt: str | TaskPrompt, task: Task, fields: Sequence[str] = ()) -> TaskPrompt:
+    """Return the prompt, loaded where it is a name.
+
+    Raises:
+        PromptError: it is for another task, or has other fields than these.
+    """
     loaded: Any = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
     if not isinstance(loaded, TaskPrompt):
         raise PromptError(f"prompt is {type(prompt).__name__}, but must be the name of a prompt text or a TaskPrompt")
+    loaded.check_task(task)
     if unknown := [name for name in loaded.input_variables if name not in ("input", *fields)]:
         raise PromptError(
             f"the prompt has fields that this chain cannot fill: {', '.join(unknown)}; fill them with prompt.partial(…)"

@@ -59,8 +59,8 @@ def classify(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="One of `llmkit prompts`, such as classify or sentiment.",
-            autocompletion=options.prompts,
+            help="A prompt for classify, one of `llmkit prompts`.",
+            autocompletion=lambda: options.prompts_for("classify"),
         ),
     ] = None,
     model: options.Model = DEFAULT_MODEL,
@@ -107,7 +107,7 @@ def classify(
     if show_examples is not None and examples is None:
         raise InputError("--show-examples needs labelled texts: give --examples FILE")
     if prompt is not None:
-        options.load_prompt(prompt, ["labels"])
+        options.load_prompt(prompt, "classify", ["labels"])
     chosen = options.ModelOptions(model, context_window)
     task = TextTask("classify", "ZeroShotClassificationChain", "classifying", chosen, arguments, rows, precision)
     destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)

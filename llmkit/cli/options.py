@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.prompts import TaskPrompt
+    from llmkit.prompts.prompt import Task
 
 EPILOG = "--debug shows the traceback of an error. llmkit config --help: how to set options for all runs."
 """Ends the help of each command."""
@@ -36,6 +37,13 @@ def prompts() -> list[str]:
     from llmkit.prompts.library import list_prompts
 
     return list_prompts()
+
+
+def prompts_for(task: str) -> list[str]:
+    """Return the prompt texts for a task, for completion."""
+    from llmkit.prompts.library import read
+
+    return [name for name in prompts() if read(name).get("task") == task]
 
 
 switch = partial(typer.Option, show_default=False)
@@ -199,13 +207,19 @@ def load_chain(name: str, model: ModelOptions, arguments: Mapping[str, Any]) -> 
         return getattr(chains, name)(llm, **arguments)
 
 
-def load_prompt(name: str, fields: Sequence[str] | None = None) -> TaskPrompt:
-    """Load one of llmkit's prompt texts, whose fields must be among those that the command can fill (None: any)."""
+def load_prompt(name: str, task: Task | None = None, fields: Sequence[str] = ()) -> TaskPrompt:
+    """Load one of llmkit's prompt texts.
+
+    For a command, its task, the prompt must be for that, and have only fields that the command can fill.
+    """
     if name not in prompts():
         raise InputError(f"no prompt is called {name!r}: see llmkit prompts")
     from llmkit.prompts import TaskPrompt
 
     prompt = TaskPrompt.load(name)
-    if fields is not None and (others := [field for field in prompt.fields if field not in fields]):
+    if task is None:
+        return prompt
+    prompt.check_task(task)
+    if others := [field for field in prompt.fields if field not in fields]:
         raise InputError(f"the prompt {name} has fields that this command cannot fill: {', '.join(others)}")
     return prompt

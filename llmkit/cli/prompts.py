@@ -15,7 +15,7 @@ app = typer.Typer(cls=FittedGroup, rich_markup_mode=None, no_args_is_help=False)
 
 @app.callback(invoke_without_command=True, epilog=options.EPILOG)
 def prompts(context: typer.Context, as_json: options.Json = False) -> None:
-    """List the prompt texts, or show one.
+    """List the prompt texts, with the command that each is for, or show one.
 
     \b
     Examples:
@@ -29,13 +29,19 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
     known = {name: read(name) for name in list_prompts()}
     if as_json:
         facts = [
-            {"name": name, "description": parts["description"], "fields": list(parts.get("fields", ()))}
+            {
+                "name": name,
+                "for": parts.get("task"),
+                "description": parts["description"],
+                "fields": list(parts.get("fields", ())),
+            }
             for name, parts in known.items()
         ]
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     notes = {name: f" Fields: {', '.join(fields)}." for name, parts in known.items() if (fields := parts.get("fields"))}
-    console.table([(name, parts["description"] + notes.get(name, "")) for name, parts in known.items()])
+    rows = [(name, parts["task"], parts["description"] + notes.get(name, "")) for name, parts in known.items()]
+    console.table([("NAME", "FOR", "DESCRIPTION"), *rows])
 
 
 @app.command(epilog=options.EPILOG, cls=FittedCommand)
@@ -54,7 +60,7 @@ def show(
     """
     prompt = options.load_prompt(name)
     if as_json:
-        facts: dict[str, object] = {"name": name, "description": prompt.description, **dict(prompt.parts)}
+        facts: dict[str, object] = {"name": name, "for": prompt.task, "description": prompt.description, **dict(prompt.parts)}
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
     else:

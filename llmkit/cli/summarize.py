@@ -27,8 +27,8 @@ def summarize(
         str,
         typer.Option(
             metavar="NAME",
-            help="One of `llmkit prompts`.",
-            autocompletion=lambda: [name for name in options.prompts() if name.startswith("summarize-")],
+            help="A prompt for summarize, one of `llmkit prompts`.",
+            autocompletion=lambda: options.prompts_for("summarize"),
         ),
     ] = "summarize-text",
     strategy: Annotated[
@@ -80,7 +80,7 @@ def summarize(
         destination.run_lines("summarize", file, lambda: _load(model, prompt, arguments), settings=settings)
         return
     text = files.read_text(file)
-    options.load_prompt(prompt, ["max_words"]).with_examples(arguments["examples"])
+    options.load_prompt(prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
     if explain:
         reports = [fitted.report for fitted in _load(model, prompt, arguments).plan(text)]
         is_json = destination.format == "json"
@@ -119,5 +119,5 @@ def _count(number: int | None, what: str) -> str:
 def _load(
     model: options.ModelOptions, prompt: str, arguments: dict[str, Any], progress: Callable[[Any], None] | None = None
 ) -> SummarizationChain:
-    loaded = {"prompt": options.load_prompt(prompt, ["max_words"]), "progress": progress}
+    loaded = {"prompt": options.load_prompt(prompt, "summarize", ["max_words"]), "progress": progress}
     return cast("SummarizationChain", options.load_chain("SummarizationChain", model, arguments | loaded))

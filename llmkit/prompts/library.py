@@ -1,11 +1,11 @@
 """Prompt texts as files: Markdown with YAML front matter, read as data and never run.
 
     ---
-    description: Says what the prompt is for.
+    description: Says what the prompt does.
+    task: summarize
     input_label: Dialogue
     fields: [max_words]
-
-Examples:
+    examples:
     - input: …
       output: …
     ---
@@ -26,7 +26,7 @@ from llmkit.errors import PromptError
 FOLDER = Path(__file__).parent
 MAX_BYTES = 1_000_000
 KEYS = (
-    *("description", "input_label", "question", "output_label", "output_start"),
+    *("description", "task", "input_label", "question", "output_label", "output_start"),
     *("layout", "example_order", "fields", "examples"),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.messages import BaseMessage
@@ -29,6 +29,10 @@ from llmkit.prompts.validation import (
 )
 
 
+Task = Literal["summarize", "classify", "entities", "ask"]
+"""What a prompt is for: the name of the command whose chain takes it."""
+
+
 class TaskPrompt(BaseChatPromptTemplate):
     """A prompt for one task; `fitted_to(llm) | llm` makes it fit the model's window, to the token.
 
@@ -44,6 +48,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         example_order: `best_last` puts the best example next to the input.
         layout: `chat`, `completion` or `flan`; `None` takes the model's.
         description: its line in the list of prompts.
+        task: what it is for; chains for another task refuse it. `None` fits every chain.
 
     Raises:
         PromptError: a text, a field or an example is wrong.
@@ -57,6 +62,7 @@ class TaskPrompt(BaseChatPromptTemplate):
     example_order: ExampleOrder = "best_last"
     layout: Layout | None = None
     description: str = ""
+    task: Task | None = None
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         example_order: ExampleOrder = "best_last",
         layout: Layout | None = None,
         description: str = "",
+        task: Task | None = None,
     ) -> None:
         names = fields if isinstance(fields, str) else tuple(fields)  # pydantic refuses a string
         with pydantic_errors():
@@ -83,6 +90,7 @@ class TaskPrompt(BaseChatPromptTemplate):
                 output_start=output_start,
             )
             values: dict[str, Any] = {"parts": parts, "fields": names, "example_order": example_order, "layout": layout}
+            values["task"] = task
             values["input_variables"] = ["input", *names]
             values["selector"] = _with_examples(selector, list(examples), names)
             values["description"] = validate_text(description, "description").strip()
@@ -200,6 +208,13 @@ class TaskPrompt(BaseChatPromptTemplate):
             selector = self.selector.with_examples(())
         return self.model_copy(update={"selector": _with_examples(selector, list(examples), self.fields)})
 
+    def check_task(self, task: Task) -> None:
+        """Raise `PromptError` if the prompt is for another task."""
+        if self.task not in (None, task):
+            raise PromptError(
+                f"the prompt is for {self.task}, not for {task}: choose one for {task}; `llmkit prompts` lists them"
+            )
+
     @classmethod
     def load(cls, name: str | Path) -> Self:
         """Read a prompt text: a string names one that ships with llmkit, a `Path` leads to any file.
@@ -229,6 +244,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Return the prompt text as it is in a file."""
         values = {
             "description": self.description,
+            "task": self.task,
             **dict(self.parts),
             "layout": self.layout,
             "example_order": "" if self.example_order == "best_last" else self.example_order,

@@ -8,9 +8,10 @@ from llmkit.prompts.library import FOLDER
 
 def test_list(llmkit):
     code, out, err = llmkit("prompts")
-    lines = out.splitlines()
+    head, *lines = out.splitlines()
+    assert head.split() == ["NAME", "FOR", "DESCRIPTION"]
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in lines] == list_prompts()
+    assert [line.split()[:2] for line in lines] == [[name, TaskPrompt.load(name).task] for name in list_prompts()]
     [line] = [line for line in lines if line.startswith("question-answering")]
     assert line.endswith("Fields: question.")
 
@@ -19,7 +20,7 @@ def test_list_as_json(llmkit):
     rows = json.loads(llmkit("prompts", "--json")[1])
     prompts = {name: TaskPrompt.load(name) for name in list_prompts()}
     assert rows == [
-        {"name": name, "description": prompt.description, "fields": list(prompt.fields)}
+        {"name": name, "for": prompt.task, "description": prompt.description, "fields": list(prompt.fields)}
         for name, prompt in prompts.items()
     ]
 

@@ -125,7 +125,7 @@ def test_a_file_that_is_no_text(refused, tmp_path, content, says):
         (["--top-p", "1.5"], "--top-p '1.5': "),
         (["--max-new-tokens", "0"], "--max-new-tokens '0': "),
         (["--prompt", "nothing"], "no prompt is called 'nothing': see llmkit prompts"),
-        (["--prompt", "question-answering"], "question-answering has fields that this command cannot fill: question"),
+        (["--prompt", "sentiment"], "the prompt is for classify, not for summarize"),
         (["--explain", "--lines"], "--explain is for one text"),
         (["--model", "no-such-model"], "no-such-model"),
         (["--model", "minilm-l6"], "minilm-l6 makes sentence embeddings"),

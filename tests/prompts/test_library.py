@@ -43,6 +43,7 @@ def test_a_saved_prompt_is_loaded_as_an_equal_prompt(
         examples=examples,
         example_order="best_first",
         layout="flan",
+        task="classify",
     )
     text = prompt.to_markdown()
     assert TaskPrompt(**library.parse(text)) == prompt
@@ -63,6 +64,7 @@ def test_a_prompt_file_is_saved_and_loaded(tmp_path):
 def test_every_prompt_text_is_valid_and_has_a_description(name):
     prompt = TaskPrompt.load(name)
     assert prompt.description.endswith(".")
+    assert prompt.task is not None
     text = prompt.format_prompt(input="THE INPUT", **dict.fromkeys(prompt.fields, "A VALUE")).text
     assert text.count("THE INPUT") == 1
     assert ("A VALUE" in text) == bool(prompt.fields)
@@ -100,7 +102,7 @@ def test_a_symlink_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch)
     [
         ("Summarize.", "line 1 must be ---"),
         ("---\nlayout: chat\n", "no end"),
-        ("---\nlabel: x\n---\n", "unknown key 'label': write 'key: value' with the keys description, input_label"),
+        ("---\nlabel: x\n---\n", "unknown key 'label': write 'key: value' with the keys description, task, input_label"),
         ("---\n1: x\n---\n", "unknown key '1'"),
         ("---\nno colon\n---\n", "not a mapping: write 'key: value'"),
         ("---\nlayout: chat\nlayout: flan\n---\n", "line 3 gives 'layout' a second time"),

@@ -195,3 +195,15 @@ def test_prompts_are_equal_by_value_and_immutable():
 
 def test_pretty_repr_shows_unfilled_fields():
     assert TaskPrompt("Say {n}.", fields=["n"], output_label="A").pretty_repr() == "Say {n}.\n\n{input}\nA:"
+
+
+def test_a_prompt_for_another_task_is_refused():
+    prompt = TaskPrompt.load("sentiment")
+    prompt.check_task("classify")
+    with pytest.raises(PromptError, match="the prompt is for classify, not for summarize: choose one for summarize"):
+        prompt.check_task("summarize")
+    with pytest.raises(PromptError, match="not for ask"):
+        prompt.with_parts(instruction="Another.").check_task("ask")
+    TaskPrompt("Anything.").check_task("ask")
+    with pytest.raises(PromptError, match="task is 'poetry'"):
+        TaskPrompt("Anything.", task="poetry")  # type: ignore[arg-type]

@@ -115,7 +115,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         else:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
         fallback = "classify" if local else "choose-label"
-        task = validate_prompt(prompt or structured_prompt or fallback, ["labels"])
+        task = validate_prompt(prompt or structured_prompt or fallback, "classify", ["labels"])
         if "labels" in task.input_variables:
             task = task.partial(labels=self._labels.listed())
         if local is None:

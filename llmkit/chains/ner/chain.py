@@ -110,13 +110,13 @@ class NERChain(Chain[Text, str, Entities]):
         self._naming: StructuredTask[str, list[Entity]] | None = None
         if local:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
-            task = validate_prompt(prompt or "mentions")
+            task = validate_prompt(prompt or "mentions", "entities")
             typer = EntityTyper.from_labels(local, task, self._labels, self.tuning, context_window)
             truecaser = Truecaser(local, typer.fit("N/A"), self.tuning) if proper_names else None
             self._scorer = SpanScorer(typer, truecaser, *sizes)
         else:
             refuse_prompts(llm, "structured_prompt", prompt=prompt)
-            task = validate_prompt(structured_prompt or "entities", ["labels"])
+            task = validate_prompt(structured_prompt or "entities", "entities", ["labels"])
             self._show_to_model = partial(name_entities, llm, task, self._labels)
             self._naming = self._show_to_model(examples)
 

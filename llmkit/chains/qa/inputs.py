@@ -100,7 +100,7 @@ def parse_context(context: Any) -> tuple[Document, ...]:
 
 def validate_question_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:
     """Return a prompt by its name or itself, if it has the field `question`."""
-    validated = validate_prompt(prompt, fields)
+    validated = validate_prompt(prompt, "ask", fields)
     if "question" not in validated.input_variables:
         raise PromptError("the prompt has no field {question}")
     return validated

@@ -134,11 +134,11 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         self.max_new_tokens = tokens if max_new_tokens is None else validate_positive(max_new_tokens, "max_new_tokens")
         if max_passage_tokens is not None and validate_positive(max_passage_tokens, "max_passage_tokens") < MIN_TOKENS:
             raise InputError(f"max_passage_tokens is {max_passage_tokens}, but a passage needs at least {MIN_TOKENS}")
-        validated = validate_prompt(prompt, ["max_words"])
+        validated = validate_prompt(prompt, "summarize", ["max_words"])
         self.prompt = validated.with_examples(examples, selector) if examples or selector else validated
         if combine_prompt is None and not self.tuning.selects_sentences:
             combine_prompt = _with_output_start_of(self.prompt, TaskPrompt.load("combine-summaries"))
-        combine = None if combine_prompt is None else validate_prompt(combine_prompt, ["max_words"])
+        combine = None if combine_prompt is None else validate_prompt(combine_prompt, "summarize", ["max_words"])
 
         def prompts(words: int | None) -> Prompts:
             part = _with_length(self.prompt, words, self.max_new_tokens)
