@@ -60,7 +60,8 @@ def show(
     """
     prompt = options.load_prompt(name)
     if as_json:
-        facts: dict[str, object] = {"name": name, "for": prompt.task, "description": prompt.description, **dict(prompt.parts)}
+        facts: dict[str, object] = {"name": name, "for": prompt.task, "description": prompt.description}
+        facts |= dict(prompt.parts)
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
         console.output(json.dumps(facts, indent=2, ensure_ascii=False))
     else:

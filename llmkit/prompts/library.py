@@ -5,9 +5,7 @@
     task: summarize
     input_label: Dialogue
     fields: [max_words]
-    examples:
-    - input: …
-      output: …
+    examples: [{input: …, output: …}]
     ---
     The instruction, with {max_words} where a field is.
 

@@ -28,7 +28,6 @@ from llmkit.prompts.validation import (
     validate_values,
 )
 
-
 Task = Literal["summarize", "classify", "entities", "ask"]
 """What a prompt is for: the name of the command whose chain takes it."""
 

@@ -102,7 +102,7 @@ def test_a_symlink_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch)
     [
         ("Summarize.", "line 1 must be ---"),
         ("---\nlayout: chat\n", "no end"),
-        ("---\nlabel: x\n---\n", "unknown key 'label': write 'key: value' with the keys description, task, input_label"),
+        ("---\nlabel: x\n---\n", "unknown key 'label': write 'key: value' with the keys description, task"),
         ("---\n1: x\n---\n", "unknown key '1'"),
         ("---\nno colon\n---\n", "not a mapping: write 'key: value'"),
         ("---\nlayout: chat\nlayout: flan\n---\n", "line 3 gives 'layout' a second time"),
