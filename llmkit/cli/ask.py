@@ -69,8 +69,8 @@ def ask(
 ) -> None:
     """Answer a question from web pages and files.
 
-    The input is any number of web pages (--url) and files (--file): text, saved pages, subtitles or PDFs. Below the
-    answer are the sentences that support it, and where they are.
+    The input is any number of web pages (--url) and files (--file): text, saved pages, e-mails, subtitles or PDFs.
+    Below the answer are the sentences that support it, and where they are.
 
     \b
     Examples:

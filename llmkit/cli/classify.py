@@ -72,7 +72,7 @@ def classify(
 ) -> None:
     """Find which label fits a text, and how likely each is.
 
-    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+    The input is a file (text, a saved web page, an e-mail, subtitles or a PDF), or standard input (-).
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def classify(
     """
     from llmkit.chains.labels import Labels
 
-    names = options.split_labels(labels)
+    names = options.split_labels(labels, 1 if multi_label else 2)
     split = partial(_split_labels, names) if multi_label else str
     solved, rows = (read_labelled(path, parse_cell=split, text_output=False) for path in (examples, calibrate))
     arguments: dict[str, Any] = {

@@ -48,7 +48,7 @@ def entities(
 ) -> None:
     """Find people, organizations and other entities.
 
-    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+    The input is a file (text, a saved web page, an e-mail, subtitles or a PDF), or standard input (-).
 
     Each line of the output is an entity: its characters in the text, label, probability and text.
 

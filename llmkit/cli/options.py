@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial, wraps
@@ -193,9 +195,25 @@ def name_of(option: Any) -> str:
     return str(max(option.opts, key=len)).lstrip("-").replace("-", "_")
 
 
-def split_labels(labels: str) -> list[str]:
-    """Split the value of `--labels` at its commas."""
-    return [label.strip() for label in labels.split(",")] if labels.strip() else []
+_OTHER_SEPARATOR = re.compile(r"\s*[;|\n\t，、；؛،]\s*")
+
+
+def split_labels(labels: str, least: int = 1) -> list[str]:
+    """Split the value of `--labels` at its commas.
+
+    Raises:
+        InputError: it has another separator and no comma, or only one label where `least` are needed.
+    """
+    names = [label.strip() for label in labels.split(",")] if labels.strip() else []
+    if len(names) != 1:
+        return names
+    parts = [part for part in _OTHER_SEPARATOR.split(names[0]) if part]
+    if len(parts) == 1 and len(names) < least:
+        parts = parts[0].split()
+    if len(parts) > 1:
+        example = f"--labels {shlex.quote(','.join(parts))}"
+        raise InputError(f"--labels {labels!r} is only one label: separate labels by commas, as in {example}")
+    return names
 
 
 def load_chain(name: str, model: ModelOptions, arguments: Mapping[str, Any]) -> Any:

@@ -53,7 +53,7 @@ def summarize(
 ) -> None:
     """Summarize a text or a conversation, of any length.
 
-    The input is a file (text, a saved web page, subtitles or a PDF), or standard input (-).
+    The input is a file (text, a saved web page, an e-mail, subtitles or a PDF), or standard input (-).
 
     \b
     Examples:

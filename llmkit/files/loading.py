@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from llmkit.errors import InputError
-from llmkit.files import encodings, formats, pdf, subtitles, web_pages
+from llmkit.files import emails, encodings, formats, pdf, subtitles, web_pages
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -19,7 +19,7 @@ def load(path: str | os.PathLike[str]) -> list[Document]:
 
     Plain text is UTF-8, UTF-16 or UTF-32; line ends become `\n`. Saved web pages (`.html`,
     `.mhtml`, or what begins as HTML) are read as `llmkit.web.read` reads them, subtitles (`.vtt`, `.srt`) as a
-    conversation, and PDFs with pypdf (`pip install "llmkit[pdf]"`).
+    conversation, e-mails (`.eml`) as their headers and text, and PDFs with pypdf (`pip install "llmkit[pdf]"`).
 
     Offsets in results of chains refer to `page_content`, which for these formats is not the file's own text.
 
@@ -27,9 +27,9 @@ def load(path: str | os.PathLike[str]) -> list[Document]:
         path: the file.
 
     Returns:
-        Documents whose metadata have the `source`, which is the path. Web pages have a `title` and a `language` too;
-        pages of a PDF have what LangChain's `PyPDFLoader` gives them: `page` (from 0), `page_label` (the number that is
-        printed on it) and `total_pages`.
+        Documents whose metadata have the `source`, which is the path. Web pages have a `title` and a `language` too,
+        e-mails a `title`; pages of a PDF have what LangChain's `PyPDFLoader` gives them: `page` (from 0), `page_label`
+        (the number that is printed on it) and `total_pages`.
 
     Raises:
         InputError: the file cannot be read, is empty, is a folder, or is of a format that is not read.
@@ -66,6 +66,8 @@ def read(file: BinaryIO | bytes, name: str) -> list[Document]:
     data = head + stream.read() if len(head) == formats.HEAD else head  # a terminal would ask for its end twice
     if formats.is_pdf(head):
         return pdf.read(data, name)
+    if emails.is_email(data, name):
+        return [emails.read(data, name)]
     if (kind := web_pages.media_type(data, name)) is not None:
         return [web_pages.read(data, name, kind)]
     formats.refuse_binary(data, name)

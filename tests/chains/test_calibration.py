@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.calibration import Calibration, expected_calibration_error, threshold_for
+from llmkit.chains.calibration import FEW_ROWS, Calibration, expected_calibration_error, threshold_for, warn_of_few
 from llmkit.errors import InputError
 from tests.support.classification import results_agree, tiny_llm
 
@@ -192,3 +192,18 @@ def test_the_expected_calibration_error() -> None:
     assert expected_calibration_error(np.array([0.75] * 4), np.array([True, True, True, False])) == 0
     assert expected_calibration_error(np.array([0.95, 0.05]), np.array([False, False])) == pytest.approx(0.5)
     assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [(1, "1 labelled row is few"), (2, "2 labelled rows are few"), (FEW_ROWS - 1, "give at least 30"), (FEW_ROWS, "")],
+)
+def test_few_rows_are_warned_of(caplog, rows, says):
+    warn_of_few(rows)
+    assert bool(caplog.messages) == bool(says)
+    assert says in caplog.text
+
+
+def test_a_chain_that_is_calibrated_with_few_rows_warns(caplog):
+    ZeroShotClassificationChain(tiny_llm("llama"), labels=LABELS).calibrate(ROWS[:3])
+    assert "3 labelled rows are few to calibrate with" in caplog.text

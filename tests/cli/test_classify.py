@@ -120,8 +120,10 @@ class TestLabels:
         assert found["calibration"]["threshold"] <= 1
         code, _, err = llmkit(*given)
         assert code == 0
-        assert err.startswith("note: calibrated with 5 texts: log-loss ")
-        assert re.search(r"; threshold [01]\.\d\d$", err.splitlines()[0])
+        few, calibrated = err.splitlines()
+        assert few.startswith("note: 5 labelled rows are few to calibrate with")
+        assert calibrated.startswith("note: calibrated with 5 texts: log-loss ")
+        assert re.search(r"; threshold [01]\.\d\d$", calibrated)
 
     def test_another_prompt(self, llmkit):
         _, out, err = llmkit("classify", "--labels", "positive,negative", "--prompt", "sentiment", stdin="I love it.")
@@ -201,6 +203,11 @@ class TestLabels:
         ([], "--labels"),
         (["--labels", ""], "there are no labels: give at least 2"),
         (["--labels", "a"], "there is only one label: give at least 2"),
+        (["--labels", "complaint;praise"], "separate labels by commas, as in --labels complaint,praise\n"),
+        (["--labels", "good | very bad"], "separate labels by commas, as in --labels 'good,very bad'\n"),
+        (["--labels", "good bad"], "separate labels by commas, as in --labels good,bad\n"),
+        (["--labels", "好，坏"], "separate labels by commas, as in --labels '好,坏'\n"),
+        (["--labels", "a;b", "--multi-label"], "separate labels by commas, as in --labels a,b\n"),
         (["--labels", "a,b,a"], "label 'a' is given twice"),
         (["--labels", "a,,b"], "label 2 is empty"),
         (["--labels", "a,b,"], "label 3 is empty"),

@@ -173,6 +173,7 @@ class TestEntities:
         (["--model", "no-such-model"], "no-such-model"),
         (["--max-words", "0"], "--max-words '0': "),
         (["--descriptions", "ship=a boat"], "the description of 'ship' is of no label"),
+        (["--labels", "person;place"], "separate labels by commas, as in --labels person,place"),
         (["--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
     ],
 )

@@ -19,6 +19,7 @@ from llmkit.chains.calibration import (
     ExamplesReport,
     threshold_for,
     validate_precision,
+    warn_of_few,
 )
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
@@ -210,7 +211,9 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         if len(set(map(tuple, indices))) < 2:
             raise InputError("all rows have the same label: probabilities can be fitted to rows of at least two labels")
         truth = np.array([[label in row for label in range(len(self.labels))] for row in indices])
-        return self._fit(texts, truth, precision)
+        report = self._fit(texts, truth, precision)
+        warn_of_few(len(rows))
+        return report
 
     def _forget_stale(self) -> None:
         """Forget what was measured with other weights: the prior is measured again, a calibration is undone."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, unwrap_all
-from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision
+from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision, warn_of_few
 from llmkit.chains.inputs import (
     Text,
     TextInput,
@@ -200,6 +200,7 @@ class NERChain(Chain[Text, str, Entities]):
             report = self._plain.calibrate(self._score_labelled(labelled), precision)
             self._decoder, self._report = replace(self._plain, calibration=report.calibration), None
             self.threshold = self.threshold if report.threshold is None else report.threshold
+        warn_of_few(len(labelled))
         return report
 
     def _parse_rows(self, rows: Sequence[Any], what: str) -> list[LabelledText]:

@@ -14,7 +14,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from llmkit.chains.base import Chain
-from llmkit.chains.calibration import validate_precision
+from llmkit.chains.calibration import validate_precision, warn_of_few
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.calibration import (
@@ -213,6 +213,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.tuning, report = calibrated_tuning(former, scored, precision)
         self.threshold, self.yes_no_threshold = self.tuning.threshold, self.tuning.yes_no_threshold
         self.calibrated = True
+        warn_of_few(len(scored))
         return report
 
     def _prepare_row(self, number: int, row: Mapping[str, Any]) -> PreparedQuery:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @command("[PATH]", takes_path=True, needs="conversation")
 def file(state: ChatState, argument: str) -> Iterator[Event]:
-    """Attach a text, a saved page, subtitles or a PDF, to answer questions from; without a path, list them."""
+    """Attach a text, page, e-mail, PDF or subtitles, to answer questions from; without a path, list them."""
     if not argument:
         yield _listed(state)
         return
