@@ -11,6 +11,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.prompt_values import ChatPromptValue, PromptValue
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
@@ -25,6 +26,7 @@ from llmkit.models.langchain.threads import in_threads
 from llmkit.models.langchain.tool_tuning import ToolTuning
 from llmkit.models.langchain.tools import to_tools
 from llmkit.models.llm import HuggingFaceLLM
+from llmkit.models.tokens.content_blocks import with_plain_text_blocks
 
 
 class HuggingFaceChat(LocalModel, BaseChatModel):
@@ -103,6 +105,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
         """Answer conversations in true batches; the arguments are LangChain's."""
+        messages = [with_plain_text_blocks(conversation) for conversation in messages]
         with self._together(messages, stop, kwargs):
             return super().generate(messages, stop, callbacks, **kwargs)
 
@@ -110,6 +113,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Any = None, **kwargs: Any
     ) -> LLMResult:
         """Answer conversations in true batches; the arguments are LangChain's."""
+        messages = [with_plain_text_blocks(conversation) for conversation in messages]
         with self._together(messages, stop, kwargs):
             return await super().agenerate(messages, stop, callbacks, **kwargs)
 
@@ -182,6 +186,13 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         options, encoder = CallOptions.parse(self.settings, None, kwargs), self.engine.encoder
         given, template = options.prompt(self._convert(messages), encoder)
         return encoder.changes(given, **template)
+
+    def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
+        value = super()._convert_input(model_input)
+        messages = value.to_messages()
+        converted = with_plain_text_blocks(messages)
+        changed = any(one is not other for one, other in zip(converted, messages, strict=True))
+        return ChatPromptValue(messages=converted) if changed else value
 
     def _convert(self, given: LanguageModelInput) -> list[BaseMessage]:
         return self._convert_input(given).to_messages()

@@ -150,7 +150,11 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("setting", NAMES)
+TRANSLATION_SETTINGS = ("source_language", "target_language", "forced_bos_token_id")
+"""Of encoder-decoder models: in `tokens/test_languages.py`, and refused by others in the test below."""
+
+
+@pytest.mark.parametrize("setting", [name for name in NAMES if name not in TRANSLATION_SETTINGS])
 def test_a_setting_of_one_call_acts_like_a_setting_of_the_model(setting: str) -> None:
     """Check that a setting passed to one call equals the setting of a new model, and does not persist."""
     base: dict[str, Any] = {"seed": 1, "max_new_tokens": 10}
@@ -170,6 +174,16 @@ def test_a_setting_of_one_call_acts_like_a_setting_of_the_model(setting: str) ->
     assert llm.bind(**{setting: CHANGES[setting]}).invoke(PROMPT).content == fresh.invoke(PROMPT).content
     if setting not in ("n", "min_new_tokens", "length_penalty", "top_p", "no_repeat_ngram_size", "typical_p"):
         assert fresh.invoke(PROMPT).content != before
+
+
+@pytest.mark.parametrize("setting", TRANSLATION_SETTINGS)
+def test_translation_settings_are_refused_by_a_decoder_in_a_call_and_in_the_model(setting: str) -> None:
+    value: Any = 5 if setting == "forced_bos_token_id" else "fr"
+    model = tiny.make("llama")
+    fresh = HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, temperature=0, **{setting: value})
+    for call in (lambda: chat("llama").invoke(PROMPT, **{setting: value}), lambda: fresh.invoke(PROMPT)):
+        with pytest.raises(SettingsError, match=setting):
+            call()
 
 
 def test_unknown_settings_suggest_a_name() -> None:

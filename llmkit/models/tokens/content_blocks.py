@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError
@@ -51,6 +52,36 @@ def read_text(message: BaseMessage) -> str:
         text += part
         ends_paragraph = is_paragraph if part else ends_paragraph
     return text
+
+
+def with_plain_text_blocks(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Replace the files in messages by their text, before LangChain converts their blocks.
+
+    LangChain fails on blocks of version 0.3 with a `KeyError` or `TypeError`, such as a file with its text
+    (`langchain_core.messages.block_translators.langchain_v0`), and on an image without a media type. A message without
+    such blocks is returned itself.
+
+    Raises:
+        InputError: as by `read_text`.
+    """
+    return [_with_plain_text_blocks(message) for message in messages]
+
+
+def _with_plain_text_blocks(message: BaseMessage) -> BaseMessage:
+    if isinstance(message.content, str) or not any(map(_is_media, message.content)):
+        return message
+    read_text(message)
+    content: list[str | dict[str, Any]] = [
+        {"type": "text-plain", "text": _read_document(block), "mime_type": "text/plain"}
+        if isinstance(block, dict) and _is_media(block)
+        else block
+        for block in message.content
+    ]
+    return message.model_copy(update={"content": content})
+
+
+def _is_media(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") in ("file", "image", "audio", "input_audio")
 
 
 def _read_block(block: Any, message: BaseMessage) -> tuple[str, bool]:
@@ -112,6 +143,8 @@ def _read_document(block: Mapping[str, Any]) -> str:
     text = inner.get("data") if is_text and "data" in inner else inner.get("text", block.get("text"))
     if content is not None:
         text = _read_blocks(content)
+    if text is None and is_text and not _is_address(inner.get("url")):
+        text = inner.get("url")  # where LangChain 1 looks for the text of a block of version 0.3
     data = next((inner[key] for key in ("base64", "data", "file_data") if isinstance(inner.get(key), str)), None)
     if text is None and data is not None:
         text = _decode(data, media_type or _TYPE_OF_PLAIN.get(str(block.get("type")), ""))
@@ -121,6 +154,10 @@ def _read_document(block: Mapping[str, Any]) -> str:
         raise _RefusedBlock(f"a block of type {block.get('type')!r} {found}: read it first, and give its text")
     heading = [str(block[key]) for key in ("title", "context") if block.get(key)]
     return "\n\n".join([*heading, text])
+
+
+def _is_address(url: Any) -> bool:
+    return isinstance(url, str) and bool(re.match(r"(?i)(https?|ftp|file|gs|s3|data):", url))
 
 
 _TYPE_OF_PLAIN = {"text-plain": "text/plain"}

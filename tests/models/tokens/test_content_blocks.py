@@ -10,9 +10,10 @@ from langchain_core.messages.content import create_file_block, create_plaintext_
 from llmkit.errors import InputError
 from llmkit.models.tokens.content_blocks import read_text
 from llmkit.models.tokens.turns import message_to_dict
-from tests.support.models import chat, completion
+from tests.support.models import chat, completion, joined
 
 ENCODED = base64.b64encode(b"The dog \xe2\x80\x94 sleeps").decode()
+PLAIN = {"mime_type": "text/plain"}
 TEXT = {"type": "text", "text": "The dog"}
 READ: dict[str, tuple[Any, str]] = {
     "text": (TEXT, "The dog"),
@@ -165,3 +166,65 @@ def test_a_completion_model_skips_no_block() -> None:
     assert llm._convert(messages) == "System: Be kind.\nHuman: The dog\n\nBARKS"
     with pytest.raises(InputError, match="image_url"):
         llm.invoke([SystemMessage("Be kind."), HumanMessage([REFUSED["image_url"]])])
+
+
+V0_FILES: list[Any] = [
+    {"type": "file", "source_type": "text", "text": "The shop is open", "mime_type": "text/plain"},
+    {"type": "file", "source_type": "text", "url": "The shop is open", "id": "a"},
+    {"type": "file", "source_type": "base64", "data": base64.b64encode(b"The shop is open").decode(), **PLAIN},
+    {"type": "file", "file": {"file_data": f"data:text/plain;base64,{base64.b64encode(b'The shop is open').decode()}"}},
+]
+
+
+@pytest.mark.parametrize("block", V0_FILES, ids=str)
+async def test_files_of_langchain_0_3_are_read_by_every_method(block: dict[str, Any]) -> None:
+    """LangChain's conversion of these blocks fails with a KeyError or a TypeError."""
+    llm = chat("llama", max_new_tokens=3)
+    messages = [HumanMessage(["See: ", block])]
+    plain = [HumanMessage("See:\n\nThe shop is open")]
+    expected = llm.invoke(plain)
+    for answer in (
+        llm.invoke(messages),
+        await llm.ainvoke(messages),
+        joined(list(llm.stream(messages))),
+        llm.batch([messages, plain])[0],
+        llm.generate([messages]).generations[0][0].message,
+        (await llm.agenerate([messages])).generations[0][0].message,
+    ):
+        assert answer.content == expected.content
+        assert answer.usage_metadata == expected.usage_metadata
+    assert messages[0].content == ["See: ", block], "the caller's message is not changed"
+
+
+@pytest.mark.parametrize("media", ["image", "audio"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"source_type": "base64", "data": "AAAA"},
+        {"source_type": "base64", "data": "AAAA", "id": "a"},
+        {"source_type": "base64"},
+        {"source_type": "url", "url": "https://a.org/a"},
+        {"source_type": "url"},
+        {"source_type": "id", "id": "7"},
+        {"source_type": "id"},
+        {"base64": "AAAA"},
+    ],
+    ids=str,
+)
+def test_other_media_of_langchain_0_3_raise_input_error(media: str, source: dict[str, Any]) -> None:
+    llm = chat("llama", max_new_tokens=3)
+    messages = [HumanMessage(["See: ", {"type": media, **source}])]
+    calls = (lambda: llm.invoke(messages), lambda: list(llm.stream(messages)), lambda: llm.generate([messages]))
+    for call in calls:
+        with pytest.raises(InputError, match=f"reads text only, but a human message has a block of type '{media}'"):
+            call()
+    good, bad = llm.batch(["Hi", messages], return_exceptions=True)
+    assert isinstance(good, AIMessage)
+    assert isinstance(bad, InputError)
+
+
+@pytest.mark.parametrize("url", ["https://a.org/a.txt", None, "s3://a/b"])
+def test_a_file_at_an_address_is_refused(url: str | None) -> None:
+    block = {"type": "file", "source_type": "text", **({"url": url} if url else {})}
+    with pytest.raises(InputError, match="a block of type 'file'"):
+        chat("llama").invoke([HumanMessage([block])])

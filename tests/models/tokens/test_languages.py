@@ -85,6 +85,18 @@ def test_a_chosen_language_gives_the_translation_of_transformers(family: str, be
     assert len(translations) > 1
 
 
+@pytest.mark.parametrize("setting", ["source_language", "target_language", "forced_bos_token_id"])
+def test_a_setting_of_one_call_acts_like_a_setting_of_the_model(setting: str) -> None:
+    code = "fr_XX"
+    value: Any = translator("MBart")[1].convert_tokens_to_ids(code) if setting == "forced_bos_token_id" else code
+    llm, fresh = llm_of("MBart"), llm_of("MBart", **{setting: value})
+    before = llm.invoke(TEXT)
+    assert llm.invoke(TEXT, **{setting: value}) == fresh.invoke(TEXT) == llm.bind(**{setting: value}).invoke(TEXT)
+    assert llm.invoke(TEXT) == before
+    if setting != "source_language":
+        assert fresh.invoke(TEXT) != before
+
+
 def test_a_target_token_before_the_source() -> None:
     llm = llm_of("T5")
     for code in ("ro", "fr"):
