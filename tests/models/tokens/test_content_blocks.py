@@ -180,8 +180,8 @@ V0_FILES: list[Any] = [
 async def test_files_of_langchain_0_3_are_read_by_every_method(block: dict[str, Any]) -> None:
     """LangChain's conversion of these blocks fails with a KeyError or a TypeError."""
     llm = chat("llama", max_new_tokens=3)
-    messages = [HumanMessage(["See: ", block])]
-    plain = [HumanMessage("See:\n\nThe shop is open")]
+    messages: list[BaseMessage] = [HumanMessage(["See: ", block])]
+    plain: list[BaseMessage] = [HumanMessage("See:\n\nThe shop is open")]
     expected = llm.invoke(plain)
     for answer in (
         llm.invoke(messages),
@@ -213,7 +213,7 @@ async def test_files_of_langchain_0_3_are_read_by_every_method(block: dict[str, 
 )
 def test_other_media_of_langchain_0_3_raise_input_error(media: str, source: dict[str, Any]) -> None:
     llm = chat("llama", max_new_tokens=3)
-    messages = [HumanMessage(["See: ", {"type": media, **source}])]
+    messages: list[BaseMessage] = [HumanMessage(["See: ", {"type": media, **source}])]
     calls = (lambda: llm.invoke(messages), lambda: list(llm.stream(messages)), lambda: llm.generate([messages]))
     for call in calls:
         with pytest.raises(InputError, match=f"reads text only, but a human message has a block of type '{media}'"):
