@@ -44,7 +44,7 @@ def can_start(constraint: Constraint, limit: int) -> bool:
     try:
         constraint.start(limit)
     except SettingsError as error:
-        if f"max_new_tokens is {limit}, but the constraint needs" not in str(error):
+        if f"max_new_tokens is {limit}, but the constraint needs more" not in str(error):
             raise
         return False
     return True

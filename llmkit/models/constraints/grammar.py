@@ -51,7 +51,7 @@ class Constraint:
             raise ConstraintError(f"the constraint has no completion: the model has no tokens that write {characters}")
         if end is not None and len(end) > max_new_tokens and certain:
             raise SettingsError(
-                f"max_new_tokens is {max_new_tokens}, but the constraint needs at least {len(end)} tokens"
+                f"max_new_tokens is {max_new_tokens}, but the constraint needs more: {len(end)} tokens are enough"
             )
         known = end if end is None or len(end) <= max_new_tokens else None
         return Matcher(self.matcher.deep_copy(), self.shortest_end, known)
@@ -87,8 +87,8 @@ class Matcher:
         if end is not None and len(end) <= remaining:
             self.shortest_end, self._misses = end, 0
             return True
-        if self.shortest_end is not None and (certain or remaining <= len(self.shortest_end)):
-            return False
+        if self.shortest_end is not None and (certain or end is not None or remaining <= len(self.shortest_end)):
+            return False  # the end that is known before this token fits; after it, none is known that does
         self.shortest_end = None
         return True
 

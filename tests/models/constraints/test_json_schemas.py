@@ -90,7 +90,9 @@ def test_schemas_without_a_length_limit_fit_max_new_tokens(schema: dict[str, Any
 def test_too_few_new_tokens_raise_an_error_with_the_number_needed() -> None:
     engine = engine_of("llama")
     constraint = engine.constraints.json_schema({"type": "object", "properties": LONG, "required": list(LONG)})
-    with pytest.raises(SettingsError, match=r"max_new_tokens is 20, but .* needs at least (\d+)") as caught:
+    with pytest.raises(
+        SettingsError, match=r"max_new_tokens is 20, but .* needs more: (\d+) tokens are enough"
+    ) as caught:
         constrained(engine, constraint, max_new_tokens=20)
     needed = int(re.findall(r"[0-9]+", str(caught.value))[-1])
     assert list(json.loads(constrained(engine, constraint, max_new_tokens=needed).text)) == list(LONG)
