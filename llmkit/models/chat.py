@@ -23,6 +23,7 @@ from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import MessageParser, response_metadata, usage_metadata
 from llmkit.models.langchain.structured_output import structured_output
 from llmkit.models.langchain.threads import in_threads
+from llmkit.models.langchain.tool_resolution import resolve_tool_choice
 from llmkit.models.langchain.tool_tuning import ToolTuning
 from llmkit.models.langchain.tools import to_tools
 from llmkit.models.llm import HuggingFaceLLM
@@ -77,10 +78,14 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
 
         Args:
             tools: what LangChain takes as tools.
-            tool_choice: "auto" (the default), "any", "none" or a tool's name.
-            kwargs: `parallel_tool_calls=True` allows several calls in one message; other options of a call.
+            tool_choice: "auto" (the default), "any" or "required", "none", a tool's name, or a dictionary as OpenAI,
+                Anthropic, Bedrock or Gemini have it.
+            kwargs: `parallel_tool_calls=True` allows several calls in one message; other options of a call. `strict`
+                has no effect, as every call fits its schema; `metadata` goes to tracers.
         """
-        return self.bind(tools=to_tools(tools), tool_choice=tool_choice, **kwargs)
+        metadata = kwargs.pop("metadata", None)
+        bound = self.bind(tools=to_tools(tools), tool_choice=tool_choice, **kwargs)
+        return bound.with_config(metadata=metadata) if metadata else bound
 
     def with_structured_output(
         self,
@@ -179,7 +184,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         # A constraint decides about the first token, whatever the template opened.
         tokens, engine = list(call.request.prompt[-16:]), call.engine
         prompt = "" if call.options.is_constrained else str(engine.loaded.tokenizer.decode(tokens))
-        return MessageParser(prompt, call.options.tool_format(engine.encoder))
+        return MessageParser(prompt, call.options.call_parser(engine.encoder))
 
     def prompt_changes(self, messages: LanguageModelInput, **kwargs: Any) -> tuple[str, ...]:
         """Return how an input of `invoke` is changed so that the chat template renders all of it, a sentence each."""
@@ -201,4 +206,4 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         return engine.with_languages(options.encode(prompt, engine.encoder), options.settings)
 
     def _resolve(self, prompt: list[BaseMessage], options: CallOptions, engine: Engine) -> CallOptions:
-        return options.resolve_tool_choice(prompt, engine, self.tool_tuning) if options.tools else options
+        return resolve_tool_choice(options, prompt, engine, self.tool_tuning) if options.tools else options

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import BaseMessage
 
-from llmkit.errors import ConstraintError, InputError, SettingsError
+from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraints.grammar import JSON_STYLE, Constraint, ConstraintFactory
 from llmkit.models.constraints.json_schemas import compilable
 from llmkit.models.generation.engine import Engine
-from llmkit.models.generation.settings import GenerationSettings
-from llmkit.models.langchain.tool_tuning import ToolTuning, tuning_for
+from llmkit.models.generation.settings import NAMES, GenerationSettings
+from llmkit.models.langchain.message_parser import ToolCallParser
+from llmkit.models.langchain.tool_choice import Tool, allows_parallel_calls, choose_tools
 from llmkit.models.langchain.tools import (
-    HERMES,
-    Tool,
     ToolFormat,
-    calls_just_answered,
-    choose_tools,
     describe_tools,
     find_format,
     to_tools,
@@ -35,6 +33,7 @@ _WITHOUT_EFFECT = (
     "ls_structured_output_format",
     "max_retries",
     "strict",  # a call always fits its schema here
+    "metadata",
     "stream_usage",  # the last chunk always has it
     "stream_options",
     "user",
@@ -45,9 +44,6 @@ _WITHOUT_EFFECT = (
 )
 """Options for tracers, and for models behind a network, that callers of several providers pass."""
 
-_REPETITION = -5.0
-"""A tool is left out if the same call as before is likelier than this, in nats, once a call has begun."""
-
 _SCHEMA_TEXT = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
 
 
@@ -56,7 +52,7 @@ class CallOptions:
     """The options of one call, next to its messages.
 
     Attributes:
-        callable_tools: the tools that the completion may call, where these are not all.
+        callable_tools: the tools that the completion may call; `None` are all.
         response_format: what the completion is constrained to:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
             `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
@@ -68,7 +64,7 @@ class CallOptions:
     settings: GenerationSettings
     tools: tuple[Tool, ...] = ()
     tool_choice: Any = None
-    callable_tools: tuple[Tool, ...] = ()
+    callable_tools: tuple[Tool, ...] | None = None
     parallel_tool_calls: bool = False
     response_format: Mapping[str, Any] | None = None
     logprobs: int | None = None
@@ -99,21 +95,20 @@ class CallOptions:
             raise SettingsError(f"chat_template_kwargs has {sorted(reserved)[0]!r}, which the model itself decides")
         parsed = {
             "tools": tuple(to_tools(rest.pop("tools", None) or ())),
-            "tool_choice": rest.pop("tool_choice", None),
-            "parallel_tool_calls": bool(rest.pop("parallel_tool_calls", False)),
+            "tool_choice": (tool_choice := rest.pop("tool_choice", None)),
+            "parallel_tool_calls": _parse_parallel(rest.pop("parallel_tool_calls", None), tool_choice),
             "logprobs": _parse_logprobs(rest.pop("logprobs", None), rest.pop("top_logprobs", None)),
             "timeout": _validate_timeout(rest.pop("timeout", None)),
         }
         if stop is not None:
             rest["stop"] = stop
+        _check_names(rest, [*parsed, "response_format", "chat_template_kwargs", "top_logprobs", *_WITHOUT_EFFECT])
         return cls(settings.override(**rest), response_format=response_format, template=template, **parsed)
 
     @property
     def is_constrained(self) -> bool:
         """Whether the completion is constrained from its first token on."""
-        if self.tools and self.tool_choice != "none":
-            return choose_tools(self.tools, self.tool_choice)[1] or self.response_format is not None
-        return self.response_format is not None
+        return self.response_format is not None or self.allowed_tools[1]
 
     def tool_format(self, encoder: PromptEncoder) -> ToolFormat | None:
         """Return how calls are written, or `None` without tools."""
@@ -145,48 +140,23 @@ class CallOptions:
             messages = describe_tools(messages, self.tools)
         return messages, template
 
-    def resolve_tool_choice(
-        self, messages: Sequence[BaseMessage], engine: Engine, tuning: ToolTuning | None = None
-    ) -> CallOptions:
-        """Return the options with "auto" decided, for a model whose template has no tools (see `ToolTuning`).
+    @property
+    def allowed_tools(self) -> tuple[list[Tool], bool]:
+        """The tools that the completion may call, and whether it must call one."""
+        return choose_tools(self.tools if self.callable_tools is None else self.callable_tools, self.tool_choice)
 
-        Such a model repeats a call that it sees in the conversation: after a tool's result it has to answer.
-        """
-        if not messages:
-            raise InputError("the message list is empty: give at least one message")
-        tools, required = choose_tools(self.tools, self.tool_choice)
-        if required:
-            return self._without_repetition(messages, tools, engine)
-        if not tools or engine.encoder.template_accepts_tools:
-            return self
-        if isinstance(messages[-1], ToolMessage):
-            return replace(self, tool_choice="none")
-        prompts = [self.encode(given, engine.encoder) for given in (messages, [HumanMessage("Hello!")])]
-        opening = engine.encoder.encode_continuation(HERMES.opening.partition("\n")[0])
-        conditional, neutral = engine.scorer.score(prompts, [[opening], [opening]])
-        margin = tuning_for(engine.loaded.name, tuning).call_margin
-        return replace(self, tool_choice="required" if conditional[0] - neutral[0] > margin else "none")
-
-    def _without_repetition(self, messages: Sequence[BaseMessage], tools: list[Tool], engine: Engine) -> CallOptions:
-        """Leave out the tools that a required call would call again with the same arguments, if there are others."""
-        tool_format = self.tool_format(engine.encoder)
-        calls = calls_just_answered(messages)
-        names = {tool["function"]["name"] for tool in tools}
-        texts = {call["name"]: tool_format.write(call["name"], call["args"]) for call in calls} if tool_format else {}
-        if not tool_format or not texts or len(names) < 2:
-            return self
-        encode = engine.encoder.encode_continuation
-        opening = encode(tool_format.opening)
-        tokens = [opening, *(encode(text) for text in texts.values())]
-        [scores] = engine.scorer.score([self.encode(messages, engine.encoder)], [tokens])
-        repeated = {name for name, score in zip(texts, scores[1:], strict=True) if score - scores[0] > _REPETITION}
-        kept = tuple(tool for tool in self.tools if tool["function"]["name"] not in repeated)
-        return replace(self, callable_tools=kept) if repeated and kept else self
+    def call_parser(self, encoder: PromptEncoder) -> ToolCallParser | None:
+        """Return what finds the calls in the completion's text, or `None` if it has none."""
+        tool_format, (tools, required) = self.tool_format(encoder), self.allowed_tools
+        if not tool_format or not tools:
+            return None
+        only_first = required or self.response_format is not None
+        return ToolCallParser(tool_format, [tool["function"]["name"] for tool in tools], only_first=only_first)
 
     def constraint(self, engine: Engine, *, continues_prompt: bool = False) -> Constraint | None:
         """Return what constrains the completion, which may continue the prompt's text, or raise `ConstraintError`."""
         if self.tools:
-            tools, required = choose_tools(self.callable_tools or self.tools, self.tool_choice)
+            tools, required = self.allowed_tools
             tool_format = self.tool_format(engine.encoder)
             if tools and tool_format:
                 answer = _lark_answer(self.response_format) if self.response_format else None
@@ -199,6 +169,20 @@ class CallOptions:
             return None
         constraints = engine.constraints.for_continuations if continues_prompt else engine.constraints
         return _compile(self.response_format, constraints)
+
+
+def _check_names(settings: Mapping[str, Any], options: Sequence[str]) -> None:
+    """Raise `SettingsError` for what is no setting, but close to the name of an option."""
+    for name in set(settings).difference(NAMES):
+        near = difflib.get_close_matches(name, [*NAMES, *options], n=1, cutoff=0.75)
+        if near and near[0] in options:
+            raise SettingsError(f"unknown option {name}={settings[name]!r}: did you mean {near[0]}?")
+
+
+def _parse_parallel(asked: Any, tool_choice: Any) -> bool:
+    if asked is not None and not isinstance(asked, bool):
+        raise SettingsError(f"parallel_tool_calls is {asked!r}, but must be True or False")
+    return bool(allows_parallel_calls(tool_choice) if asked is None else asked)
 
 
 def _parse_logprobs(asked: Any, top: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +18,16 @@ _ID_LENGTH = 9  # characters of a call's id: Mistral's templates take no other n
 
 
 class MessageParser:
-    """Turns pieces of a completion's text into message chunks; the prompt's end may open the reasoning."""
+    """Turns pieces of a completion's text into message chunks.
 
-    def __init__(self, prompt: str, tool_format: ToolFormat | None) -> None:
+    Args:
+        prompt: the prompt's end, which may open the reasoning.
+        tools: what finds the calls; `None` without tools.
+    """
+
+    def __init__(self, prompt: str, tools: ToolCallParser | None) -> None:
         self._reasoning = ReasoningSplitter(prompt)
-        self._tools = ToolCallParser(tool_format) if tool_format else None
+        self._tools = tools
 
     def push(self, text: str, *, last: bool = False) -> AIMessageChunk:
         """Add text, and return what can no longer change; with `last`, all that is left."""
@@ -84,25 +90,33 @@ class ReasoningSplitter:
 
 
 class ToolCallParser:
-    """Splits a stream of text into content and tool calls."""
+    """Splits a stream of text into content and tool calls.
 
-    def __init__(self, tool_format: ToolFormat) -> None:
+    Args:
+        tool_format: how a call is written.
+        names: the tools that may be called; text that calls another one, such as JSON with a key `name`, is content.
+        only_first: whether a call can only be at the beginning, because the completion is either calls or something
+            else, such as JSON of a schema.
+    """
+
+    def __init__(self, tool_format: ToolFormat, names: Iterable[str], *, only_first: bool = False) -> None:
         self._format = tool_format
+        self._heads = {tool_format.opening + name + tool_format.middle: name for name in names}
+        self._only_first = only_first
         self._text = ""
-        self._state = "text"
+        self._state, self._is_plain = "text", False
         self._depth, self._quoted, self._escaped = 0, False, False
         self.count = 0
 
     def push(self, text: str, *, last: bool = False) -> tuple[str, list[Any]]:
         """Add text, and return the new content and the new parts of calls, as LangChain's tool call chunks."""
         self._text += text
-        content, chunks = "", []
+        content, chunks = "", list[Any]()
         while True:
             before = (self._state, len(self._text))
             if self._state == "text":
-                content += self._read_text(last=last)
-            elif self._state == "name":
-                chunks += self._read_name()
+                new_content, new_chunks = self._read_text(last=last)
+                content, chunks = content + new_content, chunks + new_chunks
             elif self._state == "arguments":
                 chunks += self._read_arguments()
             elif self._state == "gap":
@@ -113,21 +127,24 @@ class ToolCallParser:
             if (self._state, len(self._text)) == before:
                 return content, chunks
 
-    def _read_text(self, *, last: bool) -> str:
-        content, found, rest = self._text.partition(self._format.opening)
-        if found:
-            self._text, self._state = rest, "name"
-            return content
-        keep = 0 if last else overlap_length(content, self._format.opening)
-        self._text = content[len(content) - keep :]
-        return content[: len(content) - keep]
-
-    def _read_name(self) -> list[dict[str, Any]]:
-        name, found, rest = self._text.partition(self._format.middle)
-        if not found:
-            return []
-        self._text, self._state, self.count = rest, "arguments", self.count + 1
-        return [{"name": name, "args": "", "id": uuid4().hex[:_ID_LENGTH], "index": self.count - 1}]
+    def _read_text(self, *, last: bool) -> tuple[str, list[dict[str, Any]]]:
+        """Read content up to a call, and the head of the call."""
+        if self._is_plain:
+            content, self._text = self._text, ""
+            return content, []
+        found = [(place, head) for head in self._heads if (place := self._text.find(head)) >= 0]
+        place, head = min(found, default=(0, ""))
+        if head and not (self._only_first and place):
+            content, self._text = self._text[:place], self._text[place + len(head) :]
+            self._state, self.count = "arguments", self.count + 1
+            name, call_id = self._heads[head], uuid4().hex[:_ID_LENGTH]
+            return content, [{"name": name, "args": "", "id": call_id, "index": self.count - 1}]
+        keep = 0 if last else max((overlap_length(self._text, head) for head in self._heads), default=0)
+        if self._only_first and self._text and keep < len(self._text):
+            self._is_plain, keep = True, 0
+        content = self._text[: len(self._text) - keep]
+        self._text = self._text[len(content) :]
+        return content, []
 
     def _read_arguments(self) -> list[dict[str, Any]]:
         """Read up to the bracket that closes the arguments."""

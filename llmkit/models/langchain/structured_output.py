@@ -44,7 +44,7 @@ def structured_output(
         raise ConstraintError(
             f"{schema!r} is neither a pydantic class, a type that pydantic knows, nor a JSON schema: {reason}"
         ) from error
-    traced = {"kwargs": {"method": method}, "schema": json_schema}
+    traced = {"kwargs": {"method": method}, "schema": _traced_schema(schema, json_schema)}
     validate = _validator(schema)
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
@@ -100,6 +100,15 @@ def _to_json_schema(schema: Any) -> dict[str, Any]:
         name = getattr(schema, "__name__", "answer")
         return {"title": name if is_typed_dict(schema) or is_dataclass(schema) else "answer", **described}
     return dict(convert_to_json_schema(schema))
+
+
+def _traced_schema(schema: Any, json_schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that tracers expect: LangChain's conversion, where it has one."""
+    try:
+        converted: Mapping[str, Any] = convert_to_json_schema(schema)
+    except (ValueError, TypeError, PydanticUserError, NameError):
+        return json_schema
+    return converted
 
 
 def _is_type(schema: Any) -> bool:

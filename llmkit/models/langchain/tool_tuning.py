@@ -1,4 +1,4 @@
-"""The number that decides about tool calls of a model whose chat template has no tools."""
+"""What decides about the tool calls of small models."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ class ToolTuning:
     Attributes:
         model: the `llm.model_name` that the numbers were fitted on; `None` for neutral values.
         call_margin: how much likelier, in nats.
+        repeats_calls: whether a call may be repeated, with the same arguments, right after its result, where the model
+            could call another tool or answer instead. Small models repeat the call that they have just read, and an
+            agent never ends; set it for tools whose result changes, which are polled. It holds for any model.
     """
 
     model: str | None = None
     call_margin: float = 0.0
+    repeats_calls: bool = False
 
 
 NEUTRAL = ToolTuning()

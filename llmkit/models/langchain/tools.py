@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, SystemMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import JSON_STYLE
 from llmkit.models.constraints.json_schemas import compilable, without_unique_items
 from llmkit.models.langchain.class_schemas import is_typed_dict, typed_dict_tool
+from llmkit.models.langchain.tool_choice import Tool
 from llmkit.models.tokens.content_blocks import read_text
-
-Tool = Mapping[str, Any]
-"""A tool as in the common chat APIs: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
 
 
 @dataclass(frozen=True)
@@ -96,35 +94,6 @@ def find_format(template: str) -> ToolFormat:
     return LLAMA if "<tool_call>" not in template and '"parameters": ' in template else HERMES
 
 
-def choose_tools(tools: Sequence[Tool], choice: Any) -> tuple[list[Tool], bool]:
-    """Return the tools that may be called, and whether one must be; `choice` is that of the common chat APIs."""
-    name = _choice_name(choice)
-    if name in (None, "auto", False):
-        return list(tools), False
-    if name == "none":
-        return [], False
-    if name in ("any", "required") or name is True:
-        if not tools:
-            raise ConstraintError(f"tool_choice is {choice!r}, but there are no tools: pass tools, or leave it out")
-        return list(tools), True
-    named = [tool for tool in tools if tool["function"]["name"] == name]
-    if not named:
-        known = ", ".join(tool["function"]["name"] for tool in tools) or "none"
-        raise ConstraintError(f"tool_choice is {choice!r}, but the tools are: {known}")
-    return named, True
-
-
-def _choice_name(choice: Any) -> Any:
-    """Return a word or a tool's name from the forms of OpenAI, Anthropic and Bedrock."""
-    if not isinstance(choice, Mapping):
-        return choice
-    inner = choice.get("function") or choice.get("tool") or choice
-    if isinstance(inner, Mapping) and "name" in inner:
-        return inner["name"]
-    word = choice.get("type") or next(iter(choice), None)
-    return word if word in ("auto", "any", "none", "required") else choice.get("mode", choice)
-
-
 def tool_grammar(
     tools: Sequence[Tool],
     tool_format: ToolFormat,
@@ -184,16 +153,6 @@ def describe_tools(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> li
         return list(messages)
     lines = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
     return with_system(messages, _TOOLS_TEXT.format(tools=lines))
-
-
-def calls_just_answered(messages: Sequence[BaseMessage]) -> list[Any]:
-    """Return the calls of the latest message with calls, if nothing but their results follows."""
-    for message in reversed(messages):
-        if isinstance(message, AIMessage):
-            return list(message.tool_calls)
-        if not isinstance(message, ToolMessage):
-            return []
-    return []
 
 
 def with_system(messages: Sequence[BaseMessage], text: str) -> list[BaseMessage]:

@@ -96,10 +96,12 @@ def render_calls(
     return text_before + separator.join(rendered)
 
 
-def parse_calls(pieces: Sequence[str], tool_format: ToolFormat) -> tuple[str, list[tuple[str, str]]]:
+def parse_calls(
+    pieces: Sequence[str], tool_format: ToolFormat, names: Sequence[str], *, only_first: bool = False
+) -> tuple[str, list[tuple[str, str]]]:
     text_before = ""
     calls: dict[int, Any] = {}
-    for text, parts in push_all(ToolCallParser(tool_format).push, pieces):
+    for text, parts in push_all(ToolCallParser(tool_format, names, only_first=only_first).push, pieces):
         text_before += text
         for part in parts:
             name, args = calls.get(part["index"], ("", ""))
@@ -113,18 +115,20 @@ def test_calls_do_not_depend_on_the_pieces(
 ) -> None:
     tool_format = TOOL_FORMATS[format_name]
     text = render_calls(text_before, calls, tool_format)
+    names = [name for name, _ in calls]
     expected = (text_before, [(name, json.dumps(args)) for name, args in calls])
-    assert parse_calls([text], tool_format) == expected
-    assert parse_calls(split_at(text, cuts), tool_format) == expected
-    assert parse_calls(list(text) or [""], tool_format) == expected
+    assert parse_calls([text], tool_format, names) == expected
+    assert parse_calls(split_at(text, cuts), tool_format, names) == expected
+    assert parse_calls(list(text) or [""], tool_format, names) == expected
 
 
 @given(calls.filter(bool), format_names, st.integers(0, 300))
 def test_a_truncated_answer_keeps_its_complete_parts(calls: list[Any], format_name: str, end: int) -> None:
     tool_format = TOOL_FORMATS[format_name]
     text = render_calls("", calls, tool_format)[:end]
-    text_before, found = parse_calls([text], tool_format)
-    assert text_before == "" or tool_format.opening.startswith(text_before)
+    text_before, found = parse_calls([text], tool_format, [name for name, _ in calls])
+    heads = [tool_format.opening + name + tool_format.middle for name, _ in calls]
+    assert text_before == "" or any(head.startswith(text_before) for head in heads)
     for (name, arguments), (read_name, read_arguments) in zip(calls, found, strict=False):
         assert read_name == name
         assert json.dumps(arguments).startswith(read_arguments)
@@ -139,7 +143,8 @@ def test_messages_do_not_depend_on_the_pieces(
     )
 
     def message(pieces: Sequence[str]) -> Any:
-        chunks: list[AIMessageChunk] = push_all(MessageParser("", TOOL_FORMATS[format_name]).push, pieces)
+        parser = ToolCallParser(TOOL_FORMATS[format_name], [name for name, _ in calls])
+        chunks: list[AIMessageChunk] = push_all(MessageParser("", parser).push, pieces)
         return message_chunk_to_message(sum(chunks[1:], chunks[0]))
 
     complete, parts = message([text]), message(split_at(text, cuts))
@@ -158,3 +163,28 @@ def test_messages_do_not_depend_on_the_pieces(
 def test_without_tools_a_tool_call_is_plain_text() -> None:
     text = render_calls("", [("f", {})], HERMES)
     assert MessageParser("", None).push(text, last=True).content == text
+
+
+ANSWERS = [
+    '{"name": "Ann", "age": 3}',
+    '{"name": "weather", "age": 3}',
+    '{"name": "weather"}',
+    '{"name": "other", "parameters": {}}',
+    '{"town": {"name": "weather", "parameters": {}}}',
+    '{"name": "',
+    "{}",
+    "",
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@given(format_name=format_names, cuts=cuts)
+def test_an_answer_of_a_response_format_is_no_call(answer: str, format_name: str, cuts: list[int]) -> None:
+    pieces = split_at(answer, cuts)
+    assert parse_calls(pieces, TOOL_FORMATS[format_name], ["weather"], only_first=True) == (answer, [])
+
+
+@given(format_name=format_names, cuts=cuts)
+def test_calls_of_other_names_are_text(format_name: str, cuts: list[int]) -> None:
+    text = render_calls("See: ", [("other", {"a": 1})], TOOL_FORMATS[format_name])
+    assert parse_calls(split_at(text, cuts), TOOL_FORMATS[format_name], ["weather"]) == (text, [])

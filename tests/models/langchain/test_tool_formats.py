@@ -15,7 +15,6 @@ from llmkit.models.langchain.tools import (
     MISTRAL,
     MISTRAL_ARGS,
     MISTRAL_SPACED,
-    choose_tools,
     describe_tools,
     find_format,
     with_system,
@@ -54,26 +53,6 @@ def tool(name: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "description": "", "parameters": {}}}
 
 
-@pytest.mark.parametrize(
-    ("choice", "names", "required"),
-    [
-        (None, ["a", "b"], False),
-        ("auto", ["a", "b"], False),
-        (False, ["a", "b"], False),
-        ("none", [], False),
-        ("any", ["a", "b"], True),
-        ("required", ["a", "b"], True),
-        (True, ["a", "b"], True),
-        ("b", ["b"], True),
-        ({"type": "function", "function": {"name": "a"}}, ["a"], True),
-        ({"type": "tool", "name": "a"}, ["a"], True),
-    ],
-)
-def test_tool_choice_selects_tools(choice: Any, names: list[str], required: bool) -> None:
-    chosen, is_required = choose_tools([tool("a"), tool("b")], choice)
-    assert ([one["function"]["name"] for one in chosen], is_required) == (names, required)
-
-
 def locate(place: str) -> str:
     """Find a place."""
     return place
@@ -104,17 +83,6 @@ def test_every_tool_definition_of_langchain_is_accepted(definition: Any) -> None
             assert [call["name"] for call in answer.tool_calls] == ["locate"]
             assert not answer.invalid_tool_calls
         assert llm.get_num_tokens_from_messages([HumanMessage("Hi")], tools=[definition]) > 10
-
-
-def test_a_tool_choice_without_a_matching_tool_raises_constraint_error() -> None:
-    with pytest.raises(ConstraintError, match="tool_choice is 'c', but the tools are: a, b"):
-        choose_tools([tool("a"), tool("b")], "c")
-    llm = chat_with_format("hermes")
-    for choice in ("any", "required", True):
-        with pytest.raises(ConstraintError, match="but there are no tools"):
-            choose_tools([], choice)
-    with pytest.raises(ConstraintError, match="tool_choice is 'Find'"):
-        llm.bind_tools([Search], tool_choice="Find").invoke("Hi")
 
 
 def test_tools_are_described_in_the_system_message() -> None:
