@@ -50,6 +50,7 @@ class ContextWindowExceeded(InputError):
     Attributes:
         needed: tokens of the prompt, chat markup included, and those reserved for the completion.
         available: tokens of the model's context window.
+        advice: what to do.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ContextWindowExceeded(InputError):
         what: str = "the prompt and the tokens reserved for its completion",
         advice: str = "shorten the input, lower max_new_tokens, or choose a model with a larger window",
     ) -> None:
-        self.needed, self.available = needed, available
+        self.needed, self.available, self.advice = needed, available, advice
         super().__init__(f"{what} need {needed} tokens, but the model's context window has {available}: {advice}")
 
 

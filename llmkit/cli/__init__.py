@@ -147,5 +147,4 @@ def _usage_error(error: typer.TyperException) -> str:
     option = getattr(error, "param", None)
     if not problems or option is None:
         return error.format_message().rstrip(".")
-    problem = problems[0]["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{max(option.opts, key=len)} {problems[0]['input']!r}: {problem}"
+    return f"{max(option.opts, key=len)} {problems[0]['input']!r}: {hints.explain_value(problems[0])}"

@@ -41,7 +41,7 @@ def ask(
             metavar="NUMBER",
             min=0,
             max=1,
-            help="The least probability to be right at which an answer is given.",
+            help="Answer only if the answer is right with at least this probability.",
             show_default="0.25; 0.7 for yes and no; 0 with other models",
         ),
     ] = None,
@@ -79,7 +79,7 @@ def ask(
       cat notes.txt | llmkit ask "Who is invited?" --file - --json
       llmkit ask "Who comes?" --file notes.txt --embedder    also by meaning
       llmkit ask "Who comes?" --file notes.txt --top-k 5     read more sentences
-      llmkit ask "Who comes?" --file notes.txt --threshold 0.6    if it is likely
+      llmkit ask "Who comes?" --file notes.txt --threshold 0.6    only if it is likely right
       llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
     """
     from llmkit.chains.qa.inputs import parse_question

@@ -35,7 +35,7 @@ def classify(
         bool | None,
         typer.Option(
             "--show-examples/--no-show-examples",
-            help="Whether the model sees the examples; left out, it is measured on them whether that helps.",
+            help="Whether the examples are in the prompt; by default, if cross-validation shows that it helps.",
             show_default=False,
         ),
     ] = None,
@@ -49,7 +49,7 @@ def classify(
             metavar="NUMBER",
             min=0,
             max=1,
-            help="The least probability at which a label is given.",
+            help="Choose only labels with at least this probability.",
             show_default="none, with --multi-label 0.5",
         ),
     ] = None,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from llmkit.cli import console, options
+from llmkit.cli import console, hints, options
 from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.errors import InputError
 from llmkit.models.generation.ranges import RANGES, Range
@@ -176,7 +176,7 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
     try:
         return TypeAdapter(bounded).validate_python(value, strict=strict)
     except ValidationError as error:
-        raise InputError(f"{place}{value!r}: {error.errors()[0]['msg']}") from error
+        raise InputError(f"{place}{value!r}: {hints.explain_value(error.errors()[0])}") from error
 
 
 def _hint(key: str, known: Mapping[str, Any], commands: Commands) -> str:

@@ -30,11 +30,13 @@ def entities(
     ] = None,
     descriptions: learning.Descriptions = None,
     threshold: Annotated[
-        float, typer.Option(metavar="NUMBER", min=0, max=1, help="The least probability at which an entity is given.")
+        float, typer.Option(metavar="NUMBER", min=0, max=1, help="List only entities with at least this probability.")
     ] = 0.5,
     any_words: Annotated[
         bool,
-        options.switch("--any-words/--no-any-words", help="Find any words, as dates or foods, not only proper names."),
+        options.switch(
+            "--any-words/--no-any-words", help="Find any words, such as dates or foods, not only proper names."
+        ),
     ] = False,
     max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6,
     calibrate: learning.Calibrate = None,

@@ -31,8 +31,27 @@ class FittedCommand(_FittedHelp, TyperCommand):
     """A command whose help fits the terminal."""
 
 
+_INSTEAD = {
+    "models": dict.fromkeys(("list", "ls"), "llmkit models lists them")
+    | dict.fromkeys(("download", "get", "add", "install"), "llmkit models pull NAME downloads one")
+    | dict.fromkeys(("rm", "delete", "uninstall"), "llmkit models remove NAME deletes one")
+    | dict.fromkeys(("info", "inspect"), "llmkit models show NAME"),
+    "prompts": dict.fromkeys(("list", "ls"), "llmkit prompts lists them")
+    | dict.fromkeys(("get", "cat", "print"), "llmkit prompts show NAME prints one"),
+    "config": dict.fromkeys(("set", "unset", "edit"), "edit the file whose path llmkit config path prints")
+    | dict.fromkeys(("get", "list", "ls", "show"), "llmkit config shows all values"),
+}
+"""What does what a command does that other programs have."""
+
+
 class FittedGroup(_FittedHelp, TyperGroup):
     """A group of commands whose help fits the terminal."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; the error of one that other programs have says what to use."""
+        if args[0] not in self.commands and (advice := _INSTEAD.get(str(ctx.info_name), {}).get(args[0])):
+            ctx.fail(f"there is no command {args[0]!r}: {advice}")
+        return super().resolve_command(ctx, args)
 
 
 def fit(text: str, width: int) -> str:

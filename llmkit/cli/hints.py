@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,48 @@ def _exists(name: str) -> bool:
         return False
 
 
+def explain_value(problem: Mapping[str, Any]) -> str:
+    """Return what a value must be, from the problem that pydantic found."""
+    kind, limits, given = problem["type"], problem.get("ctx", {}), str(problem.get("input", "")).strip()
+    if kind in ("float_parsing", "float_type"):
+        return f"it must be a number, such as {_as_number(given)}"
+    if kind in ("int_parsing", "int_type", "int_from_float"):
+        return "it must be a whole number, such as 3"
+    bounds = {"greater_than_equal": "at least {ge}", "greater_than": "above {gt}", "less_than_equal": "at most {le}"}
+    if kind in bounds:
+        return f"it must be {bounds[kind].format(**limits)}"
+    return str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+def _as_number(text: str) -> str:
+    """Return the number that a person meant who wrote 50% or 1,5; or an example."""
+    found = re.fullmatch(r"([+-]?\d*)[.,]?(\d*)\s*(%?)", text)
+    if not found or not any(char.isdigit() for char in text):
+        return "0.5"
+    number = float(f"{found[1] or '0'}.{found[2] or '0'}")
+    return f"{number / 100 if found[3] else number:g}"
+
+
 class HelpfulCommand(FittedCommand):
     """A command that says of arguments beyond those that it takes what to type instead."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; raise `UsageError` for those that are too many."""
         ctx.allow_extra_args = True
+        _check_opposites(ctx, self.params, args)
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             ctx.fail(_too_many(str(ctx.info_name), ctx.params, rest))
         return rest
+
+
+def _check_opposites(ctx: Any, options: Iterable[Any], args: Sequence[str]) -> None:
+    """Raise `UsageError` if an option and its opposite are both given, of which only the last would count."""
+    given = set(itertools.takewhile(lambda argument: argument != "--", args))
+    for option in options:
+        for on, off in zip(option.opts, option.secondary_opts, strict=False):
+            if {on, off} <= given:
+                ctx.fail(f"{on} and {off} are opposites: give one of them")
 
 
 def _too_many(command: str, params: Mapping[str, Any], rest: Sequence[str]) -> str:

@@ -90,7 +90,8 @@ def run(
         raise
     finish()
     if sink.failed:
-        raise RunError(f"{sink.failed} of {sink.written} documents failed, the first because {sink.first_error}")
+        what = f"{sink.failed} of {sink.written} documents failed, first line {sink.first_failed}: {sink.first_error}"
+        raise RunError(f"{what}; the others are in {output}" if output and sink.failed < sink.written else what)
 
 
 def _refuse_other_formats(stream: BufferedReader, name: str) -> None:
@@ -106,7 +107,7 @@ class _Output:
     """Standard output, or a file that an earlier run may have begun; counts what is in it."""
 
     def __init__(self, path: Path | None, source: str, stack: ExitStack) -> None:
-        self.written = self.failed = 0
+        self.written = self.failed = self.first_failed = 0
         self.first_error = self.key = ""
         self._path = path
         files.check_output(path, source)
@@ -153,6 +154,7 @@ class _Output:
     def _count(self, row: Mapping[str, Any]) -> None:
         self.written += 1
         self.failed += "error" in row
+        self.first_failed = self.first_failed or ("error" in row and self.written)
         self.key, self.first_error = row.get("key", ""), self.first_error or row.get("error", "")
 
 

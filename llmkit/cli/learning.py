@@ -19,19 +19,22 @@ Descriptions = Annotated[
     list[str] | None,
     typer.Option(
         metavar="LABEL=WORDS",
-        help="What a label means, as HUM='a person'; may be repeated. Or a JSON file, {label: words}.",
+        help="What a label means, such as HUM='a person'; may be repeated. Or a JSON file: {label: words}.",
     ),
 ]
 Calibrate = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Fit the probabilities to labelled texts, in a file such as that of --examples."),
+    typer.Option(
+        metavar="FILE",
+        help="Fit the probabilities to labelled texts, at least 30, in a file of the form of --examples.",
+    ),
 ]
 Precision = Annotated[
     float | None,
     typer.Option(
         metavar="NUMBER",
         max=1,
-        help="Set the threshold at which this share, above 0, was right in the texts of --calibrate.",
+        help="Set the lowest --threshold with which at least this share of the --calibrate texts was right.",
     ),
 ]
 
@@ -49,7 +52,7 @@ def read_descriptions(given: Sequence[str], labels: Sequence[str]) -> dict[str, 
         except (ValueError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise InputError(
-                    f"--descriptions {text!r}: {error}; or give a label and words, as HUM='a person'"
+                    f"--descriptions {text!r}: {error}; or give a label and words, such as HUM='a person'"
                 ) from error
             raise InputError(f"{text} is not JSON: {error}") from error
         if not isinstance(content, dict):

@@ -130,7 +130,9 @@ def require_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise InputError(".parquet needs pyarrow: pip install pyarrow, or name a .csv or .jsonl file") from error
+        raise InputError(
+            '.parquet needs pyarrow: python -m pip install "llmkit[parquet]", or name a .csv or .jsonl file'
+        ) from error
 
 
 def write_parquet(path: Path, columns: Sequence[str], rows: Callable[[], Iterator[Row]]) -> None:

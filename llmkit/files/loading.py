@@ -19,7 +19,8 @@ def load(path: str | os.PathLike[str]) -> list[Document]:
 
     Plain text is UTF-8, UTF-16 or UTF-32; line ends become `\n`. Saved web pages (`.html`,
     `.mhtml`, or what begins as HTML) are read as `llmkit.web.read` reads them, subtitles (`.vtt`, `.srt`) as a
-    conversation, e-mails (`.eml`) as their headers and text, and PDFs with pypdf (`pip install "llmkit[pdf]"`).
+    conversation, e-mails (`.eml`) as their headers and text, and PDFs with pypdf
+    (`python -m pip install "llmkit[pdf]"`).
 
     Offsets in results of chains refer to `page_content`, which for these formats is not the file's own text.
 

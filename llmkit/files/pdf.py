@@ -62,14 +62,14 @@ def _open(data: bytes, name: str) -> PdfReader:
         from pypdf import PdfReader
         from pypdf.errors import DependencyError
     except ImportError as error:
-        raise InputError(f'{name} is a PDF, which pypdf reads: pip install "llmkit[pdf]"') from error
+        raise InputError(f'{name} is a PDF, which pypdf reads: python -m pip install "llmkit[pdf]"') from error
     silence_loggers("pypdf")
     try:
         reader = PdfReader(io.BytesIO(data))
         locked = reader.is_encrypted and not reader.decrypt("")
     except DependencyError as error:
         raise InputError(
-            f'{name} is an encrypted PDF, for which pypdf needs more: pip install "llmkit[pdf]"'
+            f'{name} is an encrypted PDF, for which pypdf needs more: python -m pip install "llmkit[pdf]"'
         ) from error
     except Exception as error:  # pypdf raises whatever a damaged file leads to
         raise _damaged(name, error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -79,7 +79,7 @@ class UnfittedPrompt:
         """
         base = self._measure(())
         if base > self.budget.available:
-            raise ContextWindowExceeded(base + self.budget.reserved, self.budget.window)
+            raise self._too_long(base)
         usable = [candidate for candidate in ranked if not same_text(candidate.example["input"], self.turn.input)]
         costs = {candidate.number: self._example_tokens(candidate) for candidate in usable}
         kept, tokens = self._choose(usable, costs, k, base)
@@ -96,6 +96,15 @@ class UnfittedPrompt:
             layout=self.budget.layout,
             stop=stop_strings(self.parts, self.turn.values, self.budget.layout),
         )
+
+    def _too_long(self, tokens: int) -> ContextWindowExceeded:
+        """Return the error of a prompt of so many tokens, with what can make it fit."""
+        needed, window = tokens + self.budget.reserved, self.budget.window
+        alone = replace(self, turn=replace(self.turn, input=""))._measure(())
+        if alone < window:
+            return ContextWindowExceeded(needed, window)
+        advice = f"without any input the prompt has {alone}: shorten the prompt, or choose a model with a larger window"
+        return ContextWindowExceeded(needed, window, advice=advice)
 
     def _ordered(self, kept: Sequence[Candidate]) -> list[Example]:
         """Return the examples in the order of the prompt; `kept` has the best first."""

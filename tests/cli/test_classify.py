@@ -172,7 +172,7 @@ class TestLabels:
         code, out, err = llmkit("classify", str(tmp_path / "in.jsonl"), "--lines", *LABELS)
         rows = parse_rows(out)
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
-        assert (code, err) == (1, "error: 1 of 4 documents failed, the first because the line is empty\n")
+        assert (code, err) == (1, "error: 1 of 4 documents failed, first line 2: the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
         assert [row["passages"] > 1 for row in (rows[0], rows[2], rows[3])] == [False, True, False]
         assert [rows[0]["label"], rows[3]["label"]] == ["sports", "politics"]

@@ -127,7 +127,7 @@ class TestEntities:
         (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in given))
         code, out, err = llmkit("entities", str(tmp_path / "in.jsonl"), "--lines")
         rows = parse_rows(out)
-        assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
+        assert (code, err) == (1, "error: 2 of 4 documents failed, first line 2: the line is empty\n")
         assert rows[1:] == [
             {"line": 2, "error": "the line is empty"},
             {"line": 3, "error": 'the line is a JSON object without a "text"'},

@@ -78,3 +78,26 @@ def test_a_file_may_be_called_like_a_page(folder):
     (folder / "https:" / "page").write_text("text")
     hints.check_file("https:/page", hints.no_web_page)
     hints.check_url("example.com", "--file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["models", "list"], "there is no command 'list': llmkit models lists them"),
+        (["models", "rm", "x"], "llmkit models remove NAME deletes one"),
+        (["prompts", "list"], "llmkit prompts lists them"),
+        (["config", "set", "seed", "1"], "edit the file whose path llmkit config path prints"),
+        (["ask", "Who?", "--file", "notes.txt", "--threshold", "50%"], "'50%': it must be a number, such as 0.5;"),
+        (["ask", "Who?", "--file", "notes.txt", "--threshold", "0,25"], "'0,25': it must be a number, such as 0.25;"),
+        (["ask", "Who?", "--file", "notes.txt", "--threshold", "high"], "'high': it must be a number, such as 0.5;"),
+        (["ask", "Who?", "--file", "notes.txt", "--top-k", "2.5"], "'2.5': it must be a whole number, such as 3"),
+        (["ask", "Who?", "--file", "notes.txt", "--top-k", "0"], "'0': it must be at least 1"),
+        (
+            ["ask", "Who?", "--embedder", "--no-embedder"],
+            "--embedder and --no-embedder are opposites: give one of them",
+        ),
+        (["chat", "/resume"], "there is no command /resume: use /load NAME"),
+    ],
+)
+def test_what_cannot_be_used_has_an_alternative(refused, arguments, advice):
+    assert advice in refused(*arguments)

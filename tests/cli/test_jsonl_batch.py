@@ -88,7 +88,7 @@ def test_an_invalid_row_has_an_error_instead_of_a_result(source, output):
     strange = [b"\n", b"bad\n", b"\xff\n", b"a\0\n", b'{"text": "x\\r\\ny", "id": 7}\n', b'{"txt": 1}\n', b"{a brace\n"]
     source.write_bytes(b"".join([b"\xef\xbb\xbffirst\r\n", *strange, b"last"]))
     worker = Worker()
-    with pytest.raises(RunError, match=r"6 of 9 documents failed, the first because the line is empty"):
+    with pytest.raises(RunError, match=r"6 of 9 documents failed, first line \d: the line is empty"):
         run(source, output, worker)
     rows = read(output)
     assert [row.get("error") for row in rows] == [
@@ -186,6 +186,6 @@ def test_empty_input_gives_empty_output(source, output):
 
 def test_a_run_in_which_documents_fail_has_failed(source, output):
     source.write_bytes(b"bad\nbad\n")
-    with pytest.raises(RunError, match=r"2 of 2 documents failed, the first because it is bad"):
+    with pytest.raises(RunError, match=r"2 of 2 documents failed, first line 1: it is bad$"):
         run(source, output, Worker())
     assert len(read(output)) == 2

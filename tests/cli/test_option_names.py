@@ -96,4 +96,4 @@ def test_errors_of_the_configuration_keep_its_names(refused, monkeypatch, tmp_pa
 
 def test_a_prompt_that_does_not_fit(refused, default_model):
     error = refused("summarize", "--context-window", "20", stdin="Ann leaves.")
-    assert "but the model's context window has 20: shorten the input, lower --max-new-tokens, or" in error
+    assert "but the model's context window has 20: without any input the prompt has" in error

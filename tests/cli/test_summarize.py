@@ -69,7 +69,7 @@ class TestSummaries:
         )
         rows = [json.loads(line) for line in out.splitlines()]
         assert [row["line"] for row in rows] == [1, 2, 3, 4]
-        assert (code, err) == (1, "error: 2 of 4 documents failed, the first because the line is empty\n")
+        assert (code, err) == (1, "error: 2 of 4 documents failed, first line 2: the line is empty\n")
         assert rows[1]["error"] == "the line is empty"
         assert "8192" in rows[2]["error"]
         alone = json.loads(llmkit("summarize", "-", "--json", "--max-new-tokens", "8", stdin=documents[3])[1])

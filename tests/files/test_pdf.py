@@ -48,7 +48,7 @@ def test_without_pypdf_the_error_has_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdf", None)
     with pytest.raises(InputError) as caught:
         read(pdf(ONE), "report.pdf")
-    assert str(caught.value) == 'report.pdf is a PDF, which pypdf reads: pip install "llmkit[pdf]"'
+    assert str(caught.value) == 'report.pdf is a PDF, which pypdf reads: python -m pip install "llmkit[pdf]"'
 
 
 @pytest.mark.parametrize(

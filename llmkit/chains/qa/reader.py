@@ -93,7 +93,7 @@ class Reader:
             self._fit_all(question, [RetrievedSentence(0, 1, 0, "x")])
         except ContextWindowExceeded as error:
             what = "the question and the tokens reserved for its answer"
-            raise ContextWindowExceeded(error.needed, error.available, what) from error
+            raise ContextWindowExceeded(error.needed, error.available, what, error.advice) from error
 
     def prepare(self, question: str, sentences: Sequence[RetrievedSentence]) -> ReaderInput:
         """Fit as many of the sentences as possible into the prompts; raise `ContextWindowExceeded` if not even one."""

@@ -86,6 +86,10 @@ def chat(
     from llmkit.cli.chat.screens import View
 
     view = View(quiet=quiet, debug=bool(context.obj), single=bool(message))
+    from llmkit.cli.chat.commands.settings import explain_unused
+
+    if unused := explain_unused(state):
+        view.note(unused)
     with closing(state):
         if message:
             return repl.through_pipe(state, [message.encode(errors="surrogateescape")], view, numbered=False)

@@ -55,6 +55,10 @@ _TO_THE_MODEL = """
     what (?:can|do) you (?:do|think) | where are you | how old are you | (?:can|could|will|would) you help | help me |
     are you (?:an? |there|ok|sure|real|human|sentient|alive|chatgpt|serious|kidding|ready) |
     do you (?:like|love|think|feel|want|remember|understand) | (?:about|describe|introduce) yourself |
+    who am i | who i am | what my name is | what(?:'s| is) my (?:name|age|birthday|job|favou?rite) | how old am i |
+    what (?:do|did) (?:you|i) (?:just )?(?:say|ask|tell|write|know about me) | do you know (?:me|my name) |
+    what was my (?:first|last|previous) | wer bin ich | wie hei(?:ß|ss)e ich | qui suis-je | comment je m'appelle |
+    quién soy | cómo me llamo | chi sono | come mi chiamo | кто я | 我是谁 |
     what (?:time|day|date|year) is it | (?:what|how)(?:'s| is) the weather
 """
 _QUESTIONS = """

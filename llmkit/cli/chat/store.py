@@ -66,7 +66,7 @@ class Store:
         """Return the name of the conversation that was changed last, or raise InputError if there is none."""
         if entry := next(self.entries(), None):
             return entry.name
-        raise InputError(f"there is no conversation to resume in {self.folder}")
+        raise InputError(f"there is no conversation to resume in {self.folder}: llmkit chat begins one, and keeps it")
 
     def new(self, *, keep: bool = True) -> Record:
         """Return the record of a new conversation, which is written only if it is to be kept."""

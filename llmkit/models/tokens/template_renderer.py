@@ -104,6 +104,11 @@ class TemplateRenderer:
         self, rendered: str | Exception, turns: list[Turn], template: Mapping[str, Any], render: Render
     ) -> str:
         """Return what is wrong with rendered turns, or nothing."""
+        from jinja2 import TemplateSyntaxError
+
+        if isinstance(rendered, TemplateSyntaxError):
+            what = f"the model's chat template is damaged: line {rendered.lineno}: {rendered}"
+            return f"{what}; get the model's files again, or give the tokenizer another chat_template"
         if isinstance(rendered, Exception):
             return f"the model's chat template refuses these messages: {rendered}"
         if misread := self._misread_roles(turns, template, rendered):

@@ -153,7 +153,13 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
         )
     tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
-    model, read = auto_class.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
+    model, read = auto_class.from_pretrained(folder, **_REPORTED, **options)
+    if wrong := read["mismatched_keys"]:
+        name, stored, wanted = min(wrong)
+        raise ModelUnusable(
+            f"{folder}: {len(wrong)} of the weights have another shape than config.json says, such as {name}: "
+            f"{list(stored)}, and by config.json {list(wanted)}; get the model's files again, all from one place"
+        )
     if read["missing_keys"]:
         missing = sorted(read["missing_keys"])
         raise ModelUnusable(
@@ -162,6 +168,10 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
         )
     check_int4_layers(model, quantization)
     return tokenizer, model.eval()
+
+
+_REPORTED: Any = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+"""Mismatched sizes are not ignored: `_read` raises an error that names them."""
 
 
 def _check_device(device: str) -> None:

@@ -85,12 +85,13 @@ def test_a_line_that_is_no_text(llmkit, llm):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("--temperature -1", "--temperature '-1': Input should be greater than or equal to 0"),
+        ("--temperature -1", "--temperature '-1': it must be at least 0"),
         ("--model nope", "no model is called 'nope'"),
-        ("--top-p 1.5", "--top-p '1.5': Input should be less than or equal to 1"),
-        ("--resume", "there is no conversation to resume"),
+        ("--top-p 1.5", "--top-p '1.5': it must be at most 1"),
+        ("--resume", "llmkit chat begins one, and keeps it"),
         ("--load nope", "no conversation is called 'nope'"),
         ("--load ../nope", "a conversation cannot be called '../nope'"),
+        ("--save --no-save", "--save and --no-save are opposites: give one of them"),
         ("--load a --resume", "--resume and --load name two conversations: give one of them"),
     ],
 )

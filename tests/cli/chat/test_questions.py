@@ -113,3 +113,8 @@ def test_a_summary():
     assert asks_for_summary("Can you summarise the text?")
     assert asks_for_summary("tl;dr please")
     assert not asks_for_summary("What happened in summer?")
+
+
+@pytest.mark.parametrize("message", ["Who am I?", "Do you know who I am?", "What's my name?", "What did I just ask?"])
+def test_a_question_about_the_person_belongs_to_the_conversation(message):
+    assert aim_of(message, ["Ann asks who the man is, and by what name he is known."]) is Aim.CONVERSATION

@@ -128,6 +128,11 @@ def test_no_text_is_lost_whatever_it_is(name: str, spoken: list[tuple[Any, str]]
         ("{% for m in messages %}{{ m.role }}: {{ m.content[:8] }}\n{% endfor %}", "system first", "ANSWER IN FRENCH"),
         ("{{ messages[-1].content }}", "two answers", "leaves out the user message 'Hi' .1 of 4. and"),
         ("{{ raise_exception('never') }}", "system first", "refuses these messages: never"),
+        (
+            "{% for m in messages %}{{ m.content",
+            "system first",
+            "chat template is damaged: line 1: .*; get the model's",
+        ),
         ("{{ nothing.at.all }}", "system first", "refuses these messages"),
     ],
 )

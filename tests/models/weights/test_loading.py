@@ -1,6 +1,7 @@
 """Models are loaded from folders or objects; anything else raises a clear error."""
 
 import gc
+import json
 import weakref
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,16 @@ def test_default_device_and_dtype() -> None:
     assert choose_device() in ("cpu", "cuda", "mps")
     assert choose_dtype("cpu") in (torch.float32, torch.bfloat16)
     assert choose_dtype("mps") == torch.float16
+
+
+def test_weights_of_another_shape_than_the_config_are_named(tmp_path: Path) -> None:
+    made = tiny.make("llama")
+    made.model.save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"vocab_size": config["vocab_size"] + 8}))
+    with pytest.raises(
+        ModelUnusable, match=r"of the weights have another shape than config\.json says, such as lm_head\.weight: "
+    ):
+        HuggingFaceChat(model=str(tmp_path))

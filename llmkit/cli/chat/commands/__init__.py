@@ -49,6 +49,17 @@ COMMANDS: dict[str, Command] = {known.name: known for known in (help_, *_DEFINED
 """The commands by name, in the order of `/help`."""
 _LEAVING = ("exit", "quit")
 _ALIASES = {"?": "help"} | dict.fromkeys(_LEAVING, "bye")
+_OTHER_NAMES = (
+    dict.fromkeys(("resume", "open"), "load")
+    | dict.fromkeys(("new", "reset", "restart"), "clear")
+    | dict.fromkeys(("regenerate", "redo", "again"), "retry")
+    | dict.fromkeys(("attach", "read"), "file")
+    | dict.fromkeys(("settings", "info", "config", "options"), "show")
+    | dict.fromkeys(("history", "conversations", "sessions", "ls"), "list")
+    | dict.fromkeys(("models", "switch"), "model")
+    | {"editor": "edit", "web": "url", "write": "export", "rename": "save", "remove": "detach", "q": "bye"}
+)
+"""What other programs call these commands."""
 _CALL = re.compile(r"/([A-Za-z]+|\?)(?!\S)\s*(.*)", re.DOTALL)
 
 
@@ -99,6 +110,8 @@ def check_single(line: str, *, kept: bool) -> None:
 def _find(name: str) -> Command:
     name = _ALIASES.get(name.lower(), name.lower())
     if name not in COMMANDS:
+        if (other := COMMANDS.get(_OTHER_NAMES.get(name, ""))) is not None:
+            raise InputError(f"there is no command /{name}: use {other.usage} (//{name} sends it to the model)")
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean /{near[0]}?" if near else "/help shows all"
         raise InputError(f"there is no command /{name}: {hint} (//{name} sends it to the model)")

@@ -67,7 +67,8 @@ def set_(state: ChatState, argument: str) -> Iterator[Event]:
         window.validate_system(state.llm, state.history.system, value)
     state.llm.settings = chosen
     state.change({"do": "set", "name": name, "value": value})
-    yield Note(f"{name} is {_effective(state, name)[0]}")
+    unused = explain_unused(state) if value is not None else ""
+    yield Note("; ".join(filter(None, (f"{name} is {_effective(state, name)[0]}", unused))))
 
 
 @command()
@@ -98,15 +99,30 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
         return _shown(value), "this conversation"
     if value != type(settings).model_fields[name].default:
         return _shown(value), "configuration"
-    is_sampling = model.do_sample if settings.sampled is None else settings.sampled
-    if name in _SAMPLING and not is_sampling:
-        return "not used", "the likeliest token is taken"
+    if name == "temperature" and not _is_sampling(state):
+        return "0", "the model's default: always the likeliest token"
+    if name in _SAMPLING and not _is_sampling(state):
+        return "none", "no effect while the likeliest token is always taken"
     of_model = name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size")
     if of_model and (found := getattr(model, name, None)) is not None:
         return _shown(found), "the model"
     if name == "max_new_tokens":
         return _shown(min(model.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, state.llm.context_window)), "default"
     return _shown(_NEUTRAL.get(name, value)), "default"
+
+
+def _is_sampling(state: ChatState) -> bool:
+    settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
+    return bool(model.do_sample if settings.sampled is None else settings.sampled)
+
+
+def explain_unused(state: ChatState) -> str:
+    """Return a sentence about the settings of this conversation that have no effect, or nothing."""
+    if _is_sampling(state):
+        return ""
+    names = [name for name in ("seed", *_SAMPLING[1:]) if state.history.settings.get(name) is not None]
+    what = f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
+    return f"{what}: the likeliest token is always taken, unless temperature is above 0" if names else ""
 
 
 def _shown(value: Any) -> str:
@@ -121,7 +137,10 @@ def _parse_value(name: str, text: str) -> Any:
         try:
             return json.loads(text) if text[0] in '["' else text
         except (ValueError, RecursionError) as error:
-            raise SettingsError(f"stop is {text}, which is not JSON: {error}") from error
+            example = 'a list is written ["a", "b"], and one text "a" or without quotation marks'
+            raise SettingsError(
+                f"stop is {text}, whose brackets or quotation marks are not closed: {example}"
+            ) from error
     for read in (int, float):
         try:
             return read(text)

@@ -9,8 +9,10 @@ FRANCE = "What is the capital of France?"
 
 def test_show_and_set(talk):
     chat = talk()
-    assert chat.text("/set seed 7") == "seed is 7"
-    assert chat.text("/set top_p 0.5") == "top_p is 0.5"
+    assert chat.text("/set seed 7") == (
+        "seed is 7; seed has no effect: the likeliest token is always taken, unless temperature is above 0"
+    )
+    assert chat.text("/set top_p 0.5").startswith("top_p is 0.5; seed and top_p have no effect: ")
     assert chat.text('/set stop ["END", "\\n"]') == 'stop is "END", "\\n"'
     rows = chat.show()
     assert (rows["seed"], rows["top_p"], rows["stop"]) == ("7", "0.5", '"END", "\\n"')
@@ -27,7 +29,7 @@ def test_show_has_the_origin_of_each_value(talk, llm):
     rows = dict(line.split(None, 1) for line in chat.text("/show").splitlines())
     assert rows["max_new_tokens"] == "9  (this conversation)"
     assert rows["seed"] == "3  (configuration)"
-    assert rows["top_p"] == "not used  (the likeliest token is taken)"
+    assert rows["top_p"] == "none  (no effect while the likeliest token is always taken)"
     assert rows["repetition_penalty"] == "1  (default)"
     chat("/set temperature 0.5")
     assert chat.show()["top_k"] == "50"
@@ -46,7 +48,7 @@ def test_show_has_the_origin_of_each_value(talk, llm):
         ("/set max_new_tokens 8190", "the system prompt and the tokens reserved for an answer need 8"),
         ("/set max_new_tokens 999999", "the system prompt and the tokens reserved for an answer need 1000"),
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
-        ('/set stop ["a"', 'stop is ["a", which is not JSON'),
+        ('/set stop ["a"', 'stop is ["a", whose brackets or quotation marks are not closed: a list is written'),
         ('/set stop [""]', "stop.0 is '', but must be text"),
     ],
 )
