@@ -19,6 +19,7 @@ import torch
 from llguidance import LLMatcher
 
 from llmkit.errors import ConstraintError, SettingsError
+from llmkit.models.constraints.finite_numbers import MAX_NUMBER, FiniteNumbers
 from llmkit.models.constraints.json_schemas import compilable
 from llmkit.models.constraints.pattern_examples import json_patterns
 from llmkit.models.constraints.shortest_end import End, ShortestEnd
@@ -39,6 +40,7 @@ class Constraint:
     grammar: str
     matcher: LLMatcher = field(repr=False, compare=False)
     shortest_end: ShortestEnd = field(repr=False, compare=False)
+    numbers: FiniteNumbers | None = field(default=None, repr=False, compare=False)
 
     def start(self, max_new_tokens: int) -> Matcher:
         """Begin a completion, or raise `SettingsError` if it needs more tokens, `ConstraintError` if there is none.
@@ -54,7 +56,7 @@ class Constraint:
                 f"max_new_tokens is {max_new_tokens}, but the constraint needs more: {len(end)} tokens are enough"
             )
         known = end if end is None or len(end) <= max_new_tokens else None
-        return Matcher(self.matcher.deep_copy(), self.shortest_end, known)
+        return Matcher(self.matcher.deep_copy(), self.shortest_end, known, self.numbers)
 
 
 class Matcher:
@@ -65,8 +67,16 @@ class Matcher:
             none were found in time.
     """
 
-    def __init__(self, matcher: LLMatcher, finder: ShortestEnd, shortest_end: list[int] | None) -> None:
+    def __init__(
+        self,
+        matcher: LLMatcher,
+        finder: ShortestEnd,
+        shortest_end: list[int] | None,
+        numbers: FiniteNumbers | None = None,
+    ) -> None:
         self._matcher = matcher
+        self._numbers = numbers
+        self._text = ""  # the latest characters
         self._finder = finder
         self.shortest_end = shortest_end
         self._misses = 0
@@ -106,7 +116,13 @@ class Matcher:
     def mask(self, scores: torch.Tensor) -> None:
         """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
         bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8), bitorder="little")
-        allowed = torch.from_numpy(bits[: len(scores)].astype(bool)).to(scores.device)
+        bits = bits.astype(bool)
+        infinite = self._numbers.infinite(self._text, self._matcher) if self._numbers else []
+        if infinite:
+            finite = bits.copy()
+            finite[infinite] = False
+            bits = finite if finite.any() else bits
+        allowed = torch.from_numpy(bits[: len(scores)]).to(scores.device)
         scores[: len(allowed)].masked_fill_(~allowed, -torch.inf)
         scores[len(allowed) :] = -torch.inf
 
@@ -114,6 +130,8 @@ class Matcher:
         """Advance by the chosen token."""
         if not self._matcher.consume_token(token):
             raise ConstraintError(f"the constraint does not allow the chosen token: {self._matcher.get_error()}")
+        if self._numbers:
+            self._text = (self._text + self._numbers.ascii_text(token))[-MAX_NUMBER:]
 
     def forced_tokens(self) -> list[int]:
         """Return the tokens that must come next because nothing else is allowed."""
@@ -135,6 +153,7 @@ class ConstraintFactory:
         """Prepare a tokenizer; `vocabulary_size` is the number of logits, which may be larger than its vocabulary."""
         ends = sorted({*eos_token_ids, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
         self._vocabulary = build_vocabulary(tokenizer, vocabulary_size, ends)
+        self._numbers = FiniteNumbers(self._vocabulary)
         self._drops_first_space = drops_first_space(tokenizer, self._vocabulary)
         self._compile = lru_cache(_CACHED_CONSTRAINTS)(self._compile_grammar)
 
@@ -191,7 +210,8 @@ class ConstraintFactory:
             parts = [{"lark_grammar": start}, {**body, "name": "body"}]
             matcher = self._new_matcher(json.dumps({"grammars": parts}, ensure_ascii=False))
         text = body.get("lark_grammar") or json.dumps(body["json_schema"], ensure_ascii=False)
-        return Constraint(grammar, matcher, ShortestEnd(self._vocabulary, text))
+        numbers = self._numbers if "json_schema" in body or "%json" in text else None
+        return Constraint(grammar, matcher, ShortestEnd(self._vocabulary, text), numbers)
 
     def _new_matcher(self, grammar: str) -> LLMatcher:
         matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
