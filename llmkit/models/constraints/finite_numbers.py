@@ -60,6 +60,9 @@ class FiniteNumbers:
 
 def _is_infinite(text: str) -> bool:
     match = re.match(r"-?([0-9]+)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?", text)
-    if match is None or match[0].lstrip("-").isdecimal():
-        return bool(match) and len(match[1]) > _LONGEST_INTEGER and text[match.end() : match.end() + 1] in tuple("eE")
-    return math.isinf(float(match[0])) or len(match[1]) > _LONGEST_INTEGER
+    if match is None:
+        return False
+    is_long = len(match[1]) > _LONGEST_INTEGER
+    if match[0].lstrip("-").isdecimal():  # an integer has any length, unless an exponent begins
+        return is_long and text[match.end() : match.end() + 1] in ("e", "E")
+    return is_long or math.isinf(float(match[0]))

@@ -17,6 +17,10 @@ _KEY_PATTERNS = {
     "date": r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$",
     "uuid": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
 }
+_FORMATS_OF_PYDANTIC: dict[str, dict[str, Any]] = {
+    "ipvanyaddress": {"anyOf": [{"type": "string", "format": name} for name in ("ipv4", "ipv6")]},
+    "base64": {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"},
+}
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 _REMARKS = {"type", "title", "description"}
 
@@ -54,7 +58,7 @@ def map_schemas(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
 def _rewrite(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
     schema = dict(schema)
     if isinstance(schema.get("format"), str) and schema["format"] not in _FORMATS:
-        del schema["format"]
+        schema = {**_FORMATS_OF_PYDANTIC.get(schema.pop("format"), {}), **schema}
     if "uniqueItems" in schema:
         _check_unique(schema)
     if isinstance(schema.get("oneOf"), list) and "anyOf" not in schema:
