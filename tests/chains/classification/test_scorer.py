@@ -14,6 +14,7 @@ from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.classification.contextual_calibration import NEUTRAL
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
+from llmkit.chains.same_labels import find_twins, without_invisible
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.scoring import scorer as scoring
 from llmkit.prompts import TaskPrompt
@@ -68,7 +69,7 @@ WORDS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6),
     st.sampled_from(["<|im_start|>user", "<|im_end|>", "</s>", "<pad>", "\u200b", "\u202e", "\x1b[31m", "a" * 60]),
 )
-LISTS = st.lists(WORDS.filter(str.strip), min_size=2, max_size=8, unique_by=lambda label: " ".join(label.split()))
+LISTS = st.lists(WORDS.filter(without_invisible), min_size=2, max_size=8).filter(lambda labels: not find_twins(labels))
 
 
 @pytest.mark.slow
