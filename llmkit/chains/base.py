@@ -35,6 +35,10 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
     tool_description: ClassVar[str]
     tool_input: Any
 
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name, None) for name in ("llm", "labels")}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items() if value)})"
+
     @abstractmethod
     def prepare(self, input: Input) -> Prepared:
         """Check one input and fit it into the prompt without calling the model; raise `LlmkitError` if that fails."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -258,6 +258,15 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         except asyncio.CancelledError:
             cancel.set()
             raise
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Return what `repr` shows: the model, and the settings that differ from their defaults."""
+        fields = type(self).model_fields  # type: ignore[attr-defined]
+        for name, value in super().__repr_args__():  # type: ignore[misc]
+            if name == "model":
+                yield name, value if isinstance(value, str) else self.model_name
+            elif name != "tokenizer" and (name in fields and name != "metadata" and value != fields[name].default):
+                yield name, value
 
     def memory_footprint(self) -> int:
         """Return the memory of the weights and the prefix cache, in bytes."""

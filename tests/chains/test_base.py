@@ -18,6 +18,7 @@ from llmkit.chains import (
     ZeroShotClassificationChain,
 )
 from llmkit.errors import InputError
+from tests.support.classification import tiny_llm
 from tests.support.models import chat
 
 LABELS = ["the dog", "Paris"]
@@ -104,3 +105,9 @@ def test_a_model_name_instead_of_a_model_raises_an_error(make: Any) -> None:
         make("tiny")
     with pytest.raises(InputError, match="llm is int, but must be a LangChain model"):
         make(3)
+
+
+def test_repr_has_the_model_and_the_labels() -> None:
+    llm = tiny_llm("llama")
+    chain = ZeroShotClassificationChain(llm, labels=["a", "b"])
+    assert repr(chain) == f"ZeroShotClassificationChain(llm={llm!r}, labels=('a', 'b'))"

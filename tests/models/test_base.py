@@ -152,3 +152,9 @@ def test_threads_that_load_the_same_model_share_it(default_model_folder):
 
     with ThreadPoolExecutor(4) as threads:
         assert len(set(threads.map(find, range(4)))) == 1
+
+
+def test_repr_has_the_model_and_the_settings_that_differ_from_the_defaults() -> None:
+    made = make("llama")
+    llm = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, temperature=0.5)
+    assert repr(llm) == f"HuggingFaceChat(model={llm.model_name!r}, temperature=0.5)"

@@ -97,7 +97,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         tuning: ClassificationTuning | None = None,
         context_window: int | None = None,
     ) -> None:
-        local = scoring_model(llm)
+        self.llm, local = llm, scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
         self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
         default = 0.5 if multi_label else None

@@ -94,7 +94,7 @@ class NERChain(Chain[Text, str, Entities]):
         tuning: NERTuning | None = None,
         context_window: int | None = None,
     ) -> None:
-        local = scoring_model(llm)
+        self.llm, local = llm, scoring_model(llm)
         self._labels = Labels.validate(labels, descriptions, multi_label=True)
         self._examples = self._parse_rows(examples, "example")
         self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")

@@ -128,7 +128,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.top_k = validate_positive(top_k, "top_k")
         max_words = validate_positive(max_answer_words, "max_answer_words")
         validate_positive(max_new_tokens, "max_new_tokens")
-        scorer = scoring_model(llm)
+        self.llm, scorer = llm, scoring_model(llm)
         self.tuning, self._weights = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL), WeightsWatch(scorer)
         self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
         self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")

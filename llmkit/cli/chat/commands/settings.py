@@ -67,7 +67,7 @@ def set_(state: ChatState, argument: str) -> Iterator[Event]:
         window.validate_system(state.llm, state.history.system, value)
     state.llm.settings = chosen
     state.change({"do": "set", "name": name, "value": value})
-    unused = explain_unused(state) if value is not None else ""
+    unused = explain_unused(state) if text and name in ("seed", *_SAMPLING[1:]) else ""
     yield Note("; ".join(filter(None, (f"{name} is {_effective(state, name)[0]}", unused))))
 
 
