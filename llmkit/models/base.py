@@ -261,11 +261,13 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Return what `repr` shows: the model, and the settings that differ from their defaults."""
-        fields = type(self).model_fields  # type: ignore[attr-defined]
-        for name, value in super().__repr_args__():  # type: ignore[misc]
-            if name == "model":
-                yield name, value if isinstance(value, str) else self.model_name
-            elif name != "tokenizer" and (name in fields and name != "metadata" and value != fields[name].default):
+        yield "model", self.model_name
+        for name, value in self.settings:
+            if value != GenerationSettings.model_fields[name].default:
+                yield name, value
+        for name in ("device", "dtype", "quantization", "timeout"):
+            field = type(self).model_fields.get(name)
+            if field is not None and (value := getattr(self, name)) != field.default:
                 yield name, value
 
     def memory_footprint(self) -> int:
