@@ -21,6 +21,12 @@ _FORMATS_OF_PYDANTIC: dict[str, dict[str, Any]] = {
     "ipvanyaddress": {"anyOf": [{"type": "string", "format": name} for name in ("ipv4", "ipv6")]},
     "base64": {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"},
 }
+_INSTEAD = {
+    "not": "say with enum, const, pattern or bounds what is allowed",
+    "if": "write each case as an alternative of anyOf",
+    "dependentRequired": "write an alternative of anyOf with these properties, and one without them",
+    "dependentSchemas": "write an alternative of anyOf for each case",
+}
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 _REMARKS = {"type", "title", "description"}
 
@@ -57,6 +63,9 @@ def map_schemas(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
 
 def _rewrite(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
     schema = dict(schema)
+    for key, instead in _INSTEAD.items():
+        if key in schema:
+            raise ConstraintError(f"{key} cannot be a constraint: {instead}, or leave it out and check the answer")
     if isinstance(schema.get("format"), str) and schema["format"] not in _FORMATS:
         schema = {**_FORMATS_OF_PYDANTIC.get(schema.pop("format"), {}), **schema}
     if "uniqueItems" in schema:
