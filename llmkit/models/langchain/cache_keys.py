@@ -45,7 +45,8 @@ class CacheKeys:
         call = CallOptions.parse(self.settings, stop, given)
         chosen = {field.name: getattr(call, field.name) for field in fields(call) if field.name != "timeout"}
         digest = self.engine_for(options.get("model")).digest()
-        return f"{self._llm_type} {digest} {hash_text(sorted(chosen.items()))}"
+        tuning = getattr(self, "tool_tuning", None)  # of chat models
+        return f"{self._llm_type} {digest} {hash_text(sorted(chosen.items()), tuning)}"
 
     def _get_llm_string(self: Any, stop: list[str] | None = None, **kwargs: Any) -> str:
         return str(self._call_key(stop, kwargs))

@@ -110,6 +110,11 @@ def test_with_a_response_format_the_answer_follows_the_result(format_name: str) 
     assert answer.content == '{"name": "Q"}'
 
 
+def test_the_cache_tells_the_tunings_apart() -> None:
+    keys = {model(tool_tuning=tuning)._get_llm_string() for tuning in (None, ToolTuning(repeats_calls=True))}
+    assert len(keys) == 2
+
+
 class Report(BaseModel):
     """The weather."""
 
