@@ -82,7 +82,7 @@ def test_tool_choice_selects_tools(choice: Any, names: list[str] | None, require
         {"name": "c"},
         {"mode": "maybe"},
         {"allowed_tools": {"tools": ["c"]}},
-        [tool],
+        pytest.param([tool], id="a list of tools"),
     ],
     ids=str,
 )
