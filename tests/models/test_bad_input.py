@@ -142,7 +142,7 @@ def test_invalid_formats_and_tools_raise_constraint_error(llm, options):
 def test_other_invalid_input_raises_a_clear_error(llm):
     with pytest.raises(SettingsError, match="beams cannot be streamed"):
         list(llm.stream("Hi", num_beams=2))
-    with pytest.raises(SettingsError, match="at least"):
+    with pytest.raises(SettingsError, match="tokens are enough"):
         llm.with_structured_output(Town).invoke("Hi", max_new_tokens=3)
     with pytest.raises(InputError, match="image"):
         llm.invoke([HumanMessage([{"type": "image", "url": "x"}])])

@@ -12,6 +12,7 @@ _LONGEST_INTEGER = 300  # digits before a fraction or an exponent; the largest f
 MAX_NUMBER = 512
 """Characters of the text, at its end, that are looked at."""
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]*)?$")
+_BEFORE_NUMBER = ("", " ", "\t", "\n", "\r", ":", "[", ",")
 _BEGINNING = re.compile(r"[-+.eE0-9]+")
 _LARGE_EXPONENT = re.compile(r"[eE]\+?[0-9]{2,}")
 
@@ -50,12 +51,25 @@ class FiniteNumbers:
         is_long = len(start) > _LONGEST_INTEGER
         tokens = self._numeric if is_long or "e" in start.lower() else self._large
         found = [token for token, more in tokens.items() if _is_infinite(start + more)]
-        return [] if not found or self._in_string(matcher) else found
+        before = text[-MAX_NUMBER:][: number.start()][-1:]
+        return found if found and before in _BEFORE_NUMBER and self._is_number(matcher) else []
 
-    def _in_string(self, matcher: LLMatcher) -> bool:
-        """Whether the text is within a string: a quotation mark may come next, which cannot follow a number."""
-        quote = list(self._vocabulary.greedy_tokenize('"'))
-        return matcher.validate_tokens(quote) == len(quote)
+    def _is_number(self, matcher: LLMatcher) -> bool:
+        """Whether the digits are a number and not a part of a string, such as the UUID 123e4567-….
+
+        After one more digit a number can end; within a string a quotation mark, or only what its pattern has, may come.
+        """
+        ahead = matcher.deep_copy()
+        if self._allows(matcher, '"') or not ahead.consume_tokens(self._tokens("0")):
+            return False
+        return ahead.is_accepting() or any(self._allows(ahead, end) for end in ",}] ")
+
+    def _allows(self, matcher: LLMatcher, text: str) -> bool:
+        tokens = self._tokens(text)
+        return bool(matcher.validate_tokens(tokens) == len(tokens))
+
+    def _tokens(self, text: str) -> list[int]:
+        return list(self._vocabulary.greedy_tokenize(text))
 
 
 def _is_infinite(text: str) -> bool:

@@ -23,7 +23,7 @@ _REPEATS, _RECENT = 3, 8  # a token chosen three times of the latest eight may b
 _GRAMMAR_CHARACTERS = 32  # characters beyond ASCII that are taken from the grammar, at most
 _SUFFIXES = 400  # ends of examples that are tried, at most
 _LONGEST_TOKENS = 4  # of those allowed, that the search tries too: they make a shorter way
-_SEARCH_CHARACTERS = "0aA -._@"
+_SEARCH_CHARACTERS = "0aA -._@:/"
 
 _END = b""
 

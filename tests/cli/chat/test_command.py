@@ -88,7 +88,7 @@ def test_a_line_that_is_no_text(llmkit, llm):
         ("--temperature -1", "--temperature '-1': it must be at least 0"),
         ("--model nope", "no model is called 'nope'"),
         ("--top-p 1.5", "--top-p '1.5': it must be at most 1"),
-        ("--resume", "llmkit chat begins one, and keeps it"),
+        ("--resume", "there is no conversation to resume in "),
         ("--load nope", "no conversation is called 'nope'"),
         ("--load ../nope", "a conversation cannot be called '../nope'"),
         ("--save --no-save", "--save and --no-save are opposites: give one of them"),

@@ -41,3 +41,9 @@ def test_an_infinite_number_is_not_allowed(number: str) -> None:
 )
 def test_strings_may_contain_any_digits(schema: dict[str, Any]) -> None:
     assert allowed('"at 1e999"', schema)
+
+
+def test_digits_of_a_uuid_are_no_number() -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]}
+    assert allowed('{"id": "123e4567-e89b-12d3-a456-426614174000"}', schema)
+    assert allowed('{"id": "00000000-0000-0000-1e99-9e9999999999"}', schema)

@@ -40,6 +40,7 @@ def preferring(llm: HuggingFaceChat, letters: str) -> Iterator[None]:
             output.logits[..., [number for text, number in vocabulary.items() if letter in text]] += 1000 * weight
 
     hook = llm.engine.loaded.model.register_forward_hook(raise_logits)
+    llm.reset_caches()  # a hook is no change that is noticed
     try:
         yield
     finally:
