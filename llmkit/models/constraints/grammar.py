@@ -27,8 +27,6 @@ from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_s
 
 _CACHED_CONSTRAINTS = 64
 _FIRST_WORK, _LATER_WORK = 96, 12  # states that are searched for an end: before the completion, and at each token
-_NEAR_LIMIT = 64
-"""Tokens left below which an end that is known is not given up for one that seems too long; the search is no proof."""
 _MAX_SKIP = 8  # tokens without a search, after searches that found nothing
 
 JSON_STYLE: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
@@ -99,8 +97,7 @@ class Matcher:
         if end is not None and len(end) <= remaining:
             self.shortest_end, self._misses = end, 0
             return True
-        known, seems_too_long = self.shortest_end, certain or end is not None
-        if known is not None and (remaining <= len(known) or (seems_too_long and remaining < _NEAR_LIMIT)):
+        if self.shortest_end is not None and (certain or end is not None or remaining <= len(self.shortest_end)):
             return False  # the end that is known before this token fits; after it, none is known that does
         self.shortest_end = None
         return True

@@ -34,10 +34,14 @@ def after_results(*calls: tuple[str, dict[str, Any]]) -> list[BaseMessage]:
 def preferring(llm: HuggingFaceChat, letters: str) -> Iterator[None]:
     """Make tokens with a letter far likelier than any other, the earlier letters most, wherever they are allowed."""
     vocabulary = llm.engine.loaded.tokenizer.get_vocab()
+    tokens = [
+        [number for text, number in vocabulary.items() if letter in text or text == f"<0x{ord(letter):02X}>"]
+        for letter in letters
+    ]
 
     def raise_logits(module: Any, args: Any, output: Any) -> None:
-        for weight, letter in enumerate(reversed(letters), 1):
-            output.logits[..., [number for text, number in vocabulary.items() if letter in text]] += 1000 * weight
+        for weight, numbers in enumerate(reversed(tokens), 1):
+            output.logits[..., numbers] += 1000 * weight
 
     hook = llm.engine.loaded.model.register_forward_hook(raise_logits)
     llm.reset_caches()  # a hook is no change that is noticed
