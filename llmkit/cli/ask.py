@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from llmkit.cli import console, files, hints, options
-from llmkit.cli.labelled_files import examples_help, read_labelled
+from llmkit.cli.labelled_files import LabelledRow, examples_help, read_labelled
+from llmkit.cli.option_groups import FetchOptions, ModelOptions, OutputOptions, with_option_groups
 from llmkit.cli.option_names import as_typed
-from llmkit.cli.output import Destination
 from llmkit.errors import InputError, LlmkitError
-from llmkit.models import DEFAULT_EMBEDDER, DEFAULT_MODEL
+from llmkit.models import DEFAULT_EMBEDDER
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -23,18 +24,37 @@ if TYPE_CHECKING:
     from llmkit.chains import Answer
 
 
-def ask(
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.", show_default=False)],
-    *,
-    url: Annotated[list[str] | None, typer.Option(metavar="URL", help="A web page to read; may be repeated.")] = None,
+@dataclass(frozen=True)
+class SourceOptions:
+    """What is read."""
+
+    url: Annotated[list[str] | None, typer.Option(metavar="URL", help="A web page to read; may be repeated.")] = None
     file: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="A file with text, or - for standard input; may be repeated."),
-    ] = None,
+    ] = None
+
+    def check(self) -> None:
+        """Check that there is something to read, and that files and pages are given as what they are."""
+        names, urls = self.file or [], self.url or []
+        if names.count("-") > 1:
+            raise InputError("--file - is given twice, but standard input can be read only once")
+        if not names and not urls:
+            raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
+        for name in names:
+            hints.check_file(name, lambda page: f"use --url {page}")
+        for page in urls:
+            hints.check_url(page, "--file")
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How the question is answered."""
+
     style: Annotated[
         Literal["extractive", "abstractive"],
         typer.Option(help="extractive: a phrase of the text; abstractive: in the model's words, with quotes."),
-    ] = "extractive",
+    ] = "extractive"
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -44,28 +64,40 @@ def ask(
             help="Answer only if the answer is right with at least this probability.",
             show_default="0.25; 0.7 for yes and no; 0 with other models",
         ),
-    ] = None,
+    ] = None
     embedder: Annotated[
         bool,
         options.switch("--embedder/--no-embedder", help="Find sentences by meaning too, with a second small model."),
-    ] = False,
-    allow_private: options.AllowPrivate = False,
-    ignore_robots: options.IgnoreRobots = False,
-    top_k: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.")
-    ] = 3,
+    ] = False
+    top_k: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.")] = 3
     max_answer_words: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="The most words of an extractive answer.")
-    ] = 8,
+    ] = 8
     examples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=examples_help('{"input": "a text", "question": "…", "output": "…"}')),
-    ] = None,
-    model: options.Model = DEFAULT_MODEL,
-    context_window: options.ContextWindow = None,
-    output: options.OutputFile = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    ] = None
+
+    def arguments(self, examples: list[LabelledRow]) -> dict[str, Any]:
+        """Return the arguments of the chain, with the examples that were read; this loads the embedder."""
+        found = {**vars(self), "examples": examples}
+        if not found.pop("embedder"):
+            return found
+        with console.progress(f"loading {DEFAULT_EMBEDDER}"):
+            from llmkit.models import default_embedder
+
+            return {**found, "embedder": default_embedder()}
+
+
+@with_option_groups()
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.", show_default=False)],
+    *,
+    sources: SourceOptions,
+    fetching: FetchOptions,
+    answering: AnswerOptions,
+    model: ModelOptions,
+    output: OutputOptions,
 ) -> None:
     """Answer a question from web pages and files.
 
@@ -83,42 +115,20 @@ def ask(
       llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
     """
     from llmkit.chains.qa.inputs import parse_question
-    from llmkit.models import default_embedder
 
-    names, urls = file or [], url or []
     question = parse_question({"question": question})
-    if names.count("-") > 1:
-        raise InputError("--file - is given twice, but standard input can be read only once")
-    if not names and not urls:
-        raise InputError("there is nothing to read: give --url or --file, or --file - for standard input")
-    for name in names:
-        hints.check_file(name, lambda page: f"use --url {page}")
-    for page in urls:
-        hints.check_url(page, "--file")
-    destination = Destination.choose(output, *names, examples, as_json=as_json)
-    solved = read_labelled(examples, "question")
-    texts = [
-        document for name in names for document in files.load(name)
-    ]  # what is wrong here is said before anything is fetched
-    chosen = options.ModelOptions(model, context_window)
-    chosen.check()
-    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    pages, unread = _fetch_pages(urls, required=not names, **fetching)
+    sources.check()
+    names = sources.file or []
+    destination = output.destination(*names, answering.examples)
+    examples = read_labelled(answering.examples, "question")
+    texts = [document for name in names for document in files.load(name)]
+    model.check()  # what is wrong until here is said before anything is fetched
+    pages, unread = _fetch_pages(sources.url or [], required=not names, **fetching.arguments())
     documents = pages + texts
-    arguments: dict[str, Any] = {
-        "style": style,
-        "threshold": threshold,
-        "top_k": top_k,
-        "max_answer_words": max_answer_words,
-        "examples": solved,
-    }
-    if embedder:
-        with console.progress(f"loading {DEFAULT_EMBEDDER}"):
-            arguments["embedder"] = default_embedder()
-    chain = options.load_chain("QAChain", chosen, arguments)
+    chain = model.load_chain("QAChain", answering.arguments(examples))
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
-    colour = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colour = output.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     fields = {**answer.model_dump(mode="json"), "unread": unread}
     destination.write("ask", fields, shown(answer, documents, colour=colour))
     if unread:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import console, learning, options
-from llmkit.cli.labelled_files import examples_help, read_labelled
-from llmkit.cli.output import Destination
+from llmkit.cli import console, options
+from llmkit.cli.labelled_files import LabelledRow, examples_help, read_labelled
+from llmkit.cli.learning import LearningOptions
+from llmkit.cli.option_groups import LinesOptions, ModelOptions, with_option_groups
 from llmkit.cli.texts import TextTask
 from llmkit.errors import InputError
-from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
@@ -24,13 +25,14 @@ BAR_WIDTH = 24  # characters, of a probability of 1
 LEAST_BAR_WIDTH = 4
 
 
-def classify(
-    file: options.Text = "-",
-    *,
-    labels: Annotated[str, typer.Option(metavar="LABELS", help="The labels, separated by commas.", show_default=False)],
+@dataclass(frozen=True)
+class LabelOptions:
+    """The labels, and how they are chosen."""
+
+    labels: Annotated[str, typer.Option(metavar="LABELS", help="The labels, separated by commas.", show_default=False)]
     examples: Annotated[
         Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "label"}'))
-    ] = None,
+    ] = None
     show_examples: Annotated[
         bool | None,
         typer.Option(
@@ -38,11 +40,10 @@ def classify(
             help="Whether the examples are in the prompt; by default, if cross-validation shows that it helps.",
             show_default=False,
         ),
-    ] = None,
-    descriptions: learning.Descriptions = None,
+    ] = None
     multi_label: Annotated[
         bool, options.switch("--multi-label/--no-multi-label", help="A text may have any number of the labels.")
-    ] = False,
+    ] = False
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -52,23 +53,38 @@ def classify(
             help="Choose only labels with at least this probability.",
             show_default="none, with --multi-label 0.5",
         ),
-    ] = None,
-    calibrate: learning.Calibrate = None,
-    precision: learning.Precision = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A prompt for classify, one of `llmkit prompts`.",
-            autocompletion=lambda: options.prompts_for("classify"),
-        ),
-    ] = None,
-    model: options.Model = DEFAULT_MODEL,
-    context_window: options.ContextWindow = None,
-    as_lines: options.Lines = False,
-    output: options.Output = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    ] = None
+    prompt: Annotated[str | None, options.prompt_for("classify")] = None
+
+    def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
+        """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
+        from llmkit.chains.labels import Labels
+
+        names = options.split_labels(self.labels, 1 if self.multi_label else 2)
+        split = partial(_split_labels, names) if self.multi_label else str
+        examples, rows = (
+            read_labelled(path, parse_cell=split, text_output=False) for path in (self.examples, learning.calibrate)
+        )
+        descriptions = learning.read_descriptions(names)
+        known = Labels.validate(names, descriptions, multi_label=self.multi_label)
+        for row in (*examples, *rows):
+            known.indices(row["output"], row.place)
+        learning.check_precision(rows)
+        if self.show_examples is not None and self.examples is None:
+            raise InputError("--show-examples needs labelled texts: give --examples FILE")
+        if self.prompt is not None:
+            options.load_prompt(self.prompt, "classify", ["labels"])
+        return {**vars(self), "labels": names, "descriptions": descriptions, "examples": examples}, rows
+
+
+@with_option_groups()
+def classify(
+    file: options.Text = "-",
+    *,
+    labels: LabelOptions,
+    learning: LearningOptions,
+    model: ModelOptions,
+    output: LinesOptions,
 ) -> None:
     """Find which label fits a text, and how likely each is.
 
@@ -86,39 +102,18 @@ def classify(
       llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
         --precision 0.9           a label only where 90 % of such were right
     """
-    from llmkit.chains.labels import Labels
-
-    names = options.split_labels(labels, 1 if multi_label else 2)
-    split = partial(_split_labels, names) if multi_label else str
-    solved, rows = (read_labelled(path, parse_cell=split, text_output=False) for path in (examples, calibrate))
-    arguments: dict[str, Any] = {
-        "labels": names,
-        "descriptions": learning.read_descriptions(descriptions or (), names),
-        "examples": solved,
-        "show_examples": show_examples,
-        "multi_label": multi_label,
-        "threshold": threshold,
-        "prompt": prompt,
-    }
-    known = Labels.validate(names, arguments["descriptions"], multi_label=multi_label)
-    for row in (*solved, *rows):
-        known.indices(row["output"], row.place)
-    learning.check_precision(precision, rows, calibrate)
-    if show_examples is not None and examples is None:
-        raise InputError("--show-examples needs labelled texts: give --examples FILE")
-    if prompt is not None:
-        options.load_prompt(prompt, "classify", ["labels"])
-    chosen = options.ModelOptions(model, context_window)
-    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", chosen, arguments, rows, precision)
-    destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
-    if as_lines:
+    arguments, rows = labels.read(learning)
+    precision = learning.precision
+    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", model, arguments, rows, precision)
+    destination = output.destination(file, labels.examples, learning.calibrate)
+    if output.as_lines:
         task.run_lines(file, destination)
         return
-    chain, result, fields = task.run(file, as_json=as_json)
+    chain, result, fields = task.run(file, as_json=output.as_json)
     if result.passages > 1:
         how = f"probabilities are means over {result.passages} passages"
         console.note(f"the text is longer than the model's context window: {how}")
-    if not result.labels and not as_json:
+    if not result.labels and not output.as_json:
         console.note(f"no label is as likely as {chain.threshold:g}")
     destination.write("classify", fields, ranking(result))
 

@@ -3,50 +3,77 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.cli import console, learning, options
-from llmkit.cli.labelled_files import examples_help, read_labelled
-from llmkit.cli.output import Destination
+from llmkit.cli import console, options
+from llmkit.cli.labelled_files import LabelledRow, examples_help, read_labelled
+from llmkit.cli.learning import LearningOptions
+from llmkit.cli.option_groups import LinesOptions, ModelOptions, with_option_groups
 from llmkit.cli.texts import TextTask
-from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from llmkit.chains import Entities
 
 
-def entities(
-    file: options.Text = "-",
-    *,
-    labels: Annotated[
-        str, typer.Option(metavar="LABELS", help="What to find, separated by commas.")
-    ] = "person,organization,location",
+@dataclass(frozen=True)
+class EntityOptions:
+    """What is found."""
+
+    labels: Annotated[str, typer.Option(metavar="LABELS", help="What to find, separated by commas.")] = (
+        "person,organization,location"
+    )
     examples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": [{"text": "…", "label": "…"}]}')),
-    ] = None,
-    descriptions: learning.Descriptions = None,
+    ] = None
     threshold: Annotated[
         float, typer.Option(metavar="NUMBER", min=0, max=1, help="List only entities with at least this probability.")
-    ] = 0.5,
+    ] = 0.5
     any_words: Annotated[
         bool,
         options.switch(
             "--any-words/--no-any-words", help="Find any words, such as dates or foods, not only proper names."
         ),
-    ] = False,
-    max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6,
-    calibrate: learning.Calibrate = None,
-    precision: learning.Precision = None,
-    model: options.Model = DEFAULT_MODEL,
-    context_window: options.ContextWindow = None,
-    as_lines: options.Lines = False,
-    output: options.Output = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    ] = False
+    max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6
+
+    def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
+        """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
+        from llmkit.chains.labels import Labels
+        from llmkit.chains.ner.calibration import LabelledText
+
+        names = options.split_labels(self.labels)
+        examples, rows = (
+            read_labelled(path, parse_cell=_parse, text_output=False) for path in (self.examples, learning.calibrate)
+        )
+        descriptions = learning.read_descriptions(names)
+        known = Labels.validate(names, descriptions, multi_label=True).names
+        for row in (*examples, *rows):
+            LabelledText.parse(row, known, row.place)
+        learning.check_precision(rows)
+        arguments = {
+            "labels": names,
+            "descriptions": descriptions,
+            "examples": examples,
+            "threshold": self.threshold,
+            "proper_names": not self.any_words,
+            "max_words": self.max_words,
+        }
+        return arguments, rows
+
+
+@with_option_groups()
+def entities(
+    file: options.Text = "-",
+    *,
+    entity: EntityOptions,
+    learning: LearningOptions,
+    model: ModelOptions,
+    output: LinesOptions,
 ) -> None:
     """Find people, organizations and other entities.
 
@@ -63,33 +90,16 @@ def entities(
       llmkit entities mails.jsonl --lines --output entities.jsonl
       llmkit entities mails.jsonl --lines --output entities.csv    an entity a row
     """
-    from llmkit.chains.labels import Labels
-    from llmkit.chains.ner.calibration import LabelledText
-
-    names = options.split_labels(labels)
-    solved, rows = (read_labelled(path, parse_cell=_parse, text_output=False) for path in (examples, calibrate))
-    arguments: dict[str, Any] = {
-        "labels": names,
-        "descriptions": learning.read_descriptions(descriptions or (), names),
-        "examples": solved,
-        "threshold": threshold,
-        "proper_names": not any_words,
-        "max_words": max_words,
-    }
-    known = Labels.validate(names, arguments["descriptions"], multi_label=True).names
-    for row in (*solved, *rows):
-        LabelledText.parse(row, known, row.place)
-    learning.check_precision(precision, rows, calibrate)
-    chosen = options.ModelOptions(model, context_window)
-    task = TextTask("entities", "NERChain", "finding entities", chosen, arguments, rows, precision)
-    destination = Destination.choose(output, file, examples, calibrate, as_json=as_json, lines=as_lines)
-    if as_lines:
+    arguments, rows = entity.read(learning)
+    task = TextTask("entities", "NERChain", "finding entities", model, arguments, rows, learning.precision)
+    destination = output.destination(file, entity.examples, learning.calibrate)
+    if output.as_lines:
         task.run_lines(file, destination)
         return
-    _, found, fields = task.run(file, as_json=as_json)
-    if not found and not as_json:
+    _, found, fields = task.run(file, as_json=output.as_json)
+    if not found and not output.as_json:
         console.note("the text has no such entities")
-    if found or as_json or output:
+    if found or output.as_json or output.output:
         destination.write("entities", fields, columns(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,66 +16,70 @@ from llmkit.errors import InputError
 if TYPE_CHECKING:
     from llmkit.chains import CalibrationReport, ExamplesReport
 
-Descriptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="LABEL=WORDS",
-        help="What a label means, such as HUM='a person'; may be repeated. Or a JSON file: {label: words}.",
-    ),
-]
-Calibrate = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Fit the probabilities to labelled texts, at least 30, in a file of the form of --examples.",
-    ),
-]
-Precision = Annotated[
-    float | None,
-    typer.Option(
-        metavar="NUMBER",
-        max=1,
-        help="Set the lowest --threshold with which at least this share of the --calibrate texts was right.",
-    ),
-]
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """What labels mean, and labelled texts to calibrate with."""
+
+    descriptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=WORDS",
+            help="What a label means, such as HUM='a person'; may be repeated. Or a JSON file: {label: words}.",
+        ),
+    ] = None
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit the probabilities to labelled texts, at least 30, in a file of the form of --examples.",
+        ),
+    ] = None
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            max=1,
+            help="Set the lowest --threshold with which at least this share of the --calibrate texts was right.",
+        ),
+    ] = None
+
+    def read_descriptions(self, labels: Sequence[str]) -> dict[str, str]:
+        """Return the description of each label, from `label=words` and from JSON files."""
+        found: dict[str, str] = {}
+        for text in self.descriptions or ():
+            label, equals, words = text.partition("=")
+            is_pair = equals and (label.strip() in labels or not Path(text).exists())
+            _add(found, {label.strip(): words.strip()} if is_pair else _read_descriptions(text))
+        return found
+
+    def check_precision(self, rows: Sequence[Any]) -> None:
+        """Check that there are rows to calibrate with where a precision is asked for."""
+        if self.precision is not None and self.calibrate is None:
+            raise InputError("--precision needs labelled texts: give --calibrate FILE")
+        if self.precision is not None and not 0 < self.precision <= 1:
+            raise InputError(f"--precision is {self.precision:g}, but must be above 0 and at most 1")
+        if self.calibrate is not None and not rows:
+            raise InputError(f"{self.calibrate} has no labelled texts")
 
 
-def read_descriptions(given: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """Return the description of each label, from `label=words` and from JSON files."""
-    found: dict[str, str] = {}
-    for text in given:
-        label, equals, words = text.partition("=")
-        if equals and (label.strip() in labels or not Path(text).exists()):
-            _add(found, {label.strip(): words.strip()})
-            continue
-        try:
-            content = json.loads(files.read_text(text))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise InputError(
-                    f"--descriptions {text!r}: {error}; or give a label and words, such as HUM='a person'"
-                ) from error
-            raise InputError(f"{text} is not JSON: {error}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{text} must be a JSON object, such as {{'HUM': 'a person'}}")
-        _add(found, content)
-    return found
+def _read_descriptions(file: str) -> dict[str, str]:
+    try:
+        content = json.loads(files.read_text(file))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            advice = "or give a label and words, such as HUM='a person'"
+            raise InputError(f"--descriptions {file!r}: {error}; {advice}") from error
+        raise InputError(f"{file} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} must be a JSON object, such as {{'HUM': 'a person'}}")
+    return content
 
 
 def _add(found: dict[str, str], more: Mapping[str, str]) -> None:
     if twice := sorted(found.keys() & more.keys()):
         raise InputError(f"--descriptions has {twice[0]!r} twice: describe each label once")
     found |= more
-
-
-def check_precision(precision: float | None, rows: Sequence[Any], calibrate: Path | None) -> None:
-    """Check that there are rows to calibrate with where a precision is asked for."""
-    if precision is not None and calibrate is None:
-        raise InputError("--precision needs labelled texts: give --calibrate FILE")
-    if precision is not None and not 0 < precision <= 1:
-        raise InputError(f"--precision is {precision:g}, but must be above 0 and at most 1")
-    if calibrate is not None and not rows:
-        raise InputError(f"{calibrate} has no labelled texts")
 
 
 def learn(chain: Any, rows: Sequence[Mapping[str, Any]], precision: float | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -12,6 +12,7 @@ import typer
 
 from llmkit.cli import console, files, options
 from llmkit.cli.labelled_files import examples_help, read_labelled
+from llmkit.cli.option_groups import GenerationOptions, LinesOptions, with_option_groups
 from llmkit.cli.output import Destination
 from llmkit.errors import InputError
 
@@ -20,36 +21,29 @@ if TYPE_CHECKING:
     from llmkit.prompts.report import Report
 
 
-@options.with_model_options(temperature=0.0)
-def summarize(
-    file: options.Text = "-",
-    prompt: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="A prompt for summarize, one of `llmkit prompts`.",
-            autocompletion=lambda: options.prompts_for("summarize"),
-        ),
-    ] = "summarize-text",
+@dataclass(frozen=True)
+class SummaryOptions:
+    """How the text is summarized."""
+
+    prompt: Annotated[str, options.prompt_for("summarize")] = "summarize-text"
     strategy: Annotated[
         Literal["auto", "stuff", "map_reduce"],
         typer.Option(help="stuff: the whole text at once; map_reduce: part by part; auto: stuff if it fits."),
-    ] = "auto",
-    max_words: Annotated[
-        int | None, typer.Option(metavar="NUMBER", min=1, help="The most words of the summary.")
-    ] = None,
+    ] = "auto"
+    max_words: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="The most words of the summary.")] = (
+        None
+    )
     examples: Annotated[
         Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "…"}'))
-    ] = None,
+    ] = None
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how many tokens each part of the prompt takes, and stop there.")
-    ] = False,
-    *,
-    model: options.ModelOptions,
-    as_lines: options.Lines = False,
-    output: options.Output = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    ] = False
+
+
+@with_option_groups(temperature=0.0)
+def summarize(
+    file: options.Text = "-", *, summary: SummaryOptions, model: GenerationOptions, output: LinesOptions
 ) -> None:
     """Summarize a text or a conversation, of any length.
 
@@ -64,29 +58,33 @@ def summarize(
       llmkit summarize call.txt --examples calls-and-summaries.jsonl
       llmkit summarize meeting.txt --explain    how many tokens each part takes
     """
-    if explain and as_lines:
+    if summary.explain and output.as_lines:
         raise InputError("--explain is for one text: leave out --lines")
-    destination = Destination.choose(output, file, examples, as_json=as_json, lines=as_lines)
-    if explain and destination.format not in ("text", "json"):
-        raise InputError(f"--explain is text or JSON: name a .txt or .json file, not {output}")
+    destination = output.destination(file, summary.examples)
+    if summary.explain and destination.format not in ("text", "json"):
+        raise InputError(f"--explain is text or JSON: name a .txt or .json file, not {output.output}")
     arguments: dict[str, Any] = {
-        "examples": read_labelled(examples),
-        "strategy": strategy,
-        "max_words": max_words,
+        "examples": read_labelled(summary.examples),
+        "strategy": summary.strategy,
+        "max_words": summary.max_words,
         "max_new_tokens": model.max_new_tokens,
     }
-    if as_lines:
-        settings = {"prompt": prompt, **arguments, **asdict(model)}
-        destination.run_lines("summarize", file, lambda: _load(model, prompt, arguments), settings=settings)
+    if output.as_lines:
+        settings = {"prompt": summary.prompt, **arguments, **asdict(model)}
+        destination.run_lines("summarize", file, lambda: _load(model, summary.prompt, arguments), settings=settings)
         return
     text = files.read_text(file)
-    options.load_prompt(prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
-    if explain:
-        reports = [fitted.report for fitted in _load(model, prompt, arguments).plan(text)]
-        is_json = destination.format == "json"
-        shown = json.dumps(list(map(asdict, reports)), ensure_ascii=False) if is_json else _explanation(reports)
-        files.write(shown, output)
+    options.load_prompt(summary.prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
+    if summary.explain:
+        reports = [fitted.report for fitted in _load(model, summary.prompt, arguments).plan(text)]
+        files.write(_explanation(reports, as_json=destination.format == "json"), output.output)
         return
+    _summarize(text, summary.prompt, model, arguments, destination)
+
+
+def _summarize(
+    text: str, prompt: str, model: GenerationOptions, arguments: dict[str, Any], destination: Destination
+) -> None:
     model.check()
     with console.progress("summarizing") as update:
         chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
@@ -96,14 +94,16 @@ def summarize(
     destination.write("summarize", summary.model_dump(mode="json"), summary.text)
 
 
-def _explanation(reports: Sequence[Report]) -> str:
-    """Return the budget of each prompt as a table below a title."""
+def _explanation(reports: Sequence[Report], *, as_json: bool) -> str:
+    """Return the budget of each prompt: as JSON, or as a table below a title."""
+    if as_json:
+        return json.dumps(list(map(asdict, reports)), ensure_ascii=False)
     titles = [f"Token budget of prompt {number} of {len(reports)}" for number in range(1, len(reports) + 1)]
     titles = titles if len(titles) > 1 else ["Token budget of the prompt"]
     return "\n\n".join(f"{title}\n\n{report}" for title, report in zip(titles, reports, strict=True))
 
 
-def _limit(chain: SummarizationChain, model: options.ModelOptions) -> str:
+def _limit(chain: SummarizationChain, model: GenerationOptions) -> str:
     """Return the limit that ended a summary, or both where both were given."""
     tokens = f"--max-new-tokens, {_count(chain.max_new_tokens, 'token')}"
     words = f"--max-words, {_count(chain.max_words, 'word')}"
@@ -117,7 +117,7 @@ def _count(number: int | None, what: str) -> str:
 
 
 def _load(
-    model: options.ModelOptions, prompt: str, arguments: dict[str, Any], progress: Callable[[Any], None] | None = None
+    model: GenerationOptions, prompt: str, arguments: dict[str, Any], progress: Callable[[Any], None] | None = None
 ) -> SummarizationChain:
     loaded = {"prompt": options.load_prompt(prompt, "summarize", ["max_words"]), "progress": progress}
-    return cast("SummarizationChain", options.load_chain("SummarizationChain", model, arguments | loaded))
+    return cast("SummarizationChain", model.load_chain("SummarizationChain", arguments | loaded))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmkit.cli import console, files, learning, options
+from llmkit.cli import console, files, learning
+from llmkit.cli.option_groups import ModelOptions
 from llmkit.cli.output import Destination
 
 
@@ -24,7 +25,7 @@ class TextTask:
     command: str
     chain: str
     doing: str
-    model: options.ModelOptions
+    model: ModelOptions
     arguments: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = ()
     precision: float | None = None
@@ -52,7 +53,7 @@ class TextTask:
         destination.run_lines(self.command, file, load, settings=settings)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        chain = options.load_chain(self.chain, self.model, self.arguments)
+        chain = self.model.load_chain(self.chain, self.arguments)
         return chain, learning.learn(chain, self.rows, self.precision)
 
     @staticmethod

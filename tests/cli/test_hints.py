@@ -2,8 +2,6 @@
 
 import pytest
 
-from llmkit.cli import hints
-
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -73,11 +71,15 @@ def test_a_missing_file_with_spaces_in_its_name_is_no_text(refused):
     assert error == "error: my long notes.txt cannot be read: No such file or directory\n"
 
 
-def test_a_file_may_be_called_like_a_page(folder):
+def test_a_file_may_be_called_like_a_page(folder, refused):
     (folder / "https:").mkdir()
-    (folder / "https:" / "page").write_text("text")
-    hints.check_file("https:/page", hints.no_web_page)
-    hints.check_url("example.com", "--file")
+    assert "is a web page, not a file" in refused("summarize", "https:/page")
+    (folder / "https:" / "page").write_bytes(b"\0\0\0")
+    assert "https:/page is not text" in refused("summarize", "https:/page"), "the file is read"
+
+
+def test_a_page_without_a_scheme_is_not_taken_for_a_file(folder, refused):
+    assert "must begin with https:// or http://" in refused("ask", "Who?", "--url", "example.com")
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,18 @@ def byte_tokens() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(other))]
 
 
-def make_gguf(path: Path, *, dtype: type = numpy.float32, omitted: str = "", end_of_turn: int | None = None) -> Path:
-    """Write a llama of one layer with random weights; leave out the tensor `omitted`."""
-    width, heads, intermediate = 16, 2, 32
+def make_gguf(
+    path: Path,
+    *,
+    width: int = 16,
+    intermediate: int = 32,
+    scale: float = 1.0,
+    dtype: type = numpy.float32,
+    omitted: str = "",
+    end_of_turn: int | None = None,
+) -> Path:
+    """Write a llama of one layer with random weights of this scale; leave out the tensor `omitted`."""
+    heads = 2
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(WINDOW)
@@ -85,7 +94,7 @@ def make_gguf(path: Path, *, dtype: type = numpy.float32, omitted: str = "", end
     for name, shape in shapes.items():
         if name != omitted:
             stored = numpy.float32 if len(shape) == 1 else dtype  # norms are never quantized
-            writer.add_tensor(name, random.normal(size=shape).astype(stored))
+            writer.add_tensor(name, random.normal(scale=scale, size=shape).astype(stored))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

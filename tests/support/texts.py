@@ -1,4 +1,4 @@
-"""Hypothesis strategies for texts in every script and for unusual texts."""
+"""Texts that tests share, and Hypothesis strategies for texts in every script and for unusual texts."""
 
 from hypothesis import strategies as st
 
@@ -24,3 +24,7 @@ TEXTS = st.one_of(
     st.text(max_size=60),
     st.text(st.sampled_from('aé 日本ターภา،। 😀👨\u200d👩"()[]«».,-–—/%$\u200b\u202e\x00\n\u0301'), max_size=60),
 )
+
+MILL = "The mill stands by the river. It was built in 1821 by Ann Miller. Today it is a museum."
+BUILT = "When was the mill built?"
+"""A text about a mill, and a question that it answers."""

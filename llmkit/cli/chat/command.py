@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,14 +12,50 @@ import typer
 from llmkit.cli import options, streams
 from llmkit.cli.chat.history import History
 from llmkit.cli.chat.store import Record, Store
+from llmkit.cli.option_groups import FetchOptions, GenerationOptions, with_option_groups
 from llmkit.errors import InputError, LlmkitError, RunError, SettingsError
 from llmkit.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from llmkit.cli.chat.screens import View
     from llmkit.cli.chat.state import ChatState
 
 
-@options.with_model_options()
+@dataclass(frozen=True)
+class ConversationOptions:
+    """Which conversation this is."""
+
+    system: Annotated[
+        str, typer.Option(metavar="TEXT", help="The system prompt: an instruction for the whole conversation.")
+    ] = ""
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the last conversation.")] = False
+    load: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Continue the conversation of this name.",
+            autocompletion=lambda: Store().names(),
+        ),
+    ] = ""
+    save: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep the conversation; the default for a chat at a terminal, and for one that is continued.",
+            show_default=False,
+        ),
+    ] = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether it began earlier."""
+        return self.resume or bool(self.load)
+
+    def is_kept(self, message: str | None) -> bool:
+        """Return whether it is saved, if there is only this message or a chat."""
+        return self.save if self.save is not None else (sys.stdin.isatty() and not message) or self.continues
+
+
+@with_option_groups()
 def chat(
     context: typer.Context,
     message: Annotated[
@@ -28,29 +64,10 @@ def chat(
             metavar="MESSAGE", help="A message: it is answered, and that is all. Without one, a chat begins."
         ),
     ] = None,
-    system: Annotated[
-        str, typer.Option(metavar="TEXT", help="The system prompt: an instruction for the whole conversation.")
-    ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the last conversation.")] = False,
-    load: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Continue the conversation of this name.",
-            autocompletion=lambda: Store().names(),
-        ),
-    ] = "",
-    save: Annotated[
-        bool | None,
-        typer.Option(
-            help="Keep the conversation; the default for a chat at a terminal, and for one that is continued.",
-            show_default=False,
-        ),
-    ] = None,
-    allow_private: options.AllowPrivate = False,
-    ignore_robots: options.IgnoreRobots = False,
     *,
-    model: options.ModelOptions,
+    conversation: ConversationOptions,
+    fetching: FetchOptions,
+    model: GenerationOptions,
     quiet: options.Quiet = False,
 ) -> int:
     """Chat with a model, or ask it one question.
@@ -68,53 +85,61 @@ def chat(
       printf '/file minutes.txt\\nWho comes?\\n' | llmkit chat --quiet
       llmkit chat /help                   commands that show something work too
     """
-    if resume and load:
+    message = _check(message, conversation)
+    state = _begin(context, model, conversation, keep=conversation.is_kept(message), fetching=fetching.arguments())
+    from llmkit.cli.chat.screens import View
+
+    with closing(state):
+        return _converse(state, message, View(quiet=quiet, debug=bool(context.obj), single=bool(message)))
+
+
+def _check(message: str | None, conversation: ConversationOptions) -> str | None:
+    """Check what is given before any work; return the message, if a single one is answered."""
+    if conversation.resume and conversation.load:
         raise InputError("--resume and --load name two conversations: give one of them")
     if message is not None and not message.strip():
         raise InputError("the message is empty: write one, or leave it out to begin a chat")
     message = None if message == "-" else message
     for stream in (sys.stdout, *([] if message else [sys.stdin])):
         streams.check_open(stream)
-    keep = save if save is not None else (sys.stdin.isatty() and not message) or resume or bool(load)
     if message:
         from llmkit.cli.chat import commands
 
-        commands.check_single(message, kept=keep and (resume or bool(load)))
-    fetching = {"allow_private": allow_private, "respect_robots": not ignore_robots}
-    state = _begin(context, model, resume=resume, name=load, keep=keep, fetching=fetching)
-    from llmkit.cli.chat import repl
-    from llmkit.cli.chat.screens import View
+        commands.check_single(message, kept=conversation.is_kept(message) and conversation.continues)
+    return message
 
-    view = View(quiet=quiet, debug=bool(context.obj), single=bool(message))
+
+def _converse(state: ChatState, message: str | None, view: View) -> int:
+    """Answer the message, or all messages that are typed or come through a pipe; return the exit code."""
+    from llmkit.cli.chat import repl
     from llmkit.cli.chat.commands.settings import explain_unused
 
     if unused := explain_unused(state):
         view.note(unused)
-    with closing(state):
-        if message:
-            return repl.through_pipe(state, [message.encode(errors="surrogateescape")], view, numbered=False)
-        if sys.stdin.isatty():
-            return repl.at_terminal(state, view)
-        return repl.through_pipe(state, sys.stdin.buffer, view)
+    if message:
+        return repl.through_pipe(state, [message.encode(errors="surrogateescape")], view, numbered=False)
+    if sys.stdin.isatty():
+        return repl.at_terminal(state, view)
+    return repl.through_pipe(state, sys.stdin.buffer, view)
 
 
 def _begin(
-    context: typer.Context, model: options.ModelOptions, *, resume: bool, name: str, **options_: Any
+    context: typer.Context, model: GenerationOptions, conversation: ConversationOptions, **arguments: Any
 ) -> ChatState:
     """Start or continue a conversation: what the command line says goes before what the conversation has kept."""
     store = Store()
-    name = store.last() if resume else name
-    record = store.open(name, keep=options_["keep"]) if name else None
+    name = store.last() if conversation.resume else conversation.load
+    record = store.open(name, keep=arguments["keep"]) if name else None
     with ExitStack() as stack:
         if record:
             stack.callback(record.close, empty=False)
-        state = _continue(context, model, store, record, **options_)
+        state = _continue(context, model, store, record, **arguments)
         stack.pop_all()  # the state closes it
     return state
 
 
 def _continue(
-    context: typer.Context, model: options.ModelOptions, store: Store, record: Record | None, **options_: Any
+    context: typer.Context, model: GenerationOptions, store: Store, record: Record | None, **arguments: Any
 ) -> ChatState:
     """Load the model, and return the state of a new conversation, or of the one that is continued."""
     kept = record.history if record else History()
@@ -135,8 +160,8 @@ def _continue(
     quiet = without_echo() if sys.stdin.isatty() else nullcontext()
     with quiet, naming:
         llm = model.load()
-    options_["context_window"] = model.context_window or 0
-    return ChatState(llm, store=store, resume=record, given=settings, system=system, **options_)
+    arguments["context_window"] = model.context_window or 0
+    return ChatState(llm, store=store, resume=record, given=settings, system=system, **arguments)
 
 
 class _NameInErrors(AbstractContextManager[None]):

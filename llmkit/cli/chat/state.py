@@ -10,7 +10,7 @@ from llmkit.cli.chat import window
 from llmkit.cli.chat.events import Alert, Ended, Event, Note, PastTurn
 from llmkit.cli.chat.history import Change, Turn, apply_change, shorten
 from llmkit.cli.chat.store import Record, Store
-from llmkit.cli.options import ModelOptions
+from llmkit.cli.option_groups import ModelOptions
 from llmkit.errors import LlmkitError, SettingsError
 
 if TYPE_CHECKING:

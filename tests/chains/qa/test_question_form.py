@@ -1,4 +1,4 @@
-"""Which questions ask for yes or no, and which only look like it."""
+"""Which questions, statements and phrases ask for yes or no, and which only look like it."""
 
 import pytest
 
@@ -31,6 +31,24 @@ from llmkit.chains.qa.question_form import names_alternatives, yes_or_no
         "My dog is old. Can he come in?",
         "Are more or less all rooms taken?",
         "Was Clara the one who fled?",
+        "The shop is open on Monday?",
+        "So the tower was red?",
+        "Ann has left?",
+        "The ferry doesn't run in winter?",
+        "There is a lift?",
+        "It costs ten crowns?",
+        "They came by boat?",
+        "The price is 12 crowns?",
+        "Dogs allowed?",
+        "Any dogs allowed?",
+        "Any dogs?",
+        "Smoking permitted inside?",
+        "Open on Sundays?",
+        "Still open?",
+        "Closed on Mondays?",
+        "Breakfast included?",
+        "Parking available for guests?",
+        "Children welcome?",
     ],
 )
 def test_yes_or_no(question: str) -> None:
@@ -60,6 +78,25 @@ def test_yes_or_no(question: str) -> None:
         "Name the owner.",
         "War and peace",
         "",
+        "The shop opens when?",
+        "The author was born in?",
+        "The capital of France is?",
+        "The largest city is called?",
+        "The man who built it was?",
+        "Name of the ferry that is fast?",
+        "The ferry that is fast?",
+        "The year the tower was built?",
+        "Price of a ticket?",
+        "Number of dogs allowed?",
+        "Maximum speed allowed?",
+        "Opening hours?",
+        "Documents required?",
+        "Available sizes?",
+        "And the price?",
+        "Dogs?",
+        "The shop is open on Monday or Sunday?",
+        "The shop is open on Monday.",
+        "Dogs allowed",
     ],
 )
 def test_other_questions(question: str) -> None:
@@ -76,6 +113,17 @@ def test_other_questions(question: str) -> None:
         ("¿Está abierta la tienda el domingo?", "Sí"),
         ("È aperto il negozio la domenica?", "Sì"),
         ("Is de winkel op zondag open?", "Ja"),
+        ("Der Laden ist am Montag offen?", "Ja"),
+        ("Hunde erlaubt?", "Ja"),
+        ("Sonntags geöffnet?", "Ja"),
+        ("Le magasin est ouvert le lundi ?", "Oui"),
+        ("Chiens autorisés ?", "Oui"),
+        ("¿La tienda está abierta los lunes?", "Sí"),
+        ("¿Perros permitidos?", "Sí"),
+        ("Il negozio è aperto il lunedì?", "Sì"),
+        ("A loja está aberta na segunda?", "Sim"),
+        ("De winkel is open op maandag?", "Ja"),
+        ("Honden toegestaan?", "Ja"),
     ],
 )
 def test_other_languages(question: str, yes: str) -> None:
@@ -91,6 +139,12 @@ def test_other_languages(question: str, yes: str) -> None:
         "Ist der Laden am Montag oder am Sonntag offen?",
         "Où est-il né ?",
         "¿Quién es el dueño?",
+        "Das Jahr, in dem er geboren wurde?",
+        "Der Laden ist am Montag oder am Sonntag offen?",
+        "Der Laden ist wann offen?",
+        "Le prix ?",
+        "La fecha en que fue construido?",
+        "Il negozio è aperto quando?",
     ],
 )
 def test_other_questions_in_other_languages(question: str) -> None:

@@ -15,7 +15,7 @@ from llmkit.errors import ModelUnusable
 from llmkit.models.weights import catalog
 from llmkit.models.weights.gguf import convert
 from llmkit.models.weights.gguf_parts import parts_of
-from tests.support.gguf_files import byte_tokens, make_gguf
+from tests.support.gguf_files import make_gguf
 
 
 def rewrite(
@@ -122,38 +122,6 @@ WIDTH = 256
 """The columns of a block of the K types."""
 
 
-def make_wide(path):
-    """Write a llama whose matrices have whole blocks of every type."""
-    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(64)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(WIDTH)
-    writer.add_head_count(2)
-    writer.add_head_count_kv(2)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_vocab_size(len(tokens))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(tokens)
-    writer.add_token_types([3, 3, 3] + [1] * (len(tokens) - 3))
-    writer.add_token_merges(["Ġ Ġ", "Ċ Ċ"])
-    writer.add_eos_token_id(2)
-    names = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
-    rng = numpy.random.default_rng(3)
-    shapes = {"token_embd.weight": (len(tokens), WIDTH), "output_norm.weight": (WIDTH,)}
-    shapes |= {f"blk.0.{name}.weight": (WIDTH,) for name in ("attn_norm", "ffn_norm")}
-    shapes |= {f"blk.0.{name}.weight": (WIDTH, WIDTH) for name in names}
-    for name, shape in shapes.items():
-        writer.add_tensor(name, rng.normal(scale=0.05, size=shape).astype(numpy.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 def encoded(plain, kind):
     """Return a matrix in blocks of a type; of types that gguf does not write, random blocks with small scales."""
     try:
@@ -170,7 +138,7 @@ def encoded(plain, kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_weights_have_the_values_that_the_library_reads(tmp_path, kind):
-    plain = make_wide(tmp_path / "plain.gguf")
+    plain = make_gguf(tmp_path / "plain.gguf", width=WIDTH, intermediate=WIDTH, scale=0.05)
     down = "blk.0.ffn_down.weight"
 
     def change(tensor):

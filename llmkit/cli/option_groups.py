@@ -1,0 +1,177 @@
+"""Groups of options: a dataclass has the options that belong together, and what follows from them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from llmkit.cli import console, options
+from llmkit.cli.output import Destination
+from llmkit.errors import InputError
+from llmkit.models import DEFAULT_MODEL
+from llmkit.models.generation.ranges import RANGES
+from llmkit.models.weights import catalog
+
+if TYPE_CHECKING:
+    from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.generation.settings import GenerationSettings
+
+
+def with_option_groups(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Replace each parameter of a command whose type is a dataclass by an option for each of its fields.
+
+    Args:
+        **defaults: defaults of this command that differ from those of the dataclasses.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(command, eval_str=True)
+        types = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        groups: dict[str, Any] = {name: type_ for name, type_ in types.items() if is_dataclass(type_)}
+
+        @wraps(command)
+        def run(**given: Any) -> Any:
+            for name, group in groups.items():
+                made = group(**{field.name: given.pop(field.name) for field in fields(group)})
+                if isinstance(made, ModelOptions):
+                    made.settings()  # what is wrong is said before any work
+                given[name] = made
+            return command(**given)
+
+        parameters: list[inspect.Parameter] = []
+        for name, parameter in signature.parameters.items():
+            is_group = name in groups
+            parameters += _parameters(groups[name], defaults) if is_group else [parameter.replace(kind=_KEYWORD)]
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _parameters(group: Any, defaults: Mapping[str, Any]) -> list[inspect.Parameter]:
+    hints, found = get_type_hints(group, include_extras=True), []
+    for field in fields(group):
+        usual = inspect.Parameter.empty if field.default is MISSING else field.default
+        default = defaults.get(field.name, usual)
+        found.append(inspect.Parameter(field.name, _KEYWORD, default=default, annotation=hints[field.name]))
+    return found
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the result is written, and how; `quiet` is obeyed by the console."""
+
+    output: options.OutputFile = None
+    as_json: options.Json = False
+    quiet: options.Quiet = False
+
+    def destination(self, *inputs: Any) -> Destination:
+        """Check that the output can be written, and is none of the input files."""
+        return Destination.choose(self.output, *inputs, as_json=self.as_json)
+
+
+@dataclass(frozen=True)
+class LinesOptions(OutputOptions):
+    """As `OutputOptions`, for a command that also reads a document from each line."""
+
+    output: options.Output = None
+    as_lines: options.Lines = False
+
+    def destination(self, *inputs: Any) -> Destination:
+        """Check that the output can be written, and is none of the input files."""
+        return Destination.choose(self.output, *inputs, as_json=self.as_json, lines=self.as_lines)
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """Which protections of fetching are lifted."""
+
+    allow_private: options.AllowPrivate = False
+    ignore_robots: options.IgnoreRobots = False
+
+    def arguments(self) -> dict[str, bool]:
+        """Return the arguments of `llmkit.web.fetch`."""
+        return {"allow_private": self.allow_private, "respect_robots": not self.ignore_robots}
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model that a command uses."""
+
+    model: options.Model = DEFAULT_MODEL
+    context_window: options.ContextWindow = None
+
+    def settings(self) -> GenerationSettings:
+        """Return the generation settings that were given, which are checked."""
+        from llmkit.models.generation.settings import NAMES, GenerationSettings
+
+        given = {name: value for name, value in vars(self).items() if name in NAMES and value not in (None, [], ())}
+        return GenerationSettings().override(**given)
+
+    def check(self) -> GenerationSettings:
+        """Check the settings and the model's name, fetch the model if it is not here, and return the settings.
+
+        Loads no torch, so that what is wrong is said at once.
+        """
+        settings = self.settings()
+        if self.model in catalog.CATALOG and catalog.CATALOG[self.model].kind != "chat":
+            raise InputError(f"{self.model} makes sentence embeddings and cannot generate text: see llmkit models")
+        with console.progress(f"preparing {self.model}"):
+            catalog.resolve(self.model)
+        return settings
+
+    def load(self) -> HuggingFaceChat:
+        """Load the model."""
+        settings = self.check()
+        with console.progress(f"loading {self.model}"):
+            from llmkit.models.chat import HuggingFaceChat
+
+            return HuggingFaceChat(model=self.model, settings=settings, context_window=self.context_window or 0)
+
+    def load_chain(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Load the model, and return the chain of `llmkit.chains` with this name over it."""
+        llm = self.load()
+        with console.progress("loading"):
+            from llmkit import chains
+
+            return getattr(chains, name)(llm, **arguments)
+
+
+def _setting(name: str, help_: str) -> Any:
+    """Return the option of a generation setting, in the range that it has everywhere."""
+    allowed = RANGES[name]
+    help_ += "" if allowed.gt is None else f", above {allowed.gt:g}"  # typer has no bound that is left out
+    return typer.Option(metavar="NUMBER", min=allowed.ge, max=allowed.le, help=f"{help_}.")
+
+
+@dataclass(frozen=True)
+class GenerationOptions(ModelOptions):
+    """The model that a command uses, and the generation settings that were given."""
+
+    max_new_tokens: Annotated[int | None, _setting("max_new_tokens", "The most tokens to generate")] = None
+    temperature: Annotated[
+        float | None, _setting("temperature", "0 always takes the likeliest token; more is more varied")
+    ] = None
+    top_k: Annotated[
+        int | None, _setting("top_k", "Sample among this many of the likeliest tokens; 0 is all of them")
+    ] = None
+    top_p: Annotated[
+        float | None, _setting("top_p", "Sample among the likeliest tokens that together have this probability")
+    ] = None
+    seed: Annotated[int | None, _setting("seed", "Makes sampling repeatable")] = None
+    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End at this text; may be repeated.")] = None
+    source_language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What a translation model translates from, such as eng_Latn.")
+    ] = None
+    target_language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What a translation model translates into, such as fra_Latn.")
+    ] = None
