@@ -80,11 +80,13 @@ class OutputOptions:
 
 
 @dataclass(frozen=True)
-class LinesOptions(OutputOptions):
-    """As `OutputOptions`, for a command that also reads a document from each line."""
+class LinesOptions:
+    """As `OutputOptions`, for a command that also reads a document from each line; `--help` has it in this order."""
 
-    output: options.Output = None
     as_lines: options.Lines = False
+    output: options.Output = None
+    as_json: options.Json = False
+    quiet: options.Quiet = False
 
     def destination(self, *inputs: Any) -> Destination:
         """Check that the output can be written, and is none of the input files."""
