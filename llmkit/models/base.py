@@ -127,11 +127,16 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         """How many changes of the weights or adapters were noticed since they were loaded; looks for one now."""
         return self._engine.loaded.check_weights()
 
+    @property
+    def tokenizer_state(self) -> object:
+        """Equal values mean that the tokenizer has not been changed, such as by tokens or another chat template."""
+        return self._engine.tokenizer_parts.state
+
     def reset_caches(self) -> None:
         """Drop all that was computed from the weights, such as cached keys and values.
 
         Needed only after a change that is not noticed before each call: a write through `.data` to a few values of a
-        large tensor, a forward hook, another `forward`.
+        large tensor, a hook on the model itself or with variables of its own.
         """
         self._engine.loaded.mark_weights_changed()
         self._engine.prefix_cache.clear()

@@ -46,6 +46,11 @@ class LoadedModel:
         """How many changes of the weights `check_weights` has noticed; what was computed at another is stale."""
         return self._monitor.version
 
+    @property
+    def unseen_changes(self) -> int:
+        """How many of these changes `mark_weights_changed` counted."""
+        return self._monitor.unseen
+
     def check_weights(self) -> int:
         """Notice changes of the weights, before a computation; return `weights_version`.
 

@@ -5,10 +5,13 @@ priors. A look costs a millisecond or two for the default model. It compares
 
 - the memory, type, shape and version counter of each parameter and persistent buffer: moves, replaced tensors,
   optimizer steps, `load_state_dict` and all in-place operations that autograd counts;
-- samples of their values: writes through `.data`, which are not counted, such as PEFT's merges;
-- PEFT's state in each layer: active adapters, disabled or merged ones, and their scaling.
+- the values of small tensors, and samples of large ones: writes through `.data`, which are not counted, such as PEFT's
+  merges;
+- PEFT's state in each layer: active adapters, disabled or merged ones, and their scaling;
+- forward hooks of its layers, and a `forward` that was replaced in one. Those of the model itself, which often only
+  count or log, are not looked at.
 
-A write through `.data` to a few values of a large tensor, a forward hook and a replaced `forward` are not seen.
+A write through `.data` to a few values of a large tensor, and what a hook does by variables of its own, are not seen.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ import torch
 
 from llmkit.errors import ModelUnusable
 
-_SAMPLES = 16  # values of each tensor
+_SMALL = 2**16  # most values of a tensor that are all compared; with 2**17 a look takes twice as long
+_SAMPLES = 64  # values of a larger one
+_GOLDEN = 0.618  # samples at this part of a row after each other are in all columns
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 NamedTensor = tuple[str, torch.Tensor]
@@ -32,10 +37,11 @@ class WeightsMonitor:
 
     Attributes:
         version: the number of changes; equal versions mean equal weights.
+        unseen: how many of them `mark_changed` counted.
     """
 
     def __init__(self, model: Any) -> None:
-        self.version = 0
+        self.version = self.unseen = 0
         self._model = model
         self._lock = threading.Lock()
         self._state, self._samples = self._look()
@@ -44,7 +50,7 @@ class WeightsMonitor:
         """Compare the weights with those of the last check, and return the version.
 
         Raises:
-            ModelUnusable: the model is in training mode, in which its answers are random.
+            ModelUnusable: the model, or a dropout layer in it, is in training mode, in which its answers are random.
         """
         with self._lock:
             require_eval_mode(self._model)
@@ -58,6 +64,7 @@ class WeightsMonitor:
         """Count a change that `check` cannot see."""
         with self._lock:
             self.version += 1
+            self.unseen += 1
 
     @torch.inference_mode()
     def _look(self) -> tuple[list[Any], list[torch.Tensor]]:
@@ -65,6 +72,9 @@ class WeightsMonitor:
         tensors = [tensor for module in modules for _, tensor in tensors_of(module)]
         state: list[Any] = [identity(tensor) for tensor in tensors]
         state.extend(adapter_state(module) for module in modules if has_adapters(module))
+        state.extend(
+            (index, *code) for index, module in enumerate(modules) if index and (code := replaced_code(module))
+        )
         groups: dict[Any, list[torch.Tensor]] = {}
         for tensor in tensors:
             if (values := sample(tensor)) is not None:
@@ -81,13 +91,34 @@ def walk_modules(module: Any) -> Iterator[Any]:
 
 
 def tensors_of(module: Any) -> Iterator[NamedTensor]:
-    """Yield a module's own parameters and persistent buffers: others are derived, such as rotary frequencies."""
+    """Yield a module's own parameters and buffers, but for derived buffers that a forward pass may change.
+
+    Of the buffers that are not persistent these are rotary frequencies, unless they depend on the prompt's length.
+    """
     for name, tensor in module._parameters.items():
         if tensor is not None:
             yield name, tensor
     for name, tensor in module._buffers.items():
-        if tensor is not None and name not in module._non_persistent_buffers_set:
+        if tensor is None:
+            continue
+        if name not in module._non_persistent_buffers_set or (name.endswith("inv_freq") and _is_fixed(module)):
             yield name, tensor
+
+
+def _is_fixed(rotary: Any) -> bool:
+    kinds = str(getattr(rotary, "rope_type", ""))
+    return "dynamic" not in kinds and "longrope" not in kinds
+
+
+def replaced_code(module: Any) -> list[Any]:
+    """Return what runs in a module beside the code of its class: hooks, and a `forward` of its own.
+
+    Those of accelerate, which move data between devices, and of transformers, which read hidden states, change nothing.
+    """
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    code = [hook for hook in hooks if getattr(hook, "__module__", "") != "transformers.utils.output_capturing"]
+    own = vars(module).get("forward")
+    return code if own is None or hasattr(module, "_hf_hook") else [*code, own]
 
 
 def has_adapters(module: Any) -> bool:
@@ -102,8 +133,11 @@ def adapter_state(module: Any) -> str:
 
 
 def require_eval_mode(model: Any) -> None:
-    """Raise `ModelUnusable` if the model is being trained."""
-    if model.training:
+    """Raise `ModelUnusable` if the model is being trained, or has a dropout layer that is, as of an adapter added."""
+    dropout = torch.nn.modules.dropout._DropoutNd
+    if model.training or any(
+        isinstance(module, dropout) and module.training and module.p > 0 for module in walk_modules(model)
+    ):
         raise ModelUnusable(
             f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"
         )
@@ -124,13 +158,18 @@ def inner_tensors(tensor: Any) -> list[torch.Tensor]:
 
 
 def sample(tensor: torch.Tensor) -> torch.Tensor | None:
-    """Return some values of a tensor as a view, evenly spaced; `None` if its values are elsewhere or quantized."""
+    """Return the values of a small tensor, some of a large one; `None` if they are elsewhere or quantized."""
     size = tensor.numel()
     if type(tensor) not in _PLAIN or tensor.is_meta or not size:
         return None
+    if size <= _SMALL:
+        return tensor.reshape(-1)
     if not tensor.is_contiguous():
         return tensor[(0,) * (tensor.dim() - 1)][:_SAMPLES]
-    return tensor.as_strided((min(_SAMPLES, size),), (max(size // _SAMPLES, 1),), tensor.storage_offset())
+    stride, width = size // _SAMPLES, tensor.shape[-1]
+    if rows := stride // width:
+        stride = (rows - 1) * width + int(_GOLDEN * width)
+    return tensor.as_strided((_SAMPLES,), (stride,), tensor.storage_offset())
 
 
 def _equal(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:

@@ -143,13 +143,16 @@ def _text_counter(model: BaseLanguageModel[Any]) -> Callable[[str], int]:
     )
 
 
-_COUNTS: dict[int, tuple[weakref.ref[Any], dict[str, int]]] = {}
+_COUNTS: dict[int, tuple[weakref.ref[Any], object, dict[str, int]]] = {}
 
 
 def _cached_counts(model: Any) -> dict[str, int]:
-    """Return the counts of this very model; LangChain's models have no hash, so they cannot be keys."""
-    key = id(model)
+    """Return the counts of this very model, by the tokenizer that it has now.
+
+    LangChain's models have no hash, so they cannot be keys.
+    """
+    key, state = id(model), getattr(model, "tokenizer_state", None)
     known = _COUNTS.get(key)
-    if known is None or known[0]() is not model:
-        known = _COUNTS[key] = (weakref.ref(model, lambda _: _COUNTS.pop(key, None)), {})
-    return known[1]
+    if known is None or known[0]() is not model or known[1] != state:
+        known = _COUNTS[key] = (weakref.ref(model, lambda _: _COUNTS.pop(key, None)), state, {})
+    return known[2]

@@ -64,6 +64,32 @@ def quantize(model: Any) -> None:
     torchao.quantize_(model.model.layers[0], torchao.Int8WeightOnlyConfig(version=2))
 
 
+def write_column(model: Any) -> None:
+    model.model.layers[0].self_attn.v_proj.weight.data[:, 5] *= -2
+
+
+def write_through_numpy(model: Any) -> None:
+    model.model.layers[0].self_attn.v_proj.weight.detach().numpy()[3, 7] += 9
+
+
+def steer(model: Any) -> None:
+    model.model.layers[0].self_attn.v_proj.register_forward_hook(lambda module, args, output: output * 3)
+
+
+def change_input(model: Any) -> None:
+    model.model.layers[1].register_forward_pre_hook(lambda module, args: (args[0] * 3, *args[1:]))
+
+
+def replace_forward(model: Any) -> None:
+    projection = model.model.layers[0].self_attn.v_proj
+    forward = projection.forward
+    projection.forward = lambda states: forward(states) * 3
+
+
+def scale_positions(model: Any) -> None:
+    model.model.rotary_emb.inv_freq.mul_(2)
+
+
 CHANGES: list[Change] = [
     lambda model: model.load_state_dict(scaled(model)),
     lambda model: model.load_state_dict(scaled(model), assign=True),
@@ -76,6 +102,12 @@ CHANGES: list[Change] = [
     lambda model: model.to(torch.bfloat16),
     lambda model: prune.l1_unstructured(model.model.layers[0].mlp.up_proj, "weight", 0.5),
     quantize,
+    write_column,
+    write_through_numpy,
+    steer,
+    change_input,
+    replace_forward,
+    scale_positions,
 ]
 NAMES = [
     "load_state_dict",
@@ -89,6 +121,12 @@ NAMES = [
     "dtype",
     "prune",
     "quantize",
+    "column",
+    "numpy",
+    "hook",
+    "pre-hook",
+    "forward",
+    "positions",
 ]
 
 
@@ -203,10 +241,13 @@ def test_weights_that_change_within_a_stream_leave_nothing_behind() -> None:
 def test_a_change_that_cannot_be_seen_has_a_switch() -> None:
     llm = chat_of(llama())
     llm.invoke(PROMPT)
-    layer = llm.model.model.layers[0]
-    hook = layer.register_forward_hook(lambda module, args, output: output * 1.5)
-    version = llm.weights_version
+    layer, factor = llm.model.model.layers[0], [1.0]
+    hook = layer.register_forward_hook(lambda module, args, output: output * factor[0])
+    results(llm)
+    version, digest = llm.weights_version, llm.engine.digest()
+    factor[0] = 1.5
     llm.reset_caches()
+    assert llm.engine.digest() != digest, "LangChain's cache would give the earlier answer"
     assert llm.weights_version == version + 1
     assert llm.engine.prefix_cache.nbytes == 0
     assert results(llm) == results(chat_of(llm.model))
@@ -222,6 +263,33 @@ def test_training_mode_is_refused_before_any_computation() -> None:
             with pytest.raises(ModelUnusable, match=r"training mode.*eval\(\)"):
                 call()
     assert not passes
+
+
+def test_an_adapter_whose_dropout_is_in_training_mode_is_refused() -> None:
+    llm = chat_of(lora(llama()))
+    config = peft.LoraConfig(r=4, lora_dropout=0.5, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    llm.model.add_adapter("noisy", config)
+    llm.model.set_adapter("noisy")
+    with pytest.raises(ModelUnusable, match=r"training mode.*eval\(\)"):
+        llm.invoke(PROMPT)
+    llm.model.eval()
+    assert results(llm) == results(chat_of(llm.model))
+
+
+def test_large_tensors_are_sampled_in_all_columns() -> None:
+    model = torch.nn.Linear(512, 512, bias=False).eval()
+    monitor = WeightsMonitor(model)
+    model.weight.data[:, 256:] += 1
+    assert monitor.check() == 1
+    model.weight.data[256:] += 1
+    assert monitor.check() == 2
+
+
+def test_a_hook_on_the_model_itself_drops_nothing() -> None:
+    llm = chat_of(llama())
+    llm.invoke(PROMPT)
+    with each_pass(llm):
+        assert llm.weights_version == 0
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,16 +19,17 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, Mo
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
+from llmkit.models.generation.engine_digest import EngineDigest
 from llmkit.models.generation.model_defaults import check_entries
 from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
 from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
+from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
 from llmkit.models.tokens.languages import Languages
-from llmkit.models.weights.digest import WeightsDigest, hash_text
 
 BATCH_TOKENS = 8192
 """The most tokens of a batch: prompts with their padding, and the limits of the completions."""
@@ -47,36 +47,37 @@ class Engine:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.encoder = PromptEncoder(
-            loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder, bos_token_id=loaded.bos_token_id
-        )
+        self._parts = TokenizerParts(loaded)
         self.prefix_cache = PrefixCache(loaded)
         self.scorer = Scorer(loaded, self.prefix_cache)
-        self._weights_digest = WeightsDigest(loaded.model)
-        self._digest: tuple[Any, str] | None = None
-        self.languages = Languages(loaded.tokenizer)
+        self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
 
     def digest(self) -> str:
-        """Return a digest of all that a completion depends on, but for the request.
+        """Return a digest of all that a completion depends on, but for the request; see `EngineDigest`."""
+        return self._digest.compute()
 
-        Weights that were loaded by name count by their files, others by their values, which are hashed at the first
-        use and after each change: about a second for each gigabyte.
-        """
-        loaded, tokenizer = self.loaded, self.loaded.tokenizer
-        state = loaded.check_weights(), len(tokenizer), str(tokenizer.chat_template)
-        if self._digest is None or self._digest[0] != state:
-            weights = self._weights_digest.compute() if state[0] or not loaded.source else loaded.source
-            self._digest = state, hash_text(weights, tokenizer.backend_tokenizer.to_str(), state[2])
-        config = loaded.model.generation_config.to_diff_dict()
-        config.pop("transformers_version", None)
-        return hash_text(self._digest[1], sorted(config.items()), loaded.model.dtype, loaded.window)
+    @property
+    def tokenizer_parts(self) -> TokenizerParts:
+        """What is built from the tokenizer, built again if it was changed."""
+        if self._parts.state != tokenizer_state(self.loaded):
+            self._parts = TokenizerParts(self.loaded)
+        return self._parts
 
-    @cached_property
+    @property
+    def encoder(self) -> PromptEncoder:
+        """Turns messages and text into tokens."""
+        return self.tokenizer_parts.encoder
+
+    @property
+    def languages(self) -> Languages:
+        """The language tokens of a translation model."""
+        return self.tokenizer_parts.languages
+
+    @property
     def constraints(self) -> ConstraintFactory:
         """Compiles constraints for this model's tokenizer."""
-        size = self.loaded.model.config.get_text_config().vocab_size
-        return ConstraintFactory(self.loaded.tokenizer, size, self.loaded.eos_token_ids)
+        return self.tokenizer_parts.constraints
 
     def validate(self, request: GenerationRequest) -> None:
         """Check that a request can be completed, before any computation.

@@ -14,7 +14,15 @@ from typing import Any
 import torch
 
 from llmkit.models.weights.cache import MANIFEST
-from llmkit.models.weights_monitor import adapter_state, has_adapters, identity, inner_tensors, sample, tensors_of
+from llmkit.models.weights_monitor import (
+    adapter_state,
+    has_adapters,
+    identity,
+    inner_tensors,
+    replaced_code,
+    sample,
+    tensors_of,
+)
 
 _NOT_CONTENT = {"_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures"}
 _THREADS = 8
@@ -28,24 +36,33 @@ def hash_text(*parts: object) -> str:
 class WeightsDigest:
     """The digest of a model's configuration, weights and adapters.
 
-    All values are hashed, a gigabyte in about a second. A tensor that did not change is not hashed again.
+    All values are hashed, a gigabyte in about a second. A tensor that did not change is not hashed again. Hooks, and
+    whatever else cannot be compared with that of another process, makes the digest that of this object alone.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._hashes: dict[Any, str] = {}
-        self._elsewhere = uuid.uuid4().hex  # for values on a disk, which cannot be compared
+        self._code: dict[tuple[int, ...], tuple[str, list[Any]]] = {}
+        self._object = uuid.uuid4().hex
 
-    def compute(self) -> str:
-        """Return the digest, in hexadecimal digits."""
+    def compute(self, unseen: int = 0) -> str:
+        """Return the digest, in hexadecimal digits; `unseen` counts the changes that cannot be seen."""
         entries: list[str] = [type(self._model).__name__, _config_text(self._model.config)]
+        if unseen:
+            entries.append(f"{self._object} {unseen}")
         tensors: dict[Any, torch.Tensor] = {}
         keys = []
         for name, module in _named_modules(self._model):
             entries.append(f"{name} {type(module).__name__} {adapter_state(module) if has_adapters(module) else ''}")
+            if name and (code := replaced_code(module)):
+                kept = self._code.setdefault(
+                    tuple(map(id, code)), (uuid.uuid4().hex, code)
+                )  # or the ids are used again
+                entries.append(kept[0])
             for own, tensor in tensors_of(module):
                 values = sample(tensor)
-                seen = b"" if values is None else values.contiguous().view(torch.uint8).cpu().numpy().tobytes()
+                seen = "" if values is None else _hash_values(values)
                 key = (f"{name}.{own}", *identity(tensor), seen)
                 tensors[key] = tensor
                 keys.append(key)
@@ -56,13 +73,14 @@ class WeightsDigest:
         return hash_text(*entries, *(f"{key[0]} {self._hashes[key]}" for key in keys))
 
     def _hash(self, tensor: torch.Tensor) -> str:
-        found = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        for part in inner_tensors(tensor.detach()):
-            if part.is_meta:
-                found.update(self._elsewhere.encode())
-            else:
-                found.update(part.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy().data)
-        return found.hexdigest()
+        parts = inner_tensors(tensor.detach())
+        values = (self._object if part.is_meta else _hash_values(part) for part in parts)  # meta: on a disk
+        return hash_text(tensor.dtype, tuple(tensor.shape), *values)
+
+
+def _hash_values(tensor: torch.Tensor) -> str:
+    values = tensor.detach().contiguous().reshape(-1).view(torch.uint8).cpu().numpy()
+    return hashlib.sha256(values.data).hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
