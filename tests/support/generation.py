@@ -52,3 +52,19 @@ def forward_shapes(engine: Engine) -> Iterator[list[tuple[int, int]]]:
         yield shapes
     finally:
         hook.remove()
+
+
+@contextmanager
+def forward_passes(engine: Engine) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
+    """Record, of each forward pass over one row, how many tokens are in the cache before it, and its tokens."""
+    passes: list[tuple[int, tuple[int, ...]]] = []
+
+    def record(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        input_ids, cache = kwargs.get("input_ids", args[0] if args else None), kwargs.get("cache")
+        passes.append((0 if cache is None else cache.get_seq_length(), tuple(input_ids[0].tolist())))
+
+    hook = engine.loaded.model.register_forward_pre_hook(record, with_kwargs=True)
+    try:
+        yield passes
+    finally:
+        hook.remove()

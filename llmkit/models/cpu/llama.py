@@ -20,6 +20,8 @@ from llmkit.models.kv_cache.layers import use_growing_layers
 Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """From the layer's index, queries, keys and values `[tokens, heads, head size]` to the attention's output, alike."""
 
+_ROTATION_POSITIONS = 512  # computed at a time
+
 
 class FastLlama:
     """Computes what `LlamaForCausalLM` computes, for the inputs that the engine gives it."""
@@ -33,7 +35,8 @@ class FastLlama:
         self._norm = _Norm(model.model.norm)
         self._head = PackedLinear([model.lm_head], packer("head", [model.lm_head]))
         self._config, self._rotary = config, model.model.rotary_emb
-        self._rotations = torch.empty(0, 2, self._head_size)  # cosine and signed sine of each position
+        # Cosine and signed sine of each position.
+        self._rotations = torch.empty(0, 2, self._head_size, dtype=self._embedding.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -106,12 +109,14 @@ class FastLlama:
 
     def _rotations_at(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cosine and signed sine of each token's rotation, `[tokens, 1, head size]`."""
-        needed = int(positions.max()) + 1
-        if needed > len(self._rotations):
-            table = torch.arange(max(needed, 2 * len(self._rotations), 512))[None]
-            cos, sin = (values[0] for values in self._rotary(self._embedding, table))
-            half = self._head_size // 2
-            self._rotations = torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1)
+        known, needed, half = len(self._rotations), int(positions.max()) + 1, self._head_size // 2
+        new = [self._rotations]
+        # In blocks of one size, so that a position's last bits do not depend on the positions before it.
+        for start in range(known, needed, _ROTATION_POSITIONS):
+            block = torch.arange(start, start + _ROTATION_POSITIONS)[None]
+            cos, sin = (values[0] for values in self._rotary(self._embedding, block))
+            new.append(torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1))
+        self._rotations = torch.cat(new) if len(new) > 1 else self._rotations
         cos, sin = self._rotations[positions].unbind(1)
         return cos[:, None], sin[:, None]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
-from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, ModelUnusable, SettingsError
+from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
@@ -219,23 +219,12 @@ class Engine:
             settings = completions[0].request.settings
             start = [self.decoder_start(settings)] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
-        loop, version = DecodeLoop(self.loaded, completions), self.loaded.weights_version
-        processors = _penalties(completions)
+        loop, processors = DecodeLoop(self.loaded, completions), _penalties(completions)
         steps = self.loaded.model.generate(
             **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
         )
-        try:
+        with closing(steps):
             yield from steps
-        finally:
-            steps.close()
-            if len(completions) == 1 and loop.cache is not None and self._has_weights(version):
-                self.prefix_cache.insert([*completions[0].request.prompt, *completions[0].token_ids], loop.cache)
-
-    def _has_weights(self, version: int) -> bool:
-        """Return whether the weights are still those of this version; a caller may train between tokens of a stream."""
-        with suppress(ModelUnusable):
-            return self.loaded.check_weights() == version
-        return False
 
     def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
         """Put prompts into rows `[rows, tokens]`: their common prefix, padding, and what follows it.
@@ -259,11 +248,16 @@ class Engine:
         return inputs
 
     def _common_prefix(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
-        """Return the length and cache of the prompts' common prefix; for a batch, compute what is not cached."""
+        """Return the length and cache of what is computed apart: a prompt's whole blocks, or a batch's common prefix.
+
+        It depends on the prompts alone, not on what is cached, so that each call computes the same bits.
+        """
+        if len(prompts) == 1:
+            return self.prefix_cache.prefill_blocks(prompts[0])
         prefix = prompts[0][: common_prefix_length(prompts)]
         if len(prefix) < _MIN_SHARED_TOKENS or not self.prefix_cache.usable:
             return 0, None
-        return (len(prefix), self.prefix_cache.prefill(prefix)) if len(prompts) > 1 else self.prefix_cache.find(prefix)
+        return len(prefix), self.prefix_cache.prefill(prefix)
 
     def _beam_search(self, completions: list[Completion]) -> None:
         """Run the beam search of transformers as a whole."""

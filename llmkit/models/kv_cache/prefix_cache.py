@@ -1,17 +1,22 @@
 """A cache of keys and values for prompts that begin alike.
 
-Keys and values of earlier prompts and completions are kept in a radix tree over tokens: sequences that begin alike (the
-same instruction and examples, the earlier turns of a conversation) share their common prefix (RadixAttention, Zheng et
-al. 2024, SGLang). Keys and values at a position depend only on the tokens up to it, so results do not change. They also
-depend on the weights: when these change, the cache is emptied.
+A long prompt is computed in forward passes over blocks of a fixed number of tokens, counted from its beginning, and one
+shorter pass over the rest. The keys and values of each pass are kept, and reused where a later prompt would be computed
+by the same passes: a prefix of whole blocks, as in the prefix caching of vLLM (Kwon et al. 2023). In bfloat16 the last
+bits of keys and values depend on how many tokens a pass computes. So results are the same bits, whether and whatever
+was cached before; keys and values of generated tokens, which are computed one by one, are not reused.
+
+Keys and values also depend on the weights: when these change, the cache is emptied.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,143 +29,128 @@ from llmkit.models.loaded_model import LoadedModel
 DEFAULT_BYTES = 512 * 2**20
 """The most memory for cached keys and values; the default model needs 23 KB a token."""
 
+BLOCK_TOKENS = {"cpu": 128}
+"""The tokens of a block, by device. More waste what is computed again behind the last whole block, fewer the fixed cost
+of a forward pass: on a CPU that of about 80 tokens of the default model."""
 
-@dataclass(eq=False)
-class _Node:
-    tokens: tuple[int, ...] = ()
-    key_values: KeyValues = field(default_factory=list)
-    parent: _Node | None = None
-    children: dict[int, _Node] = field(default_factory=dict)
-    last_used: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        return sum(keys.nbytes + values.nbytes for keys, values in self.key_values)
+_GPU_BLOCK_TOKENS = 512  # a GPU computes so many tokens in little more time than one
 
 
 class PrefixCache:
-    """Keys and values by token prefix, for one model; threads may share it.
+    """Keys and values of forward passes, for one model; threads may share it.
 
     Attributes:
         usable: whether the model's cache can be cut after any token; nothing is cached otherwise.
-        max_bytes: the most memory, in bytes; the prefixes that were unused for longest are dropped.
+        max_bytes: the most memory, in bytes; what was unused for longest is dropped.
+        block_tokens: the tokens of a block.
     """
 
     def __init__(self, loaded: LoadedModel, max_bytes: int = DEFAULT_BYTES) -> None:
         self.usable = can_crop_cache(loaded.model)
         self.max_bytes = max_bytes
+        self.block_tokens = BLOCK_TOKENS.get(loaded.device.type, _GPU_BLOCK_TOKENS)
         self._loaded = loaded
-        self._root = _Node()
+        self._passes: OrderedDict[bytes, KeyValues] = OrderedDict()  # the least recently used first
+        self._nbytes = 0
         self._weights_version = loaded.weights_version
-        self._clock = itertools.count(1)
         self._lock = threading.Lock()
 
-    def find(self, tokens: Sequence[int]) -> tuple[int, Cache | None]:
-        """Return the length of the longest cached prefix, and a cache of it that the caller may extend, or `None`."""
-        if not self.usable:
-            return 0, None
-        with self._lock:
-            self._drop_stale()
-            path = self._walk(tuple(tokens))
-            now = next(self._clock)
-            for node, _ in path:
-                node.last_used = now
-            parts = [[(k[:, :, :n], v[:, :, :n]) for k, v in node.key_values] for node, n in path]
-        return (sum(n for _, n in path), self._join(parts)) if path else (0, None)
-
     def prefill(self, tokens: Sequence[int]) -> Any:
-        """Return a cache of these tokens' keys and values, which the caller may extend.
+        """Return a cache of these tokens' keys and values, which the caller may extend; `None` for no tokens."""
+        return self._compute(tokens, [*self._block_ends(tokens), len(tokens)]) if tokens else None
 
-        What is not cached yet is computed in one forward pass, and inserted.
-        """
-        known, cache = self.find(tokens)
-        if known < len(tokens):
-            loaded = self._loaded
-            with loaded.lock, torch.inference_mode():
-                rest = torch.tensor([list(tokens[known:])], device=loaded.device)
-                out = loaded.forward(rest, cache=cache, use_cache=True, **logits_to_keep(loaded.model, 1))
-            cache = out.cache
-            self.insert(tokens, cache)
-        return cache
+    def prefill_blocks(self, tokens: Sequence[int]) -> tuple[int, Any]:
+        """Return the length of the whole blocks before the last token, and a cache of them as `prefill` does."""
+        ends = self._block_ends(tokens)
+        return (ends[-1], self._compute(tokens, ends)) if self.usable else (0, None)
 
-    def insert(self, tokens: Sequence[int], cache: Cache) -> None:
-        """Copy the keys and values of these tokens from a cache of one row that begins with them."""
-        layers = key_values_of(cache)
-        if not self.usable or layers is None or not tokens or self.max_bytes <= 0:
-            return
-        # An interrupted forward pass may have reached the first layers only.
-        tokens = tuple(tokens)[: min(keys.shape[2] for keys, _ in layers)]
-        with self._lock:
-            self._drop_stale()
-            path = self._walk(tokens)
-            known = sum(n for _, n in path)
-            if known < len(tokens):
-                node, matched = path[-1] if path else (self._root, 0)
-                if matched < len(node.tokens):
-                    node = self._split(node, matched)
-                rest = [(k[:, :, known : len(tokens)].clone(), v[:, :, known : len(tokens)].clone()) for k, v in layers]
-                node.children[tokens[known]] = _Node(tokens[known:], rest, node, last_used=next(self._clock))
-            self._evict()
+    def count_cached(self, tokens: Sequence[int]) -> int:
+        """Return how many leading tokens need not be computed, if these are to be prefilled."""
+        ends = [*self._block_ends(tokens), len(tokens)]
+        return ends[len(self._find(list(_keys(tokens, ends))))]
 
     @property
     def nbytes(self) -> int:
         """The memory of cached keys and values, in bytes."""
-        with self._lock:
-            return sum(node.nbytes for node in self._nodes())
+        return self._nbytes
 
     def clear(self) -> None:
-        """Drop all cached prefixes."""
+        """Drop all cached keys and values."""
         with self._lock:
-            self._root = _Node()
+            self._passes.clear()
+            self._nbytes = 0
+
+    def _block_ends(self, tokens: Sequence[int]) -> list[int]:
+        """Return 0 and the ends of the whole blocks before the last token."""
+        return [0, *range(self.block_tokens, len(tokens), self.block_tokens)]
+
+    def _compute(self, tokens: Sequence[int], ends: Sequence[int]) -> Any:
+        """Return a cache of the tokens up to the last end, computed by a forward pass between each two ends."""
+        loaded, version = self._loaded, self._loaded.weights_version
+        keys = list(_keys(tokens, ends))
+        found = self._find(keys)
+        cache = self._join(found)
+        for index, (start, end) in list(enumerate(pairwise(ends)))[len(found) :]:
+            with loaded.lock, torch.inference_mode():
+                new = torch.tensor([list(tokens[start:end])], device=loaded.device)
+                cache = loaded.forward(new, cache=cache, use_cache=True, **logits_to_keep(loaded.model, 1)).cache
+            layers = key_values_of(cache)
+            if layers is not None and version == loaded.weights_version:
+                copies = [(k[:, :, start:end].clone(), v[:, :, start:end].clone()) for k, v in layers]
+                self._insert(keys[: index + 1], copies)
+        return cache
+
+    def _find(self, keys: Sequence[bytes]) -> list[KeyValues]:
+        """Return the keys and values of the leading passes that are cached."""
+        with self._lock:
+            self._drop_stale()
+            found: list[KeyValues] = []
+            for key in keys:
+                if key not in self._passes:
+                    break
+                found.append(self._passes[key])
+            self._mark_used(keys)
+        return found
+
+    def _insert(self, keys: Sequence[bytes], key_values: KeyValues) -> None:
+        """Keep what the last of these passes computed."""
+        with self._lock:
+            self._drop_stale()
+            if keys[-1] not in self._passes:
+                self._passes[keys[-1]] = key_values
+                self._nbytes += _size(key_values)
+            self._mark_used(keys)
+            while self._nbytes > self.max_bytes:
+                self._nbytes -= _size(self._passes.popitem(last=False)[1])
+
+    def _mark_used(self, keys: Sequence[bytes]) -> None:
+        """Mark passes as used, the first one last: without it, those behind it are not found."""
+        for key in reversed(keys):
+            if key in self._passes:
+                self._passes.move_to_end(key)
 
     def _drop_stale(self) -> None:
         if self._weights_version != self._loaded.weights_version:
-            self._root, self._weights_version = _Node(), self._loaded.weights_version
+            self._passes.clear()
+            self._nbytes, self._weights_version = 0, self._loaded.weights_version
 
-    def _walk(self, tokens: tuple[int, ...]) -> list[tuple[_Node, int]]:
-        """Return the nodes along `tokens`, each with how many of its tokens match."""
-        path, node, start = [], self._root, 0
-        while start < len(tokens) and (child := node.children.get(tokens[start])):
-            ahead = tokens[start : start + len(child.tokens)]
-            same = next((i for i, (a, b) in enumerate(zip(child.tokens, ahead, strict=False)) if a != b), len(ahead))
-            path.append((child, same))
-            start, node = start + same, child
-            if same < len(child.tokens):
-                break
-        return path
-
-    def _split(self, node: _Node, length: int) -> _Node:
-        """Move a node's first tokens into a new parent; as copies, or each would keep the memory of both."""
-        first = [(k[:, :, :length].clone(), v[:, :, :length].clone()) for k, v in node.key_values]
-        head = _Node(node.tokens[:length], first, node.parent, {node.tokens[length]: node}, node.last_used)
-        if node.parent is not None:
-            node.parent.children[node.tokens[0]] = head
-        node.tokens, node.parent = node.tokens[length:], head
-        node.key_values = [(k[:, :, length:].clone(), v[:, :, length:].clone()) for k, v in node.key_values]
-        return head
-
-    def _evict(self) -> None:
-        """Drop the least recently used leaves until the rest fits."""
-        nodes = self._nodes()
-        excess = sum(node.nbytes for node in nodes) - self.max_bytes
-        while excess > 0 and nodes:
-            leaf = min((node for node in nodes if not node.children), key=lambda node: node.last_used)
-            excess -= leaf.nbytes
-            nodes.remove(leaf)
-            if leaf.parent is not None:
-                del leaf.parent.children[leaf.tokens[0]]
-
-    def _nodes(self) -> list[_Node]:
-        found, waiting = [], list(self._root.children.values())
-        while waiting:
-            node = waiting.pop()
-            found.append(node)
-            waiting.extend(node.children.values())
-        return found
-
-    def _join(self, parts: list[KeyValues]) -> Cache:
+    def _join(self, parts: Sequence[KeyValues]) -> Cache | None:
+        if not parts:
+            return None
         cache = DynamicCache(config=self._loaded.model.config)
         for index, layer in enumerate(zip(*parts, strict=True)):
             keys, values = (torch.cat(pair, 2) if len(pair) > 1 else pair[0] for pair in zip(*layer, strict=True))
             cache.update(keys, values, index)
         return cache
+
+
+def _keys(tokens: Sequence[int], ends: Sequence[int]) -> Iterator[bytes]:
+    """Yield what identifies each pass: a digest of its tokens and of the passes before it."""
+    key = b""
+    for start, end in pairwise(ends):
+        key = hashlib.blake2b(key + array("q", tokens[start:end]).tobytes(), digest_size=16).digest()
+        yield key
+
+
+def _size(key_values: KeyValues) -> int:
+    return sum(keys.nbytes + values.nbytes for keys, values in key_values)

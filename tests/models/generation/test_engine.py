@@ -66,19 +66,21 @@ def test_beams_and_penalties_equal_those_of_transformers(name: str, options: dic
 
 
 @tiny.every_architecture
-def test_a_growing_conversation_computes_only_new_tokens(name: str) -> None:
+def test_a_growing_conversation_computes_no_block_again(name: str) -> None:
     model = tiny.make(name)
-    engine = model.engine()
+    engine, known = model.engine(), 0
+    size = engine.prefix_cache.block_tokens
     prompt = model.tokenizer.encode("The dog sleeps. What is the capital of France?")
     added = model.tokenizer.encode(" And on and on?", add_special_tokens=False)
-    for turn in range(3):
+    for _ in range(3):
         expected = model.reference(prompt, max_new_tokens=6)
         with forward_shapes(engine) as shapes:
             assert generate_alone(engine, prompt, max_new_tokens=6) == expected
-        if (
-            turn and engine.prefix_cache.usable
-        ):  # the new tokens, and the answer's last one, which is not in the cache yet
-            assert shapes[0] == (1, len(added) + 1)
+        if engine.prefix_cache.usable:
+            blocks = (len(prompt) - 1) // size
+            expected_shapes = [*[(1, size)] * (blocks - known), (1, len(prompt) - blocks * size)]
+            assert shapes[: len(expected_shapes)] == expected_shapes
+            known = blocks
         prompt = [*prompt, *expected[0], *added]
 
 
@@ -88,6 +90,7 @@ def test_a_common_prefix_is_computed_once(name: str) -> None:
     shared = model.tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 4)
     prompts = [[*shared, *model.tokenizer.encode(text)] for text in PROMPT_TEXTS]
     engine = model.engine()
+    engine.prefix_cache.block_tokens = len(shared)
     expected = [model.reference(prompt, max_new_tokens=4) for prompt in prompts]
     with forward_shapes(engine) as shapes:
         assert generate_together(engine, prompts, max_new_tokens=4) == expected
@@ -103,6 +106,7 @@ def test_use_cache_false_is_overridden() -> None:
     expected = base.reference(prompt, max_new_tokens=LENGTH)
     model.model.generation_config.use_cache = False
     engine = model.engine()
+    engine.prefix_cache.block_tokens = len(prompt)
     with forward_shapes(engine) as shapes:
         assert generate_alone(engine, prompt) == expected
     assert shapes[1:] == [(1, 1)] * (LENGTH - 1)
