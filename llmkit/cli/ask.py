@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -128,28 +126,22 @@ def ask(
     chain = model.load_chain("QAChain", answering.arguments(examples))
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
-    colour = output.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     fields = {**answer.model_dump(mode="json"), "unread": unread}
-    destination.write("ask", fields, shown(answer, documents, colour=colour))
+    destination.write("ask", fields, shown(answer, documents))
     if unread:
         raise typer.Exit(1)
 
 
-def shown(answer: Answer, documents: list[Document], *, colour: bool) -> str:
-    """Return the answer with its confidence and citations, as a terminal shows it."""
-    from rich.console import Console
+def shown(answer: Answer, documents: list[Document]) -> list[Text]:
+    """Return the lines of the answer with its confidence and citations, as a terminal shows them."""
     from rich.text import Text
 
     from llmkit.chains.qa.results import NEITHER_YES_NOR_NO, NOT_FOUND
 
     if not answer.found and not answer.citations:
-        return NOT_FOUND
-    console = Console(force_terminal=colour, soft_wrap=True, highlight=False, markup=False)
-    with console.capture() as caught:
-        head = Text(answer.text, style="bold") if answer.found else Text(NEITHER_YES_NOR_NO)
-        for line in (head, *citation_lines(answer, documents)):
-            console.print(line)
-    return caught.get().rstrip("\n")
+        return [Text(NOT_FOUND)]
+    head = Text(answer.text, style="bold") if answer.found else Text(NEITHER_YES_NOR_NO)
+    return [head, *citation_lines(answer, documents)]
 
 
 def citation_lines(answer: Answer, documents: list[Document]) -> list[Text]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from llmkit.cli import console, hints, options
+from llmkit.cli.control_characters import to_json
 from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.errors import InputError
 from llmkit.models.generation.ranges import RANGES, Range
@@ -69,9 +69,9 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
     rows = list(_rows(configurable(context.find_root().command)))
     if as_json:
         facts = [{"setting": name, **setting._asdict()} for name, setting in rows]
-        console.output(json.dumps(facts, indent=2, ensure_ascii=False))
+        console.output_json(facts, indent=2)
         return
-    values = ["-" if row.value is None else json.dumps(row.value, ensure_ascii=False) for _, row in rows]
+    values = ["-" if row.value is None else to_json(row.value) for _, row in rows]
     cells = [(name, value, row.source) for (name, row), value in zip(rows, values, strict=True)]
     console.table([("SETTING", "VALUE", "SOURCE"), *cells])
 
@@ -151,14 +151,16 @@ def _read_file(commands: Commands) -> dict[str, Setting]:
 def _read_toml() -> dict[str, Any]:
     path = config_file()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a byte order mark
     except FileNotFoundError as error:
         if not os.environ.get("LLMKIT_CONFIG"):
             return {}
         raise InputError(f"{path}, which LLMKIT_CONFIG names, does not exist") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError too
+    except UnicodeDecodeError as error:  # such as UTF-16, with or without a byte order mark
+        raise InputError(f"{path} is not TOML: it is not UTF-8 text; save it in UTF-8") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from error
 
 

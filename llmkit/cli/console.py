@@ -1,6 +1,6 @@
 """What a command shows: results on standard output; notes, errors and progress on standard error.
 
-All text that commands show passes through here, whoever wrote it.
+All text that commands show passes through here, whoever wrote it, and without control characters.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ import shutil
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TextIO
 
+from llmkit.cli.control_characters import show_controls, to_json
 from llmkit.cli.option_names import as_typed
+from llmkit.cli.streams import CleanStream
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
+
+    from llmkit.cli.terminal import CleanConsole
 
 DELAY = 1.0  # seconds before progress is shown: what is done by then needs none
 TIME_WIDTH = 10  # characters that progress leaves to the time
@@ -48,9 +53,27 @@ class _NoteHandler(logging.Handler):
         note(record.getMessage())
 
 
-def output(text: str, *, end: str = "\n") -> None:
-    """Show a result."""
-    print(text, end=end, flush=True)
+def output(text: str | Sequence[Text], *, end: str = "\n") -> None:
+    """Show a result: a text, or lines with styles, which only a terminal gets."""
+    if not isinstance(text, str):
+        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            _output_styled(text)
+            return
+        text = "\n".join(line.plain for line in text)
+    print(show_controls(text, sys.stdout.encoding), end=end, flush=True)
+
+
+def output_json(value: Any, *, indent: int | None = None) -> None:
+    """Show a result as JSON, from which texts come back exactly."""
+    output(to_json(value, indent=indent, encoding=sys.stdout.encoding))
+
+
+def _output_styled(lines: Iterable[Text]) -> None:
+    from llmkit.cli.terminal import CleanConsole
+
+    console = CleanConsole(force_terminal=True, soft_wrap=True)
+    for line in lines:
+        console.print(line)
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
@@ -91,7 +114,7 @@ def error(text: str) -> None:
 
 
 def _show_line(begin: str, text: str) -> None:
-    print(begin, *as_typed(text).split(), file=sys.stderr, flush=True)
+    print(begin, show_controls(" ".join(as_typed(text).split()), sys.stderr.encoding), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -108,8 +131,9 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]
     count = [] if total is None else [*([BarColumn()] if shows_unicode(sys.stderr) else []), MofNCompleteColumn()]
     columns = [TimeElapsedColumn(), TextColumn("{task.description}", markup=False), *count]
     shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, refresh_per_second=2)
+    text = show_controls(" ".join(text.split()))
     task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total)
-    timer = threading.Timer(DELAY, shown.start)
+    timer = threading.Timer(DELAY, partial(_start, shown))
     timer.daemon = True
     timer.start()
     try:
@@ -118,6 +142,13 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]
         timer.cancel()
         timer.join()
         shown.stop()
+
+
+def _start(shown: Progress) -> None:
+    """Start showing progress; what is written to standard error meanwhile comes above it, and rich would obey it."""
+    shown.start()
+    streams: Any = sys
+    streams.stderr = CleanStream(sys.stderr)
 
 
 def shows_unicode(stream: TextIO) -> bool:
@@ -131,8 +162,8 @@ def shows_unicode(stream: TextIO) -> bool:
 
 
 @cache
-def _terminal() -> Console:
+def _terminal() -> CleanConsole:
     """Return the one console of all progress, so that nested progress shares the terminal."""
-    from rich.console import Console
+    from llmkit.cli.terminal import CleanConsole
 
-    return Console(stderr=True)
+    return CleanConsole(stderr=True)

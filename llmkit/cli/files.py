@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from llmkit.cli import console, hints, streams
 from llmkit.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
+    from rich.text import Text
 
 STANDARD_INPUT = "standard input"
 PAGE_BREAK = "\n\n"
@@ -96,13 +97,22 @@ def _is_same(output: Path, source: str | Path) -> bool:
     return False
 
 
-def write(text: str, output: Path | None) -> None:
+def write(text: str | Sequence[Text], output: Path | None) -> None:
     """Show a result, or write it to a file: all of it or nothing."""
     if output is None:
         console.output(text)
         return
-    with replacing(output) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    plain = text if isinstance(text, str) else "\n".join(line.plain for line in text)
+    with replacing(output) as part, open_text(part) as file:
+        file.write(plain + "\n")
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a file to write to; it gets each character, but a terminal (`/dev/tty`) no control characters."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        shown: Any = streams.CleanStream(file) if file.isatty() else file
+        yield shown
 
 
 @contextmanager

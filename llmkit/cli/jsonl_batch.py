@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from llmkit.cli import console, files, hints
+from llmkit.cli.control_characters import to_json
 from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, RunError
 from llmkit.files import encodings, formats
@@ -140,10 +141,9 @@ class _Output:
         fields = {"error": " ".join(as_typed(str(result)).split())} if failed else result.model_dump(mode="json")
         key = {"key": document.key} if self._path else {}
         row = {"line": document.number, **key, **document.fields, **fields}
-        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         if self._path is None:
-            sys.stdout.buffer.write(line)  # UTF-8 for machines, whatever the encoding of standard output is
-            sys.stdout.buffer.flush()
+            console.output_json(row)
+        line = to_json(row).encode() + b"\n"
         try:
             while self._path and line:
                 line = line[self._file.write(line) or 0 :]

@@ -39,7 +39,7 @@ def models(context: typer.Context, as_json: options.Json = False) -> None:
         return
     facts = [_facts(name) for name in catalog.CATALOG]
     if as_json:
-        console.output(json.dumps(facts, indent=2))
+        console.output_json(facts, indent=2)
         return
     columns = ("name", "kind", "licence", "context_window", "size", "here", "description")
     for fact in facts:
@@ -78,7 +78,7 @@ def show(context: typer.Context, name: Name, as_json: options.Json = False) -> N
     """
     facts = _facts(name)
     if as_json or (context.parent and context.parent.params.get("as_json")):
-        console.output(json.dumps(facts, indent=2))
+        console.output_json(facts, indent=2)
         return
     for fact, value in facts.items():
         shown = _yes(value) if isinstance(value, bool) else "unknown" if value is None else value

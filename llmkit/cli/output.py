@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.cli import console, files, jsonl_batch, tables
+from llmkit.cli.control_characters import to_json
 from llmkit.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Format = Literal["text", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 FORMATS: dict[str, Format] = {
@@ -73,11 +77,14 @@ class Destination:
             console.note(f"{path} gets {NAMES[usual]}: for another format name it {_ENDINGS}")
         return cls(path, usual if chosen is None or (as_json and chosen == "text") else chosen)
 
-    def write(self, command: str, fields: Mapping[str, Any], text: str) -> None:
+    def write(self, command: str, fields: Any, text: str | Sequence[Text]) -> None:
         """Write the result of a command: `fields` are those of `--json`, and `text` is what a terminal shows."""
         if self.path is None or self.format in ("json", "jsonl", "text") or (self.format, command) == _AS_IT_IS:
             is_json = self.format in ("json", "jsonl")
-            files.write(json.dumps(fields, ensure_ascii=False) if is_json else text, self.path)
+            if is_json and self.path is None:
+                console.output_json(fields)
+            else:
+                files.write(to_json(fields) if is_json else text, self.path)
             return
         _write_table(self.path, self.format, command, lambda: iter(tables.rows_of(command, fields)))
 
@@ -109,7 +116,7 @@ def _convert(path: Path, format: Format, command: str, done: Path) -> None:
         return (row for fields in results() for row in tables.rows_of(command, fields))
 
     if format in ("json", "text"):
-        with files.replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        with files.replacing(path) as part, files.open_text(part) as file:
             if format == "json":
                 tables.write_json(file, results())
             else:
@@ -125,7 +132,7 @@ def _write_table(path: Path, format: Format, command: str, rows: Callable[[], It
         if format == "parquet":
             tables.write_parquet(part, columns, rows)
             return
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with files.open_text(part) as file:
             if format == "md":
                 tables.write_markdown(file, columns, rows())
             else:

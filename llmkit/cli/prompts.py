@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def prompts(context: typer.Context, as_json: options.Json = False) -> None:
             }
             for name, parts in known.items()
         ]
-        console.output(json.dumps(facts, indent=2, ensure_ascii=False))
+        console.output_json(facts, indent=2)
         return
     notes = {name: f" Fields: {', '.join(fields)}." for name, parts in known.items() if (fields := parts.get("fields"))}
     rows = [(name, parts["task"], parts["description"] + notes.get(name, "")) for name, parts in known.items()]
@@ -63,6 +62,6 @@ def show(
         facts: dict[str, object] = {"name": name, "for": prompt.task, "description": prompt.description}
         facts |= dict(prompt.parts)
         facts |= {"fields": list(prompt.fields), "examples": list(prompt.examples)}
-        console.output(json.dumps(facts, indent=2, ensure_ascii=False))
+        console.output_json(facts, indent=2)
     else:
         console.output(prompt.to_markdown(), end="")

@@ -1,13 +1,15 @@
-"""Standard streams as services, cron jobs and full disks leave them: closed, or not to be written to."""
+"""Standard streams: cleaned of control characters, and usable where they are closed or not to be written to."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
+from llmkit.cli.control_characters import show_controls
 from llmkit.errors import InputError, LlmkitError, RunError
 
 STANDARD_OUTPUT = "standard output"
@@ -59,8 +61,38 @@ class _Errors(io.FileIO):
             return len(data)
 
 
+class CleanStream:
+    """A text stream in which control characters are shown (see `show_controls`), whoever writes to it.
+
+    So are those in help, tracebacks, warnings and logs of libraries. rich and prompt_toolkit, whose sequences must
+    reach the terminal, write to the stream behind it (see `raw`), and show the control characters of texts themselves.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.raw = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the stream."""
+        return getattr(self.raw, name)
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        self.raw.write(show_controls(text, self.raw.encoding))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts."""
+        for line in lines:
+            self.write(line)
+
+
+def raw(stream: Any) -> Any:
+    """Return the stream behind a `CleanStream`, or any other stream as it is."""
+    return stream.raw if isinstance(stream, CleanStream) else stream
+
+
 def prepare() -> None:
-    """Replace the standard streams of this program where they are closed, or are files or pipes.
+    """Replace the standard streams of this program: control characters are shown, and closed streams raise errors.
 
     Python has `None` for a stream that is closed. The number of such a stream is taken by the null device: the next
     file that is opened would get it, and what other programs print would be written into that file.
@@ -77,12 +109,13 @@ def prepare() -> None:
         streams.stdout = ClosedStream(_NO_OUTPUT)
     if streams.stderr is None:
         streams.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    streams.stdout = _with_raw(sys.stdout, _Output)
-    streams.stderr = _with_raw(sys.stderr, _Errors)
+    streams.stdout = CleanStream(_with_raw(raw(sys.stdout), _Output))
+    streams.stderr = CleanStream(_with_raw(raw(sys.stderr), _Errors))
 
 
 def check_open(stream: Any) -> None:
     """Raise the error of a standard stream that is closed, before any work."""
+    stream = raw(stream)
     if isinstance(stream, ClosedStream):
         stream.refuse()
 
@@ -101,13 +134,13 @@ def _with_raw(stream: TextIO, raw_type: type[io.FileIO]) -> TextIO:
     if type(getattr(buffer, "raw", buffer)) is not io.FileIO or stream.isatty():
         return stream
     stream.flush()
-    raw: Any = raw_type(stream.fileno(), "wb", closefd=False)
+    file: Any = raw_type(stream.fileno(), "wb", closefd=False)
     is_buffered = isinstance(buffer, io.BufferedWriter)  # not so with PYTHONUNBUFFERED
     return io.TextIOWrapper(
-        io.BufferedWriter(raw) if is_buffered else raw,
+        io.BufferedWriter(file) if is_buffered else file,
         stream.encoding,
         stream.errors,
         newline=None if os.name == "nt" else "\n",
-        line_buffering=stream is sys.stderr,
+        line_buffering=raw_type is _Errors,
         write_through=not is_buffered,
     )

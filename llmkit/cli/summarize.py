@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,7 +76,7 @@ def summarize(
     options.load_prompt(summary.prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
     if summary.explain:
         reports = [fitted.report for fitted in _load(model, summary.prompt, arguments).plan(text)]
-        files.write(_explanation(reports, as_json=destination.format == "json"), output.output)
+        destination.write("summarize", list(map(asdict, reports)), _explanation(reports))
         return
     _summarize(text, summary.prompt, model, arguments, destination)
 
@@ -94,10 +93,8 @@ def _summarize(
     destination.write("summarize", summary.model_dump(mode="json"), summary.text)
 
 
-def _explanation(reports: Sequence[Report], *, as_json: bool) -> str:
-    """Return the budget of each prompt: as JSON, or as a table below a title."""
-    if as_json:
-        return json.dumps(list(map(asdict, reports)), ensure_ascii=False)
+def _explanation(reports: Sequence[Report]) -> str:
+    """Return the budget of each prompt, as a table below a title."""
     titles = [f"Token budget of prompt {number} of {len(reports)}" for number in range(1, len(reports) + 1)]
     titles = titles if len(titles) > 1 else ["Token budget of the prompt"]
     return "\n\n".join(f"{title}\n\n{report}" for title, report in zip(titles, reports, strict=True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from llmkit.cli.control_characters import to_json
 from llmkit.errors import InputError
 
 Row = dict[str, Any]
@@ -75,7 +75,7 @@ def write_json(file: TextIO, results: Iterable[Mapping[str, Any]]) -> None:
     """Write results as one JSON array, each on a line."""
     separator = "[\n"
     for fields in results:
-        file.write(f"{separator}{json.dumps(fields, ensure_ascii=False)}")
+        file.write(f"{separator}{to_json(fields)}")
         separator = ",\n"
     file.write("[]\n" if separator == "[\n" else "\n]\n")
 
@@ -117,7 +117,7 @@ def _joined(value: Any) -> Any:
     """Return a list as one text, a truth value or an object as JSON, and all else as it is."""
     if isinstance(value, list | tuple):
         return "; ".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict) else value
+    return to_json(value) if isinstance(value, bool | dict) else value
 
 
 def escape_markdown(text: str) -> str:
@@ -166,4 +166,4 @@ def _arrow_type(pyarrow: Any, types: set[type]) -> Any:
 
 
 def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else to_json(value)

@@ -123,6 +123,9 @@ def test_a_required_option_can_be_configured(llmkit, file, tmp_path, labels):
         ("model = \n", " is not TOML: "),
         ("a = 1\na = 2\n", " is not TOML: "),
         (b"\xff", " is not TOML: "),
+        ("seed = 3".encode("utf-16"), " is not TOML: it is not UTF-8 text; save it in UTF-8"),
+        ("\ufeffseed = 3".encode("utf-16-be"), " is not TOML: it is not UTF-8 text; save it in UTF-8"),
+        ("\ufeff\ufeffseed = 3", " is not TOML: "),
     ],
 )
 def test_mistakes_in_the_file(refused, llmkit, file, content, says):
@@ -148,6 +151,12 @@ def test_mistakes_in_the_file(refused, llmkit, file, content, says):
 def test_mistakes_in_the_environment(refused, monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     assert refused("models").startswith(f"error: {variable}: {value!r}: ")
+
+
+@pytest.mark.parametrize("content", ["\ufeffseed = 3", "\ufeff[chat]\r\nseed = 3\r\n", "\ufeff# a comment\nseed = 3\n"])
+def test_a_byte_order_mark_is_no_mistake(settings, file, content):
+    path = file(content)
+    assert (3, path) in settings().values()
 
 
 def test_files_that_cannot_be_read(refused, monkeypatch, tmp_path):

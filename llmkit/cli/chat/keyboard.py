@@ -16,6 +16,7 @@ from prompt_toolkit.filters import Condition, has_focus, is_searching
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import create_output
 from prompt_toolkit.search import accept_search
 from prompt_toolkit.styles import Style
@@ -25,10 +26,13 @@ from llmkit.cli.chat.commands import COMMANDS
 from llmkit.cli.chat.commands.base import Command
 from llmkit.cli.chat.events import Ended
 from llmkit.cli.chat.screens import signs_for
+from llmkit.cli.control_characters import BIDIRECTIONAL, show_controls
+from llmkit.cli.streams import raw
 from llmkit.paths import state_dir
 
 LEAVING = "Ctrl-C again leaves; so do Ctrl-D and exit."
 BAR_CELLS = 10
+Char.display_mappings |= {char: show_controls(char) for char in BIDIRECTIONAL}  # it has the other controls
 _STYLE = Style.from_dict(
     {  # the terminal's own colours, light or dark
         "prompt": "bold",
@@ -47,7 +51,7 @@ class Prompt:
 
     def __init__(self, status: Callable[[], Ended], choices: Callable[[Command], Iterable[str]]) -> None:
         self._status, self._leaving = status, False  # whether the next Ctrl-C leaves
-        self._stream = sys.stdout if sys.stdout.isatty() else sys.stderr
+        self._stream = raw(sys.stdout if sys.stdout.isatty() else sys.stderr)  # prompt_toolkit cleans what it shows
         self._output = create_output(stdout=self._stream)
         typed, self.note = history()
         begin_of_next = f"{signs_for('…', self._stream)[0]} "
@@ -170,7 +174,7 @@ class CommandCompleter(Completer):
                 yield from self._files.get_completions(Document(argument), complete_event)
             for word in self._choices(found):
                 if word.lower().startswith(argument.lower()):
-                    yield Completion(word, -len(argument))
+                    yield Completion(word, -len(argument), display=show_controls(word))
 
 
 def status_line(status: Ended, columns: int) -> str:

@@ -1,4 +1,7 @@
-"""Shows events: Markdown at a terminal, the bare text in a file or a pipe; notes and problems on stderr."""
+"""Shows events: Markdown at a terminal, the bare text elsewhere; notes and problems on stderr.
+
+Control characters are shown before a text is laid out, so that its rows are as wide as they seem.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any, TextIO
 
-from rich.console import Console, ConsoleDimensions
+from rich.console import ConsoleDimensions
 from rich.live import Live
 from rich.segment import Segment, SegmentLines
 from rich.style import Style
@@ -20,9 +23,10 @@ from llmkit.cli.chat.events import Alert, Edit, Ended, Event, Left, Note, Output
 from llmkit.cli.chat.history import shorten
 from llmkit.cli.chat.markdown import THEME, render, split_blocks
 from llmkit.cli.console import progress, shows_unicode
+from llmkit.cli.control_characters import show_controls
 from llmkit.cli.option_names import as_typed
+from llmkit.cli.terminal import CleanConsole
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ASCII = str.maketrans({"█": "#", "░": ".", "…": "...", "·": "-", "“": '"', "”": '"'})
 """What is shown for this program's own signs where a terminal may lack them."""
 PAST_ROWS = 8
@@ -39,13 +43,13 @@ def screen_for(stream: TextIO) -> Screen:
     if not stream.isatty():
         return PlainScreen(stream)
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    console = Terminal(file=stream, highlight=False, markup=False, emoji=False, theme=THEME, _environ=environment)
+    console = Terminal(file=stream, theme=THEME, _environ=environment)
     if console.is_dumb_terminal or console.legacy_windows:
-        return PlainScreen(stream, cleaned=True)
+        return PlainScreen(stream, shows_past=True)
     return MarkdownScreen(stream, console)
 
 
-class Terminal(Console):
+class Terminal(CleanConsole):
     """A terminal of the size that it has now; rich would ask standard output, and believe `COLUMNS`."""
 
     @property  # type: ignore[misc]
@@ -59,16 +63,15 @@ class Terminal(Console):
 
 
 class PlainScreen:
-    """Text as it comes; a terminal gets it without control characters, a file as it is."""
+    """Text as it comes."""
 
-    def __init__(self, stream: TextIO, *, cleaned: bool = False) -> None:
-        self._stream, self._cleaned = stream, cleaned
+    def __init__(self, stream: TextIO, *, shows_past: bool = False) -> None:
+        self._stream, self._lines, self._shows_past = stream, LineEnds(), shows_past
         self._ended = True
 
     def piece(self, text: str) -> None:
         """Show a piece of an answer."""
-        encoding = self._stream.encoding or "utf-8"
-        shown = clean(text.replace("\r", ""), encoding) if self._cleaned else escape_unencodable(text, encoding)
+        shown = show_controls(self._lines.normalize(text), self._stream.encoding)
         self._stream.write(shown)
         self._stream.flush()
         self._ended = shown.endswith("\n") if shown else self._ended
@@ -77,6 +80,7 @@ class PlainScreen:
         """End the line."""
         if not self._ended:
             self.piece("\n")
+        self._lines = LineEnds()
 
     def output(self, text: str, *, table: bool = False) -> None:
         """Show a text that is complete."""
@@ -85,15 +89,15 @@ class PlainScreen:
 
     def past(self, turn: PastTurn) -> None:
         """Show a turn of before; a file gets none."""
-        if self._cleaned:
+        if self._shows_past:
             self.output(f"> {shorten(turn.message)}\n{shorten(turn.answer, PAST_CHARACTERS)}\n")
 
 
 class MarkdownScreen:
     """Markdown while it is written: complete blocks are printed, and only the last one is drawn again."""
 
-    def __init__(self, stream: TextIO, console: Console) -> None:
-        self._stream, self._console = stream, console
+    def __init__(self, stream: TextIO, console: CleanConsole) -> None:
+        self._stream, self._console, self._lines = stream, console, LineEnds()
         self._ascii_only = not shows_unicode(stream)
         self._live: Live | None = None
         self._open = ""  # the text of the last block
@@ -102,7 +106,7 @@ class MarkdownScreen:
 
     def piece(self, text: str) -> None:
         """Show a piece; where drawing is slow the next ones wait, so that the model keeps the processor."""
-        self._open = re.sub(r"\r\n|\r(?!\Z)", "\n", self._open + clean(text, self._stream.encoding))
+        self._open += show_controls(self._lines.normalize(text), self._stream.encoding)
         if not self._printed:
             self._open = re.sub(r"\A(?:[ \t]*\n)+", "", self._open)
         begun = time.monotonic()
@@ -129,11 +133,11 @@ class MarkdownScreen:
             self._live = None
         if self._open.strip():
             self._print(self._rows(split_blocks(self._open)))
-        self._open, self._printed = "", False
+        self._open, self._printed, self._lines = "", False, LineEnds()
 
     def output(self, text: str, *, table: bool = False) -> None:
         """Show a text that is complete; an address longer than a row is left to the terminal, to be copied whole."""
-        for line in clean(text, self._stream.encoding).rstrip("\n").split("\n"):
+        for line in show_controls(text, self._stream.encoding).rstrip("\n").split("\n"):
             indent = hanging_indent(line) if hanging_indent(line) <= self._console.width // 2 else 0
             if table or any(len(word) > self._console.width - indent for word in line.split()):
                 self._console.print(
@@ -146,8 +150,8 @@ class MarkdownScreen:
 
     def past(self, turn: PastTurn) -> None:
         """Show a turn of before, dimmed, the beginning of a long answer only."""
-        message = [[Segment(f"> {shorten(clean(turn.message), self._console.width - 2)}")]]
-        answer = self._rows(split_blocks(clean(turn.answer, self._stream.encoding)), gap=False)
+        message = [[Segment(f"> {shorten(show_controls(turn.message), self._console.width - 2)}")]]
+        answer = self._rows(split_blocks(show_controls(turn.answer, self._stream.encoding)), gap=False)
         cut = [[Segment("…" if not self._ascii_only else "...")]] if len(answer) > PAST_ROWS else []
         rows = [*message, *answer[:PAST_ROWS], *cut, []]
         dim = Style(dim=True)
@@ -224,7 +228,7 @@ class View:
         """Show the time that passes, and what is being done."""
         self._progress.close()
         if not self._quiet:
-            self._progress.enter_context(progress(signs_for(clean(text), sys.stderr)))
+            self._progress.enter_context(progress(signs_for(text, sys.stderr)))
 
     def end(self) -> None:
         """Leave the cursor at the beginning of a line."""
@@ -244,22 +248,17 @@ def hanging_indent(line: str) -> int:
     return column.end() if column else len(line) - len(line.lstrip(" "))
 
 
-def clean(text: str, encoding: str = "utf-8") -> str:
-    r"""Write control characters as `^[` or `<9b>`, and what the encoding lacks as `\xe9`; line ends and tabs stay.
+class LineEnds:
+    r"""Makes `\r` and `\r\n` a line end `\n`, also where these come in two pieces of a text."""
 
-    A model or a file can contain sequences that move the cursor, name the window or type for the person.
-    """
-    return escape_unencodable(_CONTROL.sub(_visible, text), encoding)
+    def __init__(self) -> None:
+        self._after_return = False
 
-
-def escape_unencodable(text: str, encoding: str) -> str:
-    r"""Write what the encoding lacks as `\xe9`, and leave all else as it is."""
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _visible(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"^{chr(code ^ 64)}" if code < 128 else f"<{code:02x}>"
+    def normalize(self, text: str) -> str:
+        """Return the next piece."""
+        rest = text.removeprefix("\n") if self._after_return else text
+        self._after_return = text.endswith("\r") if text else self._after_return
+        return re.sub(r"\r\n?", "\n", rest)
 
 
 def signs_for(text: str, stream: TextIO) -> str:

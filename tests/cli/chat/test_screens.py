@@ -166,14 +166,14 @@ def test_a_dumb_terminal_gets_plain_streamed_text(monkeypatch):
     assert seen(write) == ["**a** ^[[2Jb"]
 
 
-def test_a_file_gets_what_was_written():
+def test_a_pipe_gets_what_was_written_without_control_characters():
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")
     screen = screen_for(file)
     for piece in ("**a**\r\n", "\x1b[2J", "é"):
         screen.piece(piece)
     screen.end()
     screen.end()
-    assert file.buffer.getvalue() == b"**a**\r\n\x1b[2J\\xe9\n"  # type: ignore[attr-defined]
+    assert file.buffer.getvalue() == b"**a**\n^[[2J\\xe9\n"  # type: ignore[attr-defined]
 
 
 def test_a_past_turn_is_dimmed_and_a_long_answer_cut():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmkit.cli.chat import window
 from llmkit.cli.chat.commands.base import command
 from llmkit.cli.chat.events import Event, Note, Output
+from llmkit.cli.control_characters import to_json
 from llmkit.errors import InputError, SettingsError
 from llmkit.models.generation.ranges import RANGES
 
@@ -127,7 +128,7 @@ def explain_unused(state: ChatState) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(json.dumps(text, ensure_ascii=False) for text in value) or "none"
+        return ", ".join(to_json(text) for text in value) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
