@@ -80,9 +80,12 @@ class LoadedModel:
     @property
     def eos_token_ids(self) -> frozenset[int]:
         """The tokens that end a completion: those of the generation config, else the tokenizer's."""
-        ids = self.model.generation_config.eos_token_id
-        ids = self.tokenizer.eos_token_id if ids is None else ids
-        return frozenset([*(ids if isinstance(ids, list) else [] if ids is None else [ids]), *self._own_stops[1]])
+        size = self.model.config.get_text_config().vocab_size
+        for ids in (self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id):
+            listed = ids if isinstance(ids, list | tuple) else [ids]
+            if found := [token for token in listed if isinstance(token, int) and 0 <= token < size]:
+                return frozenset([*found, *self._own_stops[1]])
+        return frozenset(self._own_stops[1])
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest
-from llmkit.models.generation.model_defaults import check_entries
+from llmkit.models.generation.model_defaults import check_entries, default_max_new_tokens, validate_values
 from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
-from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS, GenerationSettings
+from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
@@ -91,6 +91,7 @@ class Engine:
             raise InputError(
                 "the prompt is empty, but needs at least one token: this model has none that begins a text"
             )
+        validate_values(self.loaded.model)
         limit = self.max_new_tokens(request)
         self._check_settings(request.settings, limit)
         if request.constraint:
@@ -109,8 +110,6 @@ class Engine:
     def max_new_tokens(self, request: GenerationRequest) -> int:
         """Return the most tokens that the completion may have, or raise `ContextWindowExceeded`."""
         requested = request.settings.max_new_tokens
-        config = self.loaded.model.generation_config
-        default = requested or config.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
         prompt, window = len(request.prompt), self.loaded.window
         if self.loaded.is_encoder_decoder:
             if prompt > window:
@@ -118,10 +117,10 @@ class Engine:
             available = self.loaded.completion_window - len(self.decoder_start(request.settings))
             if requested and requested > available:
                 raise ContextWindowExceeded(requested, available, "the tokens of the completion, max_new_tokens,")
-            return min(requested or config.max_new_tokens or config.max_length or default, available)
+            return min(requested or default_max_new_tokens(self.loaded.model, 1), available)
         if prompt + (requested or 1) > window:
             raise ContextWindowExceeded(prompt + (requested or 1), window, advice=_ADVICE)
-        return min(default, window - prompt)
+        return min(requested or default_max_new_tokens(self.loaded.model, prompt), window - prompt)
 
     def with_languages(self, tokens: Sequence[int], settings: GenerationSettings) -> list[int]:
         """Return a prompt with the tokens of its languages, or raise `SettingsError`."""
@@ -134,6 +133,8 @@ class Engine:
             value = getattr(settings, name)
             if value is not None and not self.loaded.is_encoder_decoder:
                 raise SettingsError(f"{name} is {value!r}, but this model is no encoder-decoder model: leave it out")
+        if self.loaded.is_encoder_decoder:
+            validate_values(self.loaded.model)
         start = self.loaded.decoder_start_ids if self.loaded.is_encoder_decoder else []
         if settings.forced_bos_token_id is not None:
             if settings.forced_bos_token_id >= (size := self.loaded.model.config.get_text_config().vocab_size):

@@ -15,6 +15,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 from transformers.generation.logits_process import UnbatchedClassifierFreeGuidanceLogitsProcessor
 
 from llmkit.errors import SettingsError
+from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
 
 PASSED_OVER = frozenset(
     {
@@ -35,6 +36,14 @@ PASSED_OVER = frozenset(
 """Entries of a model's own generation config that transformers' `generate` does not get to see."""
 
 _REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids")
+_NUMBER = int | float
+_TYPES: dict[str, Any] = {
+    "stop_strings": str | list | tuple | set,
+    **dict.fromkeys(
+        ("max_new_tokens", "max_length", "num_beams", "decoder_start_token_id", "forced_bos_token_id"), int
+    ),
+    **dict.fromkeys(("max_time", "length_penalty", "guidance_scale"), _NUMBER),
+}
 _ADVICE = "remove it from generation_config.json, or from the loaded model's generation_config"
 
 
@@ -52,6 +61,17 @@ class CallConfig(GenerationConfig):
         return unused
 
 
+def default_max_new_tokens(model: Any, given: int) -> int:
+    """Return the most tokens of a completion by the model's own entries, or the default of llmkit.
+
+    Its `max_length` counts the `given` tokens too: the prompt, or the token that a decoder starts with. It is passed
+    over if these alone are as many.
+    """
+    defaults = model.generation_config
+    by_length = (defaults.max_length or 0) - given
+    return defaults.max_new_tokens or (by_length if by_length > 0 else DEFAULT_MAX_NEW_TOKENS)
+
+
 def refuse_unsupported(model: Any) -> None:
     """Raise `SettingsError` for an entry that changes the tokens, and that llmkit does not have."""
     defaults = model.generation_config
@@ -60,10 +80,24 @@ def refuse_unsupported(model: Any) -> None:
             raise SettingsError(
                 f"the model's generation_config has {name}={value!r}, which llmkit does not support: {_ADVICE}"
             )
-    for name, wanted in (("stop_strings", str | list | tuple | set), ("max_time", int | float)):
+
+
+def validate_values(model: Any) -> None:
+    """Raise `SettingsError` for an entry whose value is of another type than transformers expects, or no token."""
+    defaults, size = model.generation_config, model.config.get_text_config().vocab_size
+    for name, wanted in _TYPES.items():
         value = getattr(defaults, name, None)
         if value is not None and not isinstance(value, wanted):
             raise SettingsError(f"the model's generation_config has {name}={value!r}, which cannot be used: {_ADVICE}")
+    if (defaults.max_new_tokens or 0) < 0:
+        raise SettingsError(f"the model's generation_config has max_new_tokens={defaults.max_new_tokens}: {_ADVICE}")
+    for name in ("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"):
+        value = getattr(defaults, name, None)
+        tokens = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        if any(not isinstance(token, int) or not 0 <= token < size for token in tokens):
+            raise SettingsError(
+                f"the model's generation_config has {name}={value!r}, but the model has {size} tokens: {_ADVICE}"
+            )
 
 
 def check_entries(model: Any, config: GenerationConfig) -> None:
@@ -72,7 +106,8 @@ def check_entries(model: Any, config: GenerationConfig) -> None:
     Raises:
         SettingsError: transformers cannot use an entry; names it.
     """
-    own = {name: value for name, value in model.generation_config.to_dict().items() if value is not None}
+    entries = {name: value for name, value in model.generation_config.to_dict().items() if value is not None}
+    own = dict(sorted(entries.items(), key=lambda entry: entry[0] == "do_sample"))  # the last to be named
     error = _try(model, config, own)
     if error is None:
         return

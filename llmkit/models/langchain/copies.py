@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,5 +63,20 @@ class Copies:
                 "(model.save_pretrained(folder) and tokenizer.save_pretrained(folder)) and use "
                 f"{type(self).__name__}(folder)"
             )
+        for name in ("callbacks", "rate_limiter", "cache"):
+            _require_no_lock(name, getattr(self, name, None))
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
         return {**state, "__pydantic_private__": {"_engine": self.engine, "_other": None}}
+
+
+def _require_no_lock(name: str, value: Any) -> None:
+    """Raise `InputError` if a field's value cannot be in another process; what cloudpickle can do is left to it."""
+    try:
+        pickle.dumps(value)
+    except TypeError as error:
+        raise InputError(
+            f"{name} cannot be pickled ({error}), so neither can this model: pickle a copy without it "
+            f'(model_copy(update={{"{name}": None}})), and set it again in the other process'
+        ) from error
+    except (pickle.PicklingError, AttributeError):  # a lambda or a local class
+        return

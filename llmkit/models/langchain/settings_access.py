@@ -9,6 +9,7 @@ from langchain_core.runnables import ConfigurableField, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.runnables.configurable import RunnableConfigurableFields, make_options_spec
 from langchain_core.runnables.utils import AnyConfigurableField, ConfigurableFieldSpec, get_unique_config_specs
+from pydantic.fields import FieldInfo
 
 from llmkit.errors import SettingsError
 from llmkit.models.generation.settings import NAMES, GenerationSettings
@@ -50,6 +51,16 @@ class SettingsAccess:
     target_language = _setting("target_language")
     forced_bos_token_id = _setting("forced_bos_token_id")
 
+    @property
+    def do_sample(self: Any) -> bool | None:
+        """Whether tokens are drawn; `None` if the model's own defaults decide."""
+        drawn: bool | None = self.settings.sampled
+        return drawn
+
+    @do_sample.setter
+    def do_sample(self: Any, value: bool | None) -> None:
+        self.settings = self.settings.override(do_sample=value)
+
     def configurable_fields(self: Any, **fields: AnyConfigurableField) -> Any:
         """Let a call's `config` choose fields of the model or generation settings: `temperature`, `max_tokens`, ….
 
@@ -64,7 +75,7 @@ class SettingsAccess:
 
 def _known(model: Any, name: str) -> str:
     name = _ALIASES.get(name, name)
-    if name not in NAMES and name not in type(model).model_fields:
+    if name not in (*NAMES, "do_sample") and name not in type(model).model_fields:
         raise SettingsError(f"{name} is no field and no generation setting: the settings are {', '.join(NAMES)}")
     return name
 
@@ -75,7 +86,11 @@ class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
     @property
     def config_specs(self) -> list[ConfigurableFieldSpec]:
         """The fields that `config` may choose."""
-        known = {**GenerationSettings.model_fields, **type(self.default).model_fields}
+        known = {
+            "do_sample": FieldInfo(annotation=bool | None),  # type: ignore[arg-type]
+            **GenerationSettings.model_fields,
+            **type(self.default).model_fields,
+        }
         specs = []
         for name, field in self.fields.items():
             if not isinstance(field, ConfigurableField):
@@ -102,7 +117,14 @@ class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
                 if field.id in given:
                     chosen[name] = given[field.id]
             elif isinstance(field.default, str):
-                chosen[name] = field.options[given.get(field.id) or field.default]
+                chosen[name] = _option(field, given.get(field.id) or field.default)
             else:
-                chosen[name] = [field.options[option] for option in given.get(field.id, field.default)]
+                chosen[name] = [_option(field, option) for option in given.get(field.id, field.default)]
         return (self.default.model_copy(update=chosen) if chosen else self.default), config
+
+
+def _option(field: Any, key: Any) -> Any:
+    """Return the value of an option, or raise `SettingsError`."""
+    if key not in field.options:
+        raise SettingsError(f"{field.id} is {key!r}, but must be one of {', '.join(map(str, field.options))}")
+    return field.options[key]

@@ -52,7 +52,8 @@ def answers(**own: Any) -> list[Any]:
         {"return_dict_in_generate": True, "output_scores": True, "output_logits": True, "output_attentions": True},
         {"num_return_sequences": 3},
         {"max_time": 1000},
-        {"max_length": 3},
+        {"max_length": 0},
+        {"pad_token_id": -1},
         {"prefill_chunk_size": 2, "disable_compile": True, "low_memory": True},
         {"renormalize_logits": True, "remove_invalid_values": True},
         {"stop_strings": []},
@@ -60,10 +61,7 @@ def answers(**own: Any) -> list[Any]:
     ids=str,
 )
 def test_entries_about_how_to_compute_change_no_answer(own: dict[str, Any]) -> None:
-    if own == {"max_length": 3}:  # the length of an encoder-decoder model's completions
-        assert answers(**own)[:6] == answers()[:6]
-    else:
-        assert answers(**own) == answers()
+    assert answers(**own) == answers()
 
 
 def test_stop_strings_end_an_answer_as_those_of_a_call() -> None:
@@ -133,6 +131,15 @@ def test_entries_about_tokens_hold() -> None:
         ("watermarking_config", {"greenlist_ratio": 3}),
         ("stop_strings", 5),
         ("max_time", "soon"),
+        ("num_beams", "2"),
+        ("max_new_tokens", -1),
+        ("max_new_tokens", "20"),
+        ("max_length", "20"),
+        ("guidance_scale", "a"),
+        ("length_penalty", "a"),
+        ("forced_eos_token_id", 99_999),
+        ("forced_bos_token_id", 99_999),
+        ("decoder_start_token_id", [3, 4]),
     ],
 )
 def test_other_entries_raise_an_error_that_names_them_before_any_work(entry: str, value: Any) -> None:
@@ -147,3 +154,38 @@ def test_other_entries_raise_an_error_that_names_them_before_any_work(entry: str
     for call in calls:
         with pytest.raises(SettingsError, match=f"generation_config has {entry}="):
             call()
+
+
+@pytest.mark.parametrize("entry", ["decoder_start_token_id", "forced_bos_token_id"])
+def test_a_decoder_that_starts_with_no_token_of_the_model_is_refused_by_every_call(entry: str) -> None:
+    llm = llm_with("bart", HuggingFaceLLM, **{entry: 99_999})
+    for call in (lambda: llm.invoke(PROMPT), lambda: llm.score([PROMPT], ["a"]), lambda: llm.batch([PROMPT, "Hi"])):
+        with pytest.raises(SettingsError, match=f"generation_config has {entry}=99999, but the model has"):
+            call()
+
+
+def test_the_entry_that_sampling_cannot_use_is_named() -> None:
+    llm = llm_with(do_sample=True).model_copy(update={"temperature": None})
+    llm.model.generation_config.temperature = 0.0
+    with pytest.raises(SettingsError, match=r"generation_config has temperature=0\.0"):
+        llm.invoke(PROMPT)
+    assert llm.invoke(PROMPT, temperature=0).text == llm_with().invoke(PROMPT).text
+
+
+@pytest.mark.parametrize("name", ["llama", "bart", "t5"])
+@pytest.mark.parametrize("length", [12, 40])
+def test_the_length_of_the_model_holds_where_no_call_says_another(name: str, length: int) -> None:
+    llm = llm_with(name, HuggingFaceLLM, max_length=length).model_copy(update={"max_new_tokens": None})
+    prompt = llm.engine.encoder.encode_text("The dog")
+    expected = tiny.make(name).reference(prompt, max_length=length)[0]
+    [[completion]] = llm.engine.generate([llm._prepare("The dog").request])
+    assert list(completion.token_ids) == expected
+    assert len(llm.get_token_ids(llm.invoke("The dog", max_new_tokens=3))) <= 6
+
+
+def test_end_tokens_that_the_model_does_not_have_are_passed_over() -> None:
+    end = tiny.make("llama").tokenizer.eos_token_id
+    for ids in ([end, 99_999], [99_999], -1, [-1, end]):
+        llm = llm_with(eos_token_id=ids)
+        assert llm.engine.loaded.eos_token_ids == {end}
+        assert llm.with_structured_output(SCHEMA).invoke("Hi")["a"] in (True, False)

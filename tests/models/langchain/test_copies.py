@@ -7,7 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
+from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
@@ -150,6 +152,17 @@ def test_a_model_given_as_objects_says_how_it_can_be_pickled(make):
     for again in (copy.copy(llm), copy.deepcopy(llm), llm.model_copy(deep=True)):
         assert again.engine is llm.engine
         assert again.model is llm.model
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("callbacks", [UsageMetadataCallbackHandler()]), ("rate_limiter", InMemoryRateLimiter())]
+)
+def test_a_field_that_cannot_be_pickled_is_named(name, value):
+    llm = HuggingFaceChat(max_new_tokens=4, dtype="float32", **{name: value})
+    assert copy.deepcopy(llm).engine is llm.engine
+    with pytest.raises(InputError, match=rf"{name} cannot be pickled .*model_copy\(update={{\"{name}\": None}}\)"):
+        pickle.dumps(llm)
+    assert pickle.loads(pickle.dumps(llm.model_copy(update={name: None}))).engine is llm.engine
 
 
 @pytest.mark.slow

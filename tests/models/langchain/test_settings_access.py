@@ -92,6 +92,19 @@ def test_a_field_with_options_is_configurable():
     llm = chat("llama").configurable_fields(max_tokens=options)
     assert tokens(llm) == 2
     assert tokens(llm, length="long") == 5
+    with pytest.raises(SettingsError, match="length is 'middle', but must be one of short, long"):
+        tokens(llm, length="middle")
+
+
+def test_do_sample_is_an_attribute_and_configurable():
+    llm = chat("llama", temperature=None)
+    assert llm.do_sample is None
+    configurable = llm.configurable_fields(do_sample=ConfigurableField(id="draw"))
+    assert configurable.config_specs[0].default is None
+    assert configurable.prepare({"configurable": {"draw": False}})[0].temperature == 0
+    assert configurable.prepare({"configurable": {"draw": True}})[0].do_sample is True
+    llm.do_sample = False
+    assert (llm.do_sample, llm.temperature) == (False, 0)
 
 
 def test_alternatives_are_models_and_settings():
