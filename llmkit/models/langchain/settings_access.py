@@ -87,7 +87,7 @@ class ConfigurableModel(RunnableConfigurableFields):  # type: ignore[type-arg]
     def config_specs(self) -> list[ConfigurableFieldSpec]:
         """The fields that `config` may choose."""
         known = {
-            "do_sample": FieldInfo(annotation=bool | None),  # type: ignore[arg-type]
+            "do_sample": FieldInfo(annotation=bool | None),
             **GenerationSettings.model_fields,
             **type(self.default).model_fields,
         }

@@ -75,7 +75,11 @@ class Adapter:
                 raise ModelUnusable(
                     f"the adapter in {self.folder} does not fit its base {self.base}: {reason}"
                 ) from error
-        missing = [name for name in result.missing_keys if adapted.base_model.prefix in name]
+        tensors = {name: tensor for name, tensor in adapted.state_dict().items() if adapted.base_model.prefix in name}
+        absent = tensors.keys() & set(result.missing_keys)
+        read = {tensors[name].data_ptr() for name in tensors.keys() - absent}
+        # A tensor that layers share is saved once, and has a name in each.
+        missing = sorted(name for name in absent if tensors[name].data_ptr() not in read)
         # PEFT saves embeddings that were resized twice, under two names.
         extra = [name for name in result.unexpected_keys if name.replace(".modules_to_save.", ".") not in weights]
         if wrong := [*missing, *extra]:

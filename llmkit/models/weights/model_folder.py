@@ -19,6 +19,7 @@ _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """The files of an adapter of PEFT."""
+_ADAPTER_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
 
 
 def validate_model_folder(folder: Path) -> Path:
@@ -35,6 +36,11 @@ def validate_model_folder(folder: Path) -> Path:
         _validate_adapter(folder)
         if not has_base_weights(folder):
             return folder
+    elif has_base_weights(folder) and (lone := [name for name in _ADAPTER_FILES if (folder / name).is_file()]):
+        raise ModelUnusable(
+            f"the folder {folder} has the adapter {lone[0]} without its {ADAPTER_CONFIG}: copy that file too, or move "
+            f"{lone[0]} away to use the base alone"
+        )
     parts = {
         "config.json": (folder / "config.json").is_file(),
         "weights (*.safetensors)": has_base_weights(folder),
@@ -70,6 +76,9 @@ def _hint(folder: Path) -> str:
         return f"; {ADAPTER_WEIGHTS} is an adapter, whose {ADAPTER_CONFIG} names its base"
     if gguf := sorted(folder.glob("*.gguf")):
         return f"; name the file itself, {gguf[0]}"
+    inside = sorted(path.parent for name in ("config.json", ADAPTER_CONFIG) for path in folder.glob(f"*/{name}"))
+    if inside:
+        return f"; name the folder inside of it, {inside[-1]}"
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:
         return (

@@ -24,6 +24,9 @@ KINDS = {
     "dora": peft.LoraConfig(r=4, target_modules=TARGETS, init_lora_weights=False, use_dora=True),
     "rslora": peft.LoraConfig(r=4, lora_alpha=3, target_modules=TARGETS, init_lora_weights=False, use_rslora=True),
     "loha": peft.LoHaConfig(r=4, target_modules=TARGETS, init_weights=False, task_type="CAUSAL_LM"),
+    "shared-bank": peft.VBLoRAConfig(
+        r=2, num_vectors=8, vector_length=4, topk=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
+    ),
     "saved-head": peft.LoraConfig(
         r=4, target_modules=TARGETS, init_lora_weights=False, modules_to_save=["lm_head"], task_type="CAUSAL_LM"
     ),
@@ -201,3 +204,18 @@ def test_a_model_of_peft_with_virtual_tokens_is_refused():
     model = peft.get_peft_model(copy.deepcopy(tiny.make("llama").model), config).eval()
     with pytest.raises(ModelUnusable, match="puts virtual tokens before the prompt"):
         HuggingFaceChat(model=model, tokenizer=tiny.make("llama").tokenizer)
+
+
+def test_an_adapter_beside_its_base_without_its_configuration_is_not_ignored(base, adapter, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "both")
+    shutil.copy(adapter / "adapter_model.safetensors", folder)
+    with pytest.raises(
+        ModelUnusable, match=r"adapter_model\.safetensors without its adapter_config\.json: copy that file"
+    ):
+        load(folder)
+
+
+def test_the_folder_of_a_training_names_the_one_with_the_adapter(adapter, tmp_path):
+    checkpoint = shutil.copytree(adapter, tmp_path / "output" / "checkpoint-5")
+    with pytest.raises(ModelUnusable, match=f"name the folder inside of it, {checkpoint}"):
+        load(tmp_path / "output")
