@@ -25,7 +25,7 @@ KINDS = {
     "rslora": peft.LoraConfig(r=4, lora_alpha=3, target_modules=TARGETS, init_lora_weights=False, use_rslora=True),
     "loha": peft.LoHaConfig(r=4, target_modules=TARGETS, init_weights=False, task_type="CAUSAL_LM"),
     "shared-bank": peft.VBLoRAConfig(
-        r=2, num_vectors=8, vector_length=4, topk=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
+        r=2, num_vectors=8, vector_length=4, topk=2, target_modules=["q_proj", "v_proj"], init_vector_bank_bound=5.0
     ),
     "saved-head": peft.LoraConfig(
         r=4, target_modules=TARGETS, init_lora_weights=False, modules_to_save=["lm_head"], task_type="CAUSAL_LM"
