@@ -10,7 +10,7 @@ from typing import Any
 from llmkit.errors import ModelUnusable
 from llmkit.models.weights.cache import require_disk_space
 
-_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)", re.IGNORECASE)
 """The names that llama.cpp gives the parts (llama_split_path)."""
 
 
@@ -24,7 +24,8 @@ def parts_of(file: Path) -> list[Path]:
     if match is None:
         return [file]
     count = int(match["count"])
-    parts = [file.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)]
+    names = (f"{match['stem']}-{number:05}-of-{count:05}{match['suffix']}" for number in range(1, count + 1))
+    parts = [file.with_name(name) for name in names]
     if missing := [part.name for part in parts if not part.is_file()]:
         raise ModelUnusable(
             f"{file} is one of {count} parts of a model, of which {' and '.join(missing[:3])}"
@@ -38,7 +39,7 @@ def model_of_folder(folder: Path) -> Path | None:
     """Return the first part of the one model in parts that a folder has; `None` if it has none, several, or another."""
     if (folder / "config.json").is_file():
         return None
-    matches = [match for path in sorted(folder.glob("*.gguf")) if (match := _PART.fullmatch(path.name))]
+    matches = [match for path in sorted(folder.iterdir()) if (match := _PART.fullmatch(path.name))]
     stems = {match["stem"] for match in matches}
     return folder / matches[0].string if len(stems) == 1 else None
 
@@ -51,15 +52,12 @@ def needs_rewrite(parts: Sequence[Path]) -> bool:
     """
     if len(parts) > 1:
         return True
-    from gguf import GGUFReader
-
-    reader = GGUFReader(parts[0])
-    split = reader.get_field("split.count")
-    if split is not None and (count := int(split.contents())) > 1:
-        number = reader.get_field("split.no")
+    reader = _open(parts[0])
+    number, count = _place(reader)
+    if count > 1:
         raise ModelUnusable(
-            f"{parts[0]} is part {int(number.contents()) + 1 if number else '?'} of {count} parts of a model: name the "
-            f"parts as they were, …-00001-of-{count:05}.gguf, in one folder"
+            f"{parts[0]} is part {number + 1} of {count} parts of a model: name the parts as they were, "
+            f"…-00001-of-{count:05}.gguf, in one folder"
         )
     return any(not _is_known(tensor.tensor_type) for tensor in reader.tensors)
 
@@ -68,11 +66,12 @@ def rewrite(parts: Sequence[Path], target: Path) -> None:
     """Write the tensors of all parts into one GGUF file, with those dequantized that transformers does not read.
 
     Raises:
+        ModelUnusable: a part is damaged, or the parts are not those of one model.
         CacheError: the disk has no space for it.
     """
-    from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, quants
+    from gguf import GGMLQuantizationType, GGUFWriter, quants
 
-    readers = [GGUFReader(part) for part in parts]
+    readers = _in_order(parts)
     require_disk_space(target.parent, sum(part.stat().st_size for part in parts))
     architecture = readers[0].get_field("general.architecture")
     if architecture is None:
@@ -92,6 +91,37 @@ def rewrite(parts: Sequence[Path], target: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _open(part: Path) -> Any:
+    from gguf import GGUFReader
+
+    try:
+        return GGUFReader(part)
+    except Exception as error:  # a damaged file fails anywhere: numpy, struct, gguf
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelUnusable(f"{part} is damaged, or no GGUF file: fetch it again ({reason})") from error
+
+
+def _place(reader: Any) -> tuple[int, int]:
+    """Return the number of a part, from 0, and of how many parts, as the file says; 0 of 0 if it does not."""
+    number, count = (reader.get_field(f"split.{name}") for name in ("no", "count"))
+    return int(number.contents()) if number else 0, int(count.contents()) if count else 0
+
+
+def _in_order(parts: Sequence[Path]) -> list[Any]:
+    """Open the parts in the order that they say: the first has the metadata."""
+    readers = [_open(part) for part in parts]
+    places = [_place(reader) for reader in readers]
+    known = {place: part for place, part in zip(places, parts, strict=True) if place[1]}
+    for place, part in zip(places, parts, strict=True):
+        number, count = place
+        if count not in (0, len(parts)) or known.get(place, part) != part:
+            raise ModelUnusable(
+                f"{part} is part {number + 1} of {count} parts of a model, which its name does not say, or it is there "
+                "twice: fetch the parts again, and keep their names"
+            )
+    return [reader for _, reader in sorted(zip(places, readers, strict=True), key=lambda pair: pair[0])]
 
 
 def _is_known(kind: Any) -> bool:

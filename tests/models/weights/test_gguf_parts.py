@@ -41,6 +41,22 @@ def rewrite(
     return target
 
 
+def without_metadata(source, target, names, **split):
+    """Write some tensors of a GGUF file with nothing but the number of their part."""
+    target.unlink()
+    writer = gguf.GGUFWriter(target, "")
+    writer.kv_data[0].clear()
+    for name, value in split.items():
+        writer.add_uint16(f"split.{name}", value)
+    for tensor in gguf.GGUFReader(source).tensors:
+        if tensor.name in names:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return make_gguf(tmp_path_factory.mktemp("whole") / "tiny.gguf")
@@ -102,10 +118,40 @@ def test_a_part_with_another_name_says_what_it_is(parts, tmp_path):
         catalog.resolve(str(renamed))
 
 
-def test_a_damaged_part_is_named(parts):
-    parts[1].write_bytes(parts[1].read_bytes()[:200])
-    with pytest.raises(ModelUnusable, match="damaged"):
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", None])
+def test_a_damaged_part_is_named(parts, content):
+    parts[1].write_bytes(parts[1].read_bytes()[:200] if content is None else content)
+    with pytest.raises(ModelUnusable, match=f"{parts[1].name} is damaged, or no GGUF file: fetch it again"):
         catalog.resolve(str(parts[0]))
+
+
+def test_parts_with_each_other_s_names_are_read_in_their_order(parts, whole):
+    for part in parts[1:]:  # as llama-gguf-split writes them: only the first has the model's metadata
+        tensors = {tensor.name for tensor in gguf.GGUFReader(part).tensors}
+        without_metadata(whole, part, tensors, no=parts.index(part), count=3)
+    parts[0].rename(parts[0].with_name("x"))
+    parts[1].rename(parts[0])
+    parts[0].with_name("x").rename(parts[1])
+    expected, found = weights(catalog.resolve(str(whole))), weights(catalog.resolve(str(parts[0])))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_parts_of_other_models_are_refused(parts, whole):
+    shutil.copy(parts[0], parts[2])
+    with pytest.raises(
+        ModelUnusable, match=r"part 1 of 3 parts of a model, which its name does not say, or it is there"
+    ):
+        catalog.resolve(str(parts[1]))
+    rewrite(whole, parts[2], keep=lambda index: index % 3 == 2, no=2, count=4)
+    with pytest.raises(ModelUnusable, match=r"00003-of-00003\.gguf is part 3 of 4 parts of a model"):
+        catalog.resolve(str(parts[1]))
+
+
+def test_names_in_capitals_are_names_of_parts(parts):
+    for part in parts:
+        part.rename(part.with_suffix(".GGUF"))
+    assert len(parts_of(parts[2].with_suffix(".GGUF"))) == 3
+    assert catalog.resolve(str(parts[0].parent)) == catalog.resolve(str(parts[1].with_suffix(".GGUF")))
 
 
 def test_a_folder_with_two_models_in_parts_is_not_guessed(parts):
