@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from llmkit.errors import InputError, ModelUnusable
 from llmkit.models.generation.engine import Engine
 from llmkit.models.loaded_model import LoadedModel
-from llmkit.models.weights.loading import from_objects, load
+from llmkit.models.weights.loading import from_objects, load, validate_window
 
 _lock = threading.RLock()
 
@@ -84,6 +84,7 @@ def _with_window(spec: EngineSpec) -> LoadedModel | None:
     for other, engine in list(_engines.items()):
         loaded = engine.loaded
         if replace(other, context_window=spec.context_window) == spec and _is_unchanged(engine):
+            validate_window(loaded.model, spec.context_window)
             completion = loaded.completion_window if loaded.is_encoder_decoder else spec.context_window
             return replace(loaded, window=spec.context_window, completion_window=completion)
     return None

@@ -62,6 +62,8 @@ class Languages:
                 f"{setting} is {name!r}, but this model's tokenizer has no languages: leave it out, or say in the "
                 "prompt what to translate"
             )
+        if match := _TOKEN.fullmatch(name):  # the token itself, such as __fr__
+            name = next(filter(None, match.groups()))
         wanted = name.casefold().replace("-", "_")
         exact = [code for code in self.ids if code.casefold() == wanted]
         near = exact or [code for code in self.ids if code.casefold().startswith(f"{wanted}_")]

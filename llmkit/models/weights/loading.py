@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
+_POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
@@ -98,10 +99,23 @@ def from_objects(
             f"this {type(model).__name__} puts virtual tokens before the prompt, which is not supported: adapters of "
             "weights, as LoRA, work"
         )
+    if context_window:
+        validate_window(model, context_window)
     window = context_window or _window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or _name_of(model)
     return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
+
+
+def validate_window(model: Any, window: int) -> None:
+    """Raise `InputError` for a context window that is longer than the model's table of learned positions."""
+    import torch
+
+    tables = (module for name, module in model.named_modules() if name.rpartition(".")[2] in _POSITION_TABLES)
+    if any(isinstance(table, torch.nn.Embedding) for table in tables):
+        positions = _configured_window(model.config)
+        if window > positions > 0:
+            raise InputError(f"context_window is {window}, but the model has positions for {positions} tokens only")
 
 
 def _name_of(model: Any) -> str:
@@ -114,9 +128,13 @@ def _name_of(model: Any) -> str:
     return next(keys, name)
 
 
-def _window(config: Any, tokenizer: Any) -> int:
+def _configured_window(config: Any) -> int:
     values = (getattr(config.get_text_config(), name, None) for name in _WINDOW_NAMES)
-    if window := next((value for value in values if isinstance(value, int) and value > 0), 0):
+    return next((value for value in values if isinstance(value, int) and value > 0), 0)
+
+
+def _window(config: Any, tokenizer: Any) -> int:
+    if window := _configured_window(config):
         return window
     if tokenizer.model_max_length < _NO_LIMIT:
         return int(tokenizer.model_max_length)

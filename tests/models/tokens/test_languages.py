@@ -159,6 +159,12 @@ def test_the_beginning_of_only_one_code_is_enough() -> None:
     assert ids.id_of("target_language", "fra") == ids.id_of("target_language", "FRA-latn") == ids.ids["fra_Latn"]
 
 
+@pytest.mark.parametrize(("family", "token", "code"), [("M2M100", "__fr__", "fr"), ("T5", "<2fr>", "fr")])
+def test_the_token_of_a_language_is_its_name_too(family: str, token: str, code: str) -> None:
+    languages = Languages(translator(family)[1])
+    assert languages.id_of("target_language", token) == languages.id_of("target_language", code)
+
+
 def test_models_without_languages_say_so() -> None:
     with pytest.raises(SettingsError, match="target_language is 'fr', but this model's tokenizer has no languages"):
         completion("t5").invoke(TEXT, target_language="fr")

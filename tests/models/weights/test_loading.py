@@ -141,6 +141,28 @@ def test_the_context_window_comes_from_the_configuration(name: str, window: int)
     assert HuggingFaceChat(model=model, tokenizer=tokenizer, context_window=99).context_window == 99
 
 
+@pytest.mark.parametrize("name", ["gpt2", "opt", "bart"])
+def test_a_window_longer_than_the_learned_positions_is_refused(name: str) -> None:
+    model, tokenizer = tiny.make(name)
+    assert from_objects(model, tokenizer, context_window=tiny.WINDOW).window == tiny.WINDOW
+    with pytest.raises(
+        InputError, match=f"context_window is 4096, but the model has positions for {tiny.WINDOW} tokens"
+    ):
+        from_objects(model, tokenizer, context_window=4096)
+
+
+def test_positions_that_are_computed_allow_a_longer_window(tmp_path: Path) -> None:
+    for name in ("llama", "mamba", "t5"):
+        model, tokenizer = tiny.make(name)
+        assert from_objects(model, tokenizer, context_window=4096).window == 4096
+    for part in tiny.make("gpt2"):
+        part.save_pretrained(tmp_path)
+    llm = HuggingFaceChat(str(tmp_path))
+    with pytest.raises(InputError, match="positions for 512 tokens"):
+        HuggingFaceChat(str(tmp_path), context_window=4096)
+    assert llm.context_window == tiny.WINDOW
+
+
 def test_the_context_window_can_come_from_the_tokenizer() -> None:
     model, tokenizer = tiny.make("mamba")
     with pytest.raises(ModelUnusable, match="pass context_window="):
