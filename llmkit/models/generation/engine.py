@@ -48,7 +48,7 @@ class Engine:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self._parts = TokenizerParts(loaded)
-        self.prefix_cache = PrefixCache(loaded)
+        self.prefix_cache = PrefixCache(loaded, answer_start=lambda: self.tokenizer_parts.answer_start)
         self.scorer = Scorer(loaded, self.prefix_cache)
         self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
@@ -221,11 +221,15 @@ class Engine:
             start = [self.decoder_start(settings)] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
         loop, processors = DecodeLoop(self.loaded, completions), _penalties(completions)
+        version = self.loaded.weights_version
         steps = self.loaded.model.generate(
             **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
         )
         with closing(steps):
-            yield from steps
+            for number, step in enumerate(steps):
+                if not number and len(completions) == 1:
+                    self.prefix_cache.keep_last_pass(completions[0].request.prompt, loop.cache, version)
+                yield step
 
     def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
         """Put prompts into rows `[rows, tokens]`: their common prefix, padding, and what follows it.
@@ -249,7 +253,7 @@ class Engine:
         return inputs
 
     def _common_prefix(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
-        """Return the length and cache of what is computed apart: a prompt's whole blocks, or a batch's common prefix.
+        """Return the length and cache of what is computed apart: a prompt's first passes, or a batch's common prefix.
 
         It depends on the prompts alone, not on what is cached, so that each call computes the same bits.
         """

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
+from langchain_core.messages import HumanMessage
+
+from llmkit.errors import LlmkitError
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.tokens.chat_template import PromptEncoder
@@ -27,6 +31,19 @@ class TokenizerParts:
         )
         self.languages = Languages(loaded.tokenizer)
         self._loaded = loaded
+
+    @cached_property
+    def answer_start(self) -> tuple[int, ...]:
+        """The tokens that the chat template has between a question and its answer; empty without a chat template."""
+        if self.encoder.layout != "chat":
+            return ()
+        try:
+            first, second = (self.encoder.encode_messages([HumanMessage(text)]) for text in ("a", "Why not?"))
+        except LlmkitError:  # the template refuses such a conversation
+            return ()
+        pairs = zip(reversed(first), reversed(second), strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return tuple(first[len(first) - same :])
 
     @cached_property
     def constraints(self) -> ConstraintFactory:

@@ -1,10 +1,10 @@
 """A cache of keys and values for prompts that begin alike.
 
-A long prompt is computed in forward passes over blocks of a fixed number of tokens, counted from its beginning, and one
-shorter pass over the rest. The keys and values of each pass are kept, and reused where a later prompt would be computed
-by the same passes: a prefix of whole blocks, as in the prefix caching of vLLM (Kwon et al. 2023). In bfloat16 the last
-bits of keys and values depend on how many tokens a pass computes. So results are the same bits, whether and whatever
-was cached before; keys and values of generated tokens, which are computed one by one, are not reused.
+A long prompt is computed in several forward passes, which end where its tokens alone say (see `pass_ends`). The keys
+and values of each pass are kept, and reused where a later prompt would be computed by the same passes: a prefix of
+whole blocks, as in the prefix caching of vLLM (Kwon et al. 2023). In bfloat16 the last bits of keys and values depend
+on how many tokens a pass computes. So results are the same bits, whether and whatever was cached before; keys and
+values of generated tokens, which are computed one by one, are not reused.
 
 Keys and values also depend on the weights: when these change, the cache is emptied.
 """
@@ -15,7 +15,7 @@ import hashlib
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -24,14 +24,15 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
+from llmkit.models.kv_cache.pass_ends import pass_ends
 from llmkit.models.loaded_model import LoadedModel
 
 DEFAULT_BYTES = 512 * 2**20
 """The most memory for cached keys and values; the default model needs 23 KB a token."""
 
-BLOCK_TOKENS = {"cpu": 128}
-"""The tokens of a block, by device. More waste what is computed again behind the last whole block, fewer the fixed cost
-of a forward pass: on a CPU that of about 80 tokens of the default model."""
+BLOCK_TOKENS = {"cpu": 256}
+"""The tokens of a first block, by device. Larger ones waste what is computed again behind the last of them, smaller
+ones the fixed cost of a forward pass: on a CPU that of about 80 tokens of the default model."""
 
 _GPU_BLOCK_TOKENS = 512  # a GPU computes so many tokens in little more time than one
 
@@ -42,13 +43,20 @@ class PrefixCache:
     Attributes:
         usable: whether the model's cache can be cut after any token; nothing is cached otherwise.
         max_bytes: the most memory, in bytes; what was unused for longest is dropped.
-        block_tokens: the tokens of a block.
+        block_tokens: the tokens of a first block.
+        answer_start: returns the tokens before each answer in a prompt.
     """
 
-    def __init__(self, loaded: LoadedModel, max_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        max_bytes: int = DEFAULT_BYTES,
+        answer_start: Callable[[], Sequence[int]] = tuple,
+    ) -> None:
         self.usable = can_crop_cache(loaded.model)
         self.max_bytes = max_bytes
         self.block_tokens = BLOCK_TOKENS.get(loaded.device.type, _GPU_BLOCK_TOKENS)
+        self.answer_start = answer_start
         self._loaded = loaded
         self._passes: OrderedDict[bytes, KeyValues] = OrderedDict()  # the least recently used first
         self._nbytes = 0
@@ -57,16 +65,28 @@ class PrefixCache:
 
     def prefill(self, tokens: Sequence[int]) -> Any:
         """Return a cache of these tokens' keys and values, which the caller may extend; `None` for no tokens."""
-        return self._compute(tokens, [*self._block_ends(tokens), len(tokens)]) if tokens else None
+        return self._compute(tokens, [*self._ends(tokens), len(tokens)]) if tokens else None
 
     def prefill_blocks(self, tokens: Sequence[int]) -> tuple[int, Any]:
-        """Return the length of the whole blocks before the last token, and a cache of them as `prefill` does."""
-        ends = self._block_ends(tokens)
+        """Return the length of all but a prompt's last pass, and a cache of them as `prefill` does."""
+        ends = self._ends(tokens)
         return (ends[-1], self._compute(tokens, ends)) if self.usable else (0, None)
+
+    def keep_last_pass(self, tokens: Sequence[int], cache: Any, weights_version: int) -> None:
+        """Keep the last pass of a prompt, if a longer prompt would be computed by the same pass.
+
+        Args:
+            tokens: the prompt.
+            cache: begins with its keys and values, computed after `prefill_blocks` with these weights.
+            weights_version: the version of the weights.
+        """
+        ends = self._ends([*tokens, 0])
+        if ends[-1] == len(tokens):
+            self._insert(list(_keys(tokens, ends)), cache, ends[-2], ends[-1], weights_version)
 
     def count_cached(self, tokens: Sequence[int]) -> int:
         """Return how many leading tokens need not be computed, if these are to be prefilled."""
-        ends = [*self._block_ends(tokens), len(tokens)]
+        ends = [*self._ends(tokens), len(tokens)]
         return ends[len(self._find(list(_keys(tokens, ends))))]
 
     @property
@@ -80,9 +100,8 @@ class PrefixCache:
             self._passes.clear()
             self._nbytes = 0
 
-    def _block_ends(self, tokens: Sequence[int]) -> list[int]:
-        """Return 0 and the ends of the whole blocks before the last token."""
-        return [0, *range(self.block_tokens, len(tokens), self.block_tokens)]
+    def _ends(self, tokens: Sequence[int]) -> list[int]:
+        return pass_ends(tokens, self.block_tokens, self.answer_start()) if self.usable else [0]
 
     def _compute(self, tokens: Sequence[int], ends: Sequence[int]) -> Any:
         """Return a cache of the tokens up to the last end, computed by a forward pass between each two ends."""
@@ -93,11 +112,10 @@ class PrefixCache:
         for index, (start, end) in list(enumerate(pairwise(ends)))[len(found) :]:
             with loaded.lock, torch.inference_mode():
                 new = torch.tensor([list(tokens[start:end])], device=loaded.device)
-                cache = loaded.forward(new, cache=cache, use_cache=True, **logits_to_keep(loaded.model, 1)).cache
-            layers = key_values_of(cache)
-            if layers is not None and version == loaded.weights_version:
-                copies = [(k[:, :, start:end].clone(), v[:, :, start:end].clone()) for k, v in layers]
-                self._insert(keys[: index + 1], copies)
+                seen = torch.ones(1, end, dtype=torch.long, device=loaded.device)  # as in the decode loop
+                keep = logits_to_keep(loaded.model, 1)
+                cache = loaded.forward(new, attention_mask=seen, cache=cache, use_cache=True, **keep).cache
+            self._insert(keys[: index + 1], cache, start, end, version)
         return cache
 
     def _find(self, keys: Sequence[bytes]) -> list[KeyValues]:
@@ -112,13 +130,17 @@ class PrefixCache:
             self._mark_used(keys)
         return found
 
-    def _insert(self, keys: Sequence[bytes], key_values: KeyValues) -> None:
-        """Keep what the last of these passes computed."""
+    def _insert(self, keys: Sequence[bytes], cache: Any, start: int, end: int, weights_version: int) -> None:
+        """Keep what the last of these passes computed, of tokens `[start, end)`, if the weights are still the same."""
+        layers = key_values_of(cache)
+        if layers is None or weights_version != self._loaded.weights_version:
+            return
+        copies = [(k[:, :, start:end].clone(), v[:, :, start:end].clone()) for k, v in layers]
         with self._lock:
             self._drop_stale()
             if keys[-1] not in self._passes:
-                self._passes[keys[-1]] = key_values
-                self._nbytes += _size(key_values)
+                self._passes[keys[-1]] = copies
+                self._nbytes += _size(copies)
             self._mark_used(keys)
             while self._nbytes > self.max_bytes:
                 self._nbytes -= _size(self._passes.popitem(last=False)[1])

@@ -1,11 +1,13 @@
 """Completions equal those of transformers, token by token: alone, in a batch, and with cached prefixes."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.kv_cache.pass_ends import pass_ends
 from tests.support import tiny
 from tests.support.generation import (
     LENGTH,
@@ -77,10 +79,10 @@ def test_a_growing_conversation_computes_no_block_again(name: str) -> None:
         with forward_shapes(engine) as shapes:
             assert generate_alone(engine, prompt, max_new_tokens=6) == expected
         if engine.prefix_cache.usable:
-            blocks = (len(prompt) - 1) // size
-            expected_shapes = [*[(1, size)] * (blocks - known), (1, len(prompt) - blocks * size)]
-            assert shapes[: len(expected_shapes)] == expected_shapes
-            known = blocks
+            ends = [*pass_ends(prompt, size), len(prompt)]
+            new = [(1, end - start) for start, end in pairwise(ends) if end > known]
+            assert shapes[: len(new)] == new
+            known = ends[-2]
         prompt = [*prompt, *expected[0], *added]
 
 

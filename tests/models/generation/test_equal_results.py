@@ -43,6 +43,7 @@ VARIANTS = [
     (torch.float32, "fast"),
 ]
 LENGTH = 6
+ANSWER_START = (61, 62)
 ENDINGS = ((9,), (8, 5, 4), (8, 6), (30, 31, 7, 11))
 
 Bits = tuple[Any, ...]
@@ -52,7 +53,9 @@ def new_engine(dtype: torch.dtype, forward: str) -> Engine:
     model = tiny.build("Llama", chatml_tokenizer(), ODD_SIZES).to(dtype)
     loaded = from_objects(model, chatml_tokenizer(), context_window=tiny.WINDOW)
     fast = FastLlama(model, pack_nothing) if forward == "fast" else None
-    return Engine(replace(loaded, fast_forward=fast))
+    engine = Engine(replace(loaded, fast_forward=fast))
+    engine.prefix_cache.answer_start = lambda: ANSWER_START
+    return engine
 
 
 def prompt_of(seed: int, shared: int, length: int) -> tuple[int, ...]:
@@ -63,6 +66,7 @@ def prompt_of(seed: int, shared: int, length: int) -> tuple[int, ...]:
 
 
 PROMPTS = [prompt_of(*numbers) for numbers in ((2, 0, 5), (3, 20, 33), (4, 41, 48), (5, 41, 49), (6, 60, 97))]
+PROMPTS.append((*PROMPTS[1], *ANSWER_START, *PROMPTS[0], *PROMPTS[2], *ANSWER_START))
 CONTINUED = (*PROMPTS[-1], *PROMPTS[0], *PROMPTS[1])
 
 
@@ -104,10 +108,11 @@ def test_what_was_computed_before_does_not_change_bits(dtype: torch.dtype, forwa
 
 @pytest.mark.parametrize(("dtype", "forward"), VARIANTS)
 def test_an_answer_that_becomes_part_of_the_prompt_is_computed_as_a_prompt(dtype: torch.dtype, forward: str) -> None:
-    engine, prompt = new_engine(dtype, forward), PROMPTS[1]
+    engine, prompt = new_engine(dtype, forward), (*PROMPTS[1], *ANSWER_START)
     for turn in range(3):
         answer = tuple(token for token, *_ in answer_bits(engine, prompt))
-        prompt = (*prompt, *answer, *PROMPTS[turn])
+        assert engine.prefix_cache.count_cached((*prompt, *answer)) == len(prompt), "its keys are those of a prompt"
+        prompt = (*prompt, *answer, *PROMPTS[turn], *ANSWER_START)
         assert call_bits(engine, prompt) == call_bits(new_engine(dtype, forward), prompt)
 
 
@@ -142,15 +147,21 @@ def test_the_same_batch_computes_the_same_bits_again(dtype: torch.dtype, forward
     assert batch_bits() == expected
 
 
-@given(st.lists(st.tuples(st.integers(2, 4), st.integers(0, 40), st.integers(0, 12)), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.tuples(st.integers(2, 4), st.integers(0, 40), st.integers(0, 12), st.integers(0, 9)), min_size=1, max_size=6
+    )
+)
 @settings(max_examples=30)
-def test_the_passes_of_a_call_do_not_depend_on_earlier_calls(numbers: list[tuple[int, int, int]]) -> None:
+def test_the_passes_of_a_call_do_not_depend_on_earlier_calls(numbers: list[tuple[int, int, int, int]]) -> None:
     model = tiny.make("llama")
     engine = model.engine()
+    engine.prefix_cache.answer_start = lambda: ANSWER_START
     computed: set[tuple[tuple[int, ...], int]] = set()
-    for seed, shared, added in numbers:
-        prompt = prompt_of(seed, shared, shared + added + 1)
+    for seed, shared, added, turn in numbers:
+        prompt = (*prompt_of(seed, shared, shared + added + 1), *ANSWER_START, *prompt_of(7, turn, turn), *ANSWER_START)
         fresh = model.engine()
+        fresh.prefix_cache.answer_start = engine.prefix_cache.answer_start
         with forward_passes(fresh) as alone:
             expected = generate_alone(fresh, prompt, max_new_tokens=2)
         with forward_passes(engine) as passes:
@@ -158,7 +169,7 @@ def test_the_passes_of_a_call_do_not_depend_on_earlier_calls(numbers: list[tuple
         reused = alone[: len(alone) - len(passes)]
         assert alone == [*reused, *passes], "the passes are those of a new engine, but for the first"
         ends = [(start + len(tokens), len(tokens)) for start, tokens in alone]
-        known = {(prompt[:end], length) for end, length in ends if end < len(prompt)}
+        known = {(prompt[:end], length) for end, length in ends if end <= len(prompt)}
         assert {(prompt[: start + len(tokens)], len(tokens)) for start, tokens in reused} <= computed, "computed alike"
         computed |= known
 

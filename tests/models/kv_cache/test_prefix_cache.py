@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from llmkit.models.generation.engine import Engine
 from llmkit.models.kv_cache.layers import can_crop_cache, common_prefix_length
+from llmkit.models.kv_cache.pass_ends import pass_ends
 from tests.support import tiny
 from tests.support.generation import encode_prompts, forward_passes, generate_alone
 
@@ -34,8 +35,7 @@ def new_engine(name: str = "llama", max_bytes: int | None = None) -> Engine:
 
 def spans(tokens: Sequence[int]) -> list[tuple[int, int]]:
     """Return the start and end of each pass that prefills these tokens."""
-    ends = [*range(0, len(tokens), BLOCK), len(tokens)]
-    return list(itertools.pairwise(ends))
+    return list(itertools.pairwise([*pass_ends(tokens, BLOCK), len(tokens)]))
 
 
 def passes_of(tokens: Sequence[int]) -> list[tuple[int, ...]]:
@@ -115,7 +115,7 @@ def test_joined_blocks_equal_one_pass(name: str) -> None:
     prompt = encode_prompts(model)[3]
     generate_alone(engine, prompt)
     length = engine.prefix_cache.count_cached(prompt)
-    assert length == (len(prompt) - 1) // BLOCK * BLOCK
+    assert length == pass_ends(prompt, BLOCK)[-1] > BLOCK
     found, cache = engine.prefix_cache.prefill_blocks(prompt)
     assert found == length
     with torch.no_grad():
