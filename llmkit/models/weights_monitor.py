@@ -44,7 +44,7 @@ class WeightsMonitor:
         self.version = self.unseen = 0
         self._model = model
         self._lock = threading.Lock()
-        self._state, self._samples = self._look()
+        self._state, self._samples = self._look(list(walk_modules(model)))
 
     def check(self) -> int:
         """Compare the weights with those of the last check, and return the version.
@@ -53,8 +53,9 @@ class WeightsMonitor:
             ModelUnusable: the model, or a dropout layer in it, is in training mode, in which its answers are random.
         """
         with self._lock:
-            require_eval_mode(self._model)
-            state, samples = self._look()
+            modules = list(walk_modules(self._model))
+            _require_eval_mode(modules)
+            state, samples = self._look(modules)
             if state != self._state or not _equal(samples, self._samples):
                 self.version += 1
                 self._state, self._samples = state, samples
@@ -67,8 +68,7 @@ class WeightsMonitor:
             self.unseen += 1
 
     @torch.inference_mode()
-    def _look(self) -> tuple[list[Any], list[torch.Tensor]]:
-        modules = list(walk_modules(self._model))
+    def _look(self, modules: list[Any]) -> tuple[list[Any], list[torch.Tensor]]:
         tensors = [tensor for module in modules for _, tensor in tensors_of(module)]
         state: list[Any] = [identity(tensor) for tensor in tensors]
         state.extend(adapter_state(module) for module in modules if has_adapters(module))
@@ -115,9 +115,11 @@ def replaced_code(module: Any) -> list[Any]:
 
     Those of accelerate, which move data between devices, and of transformers, which read hidden states, change nothing.
     """
+    own = module.__dict__.get("forward")
+    if own is None and not module._forward_pre_hooks and not module._forward_hooks:
+        return []
     hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
     code = [hook for hook in hooks if getattr(hook, "__module__", "") != "transformers.utils.output_capturing"]
-    own = vars(module).get("forward")
     return code if own is None or hasattr(module, "_hf_hook") else [*code, own]
 
 
@@ -134,10 +136,12 @@ def adapter_state(module: Any) -> str:
 
 def require_eval_mode(model: Any) -> None:
     """Raise `ModelUnusable` if the model is being trained, or has a dropout layer that is, as of an adapter added."""
-    dropout = torch.nn.modules.dropout._DropoutNd
-    if model.training or any(
-        isinstance(module, dropout) and module.training and module.p > 0 for module in walk_modules(model)
-    ):
+    _require_eval_mode(list(walk_modules(model)))
+
+
+def _require_eval_mode(modules: list[Any]) -> None:
+    dropout, model = torch.nn.modules.dropout._DropoutNd, modules[0]
+    if model.training or any(module.training and isinstance(module, dropout) and module.p > 0 for module in modules):
         raise ModelUnusable(
             f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"
         )
