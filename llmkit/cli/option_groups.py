@@ -177,3 +177,13 @@ class GenerationOptions(ModelOptions):
     target_language: Annotated[
         str | None, typer.Option(metavar="CODE", help="What a translation model translates into, such as fra_Latn.")
     ] = None
+
+    def explain_unused(self, context: typer.Context) -> str:
+        """Return a sentence about the options on the command line that have no effect at temperature 0, or nothing."""
+        sources = {name: context.get_parameter_source(name) for name in ("seed", "top_k", "top_p")}
+        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        if self.temperature != 0 or not given:
+            return ""
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        effect = "has no effect" if len(given) == 1 else "have no effect"
+        return f"{names} {effect}: the likeliest token is always taken, unless --temperature is above 0"

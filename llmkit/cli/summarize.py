@@ -42,7 +42,12 @@ class SummaryOptions:
 
 @with_option_groups(temperature=0.0)
 def summarize(
-    file: options.Text = "-", *, summary: SummaryOptions, model: GenerationOptions, output: LinesOptions
+    context: typer.Context,
+    file: options.Text = "-",
+    *,
+    summary: SummaryOptions,
+    model: GenerationOptions,
+    output: LinesOptions,
 ) -> None:
     """Summarize a text or a conversation, of any length.
 
@@ -59,6 +64,8 @@ def summarize(
     """
     if summary.explain and output.as_lines:
         raise InputError("--explain is for one text: leave out --lines")
+    if unused := model.explain_unused(context):
+        console.note(unused)
     destination = output.destination(file, summary.examples)
     if summary.explain and destination.format not in ("text", "json"):
         raise InputError(f"--explain is text or JSON: name a .txt or .json file, not {output.output}")

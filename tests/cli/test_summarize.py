@@ -24,6 +24,25 @@ class TestSummaries:
         assert len(out.splitlines()) == 1
         assert out[0].isupper()
 
+    @pytest.mark.parametrize(
+        ("options", "note"),
+        [
+            (["--seed", "3"], "note: --seed has no effect: the likeliest token is always taken"),
+            (["--seed", "3", "--top-k", "5"], "note: --seed and --top-k have no effect: "),
+            (["--seed", "3", "--temperature", "0.5"], ""),
+        ],
+    )
+    def test_options_without_an_effect_are_named(self, llmkit, dialogue, options, note):
+        code, _, err = llmkit("summarize", dialogue, "--max-new-tokens", "2", *options)
+        assert code == 0
+        assert ("no effect" in err) == bool(note)
+        assert note in err
+
+    def test_a_seed_of_the_configuration_is_no_note(self, llmkit, dialogue, monkeypatch):
+        monkeypatch.setenv("LLMKIT_SEED", "3")
+        code, _, err = llmkit("summarize", dialogue, "--max-new-tokens", "2")
+        assert (code, "no effect" in err) == (0, False)
+
     @pytest.mark.slow
     def test_standard_input_as_json(self, llmkit, dialogue):
         code, out, _ = llmkit("summarize", "-", "--json", "--max-new-tokens", "16", stdin=DIALOGUE)
