@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -64,6 +65,17 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
     if output is None:
         streams.check_open(sys.stdout)
         return
+    try:
+        _check_path(output, inputs)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # a name that is too long, or one with a NUL character
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(output)!r:.100} cannot be written: {reason}") from error
+
+
+def _check_path(output: Path, inputs: Sequence[str | Path | None]) -> None:
+    os.fsencode(output)  # raises an error for half a surrogate pair, which some other calls take for a missing file
     if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
     if output.is_dir():
@@ -73,6 +85,22 @@ def check_output(output: Path | None, *inputs: str | Path | None) -> None:
         raise InputError(f"{output} cannot be written: there is no permission")
     if any(_is_same(output, source) for source in inputs if source is not None):
         raise InputError(f"{output} is the input: name another file for --output")
+
+
+def check_regular(path: Path, command: str) -> None:
+    """Check that nothing has the name of a file that is to be written, or a regular file does: no link, no device.
+
+    Raises:
+        InputError: it is something else; `command` writes to another name.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if stat.S_ISLNK(mode):
+        raise InputError(f"{path} is a link to {path.readlink()}: give {command} the name of that file, or another one")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path} is a device or a pipe, not a file: give {command} another name")
 
 
 def is_device(path: Path) -> bool:
@@ -110,7 +138,7 @@ def write(text: str | Sequence[Text], output: Path | None) -> None:
 @contextmanager
 def open_text(path: Path) -> Iterator[TextIO]:
     """Open a file to write to; it gets each character, but a terminal (`/dev/tty`) no control characters."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:  # for names of files
         shown: Any = streams.CleanStream(file) if file.isatty() else file
         yield shown
 
@@ -124,6 +152,9 @@ def replacing(output: Path) -> Iterator[Path]:
     target = output if is_device(output) else Path(os.path.realpath(output))
     part = output if is_device(output) else target.with_name(f".{target.name}.part")
     try:
+        if part != output:
+            part.unlink(missing_ok=True)
+            part.touch(exist_ok=False)  # whatever it leads to, a link of this name is not followed
         yield part
         if part != output:
             part.replace(target)

@@ -26,7 +26,7 @@ def is_file(name: str) -> bool:
     """Return whether a file or folder has this name."""
     try:
         return bool(name.strip()) and url_of(name) is None and Path(name).expanduser().exists()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: nobody has the name after a ~
         return False
 
 

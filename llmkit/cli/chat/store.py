@@ -200,7 +200,7 @@ class Record:
 def _path(folder: Path, name: str) -> Path:
     if not _NAME.fullmatch(name) or len(name.encode(errors="replace")) > 200:
         raise InputError(
-            f"a conversation cannot be called {name!r}: take up to 80 letters, digits, spaces, '.', '-' and '_', "
+            f"a conversation cannot be called {name!r:.100}: take up to 80 letters, digits, spaces, '.', '-' and '_', "
             "a letter or digit first"
         )
     return folder / f"{name}{_ENDING}"

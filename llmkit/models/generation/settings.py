@@ -208,5 +208,5 @@ def explain(error: ValidationError) -> str:
         return f"{name} has {context['actual_length']} items, but may have at most {context['max_length']}"
     wanted = _WANTED.get(first["type"])
     if wanted is None:
-        return f"{name} is {first['input']!r}, which cannot be: {first['msg']}"
-    return f"{name} is {first['input']!r}, but must be {wanted.format(**context)}"
+        return f"{name} is {first['input']!r:.100}, which cannot be: {first['msg']}"
+    return f"{name} is {first['input']!r:.100}, but must be {wanted.format(**context)}"

@@ -60,6 +60,8 @@ _OTHER_NAMES = (
     | {"editor": "edit", "web": "url", "write": "export", "rename": "save", "remove": "detach", "q": "bye"}
 )
 """What other programs call these commands."""
+MAX_NAME = 4096
+"""Characters of a path, a URL or another name: as many as the bytes of a path on Linux (limits.h)."""
 _CALL = re.compile(r"/([A-Za-z]+|\?)(?!\S)\s*(.*)", re.DOTALL)
 
 
@@ -82,7 +84,17 @@ def parse_line(line: str) -> str | tuple[Command, str]:
     found, argument = _find(call[1]), call[2].strip()
     if argument and not found.argument:
         raise InputError(f"/{found.name} takes no argument, but was given {shorten(argument)!r}")
+    if found.takes_name:
+        _check_name(found.name, argument)
     return found, argument
+
+
+def _check_name(command: str, name: str) -> None:
+    if "\0" in name:
+        raise InputError(f"/{command} was given {shorten(name)!r}, but no name has NUL characters (\\x00)")
+    if len(name) > MAX_NAME:
+        what = f"/{command} was given {shorten(name)!r}, {len(name)} characters long"
+        raise InputError(f"{what}, but a name has at most {MAX_NAME}")
 
 
 def check_single(line: str, *, kept: bool) -> None:
@@ -110,6 +122,7 @@ def check_single(line: str, *, kept: bool) -> None:
 def _find(name: str) -> Command:
     name = _ALIASES.get(name.lower(), name.lower())
     if name not in COMMANDS:
+        name = shorten(name)
         if (other := COMMANDS.get(_OTHER_NAMES.get(name, ""))) is not None:
             raise InputError(f"there is no command /{name}: use {other.usage} (//{name} sends it to the model)")
         near = difflib.get_close_matches(name, COMMANDS, n=1)

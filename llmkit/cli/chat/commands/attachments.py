@@ -39,14 +39,21 @@ def file(state: ChatState, argument: str) -> Iterator[Event]:
 
 def path_of(typed: str) -> Path:
     """Return the path that was typed: as it is, or, if there is no such file, as a shell would read it."""
-    plain = Path(typed).expanduser()
-    if plain.exists():
+    plain = _expanded(typed)
+    if hints.is_file(typed):
         return plain
     try:
         words = shlex.split(typed)
     except ValueError:
         return plain
-    return Path(words[0]).expanduser() if len(words) == 1 else plain
+    return _expanded(words[0]) if len(words) == 1 else plain
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # nobody has the name after the ~
+        return Path(name)
 
 
 @command("[URL]", needs="conversation")
@@ -76,7 +83,7 @@ def detach(state: ChatState, argument: str) -> Iterator[Event]:
         raise InputError("nothing is attached: /file PATH and /url URL attach something")
     found = [text.source for text in attached if argument in (text.source, text.title, Path(text.source).name)]
     if argument and not found:
-        raise InputError(f"nothing called {argument!r} is attached: /file shows what is")
+        raise InputError(f"nothing called {argument!r:.100} is attached: /file shows what is")
     state.change({"do": "detach", "source": found[0]} if argument else {"do": "detach"})
     if left := len(state.history.attached):
         yield Note(f"{found[0]} is no longer attached, {left} other{'s are' if left > 1 else ' is'}")

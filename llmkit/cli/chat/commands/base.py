@@ -34,6 +34,11 @@ class Command:
     needs: Needs = ""
 
     @property
+    def takes_name(self) -> bool:
+        """Whether the argument is a name, a path or a URL, and not text of any length."""
+        return self.argument not in ("", "[TEXT]", "NAME [VALUE]")
+
+    @property
     def usage(self) -> str:
         """The command with its argument."""
         return f"/{self.name} {self.argument}".rstrip()

@@ -163,10 +163,11 @@ def export(state: ChatState, argument: str) -> Iterator[Event]:
         raise InputError("/export needs the name of a .md file")
     path = path_of(name)
     if path.suffix.lower() != ".md":
-        raise InputError(f"/export writes a .md file, but was given {str(path)!r}")
+        raise InputError(f"/export writes a .md file, but was given {str(path)!r:.100}")
     if not state.history.turns:
         raise InputError("there is nothing to export yet: there is no message yet")
     files.check_output(path)
+    files.check_regular(path, "/export")
     if path.exists() and not argument.endswith("!"):
         raise InputError(f"{path} exists: take another name, or /export {path} ! to overwrite it")
     files.write(to_markdown(state.history), path)

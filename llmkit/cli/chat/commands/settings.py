@@ -59,7 +59,7 @@ def set_(state: ChatState, argument: str) -> Iterator[Event]:
     if name not in MEANINGS:
         near = difflib.get_close_matches(name, MEANINGS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(MEANINGS)}"
-        raise InputError(f"there is no setting {name!r}: {hint}" if name else f"/set needs a name: {hint}")
+        raise InputError(f"there is no setting {name!r:.100}: {hint}" if name else f"/set needs a name: {hint}")
     value = _parse_value(name, text) if text else None
     if name == "n" and value not in (1, None):
         raise SettingsError(f"n is {value!r}, but a message of a chat has one answer")

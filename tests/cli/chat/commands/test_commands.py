@@ -3,7 +3,7 @@
 import pytest
 
 from llmkit.cli.chat.commands import COMMANDS, parse_line
-from llmkit.cli.chat.events import Edit, Left
+from llmkit.cli.chat.events import Edit, Left, Note, Problem
 from llmkit.errors import InputError
 from llmkit.models.generation.settings import NAMES
 
@@ -92,3 +92,40 @@ def test_what_arguments_are_completed_to(talk):
 def test_an_unknown_command_raises():
     with pytest.raises(InputError, match="did you mean /help"):
         parse_line("/hepl")
+
+
+IMPOSSIBLE = {
+    "NUL": "a\0b",
+    "long": "x" * 5000,
+    "long for a file": "x" * 300,
+    "many folders": "a/" * 3000,
+    "nobody": "~nobody-has-this-name/x",
+    "long and nobody": f"~{'x' * 200}",
+    "half a pair": "\ud800",
+    "control": "\x1b]0;x\x07",
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+@pytest.mark.parametrize(
+    "command", ["save", "load", "file", "export", "set", "set seed", "detach", "help", "url", "undo"]
+)
+def test_names_that_nothing_can_have(talk, command, name):
+    chat = talk()
+    *_, found = chat(f"/{command} {name}{'.md' * (command == 'export')}")
+    assert isinstance(found, Problem)
+    assert "unexpected" not in found.text
+    assert "\n" not in found.text
+    assert len(found.text) < 900
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_a_model_that_no_file_can_be(talk, name):
+    assert talk().problem(f"/model {name}").startswith("/model was given ")
+
+
+def test_texts_of_any_length_are_no_names(talk):
+    chat = talk()
+    assert chat.text(f"/system {'word ' * 1000}") == "the system prompt is changed"
+    assert chat.text(f"/set stop {'x' * 5000}").startswith("stop is ")
+    assert chat("/system a\0b") == [Note("the system prompt is changed")]

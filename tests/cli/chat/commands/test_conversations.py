@@ -1,7 +1,9 @@
 """Conversations that are named, left, found again and written elsewhere."""
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,38 @@ def test_export_overwrites_only_on_request(talk, tmp_path):
     assert "there is no folder" in chat.problem(f"/export {tmp_path}/none/talk.md")
     (tmp_path / "folder.md").mkdir()
     assert "it is a folder" in chat.problem(f"/export {tmp_path}/folder.md !")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of POSIX")
+@pytest.mark.parametrize("overwrites", ["", " !"])
+def test_export_replaces_no_link_and_no_special_file(talk, tmp_path, overwrites):
+    chat = talk()
+    chat.answer(FRANCE)
+    target, missing = tmp_path / "precious.md", tmp_path / "missing.md"
+    target.write_text("precious")
+    leading = {"link": target, "dangling": missing, "device": "/dev/null", "loop": tmp_path / "loop.md"}
+    for name, goal in leading.items():
+        (tmp_path / f"{name}.md").symlink_to(goal)
+        problem = chat.problem(f"/export {tmp_path}/{name}.md{overwrites}")
+        assert problem.endswith(f"is a link to {goal}: give /export the name of that file, or another one")
+    os.mkfifo(tmp_path / "pipe.md")
+    assert "is a device or a pipe" in chat.problem(f"/export {tmp_path}/pipe.md{overwrites}")
+    (tmp_path / ".talk.md.part").symlink_to(target)  # where a half of the new file is written
+    assert chat(f"/export {tmp_path}/talk.md{overwrites}") == [Note(f"written to {tmp_path}/talk.md")]
+    assert (target.read_text(), missing.exists(), (tmp_path / "talk.md").is_symlink()) == ("precious", False, False)
+    (tmp_path / "second.md").hardlink_to(target)
+    assert len(chat(f"/export {tmp_path}/second.md !")) == 1
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_export_into_a_folder_that_is_a_link(talk, tmp_path):
+    chat = talk()
+    chat.answer(FRANCE)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert len(chat(f"/export {tmp_path}/link/talk.md")) == 1
+    assert (tmp_path / "real" / "talk.md").exists()
 
 
 @pytest.mark.slow
