@@ -12,6 +12,7 @@ from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.digest import folder_digest, hash_text
+from llmkit.models.weights.model_folder import GENERATION_CONFIG
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
@@ -169,6 +170,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
             f"{folder} has a {config.model_type} model, which cannot generate text: choose a causal language model "
             "or an encoder-decoder model"
         )
+    _check_generation_config(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
     model, read = auto_class.from_pretrained(folder, **_REPORTED, **options)
@@ -186,6 +188,20 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
         )
     check_int4_layers(model, quantization)
     return tokenizer, model.eval()
+
+
+def _check_generation_config(folder: Path) -> None:
+    """Raise `ModelUnusable` for entries that transformers refuses when it loads the model, naming their file."""
+    from transformers import GenerationConfig
+
+    if (folder / GENERATION_CONFIG).is_file():
+        try:
+            GenerationConfig.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # it checks some entries by using them
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise ModelUnusable(
+                f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
+            ) from error
 
 
 _REPORTED: Any = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}

@@ -17,6 +17,7 @@ TOKENIZER_FILES = {
 }
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _INDEX = "model.safetensors.index.json"
+GENERATION_CONFIG = "generation_config.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """The files of an adapter of PEFT."""
 _ADAPTER_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
@@ -49,6 +50,8 @@ def validate_model_folder(folder: Path) -> Path:
     if missing := " and no ".join(part for part, found in parts.items() if not found):
         raise ModelUnusable(f"the folder {folder} is not a usable model: it has no {missing}{_hint(folder)}")
     _read_json(folder / "config.json")
+    if (folder / GENERATION_CONFIG).is_file():  # transformers would pass over a damaged one
+        _read_json(folder / GENERATION_CONFIG)
     for shard in _shards(folder):
         _check_weights(shard)
     return folder

@@ -252,3 +252,12 @@ def test_weights_of_another_shape_than_the_config_are_named(tmp_path: Path) -> N
         ModelUnusable, match=r"of the weights have another shape than config\.json says, such as lm_head\.weight: "
     ):
         HuggingFaceChat(model=str(tmp_path))
+
+
+@pytest.mark.parametrize("entries", ['{"cache_implementation": "x"}', '{"watermarking_config": {"ngram_len": 5}}'])
+def test_a_generation_config_that_transformers_refuses_is_named(tmp_path: Path, entries: str) -> None:
+    for part in tiny.make("llama"):
+        part.save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text(entries)
+    with pytest.raises(ModelUnusable, match=r"generation_config\.json has an entry that cannot be used \("):
+        HuggingFaceChat(str(tmp_path))

@@ -95,6 +95,13 @@ def test_a_damaged_configuration_is_refused(folder, config):
     assert "config.json is damaged" in refusal(folder)
 
 
+@pytest.mark.parametrize("config", ["", "{", "[]", "null"])
+def test_a_damaged_generation_config_is_refused(folder, config):
+    (folder / "generation_config.json").write_text(config)
+    with pytest.raises(ModelUnusable, match=r"generation_config\.json is damaged"):
+        validate_model_folder(folder)
+
+
 @given(size=st.integers(0, 150))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_truncated_weights_are_refused(folder, size):
