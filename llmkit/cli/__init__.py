@@ -82,6 +82,7 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted."""
     if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps its offers, and a shell takes each line for one
         os.environ["COLUMNS"] = "10000"
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # commands show their progress themselves
     streams.prepare()
     console.set_quiet(False)
     option_names.use(())
