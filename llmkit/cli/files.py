@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -143,6 +144,11 @@ def open_text(path: Path) -> Iterator[TextIO]:
         yield shown
 
 
+def part_of(target: Path) -> Path:
+    """Return the file that a result is first written to, whose name is short where that of the target is very long."""
+    return target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.part")
+
+
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
     """Yield the path to write to, which takes the place of the output when all is written; a device is written to.
@@ -150,7 +156,7 @@ def replacing(output: Path) -> Iterator[Path]:
     The target of a link is replaced, not the link.
     """
     target = output if is_device(output) else Path(os.path.realpath(output))
-    part = output if is_device(output) else target.with_name(f".{target.name}.part")
+    part = output if is_device(output) else part_of(target)
     try:
         if part != output:
             part.unlink(missing_ok=True)

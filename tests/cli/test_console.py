@@ -67,6 +67,24 @@ def test_progress_on_a_narrow_terminal_takes_one_line():
     assert all(len(line) <= 40 for line in lines)
 
 
+@pytest.mark.slow
+@terminal
+def test_what_is_written_to_standard_error_while_progress_is_shown():
+    evil = r"\x1b[38;5;213m\x1b]8;;http:evil\x1b\\here\x9b2J"
+    program = (
+        "import sys, time\nfrom llmkit.cli import console, streams\nstreams.prepare()\nconsole.DELAY = 0.01\n"
+        f"evil = '{evil}'\n"
+        "with console.progress('reading ' + evil):\n"
+        "    time.sleep(0.5)\n    print('library', evil, file=sys.stderr)\n    console.warning(evil)\n"
+        "    sys.stdin.readline()\n"
+        "print('after', evil, file=sys.stderr)"
+    )
+    shown = shown_by(program, "0:00:0[1-9] reading", width=200)
+    assert not any(sequence in shown for sequence in ("\x1b[38;5;213m", "\x1b]", "\x9b"))
+    for begin in ("library", "warning:", "reading", "after"):
+        assert f"{begin} ^[[38;5;213m^[]8;;http:evil^[\\here<9b>2J" in shown
+
+
 @terminal
 def test_progress_on_a_terminal_without_unicode():
     assert shown_by(PROGRAM.format(**SHOWN | {"total": 2}), "loading .*1/2", LC_ALL="C").isascii()

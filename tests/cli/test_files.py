@@ -86,6 +86,34 @@ def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
     assert link.is_symlink()
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200, "x" * 5000])
+def test_an_output_whose_name_is_too_long_is_refused_before_any_work(refused, command, tmp_path, name):
+    message = refused(*command, "--output", str(tmp_path / name))
+    assert message.endswith(" cannot be written: File name too long\n")
+    assert len(message) < 200
+
+
+def test_the_longest_name_is_written(tmp_path):
+    output = tmp_path / f"{'é' * 126}.md"
+    files.check_output(output)
+    files.write("a text", output)
+    assert output.read_text(encoding="utf-8") == "a text\n"
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_a_link_in_place_of_the_new_file_is_not_followed(tmp_path):
+    output, other = tmp_path / "out.txt", tmp_path / "other.txt"
+    other.write_text("precious")
+    files.part_of(output).symlink_to(other)
+    files.write("a text", output)
+    assert (output.read_text(), other.read_text(), output.is_symlink()) == ("a text\n", "precious", False)
+
+
+def test_a_name_that_is_not_utf_8_in_a_result(tmp_path):
+    files.write("in \udcff.txt", tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "in \\udcff.txt\n"
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd/1"), reason="needs /proc")
 def test_standard_output_by_its_name_is_written_to_and_stays(tmp_path):
     link, shown = tmp_path / "stdout", tmp_path / "shown.txt"

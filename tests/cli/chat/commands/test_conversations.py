@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmkit.cli import files
 from llmkit.cli.chat.events import Alert, Ended, Note, PastTurn
 
 FRANCE = "What is the capital of France?"
@@ -166,7 +167,7 @@ def test_export_replaces_no_link_and_no_special_file(talk, tmp_path, overwrites)
         assert problem.endswith(f"is a link to {goal}: give /export the name of that file, or another one")
     os.mkfifo(tmp_path / "pipe.md")
     assert "is a device or a pipe" in chat.problem(f"/export {tmp_path}/pipe.md{overwrites}")
-    (tmp_path / ".talk.md.part").symlink_to(target)  # where a half of the new file is written
+    files.part_of(tmp_path / "talk.md").symlink_to(target)  # where a half of the new file is written
     assert chat(f"/export {tmp_path}/talk.md{overwrites}") == [Note(f"written to {tmp_path}/talk.md")]
     assert (target.read_text(), missing.exists(), (tmp_path / "talk.md").is_symlink()) == ("precious", False, False)
     (tmp_path / "second.md").hardlink_to(target)
