@@ -1,11 +1,13 @@
 """Engines, constraints and schemas for the tests of constraints, and a validator for schemas."""
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -48,6 +50,28 @@ def can_start(constraint: Constraint, limit: int) -> bool:
             raise
         return False
     return True
+
+
+def drawn_text(factory: ConstraintFactory, schema: Any, rng: random.Random, limit: int = 120) -> str | None:
+    """Return a completion of random allowed tokens within a limit; `None` if none was finished."""
+    try:
+        matcher = factory.json_schema(schema).start(limit)
+    except SettingsError:
+        return None
+    written: list[int] = []
+    while not matcher.complete and len(written) < limit:
+        scores = torch.zeros(factory._vocabulary.vocab_size)
+        matcher.mask(scores)
+        allowed = [int(one) for one in torch.nonzero(scores == 0).flatten()]
+        token = rng.choice(allowed)
+        if factory._vocabulary.is_special_token(token):
+            break
+        if not matcher.allows(token, limit - len(written) - 1):
+            written += matcher.shortest_end or []
+            return factory._vocabulary.decode_str(written)
+        matcher.consume(token)
+        written.append(token)
+    return factory._vocabulary.decode_str(written) if matcher.complete or matcher.shortest_end == [] else None
 
 
 PERSON = {"name": {"type": "string"}, "age": {"type": "integer"}}

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLParserLimits
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraints.finite_numbers import MAX_NUMBER, FiniteNumbers
@@ -28,6 +28,9 @@ from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_s
 _CACHED_CONSTRAINTS = 64
 _FIRST_WORK, _LATER_WORK = 96, 12  # states that are searched for an end: before the completion, and at each token
 _MAX_SKIP = 8  # tokens without a search, after searches that found nothing
+
+_LIMITS = LLParserLimits(initial_lexer_fuel=10**7, step_lexer_fuel=10**7, max_lexer_states=10**6, verbose_errors=False)
+"""Enough for a pattern beside a length of thousands of characters."""
 
 JSON_STYLE: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """JSON on one line, as Python writes it: with free white space, small models write white space without end."""
@@ -115,8 +118,9 @@ class Matcher:
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
-        bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8), bitorder="little")
-        bits = bits.astype(bool)
+        mask = self._matcher.compute_bitmask()
+        self._check()
+        bits = np.unpackbits(np.frombuffer(mask, dtype=np.uint8), bitorder="little").astype(bool)
         infinite = self._numbers.infinite(self._text, self._matcher) if self._numbers else []
         if infinite:
             finite = bits.copy()
@@ -143,7 +147,15 @@ class Matcher:
     @property
     def complete(self) -> bool:
         """Whether nothing can follow."""
+        self._check()
         return bool(self._matcher.is_stopped())
+
+    def _check(self) -> None:
+        """Raise `ConstraintError` where the grammar gave up, which is no end of the text."""
+        if self._matcher.is_error():
+            raise ConstraintError(
+                f"the constraint is too complex ({_reason(self._matcher)}): make its patterns simpler"
+            )
 
 
 class ConstraintFactory:
@@ -214,11 +226,14 @@ class ConstraintFactory:
         return Constraint(grammar, matcher, ShortestEnd(self._vocabulary, text), numbers)
 
     def _new_matcher(self, grammar: str) -> LLMatcher:
-        matcher = LLMatcher(self._vocabulary, grammar, log_level=0)
+        matcher = LLMatcher(self._vocabulary, grammar, log_level=0, limits=_LIMITS)
         if matcher.is_error():
-            reason = " ".join(matcher.get_error().split())
-            raise ConstraintError(f"this cannot be a constraint: {reason}")
+            raise ConstraintError(f"this cannot be a constraint: {_reason(matcher)}")
         return matcher
+
+
+def _reason(matcher: LLMatcher) -> str:
+    return " ".join(matcher.get_error().split())
 
 
 def _lark_string(text: str) -> str:

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmkit.errors import ConstraintError
+from llmkit.models.constraints.string_formats import format_pattern, is_known_format, with_format
 
 _UNCHANGED = {"allOf", "not", "if", "const", "enum", "default", "examples"}
 _VALUES = {"const", "enum", "default", "examples"}
 _SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 _COMBINING_KEYWORDS = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
-_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
-_KEY_PATTERNS = {
-    "date": r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$",
-    "uuid": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-}
-_FORMATS_OF_PYDANTIC: dict[str, dict[str, Any]] = {
-    "ipvanyaddress": {"anyOf": [{"type": "string", "format": name} for name in ("ipv4", "ipv6")]},
-    "base64": {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"},
-}
 _INSTEAD = {
     "not": "say with enum, const, pattern or bounds what is allowed",
     "if": "write each case as an alternative of anyOf",
     "dependentRequired": "write an alternative of anyOf with these properties, and one without them",
     "dependentSchemas": "write an alternative of anyOf for each case",
+    "dependencies": "write an alternative of anyOf with these properties, and one without them",
+    "contains": "say with items and prefixItems what is allowed",
+    "unevaluatedProperties": "name all properties in one schema, with additionalProperties",
+    "unevaluatedItems": "say with items and prefixItems what is allowed",
 }
+_WITHOUT_EFFECT = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
+"""Keywords that by the standard say nothing without another one."""
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 _REMARKS = {"type", "title", "description"}
+_LARGEST = 2**63 - 1  # of the bounds that the compiler has
+_BOUNDS = {"minimum": 1, "exclusiveMinimum": 1, "maximum": -1, "exclusiveMaximum": -1}
+
+logger = logging.getLogger(__name__)
 
 
 def compilable(schema: Any) -> Any:
     """Return a JSON schema as the grammar compiler takes it, and whose objects have no extra properties.
 
-    A `format` that the compiler does not know is a remark by the standard. `oneOf` becomes `anyOf`, `propertyNames` the
-    names or patterns of properties. An alternative whose pattern has look-around is left out if there are others.
+    A `format` that nobody knows is a remark by the standard. `oneOf` becomes `anyOf`, `propertyNames` the names or
+    patterns of properties. An alternative whose pattern has look-around is left out if there are others.
     """
     root = schema if isinstance(schema, Mapping) else {}
     return forbid_extra_properties(map_schemas(schema, lambda part: _rewrite(part, root)))
@@ -62,21 +66,65 @@ def map_schemas(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
 
 
 def _rewrite(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    schema = dict(schema)
+    schema = {key: item for key, item in schema.items() if _WITHOUT_EFFECT.get(key, key) in schema}
     for key, instead in _INSTEAD.items():
         if key in schema:
             raise ConstraintError(f"{key} cannot be a constraint: {instead}, or leave it out and check the answer")
-    if isinstance(schema.get("format"), str) and schema["format"] not in _FORMATS:
-        schema = {**_FORMATS_OF_PYDANTIC.get(schema.pop("format"), {}), **schema}
+    for key in _BOUNDS:
+        _check_bound(schema, key)
+    if isinstance(schema.get("format"), str) and not is_known_format(schema["format"]):
+        del schema["format"]
+    schema = with_format(schema)
     if "uniqueItems" in schema:
         _check_unique(schema)
     if isinstance(schema.get("oneOf"), list) and "anyOf" not in schema:
+        if not _are_disjoint(schema["oneOf"], root):
+            logger.info("oneOf is followed as anyOf: the answer may be valid under more than one of the alternatives")
         schema = {("anyOf" if key == "oneOf" else key): item for key, item in schema.items()}
     if isinstance(schema.get("anyOf"), list):
         kept = [item for item in schema["anyOf"] if not _has_look_around(item)]
         schema["anyOf"] = kept or schema["anyOf"]
     names = schema.pop("propertyNames", None)
     return schema if names in (None, True) else _with_names(schema, names, root)
+
+
+def _check_bound(schema: dict[str, Any], key: str) -> None:
+    """Leave out a bound beyond 64 bits if it hardly restricts a number."""
+    bound = schema.get(key)
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or abs(bound) < _LARGEST:
+        return
+    if bound * _BOUNDS[key] > 0:
+        raise ConstraintError(f"{key} is {bound}, but must be less than 2 ** 63 in size: say it with a string")
+    del schema[key]
+
+
+def _are_disjoint(options: list[Any], root: Mapping[str, Any]) -> bool:
+    """Whether no value is valid under two alternatives, as far as types and constants of properties tell."""
+    resolved = [_resolve(option, root) for option in options]
+    return all(_differ(first, second, root) for first, second in itertools.combinations(resolved, 2))
+
+
+def _differ(first: Mapping[str, Any], second: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    values = [_values(option) for option in (first, second)]
+    if all(values) and not values[0] & values[1]:
+        return True
+    types = [_types(option) for option in (first, second)]
+    if all(types) and not types[0] & types[1]:
+        return True
+    shared = set(first.get("required", ())) & set(second.get("required", ()))
+    parts = ([_resolve(option.get("properties", {}).get(name), root) for option in (first, second)] for name in shared)
+    return any(_differ(one, other, root) for one, other in parts)
+
+
+def _values(schema: Mapping[str, Any]) -> set[str]:
+    values = [schema["const"]] if "const" in schema else schema.get("enum", ())
+    return {f"{type(value).__name__}:{value}" for value in values}
+
+
+def _types(schema: Mapping[str, Any]) -> set[str]:
+    given = schema.get("type", ())
+    types = {given} if isinstance(given, str) else set(given)
+    return types | {"integer"} if "number" in types else types
 
 
 def _check_unique(schema: dict[str, Any]) -> None:
@@ -101,19 +149,24 @@ def _with_names(schema: dict[str, Any], names: Any, root: Mapping[str, Any]) -> 
     if allowed is not None and "patternProperties" not in schema:
         properties = {name: given.get(name, values) for name in allowed if name in given or values is not False}
         return {**schema, "properties": properties, "additionalProperties": False}
-    rules = set(names) - _REMARKS
-    pattern = names.get("pattern") if rules == {"pattern"} else None
-    if rules == {"format"}:
-        pattern = _KEY_PATTERNS.get(names["format"], "" if names["format"] not in _FORMATS else None)
+    rules, pattern = set(names) - _REMARKS, names.get("pattern")
+    if "format" in rules:
+        pattern = _anchored(format_pattern(names["format"])) if is_known_format(names["format"]) else pattern or ""
+        rules -= {"pattern", "format"}
+    pattern = pattern if rules <= {"pattern"} else None
     if rules and rules <= {"minLength", "maxLength"}:
         pattern = rf"^[\s\S]{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$"
-    if not rules or pattern == "":
+    if pattern == "" or (pattern is None and not rules):
         return schema
     if pattern is None or given or "patternProperties" in schema:
         raise ConstraintError(
             f"propertyNames is {dict(names)!r}, but must be an enum or one pattern, beside no other properties"
         )
     return {**schema, "patternProperties": {pattern: values}, "additionalProperties": False}
+
+
+def _anchored(pattern: str | None) -> str | None:
+    return None if pattern is None else f"^{pattern}$"
 
 
 def _resolve(names: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -141,5 +194,6 @@ def forbid_extra_properties(schema: Any) -> Any:
             inner[key] = {name: forbid_extra_properties(part) for name, part in item.items()}
         elif key not in _UNCHANGED:
             inner[key] = forbid_extra_properties(item)
-    is_plain = isinstance(inner.get("properties"), dict) and not _COMBINING_KEYWORDS & set(inner)
+    has_names = any(isinstance(inner.get(key), dict) for key in ("properties", "patternProperties"))
+    is_plain = has_names and not _COMBINING_KEYWORDS & set(inner)
     return {"additionalProperties": False, **inner} if is_plain else inner

@@ -1,16 +1,62 @@
-"""JSON schemas of types: TypedDicts with keys that may be left out, dataclasses, unions, lists, `Literal`."""
+"""JSON schemas of pydantic classes and types: TypedDicts with keys that may be left out, dataclasses, unions, lists."""
 
 from __future__ import annotations
 
+import json
+import re
 import typing
+from collections.abc import Mapping
 from inspect import getdoc
 from typing import Annotated, Any
 
 import typing_extensions
-from pydantic import Field, TypeAdapter
+from langchain_core.tools import BaseTool
+from langchain_core.tools.base import create_schema_from_function
+from langchain_core.utils.json_schema import dereference_refs
+from pydantic import BaseModel, Field, TypeAdapter
+
+from llmkit.models.constraints.json_schemas import map_schemas, without_unique_items
+from llmkit.models.langchain.pydantic_schemas import ParsableJsonSchema
 
 _make_typed_dict: Any = typing_extensions.TypedDict
 _QUALIFIERS = ("Required", "NotRequired", "ReadOnly")
+_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
+
+
+def is_pydantic_class(schema: Any) -> bool:
+    """Return whether this is a class of pydantic 2."""
+    return isinstance(schema, type) and typing_extensions.get_origin(schema) is None and issubclass(schema, BaseModel)
+
+
+def class_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a pydantic class, without titles of fields, and without references where possible."""
+    described: dict[str, Any] = schema.model_json_schema(schema_generator=ParsableJsonSchema)
+    title = described.get("title", schema.__name__)
+    if not _is_recursive(described):
+        described = {key: item for key, item in dereference_refs(described).items() if key != "$defs"}
+        described = map_schemas(described, lambda part: {key: item for key, item in part.items() if key != "title"})
+    return {"title": title, **without_unique_items(described)}
+
+
+def tool_parameters(tool: Any) -> dict[str, Any] | None:
+    """Return the JSON schema of a tool's arguments, where a pydantic class describes them."""
+    if isinstance(tool, BaseTool):
+        tool = tool.tool_call_schema
+    elif not isinstance(tool, type | Mapping) and callable(tool) and hasattr(tool, "__name__"):
+        options: Any = {"filter_args": (), "parse_docstring": True, "error_on_invalid_docstring": False}
+        tool = create_schema_from_function(tool.__name__, tool, include_injected=False, **options)
+    if not is_pydantic_class(tool):
+        return None
+    return {key: item for key, item in class_schema(tool).items() if key not in ("title", "description")}
+
+
+def _is_recursive(schema: Mapping[str, Any]) -> bool:
+    """Whether a definition refers to itself, as that of a tree does; LangChain would put "anything" in its place."""
+    parts = schema.get("$defs", {})
+    inner = {name: set(_REFERENCE.findall(json.dumps(part))) for name, part in parts.items()}
+    for _ in inner:
+        inner = {name: refs.union(*(inner.get(ref, set()) for ref in refs)) for name, refs in inner.items()}
+    return any(name in refs for name, refs in inner.items())
 
 
 def is_typed_dict(schema: Any) -> bool:
@@ -25,7 +71,7 @@ def adapter_for(schema: Any) -> TypeAdapter[Any]:
 
 def typed_dict_tool(schema: Any) -> dict[str, Any]:
     """Return a TypedDict as a tool: its name, description and parameters."""
-    parameters = adapter_for(schema).json_schema()
+    parameters = adapter_for(schema).json_schema(schema_generator=ParsableJsonSchema)
     description = parameters.pop("description", "") or getdoc(schema) or ""
     return {"name": schema.__name__, "description": description, "parameters": parameters}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, get_origin
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnableParallel
 from langchain_core.runnables.passthrough import RunnableAssign
 from langchain_core.utils.function_calling import convert_to_json_schema
@@ -23,7 +22,8 @@ from pydantic.errors import PydanticUserError
 
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraints.json_schemas import without_unique_items
-from llmkit.models.langchain.class_schemas import adapter_for, is_typed_dict
+from llmkit.models.langchain.class_schemas import adapter_for, class_schema, is_pydantic_class, is_typed_dict
+from llmkit.models.langchain.pydantic_schemas import ParsableJsonSchema
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -59,13 +59,12 @@ def structured_output(
         tools = [{"type": "function", "function": tool}]
         bound = llm.bind_tools(tools, tool_choice=name, ls_structured_output_format=traced, **options)
         parser = JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
-        if is_class:
-            parser = PydanticToolsParser(tools=[schema], first_tool_only=True)
+        validate = RunnableLambda(partial(_validate, schema)) if is_class else validate
     else:
         inner = {"json_schema": {"schema": json_schema}} if method == "json_schema" else {"schema": json_schema}
         form = {"type": "json_schema" if method == "json_schema" else "json_object", **inner}
         bound = llm.bind(response_format=form, ls_structured_output_format=traced, **options)
-        parser = PydanticOutputParser(pydantic_object=schema) if is_class else JsonOutputParser()
+        parser = ClassParser(pydantic_object=schema) if is_class else JsonOutputParser()
     if validate is not None:
         parser = parser | validate
     if not include_raw:
@@ -85,18 +84,17 @@ def _none(_: Any) -> None:  # no lambda, which cannot be pickled
 
 _TOOL_KEYS = {"name", "function", "toolSpec"}  # of a dictionary that describes a tool
 _KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}  # of a JSON schema
-_REFERENCE = re.compile(r'"#/\$defs/([^"]+)"')
 
 
 def _to_json_schema(schema: Any) -> dict[str, Any]:
     if isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and _KEYWORDS & set(schema):
         return {"title": "answer", **schema}  # LangChain would keep an object's properties and nothing else
-    if isinstance(schema, type) and is_basemodel_subclass(schema):
-        converted: dict[str, Any] = without_unique_items(convert_to_json_schema(schema))
-        original = without_unique_items(schema.model_json_schema()) if hasattr(schema, "model_json_schema") else {}
-        return {"title": converted["title"], **original} if _is_recursive(original) else converted
+    if is_pydantic_class(schema):
+        return class_schema(schema)
     if _is_type(schema):
-        described: dict[str, Any] = without_unique_items(adapter_for(schema).json_schema())
+        described: dict[str, Any] = without_unique_items(
+            adapter_for(schema).json_schema(schema_generator=ParsableJsonSchema)
+        )
         name = getattr(schema, "__name__", "answer")
         return {"title": name if is_typed_dict(schema) or is_dataclass(schema) else "answer", **described}
     return dict(convert_to_json_schema(schema))
@@ -124,19 +122,24 @@ def _validator(schema: Any) -> Runnable[Any, Any] | None:
 
 
 def _validate(schema: Any, value: Any) -> Any:
+    """Read a value as JSON, in which even a strict class takes dates, enums and sets."""
+    if value is None and is_pydantic_class(schema):
+        return None  # no call
     try:
         return adapter_for(schema).validate_json(json.dumps(value))
     except ValidationError as error:
-        raise OutputParserException(f"the completion is no {schema!r}: {error}") from error
+        raise OutputParserException(
+            f"the completion is no {schema!r}: {error}", llm_output=json.dumps(value)
+        ) from error
+
+
+class ClassParser(PydanticOutputParser[Any]):
+    """Parses JSON into a pydantic class."""
+
+    def _parse_obj(self, obj: Any) -> Any:
+        return (
+            _validate(self.pydantic_object, obj) if is_pydantic_class(self.pydantic_object) else super()._parse_obj(obj)
+        )
 
 
 _PLAIN_TYPES: tuple[Any, ...] = (str, int, float, bool, list, dict)
-
-
-def _is_recursive(schema: Mapping[str, Any]) -> bool:
-    """Whether a definition refers to itself, as that of a tree does; LangChain would put "anything" in its place."""
-    parts = schema.get("$defs", {})
-    inner = {name: set(_REFERENCE.findall(json.dumps(part))) for name, part in parts.items()}
-    for _ in inner:
-        inner = {name: refs.union(*(inner.get(ref, set()) for ref in refs)) for name, refs in inner.items()}
-    return any(name in refs for name, refs in inner.items())

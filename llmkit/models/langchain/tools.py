@@ -20,7 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import JSON_STYLE
 from llmkit.models.constraints.json_schemas import compilable, without_unique_items
-from llmkit.models.langchain.class_schemas import is_typed_dict, typed_dict_tool
+from llmkit.models.langchain.class_schemas import is_typed_dict, tool_parameters, typed_dict_tool
 from llmkit.models.langchain.tool_choice import Tool
 from llmkit.models.tokens.content_blocks import read_text
 
@@ -69,11 +69,12 @@ def _to_tool(tool: Any) -> Tool:
         tool = {key: value for key, value in tool.items() if key != "type"}
     try:
         function = convert_to_openai_tool(tool).get("function")
+        own = tool_parameters(tool)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ConstraintError(f"{tool!r} cannot be made a tool ({reason}): {_A_TOOL}") from error
     given = function if isinstance(function, Mapping) else {}
-    name, parameters = given.get("name"), given.get("parameters") or _NOTHING
+    name, parameters = given.get("name"), own or given.get("parameters") or _NOTHING
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(parameters, Mapping):
         raise ConstraintError(f"{tool!r} cannot be made a tool: {_A_TOOL}")
     parameters = without_unique_items(parameters) if is_checked else parameters

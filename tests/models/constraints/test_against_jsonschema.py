@@ -7,34 +7,8 @@ import jsonschema
 import pytest
 import torch
 
-from llmkit.errors import SettingsError
-from llmkit.models.constraints.grammar import ConstraintFactory
-from tests.support.schemas import engine_of
+from tests.support.schemas import drawn_text, engine_of
 from tests.support.valid_pairs import pair
-
-LIMIT = 120
-
-
-def drawn_text(factory: ConstraintFactory, schema: object, rng: random.Random) -> str | None:
-    """Return a completion of random allowed tokens within LIMIT; `None` if none was finished."""
-    try:
-        matcher = factory.json_schema(schema).start(LIMIT)  # type: ignore[arg-type]
-    except SettingsError:
-        return None
-    written: list[int] = []
-    while not matcher.complete and len(written) < LIMIT:
-        scores = torch.zeros(factory._vocabulary.vocab_size)
-        matcher.mask(scores)
-        allowed = [int(one) for one in torch.nonzero(scores == 0).flatten()]
-        token = rng.choice(allowed)
-        if factory._vocabulary.is_special_token(token):
-            break
-        if not matcher.allows(token, LIMIT - len(written) - 1):
-            written += matcher.shortest_end or []
-            return factory._vocabulary.decode_str(written)
-        matcher.consume(token)
-        written.append(token)
-    return factory._vocabulary.decode_str(written) if matcher.complete or matcher.shortest_end == [] else None
 
 
 def check(seed: int) -> bool:

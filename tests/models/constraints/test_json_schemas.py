@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.json_schemas import forbid_extra_properties
+from llmkit.models.constraints.json_schemas import compilable, forbid_extra_properties
 from llmkit.models.langchain.structured_output import METHODS
 from tests.support import tiny
 from tests.support.models import chat
@@ -177,6 +177,9 @@ def test_a_schema_needs_no_title(method: str) -> None:
         ("if", {"required": ["a"]}),
         ("dependentRequired", {"a": ["b"]}),
         ("uniqueItems", True),
+        ("dependencies", {"a": ["b"]}),
+        ("contains", {"const": 1}),
+        ("unevaluatedProperties", False),
     ],
 )
 def test_a_keyword_that_cannot_be_a_constraint_is_named_with_what_to_write_instead(key: str, value: Any) -> None:
@@ -185,3 +188,24 @@ def test_a_keyword_that_cannot_be_a_constraint_is_named_with_what_to_write_inste
         factory.json_schema({"type": "object", "properties": {"a": {}, "b": {}, key: {}}, key: value})
     factory.json_schema({"type": "object", "properties": {key: {"type": "string"}}})
     factory.json_schema({"type": "array", "items": {"type": "string", "format": "unknown"}, "uniqueItems": False})
+
+
+A, B = ({"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in "ab")
+
+
+@pytest.mark.parametrize(
+    ("options", "is_noted"),
+    [
+        ([{"type": "number"}, {"type": "integer"}], True),
+        ([{"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"b": {}}}], True),
+        ([{"type": "string"}, {"type": ["integer", "null"]}], False),
+        ([{"enum": ["x"]}, {"const": "y"}], False),
+        ([A, B], False),
+    ],
+)
+def test_one_of_is_noted_where_alternatives_may_overlap(
+    options: list[Any], is_noted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="llmkit"):
+        compilable({"oneOf": options})
+    assert ("oneOf is followed as anyOf" in caplog.text) is is_noted
