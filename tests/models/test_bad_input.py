@@ -15,6 +15,7 @@ from llmkit.errors import (
     PromptError,
     SettingsError,
 )
+from llmkit.models.kv_cache import prefix_cache
 from tests.support import tiny
 from tests.support.models import PROMPT, attention_architectures, chat, completion, each_pass, prompt_ids
 from tests.support.schemas import Town
@@ -26,7 +27,10 @@ def llm() -> HuggingFaceChat:
 
 
 @attention_architectures
-def test_input_beyond_the_context_window_fails_before_any_computation(name: str) -> None:
+def test_input_beyond_the_context_window_fails_before_any_computation(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(prefix_cache.BLOCK_TOKENS, "cpu", tiny.WINDOW)  # each prompt is one pass
     llm = chat(name)
     long = "the dog " * 600
     with each_pass(llm) as passes:

@@ -90,6 +90,7 @@ def test_a_token_tree_is_one_forward_pass_and_a_shared_prefix_is_computed_once(m
     engine = model.engine()
     assert engine.scorer.supports_token_trees
     shared = tokens_of(model, ["The dog sleeps on. " * 5])[0]
+    engine.prefix_cache.block_tokens = len(shared)
     prompts = [[*shared, *suffix] for suffix in tokens_of(model, PROMPTS)]
     labels = tokens_of(model, LABELS)
     with forward_shapes(engine) as shapes:
