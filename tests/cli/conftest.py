@@ -18,7 +18,7 @@ def llmkit(monkeypatch, capsys) -> Run:
     """
 
     def run(*arguments: str, stdin: str = "") -> tuple[Any, str, str]:
-        pipe = io.BytesIO(stdin.encode(errors="surrogateescape"))
+        pipe = io.BufferedReader(io.BytesIO(stdin.encode(errors="surrogateescape")))
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe, encoding="utf-8"))
         monkeypatch.setattr(sys, "argv", ["llmkit", *arguments])
         with pytest.raises(SystemExit) as exit_:

@@ -48,7 +48,7 @@ def save_model(folder: Path, *, template: str = "") -> Path:
         direction = torch.ones(head.shape[1])
         direction[::2] = -1
         for row, sign in zip(tokenizer.convert_tokens_to_ids(tokens), (1, -1), strict=True):
-            head[row] = 1000 * sign * direction  # one of the two is always the likeliest
+            head[row] = 5 * sign * direction  # one of the two is always the likeliest
     model.generation_config.max_new_tokens = 6
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from tests.support.hostile import EVIL, save_conversation, save_model
 
-FAILING = "{{ raise_exception('" + EVIL.replace("\\", "\\\\") + "') }}"
+_CONTENT = "{% for message in messages %}{{ message.content }}{% endfor %}"
+FAILING = _CONTENT + "{{ raise_exception('" + EVIL.replace("\\", "\\\\") + "') }}"
 
 
 class World(NamedTuple):
@@ -184,6 +185,8 @@ WITH_MODEL: dict[str, Attempt] = {
 """Attempts that use a model."""
 
 ATTEMPTS = QUICK | WITH_MODEL
+WITHOUT_HOSTILE_TEXT = {"ask: a page", "ask: a URL", "summarize: the budget"}
+"""Attempts whose output has no hostile text: `fetch` replaces control characters, and a budget has only numbers."""
 
 STATUS_LINE = b"HTTP/1.1 503 " + EVIL.replace("\r", "").encode() + b"\r\nContent-Length: 0\r\n\r\n"
 LOCATION = b"HTTP/1.1 302 x\r\nLocation: ftp://" + EVIL.replace("\r", "").encode() + b"\r\nContent-Length: 0\r\n\r\n"
