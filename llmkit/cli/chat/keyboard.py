@@ -144,6 +144,8 @@ def history() -> tuple[History, str]:
     path = state_dir() / "history"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError(0, "it is not a file")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         reason = f"{path} cannot be written: {error.strerror or error}"

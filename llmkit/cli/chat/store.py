@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from llmkit.cli.chat.history import VERSION, Change, History, apply_change
+from llmkit.cli.chat import conversation_file
+from llmkit.cli.chat.history import VERSION, Change, History
 from llmkit.errors import InputError, RunError
 from llmkit.paths import data_dir
 
@@ -49,15 +50,16 @@ class Store:
         with suppress(OSError):
             for path in self.folder.glob(f"*{_ENDING}"):
                 with suppress(OSError, InputError):  # another chat has just renamed it, or it is none of ours
-                    found.append((_path(self.folder, path.stem).stat().st_mtime_ns, path.stem))
+                    if conversation_file.is_regular(_path(self.folder, path.stem)):
+                        found.append((path.stat().st_mtime_ns, path.stem))
         return [name for _, name in sorted(found, reverse=True)]
 
     def entries(self) -> Iterator[Entry]:
         """Yield all conversations that have a message, the last one changed first."""
         for name in self.names():
             path = _path(self.folder, name)
-            with suppress(OSError):
-                history = _read(path.read_bytes())[0]
+            with suppress(OSError, InputError, RunError):
+                history = conversation_file.read(path).history
                 if history.turns:
                     when = datetime.fromtimestamp(path.stat().st_mtime)
                     yield Entry(name, when, len(history.turns), history.turns[0].message)
@@ -77,11 +79,11 @@ class Store:
         """Return the record of a conversation, to continue it; where it cannot be written, its `trouble` says so.
 
         Raises:
-            InputError: there is none of this name, or another chat is writing it.
+            InputError: there is none of this name, the file is not a conversation, or another chat is writing it.
             RunError: it cannot be read.
         """
         path = _path(self.folder, name)
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise InputError(f"no conversation is called {name!r}: /list in a chat shows those that are kept")
         lock, file, trouble = None, None, ""
         try:
@@ -89,16 +91,16 @@ class Store:
         except RunError as error:
             trouble = str(error)
         try:
-            data = path.read_bytes()
-        except OSError as error:
+            found = conversation_file.read(path)
+        except (InputError, RunError):
             _release(lock)
-            raise RunError(f"{path} cannot be read: {error.strerror}") from error
-        history, complete, notes = _read(data)
+            raise
         try:
-            file = _reopen(path, data, complete) if lock else None
+            file = conversation_file.reopen(path, found) if lock else None
         except OSError as error:
             trouble = f"{path} cannot be written: {error.strerror}"
-        record = Record(self.folder, name, history, [f"{path}, {note}" for note in notes], file, lock, keep)
+        notes = [f"{path}, {note}" for note in found.notes]
+        record = Record(self.folder, name, found.history, notes, file, lock, keep)
         record.trouble = trouble and f"what comes now will not be saved: {trouble}"
         return record
 
@@ -241,36 +243,3 @@ def _obstacle(folder: Path) -> str:
 def _release(lock: BaseFileLock | None) -> None:
     if lock is not None:
         lock.release()
-
-
-def _read(data: bytes) -> tuple[History, int, list[str]]:
-    """Return the conversation, the length of its complete lines in bytes, and what is wrong with others."""
-    history, notes = History(), []
-    *lines, tail = data.split(b"\n")
-    for number, line in enumerate(lines, 1):
-        try:
-            history = apply_change(history, _parse(line))
-        except ValueError as error:
-            notes.append(f"line {number}, is ignored: {error}")
-    complete = len(data) - len(tail)
-    with suppress(ValueError):  # all but the line end of the last line may have been written
-        history = apply_change(history, _parse(tail))
-        complete = len(data)
-    return history, complete, notes
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode(errors="surrogatepass"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError("it is not JSON") from error
-
-
-def _reopen(path: Path, data: bytes, complete: int) -> BinaryIO:
-    """Open a file for more lines, its torn last line cut off."""
-    file = path.open("r+b")
-    file.seek(file.truncate(complete))
-    if complete and data[complete - 1 : complete] != b"\n":
-        file.write(b"\n")
-        file.flush()
-    return file

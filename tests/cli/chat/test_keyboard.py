@@ -1,5 +1,7 @@
 """What was typed in earlier chats, where it cannot be written."""
 
+import os
+
 import pytest
 from prompt_toolkit.history import InMemoryHistory
 
@@ -20,6 +22,14 @@ def test_a_history_that_cannot_be_written_is_said_before_the_chat(monkeypatch, t
     history, note = keyboard.history()
     assert isinstance(history, InMemoryHistory)
     assert note.startswith(f"what you type here is not remembered in later chats: {tmp_path}/file/history cannot be")
+
+
+def test_a_pipe_as_history_is_not_waited_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMKIT_DATA", str(tmp_path))
+    os.mkfifo(tmp_path / "history")
+    history, note = keyboard.history()
+    assert isinstance(history, InMemoryHistory)
+    assert note.endswith("history cannot be written: it is not a file")
 
 
 def test_a_disk_that_is_full_ends_no_chat(monkeypatch, tmp_path):
