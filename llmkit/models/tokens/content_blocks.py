@@ -1,19 +1,17 @@
 """The text of a message whose content is a list of blocks: read, or refused, never skipped.
 
 Blocks are those of LangChain's standard content (https://docs.langchain.com/oss/python/langchain/messages) and of the
-message APIs that its integrations pass through: OpenAI, Anthropic, Bedrock and MCP.
+message APIs that its integrations pass through: OpenAI, Anthropic, Bedrock, Gemini, Cohere and MCP.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError
+from llmkit.models.tokens.document_blocks import RefusedBlock, read_document
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -23,12 +21,6 @@ _REASONING = {"reasoning", "thinking", "redacted_thinking", "reasoning_content"}
 
 _CALLS = {"tool_use", "tool_call", "tool_call_chunk", "invalid_tool_call", "input_json_delta", "function_call"}
 """Tool calls are read from `tool_calls` and `invalid_tool_calls`."""
-
-_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
-
-
-class _RefusedBlock(ValueError):
-    """Raised for a block without text; says what it is, and what to do."""
 
 
 def read_text(message: BaseMessage) -> str:
@@ -45,7 +37,7 @@ def read_text(message: BaseMessage) -> str:
     for block in message.content:
         try:
             part, is_paragraph = _read_block(block, message)
-        except _RefusedBlock as refused:
+        except RefusedBlock as refused:
             raise InputError(f"this model reads text only, but a {message.type} message has {refused}") from refused
         if part and text and (is_paragraph or ends_paragraph):
             text = f"{text.rstrip()}\n\n"
@@ -89,7 +81,7 @@ def _read_block(block: Any, message: BaseMessage) -> tuple[str, bool]:
     if isinstance(block, str):
         return block, False
     if not isinstance(block, Mapping):
-        raise _RefusedBlock(f"a block that is {type(block).__name__}, no dictionary: give its text")
+        raise RefusedBlock(f"a block that is {type(block).__name__}, no dictionary: give its text")
     block_type = _type_of(block)
     if block_type == "non_standard" and isinstance(block.get("value"), Mapping):
         return _read_block(block["value"], message)
@@ -101,7 +93,7 @@ def _read_block(block: Any, message: BaseMessage) -> tuple[str, bool]:
     if block_type in _PLAIN:
         return _string(block, _PLAIN[block_type], block_type), False
     if block_type not in _READERS:
-        raise _RefusedBlock(f"a block of type {block_type!r}: leave it out, or give its text")
+        raise RefusedBlock(f"a block of type {block_type!r}: leave it out, or give its text")
     return _READERS[block_type](block), True
 
 
@@ -109,11 +101,16 @@ def _type_of(block: Mapping[str, Any]) -> str:
     """Return a block's type; Bedrock and Gemini name it by the key of the content."""
     if "type" in block:
         return str(block["type"])
-    named = [key for key in ("text", "json", "cachePoint", *_BY_KEY) if key in block]
+    named = [key for key in ("text", "json", "document", "cachePoint", *_BY_KEY) if key in block]
     return _BY_KEY.get(named[0], named[0]) if named else f"unknown, with {', '.join(map(str, block)) or 'nothing'}"
 
 
-_BY_KEY = {"toolUse": "tool_use", "toolResult": "tool_result", "reasoningContent": "reasoning_content"}
+_BY_KEY = {
+    **{"toolUse": "tool_use", "toolResult": "tool_result", "reasoningContent": "reasoning_content"},
+    **{"guardContent": "guardContent", "guard_content": "guardContent"},
+    **{"inline_data": "inline_data", "inlineData": "inline_data"},
+    **{"functionResponse": "functionResponse", "function_response": "functionResponse"},
+}
 
 _PLAIN = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 """The key of the text, by type of a block that is running text."""
@@ -122,58 +119,19 @@ _PLAIN = {"text": "text", "input_text": "text", "output_text": "text", "refusal"
 def _string(block: Mapping[str, Any], key: str, block_type: str) -> str:
     if isinstance(block.get(key), str):
         return str(block[key])
-    raise _RefusedBlock(f"a block of type {block_type!r} whose {key!r} is {block.get(key)!r}, no string")
+    raise RefusedBlock(f"a block of type {block_type!r} whose {key!r} is {block.get(key)!r}, no string")
 
 
 def _check_call(block: Mapping[str, Any], block_type: str, message: BaseMessage) -> None:
-    """Raise `_RefusedBlock` if a call is in the content only, where no chat template looks for it."""
+    """Raise `RefusedBlock` if a call is in the content only, where no chat template looks for it."""
     calls = [*getattr(message, "tool_calls", ()), *getattr(message, "invalid_tool_calls", ())]
     name = block.get("name") or block.get("toolUse", {}).get("name")
     if not any(name in (None, call["name"]) for call in calls):
-        raise _RefusedBlock(f"a block of type {block_type!r} that is not in its tool_calls: give tool_calls=")
+        raise RefusedBlock(f"a block of type {block_type!r} that is not in its tool_calls: give tool_calls=")
 
 
 def _read_document(block: Mapping[str, Any]) -> str:
-    """Read a file or document: its title, what is said about it, and its text, which may be encoded in base64."""
-    inner: Any = block.get("file") if isinstance(block.get("file"), Mapping) else block.get("source")
-    inner = inner if isinstance(inner, Mapping) else block
-    media_type = str(next((of[key] for of in (inner, block) for key in ("mime_type", "media_type") if key in of), ""))
-    is_text = inner.get("type") == "text" or block.get("source_type") == "text"
-    content = inner.get("content")
-    text = inner.get("data") if is_text and "data" in inner else inner.get("text", block.get("text"))
-    if content is not None:
-        text = _read_blocks(content)
-    if text is None and is_text and not _is_address(inner.get("url")):
-        text = inner.get("url")  # where LangChain 1 looks for the text of a block of version 0.3
-    data = next((inner[key] for key in ("base64", "data", "file_data") if isinstance(inner.get(key), str)), None)
-    if text is None and data is not None:
-        text = _decode(data, media_type or _TYPE_OF_PLAIN.get(str(block.get("type")), ""))
-    if not isinstance(text, str):
-        where = next((key for key in ("url", "file_id", "file_uri", "id") if inner.get(key) or block.get(key)), "")
-        found = f"by its {where}, and not its text" if where else "without text"
-        raise _RefusedBlock(f"a block of type {block.get('type')!r} {found}: read it first, and give its text")
-    heading = [str(block[key]) for key in ("title", "context") if block.get(key)]
-    return "\n\n".join([*heading, text])
-
-
-def _is_address(url: Any) -> bool:
-    return isinstance(url, str) and bool(re.match(r"(?i)(https?|ftp|file|gs|s3|data):", url))
-
-
-_TYPE_OF_PLAIN = {"text-plain": "text/plain"}
-
-
-def _decode(data: str, media_type: str) -> str:
-    """Decode base64, which may be a data URL, if it is text in UTF-8."""
-    if data.startswith("data:"):
-        head, _, data = data.partition(",")
-        media_type = head.removeprefix("data:").partition(";")[0] or media_type
-    if not media_type.startswith(_TEXT_TYPES):
-        raise _RefusedBlock(f"a file of type {media_type or 'unknown'!r}: read it first, and give its text")
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise _RefusedBlock(f"a file of type {media_type!r} that is not UTF-8 in base64: give its text") from error
+    return read_document(block, _read_blocks)
 
 
 def _read_blocks(content: Any) -> str:
@@ -189,11 +147,11 @@ def _read_blocks(content: Any) -> str:
 def _read_json(block: Mapping[str, Any]) -> str:
     key = next((key for key in ("json", "data", "value") if key in block), None)
     if key is None:
-        raise _RefusedBlock("a block of type 'json' without a value: give it as 'json'")
+        raise RefusedBlock("a block of type 'json' without a value: give it as 'json'")
     try:
         return json.dumps(block[key], ensure_ascii=False)
     except (TypeError, ValueError) as error:
-        raise _RefusedBlock(f"a block of type 'json' whose value is no JSON ({error})") from error
+        raise RefusedBlock(f"a block of type 'json' whose value is no JSON ({error})") from error
 
 
 def _read_search_result(block: Mapping[str, Any]) -> str:
@@ -205,8 +163,15 @@ def _read_result(block: Mapping[str, Any]) -> str:
     return _read_blocks(block.get("toolResult", block).get("content") or "")
 
 
-def _read_resource(block: Mapping[str, Any]) -> str:
-    return _read_document({"type": "resource", "source": block.get("resource", {})})
+def _read_guarded(block: Mapping[str, Any]) -> str:
+    inner = block.get("guardContent") or block.get("guard_content")
+    text = inner.get("text") if isinstance(inner, Mapping) else None
+    return _string(text if isinstance(text, Mapping) else inner or {}, "text", "guardContent")
+
+
+def _read_response(block: Mapping[str, Any]) -> str:
+    inner = block.get("functionResponse") or block.get("function_response") or {}
+    return _read_json({"json": inner["response"]} if isinstance(inner, Mapping) and "response" in inner else {})
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -214,7 +179,11 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "file": _read_document,
     "input_file": _read_document,
     "document": _read_document,
-    "resource": _read_resource,
+    "resource": _read_document,
+    "media": _read_document,
+    "inline_data": _read_document,
+    "guardContent": _read_guarded,
+    "functionResponse": _read_response,
     "search_result": _read_search_result,
     "tool_result": _read_result,
     "json": _read_json,

@@ -60,7 +60,7 @@ def dropped_parts(
     return [
         part.name
         for part, marker in zip(parts, markers, strict=True)
-        if marker not in probe or not _stands(part.text, rendered, source)
+        if marker not in probe.casefold() or not _stands(part.text, rendered, source)
     ]
 
 

@@ -196,3 +196,11 @@ def test_a_long_answer_is_checked_without_a_second_rendering() -> None:
 
 def _never(*_: Any) -> str:
     raise AssertionError("rendered again")
+
+
+@pytest.mark.parametrize(("change", "expected"), [("upper", "BE KIND TO ALL"), ("lower", "be kind to all")])
+def test_texts_in_capitals_are_no_texts_left_out(change: str, expected: str) -> None:
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content | " + change + " }}\n{% endfor %}"
+    rendered = renderer(template).render(turns([S("Be kind to all"), H("Hi")]), {})
+    assert expected in rendered.text
+    assert not rendered.changes
