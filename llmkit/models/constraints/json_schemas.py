@@ -67,6 +67,8 @@ def map_schemas(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
 
 def _rewrite(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
     schema = {key: item for key, item in schema.items() if _WITHOUT_EFFECT.get(key, key) in schema}
+    if isinstance(schema.get("type"), str) and schema["type"].isupper():  # Gemini's
+        schema["type"] = schema["type"].lower()
     for key, instead in _INSTEAD.items():
         if key in schema:
             raise ConstraintError(f"{key} cannot be a constraint: {instead}, or leave it out and check the answer")

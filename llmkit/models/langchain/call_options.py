@@ -16,6 +16,7 @@ from llmkit.models.constraints.json_schemas import compilable
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings
 from llmkit.models.langchain.message_parser import ToolCallParser
+from llmkit.models.langchain.option_names import WITHOUT_EFFECT, rename_options
 from llmkit.models.langchain.tool_choice import Tool, allows_parallel_calls, choose_tools
 from llmkit.models.langchain.tools import (
     ToolFormat,
@@ -28,21 +29,6 @@ from llmkit.models.langchain.tools import (
 from llmkit.models.tokens.chat_template import PromptEncoder
 
 _RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
-
-_WITHOUT_EFFECT = (
-    "ls_structured_output_format",
-    "max_retries",
-    "strict",  # a call always fits its schema here
-    "metadata",
-    "stream_usage",  # the last chunk always has it
-    "stream_options",
-    "user",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "prompt_cache_key",
-)
-"""Options for tracers, and for models behind a network, that callers of several providers pass."""
 
 _SCHEMA_TEXT = "Answer with JSON that fits this schema, and nothing else:\n{schema}"
 
@@ -80,12 +66,9 @@ class CallOptions:
             ConstraintError: a tool or the response format is not one.
         """
         rest = dict(options)
-        for name in _WITHOUT_EFFECT:
+        for name in WITHOUT_EFFECT:
             rest.pop(name, None)
-        if (sequences := rest.pop("stop_sequences", None)) is not None:
-            if stop is not None:
-                raise SettingsError("stop and stop_sequences are given: they are two names of one setting, give one")
-            stop = sequences
+        stop = rename_options(rest, stop)
         response_format, template = rest.pop("response_format", None), rest.pop("chat_template_kwargs", None)
         if response_format is not None and not isinstance(response_format, Mapping):
             raise ConstraintError(f"response_format is {response_format!r}, but must be a dictionary with a type")
@@ -102,7 +85,7 @@ class CallOptions:
         }
         if stop is not None:
             rest["stop"] = stop
-        _check_names(rest, [*parsed, "response_format", "chat_template_kwargs", "top_logprobs", *_WITHOUT_EFFECT])
+        _check_names(rest, [*parsed, "response_format", "chat_template_kwargs", "top_logprobs", *WITHOUT_EFFECT])
         return cls(settings.override(**rest), response_format=response_format, template=template, **parsed)
 
     @property

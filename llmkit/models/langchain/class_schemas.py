@@ -10,7 +10,7 @@ from inspect import getdoc
 from typing import Annotated, Any
 
 import typing_extensions
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import create_schema_from_function
 from langchain_core.utils.json_schema import dereference_refs
 from pydantic import BaseModel, Field, TypeAdapter
@@ -40,6 +40,8 @@ def class_schema(schema: type[BaseModel]) -> dict[str, Any]:
 
 def tool_parameters(tool: Any) -> dict[str, Any] | None:
     """Return the JSON schema of a tool's arguments, where a pydantic class describes them."""
+    if isinstance(tool, Tool) and not tool.args_schema:
+        return None  # it has one argument, a text
     if isinstance(tool, BaseTool):
         tool = tool.tool_call_schema
     elif not isinstance(tool, type | Mapping) and callable(tool) and hasattr(tool, "__name__"):

@@ -56,6 +56,8 @@ def _parse(choice: Any) -> tuple[str, list[str] | None]:
     if isinstance(choice, str):
         word = choice.lower()  # Cohere and Gemini write capitals
         return (word, None) if word in _REQUIRED or word == "none" else ("required", [choice])
+    if isinstance(choice, list) and choice and all(isinstance(name, str) for name in choice):  # Gemini's names
+        return "required", list(choice)
     return _parse_mapping(choice) if isinstance(choice, Mapping) else ("", None)
 
 

@@ -22,6 +22,7 @@ from llmkit.models.constraints.grammar import JSON_STYLE
 from llmkit.models.constraints.json_schemas import compilable, without_unique_items
 from llmkit.models.langchain.class_schemas import is_typed_dict, tool_parameters, typed_dict_tool
 from llmkit.models.langchain.tool_choice import Tool
+from llmkit.models.langchain.tool_dictionaries import plain_tool, single_tools
 from llmkit.models.tokens.content_blocks import read_text
 
 
@@ -58,15 +59,15 @@ def to_tools(tools: Any) -> list[Tool]:
     """Convert what LangChain takes as tools to the form that templates read, or raise `ConstraintError`."""
     if not isinstance(tools, Sequence) or isinstance(tools, str):
         raise ConstraintError(f"tools is {tools!r}, but must be a list of tools")
-    return [_to_tool(tool) for tool in tools]
+    return [_to_tool(tool) for tool in single_tools(tools)]
 
 
 def _to_tool(tool: Any) -> Tool:
     is_checked = not isinstance(tool, Mapping)  # by pydantic, when the call runs
     if is_typed_dict(tool):
         tool = typed_dict_tool(tool)
-    if isinstance(tool, Mapping) and "name" in tool:
-        tool = {key: value for key, value in tool.items() if key != "type"}
+    if isinstance(tool, Mapping):
+        tool = plain_tool(tool)
     try:
         function = convert_to_openai_tool(tool).get("function")
         own = tool_parameters(tool)

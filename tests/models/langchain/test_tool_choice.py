@@ -57,6 +57,8 @@ CHOICES: list[tuple[Any, list[str] | None, bool]] = [
     ({"function_calling_config": {"mode": "ANY", "allowed_function_names": ["b"]}}, ["b"], True),
     ({"functionCallingConfig": {"mode": "AUTO"}}, ALL, False),
     ({"function_calling_config": {"mode": "NONE"}}, [], False),
+    (["b"], ["b"], True),
+    (["b", "a"], ["a", "b"], True),
 ]
 
 
@@ -173,3 +175,31 @@ def test_stop_sequences_are_stop() -> None:
 def test_an_unknown_option_names_what_is_known(name: str, known: str) -> None:
     with pytest.raises(SettingsError, match=f"unknown .*{name}.*{known}"):
         chat("llama").bind_tools([Search], **{name: True}).invoke("Hi")
+
+
+FUNCTION = {"name": "Search", "description": "", "parameters": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"tool_config": {"function_calling_config": {"mode": "ANY"}}}, {"tool_choice": "any"}),
+        ({"tool_config": {"toolChoice": {"tool": {"name": "Search"}}}}, {"tool_choice": "Search"}),
+        ({"disable_parallel_tool_use": True}, {"parallel_tool_calls": False}),
+        ({"disable_parallel_tool_use": False}, {"parallel_tool_calls": True}),
+        ({"request_timeout": 5}, {"timeout": 5}),
+        ({"betas": ["x"], "extra_headers": {}, "cache_control": {"type": "ephemeral"}}, {}),
+    ],
+)
+def test_words_of_other_integrations_mean_the_same(given: dict[str, Any], meant: dict[str, Any]) -> None:
+    settings = chat("llama").settings
+    tools = [{"type": "function", "function": FUNCTION}]
+    one, other = (CallOptions.parse(settings, None, {"tools": tools, **options}) for options in (given, meant))
+    assert one.allowed_tools == other.allowed_tools
+    assert (one.parallel_tool_calls, one.timeout) == (other.parallel_tool_calls, other.timeout)
+
+
+def test_two_names_of_one_option_are_an_error() -> None:
+    settings = chat("llama").settings
+    with pytest.raises(SettingsError, match="tool_choice and tool_config are given"):
+        CallOptions.parse(settings, None, {"tool_choice": "any", "tool_config": {"toolChoice": {"any": {}}}})
