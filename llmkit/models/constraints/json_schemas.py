@@ -198,4 +198,19 @@ def forbid_extra_properties(schema: Any) -> Any:
             inner[key] = forbid_extra_properties(item)
     has_names = any(isinstance(inner.get(key), dict) for key in ("properties", "patternProperties"))
     is_plain = has_names and not _COMBINING_KEYWORDS & set(inner)
+    if not (_COMBINING_KEYWORDS | _VALUES | {"type"}) & set(inner):
+        inner = {**_implied_type(inner), **inner}
     return {"additionalProperties": False, **inner} if is_plain else inner
+
+
+def _implied_type(schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return the type that the keywords of a schema are about; by the standard, they allow any other type too."""
+    return next(({"type": name} for name, keys in _KEYWORDS_OF.items() if keys & set(schema)), {})
+
+
+_KEYWORDS_OF = {
+    "object": {"properties", "patternProperties", "required"},
+    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "string": {"pattern", "minLength", "maxLength", "format"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any, get_origin
+from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
@@ -15,15 +14,12 @@ from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnableParallel
 from langchain_core.runnables.passthrough import RunnableAssign
-from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ValidationError
-from pydantic.errors import PydanticUserError
 
 from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.json_schemas import without_unique_items
-from llmkit.models.langchain.class_schemas import adapter_for, class_schema, is_pydantic_class, is_typed_dict
-from llmkit.models.langchain.pydantic_schemas import ParsableJsonSchema
+from llmkit.models.langchain.class_schemas import adapter_for, is_pydantic_class, is_typed_dict
+from llmkit.models.langchain.output_schemas import is_type, to_json_schema, traced_schema
 
 METHODS = ("json_schema", "function_calling", "json_mode")
 
@@ -37,14 +33,8 @@ def structured_output(
     """
     if method not in METHODS:
         raise SettingsError(f"method is {method!r}, but must be one of {', '.join(METHODS)}")
-    try:
-        json_schema = _to_json_schema(schema)
-    except (ValueError, TypeError, PydanticUserError, NameError) as error:
-        reason = " ".join(str(error).split())
-        raise ConstraintError(
-            f"{schema!r} is neither a pydantic class, a type that pydantic knows, nor a JSON schema: {reason}"
-        ) from error
-    traced = {"kwargs": {"method": method}, "schema": _traced_schema(schema, json_schema)}
+    json_schema = to_json_schema(schema)
+    traced = {"kwargs": {"method": method}, "schema": traced_schema(schema, json_schema)}
     validate = _validator(schema)
     is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Runnable[Any, Any]
@@ -82,41 +72,9 @@ def _none(_: Any) -> None:  # no lambda, which cannot be pickled
     return None
 
 
-_TOOL_KEYS = {"name", "function", "toolSpec"}  # of a dictionary that describes a tool
-_KEYWORDS = {"type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}  # of a JSON schema
-
-
-def _to_json_schema(schema: Any) -> dict[str, Any]:
-    if isinstance(schema, Mapping) and not _TOOL_KEYS & set(schema) and _KEYWORDS & set(schema):
-        return {"title": "answer", **schema}  # LangChain would keep an object's properties and nothing else
-    if is_pydantic_class(schema):
-        return class_schema(schema)
-    if _is_type(schema):
-        described: dict[str, Any] = without_unique_items(
-            adapter_for(schema).json_schema(schema_generator=ParsableJsonSchema)
-        )
-        name = getattr(schema, "__name__", "answer")
-        return {"title": name if is_typed_dict(schema) or is_dataclass(schema) else "answer", **described}
-    return dict(convert_to_json_schema(schema))
-
-
-def _traced_schema(schema: Any, json_schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema that tracers expect: LangChain's conversion, where it has one."""
-    try:
-        converted: Mapping[str, Any] = convert_to_json_schema(schema)
-    except (ValueError, TypeError, PydanticUserError, NameError):
-        return json_schema
-    return converted
-
-
-def _is_type(schema: Any) -> bool:
-    """Whether this is a TypedDict, a dataclass, or another type than a class, such as `list[int]`."""
-    return is_typed_dict(schema) or is_dataclass(schema) or get_origin(schema) is not None or schema in _PLAIN_TYPES
-
-
 def _validator(schema: Any) -> Runnable[Any, Any] | None:
     """Return what makes the value of a type from parsed JSON; a TypedDict is a dictionary as it is parsed."""
-    if isinstance(schema, Mapping) or is_typed_dict(schema) or not _is_type(schema):
+    if isinstance(schema, Mapping) or is_typed_dict(schema) or not is_type(schema):
         return None
     return RunnableLambda(partial(_validate, schema))
 
@@ -140,6 +98,3 @@ class ClassParser(PydanticOutputParser[Any]):
         return (
             _validate(self.pydantic_object, obj) if is_pydantic_class(self.pydantic_object) else super()._parse_obj(obj)
         )
-
-
-_PLAIN_TYPES: tuple[Any, ...] = (str, int, float, bool, list, dict)

@@ -19,6 +19,12 @@ _PYTHON_TYPES = {
 }
 
 
+def has_parameters(tool: Mapping[str, Any]) -> bool:
+    """Return whether a dictionary is a tool by the key of its schema, and no schema itself."""
+    keys = (*_SCHEMAS, "toolSpec", "parameter_definitions")
+    return any(isinstance(tool.get(key), Mapping) for key in keys)
+
+
 def single_tools(tools: Iterable[Any]) -> list[Any]:
     """Return tools with those of Gemini's groups one by one."""
     single = []

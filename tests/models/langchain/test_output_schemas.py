@@ -1,0 +1,186 @@
+"""What with_structured_output takes at the top: types, JSON schemas with or without a wrapper, tools."""
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
+
+import pytest
+import typing_extensions
+from pydantic import BaseModel, Field, HttpUrl, RootModel, TypeAdapter
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from llmkit.errors import ConstraintError
+from llmkit.models.langchain.output_schemas import to_json_schema
+from tests.support.models import chat
+
+
+class Color(enum.Enum):
+    RED, GREEN = "red", "green"
+
+
+class Level(enum.IntEnum):
+    LOW, HIGH = 1, 2
+
+
+class Point(BaseModel):
+    """A point."""
+
+    x: int
+
+
+class Name(BaseModel):
+    """A name."""
+
+    name: str = Field(max_length=5)
+
+
+class Numbers(RootModel[list[int]]):
+    """Numbers."""
+
+
+Inner = TypeVar("Inner")
+
+
+class Box(BaseModel, Generic[Inner]):
+    """A box."""
+
+    inner: Inner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """A visit."""
+
+    when: dt.date
+    points: list[Point]
+    note: str | None = None
+
+
+@pydantic_dataclass
+class Price:
+    """A price."""
+
+    value: Decimal
+
+
+class Pair(NamedTuple):
+    """A pair."""
+
+    first: int
+    second: Literal["a", "b"]
+
+
+UserId = NewType("UserId", int)
+Alias = typing_extensions.TypeAliasType("Alias", list[Point])
+TYPES: dict[str, Any] = {
+    "enum": Color,
+    "enum of integers": Level,
+    "date": dt.date,
+    "duration": dt.timedelta,
+    "UUID": uuid.UUID,
+    "address": HttpUrl,
+    "decimal": Decimal,
+    "new type": UserId,
+    "alias": Alias,
+    "dataclass": Visit,
+    "dataclass of pydantic": Price,
+    "named tuple": Pair,
+    "root": Numbers,
+    "generic": Box[Point],
+    "union": Point | Name,
+    "optional": Point | None,
+    "list": list[Point],
+    "annotated list": Annotated[list[Point], Field(min_length=1, max_length=2)],
+    "dict": dict[int, Point],
+    "sequence": Sequence[int],
+    "mapping": Mapping[str, int],
+    "tuple": tuple[int, Point],
+    "set": set[Literal["a", "b"]],
+    "literal": Literal["a", 1, None],
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_type_at_the_top_gives_its_values(name: str) -> None:
+    for seed in range(2):
+        llm = chat("llama", temperature=1.2, seed=seed, context_window=4096)
+        value = llm.with_structured_output(TYPES[name]).invoke("Hi", max_new_tokens=150)
+        TypeAdapter(TYPES[name]).validate_python(value, strict=True)
+
+
+class Person(TypedDict):
+    """A person."""
+
+    name: str
+    nick: NotRequired[str]
+
+
+class Partial(typing_extensions.TypedDict, total=False):
+    """A person."""
+
+    name: typing_extensions.Required[Annotated[str, ..., "The name."]]
+    nick: typing_extensions.ReadOnly[str]
+
+
+class Group(TypedDict):
+    """A group."""
+
+    people: list[Person]
+    ages: dict[str, int]
+
+
+@pytest.mark.parametrize(
+    ("made", "required", "names"),
+    [
+        (Person, ["name"], ["name", "nick"]),
+        (Partial, ["name"], ["name", "nick"]),
+        (Group, ["people", "ages"], ["people", "ages"]),
+    ],
+)
+def test_a_typed_dict_tells_which_keys_are_required(made: Any, required: list[str], names: list[str]) -> None:
+    schema = to_json_schema(made)
+    assert schema["title"] == made.__name__
+    assert sorted(schema["required"]) == sorted(required)
+    assert list(schema["properties"]) == names
+    value = chat("llama", temperature=1.5, seed=1, context_window=4096).with_structured_output(made).invoke("Hi")
+    assert set(required) <= set(value) <= set(names)
+
+
+SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+DICTIONARIES: dict[str, dict[str, Any]] = {
+    "JSON schema": SCHEMA,
+    "without a type": {"properties": SCHEMA["properties"], "required": ["x"]},
+    "with a name": {"name": "point", **SCHEMA},
+    "with $schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMA},
+    "name and schema": {"name": "point", "strict": True, "schema": SCHEMA},
+    "response format": {"type": "json_schema", "json_schema": {"name": "point", "schema": SCHEMA}},
+    "types in a list": {**SCHEMA, "type": ["object"]},
+    "function": {"type": "function", "function": {"name": "point", "parameters": SCHEMA}},
+    "function of Anthropic": {"name": "point", "input_schema": SCHEMA},
+    "function of MCP": {"name": "point", "inputSchema": SCHEMA},
+}
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize("name", DICTIONARIES)
+def test_a_dictionary_gives_what_its_schema_says(name: str, method: Any) -> None:
+    llm = chat("llama", temperature=1.2, seed=1, context_window=4096)
+    value = llm.with_structured_output(DICTIONARIES[name], method=method).invoke("Hi", max_new_tokens=60)
+    assert isinstance(value, dict)
+    assert isinstance(value["x"], int)
+
+
+def test_a_schema_without_a_type_gives_what_its_keywords_are_about() -> None:
+    llm = chat("llama", temperature=1.2, seed=1)
+    for schema, kind in (({"pattern": "^[ab]$"}, str), ({"items": {"type": "integer"}, "maxItems": 2}, list)):
+        assert isinstance(llm.with_structured_output(schema).invoke("Hi", max_new_tokens=60), kind)
+
+
+@pytest.mark.parametrize("schema", [None, "Point", Point(x=1), {}, [Point, Name], True])
+def test_what_is_no_schema_raises_an_error_with_the_reason(schema: Any) -> None:
+    with pytest.raises(ConstraintError, match="is neither a pydantic class, a type that pydantic knows, nor"):
+        chat("llama").with_structured_output(schema)
