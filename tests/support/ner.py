@@ -10,6 +10,7 @@ import pytest
 from llmkit.chains import Entity, NERChain
 from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.text.segmentation import Span
+from tests.support import tiny
 from tests.support.models import chat, completion
 
 MODELS = {"llama": chat, "gpt2": completion, "t5": chat}
@@ -21,7 +22,7 @@ TEXT = "The dog met Paris in Paris, France; and the quick brown fox met Seven Li
 
 def chain_of(name: str = "llama", **options: Any) -> NERChain:
     options = {"labels": LABELS, "descriptions": DESCRIPTIONS, "max_words": 3, "tuning": SMOLLM2_135M, **options}
-    return NERChain(MODELS[name](name, context_window=1024), **options)
+    return NERChain(MODELS[name](name, context_window=tiny.WINDOW), **options)
 
 
 @cache

@@ -98,6 +98,7 @@ def test_a_hundred_labels_are_scored(name: str) -> None:
 @pytest.mark.parametrize("count", [2, 100])
 def test_all_labels_of_a_text_share_a_forward_pass(count: int) -> None:
     llm = tiny_llm("llama")
+    llm.engine.prefix_cache.block_tokens = tiny.WINDOW  # each prompt is one block
     chain = ZeroShotClassificationChain(llm, [f"label {number}" for number in range(count)])
     chain.invoke(TEXT)
     with forward_shapes(llm.engine) as shapes:
