@@ -43,7 +43,8 @@ def test_answers_equal_those_of_transformers(llm: HuggingFaceChat, model: Tiny) 
 
 
 def test_a_conversation_computes_only_new_tokens(llm: HuggingFaceChat, model: Tiny) -> None:
-    conversation = [SystemMessage("Answer in one word."), HumanMessage(QUESTIONS[0])]
+    system = "Answer in one word, and write nothing else: no reason, no greeting, and no question of your own."
+    conversation = [SystemMessage(system), HumanMessage(QUESTIONS[0])]  # a shorter turn is computed again
     answer = llm.invoke(conversation)
     conversation += [answer, HumanMessage("And of Italy?")]
     [ids] = model.reference(llm.engine.encoder.encode_messages(conversation), max_new_tokens=LENGTH)
