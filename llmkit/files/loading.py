@@ -13,6 +13,9 @@ from llmkit.files import emails, encodings, formats, pdf, subtitles, web_pages
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
+MAX_BYTES = 256 << 20
+"""Of a file or of a pipe, which may be endless: its text is then several times as large in memory."""
+
 
 def load(path: str | os.PathLike[str]) -> list[Document]:
     r"""Read a file into Documents: one, or for a PDF one for each page with text.
@@ -33,11 +36,12 @@ def load(path: str | os.PathLike[str]) -> list[Document]:
         (the number that is printed on it) and `total_pages`.
 
     Raises:
-        InputError: the file cannot be read, is empty, is a folder, or is of a format that is not read.
+        InputError: the file cannot be read, is empty or too large, is a folder, or is of a format that is not read.
     """
     name = os.fspath(path)
     try:
         with Path(name).open("rb") as file:
+            _check_size(os.fstat(file.fileno()).st_size, name)  # before any of it is read; a pipe has the size 0
             return read(file, name)
     except IsADirectoryError as error:
         raise InputError(f"{name} is a folder: name a file in it") from error
@@ -57,14 +61,16 @@ def read(file: BinaryIO | bytes, name: str) -> list[Document]:
         name: the source in the metadata and in errors; its ending may say which format it is.
 
     Raises:
-        InputError: it is empty, or of a format that is not read.
+        InputError: it is empty, too large, or of a format that is not read.
     """
     from langchain_core.documents import Document
 
     stream = io.BytesIO(file) if isinstance(file, bytes) else file
     head = stream.read(formats.HEAD)
     formats.refuse_known(head, name)  # without reading a whole film
-    data = head + stream.read() if len(head) == formats.HEAD else head  # a terminal would ask for its end twice
+    rest = stream.read(MAX_BYTES) if len(head) == formats.HEAD else b""  # a terminal would ask for its end twice
+    data = head + rest
+    _check_size(len(data), name)
     if formats.is_pdf(head):
         return pdf.read(data, name)
     if emails.is_email(data, name):
@@ -76,3 +82,8 @@ def read(file: BinaryIO | bytes, name: str) -> list[Document]:
     if not text.strip():
         raise InputError(f"{name} is empty")
     return [Document(subtitles.to_dialogue(text, name) or text, metadata={"source": name})]
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise InputError(f"{name} has more than {MAX_BYTES >> 20} MiB: divide it, or give the part that matters")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -206,3 +207,37 @@ def test_a_file_that_cannot_be_opened_raises_a_clear_error(saved, tmp_path):
         load("none.txt")
     with pytest.raises(InputError, match="is not the name of a file"):
         load("a\0b")
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "notes.txt"
+    with path.open("wb") as file:
+        file.write(TEXT.encode() * 1000)
+        file.truncate(2**40)  # takes no space on the disk
+    with pytest.raises(InputError, match=r"notes\.txt has more than 256 MiB: divide it"):
+        load(path)
+
+
+def test_a_stream_without_an_end_is_refused(monkeypatch):
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer) -> int:
+            buffer[:] = (TEXT.encode() * (len(buffer) // len(TEXT) + 1))[: len(buffer)]
+            return len(buffer)
+
+    monkeypatch.setattr("llmkit.files.loading.MAX_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="standard input has more than 1 MiB"):
+        read(io.BufferedReader(Endless()), "standard input")
+
+
+def test_a_pipe_is_read_to_its_end():
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        file.write(TEXT.encode() * 1000)
+    try:
+        [document] = load(f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+    assert document.page_content == TEXT * 1000

@@ -23,13 +23,17 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr
 
 
 class Conversation(NamedTuple):
-    """What a file contains: `notes` say which lines could not be read, `complete` is its length without a torn line."""
+    """What a file contains.
+
+    `notes` say which lines could not be read, `complete` is its length without a torn line, and `stamp` tells whether
+    it was changed since.
+    """
 
     history: History
     complete: int
-    size: int
     ends_line: bool
     notes: list[str]
+    stamp: tuple[int, ...] = ()
 
 
 def is_regular(path: Path) -> bool:
@@ -52,6 +56,7 @@ def read(path: Path) -> Conversation:
         raise InputError(f"{path} is no file that can be read: remove it, or use another name")
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb") as file:
+            stamp = _stamp(os.fstat(file.fileno()))
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from error
@@ -60,7 +65,7 @@ def read(path: Path) -> Conversation:
     found = parse(data)
     if found is None:
         raise InputError(f"{path} is not a conversation of llmkit chat: it is left as it is; use another name")
-    return found
+    return found._replace(stamp=stamp)
 
 
 def parse(data: bytes) -> Conversation | None:
@@ -86,7 +91,7 @@ def parse(data: bytes) -> Conversation | None:
             notes.append(f"line {len(lines) + 1}, is ignored: {error}")
     if data and not known and not (not lines and last_is_ours):
         return None
-    return Conversation(history, complete, len(data), data[:complete].endswith(b"\n") or not complete, notes)
+    return Conversation(history, complete, data[:complete].endswith(b"\n") or not complete, notes)
 
 
 def _load(line: bytes) -> Any:
@@ -102,17 +107,26 @@ def _checked(change: Any) -> Any:
 
 
 def reopen(path: Path, found: Conversation) -> BinaryIO:
-    """Open a conversation for more lines, its torn last line cut off.
+    """Open a conversation for more lines, its torn last line cut off, unless the file has a second name (a hard link).
+
+    Lines are added at the end that the file then has: another program may have added some.
 
     Raises:
         OSError: it cannot be written, or was changed since it was read.
     """
-    file = os.fdopen(os.open(path, os.O_RDWR | _NO_LINK), "r+b")
-    if os.fstat(file.fileno()).st_size != found.size:
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _NO_LINK), "r+b")
+    status = os.fstat(file.fileno())
+    if _stamp(status) != found.stamp:
         file.close()
         raise OSError(0, "another program changed it")
-    file.seek(file.truncate(found.complete))
-    if not found.ends_line:
+    is_torn = found.complete < status.st_size
+    if is_torn and status.st_nlink == 1:
+        file.truncate(found.complete)
+    if not found.ends_line or (is_torn and status.st_nlink > 1):
         file.write(b"\n")
         file.flush()
     return file
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -130,6 +130,47 @@ def test_a_file_that_is_changed_while_it_is_opened_is_not_cut(tmp_path, monkeypa
     assert path.read_bytes() == b"all of it is new"
 
 
+def test_a_file_of_the_same_length_that_took_its_place_is_not_cut(tmp_path, monkeypatch):
+    path, content = tmp_path / "talk.jsonl", BEGIN + SAY + SAY[:10]
+    path.write_bytes(content)
+    reading = conversation_file.read
+
+    def read_then_replace(path):
+        found = reading(path)
+        (tmp_path / "new").write_bytes(b"x" * len(content))
+        (tmp_path / "new").replace(path)
+        return found
+
+    monkeypatch.setattr(conversation_file, "read", read_then_replace)
+    record = Store(tmp_path).open("talk")
+    assert "another program changed it" in record.trouble
+    record.close()
+    assert path.read_bytes() == b"x" * len(content)
+
+
+def test_what_another_program_adds_while_a_chat_is_open_is_kept(tmp_path):
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(BEGIN + SAY)
+    record = Store(tmp_path).open("talk")
+    with path.open("ab") as file:
+        file.write(b"a note of mine, longer than the line that comes next\n")
+    record.add({"do": "piece", "text": "Ho"})
+    record.close()
+    assert path.read_bytes().startswith(BEGIN + SAY + b"a note of mine, longer than the line that comes next\n")
+    assert Store(tmp_path).open("talk", keep=False).history.turns[0].answer == "Ho"
+
+
+def test_nothing_is_cut_from_a_file_with_a_second_name(tmp_path):
+    diary, content = tmp_path / "diary", BEGIN + SAY + SAY[:10]
+    diary.write_bytes(content)
+    (tmp_path / "talk.jsonl").hardlink_to(diary)
+    record = Store(tmp_path).open("talk")
+    record.add({"do": "piece", "text": "Ho"})
+    record.close()
+    assert diary.read_bytes().startswith(content + b"\n")
+    assert Store(tmp_path).open("talk", keep=False).history.turns[0].answer == "Ho"
+
+
 def test_windows_line_ends_and_unknown_changes_are_read(tmp_path):
     path = tmp_path / "talk.jsonl"
     later = json.dumps({"do": "sing"}).encode()
