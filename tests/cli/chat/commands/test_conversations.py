@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 from llmkit.cli import files
+from llmkit.cli.chat import conversation_file
 from llmkit.cli.chat.events import Alert, Ended, Note, PastTurn
 
 FRANCE = "What is the capital of France?"
@@ -266,12 +266,10 @@ def test_a_conversation_that_cannot_be_written_is_continued(talk, monkeypatch):
     first("/save trip")
     first.state.close()
 
-    def refuse(self, mode="r", *arguments, **options):
-        if mode == "r+b":
-            raise PermissionError(13, "Permission denied")
-        return open(self, mode, *arguments, **options)
+    def refuse(path, found):
+        raise PermissionError(13, "Permission denied")  # files are always writable for root
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(conversation_file, "reopen", refuse)
     chat = talk(resume=first.store.open("trip"))
     alert, *_ = list(chat.state.opening())
     path = first.store.folder / "trip.jsonl"
