@@ -61,7 +61,7 @@ def test_a_pipe_of_a_command_that_fails_early(attempt, server, name):
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_pipe_with_the_errors_of_pages(attempt, server, answer):
     server.answers = [ANSWERS[answer]]
-    attempt("ask: a page")
+    assert server.url in attempt("ask: a page"), "an error about the page, or an answer that cites it"
 
 
 @pytest.mark.slow

@@ -1,133 +1,26 @@
 """Changes of the weights behind a model object are noticed, and nothing that was computed with others is used."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils import prune
 
 from llmkit import HuggingFaceChat
 from llmkit.errors import ModelUnusable
 from llmkit.models.weights_monitor import WeightsMonitor
 from tests.support import tiny
 from tests.support.models import PROMPT, each_pass
+from tests.support.weight_changes import CHANGES, Change, write_in_place
 
 peft = pytest.importorskip("peft")
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # in peft
 
-Change = Callable[[Any], Any]
-
 
 def llama() -> Any:
     return copy.deepcopy(tiny.make("llama").model).float()
-
-
-def scaled(model: Any) -> dict[str, torch.Tensor]:
-    return {name: tensor * 1.5 for name, tensor in model.state_dict().items()}
-
-
-def optimizer_step(model: Any) -> None:
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    model(torch.tensor([[5, 6, 7]]), labels=torch.tensor([[5, 6, 7]])).loss.backward()
-    optimizer.step()
-
-
-def write_in_place(model: Any) -> None:
-    with torch.no_grad():
-        model.model.layers[1].mlp.down_proj.weight.mul_(-1)
-
-
-def write_data(model: Any) -> None:
-    model.model.layers[0].self_attn.v_proj.weight.data.mul_(-1)
-
-
-def replace_data(model: Any) -> None:
-    weight = model.model.layers[0].self_attn.v_proj.weight
-    weight.data = -weight.data
-
-
-def replace_parameter(model: Any) -> None:
-    projection = model.model.layers[0].mlp.up_proj
-    projection.weight = torch.nn.Parameter(-projection.weight.detach())
-
-
-def replace_layer(model: Any) -> None:
-    model.model.layers[0] = copy.deepcopy(model.model.layers[1])
-
-
-def quantize(model: Any) -> None:
-    torchao = pytest.importorskip("torchao.quantization")
-    torchao.quantize_(model.model.layers[0], torchao.Int8WeightOnlyConfig(version=2))
-
-
-def write_column(model: Any) -> None:
-    model.model.layers[0].self_attn.v_proj.weight.data[:, 5] *= -2
-
-
-def write_through_numpy(model: Any) -> None:
-    model.model.layers[0].self_attn.v_proj.weight.detach().numpy()[3, 7] += 9
-
-
-def steer(model: Any) -> None:
-    model.model.layers[0].self_attn.v_proj.register_forward_hook(lambda module, args, output: output * 3)
-
-
-def change_input(model: Any) -> None:
-    model.model.layers[1].register_forward_pre_hook(lambda module, args: (args[0] * 3, *args[1:]))
-
-
-def replace_forward(model: Any) -> None:
-    projection = model.model.layers[0].self_attn.v_proj
-    forward = projection.forward
-    projection.forward = lambda states: forward(states) * 3
-
-
-def scale_positions(model: Any) -> None:
-    model.model.rotary_emb.inv_freq.mul_(2)
-
-
-CHANGES: list[Change] = [
-    lambda model: model.load_state_dict(scaled(model)),
-    lambda model: model.load_state_dict(scaled(model), assign=True),
-    optimizer_step,
-    write_in_place,
-    write_data,
-    replace_data,
-    replace_parameter,
-    replace_layer,
-    lambda model: model.to(torch.bfloat16),
-    lambda model: prune.l1_unstructured(model.model.layers[0].mlp.up_proj, "weight", 0.5),
-    quantize,
-    write_column,
-    write_through_numpy,
-    steer,
-    change_input,
-    replace_forward,
-    scale_positions,
-]
-NAMES = [
-    "load_state_dict",
-    "assign",
-    "optimizer",
-    "in-place",
-    "data",
-    "other-data",
-    "parameter",
-    "layer",
-    "dtype",
-    "prune",
-    "quantize",
-    "column",
-    "numpy",
-    "hook",
-    "pre-hook",
-    "forward",
-    "positions",
-]
 
 
 def chat_of(model: Any) -> HuggingFaceChat:
@@ -144,11 +37,11 @@ def results(llm: HuggingFaceChat) -> Any:
     return [*texts, streamed, np.round(scores, 2).tolist()]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=NAMES)
-def test_nothing_computed_with_earlier_weights_is_used(change: Change) -> None:
+@pytest.mark.parametrize("name", CHANGES)
+def test_nothing_computed_with_earlier_weights_is_used(name: str) -> None:
     llm = chat_of(llama())
     results(llm)
-    change(llm.model)
+    CHANGES[name](llm.model)
     version = llm.weights_version
     assert version > 0
     assert results(llm) == results(chat_of(llm.model)), "a new model object, without caches"
