@@ -92,7 +92,8 @@ class PrefixCache:
     @property
     def nbytes(self) -> int:
         """The memory of cached keys and values, in bytes."""
-        return self._nbytes
+        with self._lock:  # not while another thread has added a pass and dropped none yet
+            return self._nbytes
 
     def clear(self) -> None:
         """Drop all cached keys and values."""
