@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llmkit.models.tokens.template_process import TemplateError
 from llmkit.models.tokens.turns import ROLES, Turn
 
 Render = Callable[[list[Turn], dict[str, Any]], str]
@@ -55,7 +56,7 @@ def dropped_parts(
         variables["tools"] = [{**tool, "function": {**tool["function"], "name": next(given)}} for tool in tools]
     try:
         probe = render(marked, variables)
-    except Exception:  # a template that reads the texts, such as JSON, cannot be probed
+    except TemplateError:  # a template that reads the texts, such as JSON, cannot be probed
         probe = "".join(markers)
     return [
         part.name

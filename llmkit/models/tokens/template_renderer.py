@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmkit.errors import InputError, PromptError
 from llmkit.models.tokens.dropped_parts import Render, dropped_parts
+from llmkit.models.tokens.template_process import TEMPLATES, TemplateError
 from llmkit.models.tokens.turn_repair import repairs
 from llmkit.models.tokens.turns import NO_MESSAGES, Turn
 
@@ -40,6 +41,8 @@ class TemplateRenderer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._source = str(tokenizer.chat_template or "")
+        if self._source:
+            TEMPLATES.start()  # while the weights are read
 
     @cached_property
     def renders_tools(self) -> bool:
@@ -104,10 +107,8 @@ class TemplateRenderer:
         self, rendered: str | Exception, turns: list[Turn], template: Mapping[str, Any], render: Render
     ) -> str:
         """Return what is wrong with rendered turns, or nothing."""
-        from jinja2 import TemplateSyntaxError
-
-        if isinstance(rendered, TemplateSyntaxError):
-            what = f"the model's chat template is damaged: line {rendered.lineno}: {rendered}"
+        if isinstance(rendered, TemplateError) and rendered.line is not None:
+            what = f"the model's chat template is damaged: line {rendered.line}: {rendered}"
             return f"{what}; get the model's files again, or give the tokenizer another chat_template"
         if isinstance(rendered, Exception):
             return f"the model's chat template refuses these messages: {rendered}"
@@ -129,11 +130,9 @@ class TemplateRenderer:
         return ""
 
     def _try(self, turns: list[Turn], template: Mapping[str, Any], is_open: bool | None = None) -> str | Exception:
-        from jinja2 import TemplateError
-
         try:
             return self._apply(turns, template, is_open)
-        except (TemplateError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except TemplateError as error:
             if "tools" in template or not re.search(r"\btools\b", self._source):
                 return error
             found = self._try(turns, {**template, "tools": []}, is_open)  # of a template that expects a list
@@ -142,8 +141,19 @@ class TemplateRenderer:
     def _apply(self, turns: list[Turn], template: Mapping[str, Any], is_open: bool | None = None) -> str:
         if is_open is None:
             is_open = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
-        end: Any = {"add_generation_prompt": not is_open, "continue_final_message": is_open}
-        return str(self._tokenizer.apply_chat_template(turns, **template, **end, tokenize=False))
+        try:
+            source = self._tokenizer.get_chat_template(None, template.get("tools"))
+        except ValueError as error:  # it has several, of which none is for this
+            raise TemplateError(str(error)) from error
+        given = {
+            **self._tokenizer.special_tokens_map,
+            **template,
+            "conversations": [[{name: value for name, value in turn.items() if value is not None} for turn in turns]],
+            "chat_template": source,
+            "add_generation_prompt": not is_open,
+            "continue_final_message": is_open,
+        }
+        return TEMPLATES.render(given)
 
     def _in_blocks(self, turns: list[Turn], template: Mapping[str, Any]) -> str:
         return self._apply(_as_blocks(turns), template)
