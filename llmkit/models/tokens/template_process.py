@@ -103,10 +103,10 @@ class TemplateProcess:
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             self._end()
-            path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+            path = os.pathsep.join(folder or "." for folder in sys.path)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", _WORKER],
+                    [sys.executable or "python", "-P", "-m", _WORKER],
                     env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
