@@ -17,7 +17,7 @@ from llmkit.errors import PageRefused
 from llmkit.web.panels import is_switch, opened, panels_of, tab_panels_of
 from llmkit.web.visible import ZERO, is_hidden, read_style
 
-MAX_ELEMENTS, _MAX_ATTRIBUTES = 250_000, 64
+MAX_ELEMENTS, _MAX_ATTRIBUTES = 100_000, 64
 MAX_DEPTH = 512
 """Elements that are nested deeper end where they begin, so that their contents follow them, as in Chrome and Safari."""
 _IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
@@ -38,7 +38,7 @@ def parse_visible(html: str) -> BeautifulSoup:
     the page is transparent: then its scripts show it.
 
     Raises:
-        PageRefused: it has so many elements that reading it would take minutes.
+        PageRefused: it has so many elements that reading it would take long, and much memory.
     """
     builder = _VisibleBuilder()
     soup = BeautifulSoup(_BREAK.sub("", html), builder=builder)

@@ -25,6 +25,8 @@ _MAIN_SHARE = 0.3
 """The share of the main text from which on the elements around it are its usual ones."""
 _MANY = 5_000
 """Blocks from which on trafilatura is not compared with readability and justext, which take quadratic time."""
+_MAX_ELEMENTS = 15_000
+"""Elements beyond which trafilatura is left out: it takes quadratic time for cells, minutes for 100,000 of them."""
 _CONFIG = use_config()
 _CONFIG.set("DEFAULT", "MIN_EXTRACTED_SIZE", "0")  # trafilatura's fallback makes one paragraph of a short page
 
@@ -32,7 +34,9 @@ silence_loggers("trafilatura", "justext")
 
 
 def main_blocks(soup: BeautifulSoup, blocks: Sequence[Block]) -> set[int]:
-    """Return the numbers of the blocks that are the main text."""
+    """Return the numbers of the blocks that are the main text; none where the page has very many elements."""
+    if len(soup.find_all(True, limit=_MAX_ELEMENTS + 1)) > _MAX_ELEMENTS:
+        return set()
     marks = Marks(blocks)
     try:
         # Without comments of readers, and without metadata, which come from what nobody sees.

@@ -236,6 +236,16 @@ def test_a_page_of_endless_elements_is_refused(monkeypatch):
         text("<p>x" * 200)
 
 
+@pytest.mark.parametrize(("limit", "calls"), [(100, 0), (1000, 1)])
+def test_a_page_of_very_many_elements_is_read_without_trafilatura(monkeypatch, limit, calls):
+    called = []
+    monkeypatch.setattr("llmkit.web.selection._MAX_ELEMENTS", limit)
+    monkeypatch.setattr("llmkit.web.selection.trafilatura.bare_extraction", lambda *_, **__: called.append(1))
+    found = text("<table><tr>" + "".join(f"<td>cell {number}" for number in range(200)))
+    assert all(f"cell {number}" in found for number in range(200))
+    assert len(called) == calls
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tag", ["div", "q", "sup", "li", "x-box", "div style='white-space: pre'"])
 def test_a_page_may_nest_without_end(tag):
