@@ -17,7 +17,7 @@ from llmkit.errors import PageRefused
 from llmkit.web.panels import is_switch, opened, panels_of, tab_panels_of
 from llmkit.web.visible import ZERO, is_hidden, read_style
 
-MAX_ELEMENTS, _MAX_ATTRIBUTES = 100_000, 64
+MAX_ELEMENTS, _MAX_ATTRIBUTES = 50_000, 64
 MAX_DEPTH = 512
 """Elements that are nested deeper end where they begin, so that their contents follow them, as in Chrome and Safari."""
 _IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
