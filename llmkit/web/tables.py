@@ -77,11 +77,11 @@ def _is_alone(heading: Tag) -> bool:
 
 def table_rows(table: Tag) -> Iterator[Tag]:
     """Yield the rows of a table, without those of tables within it."""
-    for child in table.find_all(True, recursive=False):
+    for child in _children(table):
         if child.name == "tr":
             yield child
         elif child.name in _TABLE[1:]:
-            yield from child.find_all("tr", recursive=False)
+            yield from (row for row in _children(child) if row.name == "tr")
 
 
 def read_rows(table: Tag, cell_text: Callable[[Tag], str]) -> list[Row]:
@@ -136,7 +136,12 @@ def _line(texts: list[str], cells: list[Tag]) -> str:
 
 
 def _cells(row: Tag) -> Iterator[Tag]:
-    yield from (cell for cell in row.find_all(["td", "th"], recursive=False))
+    yield from (child for child in _children(row) if child.name in {"td", "th"})
+
+
+def _children(tag: Tag) -> Iterator[Tag]:
+    """Yield the elements of an element; `find_all` takes ten times as long."""
+    yield from (child for child in tag.children if isinstance(child, Tag))
 
 
 def _span(cell: Tag, attribute: str) -> int:
