@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -53,9 +53,11 @@ class Block:
     is_beside: bool = False
 
 
-def read_blocks(soup: BeautifulSoup | Tag, language: str = "") -> list[Block]:
-    """Return the blocks of a page, or of an element."""
-    reader = _Reader(language)
+def read_blocks(
+    soup: BeautifulSoup | Tag, language: str = "", check_time: Callable[[], None] = lambda: None
+) -> list[Block]:
+    """Return the blocks of a page, or of an element; `check_time` is called often, and may raise an error."""
+    reader = _Reader(language, check_time)
     open_elements = [(iter(soup.contents), soup)] if reader.enter(soup) else []
     while open_elements:  # no recursion: a page may nest without end
         children, element = open_elements[-1]
@@ -86,9 +88,9 @@ def join(blocks: Iterable[tuple[Block, bool]]) -> str:
 class _Reader:
     """Makes blocks of the elements and texts of a page, in their order."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, check_time: Callable[[], None]) -> None:
         self.blocks: list[Block] = []
-        self._language = language
+        self._language, self._check_time = language, check_time
         self._inline = InlineText(language)
         self._nodes: list[NavigableString] = []
         self._parents: list[Tag] = []
@@ -102,6 +104,7 @@ class _Reader:
                 return False
             self._inline.begin(tag)
             return tag.name != "br" and (tag.name != "div" or not tag.get_text().isspace())
+        self._check_time()
         self._end_block(tag)
         self._beside += is_beside_text(tag)
         if is_preformatted(tag):
@@ -154,7 +157,7 @@ class _Reader:
         return captions + blocks
 
     def _read(self, tag: Tag) -> list[Block]:
-        return read_blocks(tag, self._language)
+        return read_blocks(tag, self._language, self._check_time)
 
     def _add_blocks(self, blocks: list[Block], tag: Tag) -> None:
         for block in blocks:

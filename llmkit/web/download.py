@@ -107,6 +107,11 @@ class Downloader:
             raise PageError(f"{printable(url)} redirects more than {MAX_REDIRECTS} times: check the URL in a browser")
         return page
 
+    def check_time(self) -> None:
+        """Raise `PageError` if the time is over; the message continues the URL."""
+        if self._deadline.remaining <= 0:
+            raise PageError(f"takes longer than {self._limits.timeout:g} s to fetch and read: raise timeout")
+
     def robots_txt(self, url: str, page: str) -> robots.RobotsResponse:
         """Fetch the robots.txt for a page, up to its maximal length.
 

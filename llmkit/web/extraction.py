@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from llmkit.errors import PageError, PageRefused
@@ -38,23 +39,25 @@ def read(html: bytes | str, url: str = "", content_type: str = "") -> Document:
     """
     from llmkit.web.urls import name_in_errors, printable
 
-    found = _read(html, url, content_type, "", follow=False)
+    found = _read(html, url, content_type, "", follow=False, check_time=lambda: None)
     if isinstance(found, str):
         with name_in_errors(url):
             raise PageError(f"only leads to {printable(found)}: read that page")
     return found
 
 
-def read_or_redirect(page: Download) -> Document | str:
+def read_or_redirect(page: Download, check_time: Callable[[], None]) -> Document | str:
     """Extract the readable text of a page, or return the URL that it leads a browser to.
 
     Raises:
-        PageRefused, PageError: as `read`.
+        PageRefused, PageError: as `read`, or `check_time` raised it: it is called often, and at each step.
     """
-    return _read(page.body, page.url, page.content_type, page.refresh, follow=True)
+    return _read(page.body, page.url, page.content_type, page.refresh, follow=True, check_time=check_time)
 
 
-def _read(html: bytes | str, url: str, content_type: str, refresh: str, *, follow: bool) -> Document | str:
+def _read(
+    html: bytes | str, url: str, content_type: str, refresh: str, *, follow: bool, check_time: Callable[[], None]
+) -> Document | str:
     """Return a Document, or the URL of a redirect; with `follow`, also that of a page with a text of its own."""
     from langchain_core.documents import Document
 
@@ -63,7 +66,11 @@ def _read(html: bytes | str, url: str, content_type: str, refresh: str, *, follo
 
     with name_in_errors(url):
         source, is_html = _to_text(html, content_type, url)
-        text, title, language = main_text.read_html(source) if is_html else (main_text.read_plain(source), "", "")
+        check_time()
+        text, title, language = (
+            main_text.read_html(source, check_time) if is_html else (main_text.read_plain(source), "", "")
+        )
+        check_time()
         is_notice = len(text) < main_text.MIN_CHARACTERS
         links = client_redirects.Links()
         if is_notice or (follow and (refresh or _REFRESH.search(source))):

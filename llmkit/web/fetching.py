@@ -32,7 +32,7 @@ def fetch(
         url: the whole URL.
         allow_private: also read pages of this machine and of private networks.
         max_bytes: the most bytes of the page, decompressed.
-        timeout: seconds for everything: robots.txt, redirects and retries.
+        timeout: seconds for everything: robots.txt, redirects, retries, and extracting the text.
         connect_timeout: seconds to resolve the host, and to connect to each of its addresses.
         read_timeout: seconds that the server may send nothing.
         respect_robots: read only what the site's robots.txt lets programs read.
@@ -60,6 +60,6 @@ def fetch(
                 robots.validate_access(url, AGENT, lambda robots_url: downloader.robots_txt(robots_url, url))
 
         page = downloader.page(url, allow)
-        while isinstance(found := read_or_redirect(page), str):
+        while isinstance(found := read_or_redirect(page, downloader.check_time), str):
             page = downloader.page(redirect_url(page.url, found), allow)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from bs4 import BeautifulSoup
 
@@ -25,13 +26,19 @@ def read_plain(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def read_html(html: str) -> tuple[str, str, str]:
-    """Return the main text, the title and the language of a page."""
-    soup = parse_visible(_XML.sub("", html, count=1) + "\n")
+def read_html(html: str, check_time: Callable[[], None]) -> tuple[str, str, str]:
+    """Return the main text, the title and the language of a page.
+
+    `check_time` is called often, and may raise an error that ends the reading.
+    """
+    soup = parse_visible(_XML.sub("", html, count=1) + "\n", check_time)
     title, language = _title(soup), _language(soup)
-    resolve_controls(soup)
-    name_table_parts(soup)
-    return _main_text(soup, read_blocks(soup, language)), title, language
+    for step in (resolve_controls, name_table_parts):
+        step(soup)
+        check_time()
+    blocks = read_blocks(soup, language, check_time)
+    check_time()
+    return _main_text(soup, blocks), title, language
 
 
 def _title(soup: BeautifulSoup) -> str:

@@ -6,7 +6,7 @@ What is hidden is left out while the page is parsed, in one pass, however deep i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from llmkit.web.visible import ZERO, is_hidden, read_style
 MAX_ELEMENTS = 100_000
 """About what the longest lists of Wikipedia have. Each takes 50 to 130 microseconds: 13 seconds at most."""
 _MAX_ATTRIBUTES = 64
+_CHECK_TIME_EVERY = 256
 MAX_DEPTH = 512
 """Elements that are nested deeper end where they begin, so that their contents follow them, as in Chrome and Safari."""
 _IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
@@ -33,16 +34,20 @@ _BREAK = re.compile(r"</?wbr(?:[\s/][^<>]*)?>", re.IGNORECASE)
 """Where a line may break. To libxml2 this is no empty element: all that follows would be in it."""
 
 
-def parse_visible(html: str) -> BeautifulSoup:
+def parse_visible(html: str, check_time: Callable[[], None]) -> BeautifulSoup:
     """Parse the visible elements of a page.
 
     The panels of accordions and tabs are visible: a click shows them. Transparent elements are left out, unless most of
     the page is transparent: then its scripts show it.
 
+    Args:
+        html: the page.
+        check_time: is called often, and may raise an error that ends the parsing.
+
     Raises:
         PageRefused: it has so many elements that reading it would take long, and much memory.
     """
-    builder = _VisibleBuilder()
+    builder = _VisibleBuilder(check_time)
     soup = BeautifulSoup(_BREAK.sub("", html), builder=builder)
     if builder.transparent and not _fades_in(soup, builder.transparent):
         for element in builder.transparent:
@@ -64,8 +69,9 @@ def _length(tag: Tag) -> int:
 
 
 class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
-    def __init__(self) -> None:
+    def __init__(self, check_time: Callable[[], None]) -> None:
         super().__init__()
+        self._check_time = check_time
         self.transparent: list[Tag] = []
         self._elements = self._hidden = self._too_deep = 0
         self._panels: set[str] = set()
@@ -75,12 +81,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
     def start(self, tag: str | bytes, attrib: Mapping[Any, Any], nsmap: Mapping[Any, Any] | None = None) -> None:
         if tag == "body" and self._has_implied_body:
             return
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            raise PageRefused(
-                f"has more than {MAX_ELEMENTS:,} elements, which would take long to read: "
-                "save the part that matters as text, and give that file"
-            )
+        self._count_element()
         style = read_style(attrib)
         is_not_shown = is_hidden(str(tag), attrib)
         is_transparent = _TRANSPARENT_STYLE.search(style) is not None and tag not in {"html", "body"}
@@ -105,6 +106,16 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
             self._too_deep += 1
         elif is_transparent:
             self.transparent.append(self.soup.currentTag)
+
+    def _count_element(self) -> None:
+        self._elements += 1
+        if self._elements % _CHECK_TIME_EVERY == 0:
+            self._check_time()
+        if self._elements > MAX_ELEMENTS:
+            raise PageRefused(
+                f"has more than {MAX_ELEMENTS:,} elements, which would take long to read: "
+                "save the part that matters as text, and give that file"
+            )
 
     def _begin_body(self) -> None:
         """End the head before what is no part of it, as the HTML standard does where their tags are left out.

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import threading
+import time
 import tracemalloc
 import zlib
 
@@ -252,6 +253,21 @@ def test_an_empty_page_raises_a_clear_error(site):
 def test_a_refused_connection_raises_a_clear_error(site):
     with pytest.raises(PageError, match="not reached at port 1 "):
         local("http://127.0.0.1:1/")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["parsing.is_hidden", "blocks.is_beside_text", "main_text.resolve_controls"])
+def test_a_page_that_takes_long_to_read_is_given_up(site, monkeypatch, step):
+    def slow(*_):
+        time.sleep(0.02 if step != "main_text.resolve_controls" else 1)
+        return False
+
+    url = site.page(b"<p>a" * 5_000)
+    monkeypatch.setattr(f"llmkit.web.{step}", slow)
+    started = time.monotonic()
+    with pytest.raises(PageError, match=r"/page takes longer than 1 s to fetch and read: raise timeout"):
+        local(url, timeout=1)
+    assert time.monotonic() - started < 20  # all elements would take 100 s
 
 
 @pytest.mark.parametrize("limit", ["max_bytes", "timeout", "connect_timeout", "read_timeout"])
