@@ -9,24 +9,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmkit.errors import ConstraintError
+from llmkit.models.constraints.schema_keywords import (
+    SCHEMAS_BY_NAME,
+    VALUES,
+    check_spelling,
+    without_idle_keywords,
+)
 from llmkit.models.constraints.string_formats import format_pattern, is_known_format, with_format
 
 _UNCHANGED = {"allOf", "not", "if", "const", "enum", "default", "examples"}
-_VALUES = {"const", "enum", "default", "examples"}
-_SCHEMAS_BY_NAME = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 _COMBINING_KEYWORDS = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}
-_INSTEAD = {
-    "not": "say with enum, const, pattern or bounds what is allowed",
-    "if": "write each case as an alternative of anyOf",
-    "dependentRequired": "write an alternative of anyOf with these properties, and one without them",
-    "dependentSchemas": "write an alternative of anyOf for each case",
-    "dependencies": "write an alternative of anyOf with these properties, and one without them",
-    "contains": "say with items and prefixItems what is allowed",
-    "unevaluatedProperties": "name all properties in one schema, with additionalProperties",
-    "unevaluatedItems": "say with items and prefixItems what is allowed",
-}
-_WITHOUT_EFFECT = {"then": "if", "else": "if", "minContains": "contains", "maxContains": "contains"}
-"""Keywords that by the standard say nothing without another one."""
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
 _REMARKS = {"type", "title", "description"}
 _LARGEST = 2**63 - 1  # of the bounds that the compiler has
@@ -41,7 +33,14 @@ def compilable(schema: Any) -> Any:
     A `format` that nobody knows is a remark by the standard. `oneOf` becomes `anyOf`, `propertyNames` the names or
     patterns of properties. An alternative whose pattern has look-around is left out if there are others.
     """
+    if isinstance(schema, bool):
+        if not schema:
+            raise ConstraintError("the schema is false, which allows no value")
+        schema = {}
+    check_spelling(schema)
     root = schema if isinstance(schema, Mapping) else {}
+    if "prefixItems" in str(root):  # older drafts, which `$schema` may name, have not got it
+        schema = {key: item for key, item in root.items() if key != "$schema"}
     return forbid_extra_properties(map_schemas(schema, lambda part: _rewrite(part, root)))
 
 
@@ -58,22 +57,21 @@ def map_schemas(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
         return schema
     inner: dict[str, Any] = {}
     for key, item in schema.items():
-        if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
+        if key in SCHEMAS_BY_NAME and isinstance(item, Mapping):
             inner[key] = {name: map_schemas(part, change) for name, part in item.items()}
         else:
-            inner[key] = item if key in _VALUES else map_schemas(item, change)
+            inner[key] = item if key in VALUES or key.startswith("x-") else map_schemas(item, change)
     return change(inner)
 
 
 def _rewrite(schema: dict[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    schema = {key: item for key, item in schema.items() if _WITHOUT_EFFECT.get(key, key) in schema}
+    schema = without_idle_keywords(schema)
     if isinstance(schema.get("type"), str) and schema["type"].isupper():  # Gemini's
         schema["type"] = schema["type"].lower()
-    for key, instead in _INSTEAD.items():
-        if key in schema:
-            raise ConstraintError(f"{key} cannot be a constraint: {instead}, or leave it out and check the answer")
     for key in _BOUNDS:
         _check_bound(schema, key)
+    if isinstance(encoding := schema.pop("contentEncoding", None), str):
+        schema.setdefault("format", encoding.lower())
     if isinstance(schema.get("format"), str) and not is_known_format(schema["format"]):
         del schema["format"]
     schema = with_format(schema)
@@ -192,13 +190,13 @@ def forbid_extra_properties(schema: Any) -> Any:
         return schema
     inner = dict(schema)
     for key, item in schema.items():
-        if key in _SCHEMAS_BY_NAME and isinstance(item, Mapping):
+        if key in SCHEMAS_BY_NAME and isinstance(item, Mapping):
             inner[key] = {name: forbid_extra_properties(part) for name, part in item.items()}
         elif key not in _UNCHANGED:
             inner[key] = forbid_extra_properties(item)
     has_names = any(isinstance(inner.get(key), dict) for key in ("properties", "patternProperties"))
     is_plain = has_names and not _COMBINING_KEYWORDS & set(inner)
-    if not (_COMBINING_KEYWORDS | _VALUES | {"type"}) & set(inner):
+    if not (_COMBINING_KEYWORDS | {"const", "enum", "type"}) & set(inner):
         inner = {**_implied_type(inner), **inner}
     return {"additionalProperties": False, **inner} if is_plain else inner
 
@@ -209,8 +207,11 @@ def _implied_type(schema: Mapping[str, Any]) -> dict[str, str]:
 
 
 _KEYWORDS_OF = {
-    "object": {"properties", "patternProperties", "required"},
-    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "object": {
+        *("properties", "patternProperties", "additionalProperties", "propertyNames", "required"),
+        *("minProperties", "maxProperties"),
+    },
+    "array": {"items", "prefixItems", "additionalItems", "minItems", "maxItems"},
     "string": {"pattern", "minLength", "maxLength", "format"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
 }

@@ -72,6 +72,19 @@ _EITHER = {
     f"ipvany{what}": tuple(f"ipv{version}{'' if what == 'address' else what}" for version in (4, 6))
     for what in ("address", "interface", "network")
 }
+_PATTERNS |= {
+    "idn-email": _PATTERNS["email"],
+    "idn-hostname": r"\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)*",
+    "iri": _PATTERNS["uri"],
+    "uri-reference": rf"(?:{_PATTERNS['uri']}|[A-Za-z0-9._~/?#][A-Za-z0-9._~/?#&=%+,;@!$*-]*)?",
+    "iri-reference": rf"(?:{_PATTERNS['uri']}|[\w.~/?#][\w.~/?#&=%+,;@!$*-]*)?",
+    "uri-template": r"(?:[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]|\{[+#./;?&]?[A-Za-z0-9_.,*:]+\})+",
+    "json-pointer": "(?:/(?:[^~/]|~[01])*)*",
+    "relative-json-pointer": f"{_DIGITS}(?:#|(?:/(?:[^~/]|~[01])*)*)",
+    "byte": _PATTERNS["base64"],
+    "base16": f"(?:{_HEX}{{2}})*",
+}
+"""Formats that are seldom used, of the standard and of OpenAPI; some are narrower here than there."""
 _NARROWED = {"date-time", "time", "date", "duration", "email", "uri"}
 """Formats that the grammar compiler knows, and takes more widely than Python."""
 

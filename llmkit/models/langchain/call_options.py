@@ -10,13 +10,18 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from llmkit.errors import ConstraintError, SettingsError
-from llmkit.models.constraints.grammar import JSON_STYLE, Constraint, ConstraintFactory
-from llmkit.models.constraints.json_schemas import compilable
+from llmkit.errors import SettingsError
+from llmkit.models.constraints.grammar import Constraint
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import NAMES, GenerationSettings
 from llmkit.models.langchain.message_parser import ToolCallParser
 from llmkit.models.langchain.option_names import WITHOUT_EFFECT, rename_options
+from llmkit.models.langchain.response_formats import (
+    compile_response_format,
+    lark_rule,
+    read_response_format,
+    response_schema,
+)
 from llmkit.models.langchain.tool_choice import Tool, allows_parallel_calls, choose_tools
 from llmkit.models.langchain.tools import (
     ToolFormat,
@@ -39,7 +44,7 @@ class CallOptions:
 
     Attributes:
         callable_tools: the tools that the completion may call; `None` are all.
-        response_format: what the completion is constrained to:
+        response_format: what the completion is constrained to, as `read_response_format` gives it:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
             `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
         logprobs: how many of the likeliest tokens to report at each position; `None` reports no log-probabilities.
@@ -69,9 +74,8 @@ class CallOptions:
         for name in WITHOUT_EFFECT:
             rest.pop(name, None)
         stop = rename_options(rest, stop)
-        response_format, template = rest.pop("response_format", None), rest.pop("chat_template_kwargs", None)
-        if response_format is not None and not isinstance(response_format, Mapping):
-            raise ConstraintError(f"response_format is {response_format!r}, but must be a dictionary with a type")
+        response_format = read_response_format(rest.pop("response_format", None))
+        template = rest.pop("chat_template_kwargs", None)
         if not isinstance(template or {}, Mapping):
             raise SettingsError(f"chat_template_kwargs is {template!r}, but must be a dictionary")
         if reserved := _RESERVED.intersection(template or ()):
@@ -115,7 +119,7 @@ class CallOptions:
         """Return the messages with the schema, and the variables of the chat template, with the tools."""
         template = dict(self.template or {})
         if self.response_format and self.response_format.get("type") == "json_schema":
-            schema = json.dumps(_schema_of(self.response_format), ensure_ascii=False)
+            schema = json.dumps(response_schema(self.response_format), ensure_ascii=False)
             messages = with_system(messages, _SCHEMA_TEXT.format(schema=schema))
         if encoder.template_accepts_tools:
             template.update({"tools": list(self.tools)} if self.tools else {})
@@ -142,7 +146,7 @@ class CallOptions:
             tools, required = self.allowed_tools
             tool_format = self.tool_format(engine.encoder)
             if tools and tool_format:
-                answer = _lark_answer(self.response_format) if self.response_format else None
+                answer = lark_rule(self.response_format) if self.response_format else None
                 parallel, tags = self.parallel_tool_calls, engine.encoder.special_token_ids
                 rules = tool_grammar(
                     tools, tool_format, required=required, parallel=parallel, tokens=tags, answer=answer
@@ -151,7 +155,7 @@ class CallOptions:
         if not self.response_format:
             return None
         constraints = engine.constraints.for_continuations if continues_prompt else engine.constraints
-        return _compile(self.response_format, constraints)
+        return compile_response_format(self.response_format, constraints)
 
 
 def _check_names(settings: Mapping[str, Any], options: Sequence[str]) -> None:
@@ -181,51 +185,3 @@ def _validate_timeout(timeout: Any) -> float | None:
     if timeout is None or (isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0):
         return timeout
     raise SettingsError(f"timeout is {timeout!r}, but must be a number of seconds, more than 0")
-
-
-def _compile(response_format: Mapping[str, Any], constraints: ConstraintFactory) -> Constraint | None:
-    match response_format:
-        case {"type": "json_schema"}:
-            return constraints.json_schema(_schema_of(response_format))
-        case {"type": "json_object"}:
-            has_schema = response_format.get("schema")
-            return constraints.json_schema(_schema_of(response_format) if has_schema else {"type": "object"})
-        case {"type": "regex", "pattern": str(pattern)}:
-            return constraints.regex(pattern)
-        case {"type": "choice", "options": [*options]} if all(isinstance(option, str) for option in options):
-            return constraints.choice(options)
-        case {"type": "text"}:
-            return None
-    raise ConstraintError(f"response_format is {dict(response_format)!r}, but must be one of {_FORMS}")
-
-
-def _lark_answer(response_format: Mapping[str, Any]) -> str | None:
-    """Return a response format as a rule in Lark, to stand beside the calls; `None` for free text."""
-    match response_format:
-        case {"type": "text"}:
-            return None
-        case {"type": "json_schema"} | {"type": "json_object", "schema": _}:
-            schema = _schema_of(response_format)
-        case {"type": "json_object"}:
-            schema = {"type": "object"}
-        case {"type": "choice", "options": [*options]} if options and all(isinstance(one, str) for one in options):
-            return " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
-        case {"type": "regex", "pattern": str(pattern)}:
-            return "/" + pattern.replace("/", "\\/") + "/"
-        case _:
-            raise ConstraintError(f"response_format is {dict(response_format)!r}, but must be one of {_FORMS}")
-    return "%json " + json.dumps({**compilable(schema), "x-guidance": JSON_STYLE})
-
-
-_FORMS = (
-    '{"type": "json_schema", "json_schema": {"schema": …}}, {"type": "json_object"}, {"type": "regex", "pattern": …}, '
-    '{"type": "choice", "options": […]} and {"type": "text"}'
-)
-
-
-def _schema_of(response_format: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = response_format.get("json_schema", response_format)
-    schema = inner.get("schema") if isinstance(inner, Mapping) else None
-    if not isinstance(schema, Mapping):
-        raise ConstraintError(f"response_format is {dict(response_format)!r}, but its schema must be a dictionary")
-    return schema

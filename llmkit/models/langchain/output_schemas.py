@@ -14,14 +14,10 @@ from pydantic.errors import PydanticUserError
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.json_schemas import without_unique_items
+from llmkit.models.constraints.schema_keywords import RESTRICTING
 from llmkit.models.langchain.class_schemas import adapter_for, class_schema, is_pydantic_class, is_typed_dict
 from llmkit.models.langchain.pydantic_schemas import ParsableJsonSchema
 from llmkit.models.langchain.tool_dictionaries import has_parameters, plain_tool
-
-_KEYWORDS = {
-    *("type", "properties", "patternProperties", "items", "prefixItems", "enum", "const", "pattern", "format"),
-    *("anyOf", "oneOf", "allOf", "$ref"),
-}
 
 
 def to_json_schema(schema: Any) -> dict[str, Any]:
@@ -92,14 +88,37 @@ def _to_json_schema(schema: Any) -> dict[str, Any]:
 
 
 def _from_mapping(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a JSON schema, which may be within OpenAI's form of a response format, or a tool."""
-    outer = schema["json_schema"] if isinstance(schema.get("json_schema"), Mapping) else schema
-    if isinstance(outer.get("schema"), Mapping):
-        described = {"description": outer["description"]} if outer.get("description") else {}
-        return {"title": outer.get("name", "answer"), **described, **outer["schema"]}
+    """Read a JSON schema, which may be within a response format, or a tool."""
+    if (found := find_schema(schema)) is not None:
+        return {"title": "answer", **found}
+    if schema.get("type") in _JSON_TYPES:
+        raise ConstraintError(f"{dict(schema)!r} is a response format without a schema")
     if isinstance(schema.get("function"), Mapping) or has_parameters(schema):
         return dict(convert_to_json_schema(dict(plain_tool(schema))))
-    if _KEYWORDS & set(schema):  # LangChain would keep an object's properties and nothing else
+    if RESTRICTING & set(schema):  # LangChain would keep an object's properties and nothing else
         rest = {key: item for key, item in schema.items() if key not in ("name", "strict")}
         return {"title": schema.get("name", "answer"), **rest}
     return dict(convert_to_json_schema(dict(schema)))
+
+
+def find_schema(form: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the JSON schema within a response format, with the name beside it as its title; `None` if it has none."""
+    for key in ("format", "text", "response_format"):
+        if isinstance(form.get(key), Mapping):
+            return find_schema(form[key])
+    if form.get("type", "json") not in _JSON_TYPES:  # a schema itself, or another form
+        return None
+    inner = next((form[key] for key in _SCHEMA_KEYS if isinstance(form.get(key), Mapping)), None)
+    if inner is None or RESTRICTING & set(form) - {"type"}:
+        return None
+    outer = inner if isinstance(inner.get("schema"), Mapping) else form
+    schema = inner["schema"] if outer is inner else inner
+    described = {"description": outer["description"]} if outer.get("description") else {}
+    return {**({"title": outer["name"]} if outer.get("name") else {}), **described, **schema}
+
+
+_JSON_TYPES = ("json_schema", "json_object", "json")
+_SCHEMA_KEYS = (
+    *("json_schema", "schema", "value", "json", "response_schema", "responseSchema"),
+    *("response_json_schema", "responseJsonSchema"),
+)

@@ -170,26 +170,6 @@ def test_a_schema_needs_no_title(method: str) -> None:
     assert fits(chat("llama").with_structured_output(schema, method=method).invoke("Hi", max_new_tokens=60), schema)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("not", {"type": "null"}),
-        ("if", {"required": ["a"]}),
-        ("dependentRequired", {"a": ["b"]}),
-        ("uniqueItems", True),
-        ("dependencies", {"a": ["b"]}),
-        ("contains", {"const": 1}),
-        ("unevaluatedProperties", False),
-    ],
-)
-def test_a_keyword_that_cannot_be_a_constraint_is_named_with_what_to_write_instead(key: str, value: Any) -> None:
-    factory = engine_of("llama").constraints
-    with pytest.raises(ConstraintError, match=f"{key} cannot be a constraint: .*leave it out"):
-        factory.json_schema({"type": "object", "properties": {"a": {}, "b": {}, key: {}}, key: value})
-    factory.json_schema({"type": "object", "properties": {key: {"type": "string"}}})
-    factory.json_schema({"type": "array", "items": {"type": "string", "format": "unknown"}, "uniqueItems": False})
-
-
 A, B = ({"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in "ab")
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,6 +159,12 @@ DICTIONARIES: dict[str, dict[str, Any]] = {
     "with $schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMA},
     "name and schema": {"name": "point", "strict": True, "schema": SCHEMA},
     "response format": {"type": "json_schema", "json_schema": {"name": "point", "schema": SCHEMA}},
+    "response format without a name": {"type": "json_schema", "json_schema": SCHEMA},
+    "response format of the Responses API": {"type": "json_schema", "name": "point", "schema": SCHEMA},
+    "text option": {"format": {"type": "json_schema", "name": "point", "schema": SCHEMA}},
+    "JSON object": {"type": "json_object", "schema": SCHEMA},
+    "value": {"type": "json", "value": SCHEMA},
+    "Gemini": {"response_mime_type": "application/json", "response_schema": SCHEMA},
     "types in a list": {**SCHEMA, "type": ["object"]},
     "function": {"type": "function", "function": {"name": "point", "parameters": SCHEMA}},
     "function of Anthropic": {"name": "point", "input_schema": SCHEMA},
@@ -172,6 +179,23 @@ def test_a_dictionary_gives_what_its_schema_says(name: str, method: Any) -> None
     value = llm.with_structured_output(DICTIONARIES[name], method=method).invoke("Hi", max_new_tokens=60)
     assert isinstance(value, dict)
     assert isinstance(value["x"], int)
+
+
+@pytest.mark.parametrize("name", [name for name in DICTIONARIES if "function" not in name])
+def test_a_response_format_is_taken_in_the_same_forms(name: str) -> None:
+    llm = chat("llama", temperature=1.2, seed=1, context_window=4096)
+    answer = llm.bind(response_format=DICTIONARIES[name]).invoke("Hi", max_new_tokens=60)
+    assert isinstance(json.loads(answer.text)["x"], int)
+
+
+def test_a_response_format_may_be_a_class() -> None:
+    llm = chat("llama", temperature=1.2, seed=1)
+    assert isinstance(Point.model_validate_json(llm.invoke("Hi", response_format=Point, max_new_tokens=60).text), Point)
+
+
+def test_a_response_format_without_a_schema_is_no_schema() -> None:
+    with pytest.raises(ConstraintError, match="is a response format without a schema"):
+        chat("llama").with_structured_output({"type": "json_object"})
 
 
 def test_a_schema_without_a_type_gives_what_its_keywords_are_about() -> None:
