@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +80,37 @@ class Adapter:
         read = {tensors[name].data_ptr() for name in tensors.keys() - absent}
         # A tensor that layers share is saved once, and has a name in each.
         missing = sorted(name for name in absent if tensors[name].data_ptr() not in read)
-        # PEFT saves embeddings that were resized twice, under two names.
-        extra = [name for name in result.unexpected_keys if name.replace(".modules_to_save.", ".") not in weights]
-        if wrong := [*missing, *extra]:
-            raise ModelUnusable(
-                f"the adapter in {self.folder} does not fit its base {self.base}: {len(wrong)} of its weights are "
-                f"missing or have no place, such as {wrong[0]}"
-            )
+        self._check(missing, _without_place(result.unexpected_keys, weights), weights)
         return adapted
+
+    def _check(self, missing: list[str], extra: list[str], weights: Mapping[str, Any]) -> None:
+        """Raise `ModelUnusable` for weights that are missing, that would be ignored, or that are no numbers."""
+        import torch
+
+        if missing:
+            raise ModelUnusable(
+                f"the adapter in {self.folder} does not fit its base {self.base}: {len(missing)} of its weights are "
+                f"missing, such as {missing[0]}"
+            )
+        if extra:
+            modules = dict.fromkeys(name.partition(".lora_")[0].rpartition(".")[2] for name in extra)
+            raise ModelUnusable(
+                f"the adapter in {self.folder} has {len(extra)} weights without a place in its base {self.base} by its "
+                f"{ADAPTER_CONFIG}, such as {extra[0]}: name their modules ({', '.join(list(modules)[:6])}) in its "
+                "target_modules or modules_to_save, or save the adapter again"
+            )
+        wrong = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+        if wrong:
+            raise ModelUnusable(
+                f"the adapter in {self.folder} is damaged: {len(wrong)} of its weights have values that are no finite "
+                f"numbers, such as {wrong[0]}"
+            )
+
+
+def _without_place(unexpected: Iterable[str], weights: Mapping[str, Any]) -> list[str]:
+    """Return the names that PEFT passed over, but for embeddings that were resized, which it saves under two names."""
+    saved = ".modules_to_save."
+    return [name for name in unexpected if saved not in name or name.replace(saved, ".") not in weights]
 
 
 def find_adapter(folder: Path) -> Adapter | None:
@@ -113,13 +136,18 @@ def find_adapter(folder: Path) -> Adapter | None:
             f"{what} without its base: write the base's name or folder as base_model_name_or_path into {ADAPTER_CONFIG}"
         )
     try:
-        import peft  # noqa: F401
+        import peft
     except ImportError as error:
         named = f" for the model {base}" if alone else " beside the weights of its base"
         raise InputError(
             f"{what}{named}, which needs peft: python -m pip install 'llmkit[adapters]'"
             + ("" if alone else f"; to use the base alone, move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} away")
         ) from error
+    if kind not in peft.PEFT_TYPE_TO_CONFIG_MAPPING:
+        raise ModelUnusable(
+            f"{folder} has an adapter of type {kind!r}, which PEFT {peft.__version__} does not know: install a newer "
+            f"one, or correct peft_type in {ADAPTER_CONFIG}"
+        )
     return Adapter(folder, _find_base(folder, str(base), what) if alone else folder)
 
 

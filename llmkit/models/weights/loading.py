@@ -187,7 +187,20 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
             "incomplete, or another architecture"
         )
     check_int4_layers(model, quantization)
+    if quantization is None:
+        _check_finite(folder, model)
     return tokenizer, model.eval()
+
+
+def _check_finite(folder: Path, model: Any) -> None:
+    """Raise `ModelUnusable` for weights that are no finite numbers, with which every completion would be noise."""
+    for name, weight in model.named_parameters():
+        if weight.numel() and weight.is_floating_point() and not all(bound.isfinite() for bound in weight.aminmax()):
+            dtype = str(weight.dtype).removeprefix("torch.")
+            raise ModelUnusable(
+                f"{folder}: the weights {name} have values that are no finite numbers in {dtype}: they are damaged, or "
+                "too large for it (dtype='float32' shows which)"
+            )
 
 
 def _check_generation_config(folder: Path) -> None:

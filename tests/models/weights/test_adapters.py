@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import sys
 
@@ -171,6 +172,65 @@ def test_weights_that_do_not_fit_the_base_are_refused(copied, base, change):
     with pytest.raises(ModelUnusable, match="does not fit its base") as raised:
         load(copied)
     assert str(base) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"target_modules": ["q_proj"]},
+        {"layers_to_transform": [0]},
+        {"exclude_modules": ["v_proj"]},
+        {"target_modules": "all-linear", "exclude_modules": "down_proj"},
+        {"target_modules": r".*\.(q|v)_proj"},
+    ],
+    ids=str,
+)
+def test_weights_for_modules_that_the_adapter_does_not_name_are_not_ignored(copied, values):
+    edit(copied, **values)
+    with pytest.raises(ModelUnusable, match=r"weights without a place|are missing") as raised:
+        load(copied)
+    assert re.search(r"name their modules \(.*(v_proj|down_proj)|_proj", str(raised.value))
+
+
+@pytest.mark.parametrize(
+    "name", ["base_model.model.model.other.weight", "lora_A.weight", "head.modules_to_save.weight"]
+)
+def test_weights_of_other_names_are_not_ignored(copied, name):
+    file = copied / "adapter_model.safetensors"
+    save_file({**load_file(file), name: torch.ones(2)}, file, {"format": "pt"})
+    with pytest.raises(ModelUnusable, match=f"has 1 weights without a place .* such as {re.escape(name)}"):
+        load(copied)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["adapter", "base"])
+def test_weights_that_are_no_finite_numbers_are_refused(base, copied, tmp_path, where, value):
+    folder = copied if where == "adapter" else shutil.copytree(base, tmp_path / "base")
+    file = next(folder.glob("*.safetensors"))
+    weights = load_file(file)
+    name = sorted(weights)[-1]
+    weights[name].view(-1)[-1] = value
+    save_file(weights, file, {"format": "pt"})
+    with pytest.raises(ModelUnusable, match="no finite numbers") as raised:
+        load(folder)
+    assert name.removeprefix("base_model.model.") in str(raised.value)
+
+
+def test_weights_too_large_for_a_precision_are_refused(base, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "base")
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    save_file({**weights, "model.norm.weight": weights["model.norm.weight"] + 1e6}, file, {"format": "pt"})
+    with pytest.raises(ModelUnusable, match=r"model\.norm\.weight have values that are no finite numbers in float16"):
+        HuggingFaceChat(str(folder), dtype="float16")
+    assert load(folder).context_window
+
+
+@pytest.mark.parametrize("value", ["FOO", None, 5])
+def test_a_type_of_adapter_that_peft_does_not_know_is_named(copied, value):
+    edit(copied, peft_type=value)
+    with pytest.raises(ModelUnusable, match=f"an adapter of type {value!r}, which PEFT .* does not know: install"):
+        load(copied)
 
 
 @pytest.mark.parametrize(
