@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ class Completion:
     request: GenerationRequest
     detokenizer: Detokenizer
     max_new_tokens: int
-    rng: torch.Generator
+    rng: random.Random
     matcher: Matcher | None
     token_ids: list[int] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.configuration_utils import GenerationMode
 
-from llmkit.errors import SettingsError
+from llmkit.errors import GenerationError, SettingsError
 from llmkit.models.generation.model_defaults import PASSED_OVER, CallConfig, refuse_unsupported
 from llmkit.models.generation.settings import GenerationSettings
 
@@ -99,20 +101,43 @@ def restore_allowed(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor
     return torch.where(torch.isfinite(scores).any(-1, keepdim=True), scores, allowed)
 
 
-def choose_tokens(scores: torch.Tensor, rngs: Sequence[torch.Generator | None] | None) -> list[int]:
+def choose_tokens(scores: torch.Tensor, rngs: Sequence[random.Random | None] | None) -> list[int]:
     """Choose a token for each row of scores `[rows, vocabulary]`: the likeliest, or drawn with the row's generator.
 
-    Each row has its own generator, so that a seeded completion is the same alone and in any batch. A row without one
-    chooses nothing in this step, and gets 0.
+    Each row has its own generator, of which a draw takes one number, so that a seeded completion is the same alone and
+    in any batch. A row without one chooses nothing in this step, and gets 0.
+
+    Raises:
+        GenerationError: the scores of a row are not numbers.
     """
+    if scores.device.type == "mps":  # it has no 64-bit numbers
+        scores = scores.cpu()
     if rngs is None:
-        return [int(token) for token in scores.argmax(-1).tolist()]
-    probabilities = torch.softmax(scores.float(), -1).cpu()
-    pairs = zip(probabilities, rngs, strict=True)
-    return [int(torch.multinomial(row, 1, generator=rng)) if rng else 0 for row, rng in pairs]
+        best, tokens = scores.max(-1)
+    else:
+        best, tokens = _draw(scores, [rng.random() if rng else 0.0 for rng in rngs])
+    values, indices = torch.stack([best.double(), tokens.double()]).tolist()  # one transfer from a device
+    is_chosen = [True] * len(values) if rngs is None else [rng is not None for rng in rngs]
+    if any(chosen and math.isnan(value) for chosen, value in zip(is_chosen, values, strict=True)):
+        raise GenerationError(
+            "the model's scores for the next token are not numbers (NaN): its numbers overflow in this data type, so "
+            "load it with dtype='float32' (--dtype float32), or its weights are damaged"
+        )
+    return [int(index) if chosen else 0 for index, chosen in zip(indices, is_chosen, strict=True)]
 
 
-def make_rng(seed: int | None, index: int) -> torch.Generator:
+def _draw(scores: torch.Tensor, numbers: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a token for each row by a number from 0 to 1, by inverse transform sampling; return totals and tokens.
+
+    A total is the sum of all probabilities, NaN if the scores are. Sums are 64-bit, so that the order of adding, which
+    depends on the device and the number of rows, decides no draw.
+    """
+    sums = torch.softmax(scores.float(), -1).cumsum(-1, dtype=torch.float64)
+    drawn = torch.tensor(numbers, dtype=torch.float64).to(sums.device)[:, None] * sums[:, -1:]
+    tokens = torch.searchsorted(sums, drawn, right=True)  # so that no token without probability is chosen
+    return sums[:, -1], tokens[:, 0]
+
+
+def make_rng(seed: int | None, index: int) -> random.Random:
     """Create a random number generator for completion number `index`; the global one is neither read nor changed."""
-    rng = torch.Generator()
-    return rng.manual_seed(rng.seed() if seed is None else (seed + index * _SEED_STRIDE) % 2**63)
+    return random.Random(None if seed is None else (seed + index * _SEED_STRIDE) % 2**63)

@@ -1,5 +1,7 @@
 """Sampling is reproducible, alone and in a batch, and does not use the global random generator."""
 
+import copy
+import random
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmkit import HuggingFaceChat
-from llmkit.errors import SettingsError
+from llmkit.errors import GenerationError, SettingsError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.sampling import choose_tokens, make_rng
 from tests.support import tiny
@@ -136,8 +138,41 @@ def test_a_row_without_a_choice_draws_no_random_number(choosing: list[bool], see
     rows = [make_rng(seed, index) for index in range(len(choosing))]
     choose_tokens(scores, [row if chooses else None for row, chooses in zip(rows, choosing, strict=True)])
     for index, (row, chooses) in enumerate(zip(rows, choosing, strict=True)):
-        untouched = torch.equal(row.get_state(), make_rng(seed, index).get_state())
+        untouched = row.getstate() == make_rng(seed, index).getstate()
         assert untouched is not chooses
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.integers(2, 400))
+def test_a_row_draws_the_same_token_in_any_batch_and_none_without_probability(seed: int, rows: int, size: int) -> None:
+    scores = torch.randn(rows, size, generator=torch.Generator().manual_seed(seed))
+    banned = scores < 0.3
+    banned[:, -1] = True
+    banned[:, 0] = False
+    scores = scores.masked_fill(banned, -torch.inf)
+    together = choose_tokens(scores, [make_rng(seed, row) for row in range(rows)])
+    assert together == [choose_tokens(scores[row : row + 1], [make_rng(seed, row)])[0] for row in range(rows)]
+    assert not banned[torch.arange(rows), torch.tensor(together)].any()
+
+
+@pytest.mark.parametrize("number", [0.0, 1 - 2**-53])
+def test_the_least_and_the_largest_number_draw_tokens_with_a_probability(number: float) -> None:
+    class Fixed(random.Random):
+        def random(self) -> float:
+            return number
+
+    scores = torch.tensor([[-torch.inf, 0.1, 2.0, -torch.inf], [1e4, -torch.inf, -torch.inf, -torch.inf]])
+    assert choose_tokens(scores, [Fixed(), Fixed()]) == [1 if number == 0 else 2, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0}], ids=["greedy", "sampled"])
+def test_scores_that_are_not_numbers_are_an_error(options: dict[str, Any]) -> None:
+    model = tiny.make("llama")
+    damaged = model._replace(model=copy.deepcopy(model.model))
+    engine, prompt = damaged.engine(), encode_prompts(model)[1]
+    with torch.no_grad():
+        damaged.model.lm_head.weight[3] = torch.nan
+    with pytest.raises(GenerationError, match="float32"):
+        generate_alone(engine, prompt, **options)
 
 
 def test_engines_of_one_model_share_only_weights() -> None:
