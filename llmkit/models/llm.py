@@ -22,7 +22,7 @@ from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
 from llmkit.models.langchain.threads import in_threads
 from llmkit.models.tokens.content_blocks import read_text
-from llmkit.models.tokens.turns import messages_to_text, write_call
+from llmkit.models.tokens.turns import messages_to_text, with_sender, write_call
 
 
 class HuggingFaceLLM(LocalModel, BaseLLM):
@@ -136,9 +136,10 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
 
 
 def _as_text(message: BaseMessage) -> BaseMessage:
-    """Return a message whose content is text: its blocks, and the calls that LangChain's own text of it leaves out."""
+    """Return a message whose content is text: its blocks, and the calls and names that LangChain's text leaves out."""
     broken = (write_call(str(call["name"]), call["args"]) for call in getattr(message, "invalid_tool_calls", ()))
-    return message.model_copy(update={"content": "\n".join(filter(None, (read_text(message), *broken)))})
+    text = "\n".join(filter(None, (read_text(message), *broken)))
+    return message.model_copy(update={"content": with_sender(message.name or "", text)})
 
 
 def _info(completion: Completion, engine: Engine) -> dict[str, Any]:

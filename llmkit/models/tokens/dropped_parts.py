@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmkit.models.tokens.template_process import TemplateError
-from llmkit.models.tokens.turns import ROLES, Turn
+from llmkit.models.tokens.turns import ROLES, Turn, sender_names
 
 Render = Callable[[list[Turn], dict[str, Any]], str]
 """Renders turns with the variables of a template."""
@@ -44,13 +44,13 @@ def dropped_parts(
         render: renders a conversation in which the texts are replaced by markers.
     """
     tools = list(template.get("tools") or ())
-    if _surely_has(rendered, turns, tools, template, source):
+    if not any(sender_names(turns)) and _surely_has(rendered, turns, tools, template, source):
         return []
     names = [tool["function"]["name"] for tool in tools]
     parts = [*_parts(turns), *(Part(f"the tool {name!r}", name) for name in names)]
     markers = [f"zq{index}xv{index}qz" for index in range(len(parts))]
     given = iter(markers)
-    marked = [_mark_turn(turn, given) for turn in turns]
+    marked = [_mark_turn(turn, name, given) for turn, name in zip(turns, sender_names(turns), strict=True)]
     variables = dict(template)
     if tools:
         variables["tools"] = [{**tool, "function": {**tool["function"], "name": next(given)}} for tool in tools]
@@ -112,7 +112,9 @@ def _required_text(turn: Turn) -> str:
 def _parts(turns: Sequence[Turn]) -> list[Part]:
     """Return the parts of a conversation, in the order in which `_mark_turn` replaces them."""
     parts = []
-    for number, turn in enumerate(turns, 1):
+    for number, (turn, sender) in enumerate(zip(turns, sender_names(turns), strict=True), 1):
+        if sender:
+            parts.append(Part(f"the name {sender!r} of a {turn['role']} message", sender))
         if text := _required_text(turn):
             shown = text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
             parts.append(Part(f"the {turn['role']} message {shown!r} ({number} of {len(turns)})", text))
@@ -123,8 +125,10 @@ def _parts(turns: Sequence[Turn]) -> list[Part]:
     return parts
 
 
-def _mark_turn(turn: Turn, markers: Any) -> Turn:
+def _mark_turn(turn: Turn, sender: str, markers: Any) -> Turn:
     marked = dict(turn)
+    if sender:
+        marked["name"] = next(markers)
     if _required_text(turn):
         marked["content"] = next(markers)
     if turn.get("tool_calls"):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from llmkit.models.tokens.turns import ROLES, USUAL_ROLES, Turn, tool_turns_to_text
+from llmkit.models.tokens.turns import ROLES, USUAL_ROLES, Turn, sender_names, tool_turns_to_text, with_sender
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")  # what Mistral's templates take
 
@@ -23,6 +23,24 @@ class Step(NamedTuple):
 
     apply: Callable[[Sequence[Turn]], list[Turn]]
     note: str
+
+
+def _leave_out_only_name(turns: Sequence[Turn]) -> list[Turn]:
+    """Leave out the assistant's name if all its turns have the same one: an agent's, which a model would repeat."""
+    names = {turn["name"] for turn in turns if turn["role"] == "assistant" and turn.get("name")}
+    return [_without_name(turn) if turn["role"] == "assistant" and len(names) == 1 else turn for turn in turns]
+
+
+def _write_names(turns: Sequence[Turn]) -> list[Turn]:
+    """Write the names of senders before their texts: most chat templates have no place for them."""
+    return [
+        {**_without_name(turn), "content": with_sender(name, turn["content"])} if name else turn
+        for turn, name in zip(turns, sender_names(turns), strict=True)
+    ]
+
+
+def _without_name(turn: Turn) -> Turn:
+    return {key: item for key, item in turn.items() if key != "name"}
 
 
 def _name_roles(turns: Sequence[Turn]) -> list[Turn]:
@@ -139,6 +157,8 @@ def _join(first: str, second: str) -> str:
     return "\n\n".join(filter(None, (first, second)))
 
 
+_ONLY_NAME = Step(_leave_out_only_name, "the assistant's name is left out")
+_NAMES = Step(_write_names, "names of senders come before their texts")
 _ROLES = Step(_name_roles, "roles that the chat template may not have are named system, user, assistant or tool")
 _FIRST = Step(
     _system_first, "system messages are joined at the beginning, and later ones are part of the user's message"
@@ -151,7 +171,7 @@ _IDS = Step(_shorten_ids, "ids of tool calls have nine letters and digits")
 _ARGUMENTS = Step(_write_arguments, "arguments of tool calls are JSON text")
 _NO_TOOLS = Step(tool_turns_to_text, "tool calls and their results are text")
 
-_ATTEMPTS = (
+_ATTEMPTS: tuple[tuple[Step, ...], ...] = (
     (_ROLES,),
     (_ROLES, _FIRST),
     (_ROLES, _FIRST, _IDS),
@@ -174,9 +194,10 @@ _ATTEMPTS = (
 def repairs(turns: Sequence[Turn]) -> Iterator[tuple[list[Turn], list[str]]]:
     """Yield simpler forms of a conversation, each once, with sentences that say what was changed."""
     seen = [list(turns)]
-    for steps in _ATTEMPTS:
+    names = (_ONLY_NAME, _NAMES) if any(sender_names(turns)) else ()
+    for steps in ((), *_ATTEMPTS) if names else _ATTEMPTS:
         current, notes = list(turns), []
-        for step in steps:
+        for step in (*names, *steps):
             changed = step.apply(current)
             if changed != current:
                 notes.append(step.note)

@@ -40,10 +40,32 @@ def message_to_dict(message: BaseMessage) -> Turn:
             {"type": "function", "id": call["id"], "function": {"name": call["name"], "arguments": call["args"]}}
             for call in calls
         ]
+    if message.name or role == "tool":
+        turn["name"] = message.name
     if role == "tool":
         turn["tool_call_id"] = getattr(message, "tool_call_id", None)
-        turn["name"] = message.name
     return turn
+
+
+def sender_names(turns: Sequence[Turn]) -> list[str]:
+    """Return the name of each turn's sender that has to be in the prompt, or an empty text.
+
+    The name of a tool is in its call, if the conversation has that.
+    """
+    calls = [(call["id"], call["function"]["name"]) for turn in turns for call in turn.get("tool_calls") or ()]
+    names = []
+    for turn in turns:
+        name = str(turn.get("name") or "").strip()
+        if name and ROLES.get(turn["role"], turn["role"]) == "tool":
+            called = (tool == name and turn.get("tool_call_id") in (None, call_id) for call_id, tool in calls)
+            name = "" if any(called) else name
+        names.append(name)
+    return names
+
+
+def with_sender(name: str, content: str) -> str:
+    """Return a text after the name of its sender, as in a transcript."""
+    return f"{name}: {content}".rstrip() if name else content
 
 
 def write_call(name: str, arguments: Any) -> str:
@@ -55,13 +77,14 @@ def write_call(name: str, arguments: Any) -> str:
 def tool_turns_to_text(turns: Sequence[Turn]) -> list[Turn]:
     """Write tool calls and their results as text, in the turns of the assistant and the user."""
     written: list[Turn] = []
-    for turn in turns:
+    for turn, name in zip(turns, sender_names(turns), strict=True):
+        sender = {"name": name} if name else {}
         if turn.get("tool_calls"):
             calls = (write_call(**call["function"]) for call in turn["tool_calls"])
             content = "\n".join(filter(None, (turn["content"], *calls)))
-            written.append({"role": turn["role"], "content": content})
+            written.append({"role": turn["role"], "content": content, **sender})
         elif ROLES.get(turn["role"], turn["role"]) == "tool":
-            content = f"<tool_response>\n{turn['content']}\n</tool_response>"
+            content = f"<tool_response>\n{with_sender(name, turn['content'])}\n</tool_response>"
             written.append({"role": "user", "content": content})
         else:
             written.append(turn)
@@ -69,10 +92,14 @@ def tool_turns_to_text(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def turns_to_text(turns: Sequence[Mapping[str, Any]]) -> str:
-    """Render turns as plain text, system texts first; a single user turn without its role."""
+    """Render turns as plain text, system texts first; a single user turn without its role.
+
+    The name of a turn's sender comes before its text.
+    """
     if not turns:
         raise InputError(NO_MESSAGES)
-    standard = [(ROLES.get(turn["role"], turn["role"]), turn["content"]) for turn in turns]
+    named = [(turn, with_sender(str(turn.get("name") or ""), turn["content"])) for turn in turns]
+    standard = [(ROLES.get(turn["role"], turn["role"]), content) for turn, content in named]
     system = [content for role, content in standard if role == "system"]
     dialogue = [(role, content) for role, content in standard if role != "system"]
     if len(dialogue) == 1 and dialogue[0][0] == "user":

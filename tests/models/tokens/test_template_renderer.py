@@ -1,7 +1,5 @@
 """Nothing of a conversation is left out in silence, whatever the chat template knows."""
 
-import copy
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,35 +9,9 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from llmkit.errors import PromptError
 from llmkit.models.tokens.dropped_parts import dropped_parts
-from llmkit.models.tokens.template_renderer import TemplateRenderer
-from llmkit.models.tokens.turns import message_to_dict
 from tests.support import tokenizers
+from tests.support.chat_templates import FIRST, TEMPLATES, TURNS, renderer, turns
 
-TURNS = (
-    "{% for m in messages %}{% if m.role == 'user' %}<u>{{ m.content }}</u><a>"
-    "{% elif m.role == 'assistant' %}{{ m.content }}</a>{% endif %}{% endfor %}"
-)
-FIRST = "{% if messages[0].role == 'system' %}<s>{{ messages[0].content }}</s>{% endif %}" + TURNS
-LAST = (
-    "{% set n = namespace(s='') %}{% for m in messages %}{% if m.role == 'system' %}{% set n.s = m.content %}"
-    "{% endif %}{% endfor %}<s>{{ n.s }}</s>" + TURNS
-)
-TEMPLATES = {
-    "user and assistant": TURNS,
-    "system at the beginning": FIRST,
-    "one system text": LAST,
-    "tools, but no results": "{% if tools %}<tools>{{ tools | tojson }}</tools>{% endif %}" + FIRST,
-    "turns in strict order": tokenizers.INST,
-    "no system role": tokenizers.TURNS,
-    "every role": tokenizers.CHATML,
-    "texts as JSON": "{% for m in messages %}{{ {m.role: m.content} | tojson }}\n{% endfor %}",
-    "texts escaped": "{% for m in messages %}<{{ m.role }}>{{ m.content | trim | e }}</{{ m.role }}>{% endfor %}",
-    "numbered": "{% for m in messages %}[Round {{ loop.index }}] {{ m.role }}: {{ m.content | trim }}\n{% endfor %}",
-    "lists of blocks": (
-        "{% for m in messages %}{{ m.role }}:{% for b in m.content if b.type == 'text' %}{{ b.text }}{% endfor %}\n"
-        "{% endfor %}"
-    ),
-}
 S, H, A = SystemMessage, HumanMessage, AIMessage
 CALL: list[Any] = [{"name": "w", "args": {}, "id": "123456789"}]
 CONVERSATIONS: dict[str, list[BaseMessage]] = {
@@ -60,16 +32,6 @@ CONVERSATIONS: dict[str, list[BaseMessage]] = {
     "a tool's result": [H("Hi"), A("", tool_calls=CALL), ToolMessage("SUNNY", tool_call_id="123456789")],
     "other text": [S("Zeile 1\n\tZeile „2“ \\n"), H(' {"a": "é"} <b> & \u2028 ')],
 }
-
-
-def renderer(template: str) -> TemplateRenderer:
-    tokenizer = copy.copy(tokenizers.chatml_tokenizer())
-    tokenizer.chat_template = template
-    return TemplateRenderer(tokenizer)
-
-
-def turns(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
-    return [message_to_dict(message) for message in messages]
 
 
 def unescaped(text: str) -> str:
