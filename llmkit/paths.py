@@ -14,6 +14,8 @@ from pathlib import Path
 
 import platformdirs
 
+from llmkit.errors import InputError
+
 
 def cache_dir() -> Path:
     """Return the folder of everything that can be fetched or computed again."""
@@ -37,4 +39,7 @@ def config_file() -> Path:
 
 def _from_environment(variable: str) -> Path | None:
     path = os.environ.get(variable)
-    return Path(path).expanduser().absolute() if path else None
+    try:
+        return Path(path).expanduser().absolute() if path else None
+    except RuntimeError as error:  # ~ of an unknown user
+        raise InputError(f"{variable} is {path!r:.200}, which is no path: {error}") from error

@@ -16,6 +16,7 @@ from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.errors import InputError
 from llmkit.models.generation.ranges import RANGES, Range
 from llmkit.paths import config_file
+from llmkit.regular_files import read_regular
 
 SHARED = (
     *("model", "context_window", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop"),
@@ -151,13 +152,15 @@ def _read_file(commands: Commands) -> dict[str, Setting]:
 def _read_toml() -> dict[str, Any]:
     path = config_file()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a byte order mark
+        if os.path.realpath(path) == os.devnull:
+            return {}
+        return tomllib.loads(read_regular(path).decode("utf-8-sig"))  # editors of Windows write a byte order mark
     except FileNotFoundError as error:
         if not os.environ.get("LLMKIT_CONFIG"):
             return {}
         raise InputError(f"{path}, which LLMKIT_CONFIG names, does not exist") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except OSError as error:  # also a pipe, a device, or a file of many megabytes
+        raise InputError(f"{path!s:.200} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:  # such as UTF-16, with or without a byte order mark
         raise InputError(f"{path} is not TOML: it is not UTF-8 text; save it in UTF-8") from error
     except (ValueError, RecursionError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,7 +100,7 @@ def _yes(truth: bool) -> str:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    path = Path(name).expanduser()
+    path = catalog.path_of(name)
     if name not in catalog.CATALOG and path.exists():
         return _facts_of_files(name, path)
     entry = catalog.get_entry(name)
@@ -117,6 +116,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     """Return the facts about a folder or a .gguf file; those of a file are known after its first use."""
+    from llmkit.models.weights.folder_files import CONFIG, read_object
     from llmkit.models.weights.model_folder import validate_model_folder
 
     if path.is_file():
@@ -124,7 +124,7 @@ def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     folder = validate_model_folder(path) if path.is_dir() else catalog.folder_of(name)
     config: dict[str, Any] = {}
     if catalog.is_cached(name):
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_object(folder / CONFIG)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {
         "name": name,

@@ -42,7 +42,10 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(
         ("max_new_tokens", "max_length", "num_beams", "decoder_start_token_id", "forced_bos_token_id"), int
     ),
-    **dict.fromkeys(("max_time", "length_penalty", "guidance_scale"), _NUMBER),
+    "top_k": int,
+    **dict.fromkeys(("max_time", "length_penalty", "guidance_scale", "penalty_alpha"), _NUMBER),
+    **dict.fromkeys(("temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"), _NUMBER),
+    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "top_h"), _NUMBER),
 }
 _ADVICE = "remove it from generation_config.json, or from the loaded model's generation_config"
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.errors import PromptError
-from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, is_special, unused_characters
+from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
 from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
 
@@ -60,7 +60,7 @@ class PromptEncoder:
 
     def _encoding(self, text: str, *, special: bool = False, continues: bool = False) -> Encoding:
         backend = self._escaper.tokenizer_for(_validate_text(text), continues=continues)
-        return backend.encode(text, add_special_tokens=special)
+        return encode(backend, text, special=special)
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
         """Encode a conversation up to the beginning of the answer.
@@ -79,7 +79,7 @@ class PromptEncoder:
         text = _validate_text(_join_strings([turns, template]))
         if not self._escaper.has_special(text):
             rendered = self._renderer.render(turns, template).text
-            return list(self._escaper.backend.encode(rendered, add_special_tokens=False).ids)
+            return list(encode(self._escaper.backend, rendered, special=False).ids)
         delimiter, prefix = itertools.islice(unused_characters(text), 2)
         turns, template = _map_strings([turns, template], lambda part: self._escaper.replace_names(part, delimiter))
         try:
@@ -88,7 +88,7 @@ class PromptEncoder:
             raise PromptError(self._escaper.restore_names(str(error), delimiter)) from error
         marked = self._escaper.prefix_names(rendered, prefix)
         restored = self._escaper.restore_names(marked, delimiter)
-        return list(self._escaper.variant(prefix).encode(restored, add_special_tokens=False).ids)
+        return list(encode(self._escaper.variant(prefix), restored, special=False).ids)
 
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
         """Render a conversation as the text that is encoded, with its markup."""

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
+
+from llmkit.errors import ModelUnusable
 
 _CACHED_VARIANTS = 4  # another variant is needed only where a text contains the prefix of one of these
 
@@ -92,7 +94,25 @@ class SpecialTokenEscaper:
         if not (prefix or changed):
             return self.backend
         _rename(description, {name: prefix + name for name in self._names} if prefix else {})
-        return type(self.backend).from_str(json.dumps(description, ensure_ascii=False))
+        try:
+            return type(self.backend).from_str(json.dumps(description, ensure_ascii=False))
+        except Exception as error:  # tokenizers raises nothing more special
+            raise _damaged(error) from error
+
+
+def encode(backend: Tokenizer, text: str, *, special: bool) -> Encoding:
+    """Encode a text, or raise `ModelUnusable` if the tokenizer cannot."""
+    try:
+        return backend.encode(text, add_special_tokens=special)
+    except Exception as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> ModelUnusable:
+    reason = " ".join(str(error).split())[:300]
+    return ModelUnusable(
+        f"the model's tokenizer is damaged, or of another class than its files ({reason}): get the model's files again"
+    )
 
 
 def unused_characters(text: str) -> Iterator[str]:

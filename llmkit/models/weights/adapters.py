@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -15,7 +14,9 @@ from typing import Any
 
 from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
 from llmkit.models.weights.catalog import resolve
-from llmkit.models.weights.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, TOKENIZER_FILES, has_base_weights
+from llmkit.models.weights.folder_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object, stored_weights
+from llmkit.models.weights.model_folder import TOKENIZER_FILES, has_base_weights
+from llmkit.models.weights.size_limits import check_ranks
 
 _VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT"}
 _TASKS = {"CAUSAL_LM", "SEQ_2_SEQ_LM", None}
@@ -123,7 +124,8 @@ def find_adapter(folder: Path) -> Adapter | None:
     """
     if not (folder / ADAPTER_CONFIG).is_file():
         return None
-    config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config = read_object(folder / ADAPTER_CONFIG)
+    check_ranks(folder / ADAPTER_CONFIG, stored_weights([folder / ADAPTER_WEIGHTS]))
     kind, task, base = config.get("peft_type"), config.get("task_type"), config.get("base_model_name_or_path")
     what = f"{folder} has {'an' if str(kind)[:1] in 'AEIOU' else 'a'} {kind} adapter"
     if kind in _VIRTUAL_TOKENS:

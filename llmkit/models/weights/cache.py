@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from llmkit.errors import CacheError
 from llmkit.paths import cache_dir
+from llmkit.regular_files import open_regular, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +56,10 @@ def folder_of(name: str, source: str) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Return whether all files of a folder are as they were written; those with another time are hashed again."""
+    """Return whether a folder has files, all as they were written; those with another time are hashed again."""
     has_new_times = False
     try:
-        files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = read_manifest(folder)
         for name, (size, time, digest) in files.items():
             size_and_time = _size_and_time(folder / name)
             if size_and_time != [size, time]:
@@ -71,6 +72,18 @@ def is_complete(folder: Path) -> bool:
         with suppress(OSError):  # a read-only cache is hashed each time
             _write_manifest(folder)
     return True
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the size, time and hash of each file of a folder of the cache, by name.
+
+    Raises:
+        OSError, ValueError, LookupError: there is no manifest, or it is damaged.
+    """
+    files = read_json(folder / MANIFEST)["files"]
+    if not isinstance(files, dict) or not files:
+        raise ValueError("a manifest without files")
+    return files
 
 
 def remove(folder: Path) -> bool:
@@ -93,8 +106,8 @@ def require_disk_space(folder: Path, size: int) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hash of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
+    """Return the hash of a regular file, in hexadecimal digits."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

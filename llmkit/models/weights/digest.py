@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from llmkit.models.weights.cache import MANIFEST
+from llmkit.models.weights.cache import read_manifest
 from llmkit.models.weights_monitor import (
     adapter_state,
     has_adapters,
@@ -89,7 +89,7 @@ def folder_digest(folder: Path) -> str:
     The cache's own folders list a hash of each file; others are identified by their files' sizes and times.
     """
     try:
-        files: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        files = read_manifest(folder)
         return hash_text(*(f"{name} {digest}" for name, (_, _, digest) in sorted(files.items())))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

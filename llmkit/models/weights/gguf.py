@@ -75,6 +75,7 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     vars(loader)["tqdm"] = logging.tqdm  # so that its bar has the same switch as transformers' others
     metadata, _ = read_gguf_metadata(str(file))
     header = GgufHeader.from_file(str(file))
+    _check_layers(file, metadata, len(header.tensors))
     causal: Any = AutoModelForCausalLM
     generation_config: Any = GenerationConfig
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
@@ -116,6 +117,13 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase, metadata: dict[str, Any]) 
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         )
+
+
+def _check_layers(file: Path, metadata: dict[str, Any], tensors: int) -> None:
+    """Refuse more layers than tensors: some configurations list their layers."""
+    for name, value in metadata.items():
+        if name.endswith((".block_count", ".expert_count")) and isinstance(value, int) and value > max(tensors, 10_000):
+            raise ModelUnusable(f"{file} is damaged: its header has {name}={value}, but {tensors} tensors")
 
 
 def _check_size(file: Path, config: Any, sizes: list[int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,15 @@ from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.digest import folder_digest, hash_text
-from llmkit.models.weights.model_folder import GENERATION_CONFIG
+from llmkit.models.weights.folder_files import GENERATION_CONFIG
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
+from llmkit.models.weights.size_limits import (
+    backend_components,
+    check_growth,
+    check_numbers,
+    check_size,
+    check_tokenizer_file,
+)
 from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
 
@@ -25,6 +34,7 @@ _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length"
 _POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
+_MAX_REASON = 300
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -53,26 +63,42 @@ def load(
     adapter = find_adapter(folder)
     import torch
 
-    from llmkit.models.cpu.fast_forward import build_fast_forward
-
     where = choose_device() if device == "auto" else device
     warn_of_busy_waiting(where)
     best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
     precision = best if dtype == "auto" else getattr(torch, dtype)
-    try:
+    known = next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
+    with _as_unusable(folder):
         with quiet_transformers():
             tokenizer, model = _read_adapted(adapter or folder, where, precision, quantization)
-    except LlmkitError:
+        loaded = from_objects(model, tokenizer, name=known, context_window=context_window)
+        exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
+        return replace(
+            loaded,
+            fast_forward=None if quantization or exact else _fast_forward(model, folder),
+            source=hash_text(folder_digest(folder), adapter and folder_digest(adapter.base), quantization),
+        )
+
+
+def _fast_forward(model: Any, folder: Path) -> Any:
+    from llmkit.models.cpu.fast_forward import build_fast_forward
+
+    return build_fast_forward(model, folder)
+
+
+@contextmanager
+def _as_unusable(folder: Path) -> Iterator[None]:
+    """Raise `ModelUnusable` for whatever the files of a folder make libraries raise, but for a lack of memory."""
+    try:
+        yield
+    except (LlmkitError, MemoryError):
         raise
-    except Exception as error:  # transformers raises anything for broken files
+    except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelUnusable(f"{folder} cannot be loaded: {reason}") from error
-    known = next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
-    loaded = from_objects(model, tokenizer, name=known, context_window=context_window)
-    exact = dtype == "float32"  # float32 promises exact results, without the rounding of a 4-bit product
-    fast_forward = None if quantization or exact else build_fast_forward(model, folder)
-    source = hash_text(folder_digest(folder), adapter and folder_digest(adapter.base), quantization)
-    return replace(loaded, fast_forward=fast_forward, source=source)
+        if isinstance(error, LookupError | TypeError | AttributeError):  # their texts are short
+            reason = f"{type(error).__name__}: {reason}"
+        shown = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"
+        raise ModelUnusable(f"{folder} cannot be loaded: {shown}") from error
 
 
 def from_objects(
@@ -124,7 +150,10 @@ def _name_of(model: Any) -> str:
     from llmkit.models.cpu.int4_linear import was_packed_from
 
     name = str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
-    path = Path(name).expanduser().resolve()
+    try:
+        path = Path(name).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):  # config.json may say anything
+        return name
     keys = (key for key in CATALOG if path == folder_of(key).resolve() and was_packed_from(model, folder_of(key)))
     return next(keys, name)
 
@@ -147,22 +176,21 @@ def _window(config: Any, tokenizer: Any) -> int:
 
 def _read_adapted(folder: Path | Adapter, *options: Any) -> tuple[Any, Any]:
     """Return tokenizer and model of a folder, or those of an adapter and its base."""
-    from transformers import AutoTokenizer
-
     if isinstance(folder, Path):
         return _read(folder, *options)
     with folder.base_alone() as base:
         tokenizer, model = _read(base, *options)
     model.config._name_or_path = model.name_or_path = str(folder.base)
     if folder.tokenizer != folder.base:
-        tokenizer = AutoTokenizer.from_pretrained(folder.tokenizer, local_files_only=True, trust_remote_code=False)
+        tokenizer = _read_tokenizer(folder.tokenizer)
     return tokenizer, folder.apply(model, tokenizer).eval()
 
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    check_numbers(folder)
     config = AutoConfig.from_pretrained(folder, **local)
     auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     if type(config) not in auto_class._model_mapping:
@@ -171,7 +199,8 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
             "or an encoder-decoder model"
         )
     _check_generation_config(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+    check_size(folder, config, auto_class)
+    tokenizer = _read_tokenizer(folder)
     options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
     model, read = auto_class.from_pretrained(folder, **_REPORTED, **options)
     if wrong := read["mismatched_keys"]:
@@ -201,6 +230,16 @@ def _check_finite(folder: Path, model: Any) -> None:
                 f"{folder}: the weights {name} have values that are no finite numbers in {dtype}: they are damaged, or "
                 "too large for it (dtype='float32' shows which)"
             )
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    check_tokenizer_file(folder)  # added tokens are normalized when it is loaded
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if getattr(tokenizer, "is_fast", False):
+        check_growth(folder, backend_components(tokenizer))  # of other files
+    return tokenizer
 
 
 def _check_generation_config(folder: Path) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from llmkit.errors import ModelUnusable
+from llmkit.models.weights.folder_files import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    GENERATION_CONFIG,
+    check_files,
+    check_weights,
+    read_object,
+    weight_files,
+)
 
 TOKENIZER_FILES = {
     "tokenizer.json",
@@ -16,10 +25,6 @@ TOKENIZER_FILES = {
     "vocab.txt",
 }
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_INDEX = "model.safetensors.index.json"
-GENERATION_CONFIG = "generation_config.json"
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-"""The files of an adapter of PEFT."""
 _ADAPTER_FILES = (ADAPTER_WEIGHTS, "adapter_model.bin")
 
 
@@ -33,6 +38,7 @@ def validate_model_folder(folder: Path) -> Path:
     Raises:
         ModelUnusable: names all that is missing, or the file that is damaged.
     """
+    check_files(folder)
     if (folder / ADAPTER_CONFIG).is_file():
         _validate_adapter(folder)
         if not has_base_weights(folder):
@@ -43,17 +49,17 @@ def validate_model_folder(folder: Path) -> Path:
             f"{lone[0]} away to use the base alone"
         )
     parts = {
-        "config.json": (folder / "config.json").is_file(),
+        "config.json": (folder / CONFIG).is_file(),
         "weights (*.safetensors)": has_base_weights(folder),
         "tokenizer (tokenizer.json)": any((folder / name).is_file() for name in TOKENIZER_FILES),
     }
     if missing := " and no ".join(part for part, found in parts.items() if not found):
         raise ModelUnusable(f"the folder {folder} is not a usable model: it has no {missing}{_hint(folder)}")
-    _read_json(folder / "config.json")
+    read_object(folder / CONFIG)
     if (folder / GENERATION_CONFIG).is_file():  # transformers would pass over a damaged one
-        _read_json(folder / GENERATION_CONFIG)
-    for shard in _shards(folder):
-        _check_weights(shard)
+        read_object(folder / GENERATION_CONFIG)
+    for file in weight_files(folder):
+        check_weights(file)
     return folder
 
 
@@ -63,13 +69,13 @@ def has_base_weights(folder: Path) -> bool:
 
 
 def _validate_adapter(folder: Path) -> None:
-    _read_json(folder / ADAPTER_CONFIG)
+    read_object(folder / ADAPTER_CONFIG)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelUnusable(
             f"the folder {folder} has {ADAPTER_CONFIG}, but no {ADAPTER_WEIGHTS}: save the adapter again as "
             "safetensors (model.save_pretrained)"
         )
-    _check_weights(folder / ADAPTER_WEIGHTS)
+    check_weights(folder / ADAPTER_WEIGHTS)
 
 
 def _hint(folder: Path) -> str:
@@ -89,39 +95,3 @@ def _hint(folder: Path) -> str:
             "save the weights again as safetensors (model.save_pretrained)"
         )
     return ""
-
-
-def _shards(folder: Path) -> list[Path]:
-    if not (folder / _INDEX).is_file():
-        return sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
-    listed = _read_json(folder / _INDEX).get("weight_map")
-    if not isinstance(listed, dict):
-        raise ModelUnusable(f"{folder / _INDEX} is damaged: it has no weight_map")
-    shards = sorted({folder / str(name) for name in listed.values()})
-    for shard in shards:
-        if not shard.is_file():
-            raise ModelUnusable(f"the folder {folder} is incomplete: {_INDEX} names {shard.name}, which is not there")
-    return shards
-
-
-def _check_weights(file: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="np"):
-            pass
-    except (SafetensorError, OSError) as error:
-        with file.open("rb") as start:
-            pointer = start.read(24) == b"version https://git-lfs."
-        reason = "a pointer of git-lfs, not the weights: run git lfs pull" if pointer else f"damaged: {error}"
-        raise ModelUnusable(f"{file} is {reason}") from error
-
-
-def _read_json(file: Path) -> dict[str, object]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelUnusable(f"{file} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelUnusable(f"{file} is damaged: it is not a JSON object")
-    return value

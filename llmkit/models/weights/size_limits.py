@@ -1,0 +1,161 @@
+"""What a folder's configuration may ask for, checked before memory is allocated: no more than its files have."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llmkit.errors import ModelUnusable
+from llmkit.models.weights.folder_files import (
+    CONFIG,
+    GENERATION_CONFIG,
+    TOKENIZER,
+    StoredWeights,
+    read_object,
+    stored_weights,
+    weight_files,
+)
+
+_LIMITS = {
+    re.compile(r"layers?$|depth$|n(um)?_blocks?$"): 1_000,
+    re.compile(r"experts$"): 10_000,
+    re.compile(r"labels$"): 100_000,
+    re.compile(r"beams$"): 256,
+}
+"""The highest numbers, by the end of an entry's name: transformers makes objects or copies in such numbers at once."""
+_MAX_LAYER_EXPERTS = 50_000
+_SPARE = 1 << 20
+_MAX_BUFFERS = 1 << 28
+_PER_QUANTIZED_BYTE = 8
+_MAX_INSERT = 100  # characters that a normalizer puts in the place of one
+_MAX_GROWTH = 1_000
+
+
+def check_numbers(folder: Path) -> None:
+    """Raise `ModelUnusable` for a count in the configuration that no model has, such as a billion layers."""
+    for name in (CONFIG, GENERATION_CONFIG):
+        if not (folder / name).is_file():
+            continue
+        highest = dict.fromkeys(_LIMITS, 0.0)
+        for key, value in _numbers(read_object(folder / name)):
+            for pattern, limit in _LIMITS.items():
+                if pattern.search(key):
+                    highest[pattern] = max(highest[pattern], value)
+                    if value > limit:
+                        raise ModelUnusable(
+                            f"{folder / name} has {key[:100]}={value:.12g}, more than {limit:,}: it is damaged, so get "
+                            "the model's files again"
+                        )
+        layers, experts, *_ = highest.values()
+        if layers * experts > _MAX_LAYER_EXPERTS:
+            raise ModelUnusable(f"{folder / name} has {layers:g} layers of {experts:g} experts: no such model is known")
+
+
+def check_size(folder: Path, config: Any, auto_class: Any) -> None:
+    """Raise `ModelUnusable` if a configuration asks for more than twice the weights that a folder has.
+
+    A model without values is made for that, which takes as long as transformers needs for its own (some 30 ms). What is
+    missing or has another shape below that limit is named when the weights are read.
+    """
+    import torch
+
+    stored = stored_weights(weight_files(folder))
+    is_quantized = bool(getattr(config, "quantization_config", None))
+    available = _PER_QUANTIZED_BYTE * stored.nbytes if is_quantized else 2 * stored.numbers
+    plain = copy.deepcopy(config)
+    if is_quantized:
+        del plain.quantization_config
+    with torch.device("meta"):
+        model = auto_class.from_config(plain)
+    asked = sum(weight.numel() for weight in model.parameters())
+    computed = sum(buffer.numel() for buffer in model.buffers())
+    if asked > available + _SPARE or computed > max(available, _MAX_BUFFERS):
+        raise ModelUnusable(
+            f"{folder} is incomplete or damaged: by {CONFIG} the model has {asked + computed:,} weights, but its files "
+            f"have {stored.numbers:,}; get the model's files again, all from one place"
+        )
+
+
+def check_ranks(file: Path, stored: StoredWeights) -> None:
+    """Raise `ModelUnusable` for a rank in an adapter's configuration that is longer than any side of its weights."""
+    for key, value in _numbers(read_object(file)):
+        if key in ("r", "init_r", "target_r", "rank", "rank_pattern") and value > max(stored.longest, 1):
+            raise ModelUnusable(
+                f"{file} has {key}={value:.12g}, but its weights have no side of more than {stored.longest}: it is "
+                "damaged, so get the adapter's files again"
+            )
+
+
+def check_tokenizer_file(folder: Path) -> None:
+    """Raise `ModelUnusable` for a tokenizer.json that is damaged, or that makes a text much longer."""
+    if (folder / TOKENIZER).is_file():
+        check_growth(folder / TOKENIZER, read_object(folder / TOKENIZER))
+
+
+def check_growth(where: object, components: dict[str, Any]) -> None:
+    """Raise `ModelUnusable` if a tokenizer's normalizer or decoder makes a text much longer."""
+    for name in ("normalizer", "decoder"):
+        growth = 1
+        for size in _inserts(components.get(name)):
+            growth *= max(size, 1)
+            if size > _MAX_INSERT or growth > _MAX_GROWTH:
+                raise ModelUnusable(
+                    f"{where} has a {name} that makes a text more than {min(size, _MAX_GROWTH):,} times as long: it is "
+                    "damaged, so get the model's files again"
+                )
+
+
+def backend_components(tokenizer: Any) -> dict[str, Any]:
+    """Return the description of a loaded tokenizer's normalizer and decoder, as tokenizer.json has it."""
+    backend = tokenizer.backend_tokenizer
+    parts = {"normalizer": backend.normalizer, "decoder": backend.decoder}
+    return {name: json.loads(part.__getstate__()) for name, part in parts.items() if part is not None}
+
+
+def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Yield all numbers in a JSON object, with the key of the innermost entry that has them, or `rank_pattern`."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _numbers(item, key if key == "rank_pattern" else name)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list):
+                yield from _numbers(item, key)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield key, value
+
+
+def _inserts(component: Any) -> Iterator[int]:
+    """Yield how many characters each part of a normalizer or decoder may write for one."""
+    if isinstance(component, list):
+        for part in component:
+            yield from _inserts(part)
+    if not isinstance(component, dict):
+        return
+    for name in ("normalizers", "decoders"):
+        yield from _inserts(component.get(name))
+    for name in ("content", "prepend", "replacement", "prefix", "suffix"):
+        if isinstance(component.get(name), str):
+            yield len(component[name])
+    if isinstance(component.get("precompiled_charsmap"), str):
+        yield _longest_replacement(component["precompiled_charsmap"])
+
+
+def _longest_replacement(charsmap: str) -> int:
+    """Return the length of the longest text in the character map of sentencepiece: a trie, then texts that end in NUL.
+
+    https://github.com/google/sentencepiece/blob/master/src/normalizer.cc (DecodePrecompiledCharsMap)
+    """
+    try:
+        content = base64.b64decode(charsmap)
+        (size,) = struct.unpack_from("<I", content)
+        return max(map(len, content[4 + size :].split(b"\0")), default=0)
+    except (binascii.Error, ValueError, struct.error):
+        return 0
