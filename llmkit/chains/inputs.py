@@ -15,6 +15,9 @@ from llmkit.prompts import TaskPrompt
 from llmkit.prompts.prompt import Task
 from llmkit.prompts.validation import validate_text
 
+MAX_CHARACTERS = 5_000_000
+"""Of a text that a model reads from its beginning to its end: about a million tokens, which take hours on a CPU."""
+
 
 class TextInput(TypedDict):
     """The input of a chain over texts, as a dictionary; other keys are passed over."""
@@ -26,7 +29,11 @@ Text = str | Document | TextInput
 
 
 def parse_text(text: Any) -> str:
-    """Return the characters of a text, a Document or `{"text": …}`; raise `InputError` if it is empty or no text."""
+    """Return the characters of a text, a Document or `{"text": …}`.
+
+    Raises:
+        InputError: it is empty, no text, or too long to be read to its end.
+    """
     if isinstance(text, Mapping):
         text = text_of_mapping(text)
     content = text.page_content if isinstance(text, Document) else text
@@ -35,7 +42,17 @@ def parse_text(text: Any) -> str:
         raise InputError(f"the text is {type(content).__name__}, but must be text or a Document{hint}")
     if not content.strip():
         raise InputError("the text is empty: give some text")
+    validate_length(content)
     return validate_text(content, "the text")
+
+
+def validate_length(text: str) -> None:
+    """Raise `InputError` if a text is too long for a model to read it to its end."""
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"the text has {len(text):,} characters, more than {MAX_CHARACTERS:,}: divide it, or give the part that "
+            "matters"
+        )
 
 
 def text_of_mapping(input: Mapping[Any, Any]) -> Any:

@@ -62,6 +62,8 @@ def summarize(
       llmkit summarize call.txt --examples calls-and-summaries.jsonl
       llmkit summarize meeting.txt --explain    how many tokens each part takes
     """
+    from llmkit.chains.inputs import validate_length
+
     if summary.explain and output.as_lines:
         raise InputError("--explain is for one text: leave out --lines")
     if unused := model.explain_unused(context):
@@ -80,9 +82,11 @@ def summarize(
         destination.run_lines("summarize", file, lambda: _load(model, summary.prompt, arguments), settings=settings)
         return
     text = files.read_text(file)
+    validate_length(text)  # before the model is loaded
     options.load_prompt(summary.prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
     if summary.explain:
-        reports = [fitted.report for fitted in _load(model, summary.prompt, arguments).plan(text)]
+        with console.progress("dividing the text"):
+            reports = [fitted.report for fitted in _load(model, summary.prompt, arguments).plan(text)]
         destination.write("summarize", list(map(asdict, reports)), _explanation(reports))
         return
     _summarize(text, summary.prompt, model, arguments, destination)

@@ -32,7 +32,10 @@ class TextTask:
 
     def run(self, file: str, *, as_json: bool) -> tuple[Any, Any, dict[str, Any]]:
         """Return the chain, its result for a text, and the fields of `--json`, in which is what the chain learned."""
+        from llmkit.chains.inputs import validate_length
+
         text = files.read_text(file)
+        validate_length(text)  # before the model is loaded
         chain, learned = self._load()
         with console.progress(self.doing):
             result = chain.invoke(text)

@@ -77,6 +77,8 @@ class UnfittedPrompt:
             ContextWindowExceeded: even without examples the prompt does not fit.
             PromptError: an example is longer than the window by itself.
         """
+        if estimated := self.budget.estimate_too_long(self.turn.input):
+            raise self._too_long(estimated)
         base = self._measure(())
         if base > self.budget.available:
             raise self._too_long(base)

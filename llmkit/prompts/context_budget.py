@@ -16,6 +16,8 @@ from llmkit.prompts.rendering import Layout
 from llmkit.prompts.validation import COUNT, validate
 
 LAYOUT: TypeAdapter[Layout] = TypeAdapter(Layout)
+_CHARACTERS_PER_TOKEN = 8
+"""More than a token has in any usual text."""
 MAX_CACHED = 4096  # texts per model; examples come again with every input, inputs do not
 
 
@@ -59,6 +61,16 @@ class ContextBudget:
         if isinstance(self.model, BaseLLM) and not _counts_messages(self.model):
             return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
+
+    def estimate_too_long(self, text: str) -> int | None:
+        """Return about how many tokens a text has that cannot fit, from its beginning; `None` if it may fit.
+
+        To encode megabytes takes seconds and a gigabyte.
+        """
+        begin = text[: _CHARACTERS_PER_TOKEN * self.window]
+        if len(text) <= 2 * len(begin) or (tokens := self.count_text(begin)) <= self.window:
+            return None
+        return tokens * len(text) // len(begin)
 
     def changes(self, messages: list[BaseMessage]) -> tuple[str, ...]:
         """Return how the model changes messages that its chat template does not take as they are, a sentence each."""

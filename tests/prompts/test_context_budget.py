@@ -3,7 +3,7 @@
 import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
-from llmkit.errors import PromptError
+from llmkit.errors import ContextWindowExceeded, PromptError
 from llmkit.prompts import TaskPrompt
 from tests.support.counting import CountingChat, example_of_words
 
@@ -59,3 +59,30 @@ def test_a_model_that_only_counts_messages_is_accepted():
 
     prompt = TaskPrompt("Say it.", examples=[example_of_words(5), example_of_words(25)])
     assert prompt.fit("x", model=Remote(), max_new_tokens=10, context_window=40).tokens == 21
+
+
+def test_a_text_that_is_far_too_long_is_not_encoded_as_a_whole(monkeypatch):
+    model, sizes = CountingChat(tokenizer_name="chatml", context_window=100), []
+    original = CountingChat.get_num_tokens
+
+    def count(self, text):
+        sizes.append(len(text))
+        return original(self, text)
+
+    monkeypatch.setattr(CountingChat, "get_num_tokens", count)
+    with pytest.raises(ContextWindowExceeded) as raised:
+        TaskPrompt("Shorten it.").fit("word " * 100_000, model=model, max_new_tokens=8)
+    assert 50_000 < raised.value.needed < 1_000_000
+    assert max(sizes) <= 800
+
+
+def test_a_long_text_of_few_tokens_fits():
+    class FewTokens(CountingChat):
+        def get_num_tokens(self, text):
+            return 1 + len(text) // 1000
+
+        def get_num_tokens_from_messages(self, messages, tools=None):
+            return 1 + sum(len(message.content) for message in messages) // 1000
+
+    model = FewTokens(tokenizer_name="chatml", context_window=100)
+    assert TaskPrompt("Shorten it.").fit("word " * 10_000, model=model, max_new_tokens=8).tokens < 100

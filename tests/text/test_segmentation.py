@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import InputError
-from llmkit.text.segmentation import Passage, Span, passages, sentences
+from llmkit.text.segmentation import Passage, Span, count_tokens, passages, sentences
 from tests.support.counting import TOKENIZER_NAMES, CountingChat
 
 TEXT = st.lists(
@@ -277,6 +277,30 @@ def test_passages_take_linear_time():
 
     for piece in ("The time is ten to nine. ", "!? ", ". a", "\n ", "e\u0301", "今天。"):
         assert seconds(piece * 16_000) < 80 * seconds(piece * 1_000) + 0.5, piece
+
+
+@pytest.mark.parametrize("piece", ["The time is ten to nine. ", "word ", "今天。", "\n  x"])
+@pytest.mark.parametrize("offsets", [True, False])
+def test_long_texts_are_counted_in_pieces(monkeypatch, piece, offsets):
+    sizes = []
+
+    class Counter:
+        def get_num_tokens(self, text: str) -> int:
+            sizes.append(len(text))
+            return len(text)
+
+        def token_offsets(self, text: str) -> list[tuple[int, int]]:
+            sizes.append(len(text))
+            return [(at, at + 1) for at in range(len(text))]
+
+    if not offsets:
+        monkeypatch.delattr(Counter, "token_offsets")
+    counter, text = Counter(), piece * 200
+    monkeypatch.setattr("llmkit.text.segmentation._ENCODED_AT_ONCE", 100)
+    assert count_tokens(text, counter) == len(text)
+    found = passages(text, counter, 50)
+    assert "".join(passage.text for passage in found) == text
+    assert max(sizes) <= 200
 
 
 def test_a_span_is_half_open():

@@ -7,6 +7,7 @@ the mean log-likelihood of each label over texts that say nothing about the labe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ Prior = NDArray[np.float64]
 
 MAX_LABEL_TEXTS = 128
 """Of hundreds of labels, about so many serve as content-free texts."""
+MAX_SCORES = MAX_LABEL_TEXTS**2
+"""About the most labels that are scored after content-free texts, all texts together: each takes milliseconds."""
+LEAST_TEXTS = 3
+"""Content-free texts for thousands of labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +65,11 @@ def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Excepti
     """Return the mean score of each continuation over content-free texts and over the other labels' words.
 
     Those words are about the same field, so that a label does not win because it is the usual word of the field.
-    Texts that are too long for a prompt are left out; if even the first one is, its error is raised.
+    Texts that are too long for a prompt are left out; if even the first one is, its error is raised. For thousands of
+    labels there are fewer texts, so that the prior takes no longer than for hundreds.
     """
-    texts = [*NEUTRAL_TEXTS, *sorted(labels)[:: max(1, len(labels) // MAX_LABEL_TEXTS)]]
+    neutral, words = _content_free_texts(labels)
+    texts = [*neutral, *words]
     rows = try_scores(texts)
     if isinstance(rows[0], Exception):
         raise rows[0]
@@ -70,8 +77,18 @@ def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Excepti
     scores = np.stack([row for _, row in scored])
     counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
     for row, (place, _) in enumerate(scored):
-        counts[row, : len(labels)] = [place < len(NEUTRAL_TEXTS) or texts[place] != label for label in labels]
+        counts[row, : len(labels)] = [place < len(neutral) or texts[place] != label for label in labels]
     return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
+
+
+def _content_free_texts(labels: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return texts that say nothing, and words of the labels' field."""
+    words = sorted(labels)[:: max(1, len(labels) // MAX_LABEL_TEXTS)]
+    count = max(LEAST_TEXTS, MAX_SCORES // len(labels))
+    if len(NEUTRAL_TEXTS) + len(words) <= count:
+        return NEUTRAL_TEXTS, words
+    neutral = NEUTRAL_TEXTS[: count // 2]
+    return neutral, words[:: math.ceil(len(words) / (count - len(neutral)))]
 
 
 def blend(neutral: Prior, measured: Prior, count: int, neutral_weight: float) -> Prior:

@@ -16,6 +16,8 @@ from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
 
+MAX_LABEL_TOKENS = 1000
+"""All labels are scored after every text, so that a longer one takes seconds each time, and says no more."""
 _ADVICE = "give shorter labels or descriptions, or choose a model with a larger window"
 
 
@@ -46,16 +48,17 @@ class LabelScorer:
         alternatives: Sequence[str] = (),
         context_window: int | None = None,
     ) -> LabelScorer:
-        """Return a scorer that reserves tokens for the longest label; raise `InputError` if the window is too small."""
+        """Return a scorer that reserves tokens for the longest label; raise `InputError` if it is too long."""
         window = ContextBudget(llm, 0, context_window).window
         others = tuple(alternatives) if labels.multi_label else ()
         words = (*labels.verbalized, *others)
         sizes = [llm.get_num_tokens(f" {text}") for text in words]
-        if max(sizes) >= window:
+        if max(sizes) >= window or max(sizes) > MAX_LABEL_TOKENS:
             longest = words[int(np.argmax(sizes))]
+            limit = f"the model's context window of {window}" if window <= MAX_LABEL_TOKENS else f"{MAX_LABEL_TOKENS}"
             raise InputError(
-                f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than the model's context window of "
-                f"{window}: give it a shorter name or description"
+                f"the label {longest[:40]!r}… has {max(sizes)} tokens, more than {limit}: "
+                "give it a shorter name or description"
             )
         return cls(llm, prompt, labels.verbalized, others, labels.multi_label, max(sizes), window)
 

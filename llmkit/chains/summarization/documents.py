@@ -8,9 +8,9 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from llmkit.chains.inputs import TextInput, parse_documents, text_of_mapping
+from llmkit.chains.inputs import TextInput, parse_documents, text_of_mapping, validate_length
 from llmkit.errors import InputError
-from llmkit.text.segmentation import Passage, passages
+from llmkit.text.segmentation import Passage, count_tokens, passages
 
 Source = str | Document | Sequence[Document] | TextInput
 SEPARATOR = "\n\n"
@@ -57,10 +57,12 @@ class ModelTokenCounter:
 
 
 def whole_source(source: Source, counter: ModelTokenCounter) -> Part:
-    """Return the source as one part; raise `InputError` if it has no text."""
+    """Return the source as one part; raise `InputError` if it has no text, or one of its texts is too long."""
     documents = parse_documents(text_of_mapping(source) if isinstance(source, Mapping) else source, "source")
+    for document in documents:
+        validate_length(document.page_content)
     found = tuple(
-        SourcePassage(text, 0, len(text), counter.get_num_tokens(text), document=index, metadata=document.metadata)
+        SourcePassage(text, 0, len(text), count_tokens(text, counter), document=index, metadata=document.metadata)
         for index, document in enumerate(documents)
         if (text := document.page_content).strip()
     )

@@ -32,7 +32,7 @@ from llmkit.chains.summarization.extractive import select_sentences
 from llmkit.errors import ContextWindowExceeded, GenerationError, ReductionError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
-from llmkit.text.segmentation import sentences
+from llmkit.text.segmentation import count_tokens, sentences
 from llmkit.text.words import count_words
 
 Strategy = Literal["stuff", "map_reduce"]
@@ -96,26 +96,31 @@ class Summarizer:
 
     def auto(self, source: Source) -> Steps[Outcome]:
         """Read the whole source if it fits and is at most two passages long, else map-reduce."""
-        size = self._counter.get_num_tokens(whole_source(source, self._counter).text)
+        whole = whole_source(source, self._counter)
+        size = whole.passages[0].tokens if len(whole.passages) == 1 else count_tokens(whole.text, self._counter)
         if size <= 2 * self._limit(size):  # two parts would have to be combined again, which costs more
             with suppress(ContextWindowExceeded):
-                return (yield from self.stuff(source))
-        return (yield from self.map_reduce(source))
+                return (yield from self._stuff(whole))
+        return (yield from self._map_reduce(whole))
 
     def stuff(self, source: Source) -> Steps[Outcome]:
         """Put the whole source into one prompt."""
+        return (yield from self._stuff(whole_source(source, self._counter)))
+
+    def _stuff(self, whole: Part) -> Steps[Outcome]:
         yield from ()
-        part = whole_source(source, self._counter)
-        return Outcome("stuff", part.passages, self._call(self.final_prompts.part, part.text))
+        return Outcome("stuff", whole.passages, self._call(self.final_prompts.part, whole.text))
 
     def map_reduce(self, source: Source) -> Steps[Outcome]:
         """Summarize parts and combine their summaries, level by level, until one prompt holds them; or select."""
+        return (yield from self._map_reduce(whole_source(source, self._counter)))
+
+    def _map_reduce(self, whole: Part) -> Steps[Outcome]:
         combine, combine_some = self.final_prompts.combine, self.prompts.combine
         tokens = self._part_tokens(self.final_prompts.part if combine is None else combine)
-        whole = whole_source(source, self._counter)
         parts, calls = self._divide(self.prompts.part, tokens, lambda size: split_part(whole, self._counter, size))
         if len(parts) == 1:
-            return (yield from self.stuff(source))
+            return (yield from self._stuff(whole))
         for _ in range(MAX_LEVELS):
             parts = _summarized(parts, (yield calls))
             passages = tuple(passage for part in parts for passage in part.passages)

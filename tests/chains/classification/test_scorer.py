@@ -170,6 +170,12 @@ def test_a_label_longer_than_the_context_window_raises_an_error(several: bool) -
         ):
             ZeroShotClassificationChain(llm, ["b", label], multi_label=several, context_window=window)
         assert not shapes
+    with pytest.raises(InputError, match=r"'word word .*'… has \d{4} tokens, more than 1000: give it a shorter name"):
+        LabelScorer.from_labels(
+            HuggingFaceChat(),
+            TaskPrompt.load("classify"),
+            Labels.validate(["a", "word " * 1001], {}, multi_label=False),
+        )
     with pytest.raises(InputError, match="context_window is -1"):
         ZeroShotClassificationChain(llm, ["a", "b"], context_window=-1)
 
