@@ -10,6 +10,8 @@ import typer
 from llmkit.cli import console, options
 from llmkit.cli.help_text import FittedCommand, FittedGroup
 from llmkit.models.weights import catalog
+from llmkit.models.weights.adapters import AdapterInfo
+from llmkit.models.weights.folder_files import CONFIG, read_object
 
 app = typer.Typer(cls=FittedGroup, rich_markup_mode=None, no_args_is_help=False)
 
@@ -17,7 +19,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="A name from `llmkit models`, a .gguf file or a Hugging Face id.",
+        help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id.",
         autocompletion=lambda: list(catalog.CATALOG),
     ),
 ]
@@ -58,9 +60,13 @@ def pull(name: Name, quiet: options.Quiet = False) -> None:
       llmkit models pull Qwen/Qwen2.5-0.5B-Instruct
     """
     if catalog.is_cached(name):
-        console.note(f"{name} is already here")
+        console.note(_what_is_here(name))
     with console.progress(f"preparing {name}"):
         folder = catalog.resolve(name)
+        adapter = AdapterInfo.read(folder)
+        base = adapter.find_base() if adapter and adapter.is_alone else None
+    if base is not None:
+        console.note(f"{name} is an adapter; its base is in {base}")
     console.output(str(folder))
 
 
@@ -74,6 +80,7 @@ def show(context: typer.Context, name: Name, as_json: options.Json = False) -> N
     Examples:
       llmkit models show smollm2-135m
       llmkit models show ./tiny.Q4_0.gguf --json
+      llmkit models show ./my-adapter        its type, rank and base
     """
     facts = _facts(name)
     if as_json or (context.parent and context.parent.params.get("as_json")):
@@ -86,11 +93,14 @@ def show(context: typer.Context, name: Name, as_json: options.Json = False) -> N
 
 @app.command(epilog=options.EPILOG, cls=FittedCommand)
 def remove(name: Name, quiet: options.Quiet = False) -> None:
-    """Delete a model from the cache.
+    """Delete a model from the cache: one of the catalog, or what a .gguf file was converted to.
+
+    The file itself stays, and so do folders. Models of the hub are deleted by `hf cache rm`.
 
     \b
     Examples:
       llmkit models remove smollm2-135m
+      llmkit models remove ./tiny.Q4_0.gguf
     """
     console.note(f"{name} removed" if catalog.remove(name) else f"{name} is not in the cache")
 
@@ -123,15 +133,43 @@ def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
         catalog.validate_gguf(path)
     folder = validate_model_folder(path) if path.is_dir() else catalog.folder_of(name)
     config: dict[str, Any] = {}
-    if catalog.is_cached(name):
+    if catalog.is_cached(name) and (folder / CONFIG).is_file():
         config = read_object(folder / CONFIG)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    adapter = AdapterInfo.read(folder)
     return {
         "name": name,
-        "kind": "folder" if path.is_dir() else "GGUF file",
-        "architecture": next(iter(config.get("architectures") or []), None),
+        "kind": "GGUF file" if path.is_file() else "adapter" if adapter and adapter.is_alone else "folder",
+        "architecture": _architecture(config),
         "context_window": config.get("max_position_embeddings"),
+        **(_facts_of_adapter(adapter) if adapter else {}),
         "bytes": sum(file.stat().st_size for file in files),
-        "cached": bool(config),
+        "cached": bool(config) or adapter is not None,
         "folder": str(folder),
     }
+
+
+def _facts_of_adapter(adapter: AdapterInfo) -> dict[str, Any]:
+    base = adapter.base_name if adapter.is_alone else str(adapter.folder)
+    is_here = bool(base) and catalog.is_cached(base)
+    return {
+        **{"adapter": adapter.type, "rank": adapter.rank, "task": adapter.task},
+        **{
+            "base": base or None,
+            "base_cached": is_here,
+            "base_folder": str(catalog.resolve(base)) if is_here else None,
+        },
+    }
+
+
+def _what_is_here(name: str) -> str:
+    """Return the note for a model with nothing to download."""
+    path = Path(name).expanduser()
+    if name in catalog.CATALOG or not path.is_dir():
+        return f"{name} is already here"
+    architecture = _architecture(read_object(path / CONFIG)) if (path / CONFIG).is_file() else None
+    return f"{name} is a folder{f' with a {architecture}' if architecture else ''}: there is nothing to download"
+
+
+def _architecture(config: dict[str, Any]) -> str | None:
+    return next(iter(config.get("architectures") or []), None)

@@ -109,6 +109,49 @@ def test_pull_of_a_folder(models, tmp_path):
     assert models("pull", str(tmp_path))[:2] == (0, f"{tmp_path}\n")
 
 
+def test_pull_of_an_encoder_says_what_the_folder_has(models, tmp_path):
+    (tmp_path / "config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
+    (tmp_path / "tokenizer.json").write_text("{}")
+    save_file({"weight": numpy.ones(2, numpy.float32)}, tmp_path / "model.safetensors")
+    note = f"note: {tmp_path} is a folder with a BertForMaskedLM: there is nothing to download\n"
+    assert models("pull", str(tmp_path)) == (0, f"{tmp_path}\n", note)
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    config = {"peft_type": "LORA", "r": 4, "task_type": "CAUSAL_LM", "base_model_name_or_path": "smollm2-135m"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"weight": numpy.ones(2, numpy.float32)}, folder / "adapter_model.safetensors")
+    return folder
+
+
+def test_show_of_an_adapter_has_its_type_rank_and_base(models, adapter, default_model_folder):
+    _, out, _ = models("show", str(adapter), "--json")
+    facts = json.loads(out)
+    expected = {"kind": "adapter", "adapter": "LORA", "rank": 4, "base": "smollm2-135m", "base_cached": True}
+    assert {key: facts[key] for key in expected} == expected
+    assert facts["base_folder"] == str(default_model_folder)
+    assert "base            smollm2-135m\n" in models("show", str(adapter))[1]
+
+
+def test_show_of_an_adapter_without_its_base(models, adapter, empty_cache):
+    facts = json.loads(models("show", str(adapter), "--json")[1])
+    assert (facts["base_cached"], facts["base_folder"], facts["cached"]) == (False, None, True)
+    file = adapter / "adapter_config.json"
+    file.write_text('{"peft_type": "LORA"}')
+    assert json.loads(models("show", str(adapter), "--json")[1])["base"] is None
+    code, _, err = models("pull", str(adapter))
+    assert (code, "LORA adapter without its base" in err) == (2, True)
+
+
+def test_pull_of_an_adapter_names_its_base(models, adapter, default_model_folder):
+    code, out, err = models("pull", str(adapter))
+    assert (code, out) == (0, f"{adapter}\n")
+    assert f"is an adapter; its base is in {default_model_folder}\n" in err
+
+
 @pytest.mark.parametrize("command", ["pull", "show", "remove"])
 def test_an_unknown_name_prints_an_error(models, command):
     code, out, err = models(command, "smollm2-135")

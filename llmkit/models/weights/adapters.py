@@ -114,6 +114,68 @@ def _without_place(unexpected: Iterable[str], weights: Mapping[str, Any]) -> lis
     return [name for name in unexpected if saved not in name or name.replace(saved, ".") not in weights]
 
 
+@dataclass(frozen=True)
+class AdapterInfo:
+    """What an adapter's configuration says of it.
+
+    Attributes:
+        folder: where it is.
+        type: PEFT's name, such as `LORA`.
+        rank: of the matrices that are added; `None` if it has none.
+        task: what it was trained for.
+        base: the name or folder of its base.
+        is_alone: whether the base's weights are not in the same folder.
+    """
+
+    folder: Path
+    type: str
+    rank: int | None
+    task: str | None
+    base: str
+    is_alone: bool
+
+    @classmethod
+    def read(cls, folder: Path) -> AdapterInfo | None:
+        """Return what a folder's adapter is; `None` if it has none."""
+        if not (folder / ADAPTER_CONFIG).is_file():
+            return None
+        config = read_object(folder / ADAPTER_CONFIG)
+        base, rank = str(config.get("base_model_name_or_path") or ""), config.get("r", config.get("rank"))
+        task = None if config.get("task_type") is None else str(config["task_type"])
+        return cls(folder, str(config.get("peft_type")), rank, task, base, not has_base_weights(folder))
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about it."""
+        return f"{self.folder} has {'an' if self.type[:1] in 'AEIOU' else 'a'} {self.type} adapter"
+
+    @property
+    def base_name(self) -> str:
+        """The name by which the base is found; a folder beside the adapter comes before a name of the hub."""
+        beside = self.folder / self.base
+        return str(beside) if beside.is_dir() and not Path(self.base).is_dir() else self.base
+
+    def find_base(self) -> Path:
+        """Return the folder of the base, which is fetched if needed, or raise as `find_adapter` does."""
+        if not self.is_alone:
+            return self.folder
+        if not self.base:
+            raise ModelUnusable(
+                f"{self.what} without its base: write the base's name or folder as base_model_name_or_path into "
+                f"{ADAPTER_CONFIG}"
+            )
+        try:
+            found = resolve(self.base_name)
+        except LlmkitError as error:
+            message = f"{self.what} for the model {self.base}, which cannot be used: {error}"
+            raise (type(error) if isinstance(error, ModelNotFound) else ModelUnusable)(message) from error
+        if (found / ADAPTER_CONFIG).is_file():
+            raise ModelUnusable(
+                f"{self.what} for {self.base}, which is an adapter itself: merge that one first (merge_and_unload)"
+            )
+        return found
+
+
 def find_adapter(folder: Path) -> Adapter | None:
     """Return the adapter of a model's folder, with its base found or fetched; `None` if the folder has no adapter.
 
@@ -122,47 +184,39 @@ def find_adapter(folder: Path) -> Adapter | None:
         ModelUnusable: the adapter is of a kind that is not supported, or does not name its base.
         ModelNotFound: its base is not found.
     """
-    if not (folder / ADAPTER_CONFIG).is_file():
+    info = AdapterInfo.read(folder)
+    if info is None:
         return None
-    config = read_object(folder / ADAPTER_CONFIG)
     check_ranks(folder / ADAPTER_CONFIG, stored_weights([folder / ADAPTER_WEIGHTS]))
-    kind, task, base = config.get("peft_type"), config.get("task_type"), config.get("base_model_name_or_path")
-    what = f"{folder} has {'an' if str(kind)[:1] in 'AEIOU' else 'a'} {kind} adapter"
-    if kind in _VIRTUAL_TOKENS:
-        raise ModelUnusable(f"{what}, which puts virtual tokens before the prompt: adapters of weights, as LoRA, work")
-    if task not in _TASKS:
-        raise ModelUnusable(f"{what} for {task}, which generates no text: choose one for CAUSAL_LM or SEQ_2_SEQ_LM")
-    alone = not has_base_weights(folder)
-    if alone and not base:
+    if info.type in _VIRTUAL_TOKENS:
         raise ModelUnusable(
-            f"{what} without its base: write the base's name or folder as base_model_name_or_path into {ADAPTER_CONFIG}"
+            f"{info.what}, which puts virtual tokens before the prompt: adapters of weights, as LoRA, work"
         )
+    if info.task not in _TASKS:
+        raise ModelUnusable(
+            f"{info.what} for {info.task}, which generates no text: choose one for CAUSAL_LM or SEQ_2_SEQ_LM"
+        )
+    if info.is_alone and not info.base:
+        info.find_base()  # says what is missing, with or without peft
+    _require_peft(info)
+    return Adapter(folder, info.find_base())
+
+
+def _require_peft(info: AdapterInfo) -> None:
     try:
         import peft
     except ImportError as error:
-        named = f" for the model {base}" if alone else " beside the weights of its base"
+        named = f" for the model {info.base}" if info.is_alone else " beside the weights of its base"
+        alone = f"; to use the base alone, move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} away"
         raise InputError(
-            f"{what}{named}, which needs peft: python -m pip install 'llmkit[adapters]'"
-            + ("" if alone else f"; to use the base alone, move {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} away")
+            f"{info.what}{named}, which needs peft: python -m pip install 'llmkit[adapters]'"
+            + ("" if info.is_alone else alone)
         ) from error
-    if kind not in peft.PEFT_TYPE_TO_CONFIG_MAPPING:
+    if info.type not in peft.PEFT_TYPE_TO_CONFIG_MAPPING:
         raise ModelUnusable(
-            f"{folder} has an adapter of type {kind!r}, which PEFT {peft.__version__} does not know: install a newer "
-            f"one, or correct peft_type in {ADAPTER_CONFIG}"
+            f"{info.folder} has an adapter of type {info.type}, which PEFT {peft.__version__} does not know: install "
+            f"a newer one, or correct peft_type in {ADAPTER_CONFIG}"
         )
-    return Adapter(folder, _find_base(folder, str(base), what) if alone else folder)
-
-
-def _find_base(folder: Path, base: str, what: str) -> Path:
-    beside = folder / base
-    try:
-        found = resolve(str(beside) if beside.is_dir() and not Path(base).is_dir() else base)
-    except LlmkitError as error:
-        message = f"{what} for the model {base}, which cannot be used: {error}"
-        raise (type(error) if isinstance(error, ModelNotFound) else ModelUnusable)(message) from error
-    if (found / ADAPTER_CONFIG).is_file():
-        raise ModelUnusable(f"{what} for {base}, which is an adapter itself: merge that one first (merge_and_unload)")
-    return found
 
 
 def _link(path: Path, target: Path) -> None:

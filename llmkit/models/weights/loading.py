@@ -12,6 +12,7 @@ from llmkit.errors import InputError, LlmkitError, ModelUnusable
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
+from llmkit.models.weights.architectures import require_generator
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.folder_files import GENERATION_CONFIG
@@ -115,6 +116,7 @@ def from_objects(
             f"{type(model).__name__} cannot generate text: use a causal language model (…ForCausalLM) or an "
             "encoder-decoder model (…ForConditionalGeneration)"
         )
+    require_generator(model.config, f"the configuration of this {type(model).__name__} has", is_loaded=True)
     if not getattr(tokenizer, "is_fast", False):
         raise ModelUnusable(
             f"{type(tokenizer).__name__} is not a fast tokenizer: save it again with a tokenizer.json "
@@ -192,11 +194,12 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     check_numbers(folder)
     config = AutoConfig.from_pretrained(folder, **local)
+    require_generator(config, f"{folder} has")
     auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     if type(config) not in auto_class._model_mapping:
         raise ModelUnusable(
             f"{folder} has a {config.model_type} model, which cannot generate text: choose a causal language model "
-            "or an encoder-decoder model"
+            "(…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
         )
     _check_generation_config(folder)
     check_size(folder, config, auto_class)

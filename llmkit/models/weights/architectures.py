@@ -1,0 +1,64 @@
+"""Which architectures generate text, and what the others are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmkit.errors import ModelUnusable
+
+_PIPELINES = {
+    "ForMaskedLM": "fill-mask",
+    "ForPreTraining": "fill-mask",
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMultipleChoice": "",
+    "ForNextSentencePrediction": "",
+}
+"""The pipeline of transformers by the ending of the name of an architecture that generates no text."""
+
+_INSTEAD = "choose a causal language model (…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
+
+
+def require_generator(config: Any, where: str, *, is_loaded: bool = False) -> None:
+    """Raise `ModelUnusable` for the configuration of a model that generates no text.
+
+    With `is_loaded`, the model is one with a head for generation, whatever the name in its configuration.
+
+    transformers loads an encoder such as BERT as a causal language model, whose tokens then attend to later ones, and
+    a classifier without its head. An encoder that was trained to generate has `is_decoder` in its configuration.
+    """
+    architecture = next(iter(getattr(config, "architectures", None) or ()), "")
+    ending = next((ending for ending in _PIPELINES if architecture.endswith(ending)), "")
+    is_encoder = _is_encoder(config)
+    if not is_encoder and (is_loaded or ending in ("", "ForPreTraining")):
+        return
+    what = f"{_with_article(architecture)}, " if architecture else f"a model of type {config.model_type}, "
+    what += "an encoder, which generates no text" if is_encoder else "which generates no text"
+    raise ModelUnusable(f"{where} {what}: {_INSTEAD}{_use_of(architecture, ending)}")
+
+
+def _is_encoder(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    )
+
+    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return False
+    if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return not (getattr(config, "is_decoder", False) or getattr(config, "causal", False))
+    return config.model_type not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+
+
+def _use_of(architecture: str, ending: str) -> str:
+    if pipeline := _PIPELINES.get(ending):
+        return f"; transformers.pipeline({pipeline!r}) uses this one"
+    if architecture.endswith("Model"):
+        return "; langchain_huggingface.HuggingFaceEmbeddings uses this one, if it embeds sentences"
+    return ""
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
