@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from langchain_core.callbacks import CallbackManagerForChainRun
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import get_config_list, patch_config, run_in_executor
-from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, create_model
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel
 
+from llmkit.chains.tools import ChainTool
 from llmkit.errors import LlmkitError
 
 Input = TypeVar("Input")
@@ -63,25 +63,8 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
             description: tells the model what the tool does, instead of `tool_description`.
             arg_types: names and types of the arguments, if there is no `args_schema`.
         """
-        hints = arg_types or get_type_hints(self.tool_input, include_extras=True)
-        fields: dict[str, Any] = {argument: (hint, ...) for argument, hint in hints.items()}
-
-        # A tool of one argument also gets it alone, as LangChain passes a plain string.
-        def run(*values: Any, config: RunnableConfig, **arguments: Any) -> str:
-            given: Any = {**dict(zip(fields, values, strict=False)), **arguments}
-            return _to_json(self.invoke(given, config))
-
-        async def arun(*values: Any, config: RunnableConfig, **arguments: Any) -> str:
-            given: Any = {**dict(zip(fields, values, strict=False)), **arguments}
-            return _to_json(await self.ainvoke(given, config))
-
-        return StructuredTool.from_function(
-            run,
-            coroutine=arun,
-            name=name or self.tool_name,
-            description=description or self.tool_description,
-            args_schema=args_schema or create_model(f"{self.get_name()}Input", **fields),
-        )
+        described = {"name": name or self.tool_name, "description": description or self.tool_description}
+        return ChainTool.of(self, args_schema, arg_types, **described)
 
     @property
     def InputType(self) -> Any:  # LangChain's name; it finds the types of two parameters, not of three
@@ -170,8 +153,3 @@ def unwrap_all(results: Sequence[Output | Exception]) -> list[Output]:
         if isinstance(result, Exception):
             raise result
     return list(results)  # type: ignore[arg-type]
-
-
-def _to_json(result: Any) -> str:
-    dumped = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
-    return json.dumps(dumped, ensure_ascii=False)

@@ -133,6 +133,22 @@ def test_chains_are_pickled(llm):
     assert pickle.loads(pickle.dumps(WebQAChain(llm))).qa.threshold == WebQAChain(llm).qa.threshold
 
 
+class Question(BaseModel):
+    question: str
+    context: str
+
+
+def test_tools_of_chains_are_pickled(llm):
+    chain, given = QAChain(llm), {"question": "Who?", "context": TEXT}
+    types = {"question": str, "context": str}
+    for options in ({}, {"name": "look", "description": "Looks."}, {"args_schema": Question}, {"arg_types": types}):
+        tool = chain.as_tool(**options)
+        for again in copies(tool):
+            assert (again.name, again.description, again.args) == (tool.name, tool.description, tool.args)
+            assert again.tool_call_schema.model_json_schema() == tool.tool_call_schema.model_json_schema()
+            assert again.invoke(given) == tool.invoke(given)
+
+
 @pytest.mark.slow
 def test_a_calibrated_chain_stays_calibrated(llm):
     chain = ZeroShotClassificationChain(llm, ["good", "bad"])

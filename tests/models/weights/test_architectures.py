@@ -36,7 +36,8 @@ def save(folder: Path, model_class: Any, config: PreTrainedConfig) -> str:
 
 def config_of(name: str, **options: Any) -> PreTrainedConfig:
     sizes = {"dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 32} if name == "distilbert" else SIZES
-    return TYPES[name](**sizes, **options)
+    config: PreTrainedConfig = TYPES[name](**sizes, **options)
+    return config
 
 
 @pytest.mark.parametrize("name", TYPES)
