@@ -30,7 +30,7 @@ class ChainTool(StructuredTool):
         chain: Runnable[Any, Any],
         arguments: type[BaseModel] | None,
         arg_types: dict[str, type] | None,
-        **described: str,
+        **described: Any,
     ) -> ChainTool:
         """Return the tool of a chain, with its name and description; `arguments` may be a class for its arguments."""
         names = tuple(_hints(chain, arg_types))

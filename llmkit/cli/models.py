@@ -126,7 +126,6 @@ def _facts(name: str) -> dict[str, Any]:
 
 def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
     """Return the facts about a folder or a .gguf file; those of a file are known after its first use."""
-    from llmkit.models.weights.folder_files import CONFIG, read_object
     from llmkit.models.weights.model_folder import validate_model_folder
 
     if path.is_file():
