@@ -29,7 +29,14 @@ LEAST_BAR_WIDTH = 4
 class LabelOptions:
     """The labels, and how they are chosen."""
 
-    labels: Annotated[str, typer.Option(metavar="LABELS", help="The labels, separated by commas.", show_default=False)]
+    labels: Annotated[
+        str,
+        typer.Option(
+            metavar="LABELS",
+            help='The labels, separated by commas; "a, b" in quotation marks is one.',
+            show_default=False,
+        ),
+    ]
     examples: Annotated[
         Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "label"}'))
     ] = None

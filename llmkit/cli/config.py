@@ -67,7 +67,9 @@ def config(context: typer.Context, as_json: options.Json = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    rows = list(_rows(configurable(context.find_root().command)))
+    commands = configurable(context.find_root().command)
+    warn_of_unknown_variables(commands)
+    rows = list(_rows(commands))
     if as_json:
         facts = [{"setting": name, **setting._asdict()} for name, setting in rows]
         console.output_json(facts, indent=2)
@@ -98,6 +100,7 @@ def default_map(group: Any) -> dict[str, dict[str, Any]]:
         InputError: a setting is unknown or has a wrong value; the message names the file or the variable.
     """
     commands = configurable(group)
+    warn_of_unknown_variables(commands)
     file = _read_file(commands)
     return {
         command: {option.name: found.value for key, option in known.items() if (found := _find(file, command, option))}
@@ -112,6 +115,22 @@ def configurable(group: Any) -> Commands:
         for name, command in group.commands.items()
         if not hasattr(command, "commands")
     }
+
+
+def warn_of_unknown_variables(commands: Commands) -> None:
+    """Warn of variables of the environment that look like settings, and are none."""
+    names = [*SHARED, *(f"{command}_{key}" for command, known in commands.items() for key in known)]
+    known = [*_PLACES, *map(str.upper, names)]
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("LLMKIT_")
+        if name != variable and name not in known and os.environ[variable]:
+            same = [other for other in known if other.endswith(f"_{name}")]
+            near = [f"LLMKIT_{other}" for other in same or difflib.get_close_matches(name, known, n=1)]
+            advice = f"did you mean {' or '.join(near)}?" if near else "see llmkit config"
+            console.warning(f"{variable} is set, but is no setting: {advice}")
+
+
+_PLACES = ("CONFIG", "CACHE", "DATA")
 
 
 def _shared(commands: Commands) -> Mapping[str, Any]:
@@ -174,8 +193,10 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
     wanted = option.type_descriptor.annotation
     if wanted == list[str] and isinstance(value, str):
         value = [value]
-    elif wanted is str and isinstance(value, list) and all(isinstance(part, str) and "," not in part for part in value):
-        value = ",".join(value)  # labels
+    elif wanted == list[str] and isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+        value = [f"{key}={part}" for key, part in value.items()]  # descriptions
+    elif wanted is str and isinstance(value, list) and all(isinstance(part, str) for part in value):
+        value = options.join_labels(value)
     above = RANGES.get(options.name_of(option), Range()).gt
     bounded: Any = Annotated[wanted, Field(ge=option.min, gt=above, le=option.max)]
     try:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class EntityOptions:
     """What is found."""
 
-    labels: Annotated[str, typer.Option(metavar="LABELS", help="What to find, separated by commas.")] = (
-        "person,organization,location"
-    )
+    labels: Annotated[
+        str, typer.Option(metavar="LABELS", help='What to find, separated by commas; "a, b" in quotation marks is one.')
+    ] = "person,organization,location"
     examples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": [{"text": "…", "label": "…"}]}')),

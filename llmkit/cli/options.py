@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shlex
 from collections.abc import Sequence
@@ -104,12 +106,12 @@ _OTHER_SEPARATOR = re.compile(r"\s*[;|\n\t，、；؛،]\s*")
 
 
 def split_labels(labels: str, least: int = 1) -> list[str]:
-    """Split the value of `--labels` at its commas.
+    """Split the value of `--labels` at its commas; a label in quotation marks may have some, as in CSV.
 
     Raises:
         InputError: it has another separator and no comma, or only one label where `least` are needed.
     """
-    names = [label.strip() for label in labels.split(",")] if labels.strip() else []
+    names = [label.strip() for label in _split_quoted(labels)] if labels.strip() else []
     if len(names) != 1:
         return names
     parts = [part for part in _OTHER_SEPARATOR.split(names[0]) if part]
@@ -119,6 +121,22 @@ def split_labels(labels: str, least: int = 1) -> list[str]:
         example = f"--labels {shlex.quote(','.join(parts))}"
         raise InputError(f"--labels {labels!r} is only one label: separate labels by commas, as in {example}")
     return names
+
+
+def join_labels(labels: Sequence[str]) -> str:
+    """Return labels as one value of `--labels`."""
+    if not any(set(label) & set(',"') for label in labels):
+        return ",".join(labels)
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="").writerow(labels)
+    return text.getvalue()
+
+
+def _split_quoted(labels: str) -> list[str]:
+    try:
+        return next(csv.reader([labels], strict=True, skipinitialspace=True))
+    except csv.Error:  # the quotation marks are part of labels
+        return labels.split(",")
 
 
 def load_prompt(name: str, task: Task | None = None, fields: Sequence[str] = ()) -> TaskPrompt:

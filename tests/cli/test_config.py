@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.main import get_command
 
-from llmkit.cli import app, config
+from llmkit.cli import app, config, options
 
 
 @pytest.fixture
@@ -97,6 +97,48 @@ def test_a_required_option_can_be_configured(llmkit, file, tmp_path, labels):
 
 
 @pytest.mark.parametrize(
+    "labels", [["a,b", "c"], ['say "a"', "b"], ['"a"', "b"], [" a", "b c"], ['"a", "b"', ""], ["a"]]
+)
+def test_labels_in_a_list_may_have_commas_and_quotation_marks(file, settings, labels):
+    file(f"[classify]\nlabels = {json.dumps(labels)}\n")
+    value, _ = settings()["classify.labels"]
+    assert options.split_labels(str(value)) == [label.strip() for label in labels]
+
+
+def test_descriptions_may_be_a_table(file, settings):
+    path = file('[classify.descriptions]\ngood = "a good film"\n"a=b" = "x = y"\n')
+    assert settings()["classify.descriptions"] == (["good=a good film", "a=b=x = y"], path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("LLMKIT_TEMPERATUR", "did you mean LLMKIT_TEMPERATURE?"),
+        ("LLMKIT_MAX_TOKENS", "did you mean LLMKIT_MAX_NEW_TOKENS?"),
+        (
+            "LLMKIT_THRESHOLD",
+            "did you mean LLMKIT_CLASSIFY_THRESHOLD or LLMKIT_ENTITIES_THRESHOLD or LLMKIT_ASK_THRESHOLD?",
+        ),
+        ("LLMKIT_CACHE_DIR", "did you mean LLMKIT_CACHE?"),
+        ("LLMKIT_XYZZY", "see llmkit config"),
+    ],
+)
+def test_an_unknown_variable_is_named_once(llmkit, monkeypatch, variable, advice):
+    monkeypatch.setenv(variable, "3")
+    for command in (["models"], ["config"]):
+        code, _, err = llmkit(*command)
+        assert (code, err) == (0, f"warning: {variable} is set, but is no setting: {advice}\n")
+    monkeypatch.setenv(variable, "")
+    assert llmkit("models")[2] == ""
+
+
+@pytest.mark.parametrize("variable", ["LLMKIT_CACHE", "LLMKIT_DATA"])
+def test_a_variable_for_a_folder_is_known(llmkit, monkeypatch, tmp_path, variable):
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert llmkit("models")[2] == ""
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ("temprature = 1", ": temprature is not a setting: did you mean temperature?"),
@@ -108,7 +150,8 @@ def test_a_required_option_can_be_configured(llmkit, file, tmp_path, labels):
         ("[clasify]", ": clasify is not a setting: did you mean classify?"),
         ("[ask]\nallow_private = true", ", [ask]: allow_private is not a setting"),
         ("[ask]\nxyzzy = true", ", [ask]: xyzzy is not a setting: the settings here are style,"),
-        ('[classify]\nlabels = ["a,b", "c"]', ", [classify]: labels = ['a,b', 'c']: "),
+        ('[classify]\nlabels = ["a,b", 3]', ", [classify]: labels = ['a,b', 3]: "),
+        ("[classify]\ndescriptions = {a = 3}", ", [classify]: descriptions = {'a': 3}: "),
         ('temperature = "hot"', ": temperature = 'hot': "),
         ("temperature = -1", ": temperature = -1: "),
         ("seed = true", ": seed = True: "),

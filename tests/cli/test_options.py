@@ -82,3 +82,23 @@ def test_a_model_that_states_no_context_window_in_a_chat(llmkit, default_model, 
     code, _, err = llmkit("chat", stdin=f"/model {bloom}\n")
     assert code == 2
     assert err.endswith(f"leave the chat, and start it with --model {bloom} --context-window TOKENS\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("a,b", ["a", "b"]),
+        (" a , b c ", ["a", "b c"]),
+        ('"a, b",c', ["a, b", "c"]),
+        ('c, "a, b"', ["c", "a, b"]),
+        ('"say ""a""",b', ['say "a"', "b"]),
+        ('5" disk,tape', ['5" disk', "tape"]),
+        ('"quoted" text,b', ['"quoted" text', "b"]),
+        ('"a,b', ['"a', "b"]),
+        ("a,,b", ["a", "", "b"]),
+        ("'a',b", ["'a'", "b"]),
+        ("", []),
+    ],
+)
+def test_labels_in_quotation_marks_may_have_commas(given, names):
+    assert options.split_labels(given) == names
