@@ -45,15 +45,14 @@ def read_regular(path: Path, limit: int = MAX_BYTES) -> bytes:
     return content
 
 
-def read_json(path: Path, limit: int = MAX_BYTES) -> dict[str, Any]:
-    """Read a regular file that is a JSON object.
+def parse_object(content: bytes) -> dict[str, Any]:
+    """Return the JSON object that a file has.
 
     Raises:
-        OSError: it is no regular file, cannot be read, or is larger.
         ValueError: it is not a JSON object, not UTF-8, or nested too deeply.
     """
     try:
-        value = json.loads(read_regular(path, limit).decode("utf-8"))
+        value = json.loads(content.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(value, dict):

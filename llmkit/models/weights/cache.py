@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from llmkit.errors import CacheError
 from llmkit.paths import cache_dir
-from llmkit.regular_files import open_regular, read_json
+from llmkit.regular_files import open_regular, parse_object, read_regular
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         OSError, ValueError, LookupError: there is no manifest, or it is damaged.
     """
-    files = read_json(folder / MANIFEST)["files"]
+    files = parse_object(read_regular(folder / MANIFEST))["files"]
     if not isinstance(files, dict) or not files:
         raise ValueError("a manifest without files")
     return files

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmkit.errors import ModelUnusable
-from llmkit.regular_files import MAX_BYTES, open_regular, read_json
+from llmkit.regular_files import MAX_BYTES, open_regular, parse_object, read_regular
 
 CONFIG, GENERATION_CONFIG, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 INDEX = "model.safetensors.index.json"
@@ -58,12 +58,18 @@ def check_files(folder: Path) -> None:
             )
 
 
+def read_content(file: Path) -> bytes:
+    """Read a file, or raise `ModelUnusable`."""
+    try:
+        return read_regular(file, _MAX_VOCABULARY if file.name in _LARGE else MAX_BYTES)
+    except OSError as error:
+        raise ModelUnusable(f"{file} cannot be read: {error.strerror}") from error
+
+
 def read_object(file: Path) -> dict[str, Any]:
     """Read a file of JSON, or raise `ModelUnusable`."""
     try:
-        return read_json(file, _MAX_VOCABULARY if file.name in _LARGE else MAX_BYTES)
-    except OSError as error:
-        raise ModelUnusable(f"{file} cannot be read: {error.strerror}") from error
+        return parse_object(read_content(file))
     except ValueError as error:
         raise ModelUnusable(f"{file} is damaged: {error}") from error
 

@@ -18,6 +18,7 @@ from llmkit.models.weights.folder_files import (
     GENERATION_CONFIG,
     TOKENIZER,
     StoredWeights,
+    read_content,
     read_object,
     stored_weights,
     weight_files,
@@ -36,6 +37,11 @@ _MAX_BUFFERS = 1 << 28
 _PER_QUANTIZED_BYTE = 8
 _MAX_INSERT = 100  # characters that a normalizer puts in the place of one
 _MAX_GROWTH = 1_000
+_INSERTING = {
+    **{name: re.compile(name + rb"\s*[,}]") for name in (b'"Replace"', b'"Prepend"', b'"Precompiled"')},
+    rb"\u00": re.compile(rb"\\u00(?:[2-6]|7[^fF])"),
+}
+"""The types of components that insert text, or a printable ASCII character that is escaped: a text to find first."""
 
 
 def check_numbers(folder: Path) -> None:
@@ -94,9 +100,15 @@ def check_ranks(file: Path, stored: StoredWeights) -> None:
 
 
 def check_tokenizer_file(folder: Path) -> None:
-    """Raise `ModelUnusable` for a tokenizer.json that is damaged, or that makes a text much longer."""
-    if (folder / TOKENIZER).is_file():
-        check_growth(folder / TOKENIZER, read_object(folder / TOKENIZER))
+    """Raise `ModelUnusable` for a tokenizer.json that makes a text much longer.
+
+    Parsing takes a tenth of a second for each few megabytes, so it is done only if a component has such a name.
+    """
+    file = folder / TOKENIZER
+    if file.is_file():
+        content = read_content(file)
+        if any(text in content and pattern.search(content) for text, pattern in _INSERTING.items()):
+            check_growth(file, read_object(file))
 
 
 def check_growth(where: object, components: dict[str, Any]) -> None:
