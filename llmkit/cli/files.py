@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -102,6 +103,21 @@ def check_regular(path: Path, command: str) -> None:
         raise InputError(f"{path} is a link to {path.readlink()}: give {command} the name of that file, or another one")
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise InputError(f"{path} is a device or a pipe, not a file: give {command} another name")
+
+
+def open_own(path: str, flags: int) -> int:
+    """Open a file that llmkit names itself, as an opener of `open`: no link, no special file, no second name.
+
+    Raises:
+        OSError: it is one of them.
+    """
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | extra, 0o666)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a link, a pipe or a device", path)
+    return descriptor
 
 
 def is_device(path: Path) -> bool:

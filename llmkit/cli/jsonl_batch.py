@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from llmkit.cli.control_characters import to_json
 from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, RunError
 from llmkit.files import encodings, formats
+from llmkit.pipes import open_input
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -52,12 +54,14 @@ def run(
     *,
     settings: Mapping[str, Any],
     finish: Callable[[], None] = lambda: None,
+    finished: Path | None = None,
 ) -> None:
     """Run a chain on every line of a file.
 
     Input `-` is standard input, and output None standard output. `load_chain` is called once, and only if there is a
     document to compute; `settings` are all that the results depend on, apart from the input. `finish` is called when
-    all documents are done, whether or not some of them failed.
+    all documents are done, whether or not some of them failed, and makes the file `finished` of the output, which nobody
+    named: so that is refused where it is a link or a device.
 
     Raises:
         InputError: the file cannot be read, or the output is of another run; nothing was computed.
@@ -69,16 +73,16 @@ def run(
     try:
         with ExitStack() as stack:
             try:
-                opened = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+                opened = sys.stdin.buffer if file == "-" else stack.enter_context(open_input(file))
                 stream, name = cast("BufferedReader", opened), files.shown_name(file)
                 _refuse_other_formats(stream, name)
             except OSError as error:
                 raise InputError(f"{files.shown_name(file)} cannot be read: {error.strerror or error}") from error
-            sink = _Output(output, file, stack)
+            sink = _Output(output, file, stack, is_named=finished is None)
             update = stack.enter_context(console.progress("documents", _total(file, output)))
             chain = None
             lines = encodings.utf8_lines(stream, name)
-            for batch in _batches(_unwritten(_documents(lines, settings), sink.written, sink.key)):
+            for batch in _batches(_unwritten(_documents(lines, settings), sink)):
                 update(completed=sink.written)
                 texts = [document.text for document in batch if not document.error]
                 chain = chain or (load_chain() if texts else None)
@@ -92,7 +96,9 @@ def run(
     finish()
     if sink.failed:
         what = f"{sink.failed} of {sink.written} documents failed, first line {sink.first_failed}: {sink.first_error}"
-        raise RunError(f"{what}; the others are in {output}" if output and sink.failed < sink.written else what)
+        raise RunError(
+            f"{what}; the others are in {finished or output}" if output and sink.failed < sink.written else what
+        )
 
 
 def _refuse_other_formats(stream: BufferedReader, name: str) -> None:
@@ -107,15 +113,19 @@ def _refuse_other_formats(stream: BufferedReader, name: str) -> None:
 class _Output:
     """Standard output, or a file that an earlier run may have begun; counts what is in it."""
 
-    def __init__(self, path: Path | None, source: str, stack: ExitStack) -> None:
+    def __init__(self, path: Path | None, source: str, stack: ExitStack, *, is_named: bool) -> None:
         self.written = self.failed = self.first_failed = 0
         self.first_error = self.key = ""
-        self._path = path
+        self._path, self.name = path, "--output" if is_named else str(path)
         files.check_output(path, source)
         if path:
             continues = not files.is_device(path)  # /dev/full has no end, and a pipe nothing to go on from
+            if not is_named:
+                files.check_regular(path, "--output")
+            opener = None if is_named else files.open_own
             try:  # unbuffered: each line is one write
-                self._file = stack.enter_context(path.open("a+b" if continues else "wb", buffering=0))
+                file = open(path, "a+b" if continues else "wb", buffering=0, opener=opener)  # noqa: SIM115
+                self._file = stack.enter_context(file)
             except OSError as error:
                 raise InputError(f"{path} cannot be written: {error.strerror}") from error
             if continues:
@@ -124,7 +134,8 @@ class _Output:
     def _read(self, path: Path) -> int:
         """Count the lines that are there; return the size of those that were written completely."""
         size = 0
-        with path.open("rb") as rows:
+        with os.fdopen(os.dup(self._file.fileno()), "rb") as rows:
+            rows.seek(0)
             for number, line in enumerate(rows, 1):
                 if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
                     break
@@ -201,17 +212,17 @@ def _parse_line(line: bytes) -> tuple[str, dict[str, Any]]:
     return text, fields
 
 
-def _unwritten(documents: Iterable[_Document], written: int, key: str) -> Iterator[_Document]:
+def _unwritten(documents: Iterable[_Document], sink: _Output) -> Iterator[_Document]:
     """Skip the documents that an earlier run has written, and check that it was a run of these."""
-    number = 0
+    number, written, key = 0, sink.written, sink.key
     for number, document in enumerate(documents, 1):
         if number == written and document.key != key:
-            what = f"the {written} lines of --output are of another input or other options"
+            what = f"the {written} lines of {sink.name} are of another input or other options"
             raise InputError(f"{what}: name another file, or remove it")
         if number > written:
             yield document
     if number < written:
-        raise InputError(f"--output has {written} lines, more than the input: name another file, or remove it")
+        raise InputError(f"{sink.name} has {written} lines, more than the input: name another file, or remove it")
 
 
 def _batches(documents: Iterable[_Document]) -> Iterator[list[_Document]]:

@@ -102,14 +102,14 @@ class Destination:
         if path.exists() and not files.is_device(path):
             raise InputError(f"{path} exists already: name another file, or remove it")
         convert = partial(_convert, path, self.format, command, done)
-        jsonl_batch.run(file, done, load_chain, settings=settings, finish=convert)
+        jsonl_batch.run(file, done, load_chain, settings=settings, finish=convert, finished=path)
 
 
 def _convert(path: Path, format: Format, command: str, done: Path) -> None:
     """Write the results of a complete run in their format, and remove the file of JSON Lines that they are in."""
 
     def results() -> Iterator[dict[str, Any]]:
-        with done.open(encoding="utf-8") as lines:
+        with open(done, encoding="utf-8", opener=files.open_own) as lines:
             yield from ({name: value for name, value in json.loads(line).items() if name != "key"} for line in lines)
 
     def rows() -> Iterator[tables.Row]:

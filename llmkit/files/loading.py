@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from llmkit.errors import InputError
 from llmkit.files import emails, encodings, formats, pdf, subtitles, web_pages
+from llmkit.pipes import open_input
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -40,7 +40,7 @@ def load(path: str | os.PathLike[str]) -> list[Document]:
     """
     name = os.fspath(path)
     try:
-        with Path(name).open("rb") as file:
+        with open_input(name) as file:
             _check_size(os.fstat(file.fileno()).st_size, name)  # before any of it is read; a pipe has the size 0
             return read(file, name)
     except IsADirectoryError as error:

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from llmkit.errors import PromptError
+from llmkit.pipes import open_input
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 1_000_000
@@ -49,7 +50,7 @@ def read(name: str | Path) -> dict[str, Any]:
         )
     path = name if isinstance(name, Path) else FOLDER / f"{name}.md"
     try:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise PromptError(f"prompt text {str(path)!r} cannot be read: {_reason(error)}") from error

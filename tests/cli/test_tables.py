@@ -3,7 +3,6 @@
 import csv
 import importlib.util
 import io
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmkit.cli import tables
 from llmkit.cli.output import Destination
-from llmkit.errors import InputError, RunError
+from llmkit.errors import InputError
 
 ENTITIES = {
     "text": "Ada lived in London.",
@@ -195,87 +194,3 @@ def test_parquet_keeps_types(tmp_path):
     destination.write("classify", {"line": 1, **LABELS}, "")
     [row] = parquet.read_table(tmp_path / "a.parquet").to_pylist()
     assert (row["labels"], row["scores.=bad"]) == (["good"], 0.3)
-
-
-class Worker:
-    """A chain that finds one entity in each text, and fails on `bad`."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.breaks = False
-
-    def batch(self, texts: list[str], *, return_exceptions: bool) -> list[Any]:
-        from llmkit.chains import Entities, Entity
-
-        if self.breaks and self.seen:
-            raise KeyboardInterrupt
-        self.seen += texts
-        return [
-            InputError("it is bad")
-            if text == "bad"
-            else Entities(text=text, entities=(Entity(text=text, label="x", start=0, end=len(text), score=0.5),))
-            for text in texts
-        ]
-
-
-def run(source: Any, output: Any, worker: Worker) -> None:
-    destination = Destination.choose(output, source, as_json=False, lines=True)
-    destination.run_lines("entities", str(source), lambda: worker, settings={"a": 1})
-
-
-@pytest.mark.parametrize("ending", ["csv", "tsv", "md", "json", "txt"])
-def test_lines_become_a_table_when_all_are_done(tmp_path, ending):
-    source, output = tmp_path / "in.txt", tmp_path / f"out.{ending}"
-    source.write_text("=Ada\nbad\nBob\n")
-    with pytest.raises(RunError, match=r"1 of 3 documents failed, first line .*: it is bad"):
-        run(source, output, Worker())
-    text = output.read_text(encoding="utf-8")
-    match ending:
-        case "csv" | "tsv":
-            rows = list(csv.DictReader(io.StringIO(text), delimiter="\t" if ending == "tsv" else ","))
-            assert [(row["line"], row["text"], row["error"]) for row in rows] == [
-                ("1", "'=Ada", ""),
-                ("2", "", "it is bad"),
-                ("3", "Bob", ""),
-            ]
-        case "json":
-            assert [(row["line"], row.get("error")) for row in json.loads(text)] == [
-                (1, None),
-                (2, "it is bad"),
-                (3, None),
-            ]
-            assert "key" not in json.loads(text)[0]
-        case "md":
-            assert len(text.splitlines()) == 5
-        case "txt":
-            assert text == "=Ada (x)\nerror: it is bad\nBob (x)\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", output.name]
-
-
-def test_an_interrupted_table_continues(tmp_path):
-    source, output = tmp_path / "in.txt", tmp_path / "out.csv"
-    source.write_text("".join(f"text {number}\n" for number in range(20)))
-    worker = Worker()
-    worker.breaks = True
-    with pytest.raises(KeyboardInterrupt):
-        run(source, output, worker)
-    assert not output.exists()
-    done = tmp_path / "out.csv.partial.jsonl"
-    assert len(done.read_text().splitlines()) == len(worker.seen) == 8
-    rest = Worker()
-    run(source, output, rest)
-    assert worker.seen + rest.seen == [f"text {number}" for number in range(20)]
-    with output.open(encoding="utf-8", newline="") as file:
-        assert [row["text"] for row in csv.DictReader(file)] == worker.seen + rest.seen
-    assert not done.exists()
-    with pytest.raises(InputError, match=r"out\.csv exists already: name another file, or remove it"):
-        run(source, output, Worker())
-
-
-def test_empty_input_gives_an_empty_table(tmp_path):
-    source = tmp_path / "in.txt"
-    source.write_text("")
-    run(source, tmp_path / "out.json", Worker())
-    run(source, tmp_path / "out.csv", Worker())
-    assert json.loads((tmp_path / "out.json").read_text()) == []
-    assert (tmp_path / "out.csv").read_text() == "text,label,start,end,score,calibrated,method\n"
