@@ -60,8 +60,8 @@ def run(
 
     Input `-` is standard input, and output None standard output. `load_chain` is called once, and only if there is a
     document to compute; `settings` are all that the results depend on, apart from the input. `finish` is called when
-    all documents are done, whether or not some of them failed, and makes the file `finished` of the output, which nobody
-    named: so that is refused where it is a link or a device.
+    all documents are done, whether or not some of them failed, and makes the file `finished` of the output. The output
+    is then a file that nobody named, so a link or a device is refused.
 
     Raises:
         InputError: the file cannot be read, or the output is of another run; nothing was computed.

@@ -1,4 +1,4 @@
-"""`--lines --output` in other formats than JSON Lines: a table when all is done, and the file that is there until then."""
+"""`--lines --output` in other formats than JSON Lines: a file when all is done, and another one until then."""
 
 import csv
 import io
@@ -44,9 +44,10 @@ def test_lines_become_a_table_when_all_are_done(tmp_path, ending):
     source, output = tmp_path / "in.txt", tmp_path / f"out.{ending}"
     source.write_text("=Ada\nbad\nBob\n")
     with pytest.raises(
-        RunError, match=rf"1 of 3 documents failed, first line .*: it is bad; the others are in .*/out\.{ending}$"
-    ):
+        RunError, match=r"1 of 3 documents failed, first line .*: it is bad; the others are in "
+    ) as raised:
         run(source, output, Worker())
+    assert str(raised.value).endswith(f"/out.{ending}")
     text = output.read_text(encoding="utf-8")
     match ending:
         case "csv" | "tsv":

@@ -19,7 +19,7 @@ from llmkit.errors import InputError, RunError
 _MAX_BYTES = 256 * 2**20
 _FIRST = json.dumps({"do": "begin", "version": VERSION}).encode()
 _START = b'{"do": "'
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # not on Windows
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # not on Windows
 
 
 class Conversation(NamedTuple):
@@ -55,7 +55,7 @@ def read(path: Path) -> Conversation:
     if not is_regular(path):
         raise InputError(f"{path} is no file that can be read: remove it, or use another name")
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK), "rb") as file:
             stamp = _stamp(os.fstat(file.fileno()))
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
@@ -114,7 +114,7 @@ def reopen(path: Path, found: Conversation) -> BinaryIO:
     Raises:
         OSError: it cannot be written, or was changed since it was read.
     """
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _NO_LINK), "r+b")
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | NO_LINK), "r+b")
     status = os.fstat(file.fileno())
     if _stamp(status) != found.stamp:
         file.close()

@@ -147,14 +147,12 @@ class Record:
         path = _path(self.folder, name)
         lock = _lock(self.folder, name) if name != self.name else None
         try:
-            if path.exists():
+            if os.path.lexists(path):
                 raise InputError(f"there is a conversation called {name!r} already: choose another name")
             if self.file is None:
                 self._write_new(path)
             else:
-                self.file.close()  # systems differ in whether an open file can be renamed
-                _path(self.folder, self.name).rename(path)
-                self.file = path.open("ab")
+                self._move(self.file, path)
         except (OSError, InputError) as error:
             _release(lock)
             if isinstance(error, InputError):
@@ -162,6 +160,24 @@ class Record:
             raise RunError(f"{path} cannot be written: {error.strerror}") from error
         _release(self.lock)
         self.name, self.lock, self.keep, self.trouble = name, lock, True, ""
+
+    def _move(self, file: BinaryIO, path: Path) -> None:
+        """Rename the file, if its name still is that of the file that is open.
+
+        Raises:
+            OSError: it is not, or the new name cannot be written: what comes then is not saved.
+        """
+        before = _path(self.folder, self.name)
+        if not os.path.samestat(os.fstat(file.fileno()), before.lstat()):
+            raise OSError(0, "another program put another file in its place")
+        file.close()  # systems differ in whether an open file can be renamed
+        self.file = None
+        try:
+            before.rename(path)
+            self.file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | conversation_file.NO_LINK), "ab")
+        except OSError as error:
+            self.trouble = f"the conversation is no longer saved, because {path} cannot be written: {error.strerror}"
+            raise
 
     def close(self, *, empty: bool = False) -> None:
         """End writing; the file of an empty conversation is deleted."""

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmkit.cli.chat import conversation_file
 from llmkit.cli.chat.store import Store
-from llmkit.errors import InputError
+from llmkit.errors import InputError, RunError
 
 BEGIN = b'{"do": "begin", "version": 1}\n'
 SAY = b'{"do": "say", "text": "Hi"}\n'
@@ -169,6 +171,54 @@ def test_nothing_is_cut_from_a_file_with_a_second_name(tmp_path):
     record.close()
     assert diary.read_bytes().startswith(content + b"\n")
     assert Store(tmp_path).open("talk", keep=False).history.turns[0].answer == "Ho"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_a_link_that_took_the_place_of_a_conversation_is_not_renamed(tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("mine")
+    record = Store(tmp_path / "kept").new()
+    record.add({"do": "say", "text": "Hi"})
+    path = tmp_path / "kept" / f"{record.name}.jsonl"
+    path.rename(tmp_path / "moved.jsonl")
+    path.symlink_to(other)
+    with pytest.raises(RunError, match="another program put another file in its place"):
+        record.rename("talk")
+    record.add({"do": "piece", "text": "goes on"})
+    record.close()
+    assert other.read_text() == "mine"
+    assert "goes on" in (tmp_path / "moved.jsonl").read_text()
+    assert not (tmp_path / "kept" / "talk.jsonl").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+@pytest.mark.parametrize("target", ["other.txt", "nothing"])
+def test_no_conversation_takes_the_name_of_a_link(tmp_path, target):
+    other = tmp_path / "other.txt"
+    other.write_text("mine")
+    record = Store(tmp_path / "kept").new()
+    record.add({"do": "say", "text": "Hi"})
+    (tmp_path / "kept" / "talk.jsonl").symlink_to(tmp_path / target)
+    with pytest.raises(InputError, match="there is a conversation called 'talk' already"):
+        record.rename("talk")
+    record.close()
+    assert other.read_text() == "mine"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_name_that_cannot_be_written_ends_no_chat(tmp_path, monkeypatch):
+    record = Store(tmp_path).new()
+    record.add({"do": "say", "text": "Hi"})
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(RunError, match="cannot be written: No space left"):
+        record.rename("talk")
+    record.add({"do": "piece", "text": "goes on"})
+    assert record.trouble.startswith("the conversation is no longer saved")
+    record.close()
 
 
 def test_windows_line_ends_and_unknown_changes_are_read(tmp_path):
