@@ -21,6 +21,7 @@ from benchmarks.performance.results import Result, RunOptions
 BENCHMARKS: dict[str, Callable[[RunOptions], Result]] = {
     "decode": answers.decode,
     "turns": growth.turns,
+    "callers": growth.callers,
     "batch": batches.batch,
     "labels": batches.labels,
     "label-growth": batches.label_growth,

@@ -1,9 +1,10 @@
-"""Time by the turns of a conversation, the length of a document and the size of a web page."""
+"""Time by the turns of a conversation, the length of a document, the size of a web page and the number of callers."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.batch import SENTENCES
@@ -17,6 +18,7 @@ from llmkit.chains import SummarizationChain, WebQAChain
 from llmkit.models.weights.catalog import resolve
 
 TURNS, TOKENS = 10, 24
+ANIMALS = ("foxes", "whales", "bees", "owls", "wolves", "storks", "moles", "toads")
 
 
 def turns(run_options: RunOptions) -> Growth:
@@ -90,6 +92,41 @@ def pages(run_options: RunOptions) -> Growth:
         "words",
         lines,
         "Synthetic pages from a local server: fetched, extracted, retrieved, answered with citations.",
+    )
+
+
+def callers(run_options: RunOptions) -> Growth:
+    """Time answers to callers in threads of their own, who ask at the same time."""
+    options: dict[str, Any] = {"temperature": 0, "max_new_tokens": TOKENS, "min_new_tokens": TOKENS}
+    ours = HuggingFaceChat(model=run_options.model, **options)
+    peer = stock_chat(resolve(run_options.model), TOKENS)
+    counts, questions = (1, 2, 4, 8), [f"Tell me about the life of {animal}." for animal in ANIMALS]
+    for llm in (ours, peer):
+        llm.invoke(questions[0])  # to warm up
+
+    def rate(llm: Any, count: int, threads: int) -> float:
+        start = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(llm.invoke, questions[:count]))
+        return count * TOKENS / (time.perf_counter() - start)
+
+    def one_round(count: int) -> tuple[float, float, float]:
+        return rate(peer, count, count), rate(ours, count, 1), rate(ours, count, count)
+
+    names = ("ChatHuggingFace, together", "llmkit, one after another", "llmkit, together")
+    rounds = {count: [one_round(count) for _ in range(run_options.rounds)] for count in counts}
+    lines = {
+        name: [(float(count), statistics.median(row[index] for row in rounds[count])) for count in counts]
+        for index, name in enumerate(names)
+    }
+    gains = [f"{statistics.median(row[2] / row[1] for row in rounds[count]):.2f}" for count in counts]
+    return Growth(
+        "Tokens a second of all callers, by their number",
+        "tokens/s",
+        "callers",
+        lines,
+        f"Each caller has a thread and a question of its own; {TOKENS} new tokens each, greedy, with the prefill.",
+        [f"Together to one after another: {', '.join(gains)}."],
     )
 
 

@@ -6,6 +6,7 @@ Logits are those of the model itself, up to rounding (`build_fast_forward` check
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transformers import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llmkit.models.cpu.attention import attend, attend_parts
-from llmkit.models.cpu.int4_linear import PackedLinear, Packer
+from llmkit.models.cpu.int4_linear import MAX_INT4_ROWS, PackedLinear, Packer
 from llmkit.models.kv_cache.layers import use_growing_layers
 
 Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -77,6 +78,37 @@ class FastLlama:
         states = states[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
         logits = self._logits(states.reshape(-1, states.shape[-1])).view(*states.shape[:-1], -1)
         return CausalLMOutputWithPast(logits=logits, cache=cache)
+
+    def step_logits(self, tokens: Sequence[int], caches: Sequence[Any]) -> torch.Tensor:
+        """Compute logits of one more token of each of several sequences, `[sequences, vocabulary]`.
+
+        Their caches are extended. Up to `shared_rows` sequences, results are the same bits as for each alone.
+        """
+        caches = [use_growing_layers(cache) for cache in caches]
+
+        def attention(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            rows = []
+            for index, cache in enumerate(caches):
+                query, key, value = (heads[index][None, :, None] for heads in (q, k, v))
+                rows.append(attend(query, *cache.layers[layer].update(key, value))[:, :, 0])
+            return torch.cat(rows)
+
+        positions = torch.tensor([cache.get_seq_length() for cache in caches])
+        return self._logits(self._states(torch.tensor(tokens), positions, attention))
+
+    @cached_property
+    def shared_rows(self) -> int:
+        """How many sequences `step_logits` computes with the bits of each alone: int4 products do, bfloat16's do not.
+
+        It is tried once, as PyTorch does not promise it.
+        """
+        if not all(part.packed for part in self.parts.values()):
+            return 1
+        tokens = torch.linspace(0, len(self._embedding) - 1, MAX_INT4_ROWS).long()
+        with torch.inference_mode():
+            together = self.step_logits(tokens.tolist(), [DynamicCache(config=self._config) for _ in tokens])
+            alone: list[Any] = [self(token[None, None]).logits for token in tokens[:: MAX_INT4_ROWS - 1]]
+        return MAX_INT4_ROWS if torch.equal(together[:: MAX_INT4_ROWS - 1], torch.cat(alone)[:, 0]) else 1
 
     def tree_logits(
         self, tokens: torch.Tensor, positions: torch.Tensor, masks: Sequence[torch.Tensor], cache: Any, selected: Any
@@ -156,7 +188,7 @@ class _Norm:
     """A root mean square norm (Zhang and Sennrich 2019).
 
     On a CPU, PyTorch computes a layer norm in one kernel, but this one in several, which take five times as long for
-    one token. A vector concatenated with its negative has a mean of zero, so that the two norms are the same.
+    few tokens. A vector concatenated with its negative has a mean of zero, so that the two norms are the same.
     """
 
     def __init__(self, norm: Any) -> None:
@@ -166,10 +198,11 @@ class _Norm:
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """Normalize states `[tokens, width]`."""
         width = states.shape[-1]
-        if states.shape[0] > 1:
+        if states.shape[0] > MAX_INT4_ROWS:
             return F.rms_norm(states, (width,), self._weight, self._epsilon)
         both = torch.cat([states, states.neg()], -1)
-        return torch.layer_norm(both, (2 * width,), self._weight_twice, None, self._epsilon).narrow(-1, 0, width)
+        both = torch.layer_norm(both, (2 * width,), self._weight_twice, None, self._epsilon)
+        return both.narrow(-1, 0, width).contiguous()
 
 
 def _additive_mask(mask: torch.Tensor | None, known: int, tokens: int, dtype: torch.dtype) -> torch.Tensor | None:

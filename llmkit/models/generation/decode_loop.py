@@ -13,9 +13,11 @@ from transformers.generation.logits_process import (
     ForcedEOSTokenLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
 )
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.sampling import choose_tokens, restore_allowed
+from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.kv_cache.layers import key_values_of
 from llmkit.models.loaded_model import LoadedModel
 
@@ -33,9 +35,11 @@ _CACHE_NAMES = ("cache", "state")  # in a model's output: attention and Mamba, R
 class DecodeLoop:
     """Decoding for a batch; `transformers.generate(custom_generate=…)` calls `run`."""
 
-    def __init__(self, loaded: LoadedModel, completions: Sequence[Completion]) -> None:
+    def __init__(
+        self, loaded: LoadedModel, completions: Sequence[Completion], shared_steps: SharedSteps | None = None
+    ) -> None:
         self.cache: Any = None  # after the latest forward pass
-        self._loaded = loaded
+        self._loaded, self._shared_steps = loaded, shared_steps
         self._rows = list(completions)
 
     def run(
@@ -60,11 +64,8 @@ class DecodeLoop:
         is_first, eos_token_ids = True, self._loaded.eos_token_ids
         pad = generation_config.pad_token_id or model.generation_config.pad_token_id or 0
         while True:
-            with self._loaded.lock, torch.inference_mode():
-                step = model.prepare_inputs_for_generation(
-                    input_ids, next_sequence_length=new_tokens, is_first_iteration=is_first, **inputs
-                )
-                out = self._loaded.forward(**step, return_dict=True)
+            with torch.inference_mode():
+                out = self._forward(model, input_ids, new_tokens, is_first, inputs)
                 self.cache = next((out[name] for name in _CACHE_NAMES if out.get(name) is not None), None)
                 is_first = False
                 logits = out.logits[:, -1].float()
@@ -86,6 +87,20 @@ class DecodeLoop:
             new_tokens = None if self.cache is None else width
             if 2 * len(unfinished) <= len(self._rows) and self._can_drop_rows(logits_processor):
                 input_ids, inputs = self._drop_finished(input_ids, inputs)
+
+    def _forward(
+        self, model: Any, input_ids: torch.Tensor, new_tokens: int | None, is_first: bool, inputs: dict[str, Any]
+    ) -> Any:
+        """Compute the new tokens of all rows; one token of one row in a pass with those of other callers."""
+        can_share = self._shared_steps and self._loaded.fast_forward and len(self._rows) == 1
+        if self._shared_steps and can_share and new_tokens == 1 and key_values_of(self.cache):
+            logits = self._shared_steps.logits(int(input_ids[0, -1]), self.cache)
+            return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
+        with self._loaded.lock:
+            step = model.prepare_inputs_for_generation(
+                input_ids, next_sequence_length=new_tokens, is_first_iteration=is_first, **inputs
+            )
+            return self._loaded.forward(**step, return_dict=True)
 
     def _apply_constraints(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits `[rows, vocabulary]` with -inf where a row's constraint forbids the token."""

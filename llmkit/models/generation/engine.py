@@ -23,6 +23,7 @@ from llmkit.models.generation.engine_digest import EngineDigest
 from llmkit.models.generation.model_defaults import check_entries, default_max_new_tokens, validate_values
 from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
 from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
@@ -50,6 +51,8 @@ class Engine:
         self._parts = TokenizerParts(loaded)
         self.prefix_cache = PrefixCache(loaded, answer_start=lambda: self.tokenizer_parts.answer_start)
         self.scorer = Scorer(loaded, self.prefix_cache)
+        fast = loaded.fast_forward
+        self._shared_steps = SharedSteps(fast, loaded.lock) if fast else None
         self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
 
@@ -220,7 +223,7 @@ class Engine:
             settings = completions[0].request.settings
             start = [self.decoder_start(settings)] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
-        loop, processors = DecodeLoop(self.loaded, completions), _penalties(completions)
+        loop, processors = DecodeLoop(self.loaded, completions, self._shared_steps), _penalties(completions)
         version = self.loaded.weights_version
         steps = self.loaded.model.generate(
             **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
