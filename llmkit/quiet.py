@@ -16,12 +16,21 @@ def silence_loggers(*names: str) -> None:
             logger.addHandler(logging.NullHandler())
 
 
+def silence_kernels() -> None:
+    """Keep messages about kernels for GPUs that are not installed off stderr, also those at a model's first use.
+
+    torchao and bitsandbytes write them when they are imported, which transformers and peft do; transformers itself for
+    state space models such as Mamba.
+    """
+    silence_loggers("torchao", "bitsandbytes", "torch.utils._pytree", "transformers.integrations.hub_kernels")
+
+
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Hide transformers' warnings and progress bars, and those of the quantization libraries that it imports."""
     from transformers.utils import logging as transformers_logging
 
-    silence_loggers("torchao", "bitsandbytes", "torch.utils._pytree")  # about kernels for GPUs
+    silence_kernels()
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

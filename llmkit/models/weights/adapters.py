@@ -17,6 +17,7 @@ from llmkit.models.weights.catalog import resolve
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object, stored_weights
 from llmkit.models.weights.model_folder import TOKENIZER_FILES, has_base_weights
 from llmkit.models.weights.size_limits import check_ranks
+from llmkit.quiet import silence_kernels
 
 _VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT"}
 _TASKS = {"CAUSAL_LM", "SEQ_2_SEQ_LM", None}
@@ -203,6 +204,7 @@ def find_adapter(folder: Path) -> Adapter | None:
 
 
 def _require_peft(info: AdapterInfo) -> None:
+    silence_kernels()
     try:
         import peft
     except ImportError as error:

@@ -1,7 +1,10 @@
 """Models are loaded from folders or objects; anything else raises a clear error."""
 
+import copy
 import gc
 import json
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -261,3 +264,22 @@ def test_a_generation_config_that_transformers_refuses_is_named(tmp_path: Path, 
     (tmp_path / "generation_config.json").write_text(entries)
     with pytest.raises(ModelUnusable, match=r"generation_config\.json has an entry that cannot be used \("):
         HuggingFaceChat(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_messages_about_kernels_are_not_shown(tmp_path: Path) -> None:
+    made = tiny.make("mamba")
+    copy.deepcopy(made.model).float().save_pretrained(tmp_path / "mamba")
+    made.tokenizer.save_pretrained(tmp_path / "mamba")
+    program = """if True:
+        import sys
+        from llmkit import HuggingFaceLLM
+        from llmkit.models.weights.adapters import _require_peft, AdapterInfo
+        HuggingFaceLLM(sys.argv[1], max_new_tokens=2, context_window=64).invoke("The dog")
+        _require_peft(AdapterInfo(None, "LORA", 1, None, "", True))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "mamba")], capture_output=True, text=True, check=True
+    )
+    shown = [line for line in done.stderr.splitlines() if "OMP" not in line]
+    assert shown == []
