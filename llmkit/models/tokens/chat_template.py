@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from llmkit.errors import PromptError
+from llmkit.models.tokens.content_blocks import left_out_blocks
 from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
 from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
@@ -96,7 +97,7 @@ class PromptEncoder:
 
     def changes(self, messages: Sequence[BaseMessage], **template: Any) -> tuple[str, ...]:
         """Return how a conversation is changed so that the chat template renders all of it, a sentence each."""
-        return self._rendered(messages, template).changes
+        return (*left_out_blocks(messages), *self._rendered(messages, template).changes)
 
     def _rendered(self, messages: Sequence[BaseMessage], template: dict[str, Any]) -> RenderedConversation:
         if self.layout != "chat":

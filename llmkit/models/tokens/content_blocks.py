@@ -1,4 +1,4 @@
-"""The text of a message whose content is a list of blocks: read, or refused, never skipped.
+"""The text of a message whose content is a list of blocks: read, refused, or left out with a note.
 
 Blocks are those of LangChain's standard content (https://docs.langchain.com/oss/python/langchain/messages) and of the
 message APIs that its integrations pass through: OpenAI, Anthropic, Bedrock, Gemini, Cohere and MCP.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError
 from llmkit.models.tokens.document_blocks import RefusedBlock, read_document
+from llmkit.models.tokens.server_tool_blocks import SERVER_TOOL_BLOCKS, collect_text
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -29,7 +30,8 @@ def read_text(message: BaseMessage) -> str:
     Text blocks are joined as they are; a document, a file, JSON or a result is a paragraph of its own.
 
     Raises:
-        InputError: a block is an image or audio, refers to text that is elsewhere, or is of a type without text.
+        InputError: a block is an image or audio, refers to text that is elsewhere, or is of a type without text; in an
+            answer of another model such a block is left out (see `left_out_blocks`).
     """
     if isinstance(message.content, str):
         return message.content
@@ -44,6 +46,21 @@ def read_text(message: BaseMessage) -> str:
         text += part
         ends_paragraph = is_paragraph if part else ends_paragraph
     return text
+
+
+def left_out_blocks(messages: Sequence[BaseMessage]) -> list[str]:
+    """Return a sentence for each type of blocks that `read_text` leaves out of answers: reasoning, images, ids."""
+    types: dict[str, None] = {}
+    for message in messages:
+        blocks = message.content if _is_answer(message) and not isinstance(message.content, str) else ()
+        for given in blocks:
+            block: Any = given
+            block = block["value"] if _is_wrapped(block) else block
+            block_type = _type_of(block) if isinstance(block, Mapping) else ""
+            is_silent = block_type in ("", *_CALLS, *_PLAIN, "cachePoint")
+            if not is_silent and not _read_block(block, message)[0].strip():
+                types[block_type] = None
+    return [f"blocks of type {name!r} in answers are left out" for name in types]
 
 
 def with_plain_text_blocks(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
@@ -64,12 +81,17 @@ def _with_plain_text_blocks(message: BaseMessage) -> BaseMessage:
         return message
     read_text(message)
     content: list[str | dict[str, Any]] = [
-        {"type": "text-plain", "text": _read_document(block), "mime_type": "text/plain"}
-        if isinstance(block, dict) and _is_media(block)
-        else block
+        _as_plain_text(block, message) if isinstance(block, dict) and _is_media(block) else block
         for block in message.content
     ]
     return message.model_copy(update={"content": content})
+
+
+def _as_plain_text(block: dict[str, Any], message: BaseMessage) -> dict[str, Any]:
+    text = _read_media(block, "file") if _is_answer(message) else _read_document(block)
+    if not text and _is_answer(message):
+        return {"type": "non_standard", "value": block}
+    return {"type": "text-plain", "text": text, "mime_type": "text/plain"}
 
 
 def _is_media(block: Any) -> bool:
@@ -82,19 +104,40 @@ def _read_block(block: Any, message: BaseMessage) -> tuple[str, bool]:
         return block, False
     if not isinstance(block, Mapping):
         raise RefusedBlock(f"a block that is {type(block).__name__}, no dictionary: give its text")
-    block_type = _type_of(block)
-    if block_type == "non_standard" and isinstance(block.get("value"), Mapping):
+    if _is_wrapped(block):
         return _read_block(block["value"], message)
-    if block_type in _REASONING and message.type in ("ai", "AIMessageChunk"):
+    block_type = _type_of(block)
+    if block_type in _REASONING and _is_answer(message):
         return "", False
     if block_type in _CALLS:
         _check_call(block, block_type, message)
         return "", False
     if block_type in _PLAIN:
         return _string(block, _PLAIN[block_type], block_type), False
-    if block_type not in _READERS:
+    if block_type in _READERS:
+        return _read_media(block, block_type) if _is_answer(message) else _READERS[block_type](block), True
+    text = collect_text(block) if block_type in SERVER_TOOL_BLOCKS or _is_answer(message) else ""
+    if not text and not _is_answer(message):
         raise RefusedBlock(f"a block of type {block_type!r}: leave it out, or give its text")
-    return _READERS[block_type](block), True
+    return text, True
+
+
+def _read_media(block: Mapping[str, Any], block_type: str) -> str:
+    """Read a block of an answer; what another model made and this one cannot read does not stop the conversation."""
+    try:
+        return _READERS[block_type](block)
+    except RefusedBlock:
+        return ""
+
+
+def _is_answer(message: BaseMessage) -> bool:
+    return message.type in ("ai", "AIMessageChunk")
+
+
+def _is_wrapped(block: Any) -> bool:
+    return (
+        isinstance(block, Mapping) and block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping)
+    )
 
 
 def _type_of(block: Mapping[str, Any]) -> str:
@@ -110,6 +153,9 @@ _BY_KEY = {
     **{"guardContent": "guardContent", "guard_content": "guardContent"},
     **{"inline_data": "inline_data", "inlineData": "inline_data"},
     **{"functionResponse": "functionResponse", "function_response": "functionResponse"},
+    **{"functionCall": "function_call", "function_call": "function_call", "citationsContent": "citationsContent"},
+    **{"executableCode": "executable_code", "executable_code": "executable_code"},
+    **{"codeExecutionResult": "code_execution_result", "code_execution_result": "code_execution_result"},
 }
 
 _PLAIN = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
@@ -125,7 +171,8 @@ def _string(block: Mapping[str, Any], key: str, block_type: str) -> str:
 def _check_call(block: Mapping[str, Any], block_type: str, message: BaseMessage) -> None:
     """Raise `RefusedBlock` if a call is in the content only, where no chat template looks for it."""
     calls = [*getattr(message, "tool_calls", ()), *getattr(message, "invalid_tool_calls", ())]
-    name = block.get("name") or block.get("toolUse", {}).get("name")
+    inner = next((block[key] for key in ("toolUse", "functionCall", "function_call") if key in block), block)
+    name = inner.get("name") if isinstance(inner, Mapping) else None
     if not any(name in (None, call["name"]) for call in calls):
         raise RefusedBlock(f"a block of type {block_type!r} that is not in its tool_calls: give tool_calls=")
 
