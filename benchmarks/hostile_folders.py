@@ -24,11 +24,12 @@ import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.folder_damages import Damage, save_folder
+from tests.support.hostile_adapters import ADAPTERS, save_adapter
 from tests.support.hostile_files import FILES
 from tests.support.hostile_settings import CONFIG, GENERATION
 from tests.support.hostile_tokenizers import TOKENIZER
 
-ATTEMPTS: dict[str, Damage] = {**CONFIG, **GENERATION, **TOKENIZER, **FILES}
+ATTEMPTS: dict[str, Damage] = {**CONFIG, **GENERATION, **TOKENIZER, **FILES, **ADAPTERS}
 _GROWTH = 3 << 30
 _MAX_MEGABYTES = 400  # a tiny model needs about 40 to load and generate
 
@@ -115,10 +116,11 @@ def main(
     """Try each folder, print what came of it, and count."""
     with tempfile.TemporaryDirectory() as temporary:
         good = save_folder(Path(temporary) / "good")
-        try_folder(good)  # imports what the forks then have
+        adapter = save_adapter(Path(temporary) / "adapter", good)
+        try_folder(adapter)  # imports what the forks then have
         counts: Counter[str] = Counter()
         for name in (name for name in ATTEMPTS if which in name):
-            outcome = run(name, good, limit)
+            outcome = run(name, adapter if name in ADAPTERS else good, limit)
             counts[outcome.result] += 1
             figures = f"{outcome.seconds:6} s {outcome.megabytes:5} MB"
             typer.echo(f"{outcome.result:8}{figures}  {name!r}: {outcome.text!r:.300}")

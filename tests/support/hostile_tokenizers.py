@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from tests.support.folder_damages import Damage, change, change_each
 
 TOKENIZER: dict[str, Damage] = {
@@ -73,3 +78,95 @@ TOKENIZER: dict[str, Damage] = {
         },
     ),
 }
+
+
+def _vocabulary(edit: Callable[[dict[str, Any]], object]) -> Damage:
+    def damage(folder: Path) -> None:
+        whole = json.loads((folder / "tokenizer.json").read_text())
+        edit(whole)
+        (folder / "tokenizer.json").write_text(json.dumps(whole))
+
+    return damage
+
+
+def _moved(distance: int) -> Damage:
+    return _vocabulary(
+        lambda whole: whole["model"]["vocab"].update(
+            {name: token + distance for name, token in whole["model"]["vocab"].items() if token > 4}
+        )
+    )
+
+
+def _models() -> dict[str, Any]:
+    return {
+        "of words": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "nope"},
+        "of a token": {"type": "Unigram", "unk_id": None, "vocab": [["a", -1.0]], "byte_fallback": False},
+        "without its unknown token": {"type": "Unigram", "unk_id": 10**9, "vocab": [["a", -1.0]]},
+        "of high scores": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 1e308], ["b", -1e308]]},
+        "of word pieces": {
+            "type": "WordPiece",
+            "vocab": {"a": 0},
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 10**12,
+        },
+    }
+
+
+_START = [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+_TEMPLATE: dict[str, Any] = {"type": "TemplateProcessing", "single": _START, "pair": _START[1:], "special_tokens": {}}
+DAMAGED: dict[str, Damage] = {
+    "a character map of 4 GB": change(
+        "tokenizer.json", "normalizer", value={"type": "Precompiled", "precompiled_charsmap": "/////w=="}
+    ),
+    "a normalizer that fails": change(
+        "tokenizer.json", "normalizer", value={"type": "Replace", "pattern": {"Regex": ""}, "content": "ab"}
+    ),
+    "tokens that the model does not have": _moved(10**6),
+    "tokens of 2^32": _moved(2**32 - 10**4),
+    "tokens of special names that the model does not have": _vocabulary(
+        lambda whole: [token.update(id=token["id"] + 10**6) for token in whole["added_tokens"]]
+    ),
+    "one token for all": _vocabulary(
+        lambda whole: whole["model"].update(vocab=dict.fromkeys(whole["model"]["vocab"], 0))
+    ),
+    "no such unknown token": _vocabulary(lambda whole: whole["model"].update(unk_token="nope")),
+    "long ends of words": _vocabulary(
+        lambda whole: whole["model"].update(end_of_word_suffix="x" * 10**6, continuing_subword_prefix="y" * 10**6)
+    ),
+    "no such merges": _vocabulary(lambda whole: whole["model"].update(merges=[["nope", "nix"]])),
+    "many merges": _vocabulary(lambda whole: whole["model"].update(merges=[["a", "a"]] * 10**5)),
+    **{f"a model {name}": change("tokenizer.json", "model", value=value) for name, value in _models().items()},
+    **change_each(
+        "tokenizer.json",
+        {
+            "normalizer": (
+                *({"type": "Precompiled", "precompiled_charsmap": code} for code in ("", "AAAA", "!!")),
+                {"type": "Sequence", "normalizers": [{"type": "NFKC"}] * 50},
+                {"type": "Replace", "pattern": {"Regex": "("}, "content": "ab"},
+                {"type": "Replace", "pattern": {"Regex": "."}, "content": ""},
+            ),
+            "pre_tokenizer": (
+                {"type": "Split", "pattern": {"Regex": ""}, "behavior": "Isolated", "invert": False},
+                {"type": "Punctuation", "behavior": "Nope"},
+                {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}] * 10_000},
+                {"type": "CharDelimiterSplit", "delimiter": ""},
+                {"type": "FixedLength", "length": 0},
+                {"type": "Metaspace", "replacement": "", "prepend_scheme": "first"},
+            ),
+            "decoder": (
+                {"type": "Strip", "content": " ", "start": 10**9, "stop": 10**9},
+                {"type": "ByteFallback"},
+                {"type": "CTC", "pad_token": "", "word_delimiter_token": "", "cleanup": True},
+                {"type": "BPEDecoder", "suffix": ""},
+                {"type": "WordPiece", "prefix": "", "cleanup": True},
+            ),
+            "post_processor": (
+                _TEMPLATE,
+                {**_TEMPLATE, "special_tokens": {"[X]": {"id": "[X]", "ids": [10**6] * 5, "tokens": ["[X]"] * 5}}},
+                {"type": "BertProcessing", "sep": ["x", -1], "cls": ["y", 1]},
+            ),
+        },
+    ),
+}
+TOKENIZER |= DAMAGED

@@ -27,6 +27,7 @@ from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.library_errors import computing_errors
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
@@ -162,7 +163,7 @@ class Engine:
             self._beam_search([completion])
             yield completion, completion.text
             return
-        with closing(self._decode([completion])) as steps:
+        with computing_errors(self.loaded), closing(self._decode([completion])) as steps:
             for step in steps:
                 yield from step
 
@@ -171,6 +172,11 @@ class Engine:
         self.loaded.check_weights()
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
+        with computing_errors(self.loaded):
+            self._compute(completions)
+        return groups
+
+    def _compute(self, completions: list[Completion]) -> None:
         try:
             if self._config(completions).num_beams > 1:
                 self._beam_search(completions)
@@ -180,10 +186,9 @@ class Engine:
             if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
                 raise
             self.prefix_cache.clear()  # its memory may suffice for the next attempt
-            size = max(len(request.prompt) for request in requests)
+            size = max(len(completion.request.prompt) for completion in completions)
             answers = f"{len(completions)} answers to prompts of up to {size} tokens"
             raise GenerationError(f"{answers} need more memory") from error
-        return groups
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
         """Yield the indices of requests that fit one batch: with the same settings, alike in length."""

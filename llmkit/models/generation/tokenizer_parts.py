@@ -27,7 +27,10 @@ class TokenizerParts:
     def __init__(self, loaded: LoadedModel) -> None:
         self.state = tokenizer_state(loaded)
         self.encoder = PromptEncoder(
-            loaded.tokenizer, is_encoder_decoder=loaded.is_encoder_decoder, bos_token_id=loaded.bos_token_id
+            loaded.tokenizer,
+            is_encoder_decoder=loaded.is_encoder_decoder,
+            bos_token_id=loaded.bos_token_id,
+            vocab_size=loaded.model.config.get_text_config().vocab_size,
         )
         self.languages = Languages(loaded.tokenizer)
         self._loaded = loaded

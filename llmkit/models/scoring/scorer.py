@@ -23,6 +23,7 @@ from transformers.cache_utils import DynamicLayer
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.kv_cache.layers import common_prefix_length, logits_to_keep
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.library_errors import computing_errors
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.token_tree import Tokens, TokenTree
 
@@ -83,6 +84,7 @@ class Scorer:
             InputError: a prompt or a continuation has no tokens.
             ContextWindowExceeded: a prompt and one of its continuations do not fit the context window together.
             ModelUnusable: the model is in training mode.
+            GenerationError: the model cannot compute them.
         """
         self._loaded.check_weights()
         window, is_encoder_decoder = self._loaded.window, self._loaded.is_encoder_decoder
@@ -96,12 +98,13 @@ class Scorer:
             longest = max(map(len, options), default=0)
             if (needed := len(prompt) if is_encoder_decoder else len(prompt) + longest) > window:
                 raise ContextWindowExceeded(needed, window, "a prompt and its longest continuation")
-        if not is_encoder_decoder and self.supports_token_trees:
-            return self._score_trees(prompts, continuations)
-        if is_encoder_decoder:
-            score = partial(self._score_decoder, start=list(start or self._loaded.decoder_start_ids))
-            return list(map(score, prompts, continuations))
-        return list(map(self._score_rows, prompts, continuations))
+        with computing_errors(self._loaded):
+            if not is_encoder_decoder and self.supports_token_trees:
+                return self._score_trees(prompts, continuations)
+            if is_encoder_decoder:
+                score = partial(self._score_decoder, start=list(start or self._loaded.decoder_start_ids))
+                return list(map(score, prompts, continuations))
+            return list(map(self._score_rows, prompts, continuations))
 
     def _score_trees(self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Scores]:
         """Group prompts in lexicographic order, so that those which begin alike share a forward pass."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmkit.errors import PromptError
+from llmkit.errors import ModelUnusable, PromptError
 from llmkit.models.tokens.content_blocks import left_out_blocks
 from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
@@ -31,10 +31,16 @@ class PromptEncoder:
     """Turns messages or plain text into the token ids that the model receives."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, *, is_encoder_decoder: bool, bos_token_id: int | None = None
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        is_encoder_decoder: bool,
+        bos_token_id: int | None = None,
+        vocab_size: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self._empty = [] if is_encoder_decoder or bos_token_id is None else [bos_token_id]
+        self._vocab_size = vocab_size
         self._escaper = SpecialTokenEscaper(tokenizer)
         self._renderer = TemplateRenderer(tokenizer)
         self._is_encoder_decoder = is_encoder_decoder
@@ -45,7 +51,7 @@ class PromptEncoder:
 
         An empty prompt is the token that begins a text, where the model has one.
         """
-        tokens = list(self._encoding(text, special=special).ids)
+        tokens = self._ids(self._encoding(text, special=special))
         return tokens or (list(self._empty) if special else [])
 
     def encode_continuation(self, text: str) -> list[int]:
@@ -53,7 +59,7 @@ class PromptEncoder:
 
         The decoder of an encoder-decoder model begins its own text, so that its first space may be added.
         """
-        return list(self._encoding(text, continues=not self._is_encoder_decoder).ids)
+        return self._ids(self._encoding(text, continues=not self._is_encoder_decoder))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the range of characters `[start, end)` of each token of a text."""
@@ -62,6 +68,15 @@ class PromptEncoder:
     def _encoding(self, text: str, *, special: bool = False, continues: bool = False) -> Encoding:
         backend = self._escaper.tokenizer_for(_validate_text(text), continues=continues)
         return encode(backend, text, special=special)
+
+    def _ids(self, encoding: Encoding) -> list[int]:
+        tokens = list(encoding.ids)
+        if self._vocab_size is not None and tokens and max(tokens) >= self._vocab_size:
+            raise ModelUnusable(
+                f"the model's tokenizer has the token {max(tokens)}, but the model has {self._vocab_size} tokens: get "
+                "the model's files again, all from one place, or resize the embeddings (resize_token_embeddings)"
+            )
+        return tokens
 
     def encode_messages(self, messages: Sequence[BaseMessage], **template: Any) -> list[int]:
         """Encode a conversation up to the beginning of the answer.
@@ -80,7 +95,7 @@ class PromptEncoder:
         text = _validate_text(_join_strings([turns, template]))
         if not self._escaper.has_special(text):
             rendered = self._renderer.render(turns, template).text
-            return list(encode(self._escaper.backend, rendered, special=False).ids)
+            return self._ids(encode(self._escaper.backend, rendered, special=False))
         delimiter, prefix = itertools.islice(unused_characters(text), 2)
         turns, template = _map_strings([turns, template], lambda part: self._escaper.replace_names(part, delimiter))
         try:
@@ -89,7 +104,7 @@ class PromptEncoder:
             raise PromptError(self._escaper.restore_names(str(error), delimiter)) from error
         marked = self._escaper.prefix_names(rendered, prefix)
         restored = self._escaper.restore_names(marked, delimiter)
-        return list(encode(self._escaper.variant(prefix), restored, special=False).ids)
+        return self._ids(encode(self._escaper.variant(prefix), restored, special=False))
 
     def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
         """Render a conversation as the text that is encoded, with its markup."""

@@ -12,6 +12,7 @@ from typing import Any
 from tokenizers import Encoding, Tokenizer
 
 from llmkit.errors import ModelUnusable
+from llmkit.models.library_errors import library_errors
 
 _CACHED_VARIANTS = 4  # another variant is needed only where a text contains the prefix of one of these
 
@@ -52,7 +53,8 @@ class SpecialTokenEscaper:
         if self._pattern.search(text):
             return True
         normalizer = self.backend.normalizer if self._normalizes else None
-        return bool(normalizer and self._pattern.search(normalizer.normalize_str(text)))
+        with library_errors(_damaged):
+            return bool(normalizer and self._pattern.search(normalizer.normalize_str(text)))
 
     def tokenizer_for(self, text: str, *, continues: bool = False) -> Tokenizer:
         """Return the tokenizer that encodes all of a text as plain text; `continues` is as in `variant`."""
@@ -94,22 +96,17 @@ class SpecialTokenEscaper:
         if not (prefix or changed):
             return self.backend
         _rename(description, {name: prefix + name for name in self._names} if prefix else {})
-        try:
+        with library_errors(_damaged):
             return type(self.backend).from_str(json.dumps(description, ensure_ascii=False))
-        except Exception as error:  # tokenizers raises nothing more special
-            raise _damaged(error) from error
 
 
 def encode(backend: Tokenizer, text: str, *, special: bool) -> Encoding:
     """Encode a text, or raise `ModelUnusable` if the tokenizer cannot."""
-    try:
+    with library_errors(_damaged):
         return backend.encode(text, add_special_tokens=special)
-    except Exception as error:
-        raise _damaged(error) from error
 
 
-def _damaged(error: Exception) -> ModelUnusable:
-    reason = " ".join(str(error).split())[:300]
+def _damaged(reason: str) -> ModelUnusable:
     return ModelUnusable(
         f"the model's tokenizer is damaged, or of another class than its files ({reason}): get the model's files again"
     )

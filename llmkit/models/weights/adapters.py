@@ -16,11 +16,12 @@ from llmkit.errors import InputError, LlmkitError, ModelNotFound, ModelUnusable
 from llmkit.models.weights.catalog import resolve
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object, stored_weights
 from llmkit.models.weights.model_folder import TOKENIZER_FILES, has_base_weights
-from llmkit.models.weights.size_limits import check_ranks
+from llmkit.models.weights.size_limits import check_adapter
 from llmkit.quiet import silence_kernels
 
 _VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT"}
 _TASKS = {"CAUSAL_LM", "SEQ_2_SEQ_LM", None}
+_MAX_NAME = 500
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,9 @@ class AdapterInfo:
         if not (folder / ADAPTER_CONFIG).is_file():
             return None
         config = read_object(folder / ADAPTER_CONFIG)
+        for name in ("peft_type", "task_type", "base_model_name_or_path"):
+            if len(str(config.get(name))) > _MAX_NAME:
+                raise ModelUnusable(f"{folder / ADAPTER_CONFIG} has a {name} of thousands of letters: it is damaged")
         base, rank = str(config.get("base_model_name_or_path") or ""), config.get("r", config.get("rank"))
         task = None if config.get("task_type") is None else str(config["task_type"])
         return cls(folder, str(config.get("peft_type")), rank, task, base, not has_base_weights(folder))
@@ -188,7 +192,7 @@ def find_adapter(folder: Path) -> Adapter | None:
     info = AdapterInfo.read(folder)
     if info is None:
         return None
-    check_ranks(folder / ADAPTER_CONFIG, stored_weights([folder / ADAPTER_WEIGHTS]))
+    check_adapter(folder / ADAPTER_CONFIG, stored_weights([folder / ADAPTER_WEIGHTS]))
     if info.type in _VIRTUAL_TOKENS:
         raise ModelUnusable(
             f"{info.what}, which puts virtual tokens before the prompt: adapters of weights, as LoRA, work"

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ MANIFEST = "llmkit.json"
 FORMAT = 5  # in every folder's name: raise it when the files are made differently, so that they are made again
 
 
-def get_or_build(name: str, source: str, build: Callable[[Path], None]) -> Path:
+def get_or_build(name: str, source: str, build: Callable[[Path], None], needed: Sequence[str] = ()) -> Path:
     """Return the folder of a model, built if it is missing or damaged.
 
     It is built under another name and renamed, under a lock: a killed process leaves no incomplete model, and only one
@@ -34,15 +34,16 @@ def get_or_build(name: str, source: str, build: Callable[[Path], None]) -> Path:
         name: the beginning of the folder's name.
         source: what exactly the model is made from; another source gets another folder.
         build: fills an empty folder.
+        needed: ends of names of files without which a folder is not complete.
 
     Raises:
         CacheError: the cache cannot be written.
     """
     folder = folder_of(name, source)
-    if is_complete(folder):
+    if is_complete(folder, needed):
         return folder
     with _as_cache_error(folder.parent), _locked(folder):
-        if not is_complete(folder):  # else another process built it while this one waited
+        if not is_complete(folder, needed):  # else another process built it while this one waited
             if folder.exists():
                 logger.warning("the cached model in %s is damaged: making it again", folder)
             _build(folder, build)
@@ -55,11 +56,13 @@ def folder_of(name: str, source: str) -> Path:
     return cache_dir() / "models" / f"{name}-{fingerprint}"
 
 
-def is_complete(folder: Path) -> bool:
+def is_complete(folder: Path, needed: Sequence[str] = ()) -> bool:
     """Return whether a folder has files, all as they were written; those with another time are hashed again."""
     has_new_times = False
     try:
         files = read_manifest(folder)
+        if not all(any(name.endswith(end) for name in files) for end in needed):
+            return False
         for name, (size, time, digest) in files.items():
             size_and_time = _size_and_time(folder / name)
             if size_and_time != [size, time]:

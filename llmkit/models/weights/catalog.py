@@ -21,6 +21,7 @@ from llmkit.models.weights.model_folder import validate_model_folder
 logger = logging.getLogger(__name__)
 
 _SHOWN_NAME = 200
+_NEEDED = ("config.json", ".safetensors", "tokenizer.json")  # in the cache's folders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +94,12 @@ def resolve(name: str) -> Path:
     """
     path = _path_of(name)
     if name in CATALOG:
-        return cache.get_or_build(*_cache_key(name), lambda folder: _fetch(CATALOG[name], folder))
+        return cache.get_or_build(*_cache_key(name), lambda folder: _fetch(CATALOG[name], folder), _NEEDED)
     if name and path.is_dir():
         return validate_model_folder(path)
     if path.is_file():
         validate_gguf(path)
-        return cache.get_or_build(*_cache_key(name), lambda folder: _convert(path, folder, path.name))
+        return cache.get_or_build(*_cache_key(name), lambda folder: _convert(path, folder, path.name), _NEEDED)
     if hub.is_hub_id(name) and path.suffix != ".gguf":
         return validate_model_folder(hub.snapshot(name))
     raise _not_found(name)
@@ -116,7 +117,7 @@ def is_cached(name: str) -> bool:
     try:
         path = _path_of(name)
         if name in CATALOG or path.is_file():
-            return cache.is_complete(folder_of(name))
+            return cache.is_complete(folder_of(name), _NEEDED)
         return bool(validate_model_folder(path if path.is_dir() else hub.snapshot(name, local=True)))
     except (LlmkitError, OSError):
         return False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkit.errors import InputError, LlmkitError, ModelUnusable
+from llmkit.errors import InputError, ModelUnusable
+from llmkit.models.library_errors import library_errors
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
@@ -20,7 +19,7 @@ from llmkit.models.weights.quantization import check_int4_layers, quantization_c
 from llmkit.models.weights.size_limits import (
     backend_components,
     check_growth,
-    check_numbers,
+    check_settings,
     check_size,
     check_tokenizer_file,
 )
@@ -35,7 +34,6 @@ _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length"
 _POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
-_MAX_REASON = 300
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -60,8 +58,9 @@ def load(
         _check_device(device)
     if name in CATALOG and CATALOG[name].kind != "chat":
         raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
-    folder = resolve(name)
-    adapter = find_adapter(folder)
+    with library_errors(lambda reason: ModelUnusable(f"{name} cannot be read: {reason}")):
+        folder = resolve(name)
+        adapter = find_adapter(folder)
     import torch
 
     where = choose_device() if device == "auto" else device
@@ -69,7 +68,7 @@ def load(
     best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
     precision = best if dtype == "auto" else getattr(torch, dtype)
     known = next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
-    with _as_unusable(folder):
+    with library_errors(lambda reason: ModelUnusable(f"{folder} cannot be loaded: {reason}")):
         with quiet_transformers():
             tokenizer, model = _read_adapted(adapter or folder, where, precision, quantization)
         loaded = from_objects(model, tokenizer, name=known, context_window=context_window)
@@ -85,21 +84,6 @@ def _fast_forward(model: Any, folder: Path) -> Any:
     from llmkit.models.cpu.fast_forward import build_fast_forward
 
     return build_fast_forward(model, folder)
-
-
-@contextmanager
-def _as_unusable(folder: Path) -> Iterator[None]:
-    """Raise `ModelUnusable` for whatever the files of a folder make libraries raise, but for a lack of memory."""
-    try:
-        yield
-    except (LlmkitError, MemoryError):
-        raise
-    except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        if isinstance(error, LookupError | TypeError | AttributeError):  # their texts are short
-            reason = f"{type(error).__name__}: {reason}"
-        shown = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"
-        raise ModelUnusable(f"{folder} cannot be loaded: {shown}") from error
 
 
 def from_objects(
@@ -192,7 +176,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    check_numbers(folder)
+    check_settings(folder)
     config = AutoConfig.from_pretrained(folder, **local)
     require_generator(config, f"{folder} has")
     auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM

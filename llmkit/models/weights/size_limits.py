@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import copy
 import json
 import re
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,9 @@ _LIMITS = {
     re.compile(r"beams$"): 256,
 }
 """The highest numbers, by the end of an entry's name: transformers makes objects or copies in such numbers at once."""
+_LAYERS = re.compile(r"(?:n|num|encoder|decoder)_(?:\w+_)?layers?$")
+_RANKS = ("r", "init_r", "target_r", "rank", "rank_pattern")
+_MAX_REPLICATIONS = 100
 _MAX_LAYER_EXPERTS = 50_000
 _SPARE = 1 << 20
 _MAX_BUFFERS = 1 << 28
@@ -44,24 +45,33 @@ _INSERTING = {
 """The types of components that insert text, or a printable ASCII character that is escaped: a text to find first."""
 
 
-def check_numbers(folder: Path) -> None:
-    """Raise `ModelUnusable` for a count in the configuration that no model has, such as a billion layers."""
-    for name in (CONFIG, GENERATION_CONFIG):
-        if not (folder / name).is_file():
-            continue
-        highest = dict.fromkeys(_LIMITS, 0.0)
-        for key, value in _numbers(read_object(folder / name)):
-            for pattern, limit in _LIMITS.items():
-                if pattern.search(key):
-                    highest[pattern] = max(highest[pattern], value)
-                    if value > limit:
-                        raise ModelUnusable(
-                            f"{folder / name} has {key[:100]}={value:.12g}, more than {limit:,}: it is damaged, so get "
-                            "the model's files again"
-                        )
-        layers, experts, *_ = highest.values()
-        if layers * experts > _MAX_LAYER_EXPERTS:
-            raise ModelUnusable(f"{folder / name} has {layers:g} layers of {experts:g} experts: no such model is known")
+def check_settings(folder: Path) -> None:
+    """Raise `ModelUnusable` for a count that no model has, such as a billion layers, or for code to be fetched."""
+    for file in (folder / CONFIG, folder / GENERATION_CONFIG):
+        if file.is_file():
+            entries = list(_entries(read_object(file)))
+            _check_counts(file, [(key, value) for key, value in entries if isinstance(value, int | float)])
+            for key, value in entries:
+                if "implementation" in key and "/" in str(value):  # transformers would run what the hub has there
+                    raise ModelUnusable(f"{file} has {key[:100]}={str(value)!r:.100}, code that is not run: remove it")
+
+
+def _check_counts(file: Path, numbers: Sequence[tuple[str, float]]) -> None:
+    highest = dict.fromkeys(_LIMITS, 0.0)
+    for key, value in numbers:
+        if value < 0 and _LAYERS.match(key):
+            raise ModelUnusable(f"{file} has {key[:100]}={value:.12g}: it is damaged, so get the model's files again")
+        for pattern, limit in _LIMITS.items():
+            if pattern.search(key):
+                highest[pattern] = max(highest[pattern], value)
+                if value > limit:
+                    raise ModelUnusable(
+                        f"{file} has {key[:100]}={value:.12g}, more than {limit:,}: it is damaged, so get the model's "
+                        "files again"
+                    )
+    layers, experts, *_ = highest.values()
+    if layers * experts > _MAX_LAYER_EXPERTS:
+        raise ModelUnusable(f"{file} has {layers:g} layers of {experts:g} experts: no such model is known")
 
 
 def check_size(folder: Path, config: Any, auto_class: Any) -> None:
@@ -89,14 +99,24 @@ def check_size(folder: Path, config: Any, auto_class: Any) -> None:
         )
 
 
-def check_ranks(file: Path, stored: StoredWeights) -> None:
-    """Raise `ModelUnusable` for a rank in an adapter's configuration that is longer than any side of its weights."""
-    for key, value in _numbers(read_object(file)):
-        if key in ("r", "init_r", "target_r", "rank", "rank_pattern") and value > max(stored.longest, 1):
+def check_adapter(file: Path, stored: StoredWeights) -> None:
+    """Raise `ModelUnusable` for what an adapter's configuration asks for and its weights do not have, or for code.
+
+    That is a rank that is longer than any side of them, layers that are repeated a thousand times, and the name of a
+    module that peft would import.
+    """
+    config = read_object(file)
+    for key, value in _entries(config):
+        if key in _RANKS and isinstance(value, int | float) and value > max(stored.longest, 1):
             raise ModelUnusable(
                 f"{file} has {key}={value:.12g}, but its weights have no side of more than {stored.longest}: it is "
                 "damaged, so get the adapter's files again"
             )
+    if config.get("megatron_config") is not None:
+        raise ModelUnusable(f"{file} has a megatron_config, for which code would be imported: it is not supported")
+    repeated = config.get("layer_replication")
+    if isinstance(repeated, list) and len(repeated) > _MAX_REPLICATIONS:
+        raise ModelUnusable(f"{file} has a layer_replication of {len(repeated):,} parts: no such adapter is known")
 
 
 def check_tokenizer_file(folder: Path) -> None:
@@ -115,7 +135,11 @@ def check_growth(where: object, components: dict[str, Any]) -> None:
     """Raise `ModelUnusable` if a tokenizer's normalizer or decoder makes a text much longer."""
     for name in ("normalizer", "decoder"):
         growth = 1
-        for size in _inserts(components.get(name)):
+        try:
+            sizes = list(_inserts(components.get(name)))
+        except ValueError as error:
+            raise ModelUnusable(f"{where} is damaged: its {name} has {error}") from error
+        for size in sizes:
             growth *= max(size, 1)
             if size > _MAX_INSERT or growth > _MAX_GROWTH:
                 raise ModelUnusable(
@@ -131,16 +155,19 @@ def backend_components(tokenizer: Any) -> dict[str, Any]:
     return {name: json.loads(part.__getstate__()) for name, part in parts.items() if part is not None}
 
 
-def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Yield all numbers in a JSON object, with the key of the innermost entry that has them, or `rank_pattern`."""
+def _entries(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all values in a JSON object that are no objects or lists, with the key of the entry that has them.
+
+    The keys of a `rank_pattern` are names of layers, so that it is the key itself.
+    """
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _numbers(item, key if key == "rank_pattern" else name)
+            yield from _entries(item, key if key == "rank_pattern" else name)
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict | list):
-                yield from _numbers(item, key)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+                yield from _entries(item, key)
+    elif not isinstance(value, bool):
         yield key, value
 
 
@@ -165,9 +192,8 @@ def _longest_replacement(charsmap: str) -> int:
 
     https://github.com/google/sentencepiece/blob/master/src/normalizer.cc (DecodePrecompiledCharsMap)
     """
-    try:
-        content = base64.b64decode(charsmap)
-        (size,) = struct.unpack_from("<I", content)
-        return max(map(len, content[4 + size :].split(b"\0")), default=0)
-    except (binascii.Error, ValueError, struct.error):
-        return 0
+    content = base64.b64decode(charsmap, validate=True)
+    size = int.from_bytes(content[:4], "little")
+    if not 0 < size <= len(content) - 4 or size % 4:  # tokenizers asks for so much memory
+        raise ValueError("a character map without a trie")
+    return max(map(len, content[4 + size :].split(b"\0")), default=0)

@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmkit import HuggingFaceChat
-from llmkit.errors import LlmkitError, ModelUnusable
+from llmkit.errors import GenerationError, LlmkitError, ModelUnusable
 from tests.support import tiny
 from tests.support.folder_damages import Damage, change, save_folder, write
+from tests.support.hostile_adapters import ADAPTERS, save_adapter
 from tests.support.hostile_files import FILES, JSON_FILES
 from tests.support.hostile_settings import CONFIG, GENERATION
 from tests.support.hostile_tokenizers import TOKENIZER
 from tests.support.limits import limited, peak
 
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # in peft
 MAX_MEGABYTES = 300
 ATTEMPTS: dict[str, Damage] = {**CONFIG, **GENERATION, **TOKENIZER, **FILES}
 """All of them are tried by `python -m benchmarks.hostile_folders`."""
@@ -27,7 +29,7 @@ ATTEMPTS: dict[str, Damage] = {**CONFIG, **GENERATION, **TOKENIZER, **FILES}
 REFUSED = {
     "config.json: num_hidden_layers=1000000000": "config.json has num_hidden_layers=1000000000, more than 1,000",
     "config.json: num_hidden_layers=100000": "config.json has num_hidden_layers=100000, more than 1,000",
-    "config.json: num_hidden_layers=-1": "cannot be loaded",
+    "config.json: num_hidden_layers=-1": "config.json has num_hidden_layers=-1: it is damaged",
     "config.json: num_labels=1000000000": "config.json has num_labels=1000000000, more than 100,000",
     "config.json: hidden_size=100000": "by config.json the model has .* weights, but its files have",
     "config.json: vocab_size=1000000000": "by config.json the model has .* weights, but its files have",
@@ -37,6 +39,11 @@ REFUSED = {
     "a normalizer that makes each character a million": "normalizer that makes a text more than 1,000 times as long",
     "a normalizer that multiplies ten times": "normalizer that makes a text more than 10 times as long",
     "a normalizer that prepends a million": "normalizer that makes a text more than 1,000 times as long",
+    "a character map of 4 GB": "a character map without a trie",
+    "a normalizer that fails": "tokenizer is damaged",
+    "tokenizer.json: pre_tokenizer={'type': 'FixedLength', 'length': 0}": "tokenizer is damaged",
+    "long ends of words": "cannot be loaded",
+    "tokens that the model does not have": "the token 1000.*, but the model has 400 tokens",
     "config.json: deep": "config.json is damaged: it is nested too deeply",
     "generation_config.json: deep dicts": "generation_config.json is damaged: it is nested too deeply",
     "model.safetensors.index.json: deep": "index.json is damaged: it is nested too deeply",
@@ -97,6 +104,44 @@ def load(folder: Path) -> HuggingFaceChat:
 def test_a_hostile_folder_is_refused_before_it_takes_memory_or_time(name: str, good: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match=REFUSED[name]):
         load(damaged(good, tmp_path / "model", ATTEMPTS[name]))
+
+
+ADAPTERS_REFUSED = {
+    "adapter_config.json: r=1000000000": "r=1000000000, but its weights have no side of more than 32",
+    "adapter_config.json: rank_pattern={'q_proj': 1000000000}": "rank_pattern=1000000000, but its weights have no side",
+    "adapter_config.json: megatron_config={'x': 1}": "megatron_config, for which code would be imported",
+    "adapter_config.json: task_type=[1]": "generates no text",
+    "adapter_config.json: trainable_token_indices=[1000000000]": "cannot be loaded",
+    "adapter: deep": "adapter_config.json is damaged: it is nested too deeply",
+    "adapter weights: pipe": "adapter_model.safetensors is a pipe, a socket or a device",
+    "adapter weights: 10 GB of zeros": "is damaged: it is not as long as its header says",
+}
+
+
+@pytest.mark.parametrize("name", ADAPTERS_REFUSED)
+def test_a_hostile_adapter_is_refused_before_it_takes_memory_or_time(name: str, good: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    folder = damaged(save_adapter(tmp_path / "adapter", good), tmp_path / "model", ADAPTERS[name])
+    with pytest.raises(ModelUnusable, match=ADAPTERS_REFUSED[name]):
+        load(folder)
+
+
+def test_code_of_the_hub_is_not_fetched(good: Path, tmp_path: Path) -> None:
+    damage = change("config.json", "attn_implementation", value="org/kernel")
+    with pytest.raises(ModelUnusable, match="attn_implementation='org/kernel', code that is not run"):
+        load(damaged(good, tmp_path / "model", damage))
+
+
+def test_a_configuration_that_fails_when_it_computes_is_named(tmp_path: Path) -> None:
+    folder = save_folder(tmp_path / "gemma2", "gemma2")
+    change("config.json", "sliding_window", value=-1)(folder)
+    llm = load(folder)
+    with pytest.raises(GenerationError, match=r"cannot compute this .*: its configuration may be damaged"):
+        llm.invoke("Hi there, what is this?", max_new_tokens=1)
+    with pytest.raises(GenerationError, match="cannot compute this"):
+        list(llm.stream("Hi there, what is this?", max_new_tokens=1))
+    with pytest.raises(GenerationError, match="cannot compute this"):
+        llm.score(["Hi there, what is this?"], ["a", "b"])
 
 
 @pytest.mark.parametrize(

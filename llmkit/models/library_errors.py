@@ -1,0 +1,51 @@
+"""Errors of other libraries about a model's files, as errors of llmkit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from llmkit.errors import GenerationError, LlmkitError
+from llmkit.models.loaded_model import LoadedModel
+
+_MAX_REASON = 300
+_PANIC = "PanicException"
+"""What libraries in Rust raise for a failed assertion (pyo3); it is no `Exception`, and cannot be imported."""
+
+
+@contextmanager
+def library_errors(make: Callable[[str], LlmkitError]) -> Iterator[None]:
+    """Raise what `make` returns for a reason, in place of what a library raises; a lack of memory stays what it is."""
+    try:
+        yield
+    except (LlmkitError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise  # such as an interrupt
+        raise make(_reason(error)) from error
+
+
+def computing_errors(loaded: LoadedModel) -> AbstractContextManager[None]:
+    """Raise `GenerationError` for whatever a model of a folder raises while it computes: its configuration is wrong.
+
+    What a loaded model raises, whose hooks and code are the caller's, reaches the caller.
+    """
+    if not loaded.source:
+        return nullcontext()
+    return library_errors(
+        lambda reason: GenerationError(
+            f"{loaded.name} cannot compute this ({reason}): its configuration may be damaged, or made for another "
+            "version of transformers"
+        )
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of an error's message; short ones, such as those of `KeyError`, with its class."""
+    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    if not line:
+        return type(error).__name__
+    if isinstance(error, LookupError | TypeError | AttributeError):
+        line = f"{type(error).__name__}: {line}"
+    return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}…"
