@@ -5,7 +5,8 @@ The grammar compiler follows the standards, by which second 60, year 0 or durati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import string
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _COMPILED = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
@@ -36,6 +37,32 @@ INTEGER, NUMBER = f"-?{_DIGITS}", rf"-?{_DIGITS}(?:\.[0-9]+)?"
 """Numbers as strings."""
 
 
+def _letters_except(words: Iterable[str], length: int) -> str:
+    """Return the pattern of as many letters that are none of these words, in any case."""
+    rest = [word for word in words if word]
+    if not rest:
+        return f"[A-Za-z]{{{length}}}" if length else ""
+    firsts = sorted({word[0] for word in rest})
+    others = "".join(letter for letter in string.ascii_lowercase if letter not in firsts)
+    options = [f"[{others}{others.upper()}]" + (f"[A-Za-z]{{{length - 1}}}" if length > 1 else "")]
+    for first in firsts if length > 1 else ():
+        after = _letters_except([word[1:] for word in rest if word[0] == first], length - 1)
+        options.append(f"[{first}{first.upper()}]{after}")
+    return f"(?:{'|'.join(options)})"
+
+
+_RESERVED = ("arpa", "invalid", "local", "localhost", "onion", "test")
+"""Names that email-validator takes for no domain's end (https://www.rfc-editor.org/rfc/rfc6761)."""
+_DOMAIN_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_OTHER = "\u00a1-\ud7ff"  # letters beyond ASCII
+_DOMAIN_END = "|".join(
+    _letters_except([word for word in _RESERVED if len(word) == length], length) for length in range(2, 10)
+)
+_DOMAIN = rf"(?:{_DOMAIN_LABEL}\.){{1,3}}(?:{_DOMAIN_END}|[A-Za-z]{{10,24}})"
+_IDN_LABEL = f"[A-Za-z0-9{_OTHER}](?:[A-Za-z0-9{_OTHER}-]*[A-Za-z0-9{_OTHER}])?"
+_WORD = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+
+
 def _network_sizes() -> Iterator[str]:
     """Yield IPv4 networks for each length of the prefix: the bits behind it are zero."""
     for size in range(33):
@@ -53,7 +80,7 @@ _PATTERNS: dict[str, str] = {
     "date-time-local": f"{_DATE}T{_TIME}",
     "time-local": _TIME,
     "duration": f"P(?:(?:{_COUNT}[YMWD])+(?:T(?:{_COUNT}[HMS])+)?|T(?:{_COUNT}[HMS])+)",
-    "email": rf"[^@]+@(?:{_LABEL}\.)+[A-Za-z]{{2,}}",
+    "email": rf"[^@]{{1,64}}@{_DOMAIN}",
     "uri": rf"{_SCHEME}(?://(?:{_USER}?{_HOST}{_PORT}?)?(?:[/?#].*)?|[^/].*)",
     "multi-host-uri": rf"{_SCHEME}//{_USER}?{_HOST}{_PORT}?(?:,{_HOST}{_PORT}?)*(?:/[A-Za-z0-9_]*)?",
     "ipv4": _IPV4,
@@ -73,11 +100,12 @@ _EITHER = {
     for what in ("address", "interface", "network")
 }
 _PATTERNS |= {
-    "idn-email": _PATTERNS["email"],
-    "idn-hostname": r"\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)*",
+    "idn-email": rf"[A-Za-z0-9_+{_OTHER}-]{{1,32}}(?:\.[A-Za-z0-9_+{_OTHER}-]{{1,30}})?@{_DOMAIN}",
+    "name-email": rf"(?:[A-Z][A-Za-z]*(?: [A-Z][A-Za-z]*){{0,3}} <{_WORD}(?:\.{_WORD})*@{_DOMAIN}>|{_WORD}@{_DOMAIN})",
+    "idn-hostname": rf"{_IDN_LABEL}(?:\.{_IDN_LABEL})*",
     "iri": _PATTERNS["uri"],
     "uri-reference": rf"(?:{_PATTERNS['uri']}|[A-Za-z0-9._~/?#][A-Za-z0-9._~/?#&=%+,;@!$*-]*)?",
-    "iri-reference": rf"(?:{_PATTERNS['uri']}|[\w.~/?#][\w.~/?#&=%+,;@!$*-]*)?",
+    "iri-reference": rf"(?:{_PATTERNS['uri']}|[\w{_OTHER}.~/?#][\w{_OTHER}.~/?#&=%+,;@!$*-]*)?",
     "uri-template": r"(?:[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]|\{[+#./;?&]?[A-Za-z0-9_.,*:]+\})+",
     "json-pointer": "(?:/(?:[^~/]|~[01])*)*",
     "relative-json-pointer": f"{_DIGITS}(?:#|(?:/(?:[^~/]|~[01])*)*)",
