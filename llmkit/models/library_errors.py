@@ -11,6 +11,12 @@ from llmkit.models.loaded_model import LoadedModel
 _MAX_REASON = 300
 _PANIC = "PanicException"
 """What libraries in Rust raise for a failed assertion (pyo3); it is no `Exception`, and cannot be imported."""
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, which torch says with a `RuntimeError`."""
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 @contextmanager

@@ -202,6 +202,25 @@ def test_a_byte_order_mark_is_no_mistake(settings, file, content):
     assert (3, path) in settings().values()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_special_files_are_refused_and_not_waited_for(refused, llmkit, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("# a comment\n" * 1_000_000)
+    (tmp_path / "circle").symlink_to("circle")
+    for name, reason in {
+        str(tmp_path / "pipe"): "it is a pipe or a device, not a file",
+        "/dev/zero": "it is a pipe or a device, not a file",
+        str(tmp_path / "large"): "it has more than 8 MiB",
+        str(tmp_path / "circle"): "Too many levels of symbolic links",
+        "x" * 5000: "File name too long",
+        "~nobody-of-this-name/config.toml": "no path",
+    }.items():
+        monkeypatch.setenv("LLMKIT_CONFIG", name)
+        assert reason in refused("models")
+    monkeypatch.setenv("LLMKIT_CONFIG", os.devnull)
+    assert llmkit("models")[0] == 0
+
+
 def test_files_that_cannot_be_read(refused, monkeypatch, tmp_path):
     monkeypatch.setenv("LLMKIT_CONFIG", str(tmp_path / "none"))
     assert refused("models") == f"error: {tmp_path / 'none'}, which LLMKIT_CONFIG names, does not exist\n"

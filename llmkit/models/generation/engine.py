@@ -27,7 +27,7 @@ from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
 from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
-from llmkit.models.library_errors import computing_errors
+from llmkit.models.library_errors import computing_errors, is_out_of_memory
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
@@ -41,7 +41,6 @@ _ADVICE = (
     "lower max_new_tokens, or choose a model with a larger window"
 )
 _MIN_SHARED_TOKENS = 16  # the shortest common prefix of a batch that is computed apart
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Engine:
@@ -183,7 +182,7 @@ class Engine:
             else:
                 deque(self._decode(completions), maxlen=0)
         except (RuntimeError, MemoryError) as error:
-            if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+            if not is_out_of_memory(error):
                 raise
             self.prefix_cache.clear()  # its memory may suffice for the next attempt
             size = max(len(completion.request.prompt) for completion in completions)

@@ -151,15 +151,17 @@ def path_of(name: str) -> Path:
 
     Raises:
         ModelNotFound: no file can have this name.
-        ModelUnusable: its folder may not be read.
+        ModelUnusable: it may not be read, or is neither a file nor a folder.
     """
     try:
         path = Path(name).expanduser()
-        path.exists()  # raises an error for what no file can be called
+        is_special = path.exists() and not (path.is_dir() or path.is_file())  # or no file can be called so
     except PermissionError as error:
         raise ModelUnusable(f"{name} cannot be read: {error.strerror}") from error
     except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user, a NUL character
         raise _not_found(name) from error
+    if is_special and name not in CATALOG:
+        raise ModelUnusable(f"{name} is a pipe, a socket or a device: a model is a folder, a .gguf file or a name")
     return path
 
 

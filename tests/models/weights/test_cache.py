@@ -108,12 +108,51 @@ def test_any_damage_is_detected_and_repaired(cached_model, name, damage, offset)
     assert cache.is_complete(cached_model)
 
 
-@pytest.mark.parametrize("manifest", ["", "{", "[]", "7", "{}", '{"files": 3}', '{"files": {"empty": [0]}}', "\x00"])
+MANIFESTS = [
+    "",
+    "{",
+    "[]",
+    "7",
+    "{}",
+    '{"files": 3}',
+    '{"files": {}}',
+    '{"files": {"empty": [0]}}',
+    '{"files": {"": [0, 0, ""]}}',
+]
+MANIFESTS += [
+    "\x00",
+    "[" * 100_000,
+    '{"files": ' * 50_000,
+    '{"files": {"a\\u0000": [0, 0, ""]}}',
+    '{"files": [["config.json"]]}',
+]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
 def test_a_damaged_manifest_is_repaired(cached_model, manifest, caplog):
     (cached_model / cache.MANIFEST).write_text(manifest)
     cache.get_or_build("model", "source", build)
     assert "damaged" in caplog.text
     assert cache.is_complete(cached_model)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_in_place_of_a_manifest_or_a_file_is_not_waited_for(cached_model):
+    for name in (cache.MANIFEST, "config.json"):
+        (cached_model / name).unlink()
+        os.mkfifo(cached_model / name)
+        assert not cache.is_complete(cached_model)
+        assert cache.get_or_build("model", "source", build) == cached_model
+        assert (cached_model / name).is_file()
+
+
+def test_a_manifest_without_a_needed_file_is_repaired(cached_model, caplog):
+    files = {name: entry for name, entry in cache.read_manifest(cached_model).items() if name != "config.json"}
+    (cached_model / cache.MANIFEST).write_text(json.dumps({"files": files}))
+    assert cache.is_complete(cached_model)
+    assert not cache.is_complete(cached_model, ["config.json"])
+    cache.get_or_build("model", "source", build, ["config.json"])
+    assert "config.json" in cache.read_manifest(cached_model)
 
 
 def test_a_copied_cache_is_hashed_once(cached_model, caplog):
