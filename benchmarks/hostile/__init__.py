@@ -1,0 +1,1 @@
+"""Hostile inputs, each tried in a process of its own: pages, servers, texts, labels, files, conversations, folders."""

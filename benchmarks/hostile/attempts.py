@@ -1,0 +1,103 @@
+"""Attempts, each in a process of its own, with bounds of time and memory; and what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+ANSWERED, REFUSED, ELSE = "answered", "refused", "else"
+MEGABYTES = 4096
+
+
+class Outcome(NamedTuple):
+    """What came of an attempt: an answer, an error of llmkit, or what must not be.
+
+    Attributes:
+        computing: seconds of the processor, so that other work on the machine does not count.
+        megabytes: at the peak, beyond what was there before.
+    """
+
+    result: Literal["answered", "refused", "else"]
+    text: str
+    seconds: float
+    computing: float
+    megabytes: float
+
+
+class Attempt(NamedTuple):
+    """A name, and a function that returns a text, raises an error of llmkit, or does what must not be."""
+
+    name: str
+    run: Callable[[], object]
+
+
+Section = Callable[[], Iterable[Attempt]]
+
+
+def run(attempt: Attempt, seconds: int, megabytes: int = MEGABYTES) -> Outcome:
+    """Make an attempt in a fork of this process, so that what is imported and loaded here is there at once."""
+    read, written = os.pipe()
+    start = time.monotonic()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        _make(attempt, written, megabytes)
+    os.close(written)
+    status, used = _wait(child, start + seconds)
+    took, computing = time.monotonic() - start, used.ru_utime + used.ru_stime
+    with os.fdopen(read, "rb") as file:
+        report = file.read()
+    if report:
+        result, text, peak = json.loads(report)
+        return Outcome(result, text, took, computing, peak)
+    ended_by = "ended by a signal" if os.WIFSIGNALED(status) else "the process ended"
+    return Outcome(ELSE, f"more than {seconds} s" if took >= seconds else ended_by, took, computing, 0)
+
+
+def _make(attempt: Attempt, written: int, megabytes: int) -> None:
+    from llmkit.errors import LlmkitError
+
+    addresses, before = _memory()
+    size = int(addresses + megabytes) << 20
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    os.setpgid(0, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        quiet = os.open("output", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        try:
+            result, text = ANSWERED, str(attempt.run())
+        except LlmkitError as error:
+            result, text = REFUSED, f"{type(error).__name__}: {error}"
+        except BaseException as error:
+            result, text = ELSE, f"{type(error).__name__}: {error}"
+        os.chdir("/")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before  # KiB on Linux
+    os.write(written, json.dumps([result, " ".join(text.split())[:400], max(0, peak)]).encode())
+    os._exit(0)
+
+
+def _wait(child: int, end: float) -> tuple[int, Any]:
+    while time.monotonic() < end:
+        pid, status, used = os.wait4(child, os.WNOHANG)
+        if pid:
+            return status, used
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    _, status, used = os.wait4(child, 0)
+    return status, used
+
+
+def _memory() -> tuple[float, float]:
+    """Return the MB of addresses and of memory that this process has (Linux)."""
+    pages = Path("/proc/self/statm").read_text().split()
+    size = os.sysconf("SC_PAGESIZE") / 2**20
+    return int(pages[0]) * size, int(pages[1]) * size
