@@ -17,6 +17,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.constraints.grammar import ConstraintFactory
+from llmkit.models.generation.batches import split_batches
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest
@@ -32,9 +33,6 @@ from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.scorer import Scorer
 from llmkit.models.tokens.chat_template import PromptEncoder
 from llmkit.models.tokens.languages import Languages
-
-BATCH_TOKENS = 8192
-"""The most tokens of a batch: prompts with their padding, and the limits of the completions."""
 
 _ADVICE = (
     "shorten the prompt (prompt.fitted_to(llm) | llm leaves out the examples that do not fit), "
@@ -191,19 +189,7 @@ class Engine:
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
         """Yield the indices of requests that fit one batch: with the same settings, alike in length."""
-        groups: dict[Any, list[int]] = {}
-        for index, request in enumerate(requests):
-            groups.setdefault((request.settings, request.constraint is None), []).append(index)
-        for indices in groups.values():
-            batch: list[int] = []
-            for index in sorted(indices, key=lambda index: -len(requests[index].prompt)):
-                longest = requests[batch[0]] if batch else requests[index]
-                size = (len(longest.prompt) + self.max_new_tokens(longest)) * longest.settings.n
-                if batch and (len(batch) + 1) * size > BATCH_TOKENS:
-                    yield batch
-                    batch = []
-                batch.append(index)
-            yield batch
+        return split_batches(requests, list(map(self.max_new_tokens, requests)))
 
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
         limit = self.max_new_tokens(request)
