@@ -61,7 +61,8 @@ class ContextWindowExceeded(InputError):
         advice: str = "shorten the input, lower max_new_tokens, or choose a model with a larger window",
     ) -> None:
         self.needed, self.available, self.advice = needed, available, advice
-        super().__init__(f"{what} need {needed} tokens, but the model's context window has {available}: {advice}")
+        need = "needs" if what == "the prompt" else "need"
+        super().__init__(f"{what} {need} {needed} tokens, but the model's context window has {available}: {advice}")
 
 
 class ModelNotFound(InputError):

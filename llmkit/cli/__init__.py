@@ -17,7 +17,7 @@ from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
 from llmkit.cli.entities import entities
 from llmkit.cli.summarize import summarize
-from llmkit.errors import InputError, LlmkitError
+from llmkit.errors import ContextWindowExceeded, InputError, LlmkitError
 
 _INTERRUPTED = 130  # 128 and the signal's number, as in shells
 
@@ -120,6 +120,8 @@ def _report(error: BaseException) -> int:
         case typer.TyperException():
             command = getattr(getattr(error, "ctx", None), "command_path", "llmkit")
             text, code = f"{_usage_error(error)}; see {command} --help", error.exit_code
+        case ContextWindowExceeded() if any(word.startswith("--context-window") for word in sys.argv):
+            text, code = f"{error}; --context-window is what limits it here", 2
         case InputError():
             text, code = str(error), 2
         case LlmkitError():

@@ -64,7 +64,7 @@ def _exists(name: str) -> bool:
 def explain_value(problem: Mapping[str, Any]) -> str:
     """Return what a value must be, from the problem that pydantic found."""
     kind, limits, given = problem["type"], problem.get("ctx", {}), str(problem.get("input", "")).strip()
-    if kind in ("float_parsing", "float_type"):
+    if kind in ("float_parsing", "float_type") or given.lower() in ("nan", "+nan", "-nan"):
         return f"it must be a number, such as {_as_number(given)}"
     if kind in ("int_parsing", "int_type", "int_from_float"):
         return "it must be a whole number, such as 3"

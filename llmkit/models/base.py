@@ -85,6 +85,8 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         if not isinstance(settings, GenerationSettings | None):
             raise SettingsError(f"settings is {settings!r}, but must be a GenerationSettings")
         settings = (settings or GenerationSettings()).override(**changes)
+        if isinstance(fields.get("context_window"), bool):
+            raise InputError(f"context_window is {fields['context_window']}, but must be a whole number of tokens")
         try:
             super().__init__(settings=settings, **fields)  # type: ignore[call-arg]
         except ValidationError as error:

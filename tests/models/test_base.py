@@ -158,3 +158,9 @@ def test_repr_has_the_model_and_the_settings_that_differ_from_the_defaults() -> 
     made = make("llama")
     llm = HuggingFaceChat(model=made.model, tokenizer=made.tokenizer, temperature=0.5)
     assert repr(llm) == f"HuggingFaceChat(model={llm.model_name!r}, temperature=0.5)"
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_a_context_window_is_a_number(model, window):
+    with pytest.raises(InputError, match=f"context_window is {window}, but must be a whole number of tokens"):
+        HuggingFaceChat(model=model.model, tokenizer=model.tokenizer, context_window=window)

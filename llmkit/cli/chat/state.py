@@ -158,7 +158,8 @@ class ChatState:
             self.llm.settings = self.defaults
             self._notes.append(f"the conversation's own settings are ignored: {error}")
         try:
-            window.validate_system(self.llm, self.history.system)
+            if self.history.system:
+                window.validate_system(self.llm, self.history.system)
         except LlmkitError as error:
             self._notes.append(str(error))
         self._record_model()

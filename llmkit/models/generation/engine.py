@@ -114,7 +114,7 @@ class Engine:
         prompt, window = len(request.prompt), self.loaded.window
         if self.loaded.is_encoder_decoder:
             if prompt > window:
-                raise ContextWindowExceeded(prompt, window, "the prompt's tokens")
+                raise ContextWindowExceeded(prompt, window, "the prompt", "shorten the input")
             available = self.loaded.completion_window - len(self.decoder_start(request.settings))
             if requested and requested > available:
                 raise ContextWindowExceeded(requested, available, "the tokens of the completion, max_new_tokens,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+import warnings
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, get_origin
@@ -11,6 +12,7 @@ import typing_extensions
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic.errors import PydanticUserError
+from pydantic.json_schema import PydanticJsonSchemaWarning
 
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.json_schemas import without_unique_items
@@ -43,8 +45,10 @@ def traced_schema(schema: Any, json_schema: Mapping[str, Any]) -> Mapping[str, A
     options: tuple[Any, ...] = (schema, json_schema, without_type)
     for given in options:
         try:
-            converted: Mapping[str, Any] = convert_to_json_schema(given)
-            convert_to_json_schema(dict(converted))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # of defaults that are no JSON
+                converted: Mapping[str, Any] = convert_to_json_schema(given)
+                convert_to_json_schema(dict(converted))
         except Exception:  # LangChain raises whatever the conversion runs into, such as a list of types
             continue
         return converted

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from llmkit.models.constraints.string_formats import INTEGER, NUMBER
 
@@ -24,6 +24,9 @@ class ParsableJsonSchema(GenerateJsonSchema):
     Pydantic's own say nothing about keys of a `dict` that are numbers, schemes of URLs, digits of `Decimal`, or bounds
     of dates and durations.
     """
+
+    # A default that is no JSON, such as that of a factory, is left out of the schema; no warning is needed.
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
     def dict_schema(self, schema: Any) -> Schema:
         """Add the names that keys may have."""

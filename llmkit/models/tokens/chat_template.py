@@ -19,7 +19,7 @@ from llmkit.models.tokens.template_renderer import RenderedConversation, Templat
 from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import BaseMessage, MessageLikeRepresentation
     from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
 
@@ -106,9 +106,15 @@ class PromptEncoder:
         restored = self._escaper.restore_names(marked, delimiter)
         return self._ids(encode(self._escaper.variant(prefix), restored, special=False))
 
-    def render(self, messages: Sequence[BaseMessage], **template: Any) -> str:
-        """Render a conversation as the text that is encoded, with its markup."""
-        return self._rendered(messages, template).text
+    def render(self, messages: Sequence[MessageLikeRepresentation] | str, **template: Any) -> str:
+        """Render a conversation as the text that is encoded, with its markup.
+
+        Messages may also be dictionaries, tuples and texts, as LangChain's models take them.
+        """
+        from langchain_core.messages import convert_to_messages
+
+        given = [messages] if isinstance(messages, str) else messages
+        return self._rendered(convert_to_messages(given), template).text
 
     def changes(self, messages: Sequence[BaseMessage], **template: Any) -> tuple[str, ...]:
         """Return how a conversation is changed so that the chat template renders all of it, a sentence each."""

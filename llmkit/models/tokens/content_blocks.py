@@ -40,7 +40,10 @@ def read_text(message: BaseMessage) -> str:
         try:
             part, is_paragraph = _read_block(block, message)
         except RefusedBlock as refused:
-            raise InputError(f"this model reads text only, but a {message.type} message has {refused}") from refused
+            article = "an" if message.type[:1] in "aeioAEIO" else "a"
+            raise InputError(
+                f"this model reads text only, but {article} {message.type} message has {refused}"
+            ) from refused
         if part and text and (is_paragraph or ends_paragraph):
             text = f"{text.rstrip()}\n\n"
         text += part

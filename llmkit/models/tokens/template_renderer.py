@@ -110,13 +110,18 @@ class TemplateRenderer:
         if isinstance(rendered, TemplateError) and rendered.line is not None:
             what = f"the model's chat template is damaged: line {rendered.line}: {rendered}"
             return f"{what}; get the model's files again, or give the tokenizer another chat_template"
+        if "continue_final_message" in str(rendered) and isinstance(rendered, Exception):
+            return (
+                "the model's chat template changes or leaves out the last message, an answer to be continued: give the "
+                "tokenizer another chat_template"
+            )
         if isinstance(rendered, Exception):
             return f"the model's chat template refuses these messages: {rendered}"
         if misread := self._misread_roles(turns, template, rendered):
             return f"the model's chat template reads {misread} messages as the assistant's"
         dropped = dropped_parts(rendered, turns, template, self._source, render)
         what = " and ".join(dropped[:3]) + (f" and {len(dropped) - 3} more" if len(dropped) > 3 else "")
-        advice = "leave it out, or give the tokenizer another chat_template"
+        advice = f"leave {'them' if len(dropped) > 1 else 'it'} out, or give the tokenizer another chat_template"
         return f"the model's chat template leaves out {what}: {advice}" if dropped else ""
 
     def _misread_roles(self, turns: list[Turn], template: Mapping[str, Any], rendered: str) -> str:

@@ -5,7 +5,7 @@ import enum
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 
@@ -149,6 +149,16 @@ def test_a_typed_dict_tells_which_keys_are_required(made: Any, required: list[st
     assert list(schema["properties"]) == names
     value = chat("llama", temperature=1.5, seed=1, context_window=4096).with_structured_output(made).invoke("Hi")
     assert set(required) <= set(value) <= set(names)
+
+
+@dataclass
+class Basket:
+    items: list[int] = field(default_factory=list)
+
+
+def test_a_default_of_a_factory_gives_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    assert isinstance(chat("llama").with_structured_output(Basket).invoke("Hi", max_new_tokens=60), Basket)
+    assert not [warning for warning in recwarn if "JSON" in str(warning.message)]
 
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}

@@ -11,6 +11,7 @@ from llmkit.errors import PromptError
 from llmkit.models.tokens.dropped_parts import dropped_parts
 from tests.support import tokenizers
 from tests.support.chat_templates import FIRST, TEMPLATES, TURNS, renderer, turns
+from tests.support.models import chat
 
 S, H, A = SystemMessage, HumanMessage, AIMessage
 CALL: list[Any] = [{"name": "w", "args": {}, "id": "123456789"}]
@@ -166,3 +167,17 @@ def test_texts_in_capitals_are_no_texts_left_out(change: str, expected: str) -> 
     rendered = renderer(template).render(turns([S("Be kind to all"), H("Hi")]), {})
     assert expected in rendered.text
     assert not rendered.changes
+
+
+def test_a_template_that_changes_a_text_to_be_continued_is_named() -> None:
+    one = renderer("{% for m in messages %}{{ m.role }}: {{ m.content | upper }}\n{% endfor %}")
+    assert "BE KIND" in one.render(turns([S("Be kind"), H("Hi")]), {}).text
+    with pytest.raises(PromptError, match="changes or leaves out the last message, an answer to be continued: give"):
+        one.render(turns([H("Hi"), A("Once upon")]), {})
+
+
+def test_messages_are_rendered_in_every_form_that_langchain_takes() -> None:
+    encoder = chat("llama").engine.encoder
+    expected = encoder.render([H("Hi")])
+    for form in ([{"role": "user", "content": "Hi"}], [("user", "Hi")], ["Hi"], "Hi"):
+        assert encoder.render(form) == expected
