@@ -225,6 +225,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         call = CallOptions.parse(self.settings, stop, given)
         cancel = Cancellation(call.timeout or self.timeout, options.get("_cancel"))
         engine = self.engine_for(options.get("model"))
+        engine.encoder.check_length(prompt, engine.loaded.window)
         call = self._resolve(prompt, call, engine)
         tokens = tuple(self._encode(prompt, call, engine))
         continues = self._continues_prompt and not engine.loaded.is_encoder_decoder

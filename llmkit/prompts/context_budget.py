@@ -14,10 +14,9 @@ from pydantic import TypeAdapter
 from llmkit.errors import PromptError
 from llmkit.prompts.rendering import Layout
 from llmkit.prompts.validation import COUNT, validate
+from llmkit.text.lengths import estimate_too_long
 
 LAYOUT: TypeAdapter[Layout] = TypeAdapter(Layout)
-_CHARACTERS_PER_TOKEN = 8
-"""More than a token has in any usual text."""
 MAX_CACHED = 4096  # texts per model; examples come again with every input, inputs do not
 
 
@@ -63,14 +62,8 @@ class ContextBudget:
         return self.model.get_num_tokens_from_messages(messages)
 
     def estimate_too_long(self, text: str) -> int | None:
-        """Return about how many tokens a text has that cannot fit, from its beginning; `None` if it may fit.
-
-        To encode megabytes takes seconds and a gigabyte.
-        """
-        begin = text[: _CHARACTERS_PER_TOKEN * self.window]
-        if len(text) <= 2 * len(begin) or (tokens := self.count_text(begin)) <= self.window:
-            return None
-        return tokens * len(text) // len(begin)
+        """Return about how many tokens a text has that cannot fit; `None` if it may fit."""
+        return estimate_too_long(text, self.window, self.count_text)
 
     def changes(self, messages: list[BaseMessage]) -> tuple[str, ...]:
         """Return how the model changes messages that its chat template does not take as they are, a sentence each."""

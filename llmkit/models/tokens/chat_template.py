@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmkit.errors import ModelUnusable, PromptError
+from llmkit.errors import ContextWindowExceeded, ModelUnusable, PromptError
 from llmkit.models.tokens.content_blocks import left_out_blocks
 from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
 from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
+from llmkit.text.lengths import estimate_too_long
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage, MessageLikeRepresentation
@@ -60,6 +61,12 @@ class PromptEncoder:
         The decoder of an encoder-decoder model begins its own text, so that its first space may be added.
         """
         return self._ids(self._encoding(text, continues=not self._is_encoder_decoder))
+
+    def check_length(self, prompt: str | Sequence[BaseMessage], window: int) -> None:
+        """Raise `ContextWindowExceeded` for a prompt that is far too long, without encoding all of it."""
+        text = prompt if isinstance(prompt, str) else "".join(message.text for message in prompt)
+        if tokens := estimate_too_long(text, window, lambda part: len(self.encode_text(part, special=False))):
+            raise ContextWindowExceeded(tokens, window)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the range of characters `[start, end)` of each token of a text."""
