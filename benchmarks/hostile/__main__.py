@@ -2,9 +2,9 @@
 
     python -m benchmarks.hostile [--which pages --which labels] [--limit 60] [--verbose]
 
-Each attempt is a process of its own, which is ended after `--limit` seconds and has 4 GiB more than before. An attempt
-is `answered`, `refused` with an error of llmkit, or anything `else`: that must not be, and the exit code is 1 then.
-Memory is what an attempt takes beyond what was loaded before. The whole takes about ten minutes.
+Each attempt is a process of its own, which is ended after `--limit` seconds of computing, and has 4 GiB more than
+before. It is `answered`, `refused` with an error of llmkit, or anything `else`: that must not be, and the exit code is
+1 then. Memory is what an attempt takes beyond what was loaded before. The whole takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECTIONS: dict[str, Section] = {
 
 def main(
     which: Annotated[list[str] | None, typer.Option(help=f"Sections: {', '.join(SECTIONS)}.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Seconds of each attempt.")] = 60,
+    limit: Annotated[int, typer.Option(min=1, help="Seconds of computing of each attempt.")] = 60,
     name: Annotated[str, typer.Option(help="Only attempts whose names have this text.")] = "",
     verbose: Annotated[bool, typer.Option("--verbose", help="Print each attempt.")] = False,
 ) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 ANSWERED, REFUSED, ELSE = "answered", "refused", "else"
 MEGABYTES = 4096
+_WAITING = 3
+"""How many times its seconds of computing an attempt may take, for other work on the machine."""
 
 
 class Outcome(NamedTuple):
@@ -42,31 +44,39 @@ Section = Callable[[], Iterable[Attempt]]
 
 
 def run(attempt: Attempt, seconds: int, megabytes: int = MEGABYTES) -> Outcome:
-    """Make an attempt in a fork of this process, so that what is imported and loaded here is there at once."""
+    """Make an attempt in a fork of this process, so that what is imported and loaded here is there at once.
+
+    Args:
+        attempt: the attempt.
+        seconds: of computing; it is ended after three times as many in all.
+        megabytes: that it may take more than are there.
+    """
     read, written = os.pipe()
     start = time.monotonic()
     child = os.fork()
     if not child:
         os.close(read)
-        _make(attempt, written, megabytes)
+        _make(attempt, written, seconds, megabytes)
     os.close(written)
-    status, used = _wait(child, start + seconds)
+    status, used = _wait(child, start + _WAITING * seconds)
     took, computing = time.monotonic() - start, used.ru_utime + used.ru_stime
     with os.fdopen(read, "rb") as file:
         report = file.read()
     if report:
         result, text, peak = json.loads(report)
         return Outcome(result, text, took, computing, peak)
+    is_long = took >= _WAITING * seconds or computing >= seconds
     ended_by = "ended by a signal" if os.WIFSIGNALED(status) else "the process ended"
-    return Outcome(ELSE, f"more than {seconds} s" if took >= seconds else ended_by, took, computing, 0)
+    return Outcome(ELSE, f"more than {seconds} s" if is_long else ended_by, took, computing, 0)
 
 
-def _make(attempt: Attempt, written: int, megabytes: int) -> None:
+def _make(attempt: Attempt, written: int, seconds: int, megabytes: int) -> None:
     from llmkit.errors import LlmkitError
 
     addresses, before = _memory()
     size = int(addresses + megabytes) << 20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     os.setpgid(0, 0)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
