@@ -17,7 +17,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.constraints.grammar import ConstraintFactory
-from llmkit.models.generation.batches import split_batches
+from llmkit.models.generation.batches import BatchSizes, memory_of, split_batches
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest
@@ -51,6 +51,7 @@ class Engine:
         self.scorer = Scorer(loaded, self.prefix_cache)
         fast = loaded.fast_forward
         self._shared_steps = SharedSteps(fast, loaded.lock) if fast else None
+        self._batch_sizes = BatchSizes(loaded, memory_of(loaded.device))
         self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
 
@@ -169,7 +170,8 @@ class Engine:
         self.loaded.check_weights()
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
-        with computing_errors(self.loaded):
+        longest = max(len(one.request.prompt) + one.max_new_tokens for one in completions)
+        with computing_errors(self.loaded), self._batch_sizes.measure(len(completions) * longest):
             self._compute(completions)
         return groups
 
@@ -189,7 +191,7 @@ class Engine:
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
         """Yield the indices of requests that fit one batch: with the same settings, alike in length."""
-        return split_batches(requests, list(map(self.max_new_tokens, requests)))
+        return split_batches(requests, list(map(self.max_new_tokens, requests)), self._batch_sizes.max_tokens)
 
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
         limit = self.max_new_tokens(request)
