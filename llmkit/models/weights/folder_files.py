@@ -17,11 +17,13 @@ INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """The files of an adapter of PEFT."""
 
-_READ = {".json", ".jinja", ".txt", ".model", ".safetensors"}
+_READ = {".json", ".jinja", ".txt", ".model", ".spm", ".bpe", ".tiktoken", ".safetensors"}
 _TEMPLATES = "additional_chat_templates"
+_SETTINGS = {CONFIG, GENERATION_CONFIG, ADAPTER_CONFIG, "tokenizer_config.json", "special_tokens_map.json"}
+_SETTINGS |= {"added_tokens.json", "chat_template.json"}
+_VOCABULARIES = {TOKENIZER, INDEX, "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model"}
+_VOCABULARIES |= {"sentencepiece.bpe.model", "tekken.json"}
 _MAX_VOCABULARY = 1 << 27
-_LARGE = {TOKENIZER, "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", INDEX}
-_LARGE |= {"sentencepiece.bpe.model"}
 _MAX_HEADER = 100_000_000  # of safetensors itself
 
 
@@ -50,18 +52,25 @@ def check_files(folder: Path) -> None:
             continue
         if not stat.S_ISREG(found.st_mode):
             raise ModelUnusable(f"{path} is a pipe, a socket or a device, not a file: get the model's files again")
-        limit = _MAX_VOCABULARY if path.name in _LARGE else MAX_BYTES
-        if path.suffix != ".safetensors" and found.st_size > limit:
+        limit = _limit(path)
+        if limit and found.st_size > limit:
             raise ModelUnusable(
                 f"{path} has {found.st_size >> 20:,} MiB, more than the {limit >> 20} MiB that such a file may have: "
                 "it is damaged, so get the model's files again"
             )
 
 
+def _limit(path: Path) -> int:
+    """Return the most bytes that a file may have; 0 for those that are not read, such as a trainer's records."""
+    if path.name in _SETTINGS or path.suffix == ".jinja":
+        return MAX_BYTES
+    return _MAX_VOCABULARY if path.name in _VOCABULARIES else 0
+
+
 def read_content(file: Path) -> bytes:
     """Read a file, or raise `ModelUnusable`."""
     try:
-        return read_regular(file, _MAX_VOCABULARY if file.name in _LARGE else MAX_BYTES)
+        return read_regular(file, _limit(file) or MAX_BYTES)
     except OSError as error:
         raise ModelUnusable(f"{file} cannot be read: {error.strerror}") from error
 

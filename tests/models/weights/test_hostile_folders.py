@@ -162,6 +162,15 @@ def test_a_text_in_place_of_a_number_names_the_entry(name: str, good: Path, tmp_
         load(folder).invoke("Hi", max_new_tokens=1)
 
 
+def test_files_that_are_not_read_may_be_large(good: Path, tmp_path: Path) -> None:
+    def add(folder: Path) -> None:
+        (folder / "trainer_state.json").write_bytes(b"[" * (10 << 20))
+        (folder / "tekken.json").write_bytes(b" " * (20 << 20))
+        (folder / "notes.txt").write_bytes(b" " * (10 << 20))
+
+    assert load(damaged(good, tmp_path / "model", add)).num_parameters
+
+
 def test_layers_of_many_experts_are_refused(good: Path, tmp_path: Path) -> None:
     config = json.loads((good / "config.json").read_text()) | {"num_hidden_layers": 900, "num_local_experts": 9000}
     with pytest.raises(ModelUnusable, match="900 layers of 9000 experts"):
