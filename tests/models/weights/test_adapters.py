@@ -281,3 +281,26 @@ def test_the_folder_of_a_training_names_the_one_with_the_adapter(adapter, tmp_pa
     checkpoint = shutil.copytree(adapter, tmp_path / "output" / "checkpoint-5")
     with pytest.raises(ModelUnusable, match=f"name the folder inside of it, {checkpoint}"):
         load(tmp_path / "output")
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
+def test_adapters_that_transformers_itself_added_are_followed(monkeypatch):
+    monkeypatch.setattr("transformers.integrations.peft.MIN_PEFT_VERSION", "0.18.0")  # what it needs here is there
+    made = tiny.make("llama")
+    model = copy.deepcopy(made.model).float()
+    llm = HuggingFaceChat(model=model, tokenizer=made.tokenizer, temperature=0, max_new_tokens=4)
+    before = scores(llm)
+    for name in ("a", "b"):
+        model.add_adapter(KINDS["lora"], adapter_name=name)
+    model.eval()
+    found: dict[str, object] = {}
+    for name in ("a", "b", "a"):
+        model.set_adapter(name)
+        found.setdefault(name, scores(llm))
+        again = HuggingFaceChat(model=copy.deepcopy(model), tokenizer=made.tokenizer, temperature=0, max_new_tokens=4)
+        assert scores(llm) == pytest.approx(found[name])
+        assert scores(again) == pytest.approx(found[name])
+        assert again.invoke(PROMPT).text == llm.invoke(PROMPT).text
+    assert found["a"] != pytest.approx(found["b"], abs=1e-3)
+    model.disable_adapters()
+    assert scores(llm) == pytest.approx(before)
