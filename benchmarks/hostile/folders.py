@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import hostile_folders
 from benchmarks.hostile.attempts import Attempt
 from tests.support.folder_damages import Damage, save_folder
+from tests.support.hostile_adapters import ADAPTERS, save_adapter
 
 _GOOD = tempfile.TemporaryDirectory()
 
@@ -17,9 +18,10 @@ _GOOD = tempfile.TemporaryDirectory()
 def attempts() -> Iterator[Attempt]:
     """Yield an attempt for each damage of a folder."""
     good = save_folder(Path(_GOOD.name) / "good")
-    hostile_folders.try_folder(good)  # imports what the forks then have
+    adapter = save_adapter(Path(_GOOD.name) / "adapter", good)
+    hostile_folders.try_folder(adapter)  # imports what the forks then have
     for name, damage in hostile_folders.ATTEMPTS.items():
-        yield Attempt(str(name), partial(_try, good, damage))
+        yield Attempt(str(name), partial(_try, adapter if name in ADAPTERS else good, damage))
 
 
 def _try(good: Path, damage: Damage) -> str:
