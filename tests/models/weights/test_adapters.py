@@ -49,8 +49,7 @@ def adapt(base, config):
     torch.manual_seed(1)
     config = copy.deepcopy(config)
     config.base_model_name_or_path = str(base)
-    model = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).eval()
-    return model
+    return peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).eval()
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +153,8 @@ def test_a_base_that_is_an_adapter_is_refused(adapter, copied):
         load(copied)
 
 
-def change_shape(weights):
-    return {name: value[:, :-1].contiguous() if name.endswith("A.weight") else value for name, value in weights.items()}
-
-
 CHANGES = {
-    "shape": change_shape,
+    "shape": lambda weights: {n: v[:, :-1].contiguous() if n.endswith("A.weight") else v for n, v in weights.items()},
     "missing": lambda weights: dict(list(weights.items())[1:]),
     "other-layers": lambda weights: {name.replace("layers.1", "layers.7"): value for name, value in weights.items()},
 }
@@ -167,8 +162,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_weights_that_do_not_fit_the_base_are_refused(copied, base, change):
-    file = copied / "adapter_model.safetensors"
-    save_file(CHANGES[change](load_file(file)), file, {"format": "pt"})
+    save_file(CHANGES[change](load_file(file := copied / "adapter_model.safetensors")), file, {"format": "pt"})
     with pytest.raises(ModelUnusable, match="does not fit its base") as raised:
         load(copied)
     assert str(base) in str(raised.value)
