@@ -109,6 +109,9 @@ class ConnectionGuard:
         )
 
 
+_COOKIES = ("Set-Cookie", "Set-Cookie2")
+
+
 class _GuardedConnection(HTTPConnection):
     def __init__(self, *args: Any, guard: ConnectionGuard, **settings: Any) -> None:
         self._guard = guard
@@ -116,6 +119,14 @@ class _GuardedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         return self._guard.connect(self._dns_host, self.port)
+
+    def getresponse(self) -> Any:
+        """Return the response, without its cookies, which are not kept: hostile ones fail inside http.cookiejar."""
+        response: Any = super().getresponse()
+        for name in _COOKIES:
+            response.headers.discard(name)
+            del response._original_response.msg[name]  # where requests looks for them
+        return response
 
 
 class _GuardedTlsConnection(_GuardedConnection, HTTPSConnection):

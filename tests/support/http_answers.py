@@ -15,6 +15,7 @@ HEADERS = {
     b"Content-Encoding": [b"gzip", b"deflate", b"br", b"gzip" + b",gzip" * 50, b"utf-8", b"\xff"],
     b"Refresh": [b"0; url=/page", MANY + b";url=/x", b"-5;url=x", b"0; url='" + b"a" * 9000, b"\xff"],
     b"Cache-Control": [b"max-age=" + MANY, b"max-age=-1", b"*", b"\xff\xfe", b"private=,=,="],
+    b"Set-Cookie": [b"a=b; Max-Age=" + MANY, b"a=b; Version=x", b"\xff=\x00; Expires=Fri, 31 Dec 99999 23:59:59 GMT"],
     b"X": [b"a" * 70_000, b"\xff\x00"],
 }
 HEADERS[b"Location"] += [

@@ -58,6 +58,13 @@ def test_each_header_beside_a_page(server, name, monkeypatch):
             assert found == ("The boat leaves at nine.", "")
 
 
+def test_cookies_are_not_read(server, recwarn):
+    for value in HEADERS[b"Set-Cookie"]:  # of which http.cookiejar warns with a traceback
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: " + value + b"\r\n\r\n"
+        assert fetched(server, [head + BODY], respect_robots=False) == ("The boat leaves at nine.", "")
+    assert not [str(warning.message) for warning in recwarn]
+
+
 @pytest.mark.parametrize("charset", CHARSETS)
 def test_a_charset_that_is_none_does_not_matter(server, charset):
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset={charset}\r\n\r\n".encode("latin-1")
