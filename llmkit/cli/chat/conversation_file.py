@@ -6,6 +6,7 @@ cut off.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -19,6 +20,8 @@ from llmkit.errors import InputError, RunError
 _MAX_BYTES = 256 * 2**20
 _FIRST = json.dumps({"do": "begin", "version": VERSION}).encode()
 _START = b'{"do": "'
+_LIMITS = (10_000, 1_000, 1_000, 1_000)
+"""The most turns, attached texts, settings and damaged lines."""
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # not on Windows
 
 
@@ -64,46 +67,91 @@ def read(path: Path) -> Conversation:
         raise InputError(f"{path} is larger than {_MAX_BYTES // 2**20} MiB: it is not a conversation of llmkit chat")
     found = parse(data)
     if found is None:
-        raise InputError(f"{path} is not a conversation of llmkit chat: it is left as it is; use another name")
+        raise InputError(
+            f"{path} is not a conversation of llmkit chat, or has more than {_LIMITS[0]:,} messages: it is left as it "
+            "is; use another name"
+        )
     return found._replace(stamp=stamp)
 
 
 def parse(data: bytes) -> Conversation | None:
-    """Return the conversation that the bytes of a file are, or None if no line is of one."""
-    history, notes, known = History(), [], False
-    *lines, tail = data.split(b"\n")
-    last_is_ours = not lines and _FIRST.startswith(tail)  # the first line was being written
-    for number, line in enumerate(lines, 1):
+    """Return the conversation that the bytes of a file are, or None if no line is of one, or very many are not."""
+    replay, known = _Replay(), False
+    tail = data[data.rfind(b"\n") + 1 :]
+    complete = len(data) - len(tail)
+    last_is_ours = not complete and _FIRST.startswith(tail)  # the first line was being written
+    number = 0
+    for number, line in enumerate(io.BytesIO(data[:complete]), 1):
         change = _load(line)
         last_is_ours = isinstance(change, dict) and "do" in change
         known = known or last_is_ours
-        try:
-            history = apply_change(history, _checked(change))
-        except ValueError as error:
-            notes.append(f"line {number}, is ignored: {error}")
-    complete = len(data) - len(tail)
+        replay.add(change, number)
+        if replay.is_too_long:
+            return None
     try:  # all but the line end of the last line may have been written
-        history = apply_change(history, _checked(_load(tail)))
+        replay.apply(_load(tail))
         complete, known = len(data), True
     except ValueError as error:
         if not (last_is_ours and (tail.startswith(_START) or _START.startswith(tail))):
             complete = len(data)
-            notes.append(f"line {len(lines) + 1}, is ignored: {error}")
-    if data and not known and not (not lines and last_is_ours):
+            replay.note(number + 1, error)
+    if data and not known and not (not number and last_is_ours):
         return None
-    return Conversation(history, complete, data[:complete].endswith(b"\n") or not complete, notes)
+    return Conversation(replay.finish(), complete, data[:complete].endswith(b"\n") or not complete, replay.notes)
+
+
+class _Replay:
+    """The changes of a file, one after the other; the pieces of an answer are joined at its end, in linear time."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._history = History()
+        self._pieces: list[str] = []
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether there is more of something than a person writes, for which the time would grow with the square."""
+        found = self._history
+        counts = (len(found.turns), len(found.attached), len(found.settings), len(self.notes))
+        return any(count > limit for count, limit in zip(counts, _LIMITS, strict=True))
+
+    def add(self, change: Any, number: int) -> None:
+        """Apply a change, or note that it is none."""
+        try:
+            self.apply(change)
+        except ValueError as error:
+            self.note(number, error)
+
+    def note(self, number: int, error: ValueError) -> None:
+        """Note that a line is left out."""
+        self.notes.append(f"line {number}, is ignored: {error}")
+
+    def apply(self, change: Any) -> None:
+        """Apply a change.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if change is None:
+            raise ValueError("it is not JSON")
+        match change:
+            case {"do": "piece", "text": str(text)} if self._history.turns:
+                self._pieces.append(text)
+                return
+        self._history = apply_change(self.finish(), change)
+
+    def finish(self) -> History:
+        """Return the conversation so far."""
+        if self._pieces:
+            piece = {"do": "piece", "text": "".join(self._pieces)}
+            self._history, self._pieces = apply_change(self._history, piece), []
+        return self._history
 
 
 def _load(line: bytes) -> Any:
     with suppress(ValueError, RecursionError):
         return json.loads(line.decode(errors="surrogatepass"))
     return None
-
-
-def _checked(change: Any) -> Any:
-    if change is None:
-        raise ValueError("it is not JSON")
-    return change
 
 
 def reopen(path: Path, found: Conversation) -> BinaryIO:

@@ -36,7 +36,7 @@ def test_a_file_that_is_no_conversation_is_left_as_it_is(tmp_path, content, keep
     path = tmp_path / "talk.jsonl"
     path.write_bytes(content)
     if conversation_file.parse(content) is None:
-        with pytest.raises(InputError, match="is not a conversation of llmkit chat: it is left as it is"):
+        with pytest.raises(InputError, match="is not a conversation of llmkit chat, or .*: it is left as it is"):
             Store(tmp_path).open("talk", keep=keep)
     assert path.read_bytes() == content
     assert [*Store(tmp_path).entries()] == []
@@ -228,3 +228,37 @@ def test_windows_line_ends_and_unknown_changes_are_read(tmp_path):
     record = Store(tmp_path).open("talk", keep=False)
     assert [turn.message for turn in record.history.turns] == ["Hi"]
     assert len(record.notes) == 1
+
+
+def line(**change):
+    return json.dumps(change).encode() + b"\n"
+
+
+HUGE = {
+    "empty lines": b"\n" * 200_000,
+    "no JSON": line(do="begin", version=1) + b"x\n" * 200_000,
+    "messages": line(do="begin", version=1) + line(do="say", text="") * 30_000,
+    "attached texts": b"".join(line(do="attach", text="", source=str(number), title="") for number in range(20_000)),
+    "settings": b"".join(line(do="set", name=str(number), value=1) for number in range(20_000)),
+}
+"""What a reader would need a time for that grows with its square, or a gigabyte of notes."""
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_file_of_very_many_changes_is_refused_early(tmp_path, monkeypatch, name):
+    path, made, apply = tmp_path / "talk.jsonl", [], conversation_file.apply_change
+    path.write_bytes(HUGE[name])
+    monkeypatch.setattr(conversation_file, "apply_change", lambda *change: made.append(1) or apply(*change))
+    with pytest.raises(InputError, match="is not a conversation of llmkit chat, or has more than 10,000 messages"):
+        conversation_file.read(path)
+    assert len(made) <= 10_002
+    assert path.read_bytes() == HUGE[name]
+
+
+def test_pieces_are_joined_once(monkeypatch):
+    made, apply = [], conversation_file.apply_change
+    monkeypatch.setattr(conversation_file, "apply_change", lambda *change: made.append(1) or apply(*change))
+    content = line(do="say", text="Hi") + line(do="piece", text="ab") * 5_000 + line(do="end", finish_reason="stop")
+    found = conversation_file.parse(content + line(do="say", text="Ho") + line(do="piece", text="c") * 3)
+    assert [turn.answer for turn in found.history.turns] == ["ab" * 5_000, "ccc"]
+    assert len(made) == 5
