@@ -137,8 +137,9 @@ class _Output:
         with os.fdopen(os.dup(self._file.fileno()), "rb") as rows:
             rows.seek(0)
             for number, line in enumerate(rows, 1):
-                if not line.endswith(b"\n") and line[:9] == b'{"line": '[: len(line)]:
-                    break
+                begin = b'{"line": %d, "key": "' % number
+                if not line.endswith(b"\n") and (line.startswith(begin) or begin.startswith(line)):
+                    break  # it was being written
                 row = _parse_object(line)
                 if row is None or row.get("line") != number or not isinstance(row.get("key"), str):
                     raise InputError(f"{path} exists and has no results (line {number}): name another file")

@@ -41,6 +41,15 @@ def test_models_and_prompts(offered):
     assert "question-answering" in offered("llmkit prompts show ")
 
 
+def test_kept_conversations(offered, monkeypatch, tmp_path):
+    monkeypatch.setenv("LLMKIT_DATA", str(tmp_path))
+    (tmp_path / "conversations").mkdir()
+    for name in ("boats", "trains"):
+        (tmp_path / "conversations" / f"{name}.jsonl").write_text('{"do": "begin", "version": 1}\n')
+    assert set(offered("llmkit chat --load ")) == {"boats", "trains"}
+    assert offered("llmkit chat --load bo") == ["boats"]
+
+
 def test_files_are_the_shells(offered):
     assert (
         offered("llmkit summarize no") == offered("llmkit ask Who? --file ") == offered("llmkit chat --model ./") == []

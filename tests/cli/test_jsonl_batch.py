@@ -156,7 +156,8 @@ def test_another_output_is_refused_and_not_changed(source, output):
     with pytest.raises(InputError, match="another input"):
         run(other, output, Worker(), a=1)
     assert output.read_bytes() == before
-    for content in (b"notes of mine\n", b"notes", b'{"line": 1}\n', b"[]\n"):
+    lines = (b"notes of mine\n", b"notes", b'{"line": 1}\n', b"[]\n", b'{"line": 1, "text": "mine"}', b'{"line": 5')
+    for content in lines:
         output.write_bytes(content)
         with pytest.raises(InputError, match="has no results"):
             run(source, output, Worker())

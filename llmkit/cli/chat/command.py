@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
+def _kept_names() -> list[str]:
+    return Store().names()  # a lambda in an annotation sees only the names of the class
+
+
 @dataclass(frozen=True)
 class ConversationOptions:
     """Which conversation this is."""
@@ -34,7 +38,7 @@ class ConversationOptions:
         typer.Option(
             metavar="NAME",
             help="Continue the conversation of this name.",
-            autocompletion=lambda: Store().names(),
+            autocompletion=_kept_names,
         ),
     ] = ""
     save: Annotated[
