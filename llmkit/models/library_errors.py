@@ -48,8 +48,14 @@ def computing_errors(loaded: LoadedModel) -> AbstractContextManager[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of an error's message; short ones, such as those of `KeyError`, with its class."""
-    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    """Return the first line of an error's message, or the first two where the second says what is wrong.
+
+    Short ones, such as those of `KeyError`, have the error's class.
+    """
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    line, *others = lines or [""]
+    if line.endswith(":") and others:
+        line = f"{line} {others[0]}"
     if not line:
         return type(error).__name__
     if isinstance(error, LookupError | TypeError | AttributeError):

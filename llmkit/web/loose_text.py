@@ -17,6 +17,7 @@ from llmkit.web.elements import CONTAINERS, HEADINGS, is_block, is_within
 _PARAGRAPHS = frozenset(("p", "blockquote", "dl", "ol", "pre", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"))
 # fmt: on
 _URL = re.compile(r"\S+://\S+")
+_MEASURED = 2000  # characters: whether a text has a sentence's words is seen in them
 _MAX_LINKS = 0.3
 """The share of links from which on text is a reference to other pages."""
 _SENTENCE, _SENTENCE_END = 8, re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*$")
@@ -52,7 +53,7 @@ class LooseText:
         links = sum(len(node.strip()) for node in block.nodes if is_within(node, {"a"}))
         if links >= _MAX_LINKS * len(block.text) or _URL.fullmatch(block.text):
             return False
-        length = sum(word.size for word in words(block.text))
+        length = sum(word.size for word in words(block.text[:_MEASURED]))
         is_sentence = _SENTENCE_END.search(block.text) is not None or length >= _SENTENCE
         place = block.parent
         if self._holds_paragraph(place):

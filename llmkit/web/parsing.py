@@ -19,8 +19,11 @@ from llmkit.web.visible import ZERO, is_hidden, read_style
 
 MAX_ELEMENTS = 100_000
 """About what the longest lists of Wikipedia have. Each takes 50 to 130 microseconds: 13 seconds at most."""
+_MAX_PIECES = 2_000_000
+"""Pieces of text, of which each entity, and each `<` and `&` that is none, begins one; they take seconds."""
 _MAX_ATTRIBUTES = 64
 _CHECK_TIME_EVERY = 256
+_CHECK_PIECES_EVERY = 8192
 MAX_DEPTH = 512
 """Elements that are nested deeper end where they begin, so that their contents follow them, as in Chrome and Safari."""
 _IN_HEAD = frozenset(("html", "head", "base", "basefont", "bgsound", "link", "meta", "title"))
@@ -73,7 +76,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         super().__init__()
         self._check_time = check_time
         self.transparent: list[Tag] = []
-        self._elements = self._hidden = self._too_deep = 0
+        self._elements = self._pieces = self._hidden = self._too_deep = 0
         self._panels: set[str] = set()
         self._has_implied_body = False
         self._forms_in_tables = 0
@@ -112,10 +115,7 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
         if self._elements % _CHECK_TIME_EVERY == 0:
             self._check_time()
         if self._elements > MAX_ELEMENTS:
-            raise PageRefused(
-                f"has more than {MAX_ELEMENTS:,} elements, which would take long to read: "
-                "save the part that matters as text, and give that file"
-            )
+            raise _too_many(MAX_ELEMENTS, "elements")
 
     def _begin_body(self) -> None:
         """End the head before what is no part of it, as the HTML standard does where their tags are left out.
@@ -148,6 +148,11 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
             super().end(tag)
 
     def data(self, data: str | bytes) -> None:
+        self._pieces += 1
+        if self._pieces % _CHECK_PIECES_EVERY == 0:
+            self._check_time()
+        if self._pieces > _MAX_PIECES:
+            raise _too_many(_MAX_PIECES, "entities and pieces of text")
         if not self._hidden:
             super().data(data)
 
@@ -159,6 +164,13 @@ class _VisibleBuilder(LXMLTreeBuilder):  # type: ignore[misc]
 
     def doctype(self, name: str, pubid: str, system: str) -> None:
         pass
+
+
+def _too_many(limit: int, what: str) -> PageRefused:
+    return PageRefused(
+        f"has more than {limit:,} {what}, which would take long to read: save the part that matters as text, and give "
+        "that file"
+    )
 
 
 def _last_element(parent: Tag) -> Tag | None:

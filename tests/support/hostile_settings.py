@@ -37,7 +37,7 @@ CONFIG = change_each(
         "transformers_version": (5, "x", None),
         "is_encoder_decoder": (True, "x"),
         "text_config": ({"num_hidden_layers": 10**9}, 5, None),
-        "_attn_implementation": ("nope", 5),
+        "_attn_implementation": ("nope", 5, "flex_attention", "flash_attention_2"),
         "use_cache": ("x", False),
     },
 )
@@ -60,7 +60,8 @@ GENERATION = change_each(
         "do_sample": ("x", 5, []),
         "repetition_penalty": (0, -1, "x", NAN),
         "no_repeat_ngram_size": (10**9, -1, "x"),
-        "bad_words_ids": ([[10**9]], "x", [], [[]], 5),
+        "encoder_no_repeat_ngram_size": (10**9, 10**5, "x"),
+        "bad_words_ids": ([[10**9]], "x", [], [[]], 5, [[token] for token in range(10**4)]),
         "suppress_tokens": ("x", [10**9], 5),
         "begin_suppress_tokens": ("x", [10**9]),
         "sequence_bias": ("x", [[[1], "a"]], {}),

@@ -127,6 +127,9 @@ DAMAGED: dict[str, Damage] = {
     "tokens of special names that the model does not have": _vocabulary(
         lambda whole: [token.update(id=token["id"] + 10**6) for token in whole["added_tokens"]]
     ),
+    "an added token of ten million characters": _vocabulary(
+        lambda whole: whole["added_tokens"].append({**whole["added_tokens"][0], "id": 399, "content": "z" * 10**7})
+    ),
     "one token for all": _vocabulary(
         lambda whole: whole["model"].update(vocab=dict.fromkeys(whole["model"]["vocab"], 0))
     ),

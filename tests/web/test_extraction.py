@@ -3,8 +3,10 @@
 import pytest
 
 from llmkit.errors import PageError, PageRefused
+from llmkit.text.words import words
 from llmkit.web import read
 from llmkit.web.main_text import MIN_CHARACTERS
+from llmkit.web.parsing import parse_visible
 
 STORY = "".join(f"<p>The lift has stood still for {day} days, and no one knows why it does so.</p>" for day in range(9))
 
@@ -234,6 +236,27 @@ def test_a_page_of_endless_elements_is_refused(monkeypatch):
     monkeypatch.setattr("llmkit.web.parsing.MAX_ELEMENTS", 100)
     with pytest.raises(PageRefused, match=r"example\.com/ has more than 100 elements"):
         text("<p>x" * 200)
+
+
+@pytest.mark.parametrize("sign", ["<", "&lt;", "&#960; "])
+def test_a_page_of_endless_pieces_of_text_is_refused(monkeypatch, sign):
+    monkeypatch.setattr("llmkit.web.parsing._MAX_PIECES", 100)
+    with pytest.raises(PageRefused, match=r"example\.com/ has more than 100 entities and pieces of text"):
+        text(f"<p>{sign * 200}</p>")
+
+
+def test_the_time_is_checked_while_a_long_text_is_parsed(monkeypatch):
+    calls = []
+    monkeypatch.setattr("llmkit.web.parsing._CHECK_PIECES_EVERY", 8)
+    parse_visible("<p>" + "<" * 200, lambda: calls.append(1))
+    assert len(calls) == 25
+
+
+def test_a_long_text_is_not_split_into_words_as_a_whole(monkeypatch):
+    lengths = []
+    monkeypatch.setattr("llmkit.web.loose_text.words", lambda text: lengths.append(len(text)) or words(text))
+    text("<div>" + "Boats leave at nine. " * 5000 + "</div><div>Trains leave at ten.</div>")
+    assert 0 < max(lengths) <= 2000
 
 
 @pytest.mark.parametrize(("limit", "calls"), [(100, 0), (1000, 1)])

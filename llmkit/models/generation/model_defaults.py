@@ -36,6 +36,7 @@ PASSED_OVER = frozenset(
 """Entries of a model's own generation config that transformers' `generate` does not get to see."""
 
 _REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids")
+_MAX_REASON = 300
 _NUMBER = int | float
 _TYPES: dict[str, Any] = {
     "stop_strings": str | list | tuple | set,
@@ -81,7 +82,7 @@ def refuse_unsupported(model: Any) -> None:
     for name in _REFUSED:
         if value := getattr(defaults, name, None):
             raise SettingsError(
-                f"the model's generation_config has {name}={value!r}, which llmkit does not support: {_ADVICE}"
+                f"the model's generation_config has {name}={value!r:.100}, which llmkit does not support: {_ADVICE}"
             )
 
 
@@ -91,7 +92,9 @@ def validate_values(model: Any) -> None:
     for name, wanted in _TYPES.items():
         value = getattr(defaults, name, None)
         if value is not None and not isinstance(value, wanted):
-            raise SettingsError(f"the model's generation_config has {name}={value!r}, which cannot be used: {_ADVICE}")
+            raise SettingsError(
+                f"the model's generation_config has {name}={value!r:.100}, which cannot be used: {_ADVICE}"
+            )
     if (defaults.max_new_tokens or 0) < 0:
         raise SettingsError(f"the model's generation_config has max_new_tokens={defaults.max_new_tokens}: {_ADVICE}")
     for name in ("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"):
@@ -99,7 +102,7 @@ def validate_values(model: Any) -> None:
         tokens = value if isinstance(value, list | tuple) else [] if value is None else [value]
         if any(not isinstance(token, int) or not 0 <= token < size for token in tokens):
             raise SettingsError(
-                f"the model's generation_config has {name}={value!r}, but the model has {size} tokens: {_ADVICE}"
+                f"the model's generation_config has {name}={value!r:.100}, but the model has {size} tokens: {_ADVICE}"
             )
 
 
@@ -114,11 +117,12 @@ def check_entries(model: Any, config: GenerationConfig) -> None:
     error = _try(model, config, own)
     if error is None:
         return
-    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    reason = str(error).strip().partition("\n")[0].rstrip(".")[:_MAX_REASON]
     for name in own:
         if _try(model, config, {other: value for other, value in own.items() if other != name}) is None:
             raise SettingsError(
-                f"the model's generation_config has {name}={own[name]!r}, which cannot be used ({reason}): {_ADVICE}"
+                f"the model's generation_config has {name}={own[name]!r:.100}, which cannot be used ({reason}): "
+                f"{_ADVICE}"
             ) from error
     raise SettingsError(f"the model's generation_config cannot be used with these settings: {reason}") from error
 

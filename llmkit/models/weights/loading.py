@@ -34,6 +34,8 @@ _WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length"
 _POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
+_ATTENTION = (None, "eager", "sdpa")
+"""The attention that a configuration may choose; others need packages, or are compiled for minutes (flash, flex)."""
 _NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
@@ -178,6 +180,10 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     check_settings(folder)
     config = AutoConfig.from_pretrained(folder, **local)
+    changed: dict[str, Any] = {}
+    if config._attn_implementation not in _ATTENTION:
+        config._attn_implementation = None  # transformers chooses
+        changed["config"] = config
     require_generator(config, f"{folder} has")
     auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     if type(config) not in auto_class._model_mapping:
@@ -189,7 +195,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
     check_size(folder, config, auto_class)
     tokenizer = _read_tokenizer(folder)
     options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
-    model, read = auto_class.from_pretrained(folder, **_REPORTED, **options)
+    model, read = auto_class.from_pretrained(folder, **changed, **_REPORTED, **options)
     if wrong := read["mismatched_keys"]:
         name, stored, wanted = min(wrong)
         raise ModelUnusable(
@@ -237,7 +243,7 @@ def _check_generation_config(folder: Path) -> None:
         try:
             GenerationConfig.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # it checks some entries by using them
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = str(error).strip().partition("\n")[0].rstrip(".")[:300]
             raise ModelUnusable(
                 f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
             ) from error

@@ -27,6 +27,7 @@ _LIMITS = {
     re.compile(r"experts$"): 10_000,
     re.compile(r"labels$"): 100_000,
     re.compile(r"beams$"): 256,
+    re.compile(r"ngram_size$"): 100_000,
 }
 """The highest numbers, by the end of an entry's name: transformers makes objects or copies in such numbers at once."""
 _LAYERS = re.compile(r"(?:n|num|encoder|decoder)_(?:\w+_)?layers?$")
@@ -38,6 +39,8 @@ _MAX_BUFFERS = 1 << 28
 _PER_QUANTIZED_BYTE = 8
 _MAX_INSERT = 100  # characters that a normalizer puts in the place of one
 _MAX_GROWTH = 1_000
+_MAX_ADDED = 2_000_000  # characters; the automaton that finds them takes a hundred times as much memory
+_ADDED = re.compile(rb'"content"\s*:\s*"((?:[^"\\]|\\.)*+)"')
 _INSERTING = {
     **{name: re.compile(name + rb"\s*[,}]") for name in (b'"Replace"', b'"Prepend"', b'"Precompiled"')},
     rb"\u00": re.compile(rb"\\u00(?:[2-6]|7[^fF])"),
@@ -120,13 +123,18 @@ def check_adapter(file: Path, stored: StoredWeights) -> None:
 
 
 def check_tokenizer_file(folder: Path) -> None:
-    """Raise `ModelUnusable` for a tokenizer.json that makes a text much longer.
+    """Raise `ModelUnusable` for a tokenizer.json that makes a text much longer, or has very long added tokens.
 
     Parsing takes a tenth of a second for each few megabytes, so it is done only if a component has such a name.
     """
     file = folder / TOKENIZER
     if file.is_file():
         content = read_content(file)
+        if sum(len(found[1]) for found in _ADDED.finditer(content)) > _MAX_ADDED:
+            raise ModelUnusable(
+                f"{file} has added tokens of more than {_MAX_ADDED:,} characters: it is damaged, so get the model's "
+                "files again"
+            )
         if any(text in content and pattern.search(content) for text, pattern in _INSERTING.items()):
             check_growth(file, read_object(file))
 

@@ -36,7 +36,7 @@ def test_a_file_that_is_no_conversation_is_left_as_it_is(tmp_path, content, keep
     path = tmp_path / "talk.jsonl"
     path.write_bytes(content)
     if conversation_file.parse(content) is None:
-        with pytest.raises(InputError, match="is not a conversation of llmkit chat, or .*: it is left as it is"):
+        with pytest.raises(InputError, match=r"is not a conversation of llmkit chat, or .*: it is left as it is"):
             Store(tmp_path).open("talk", keep=keep)
     assert path.read_bytes() == content
     assert [*Store(tmp_path).entries()] == []

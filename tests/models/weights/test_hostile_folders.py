@@ -35,10 +35,13 @@ REFUSED = {
     "config.json: vocab_size=1000000000": "by config.json the model has .* weights, but its files have",
     "config.json: intermediate_size=1000000000": "by config.json the model has .* weights, but its files have",
     "config.json: quantization_config={}": "cannot be loaded",
+    "config.json: num_hidden_layers='2'": "Validation error for field 'num_hidden_layers': TypeError: ",
+    "generation_config.json: encoder_no_repeat_ngram_size=1000000000": "ngram_size=1000000000, more than 100,000",
     "generation_config.json: num_beams=1000000": "generation_config.json has num_beams=1000000, more than 256",
     "a normalizer that makes each character a million": "normalizer that makes a text more than 1,000 times as long",
     "a normalizer that multiplies ten times": "normalizer that makes a text more than 10 times as long",
     "a normalizer that prepends a million": "normalizer that makes a text more than 1,000 times as long",
+    "an added token of ten million characters": "has added tokens of more than 2,000,000 characters",
     "a character map of 4 GB": "a character map without a trie",
     "a normalizer that fails": "tokenizer is damaged",
     "tokenizer.json: pre_tokenizer={'type': 'FixedLength', 'length': 0}": "tokenizer is damaged",
@@ -130,6 +133,26 @@ def test_code_of_the_hub_is_not_fetched(good: Path, tmp_path: Path) -> None:
     damage = change("config.json", "attn_implementation", value="org/kernel")
     with pytest.raises(ModelUnusable, match="attn_implementation='org/kernel', code that is not run"):
         load(damaged(good, tmp_path / "model", damage))
+
+
+@pytest.mark.parametrize("value", ["flex_attention", "flash_attention_2", "nope"])
+def test_attention_that_needs_packages_or_a_compiler_is_replaced(value: str, good: Path, tmp_path: Path) -> None:
+    usual, other = (
+        load(damaged(good, tmp_path / str(number), change("config.json", "_attn_implementation", value=name)))
+        for number, name in enumerate((None, value))
+    )
+    assert {llm.engine.loaded.model.config._attn_implementation for llm in (usual, other)} == {"sdpa"}
+    with limited():
+        answers = [llm.invoke("Hi there, what is this?", max_new_tokens=1).content for llm in (usual, other)]
+    assert answers[0] == answers[1]
+
+
+def test_long_entries_are_cut_in_errors(good: Path, tmp_path: Path) -> None:
+    entries = [[token] for token in range(10**4)]
+    folder = damaged(good, tmp_path / "model", change("generation_config.json", "bad_words_ids", value=entries))
+    with pytest.raises(LlmkitError, match="bad_words_ids") as raised:
+        load(folder).invoke("Hi", max_new_tokens=1)
+    check_message(str(raised.value))
 
 
 def test_a_configuration_that_fails_when_it_computes_is_named(tmp_path: Path) -> None:
