@@ -5,12 +5,14 @@ import os
 import socket
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmkit.cli.chat import conversation_file
+from llmkit.cli.chat.history import apply_change
 from llmkit.cli.chat.store import Store
 from llmkit.errors import InputError, RunError
 
@@ -246,19 +248,19 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_file_of_very_many_changes_is_refused_early(tmp_path, monkeypatch, name):
-    path, made, apply = tmp_path / "talk.jsonl", [], conversation_file.apply_change
+    path, made = tmp_path / "talk.jsonl", Mock(wraps=apply_change)
     path.write_bytes(HUGE[name])
-    monkeypatch.setattr(conversation_file, "apply_change", lambda *change: made.append(1) or apply(*change))
+    monkeypatch.setattr("llmkit.cli.chat.conversation_file.apply_change", made)
     with pytest.raises(InputError, match="is not a conversation of llmkit chat, or has more than 10,000 messages"):
         conversation_file.read(path)
-    assert len(made) <= 10_002
+    assert made.call_count <= 10_002
     assert path.read_bytes() == HUGE[name]
 
 
 def test_pieces_are_joined_once(monkeypatch):
-    made, apply = [], conversation_file.apply_change
-    monkeypatch.setattr(conversation_file, "apply_change", lambda *change: made.append(1) or apply(*change))
+    made = Mock(wraps=apply_change)
+    monkeypatch.setattr("llmkit.cli.chat.conversation_file.apply_change", made)
     content = line(do="say", text="Hi") + line(do="piece", text="ab") * 5_000 + line(do="end", finish_reason="stop")
     found = conversation_file.parse(content + line(do="say", text="Ho") + line(do="piece", text="c") * 3)
     assert [turn.answer for turn in found.history.turns] == ["ab" * 5_000, "ccc"]
-    assert len(made) == 5
+    assert made.call_count == 5
