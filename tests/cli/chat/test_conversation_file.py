@@ -5,7 +5,6 @@ import os
 import socket
 import sys
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -246,21 +245,31 @@ HUGE = {
 """What a reader would need a time for that grows with its square, or a gigabyte of notes."""
 
 
+@pytest.fixture
+def changes(monkeypatch):
+    """The changes that are applied while a file is read."""
+    made = []
+
+    def apply(history, change):
+        made.append(change)
+        return apply_change(history, change)
+
+    monkeypatch.setattr(conversation_file, "apply_change", apply)
+    return made
+
+
 @pytest.mark.parametrize("name", HUGE)
-def test_a_file_of_very_many_changes_is_refused_early(tmp_path, monkeypatch, name):
-    path, made = tmp_path / "talk.jsonl", Mock(wraps=apply_change)
+def test_a_file_of_very_many_changes_is_refused_early(tmp_path, changes, name):
+    path = tmp_path / "talk.jsonl"
     path.write_bytes(HUGE[name])
-    monkeypatch.setattr("llmkit.cli.chat.conversation_file.apply_change", made)
     with pytest.raises(InputError, match="is not a conversation of llmkit chat, or has more than 10,000 messages"):
         conversation_file.read(path)
-    assert made.call_count <= 10_002
+    assert len(changes) <= 10_002
     assert path.read_bytes() == HUGE[name]
 
 
-def test_pieces_are_joined_once(monkeypatch):
-    made = Mock(wraps=apply_change)
-    monkeypatch.setattr("llmkit.cli.chat.conversation_file.apply_change", made)
+def test_pieces_are_joined_once(changes):
     content = line(do="say", text="Hi") + line(do="piece", text="ab") * 5_000 + line(do="end", finish_reason="stop")
     found = conversation_file.parse(content + line(do="say", text="Ho") + line(do="piece", text="c") * 3)
     assert [turn.answer for turn in found.history.turns] == ["ab" * 5_000, "ccc"]
-    assert made.call_count == 5
+    assert len(changes) == 5
