@@ -21,10 +21,13 @@ def is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def library_errors(make: Callable[[str], LlmkitError]) -> Iterator[None]:
-    """Raise what `make` returns for a reason, in place of what a library raises; a lack of memory stays what it is."""
+    """Raise what `make` returns for a reason, in place of what a library raises.
+
+    A lack of memory stays what it is, and so does a `TimeoutError`, which a caller's alarm raises.
+    """
     try:
         yield
-    except (LlmkitError, MemoryError):
+    except (LlmkitError, MemoryError, TimeoutError):
         raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:

@@ -33,8 +33,24 @@ def adapter(allow_private: bool, max_bytes: int) -> HTTPAdapter:
     path = _database("private.db" if allow_private else "public.db")
     if path is None:
         return HTTPAdapter()
-    storage = SqliteStorage(database_path=path, max_size=MAX_BYTES, max_stream_size=max_bytes)
+    try:
+        storage = _open(path, max_bytes)
+    except sqlite3.OperationalError:  # another process has locked it meanwhile
+        return HTTPAdapter()
+    except (RuntimeError, sqlite3.DatabaseError):  # its tables are those of another version of hishel, or of others
+        path.unlink(missing_ok=True)
+        storage = _open(path, max_bytes)
     return _Adapter(storage=storage, rfc={"shared": False})
+
+
+def _open(path: Path, max_bytes: int) -> SqliteStorage:
+    storage = SqliteStorage(database_path=path, max_size=MAX_BYTES, max_stream_size=max_bytes)
+    try:
+        storage.get_entries("")  # it looks at the tables
+    except BaseException:
+        storage.close()
+        raise
+    return storage
 
 
 def _database(name: str) -> Path | None:

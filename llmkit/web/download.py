@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,10 @@ RETRY_DELAY = 1.0
 _CHUNK = 1 << 16
 _BUSY = {429, 503}
 _ACCEPT = "text/html,application/xhtml+xml,text/plain;q=0.8,*/*;q=0.1"
+_FAILURES: tuple[type[Exception], ...] = (
+    *(requests.RequestException, HTTPError, HTTPException, OSError, ValueError, OverflowError),
+    *(RuntimeError, sqlite3.Error),  # of a cache that another program changed
+)
 _T = TypeVar("_T")
 
 silence_loggers("hishel")  # it warns of a damaged cache, which is then replaced
@@ -211,12 +216,12 @@ class Downloader:
                 yield
             except PageRefused:
                 raise
-            except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError, OverflowError) as error:
-                raise PageError(self._problem(error)) from error
             except PageError:
                 if self._deadline.remaining > 0:
                     raise
                 raise PageError(self._problem(TimeoutError())) from None
+            except _FAILURES as error:
+                raise PageError(self._problem(error)) from error
 
     def _problem(self, error: Exception) -> str:
         if self._deadline.remaining <= 0:

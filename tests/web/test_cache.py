@@ -1,6 +1,7 @@
 """Pages are kept on disk, as their servers wish."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -102,6 +103,25 @@ def test_a_damaged_cache_is_replaced(site, own_pages):
     folder = own_pages / "pages"
     folder.mkdir(parents=True)
     (folder / "private.db").write_bytes(b"this is no database" * 100)
+    url = site.page()
+    assert [local(url).page_content for _ in range(2)] == [TEXT, TEXT]
+    assert site.paths == ["/page"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE entries (x)",
+        "CREATE TABLE entries (id BLOB, cache_key BLOB, data BLOB, created_at REAL, deleted_at REAL)",
+        "CREATE VIEW entries AS SELECT 1 AS id",
+    ],
+)
+def test_a_cache_with_other_tables_is_replaced(site, own_pages, sql):
+    folder = own_pages / "pages"
+    folder.mkdir(parents=True)
+    with closing(sqlite3.connect(folder / "private.db")) as connection:
+        connection.execute(sql)
+        connection.commit()
     url = site.page()
     assert [local(url).page_content for _ in range(2)] == [TEXT, TEXT]
     assert site.paths == ["/page"]
