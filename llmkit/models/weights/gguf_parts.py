@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from llmkit.errors import ModelUnusable
 from llmkit.models.weights.cache import require_disk_space
+from llmkit.regular_files import open_regular
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)", re.IGNORECASE)
 """The names that llama.cpp gives the parts (llama_split_path)."""
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""The bytes of each type of numbers."""
+_STRING, _ARRAY = 8, 9
+_MAX_VALUES = 4_000_000  # some three for each token of a vocabulary
 
 
 def parts_of(file: Path) -> list[Path]:
@@ -97,10 +104,46 @@ def _open(part: Path) -> Any:
     from gguf import GGUFReader
 
     try:
+        _check_counts(part)
         return GGUFReader(part)
     except Exception as error:  # a damaged file fails anywhere: numpy, struct, gguf
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelUnusable(f"{part} is damaged, or no GGUF file: fetch it again ({reason})") from error
+
+
+def _check_counts(part: Path) -> None:
+    """Raise `ValueError` for a header with more values than its file has bytes: the reader would make a list of them.
+
+    See https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#file-structure
+    """
+    size = part.stat().st_size
+    with open_regular(part) as file:
+        _, version, _, entries = struct.unpack("<4sIQQ", file.read(24))
+        if not version & 0xFFFF:
+            raise ValueError("its numbers are big-endian")
+        left = _MAX_VALUES
+        for _ in range(entries if version > 1 else 0):
+            file.seek(struct.unpack("<Q", file.read(8))[0], os.SEEK_CUR)
+            left -= _skip_value(file, struct.unpack("<I", file.read(4))[0], size)
+            if left < 0:
+                raise ValueError(f"its header has more than {_MAX_VALUES:,} values")
+
+
+def _skip_value(file: BinaryIO, kind: int, size: int) -> int:
+    """Skip a value; return how many it has. `struct.error` and `ValueError` say that the file ends before."""
+    if kind == _STRING:
+        file.seek(struct.unpack("<Q", file.read(8))[0], os.SEEK_CUR)
+        return 1
+    if kind != _ARRAY:
+        file.seek(_SIZES[kind], os.SEEK_CUR)
+        return 1
+    inner, count = struct.unpack("<IQ", file.read(12))
+    if count > min(size - file.tell(), _MAX_VALUES):
+        raise ValueError(f"its header has a list of {count:,} values")
+    if inner in _SIZES:
+        file.seek(count * _SIZES[inner], os.SEEK_CUR)
+        return int(count)
+    return sum(_skip_value(file, inner, size) for _ in range(count))
 
 
 def _place(reader: Any) -> tuple[int, int]:
