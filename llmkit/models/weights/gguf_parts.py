@@ -18,7 +18,7 @@ _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffi
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """The bytes of each type of numbers."""
 _STRING, _ARRAY = 8, 9
-_MAX_VALUES = 4_000_000  # some three for each token of a vocabulary
+_MAX_VALUES = 2_000_000  # some three for each token of a vocabulary
 
 
 def parts_of(file: Path) -> list[Path]:
