@@ -29,10 +29,12 @@ def main() -> None:
     from transformers.utils.chat_template_utils import render_jinja_template
 
     _limit_memory()
-    print("{}", file=replies, flush=True)  # it is ready
+    replies.write("{}\n")  # it is ready
+    replies.flush()
     for line in sys.stdin.buffer:
         _limit_time()
-        print(json.dumps(_reply(line, render_jinja_template)), file=replies, flush=True)
+        replies.write(f"{json.dumps(_reply(line, render_jinja_template))}\n")
+        replies.flush()
 
 
 def _reply(line: bytes, render: Callable[..., Any]) -> dict[str, Any]:
