@@ -197,6 +197,8 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
         value = [f"{key}={part}" for key, part in value.items()]  # descriptions
     elif wanted is str and isinstance(value, list) and all(isinstance(part, str) for part in value):
         value = options.join_labels(value)
+    if value == "" or (isinstance(value, list) and "" in value):
+        raise InputError(f"{place}{value!r}: it must not be empty; leave it out for the default")
     above = RANGES.get(options.name_of(option), Range()).gt
     bounded: Any = Annotated[wanted, Field(ge=option.min, gt=above, le=option.max)]
     try:
@@ -206,6 +208,8 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
 
 
 def _hint(key: str, known: Mapping[str, Any], commands: Commands) -> str:
+    if key in commands:
+        return f": it is a table of settings, which begins with the line [{key}]"
     if tables := [f"[{command}]" for command, others in commands.items() if key in others]:
         return f": it belongs in {' or '.join(tables)}"
     near = difflib.get_close_matches(key.replace("-", "_"), [*known, *commands], n=1)

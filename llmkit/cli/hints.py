@@ -61,6 +61,14 @@ def _exists(name: str) -> bool:
         return False
 
 
+_TYPES = {
+    "string_type": "text, in quotation marks",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list, such as ['a', 'b']",
+}
+
+
 def explain_value(problem: Mapping[str, Any]) -> str:
     """Return what a value must be, from the problem that pydantic found."""
     kind, limits, given = problem["type"], problem.get("ctx", {}), str(problem.get("input", "")).strip()
@@ -68,6 +76,8 @@ def explain_value(problem: Mapping[str, Any]) -> str:
         return f"it must be a number, such as {_as_number(given)}"
     if kind in ("int_parsing", "int_type", "int_from_float"):
         return "it must be a whole number, such as 3"
+    if kind in _TYPES:
+        return f"it must be {_TYPES[kind]}"
     bounds = {"greater_than_equal": "at least {ge}", "greater_than": "above {gt}", "less_than_equal": "at most {le}"}
     if kind in bounds:
         return f"it must be {bounds[kind].format(**limits)}"

@@ -30,7 +30,7 @@ def as_typed(text: str) -> str:
         text = _LOWER_TOKENS.sub("", text)
     long, short = (_alternatives(name for name in _known if ("_" in name) is has) for has in (True, False))
     text = re.sub(rf"{_NOT_IN_A_NAME}({long}|{short}(?==)){_NOT_GOING_ON}(=[^\s,;:]*)?", _option, text)
-    return re.sub(rf"\A({short})(?:\.\d+)?(?= (?:is|has) )", lambda found: _flag(found[1]), text)
+    return re.sub(rf"\A({short})(?= (?:is|has) )", lambda found: _flag(found[1]), text)
 
 
 def _alternatives(names: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ def names():
         ("min_new_tokens is 9, more than max_new_tokens, 4", "--min-new-tokens is 9, more than --max-new-tokens, 4"),
         ("top_p is 0.0, but must be more than 0", "--top-p is 0.0, but must be more than 0"),
         ("temperature is 200.0, but must be at most 100", "--temperature is 200.0, but must be at most 100"),
-        ("stop.0 is '', but must be text", "--stop is '', but must be text"),
+        ("stop is '', but must be text", "--stop is '', but must be text"),
         ("stop has 17 items, but may have at most 16", "--stop has 17 items, but may have at most 16"),
         ("set temperature=0, or stop='x'", "set --temperature 0, or --stop x"),
         ("are read with allow_private=True (--allow-private)", "are read with --allow-private"),

@@ -201,7 +201,8 @@ _WANTED = {
 def explain(error: ValidationError) -> str:
     """Return the first error that pydantic found, as one sentence: what is wrong, and what would be right."""
     first = error.errors()[0]
-    name, context = ".".join(map(str, first["loc"])), first.get("ctx", {})
+    name = ".".join(part for part in first["loc"] if isinstance(part, str))  # without the places of items
+    context = first.get("ctx", {})
     if first["type"] == "value_error":
         return f"{name} is {first['input']!r}, but {context['error']}" if name else str(context["error"])
     if first["type"] == "too_long":

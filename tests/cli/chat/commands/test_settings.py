@@ -49,7 +49,7 @@ def test_show_has_the_origin_of_each_value(talk, llm):
         ("/set max_new_tokens 999999", "the system prompt and the tokens reserved for an answer need 1000"),
         ("/set n 2", "n is 2, but a message of a chat has one answer"),
         ('/set stop ["a"', 'stop is ["a", whose brackets or quotation marks are not closed: a list is written'),
-        ('/set stop [""]', "stop.0 is '', but must be text"),
+        ('/set stop [""]', "stop is '', but must be text"),
     ],
 )
 def test_settings_that_cannot_be(talk, line, why):
