@@ -11,7 +11,7 @@ from llmkit.cli.chat.events import Alert, Ended, Event, Note, PastTurn
 from llmkit.cli.chat.history import Change, Turn, apply_change, shorten
 from llmkit.cli.chat.store import Record, Store
 from llmkit.cli.option_groups import ModelOptions
-from llmkit.errors import LlmkitError, SettingsError
+from llmkit.errors import ContextWindowExceeded, LlmkitError, SettingsError
 
 if TYPE_CHECKING:
     from llmkit.chains import QAChain
@@ -158,10 +158,11 @@ class ChatState:
             self.llm.settings = self.defaults
             self._notes.append(f"the conversation's own settings are ignored: {error}")
         try:
-            if self.history.system:
-                window.validate_system(self.llm, self.history.system)
-        except LlmkitError as error:
+            window.validate_system(self.llm, self.history.system)
+        except ContextWindowExceeded as error:
             self._notes.append(str(error))
+        except LlmkitError:
+            pass  # such as a damaged template: the first message says so
         self._record_model()
         self.clear_speed()
 
