@@ -136,12 +136,15 @@ def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
         config = read_object(folder / CONFIG)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     adapter = AdapterInfo.read(folder)
+    of_adapter = _facts_of_adapter(adapter) if adapter else {}
+    if adapter and adapter.is_alone and of_adapter["base_cached"]:
+        config = read_object(Path(of_adapter["base_folder"]) / CONFIG)
     return {
         "name": name,
         "kind": "GGUF file" if path.is_file() else "adapter" if adapter and adapter.is_alone else "folder",
         "architecture": _architecture(config),
         "context_window": config.get("max_position_embeddings"),
-        **(_facts_of_adapter(adapter) if adapter else {}),
+        **of_adapter,
         "bytes": sum(file.stat().st_size for file in files),
         "cached": bool(config) or adapter is not None,
         "folder": str(folder),

@@ -47,9 +47,9 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
     """A model that runs in this process: which one, where, and with what settings.
 
     Attributes:
-        model: a name (see `llmkit.models.weights.catalog.resolve`), a loaded transformers model, or the `engine` of
-            another model object, to share its weights; default: the environment variable `LLMKIT_MODEL`, or the
-            catalog's default model.
+        model: a name or a path (see `llmkit.models.weights.catalog.resolve`), a loaded transformers model, or the
+            `engine` of another model object, to share its weights; default: the environment variable `LLMKIT_MODEL`, or
+            the catalog's default model.
         tokenizer: the tokenizer of a loaded model; not needed with a name.
         device: "cpu", "cuda", "cuda:1", "mps", "auto" (the best one here), or a device map of accelerate.
         dtype: "float32" (then exact to the last bit), "bfloat16", "float16" or "auto" (what the device multiplies
@@ -79,7 +79,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
 
     def __init__(self, model: Any = None, *, settings: GenerationSettings | None = None, **fields: Any) -> None:
         if model is not None:
-            fields["model"] = model
+            fields["model"] = os.fspath(model) if isinstance(model, os.PathLike) else model
         known = set(type(self).model_fields)
         changes = {name: fields.pop(name) for name in list(fields) if name not in known}
         if not isinstance(settings, GenerationSettings | None):
@@ -102,6 +102,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
     def engine_for(self, model: Any) -> Engine:
         """Return the engine of this model, or of another one that a call asks for."""
         engine: Engine | None = getattr(self, "_engine", None)
+        model = os.fspath(model) if isinstance(model, os.PathLike) else model
         if engine is None:
             return self._find(model, self.context_window)
         if model is None or model == self.model:

@@ -133,6 +133,7 @@ def test_show_of_an_adapter_has_its_type_rank_and_base(models, adapter, default_
     expected = {"kind": "adapter", "adapter": "LORA", "rank": 4, "base": "smollm2-135m", "base_cached": True}
     assert {key: facts[key] for key in expected} == expected
     assert facts["base_folder"] == str(default_model_folder)
+    assert (facts["architecture"], facts["context_window"]) == ("LlamaForCausalLM", 8192)
     assert "base            smollm2-135m\n" in models("show", str(adapter))[1]
 
 

@@ -62,7 +62,7 @@ class DecodeLoop:
         prefix = key_values_of(inputs.get("cache"))  # `None` for the empty cache that transformers makes
         new_tokens = input_ids.shape[1] - prefix[0][0].shape[2] if prefix else None  # `None`: all tokens are new
         is_first, eos_token_ids = True, self._loaded.eos_token_ids
-        pad = generation_config.pad_token_id or model.generation_config.pad_token_id or 0
+        pad = generation_config.pad_token_id or 0
         while True:
             with torch.inference_mode():
                 out = self._forward(model, input_ids, new_tokens, is_first, inputs)

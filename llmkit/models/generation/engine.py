@@ -106,7 +106,9 @@ class Engine:
         key = (settings, str(vars(model.generation_config)))
         if key not in self._checked:
             validate_mode(model, settings)
-            check_entries(model, prepare_config(model, settings, limit))
+            config = prepare_config(model, settings, limit)
+            config.eos_token_id = sorted(self.loaded.eos_token_ids) or None
+            check_entries(model, config)
             self._checked.add(key)
 
     def max_new_tokens(self, request: GenerationRequest) -> int:
@@ -234,7 +236,7 @@ class Engine:
         separate = config.num_beams > 1 or (len(prompts) > 1 and reads_prompt(self.loaded.model, config))
         known, cache = (0, None) if separate else self._common_prefix(prompts)
         width = max(map(len, prompts))
-        device, pad = self.loaded.device, config.pad_token_id or self.loaded.model.generation_config.pad_token_id or 0
+        device, pad = self.loaded.device, config.pad_token_id
         ids, mask = [], []
         for prompt in prompts:
             padding = width - len(prompt)

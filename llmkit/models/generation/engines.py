@@ -10,7 +10,9 @@ from weakref import WeakValueDictionary
 from llmkit.errors import InputError, ModelUnusable
 from llmkit.models.generation.engine import Engine
 from llmkit.models.loaded_model import LoadedModel
-from llmkit.models.weights.loading import from_objects, load, validate_window
+from llmkit.models.weights.context_window import validate_window
+from llmkit.models.weights.file_state import file_state
+from llmkit.models.weights.loading import from_objects, load
 
 _lock = threading.RLock()
 
@@ -29,9 +31,9 @@ class EngineSpec:
 class NamedEngine(Engine):
     """An engine of a model that has a name: it is pickled as its specification, and found or loaded again."""
 
-    def __init__(self, loaded: LoadedModel, spec: EngineSpec) -> None:
+    def __init__(self, loaded: LoadedModel, spec: EngineSpec, files: tuple[object, ...]) -> None:
         super().__init__(loaded)
-        self.spec = spec
+        self.spec, self.files = spec, files  # as they were before they were read
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.loaded.check_weights():
@@ -49,12 +51,14 @@ _engines: WeakValueDictionary[EngineSpec, NamedEngine] = WeakValueDictionary()
 def find_engine(spec: EngineSpec) -> NamedEngine:
     """Return the engine in this process with the same weights, loaded in the same way, or load one.
 
-    One whose weights were changed stays with those who have it.
+    One whose weights, or whose files on the disk, were changed stays with those who have it.
     """
     with _lock:
+        files = file_state(spec.model)
         engine = _engines.get(spec)
-        if engine is None or not _is_unchanged(engine):
-            engine = _engines[spec] = NamedEngine(_with_window(spec) or _load(spec), spec)
+        if engine is None or not _is_unchanged(engine, files):
+            loaded = _with_window(spec, files) or _load(spec)
+            engine = _engines[spec] = NamedEngine(loaded, spec, files)
         return engine
 
 
@@ -77,21 +81,21 @@ def _load(spec: EngineSpec) -> LoadedModel:
     return load(spec.model, **where, context_window=spec.context_window or None)
 
 
-def _with_window(spec: EngineSpec) -> LoadedModel | None:
+def _with_window(spec: EngineSpec, files: tuple[object, ...]) -> LoadedModel | None:
     """Return the weights of an engine that differs in the context window alone, with this window."""
     if not spec.context_window:
         return None
     for other, engine in list(_engines.items()):
         loaded = engine.loaded
-        if replace(other, context_window=spec.context_window) == spec and _is_unchanged(engine):
+        if replace(other, context_window=spec.context_window) == spec and _is_unchanged(engine, files):
             validate_window(loaded.model, spec.context_window)
             completion = loaded.completion_window if loaded.is_encoder_decoder else spec.context_window
             return replace(loaded, window=spec.context_window, completion_window=completion)
     return None
 
 
-def _is_unchanged(engine: Engine) -> bool:
+def _is_unchanged(engine: NamedEngine, files: tuple[object, ...]) -> bool:
     try:
-        return engine.loaded.check_weights() == 0
+        return engine.files == files and engine.loaded.check_weights() == 0
     except ModelUnusable:  # it is being trained
         return False

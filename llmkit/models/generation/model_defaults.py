@@ -8,6 +8,7 @@ the tokens, and that llmkit does not have, are refused.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ PASSED_OVER = frozenset(
         *("return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"),
         "num_return_sequences",
         # what llmkit applies itself
-        *("stop_strings", "max_length"),
+        *("stop_strings", "max_length", "eos_token_id", "pad_token_id"),
     }
 )
 """Entries of a model's own generation config that transformers' `generate` does not get to see."""
@@ -47,7 +48,11 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("max_time", "length_penalty", "guidance_scale", "penalty_alpha"), _NUMBER),
     **dict.fromkeys(("temperature", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"), _NUMBER),
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "top_h"), _NUMBER),
+    **dict.fromkeys(("do_sample", "renormalize_logits", "remove_invalid_values"), bool),
+    **dict.fromkeys(("no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "min_length", "min_new_tokens"), int),
 }
+_LEAST = {"max_new_tokens": 0, "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0, "min_length": 0}
+_LEAST |= {"min_new_tokens": 0, "num_beams": 1}
 _ADVICE = "remove it from generation_config.json, or from the loaded model's generation_config"
 
 
@@ -91,12 +96,15 @@ def validate_values(model: Any) -> None:
     defaults, size = model.generation_config, model.config.get_text_config().vocab_size
     for name, wanted in _TYPES.items():
         value = getattr(defaults, name, None)
-        if value is not None and not isinstance(value, wanted):
-            raise SettingsError(
-                f"the model's generation_config has {name}={value!r:.100}, which cannot be used: {_ADVICE}"
-            )
-    if (defaults.max_new_tokens or 0) < 0:
-        raise SettingsError(f"the model's generation_config has max_new_tokens={defaults.max_new_tokens}: {_ADVICE}")
+        if value is not None and (not isinstance(value, wanted) or value < _LEAST.get(name, value)):
+            raise _unusable(name, value)
+    if (seconds := defaults.max_time) is not None and not seconds > 0:
+        raise _unusable("max_time", seconds, "it must be above 0")
+    ends = defaults.eos_token_id
+    if any(type(token) is not int for token in (ends if isinstance(ends, list | tuple) else [ends or 0])):
+        raise _unusable("eos_token_id", ends, "it must be the number of a token, or a list of such numbers")
+    if any(sequence == [] for sequence in _listed(defaults.bad_words_ids)):
+        raise _unusable("bad_words_ids", defaults.bad_words_ids, "a list of tokens in it is empty")
     for name in ("decoder_start_token_id", "forced_bos_token_id", "forced_eos_token_id"):
         value = getattr(defaults, name, None)
         tokens = value if isinstance(value, list | tuple) else [] if value is None else [value]
@@ -104,6 +112,17 @@ def validate_values(model: Any) -> None:
             raise SettingsError(
                 f"the model's generation_config has {name}={value!r:.100}, but the model has {size} tokens: {_ADVICE}"
             )
+
+
+def _unusable(name: str, value: Any, reason: str = "") -> SettingsError:
+    why = f" ({reason})" if reason else ""
+    return SettingsError(
+        f"the model's generation_config has {name}={value!r:.100}, which cannot be used{why}: {_ADVICE}"
+    )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else []
 
 
 def check_entries(model: Any, config: GenerationConfig) -> None:
@@ -120,10 +139,7 @@ def check_entries(model: Any, config: GenerationConfig) -> None:
     reason = str(error).strip().partition("\n")[0].rstrip(".")[:_MAX_REASON]
     for name in own:
         if _try(model, config, {other: value for other, value in own.items() if other != name}) is None:
-            raise SettingsError(
-                f"the model's generation_config has {name}={own[name]!r:.100}, which cannot be used ({reason}): "
-                f"{_ADVICE}"
-            ) from error
+            raise _unusable(name, own[name], reason) from error
     raise SettingsError(f"the model's generation_config cannot be used with these settings: {reason}") from error
 
 
@@ -148,6 +164,8 @@ def _try(model: Any, config: GenerationConfig, own: dict[str, Any]) -> Exception
         for processor in processors:
             if not isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):  # it runs the model
                 scores = processor(token, scores)
+        if not scores.isfinite().any():
+            return ValueError("it leaves no token to choose")
     except Exception as error:
         return error
     return None

@@ -37,9 +37,10 @@ def prepare_config(model: Any, settings: GenerationSettings, max_new_tokens: int
     if settings.sampled is False:  # else transformers warns about sampling options of the model's own
         config.update(do_sample=False, temperature=1.0, top_k=50, top_p=1.0, typical_p=1.0)
     config.use_cache = True  # checkpoints saved during training often turn it off
-    if defaults.pad_token_id is None:
-        eos = defaults.eos_token_id
-        config.pad_token_id = eos[0] if isinstance(eos, list) else eos if eos is not None else 0
+    ends = defaults.eos_token_id
+    size = model.config.get_text_config().vocab_size
+    fillers = (defaults.pad_token_id, *(ends if isinstance(ends, list | tuple) else [ends]))
+    config.pad_token_id = next((token for token in fillers if isinstance(token, int) and 0 <= token < size), 0)
     return config
 
 
@@ -121,7 +122,7 @@ def choose_tokens(scores: torch.Tensor, rngs: Sequence[random.Random | None] | N
     if any(chosen and math.isnan(value) for chosen, value in zip(is_chosen, values, strict=True)):
         raise GenerationError(
             "the model's scores for the next token are not numbers (NaN): its numbers overflow in this data type, so "
-            "load it with dtype='float32' (--dtype float32), or its weights are damaged"
+            "load it with dtype='float32', or its weights are damaged"
         )
     return [int(index) if chosen else 0 for index, chosen in zip(indices, is_chosen, strict=True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,8 @@ class Copies:
         """
         source = copy.deepcopy(self) if deep else self
         changes = dict(update or {})
+        if isinstance(changes.get("model"), os.PathLike):
+            changes["model"] = os.fspath(changes["model"])
         known = {*type(self).model_fields, *NAMES, "max_tokens", "do_sample"}
         if unknown := sorted(changes.keys() - known):
             raise SettingsError(

@@ -41,9 +41,7 @@ def check_files(folder: Path) -> None:
     Raises:
         ModelUnusable: one is a pipe, a socket, a device or a link to nothing, or too large; names it.
     """
-    inside = folder / _TEMPLATES
-    paths = [*folder.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]
-    for path in sorted(path for path in paths if path.suffix in _READ):
+    for path in readable_files(folder):
         try:
             found = path.stat()
         except OSError as error:
@@ -58,6 +56,13 @@ def check_files(folder: Path) -> None:
                 f"{path} has {found.st_size >> 20:,} MiB, more than the {limit >> 20} MiB that such a file may have: "
                 "it is damaged, so get the model's files again"
             )
+
+
+def readable_files(folder: Path) -> list[Path]:
+    """Return what transformers may read of a folder: files of settings, tokenizers, templates and weights."""
+    inside = folder / _TEMPLATES
+    paths = [*folder.iterdir(), *(inside.iterdir() if inside.is_dir() else ())]
+    return sorted(path for path in paths if path.suffix in _READ)
 
 
 def _limit(path: Path) -> int:

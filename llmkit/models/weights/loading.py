@@ -13,8 +13,9 @@ from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
 from llmkit.models.weights.architectures import require_generator
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
+from llmkit.models.weights.context_window import NO_LIMIT, find_window, validate_window
 from llmkit.models.weights.digest import folder_digest, hash_text
-from llmkit.models.weights.folder_files import GENERATION_CONFIG
+from llmkit.models.weights.folder_files import GENERATION_CONFIG, read_object
 from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
 from llmkit.models.weights.size_limits import (
     backend_components,
@@ -30,13 +31,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_WINDOW_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
-_POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
 _ATTENTION = (None, "eager", "sdpa")
 """The attention that a configuration may choose; others need packages, or are compiled for minutes (flash, flex)."""
-_NO_LIMIT = 10**9  # tokenizers without a limit say 10**30
 
 
 def load(
@@ -116,21 +114,10 @@ def from_objects(
         )
     if context_window:
         validate_window(model, context_window)
-    window = context_window or _window(model.config, tokenizer)
+    window = context_window or find_window(model.config, tokenizer)
     positions = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else window
     name = name or _name_of(model)
-    return LoadedModel(name, model, tokenizer, window, positions or _NO_LIMIT)
-
-
-def validate_window(model: Any, window: int) -> None:
-    """Raise `InputError` for a context window that is longer than the model's table of learned positions."""
-    import torch
-
-    tables = (module for name, module in model.named_modules() if name.rpartition(".")[2] in _POSITION_TABLES)
-    if any(isinstance(table, torch.nn.Embedding) for table in tables):
-        positions = _configured_window(model.config)
-        if window > positions > 0:
-            raise InputError(f"context_window is {window}, but the model has positions for {positions} tokens only")
+    return LoadedModel(name, model, tokenizer, window, positions or NO_LIMIT)
 
 
 def _name_of(model: Any) -> str:
@@ -144,22 +131,6 @@ def _name_of(model: Any) -> str:
         return name
     keys = (key for key in CATALOG if path == folder_of(key).resolve() and was_packed_from(model, folder_of(key)))
     return next(keys, name)
-
-
-def _configured_window(config: Any) -> int:
-    values = (getattr(config.get_text_config(), name, None) for name in _WINDOW_NAMES)
-    return next((value for value in values if isinstance(value, int) and value > 0), 0)
-
-
-def _window(config: Any, tokenizer: Any) -> int:
-    if window := _configured_window(config):
-        return window
-    if tokenizer.model_max_length < _NO_LIMIT:
-        return int(tokenizer.model_max_length)
-    raise ModelUnusable(
-        f"neither the configuration nor the tokenizer of this {config.model_type} model has the length of its context "
-        "window: pass context_window=, in tokens"
-    )
 
 
 def _read_adapted(folder: Path | Adapter, *options: Any) -> tuple[Any, Any]:
@@ -191,7 +162,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
             f"{folder} has a {config.model_type} model, which cannot generate text: choose a causal language model "
             "(…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
         )
-    _check_generation_config(folder)
+    changed |= _generation_config(folder)
     check_size(folder, config, auto_class)
     tokenizer = _read_tokenizer(folder)
     options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
@@ -235,18 +206,26 @@ def _read_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _check_generation_config(folder: Path) -> None:
-    """Raise `ModelUnusable` for entries that transformers refuses when it loads the model, naming their file."""
+def _generation_config(folder: Path) -> dict[str, Any]:
+    """Return the option for a generation config that needs a change: `num_return_sequences` has no effect.
+
+    Raises:
+        ModelUnusable: transformers refuses an entry when it loads the model; names the file.
+    """
     from transformers import GenerationConfig
 
-    if (folder / GENERATION_CONFIG).is_file():
-        try:
-            GenerationConfig.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # it checks some entries by using them
-            reason = str(error).strip().partition("\n")[0].rstrip(".")[:300]
-            raise ModelUnusable(
-                f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
-            ) from error
+    if not (folder / GENERATION_CONFIG).is_file():
+        return {}
+    values = read_object(folder / GENERATION_CONFIG)
+    is_changed = values.pop("num_return_sequences", None) is not None
+    try:
+        config: Any = GenerationConfig.from_dict(values)
+    except Exception as error:  # it checks some entries by using them
+        reason = str(error).strip().partition("\n")[0].rstrip(".")[:300]
+        raise ModelUnusable(
+            f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
+        ) from error
+    return {"generation_config": config} if is_changed else {}
 
 
 _REPORTED: Any = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}

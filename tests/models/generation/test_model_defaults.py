@@ -1,12 +1,16 @@
 """Each entry of a model's own generation config holds, changes nothing, or is refused by an error that names it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 
 from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.errors import SettingsError
 from tests.support import tiny
+from tests.support.folder_damages import save_folder
 from tests.support.models import PROMPT, joined
 
 SCHEMA = {"title": "t", "type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
@@ -54,6 +58,8 @@ def answers(**own: Any) -> list[Any]:
         {"max_time": 1000},
         {"max_length": 0},
         {"pad_token_id": -1},
+        {"pad_token_id": 99_999},
+        {"eos_token_id": []},
         {"prefill_chunk_size": 2, "disable_compile": True, "low_memory": True},
         {"renormalize_logits": True, "remove_invalid_values": True},
         {"stop_strings": []},
@@ -140,6 +146,24 @@ def test_entries_about_tokens_hold() -> None:
         ("forced_eos_token_id", 99_999),
         ("forced_bos_token_id", 99_999),
         ("decoder_start_token_id", [3, 4]),
+        ("eos_token_id", "2"),
+        ("eos_token_id", [1, "a"]),
+        ("eos_token_id", 2.0),
+        ("exponential_decay_length_penalty", [1]),
+        ("do_sample", "yes"),
+        ("renormalize_logits", "x"),
+        ("remove_invalid_values", 1),
+        ("no_repeat_ngram_size", -1),
+        ("no_repeat_ngram_size", 2.5),
+        ("encoder_no_repeat_ngram_size", -3),
+        ("min_length", -1),
+        ("min_new_tokens", "4"),
+        ("num_beams", 0),
+        ("num_beams", -2),
+        ("bad_words_ids", [[]]),
+        ("bad_words_ids", [[7], []]),
+        ("max_time", 0),
+        ("max_time", -1.5),
     ],
 )
 def test_other_entries_raise_an_error_that_names_them_before_any_work(entry: str, value: Any) -> None:
@@ -185,7 +209,43 @@ def test_the_length_of_the_model_holds_where_no_call_says_another(name: str, len
 
 def test_end_tokens_that_the_model_does_not_have_are_passed_over() -> None:
     end = tiny.make("llama").tokenizer.eos_token_id
-    for ids in ([end, 99_999], [99_999], -1, [-1, end]):
+    for ids in ([end, 99_999], [99_999], -1, [-1, end], [], [-1]):
         llm = llm_with(eos_token_id=ids)
         assert llm.engine.loaded.eos_token_ids == {end}
         assert llm.with_structured_output(SCHEMA).invoke("Hi")["a"] in (True, False)
+
+
+@pytest.mark.parametrize("entry", ["suppress_tokens", "begin_suppress_tokens"])
+def test_an_entry_that_leaves_no_token_is_refused(entry: str) -> None:
+    every = range(tiny.make("llama").model.config.vocab_size)
+    with pytest.raises(SettingsError, match=rf"generation_config has {entry}=.* \(it leaves no token to choose\)"):
+        llm_with(**{entry: list(every)}).invoke(PROMPT)
+    assert llm_with(suppress_tokens=list(every[1:])).invoke(PROMPT).usage_metadata["output_tokens"] >= 1
+
+
+@pytest.mark.parametrize("own", [{"eos_token_id": -1}, {"eos_token_id": [-1]}, {"pad_token_id": -1}], ids=str)
+def test_tokens_that_the_model_does_not_have_give_no_warning(
+    own: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transformers.utils.logging.get_logger("transformers"), "propagate", True)
+    llm = llm_with(**own)
+    llm.invoke(PROMPT)
+    llm.batch([PROMPT, "Hi"])
+    assert not caplog.records
+
+
+def test_the_length_penalty_of_the_model_counts_with_the_end_token_of_the_tokenizer() -> None:
+    plain, end = llm_with(), tiny.make("llama").tokenizer.eos_token_id
+    llm = llm_with(eos_token_id=None, exponential_decay_length_penalty=[2, 1e6])
+    assert end not in tokens_of(plain)
+    assert tokens_of(llm)[-1] == end
+
+
+def test_num_return_sequences_in_the_file_has_no_effect(tmp_path: Path) -> None:
+    file = save_folder(tmp_path) / "generation_config.json"
+    plain = HuggingFaceLLM(str(tmp_path), dtype="float32", max_new_tokens=4, temperature=0).invoke(PROMPT)
+    entries = json.loads(file.read_text())
+    file.write_text(json.dumps({**entries, "num_return_sequences": 5, "repetition_penalty": 1.5}))
+    llm = HuggingFaceLLM(str(tmp_path), dtype="float32", max_new_tokens=4, temperature=0)
+    assert llm.engine.loaded.model.generation_config.repetition_penalty == 1.5
+    assert llm.invoke(PROMPT, repetition_penalty=1.0) == plain

@@ -3,6 +3,7 @@
 import copy
 import gc
 import json
+import pickle
 import subprocess
 import sys
 import weakref
@@ -19,6 +20,7 @@ from llmkit.errors import InputError, ModelNotFound, ModelUnusable
 from llmkit.models.cpu.int4_linear import has_int4_kernel
 from llmkit.models.weights.loading import choose_device, choose_dtype, from_objects, load
 from tests.support import tiny
+from tests.support.folder_damages import save_folder
 from tests.support.tokenizers import chatml_tokenizer, gpt2_tokenizer
 
 
@@ -48,6 +50,33 @@ def test_models_of_the_same_name_and_dtype_share_an_engine(folders: dict[str, Pa
     one, other = HuggingFaceChat(model=name, dtype="float32"), HuggingFaceLLM(model=name, dtype="float32")
     assert one.engine is other.engine
     assert HuggingFaceChat(model=name, dtype="bfloat16").engine is not one.engine
+
+
+def test_a_path_is_a_name(folders: dict[str, Path]) -> None:
+    folder = folders["llama"]
+    named = HuggingFaceLLM(str(folder), dtype="float32", max_new_tokens=2)
+    for llm in (
+        HuggingFaceLLM(folder, dtype="float32"),
+        HuggingFaceChat(model=folder, dtype="float32"),
+        named.model_copy(update={"model": folder}),
+    ):
+        assert llm.model == str(folder)
+        assert llm.engine is named.engine
+        assert pickle.loads(pickle.dumps(llm)).engine is named.engine
+    assert named.invoke("Hi", model=folder) == named.invoke("Hi", model=str(folder))
+
+
+@pytest.mark.parametrize("window", [None, 100])
+def test_a_window_above_the_models_gives_one_warning(
+    tmp_path: Path, window: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = str(save_folder(tmp_path))
+    other = HuggingFaceChat(name, dtype="float32", context_window=window or 0)
+    assert not caplog.records
+    longer = [HuggingFaceChat(name, dtype="float32", context_window=4096) for _ in range(2)]
+    [record] = caplog.records
+    assert f"the model's configuration says {tiny.WINDOW} tokens" in record.getMessage()
+    assert other.engine.loaded.model is longer[0].engine.loaded.model
 
 
 @pytest.mark.slow
@@ -154,10 +183,13 @@ def test_a_window_longer_than_the_learned_positions_is_refused(name: str) -> Non
         from_objects(model, tokenizer, context_window=4096)
 
 
-def test_positions_that_are_computed_allow_a_longer_window(tmp_path: Path) -> None:
+def test_positions_that_are_computed_allow_a_longer_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("llama", "mamba", "t5"):
         model, tokenizer = tiny.make(name)
         assert from_objects(model, tokenizer, context_window=4096).window == 4096
+        from_objects(model, tokenizer, context_window=tiny.WINDOW)
+    [message] = {record.getMessage() for record in caplog.records}
+    assert message.startswith(f"context_window is 4096, but the model's configuration says {tiny.WINDOW} tokens: ")
     for part in tiny.make("gpt2"):
         part.save_pretrained(tmp_path)
     llm = HuggingFaceChat(str(tmp_path))
