@@ -20,7 +20,12 @@ from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.batching import NOT_OPTIONS, PreparedCall, use_plan
 from llmkit.models.langchain.call_options import CallOptions
-from llmkit.models.langchain.message_parser import MessageParser, response_metadata, usage_metadata
+from llmkit.models.langchain.message_parser import (
+    MessageParser,
+    response_metadata,
+    usage_metadata,
+    without_cut_call,
+)
 from llmkit.models.langchain.structured_output import structured_output
 from llmkit.models.langchain.threads import in_threads
 from llmkit.models.langchain.tool_resolution import resolve_tool_choice
@@ -171,9 +176,13 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
             yield chunk
 
     def _generation(self, completion: Completion, call: PreparedCall) -> ChatGeneration:
-        chunk = self._parser(call).push(completion.text, last=True)
+        parser = self._parser(call)
+        chunk = parser.push(completion.text, last=True)
         self._finish(chunk, completion, call.engine)
-        return ChatGeneration(message=message_chunk_to_message(chunk))
+        message = message_chunk_to_message(chunk)
+        if isinstance(message, AIMessage) and parser.has_cut_call:
+            message = without_cut_call(message, chunk.tool_call_chunks[-1])
+        return ChatGeneration(message=message)
 
     def _finish(self, chunk: AIMessageChunk, completion: Completion, engine: Engine) -> None:
         chunk.chunk_position = "last"

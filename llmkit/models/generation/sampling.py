@@ -141,4 +141,6 @@ def _draw(scores: torch.Tensor, numbers: Sequence[float]) -> tuple[torch.Tensor,
 
 def make_rng(seed: int | None, index: int) -> random.Random:
     """Create a random number generator for completion number `index`; the global one is neither read nor changed."""
-    return random.Random(None if seed is None else (seed + index * _SEED_STRIDE) % 2**63)
+    if seed is None:
+        return random.Random(None)
+    return random.Random(seed >> 63 << 63 | (seed + index * _SEED_STRIDE) % 2**63)

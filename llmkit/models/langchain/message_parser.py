@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, ToolCallChunk
 from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import invalid_tool_call
 
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.engine import Engine
@@ -23,11 +24,15 @@ class MessageParser:
     Args:
         prompt: the prompt's end, which may open the reasoning.
         tools: what finds the calls; `None` without tools.
+
+    Attributes:
+        has_cut_call: whether the text ended within the arguments of a call.
     """
 
     def __init__(self, prompt: str, tools: ToolCallParser | None) -> None:
         self._reasoning = ReasoningSplitter(prompt)
         self._tools = tools
+        self.has_cut_call = False
 
     def push(self, text: str, *, last: bool = False) -> AIMessageChunk:
         """Add text, and return what can no longer change; with `last`, all that is left."""
@@ -36,6 +41,7 @@ class MessageParser:
         if self._tools is None:
             return AIMessageChunk(content=answer, additional_kwargs=extra)
         content, calls = self._tools.push(answer, last=last)
+        self.has_cut_call = last and self._tools.has_open_arguments
         chunks: Any = [AIMessageChunk(content="", tool_call_chunks=[call]) for call in calls]
         return sum(chunks, AIMessageChunk(content=content, additional_kwargs=extra))  # joins the parts of a call
 
@@ -108,6 +114,11 @@ class ToolCallParser:
         self._depth, self._quoted, self._escaped = 0, False, False
         self.count = 0
 
+    @property
+    def has_open_arguments(self) -> bool:
+        """Whether the text so far ends within the arguments of a call."""
+        return self._state == "arguments"
+
     def push(self, text: str, *, last: bool = False) -> tuple[str, list[Any]]:
         """Add text, and return the new content and the new parts of calls, as LangChain's tool call chunks."""
         self._text += text
@@ -164,6 +175,15 @@ class ToolCallParser:
         return [{"name": None, "args": part, "id": None, "index": self.count - 1}] if part else []
 
 
+def without_cut_call(message: AIMessage, cut: ToolCallChunk) -> AIMessage:
+    """Return a message whose call is invalid that was cut: LangChain has closed the brackets of its arguments."""
+    calls = [call for call in message.tool_calls if call["id"] != cut["id"]]
+    invalid = [call for call in message.invalid_tool_calls if call["id"] != cut["id"]]
+    given = {"name": cut["name"], "args": cut["args"], "id": cut["id"]}
+    invalid.append(invalid_tool_call(**given, error="the completion ended before the call was complete"))
+    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": invalid})
+
+
 def usage_metadata(completion: Completion) -> UsageMetadata:
     """Count the tokens of the prompt and of the completion, the one that ended it included."""
     read, written = len(completion.request.prompt), len(completion.token_ids)
@@ -182,6 +202,8 @@ def response_metadata(completion: Completion, engine: Engine) -> dict[str, Any]:
             "time_per_output_token": (completion.finished_at - completion.first_token_at) / steps if steps > 0 else 0.0,
         },
     }
+    if completion.detokenizer.stop_string is not None:
+        metadata["stop_sequence"] = completion.detokenizer.stop_string
     if completion.request.logprobs is not None:
         metadata["logprobs"] = {"content": _logprobs(completion, engine)}
     return metadata

@@ -40,6 +40,7 @@ class Detokenizer:
         self._complete = len(context)  # how many of the recent tokens these are of
         self._in_bytes, self._withheld = False, ""
         self.stopped = False  # by a stop string
+        self.stop_string: str | None = None  # the one that was found
 
     def push(self, token: int) -> str:
         """Add a token, and return the text that is now certain, which may be empty."""
@@ -80,8 +81,9 @@ class Detokenizer:
         # The stop string that is complete first counts.
         ends = [(start + len(stop), start) for stop in self._stop if (start := text.find(stop)) >= 0]
         if ends:
-            self.stopped, self._withheld = True, ""
-            return text[: min(ends)[1]]
+            end, start = min(ends)
+            self.stopped, self.stop_string, self._withheld = True, text[start:end], ""
+            return text[:start]
         keep = max((overlap_length(text, stop) for stop in self._stop), default=0)
         self._withheld = text[len(text) - keep :]
         return text[: len(text) - keep]

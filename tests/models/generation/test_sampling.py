@@ -230,3 +230,10 @@ def test_assisted_generation_equals_plain_generation() -> None:
     plain = HuggingFaceChat(model=tiny.make("llama").model, tokenizer=tokenizer, max_new_tokens=9)
     prompts = ["The dog and the dog", "Hi"]
     assert [answer.content for answer in llm.batch(prompts)] == [plain.invoke(prompt).content for prompt in prompts]
+
+
+def test_seeds_of_any_length_have_their_own_numbers():
+    seeds = [0, 1, 7, 2**31, 2**63 - 1, 2**63, 2**63 + 1, 2**64, 2**64 + 1, 2**127, 2**128]
+    drawn = [make_rng(seed, index).getrandbits(256) for seed in seeds for index in range(3)]
+    assert len(set(drawn)) == len(drawn)
+    assert make_rng(7, 0).random() == random.Random(7).random()
