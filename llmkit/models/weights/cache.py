@@ -77,6 +77,24 @@ def is_complete(folder: Path, needed: Sequence[str] = ()) -> bool:
     return True
 
 
+def changed_files(folder: Path, needed: Sequence[str] = ()) -> set[str]:
+    """Return the files of a folder that are not as they were written; none if its manifest cannot be used."""
+    try:
+        files = read_manifest(folder)
+        if not all(any(name.endswith(end) for name in files) for end in needed):
+            return set()
+        return {name for name, (size, _, digest) in files.items() if not _has_content(folder / name, size, digest)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+
+
+def _has_content(path: Path, size: int, digest: str) -> bool:
+    try:
+        return _size_and_time(path)[0] == size and sha256(path) == digest
+    except OSError:
+        return False
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the size, time and hash of each file of a folder of the cache, by name.
 

