@@ -21,7 +21,7 @@ from llguidance import LLMatcher, LLParserLimits
 from llmkit.errors import ConstraintError, SettingsError
 from llmkit.models.constraints.finite_numbers import MAX_NUMBER, FiniteNumbers
 from llmkit.models.constraints.json_schemas import compilable
-from llmkit.models.constraints.pattern_examples import json_patterns
+from llmkit.models.constraints.pattern_examples import check_sizes, json_patterns
 from llmkit.models.constraints.shortest_end import End, ShortestEnd
 from llmkit.models.constraints.vocabulary import build_vocabulary, drops_first_space, tokens_for
 
@@ -54,6 +54,8 @@ class Constraint:
         if end is None and certain and self.shortest_end.unwritable:
             characters = " ".join(map(repr, self.shortest_end.unwritable[:8]))
             raise ConstraintError(f"the constraint has no completion: the model has no tokens that write {characters}")
+        if end is None and certain:
+            end = self.shortest_end.find_far(self.matcher)
         if end is not None and len(end) > max_new_tokens and certain:
             raise SettingsError(
                 f"max_new_tokens is {max_new_tokens}, but the constraint needs more: {len(end)} tokens are enough"
@@ -133,7 +135,10 @@ class Matcher:
     def consume(self, token: int) -> None:
         """Advance by the chosen token."""
         if not self._matcher.consume_token(token):
-            raise ConstraintError(f"the constraint does not allow the chosen token: {self._matcher.get_error()}")
+            raise ConstraintError(
+                f"the constraint does not allow the chosen token ({_reason(self._matcher)}): make the schema or the "
+                "pattern simpler"
+            )
         if self._numbers:
             self._text = (self._text + self._numbers.ascii_text(token))[-MAX_NUMBER:]
 
@@ -215,6 +220,7 @@ class ConstraintFactory:
     def _compile_grammar(self, grammar: str, *, keep_first_space: bool = False) -> Constraint:
         """Compile a grammar; with `keep_first_space` the completion's text matches it exactly, else but for a space."""
         body = json.loads(grammar)["grammars"][0] if grammar.startswith("{") else {"lark_grammar": grammar}
+        check_sizes(grammar)
         matcher = self._new_matcher(grammar)
         if self._drops_first_space:  # the usual first tokens begin with a space, which decoding drops
             may_begin_with_space = matcher.validate_tokens(tokens_for(self._vocabulary, " ") or []) > 0
@@ -233,7 +239,7 @@ class ConstraintFactory:
 
 
 def _reason(matcher: LLMatcher) -> str:
-    return " ".join(matcher.get_error().split())
+    return " ".join(matcher.get_error().replace("<non-verbose/>", "").split())
 
 
 def _lark_string(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmkit.errors import ConstraintError
+from llmkit.models.constraints.endless_schemas import endless_references
 from llmkit.models.constraints.schema_keywords import (
     SCHEMAS_BY_NAME,
     VALUES,
@@ -41,7 +42,12 @@ def compilable(schema: Any) -> Any:
     root = schema if isinstance(schema, Mapping) else {}
     if "prefixItems" in str(root):  # older drafts, which `$schema` may name, have not got it
         schema = {key: item for key, item in root.items() if key != "$schema"}
-    return forbid_extra_properties(map_schemas(schema, lambda part: _rewrite(part, root)))
+    rewritten = forbid_extra_properties(map_schemas(schema, lambda part: _rewrite(part, root)))
+    endless = endless_references(rewritten)
+    nothing: Any = False
+    return (
+        map_schemas(rewritten, lambda part: nothing if part.get("$ref") in endless else part) if endless else rewritten
+    )
 
 
 def without_unique_items(schema: Any) -> Any:

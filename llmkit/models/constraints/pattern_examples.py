@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from llmkit.errors import ConstraintError
+
 _EXAMPLES, _LENGTH = 24, 200  # of one pattern, and characters of one example, at most
+_MAX_SIZE = 20_000  # characters of one pattern with its repetitions written out, at most
 _TYPICAL = "a0A_ -.@"
 
 _parser: Any = importlib.import_module("re._parser")
@@ -23,9 +26,43 @@ _RUST_SYNTAX = (
 
 def grammar_examples(grammar: str) -> list[str]:
     """Return short texts that match the patterns of a grammar, which is a JSON schema, Lark, or Lark with schemas."""
+    return list(dict.fromkeys(text for pattern in _patterns(grammar) for text in examples(pattern)))
+
+
+def check_sizes(grammar: str) -> None:
+    """Raise `ConstraintError` for a pattern whose repetitions, written out, are so long that it takes seconds."""
+    for pattern in _patterns(grammar):
+        size = _size(tree) if (tree := _parse(pattern)) else 0
+        if size > _MAX_SIZE:
+            raise ConstraintError(
+                f"the pattern {pattern!r} has {size} characters with its repetitions written out, but may have "
+                f"{_MAX_SIZE}: make them fewer, or say a length with minLength and maxLength"
+            )
+
+
+def _patterns(grammar: str) -> list[str]:
+    """Return the patterns of a grammar, in Lark or in JSON schemas."""
     patterns = dict.fromkeys(match[1].replace("\\/", "/") for match in _LARK_PATTERN.finditer(grammar))
-    patterns.update(dict.fromkeys(json_patterns(grammar)))
-    return list(dict.fromkeys(text for pattern in patterns for text in examples(pattern)))
+    return list({**patterns, **dict.fromkeys(json_patterns(grammar))})
+
+
+def _size(tree: Any) -> int:
+    """Return the length of a pattern in which each repetition is written out."""
+    total = 0
+    for operation, argument in tree:
+        match str(operation):
+            case "BRANCH":
+                total += sum(map(_size, argument[1]))
+            case "SUBPATTERN":
+                total += _size(argument[3])
+            case "ATOMIC_GROUP":
+                total += _size(argument)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                least, most, inner = argument
+                total += _size(inner) * max(1, int(least), 0 if most == _parser.MAXREPEAT else int(most))
+            case _:
+                total += 1
+    return total
 
 
 def json_patterns(text: str) -> list[str]:
@@ -38,14 +75,19 @@ def json_patterns(text: str) -> list[str]:
 
 def examples(pattern: str) -> list[str]:
     """Return texts that match a pattern, as short as may be: one for each branch; none if it cannot be parsed."""
+    tree = _parse(pattern)
+    found = sorted(set(_sequence(tree) if tree else []), key=lambda text: (len(text), text))
+    return [text for text in found if 0 < len(text) <= _LENGTH][:_EXAMPLES]
+
+
+def _parse(pattern: str) -> Any:
+    """Return the tree of Python's parser; `None` if it cannot parse the pattern."""
     for rust, python in _RUST_SYNTAX:
         pattern = re.sub(rust, python, pattern)
     try:
-        tree = _parser.parse(pattern)
+        return _parser.parse(pattern)
     except (re.error, OverflowError, RecursionError):
-        return []
-    found = sorted(set(_sequence(tree)), key=lambda text: (len(text), text))
-    return [text for text in found if 0 < len(text) <= _LENGTH][:_EXAMPLES]
+        return None
 
 
 def _sequence(tree: Any) -> list[str]:

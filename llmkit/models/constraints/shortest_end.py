@@ -23,6 +23,7 @@ _REPEATS, _RECENT = 3, 8  # a token chosen three times of the latest eight may b
 _GRAMMAR_CHARACTERS = 32  # characters beyond ASCII that are taken from the grammar, at most
 _SUFFIXES = 400  # ends of examples that are tried, at most
 _LONGEST_TOKENS = 4  # of those allowed, that the search tries too: they make a shorter way
+_LONGEST_END = 16_384
 _SEARCH_CHARACTERS = "0aA -._@:/"
 
 _END = b""
@@ -73,6 +74,10 @@ class ShortestEnd:
             return End(walked, certain=True)
         searched = self._search(matcher, limit, work)
         return searched if searched.tokens is not None else End(walked, searched.certain)
+
+    def find_far(self, matcher: LLMatcher) -> list[int] | None:
+        """Return tokens that complete the text, if one walk finds them: to say how many a long text needs."""
+        return self._walk(matcher, _LONGEST_END, patient=True)
 
     def _walk(self, matcher: LLMatcher, limit: int, *, patient: bool) -> list[int] | None:
         """Go ahead to an end; if patient, through loops that force tokens, such as the strings of an object."""

@@ -13,9 +13,11 @@ from typing import Any
 from llmkit.errors import ConstraintError
 from llmkit.models.constraints.grammar import JSON_STYLE, Constraint, ConstraintFactory
 from llmkit.models.constraints.json_schemas import compilable
+from llmkit.models.constraints.schema_keywords import RESTRICTING
 from llmkit.models.langchain.output_schemas import find_schema, to_json_schema
 
 _TYPES = ("json_schema", "json_object", "regex", "choice", "text")
+_JSON_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _FORMS = (
     '{"type": "json_schema", "json_schema": {"schema": …}}, {"type": "json_object"}, {"type": "regex", "pattern": …}, '
     '{"type": "choice", "options": […]} and {"type": "text"}'
@@ -41,9 +43,12 @@ def read_response_format(given: Any) -> dict[str, Any] | None:
     if isinstance(given.get("type"), str) and given["type"] in _TYPES:
         return dict(given)
     try:
-        return _json_schema(to_json_schema(given))
+        schema = to_json_schema(given)
     except ConstraintError as error:
         raise _unknown(given) from error
+    if RESTRICTING & set(schema) == {"type"} and str(schema["type"]).lower() not in _JSON_TYPES:
+        raise _unknown(given)
+    return _json_schema(schema)
 
 
 def response_schema(response_format: Mapping[str, Any]) -> Mapping[str, Any]:

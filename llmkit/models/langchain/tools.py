@@ -76,7 +76,11 @@ def _to_tool(tool: Any) -> Tool:
         raise ConstraintError(f"{tool!r} cannot be made a tool ({reason}): {_A_TOOL}") from error
     given = function if isinstance(function, Mapping) else {}
     name, parameters = given.get("name"), own or given.get("parameters") or _NOTHING
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(parameters, Mapping):
+    if isinstance(name, str) and not _NAME.fullmatch(name):
+        raise ConstraintError(
+            f"the name {name!r} of a tool cannot be used: give one of letters, digits, underscores and hyphens"
+        )
+    if not isinstance(name, str) or not isinstance(parameters, Mapping):
         raise ConstraintError(f"{tool!r} cannot be made a tool: {_A_TOOL}")
     parameters = without_unique_items(parameters) if is_checked else parameters
     required = {"name": name, "description": given.get("description") or "", "parameters": parameters}

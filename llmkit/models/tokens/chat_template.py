@@ -16,7 +16,7 @@ from llmkit.errors import ContextWindowExceeded, ModelUnusable, PromptError
 from llmkit.models.tokens.content_blocks import left_out_blocks
 from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
-from llmkit.models.tokens.turns import Turn, message_to_dict, messages_to_text, tool_turns_to_text
+from llmkit.models.tokens.turns import Turn, is_unmarked_error, message_to_dict, messages_to_text, tool_turns_to_text
 from llmkit.text.lengths import estimate_too_long
 
 if TYPE_CHECKING:
@@ -125,12 +125,15 @@ class PromptEncoder:
 
     def changes(self, messages: Sequence[BaseMessage], **template: Any) -> tuple[str, ...]:
         """Return how a conversation is changed so that the chat template renders all of it, a sentence each."""
-        return (*left_out_blocks(messages), *self._rendered(messages, template).changes)
+        failed = ["results of tools that failed begin with 'Error: '"] if any(map(is_unmarked_error, messages)) else []
+        return (*left_out_blocks(messages), *failed, *self._rendered(messages, template).changes)
 
     def _rendered(self, messages: Sequence[BaseMessage], template: dict[str, Any]) -> RenderedConversation:
         if self.layout != "chat":
-            return RenderedConversation(messages_to_text(messages))
-        return self._renderer.render(self._turns(messages), template)
+            return RenderedConversation(_validate_text(messages_to_text(messages)))
+        turns = self._turns(messages)
+        _validate_text(_join_strings([turns, template]))
+        return self._renderer.render(turns, template)
 
     def _turns(self, messages: Sequence[BaseMessage]) -> list[Turn]:
         """Return messages as turns; tools are text where the chat template has none."""

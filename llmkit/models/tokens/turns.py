@@ -31,9 +31,22 @@ NO_MESSAGES = "the message list is empty: give at least one message"
 
 
 def message_to_dict(message: BaseMessage) -> Turn:
-    """Convert a message into the dictionary that chat templates read, or raise `InputError` if it is not only text."""
+    """Convert a message into the dictionary that chat templates read.
+
+    The result of a tool that failed begins with "Error: ", as chat templates do not render the status.
+
+    Raises:
+        InputError: the message is not only text, or is a `RemoveMessage`.
+    """
+    if message.type == "remove":
+        raise InputError(
+            "the messages have a RemoveMessage, which changes a history and has no text: apply it with langgraph's "
+            "add_messages, or leave it out"
+        )
     role = _TYPES.get(message.type) or str(getattr(message, "role", message.type))
     turn: Turn = {"role": role, "content": read_text(message)}
+    if is_unmarked_error(message):
+        turn["content"] = f"Error: {turn['content']}".rstrip()
     calls = [*getattr(message, "tool_calls", ()), *getattr(message, "invalid_tool_calls", ())]
     if calls:
         turn["tool_calls"] = [
@@ -45,6 +58,12 @@ def message_to_dict(message: BaseMessage) -> Turn:
     if role == "tool":
         turn["tool_call_id"] = getattr(message, "tool_call_id", None)
     return turn
+
+
+def is_unmarked_error(message: BaseMessage) -> bool:
+    """Return whether this is the result of a tool that failed, whose text does not begin with that."""
+    failed = getattr(message, "status", None) == "error"
+    return failed and not read_text(message).lstrip().casefold().startswith("error")
 
 
 def sender_names(turns: Sequence[Turn]) -> list[str]:

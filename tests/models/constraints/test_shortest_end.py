@@ -6,6 +6,7 @@ import re
 import jsonschema
 import pytest
 
+from llmkit.errors import ConstraintError, SettingsError
 from tests.support.schemas import engine_of
 
 PATTERNS = [
@@ -44,3 +45,22 @@ def test_an_optional_field_with_a_pattern_may_be_filled() -> None:
         assert matcher.allows(token, 200 - index)
         matcher.consume(token)
     assert matcher.complete
+
+
+@pytest.mark.parametrize("length", [500, 4090, 5000, 12_000])
+def test_a_long_text_tells_how_many_tokens_are_enough(length: int) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "minLength": length}}, "required": ["a"]}
+    with pytest.raises(SettingsError, match=r"max_new_tokens is 20, but the constraint needs more: \d+ tokens"):
+        engine_of("llama").constraints.json_schema(schema).start(20)
+
+
+@pytest.mark.parametrize("pattern", ["^(a{1000}){1000}$", "((x{100}){100}){100}", "^([a-z]{2,900}){500,}$"])
+def test_a_pattern_that_is_too_long_is_refused(pattern: str) -> None:
+    factory = engine_of("llama").constraints
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}, "required": ["a"]}
+    with pytest.raises(ConstraintError, match="characters with its repetitions written out, but may have 20000"):
+        factory.json_schema(schema)
+    with pytest.raises(ConstraintError, match="characters with its repetitions written out, but may have 20000"):
+        factory.regex(pattern)
+    with pytest.raises(ConstraintError, match="characters with its repetitions written out, but may have 20000"):
+        factory.lark(f"start: /{pattern}/")

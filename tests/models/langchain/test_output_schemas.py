@@ -218,3 +218,14 @@ def test_a_schema_without_a_type_gives_what_its_keywords_are_about() -> None:
 def test_what_is_no_schema_raises_an_error_with_the_reason(schema: Any) -> None:
     with pytest.raises(ConstraintError, match="is neither a pydantic class, a type that pydantic knows, nor"):
         chat("llama").with_structured_output(schema)
+
+
+UNKNOWN_FORMS: list[dict[str, Any]] = [{"type": "xx"}, {"type": "json_scheme"}, {"type": "grammar", "grammar": "x"}]
+
+
+@pytest.mark.parametrize("form", UNKNOWN_FORMS, ids=str)
+def test_an_unknown_response_format_tells_which_there_are(form: dict[str, Any]) -> None:
+    with pytest.raises(
+        ConstraintError, match=r"response_format is .*, but must be one of .*json_schema.*regex.*choice"
+    ):
+        chat("llama").invoke("Hi", response_format=form)

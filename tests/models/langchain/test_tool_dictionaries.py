@@ -78,3 +78,9 @@ def test_a_tool_of_one_text_and_a_tool_with_a_schema_keep_their_arguments() -> N
     made = [one["function"]["parameters"]["properties"] for one in to_tools([search, weather])]
     assert list(made[0]) == ["__arg1"]
     assert made[1] == SCHEMA["properties"]
+
+
+@pytest.mark.parametrize("name", ["w x\x1b[31m", 'a"b', "a\nb", "back\\slash", ""])
+def test_a_name_that_cannot_be_used_is_said_to_be_the_problem(name: str) -> None:
+    with pytest.raises(ConstraintError, match=r"the name .* of a tool cannot be used"):
+        to_tools([{"name": name, "description": "d", "parameters": {"type": "object", "properties": {}}}])
