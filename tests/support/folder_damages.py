@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import socket
@@ -17,9 +18,8 @@ Damage = Callable[[Path], object]
 def save_folder(folder: Path, name: str = "llama") -> Path:
     """Save a tiny model that is whole."""
     one = tiny.make(name)
-    one.model.float().save_pretrained(folder)
+    copy.deepcopy(one.model).float().save_pretrained(folder)
     one.tokenizer.save_pretrained(folder)
-    one.model.double()
     return folder
 
 
