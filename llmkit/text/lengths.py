@@ -7,6 +7,9 @@ from collections.abc import Callable
 _CHARACTERS_PER_TOKEN = 8
 """More than a token has in any usual text."""
 
+_COUNTED = 100_000
+"""Characters that are counted exactly, in a tenth of a second."""
+
 
 def estimate_too_long(text: str, window: int, count: Callable[[str], int]) -> int | None:
     """Return about how many tokens a text has that cannot fit a window, from its beginning; `None` if it may fit.
@@ -18,7 +21,7 @@ def estimate_too_long(text: str, window: int, count: Callable[[str], int]) -> in
         window: in tokens.
         count: counts the tokens of a text.
     """
-    begin = text[: _CHARACTERS_PER_TOKEN * window]
+    begin = text[: max(_CHARACTERS_PER_TOKEN * window, _COUNTED)]
     if len(text) <= 2 * len(begin) or (tokens := count(begin)) <= window:
         return None
     return tokens * len(text) // len(begin)

@@ -20,7 +20,10 @@ from tests.support.classification import tiny_llm
         (" " * 100_000, None),
     ],
 )
-def test_tokens_are_estimated_where_a_text_cannot_fit(text: str, expected: int | None) -> None:
+def test_tokens_are_estimated_where_a_text_cannot_fit(
+    text: str, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkit.text.lengths._COUNTED", 100)
     counted: list[int] = []
 
     def count(part: str) -> int:
@@ -48,4 +51,8 @@ def test_a_model_does_not_encode_a_prompt_of_megabytes(monkeypatch: pytest.Monke
     with pytest.raises(ContextWindowExceeded) as raised:
         model.invoke(given)
     assert raised.value.needed > 500_000
-    assert max(encoded) <= 8 * raised.value.available
+    assert max(encoded) <= 100_000
+
+
+def test_a_text_of_usual_length_is_counted_exactly() -> None:
+    assert estimate_too_long("word " * 30_000, 1, lambda part: len(part.split())) is None

@@ -119,8 +119,8 @@ def remove(folder: Path) -> bool:
 
 
 def require_disk_space(folder: Path, size: int) -> None:
-    """Raise `CacheError` if the folder's disk has less than `size` bytes free."""
-    free = shutil.disk_usage(folder).free
+    """Raise `CacheError` if the disk of a folder, which need not exist yet, has less than `size` bytes free."""
+    free = shutil.disk_usage(next(part for part in (folder, *folder.parents) if part.exists())).free
     if free < size:
         space = f"{free >> 20} MiB free, but {size >> 20} MiB are needed"
         raise CacheError(f"the disk of {folder.parent} has {space}: free some, or name another folder in LLMKIT_CACHE")
