@@ -1,6 +1,7 @@
 """Quantized weights take less memory, give nearly the same scores, and support every feature."""
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -110,11 +111,14 @@ def test_layers_of_unsupported_width_raise_input_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quantization", LIBRARIES)
-def test_a_missing_library_raises_input_error(folder: str, quantization: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_raises_input_error(
+    folder: str, quantization: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unloaded = shutil.copytree(folder, tmp_path / "model")  # an engine of another test may still be alive
     for name in [name for name in sys.modules if name.split(".")[0] == LIBRARIES[quantization]]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, LIBRARIES[quantization], None)
     with pytest.raises(
         InputError, match=rf"quantization='{quantization}' needs {LIBRARIES[quantization]}.*llmkit\[quantization\]"
     ):
-        load_model(folder, quantization)
+        load_model(str(unloaded), quantization)
