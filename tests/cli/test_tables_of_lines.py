@@ -71,13 +71,18 @@ def test_lines_become_a_table_when_all_are_done(tmp_path, ending):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", output.name]
 
 
-def test_an_interrupted_table_continues(tmp_path):
-    source, output = tmp_path / "in.txt", tmp_path / "out.csv"
+def run_until_it_breaks(folder):
+    """Interrupt a run over 20 lines; return its input, its output and the worker."""
+    source, output, worker = folder / "in.txt", folder / "out.csv", Worker()
     source.write_text("".join(f"text {number}\n" for number in range(20)))
-    worker = Worker()
     worker.breaks = True
     with pytest.raises(KeyboardInterrupt):
         run(source, output, worker)
+    return source, output, worker
+
+
+def test_an_interrupted_table_continues(tmp_path):
+    source, output, worker = run_until_it_breaks(tmp_path)
     assert not output.exists()
     done = tmp_path / "out.csv.partial.jsonl"
     assert len(done.read_text().splitlines()) == len(worker.seen) == 8
@@ -140,12 +145,7 @@ def test_the_file_for_the_time_until_then_is_no_link_and_no_device(tmp_path, mak
 
 
 def test_errors_name_the_file_that_is_there(tmp_path):
-    source, output = tmp_path / "in.txt", tmp_path / "out.csv"
-    source.write_text("".join(f"text {number}\n" for number in range(20)))
-    worker = Worker()
-    worker.breaks = True
-    with pytest.raises(KeyboardInterrupt):
-        run(source, output, worker)
+    source, output, _ = run_until_it_breaks(tmp_path)
     source.write_text("other\n" * 20)
     with pytest.raises(InputError, match=r"the 8 lines of .*/out\.csv\.partial\.jsonl are of another input") as raised:
         run(source, output, Worker())

@@ -1,6 +1,5 @@
 """Chat templates that take all memory or time, or end in any error, cost a bounded amount of both."""
 
-import contextlib
 import copy
 import os
 import resource
@@ -138,8 +137,14 @@ PIECES += (
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
 @settings(max_examples=60)
 def test_any_template_renders_or_raises_an_error(template: str) -> None:
-    with contextlib.suppress(TemplateError, LlmkitError):
-        TEMPLATES.render({"conversations": [[{"role": "user", "content": "Hi"}]], "chat_template": template})
+    arguments = {"conversations": [[{"role": "user", "content": "Hi"}]], "chat_template": template}
+    try:
+        outcome = TEMPLATES.render(arguments)
+    except (TemplateError, LlmkitError) as error:
+        outcome = str(error)
+        assert outcome.strip(), "an error says what is wrong"
+    assert len(outcome) < 10_000, "so short templates write little, and errors are cut"
+    assert TEMPLATES.render({**arguments, "chat_template": "{{ messages[0].content }}"}) == "Hi", "the next one works"
 
 
 @pytest.mark.parametrize("templates", [{"tool_use": CHATML}, 5])
