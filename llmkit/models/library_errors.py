@@ -32,7 +32,7 @@ def library_errors(make: Callable[[str], LlmkitError]) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise  # such as an interrupt
-        raise make(_reason(error)) from error
+        raise make(reason_of(error)) from error
 
 
 def computing_errors(loaded: LoadedModel) -> AbstractContextManager[None]:
@@ -50,7 +50,7 @@ def computing_errors(loaded: LoadedModel) -> AbstractContextManager[None]:
     )
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the first line of an error's message, or the first two where the second says what is wrong.
 
     Short ones, such as those of `KeyError`, have the error's class.

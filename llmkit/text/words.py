@@ -184,3 +184,8 @@ def occurrences(name: str, text: str, *, any_case: bool = False) -> Iterator[Spa
 def _match_end(pattern: regex.Pattern[str], text: str, start: int, end: int) -> int:
     match = pattern.match(text, start, end)
     return match.end() if match else start
+
+
+def with_article(noun: str) -> str:
+    """Return an English noun after its indefinite article, by its first letter: "an encoder", "a LORA"."""
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"

@@ -24,7 +24,7 @@ from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
-from llmkit.text.words import words
+from llmkit.text.words import with_article, words
 
 LABEL_PHRASES: Mapping[str, str] = {
     "person": "a person, a man, a woman",
@@ -63,7 +63,7 @@ class EntityTyper:
             for name, words in zip(labels.names, labels.verbalized, strict=True)
         ]
         parts = [[part.strip() for part in text.split(",")] for text in described]
-        phrases = tuple(tuple(_with_article(part) for part in row if part) for row in parts)
+        phrases = tuple(tuple(_as_noun_phrase(part) for part in row if part) for row in parts)
         if not all(phrases):
             raise InputError(f"the description of {labels.names[phrases.index(())]!r} has only commas: say what it is")
         if twins := [name for name, row in zip(labels.names, phrases, strict=True) if phrases.count(row) > 1]:
@@ -130,6 +130,5 @@ class EntityTyper:
         return np.stack(columns, axis=1) - scores[:, :1]
 
 
-def _with_article(phrase: str) -> str:
-    article = "an" if phrase[0].lower() in "aeiou" else "a"
-    return phrase if phrase.split()[0].lower() in ("a", "an", "the") else f"{article} {phrase}"
+def _as_noun_phrase(phrase: str) -> str:
+    return phrase if phrase.split()[0].lower() in ("a", "an", "the") else with_article(phrase)

@@ -92,9 +92,9 @@ class DecodeLoop:
         self, model: Any, input_ids: torch.Tensor, new_tokens: int | None, is_first: bool, inputs: dict[str, Any]
     ) -> Any:
         """Compute the new tokens of all rows; one token of one row in a pass with those of other callers."""
-        can_share = self._shared_steps and self._loaded.fast_forward and len(self._rows) == 1
-        if self._shared_steps and can_share and new_tokens == 1 and key_values_of(self.cache):
-            logits = self._shared_steps.logits(int(input_ids[0, -1]), self.cache)
+        shared = self._shared_steps if self._loaded.fast_forward and len(self._rows) == 1 else None
+        if shared and new_tokens == 1 and key_values_of(self.cache):
+            logits = shared.logits(int(input_ids[0, -1]), self.cache)
             return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
         with self._loaded.lock:
             step = model.prepare_inputs_for_generation(

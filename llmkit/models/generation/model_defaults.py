@@ -17,6 +17,7 @@ from transformers.generation.logits_process import UnbatchedClassifierFreeGuidan
 
 from llmkit.errors import SettingsError
 from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
+from llmkit.models.library_errors import reason_of
 
 PASSED_OVER = frozenset(
     {
@@ -37,7 +38,6 @@ PASSED_OVER = frozenset(
 """Entries of a model's own generation config that transformers' `generate` does not get to see."""
 
 _REFUSED = ("token_healing", "custom_generate", "constraints", "force_words_ids")
-_MAX_REASON = 300
 _NUMBER = int | float
 _TYPES: dict[str, Any] = {
     "stop_strings": str | list | tuple | set,
@@ -136,7 +136,7 @@ def check_entries(model: Any, config: GenerationConfig) -> None:
     error = _try(model, config, own)
     if error is None:
         return
-    reason = str(error).strip().partition("\n")[0].rstrip(".")[:_MAX_REASON]
+    reason = reason_of(error).rstrip(".")
     for name in own:
         if _try(model, config, {other: value for other, value in own.items() if other != name}) is None:
             raise _unusable(name, own[name], reason) from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmkit.errors import InputError
 from llmkit.models.tokens.document_blocks import RefusedBlock, read_document
 from llmkit.models.tokens.server_tool_blocks import SERVER_TOOL_BLOCKS, collect_text
+from llmkit.text.words import with_article
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -40,10 +41,8 @@ def read_text(message: BaseMessage) -> str:
         try:
             part, is_paragraph = _read_block(block, message)
         except RefusedBlock as refused:
-            article = "an" if message.type[:1] in "aeioAEIO" else "a"
-            raise InputError(
-                f"this model reads text only, but {article} {message.type} message has {refused}"
-            ) from refused
+            sender = with_article(message.type)
+            raise InputError(f"this model reads text only, but {sender} message has {refused}") from refused
         if part and text and (is_paragraph or ends_paragraph):
             text = f"{text.rstrip()}\n\n"
         text += part

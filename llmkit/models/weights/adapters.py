@@ -18,6 +18,7 @@ from llmkit.models.weights.folder_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, 
 from llmkit.models.weights.model_folder import TOKENIZER_FILES, has_base_weights
 from llmkit.models.weights.size_limits import check_adapter
 from llmkit.quiet import silence_kernels
+from llmkit.text.words import with_article
 
 _VIRTUAL_TOKENS = {"PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT"}
 _TASKS = {"CAUSAL_LM", "SEQ_2_SEQ_LM", None}
@@ -152,7 +153,7 @@ class AdapterInfo:
     @property
     def what(self) -> str:
         """The beginning of a sentence about it."""
-        return f"{self.folder} has {'an' if self.type[:1] in 'AEIOU' else 'a'} {self.type} adapter"
+        return f"{self.folder} has {with_article(self.type)} adapter"
 
     @property
     def base_name(self) -> str:

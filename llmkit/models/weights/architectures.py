@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmkit.errors import ModelUnusable
+from llmkit.text.words import with_article
 
 _PIPELINES = {
     "ForMaskedLM": "fill-mask",
@@ -33,7 +34,7 @@ def require_generator(config: Any, where: str, *, is_loaded: bool = False) -> No
     is_encoder = _is_encoder(config)
     if not is_encoder and (is_loaded or ending in ("", "ForPreTraining")):
         return
-    what = f"{_with_article(architecture)}, " if architecture else f"a model of type {config.model_type}, "
+    what = f"{with_article(architecture)}, " if architecture else f"a model of type {config.model_type}, "
     what += "an encoder, which generates no text" if is_encoder else "which generates no text"
     raise ModelUnusable(f"{where} {what}: {_INSTEAD}{_use_of(architecture, ending)}")
 
@@ -58,7 +59,3 @@ def _use_of(architecture: str, ending: str) -> str:
     if architecture.endswith("Model"):
         return "; langchain_huggingface.HuggingFaceEmbeddings uses this one, if it embeds sentences"
     return ""
-
-
-def _with_article(name: str) -> str:
-    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"

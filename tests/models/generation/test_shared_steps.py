@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def callers_behind_the_first(forward: CountingForward, count: int) -> Iterator[t
         for token in range(1, count + 1):
             results.append(pool.submit(steps.logits, token, caches[token]))
             while len(steps._waiting) < token:  # so that they come in this order
-                pass
+                time.sleep(0.001)
         forward.released.set()
         yield results, caches
 
