@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, ModelUnusable
-from llmkit.models.library_errors import library_errors
+from llmkit.models.library_errors import library_errors, reason_of
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
@@ -221,7 +221,7 @@ def _generation_config(folder: Path) -> dict[str, Any]:
     try:
         config: Any = GenerationConfig.from_dict(values)
     except Exception as error:  # it checks some entries by using them
-        reason = str(error).strip().partition("\n")[0].rstrip(".")[:300]
+        reason = reason_of(error).rstrip(".")
         raise ModelUnusable(
             f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
         ) from error
