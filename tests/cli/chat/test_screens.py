@@ -2,6 +2,7 @@
 
 import io
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable
@@ -33,24 +34,31 @@ def seen(write: Callable[[Screen, Callable[[int], None]], None], columns: int = 
     terminal = pyte.HistoryScreen(columns, rows, history=10000)
     stream = pyte.ByteStream(terminal)
 
+    titles: queue.Queue[str] = queue.Queue()
+
     def read() -> None:
-        try:
-            while data := os.read(main, 65536):
-                stream.feed(data)
-        except OSError:  # the other side was closed
-            return
+        while terminal.title != "the end":
+            stream.feed(os.read(main, 65536))
+            titles.put(terminal.title)
+
+    def wait_until_read(title: str) -> None:
+        """Wait until the terminal has all that was written: one that is closed at once may lose the rest."""
+        os.write(side, f"\x1b]2;{title}\x07".encode())
+        while titles.get(timeout=60) != title:
+            pass
 
     def resize(width: int) -> None:
+        wait_until_read(f"{width} columns")
         termios.tcsetwinsize(side, (rows, width))
         terminal.resize(rows, width)
 
-    resize(columns)
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
+    resize(columns)
     with os.fdopen(side, "w", encoding="utf-8", newline="") as file:
         write(screen_for(file), resize)
         file.flush()
-        termios.tcdrain(side)
+        wait_until_read("the end")
     reader.join()
     os.close(main)
     width = terminal.columns
