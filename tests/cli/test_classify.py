@@ -1,7 +1,6 @@
 import csv
 import json
 import re
-import subprocess
 import sys
 
 import pytest
@@ -180,7 +179,7 @@ class TestLabels:
         assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16
 
     @pytest.mark.slow
-    def test_an_interrupted_run_is_resumed(self, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, llmkit, tmp_path):
         source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(20_000)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
@@ -192,9 +191,9 @@ class TestLabels:
         assert [row["line"] for row in rows] == list(range(1, before.count(b"\n") + 5))
         assert [row["id"] for row in rows] == list(range(len(rows)))
         assert all(set(row["scores"]) == {"sports", "politics", "technology"} for row in rows)
-        other = subprocess.run([*command, "--threshold", "0.9"], capture_output=True, check=False)
-        assert (other.returncode, other.stdout) == (2, b"")
-        assert b"of another input or other options" in other.stderr
+        code, out, err = llmkit(*command[3:], "--threshold", "0.9")
+        assert (code, out) == (2, "")
+        assert "of another input or other options" in err
 
 
 @pytest.mark.parametrize(

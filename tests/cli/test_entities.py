@@ -1,7 +1,6 @@
 import csv
 import json
 import re
-import subprocess
 import sys
 from typing import Any
 
@@ -142,7 +141,7 @@ class TestEntities:
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
 
     @pytest.mark.slow
-    def test_an_interrupted_run_is_resumed(self, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, llmkit, tmp_path):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
         texts = [f"Number {number}: Ada went to London." for number in range(2_000)]
         source.write_text("\n".join(texts))
@@ -155,9 +154,9 @@ class TestEntities:
         assert [row["line"] for row in rows] == list(range(1, count + 4))
         for row, text in zip(rows, texts, strict=False):
             assert stands(row["entities"], text)
-        other = subprocess.run([*command, "--labels", "town"], capture_output=True, check=False)
-        assert (other.returncode, other.stdout) == (2, b"")
-        assert b"of another input or other options" in other.stderr
+        code, out, err = llmkit(*command[3:], "--labels", "town")
+        assert (code, out) == (2, "")
+        assert "of another input or other options" in err
 
 
 @pytest.mark.parametrize(

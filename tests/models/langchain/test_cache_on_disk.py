@@ -40,24 +40,25 @@ set_llm_cache(cache)
 llm = chat("llama", max_new_tokens=4)
 if sys.argv[2] == "tuned":
     llm.engine.loaded.model.lm_head.weight.data.mul_(-1)
-answer = llm.invoke("Hi", **json.loads(sys.argv[3]))
-print(json.dumps([cache.hits, answer.content]))
+print(json.dumps([[llm.invoke("Hi", **options).content, cache.hits] for options in json.loads(sys.argv[3])]))
 """
 
 
-def ask(path: Path, weights: str = "base", options: str = "{}") -> list[object]:
-    command = [sys.executable, "-c", SCRIPT, str(path), weights, options]
+def ask(path: Path, weights: str, *options: dict[str, int]) -> list[tuple[str, int]]:
+    """Ask a new process once with each of these options; return the answers, and how many the cache had so far."""
+    command = [sys.executable, "-c", SCRIPT, str(path), weights, json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    return list(json.loads(done.stdout.splitlines()[-1]))
+    return [(answer, hits) for answer, hits in json.loads(done.stdout.splitlines()[-1])]
 
 
 @pytest.mark.slow
 def test_a_later_process_gets_the_answer_of_the_same_model_only(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
-    hits, answer = ask(path)
+    [(answer, hits)] = ask(path, "base", {})
     assert hits == 0
-    assert ask(path) == [1, answer]
-    tuned = ask(path, "tuned")
-    assert tuned[0] == 0
-    assert tuned[1] != answer
-    assert ask(path, options='{"max_new_tokens": 3}')[0] == 0
+    same, other_options = ask(path, "base", {}, {"max_new_tokens": 3})
+    assert same == (answer, 1)
+    assert other_options[1] == 1
+    [(of_tuned, hits)] = ask(path, "tuned", {})
+    assert hits == 0
+    assert of_tuned != answer

@@ -17,6 +17,7 @@ from llmkit import HuggingFaceChat, HuggingFaceLLM
 from llmkit.chains import NERChain, QAChain, SummarizationChain, WebQAChain, ZeroShotClassificationChain
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
+from tests.support import tiny
 from tests.support.models import PROMPT, chat, completion
 
 pytestmark = pytest.mark.usefixtures("default_model_folder")
@@ -37,6 +38,15 @@ def weather(city: str) -> str:
 @pytest.fixture(scope="module")
 def llm():
     return HuggingFaceChat(temperature=0, max_new_tokens=4, dtype="float32", metadata={"owner": ["ann"]})
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A model by name, as the default one, whose answers take a moment."""
+    folder = tmp_path_factory.mktemp("small")
+    for part in tiny.make("llama"):
+        part.save_pretrained(folder)
+    return HuggingFaceChat(str(folder), temperature=0, max_new_tokens=4, context_window=tiny.WINDOW)
 
 
 def copies(value):
@@ -77,20 +87,20 @@ def test_an_engine_that_is_gone_is_loaded_again(llm):
 
 
 @pytest.mark.slow
-def test_what_holds_a_model_is_pickled_with_it(llm):
+def test_what_holds_a_model_is_pickled_with_it(small):
     template = ChatPromptTemplate.from_template("{x}")
     runnables = [
-        template | llm,
-        TaskPrompt("Summarize.") | llm,
-        TaskPrompt("Summarize.").fitted_to(llm, max_new_tokens=4) | llm,
-        llm.bind(stop=["."]),
-        llm.bind_tools([weather], tool_choice="none"),
-        llm.with_retry(stop_after_attempt=2),
-        llm.with_fallbacks([llm.as_completion()]),
-        llm.with_config(tags=["a"]),
-        llm.configurable_fields(max_tokens=ConfigurableField(id="limit")),
-        llm.configurable_alternatives(ConfigurableField(id="model"), other=llm.as_completion()),
-        llm.as_completion(),
+        template | small,
+        TaskPrompt("Summarize.") | small,
+        TaskPrompt("Summarize.").fitted_to(small, max_new_tokens=4) | small,
+        small.bind(stop=["."]),
+        small.bind_tools([weather], tool_choice="none"),
+        small.with_retry(stop_after_attempt=2),
+        small.with_fallbacks([small.as_completion()]),
+        small.with_config(tags=["a"]),
+        small.configurable_fields(max_tokens=ConfigurableField(id="limit")),
+        small.configurable_alternatives(ConfigurableField(id="model"), other=small.as_completion()),
+        small.as_completion(),
     ]
     for runnable in runnables:
         given = {0: {"x": "Hi"}, 1: {"input": "Hi"}}.get(runnables.index(runnable), "Hi")
@@ -125,12 +135,12 @@ def chains(llm):
 
 
 @pytest.mark.slow
-def test_chains_are_pickled(llm):
-    for chain, given in chains(llm):
+def test_chains_are_pickled(small):
+    for chain, given in chains(small):
         expected = chain.invoke(given)
         for again in copies(chain):
             assert again.invoke(given) == expected
-    assert pickle.loads(pickle.dumps(WebQAChain(llm))).qa.threshold == WebQAChain(llm).qa.threshold
+    assert pickle.loads(pickle.dumps(WebQAChain(small))).qa.threshold == WebQAChain(small).qa.threshold
 
 
 class Question(BaseModel):
@@ -139,8 +149,8 @@ class Question(BaseModel):
 
 
 @pytest.mark.slow
-def test_tools_of_chains_are_pickled(llm):
-    chain, given = QAChain(llm), {"question": "Who?", "context": TEXT}
+def test_tools_of_chains_are_pickled(small):
+    chain, given = QAChain(small), {"question": "Who?", "context": TEXT}
     types = {"question": str, "context": str}
     for options in ({}, {"name": "look", "description": "Looks."}, {"args_schema": Question}, {"arg_types": types}):
         tool = chain.as_tool(**options)
