@@ -25,7 +25,7 @@ from llmkit.models.kv_cache.layers import common_prefix_length, logits_to_keep
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.library_errors import computing_errors
 from llmkit.models.loaded_model import LoadedModel
-from llmkit.models.scoring.token_tree import Tokens, TokenTree
+from llmkit.models.scoring.token_tree import Tokens, TokenTree, shared_with_previous
 
 GROUP_TOKENS = {"cpu": 96}
 """About the most tokens of prompts that share a forward pass, by device. The masked part of the attention matrix is
@@ -63,9 +63,7 @@ class Scorer:
         if not self._prefix_cache.usable or "position_ids" not in inspect.signature(model.forward).parameters:
             return False
         prompt, branches = [3, 5, 7, 4, 6], [[8, 9, 3], [8, 5, 4], [6, 3]]
-        tree = TokenTree()
-        for branch in branches:
-            tree.add(prompt[2:], branch)
+        tree = TokenTree.build([prompt[2:]], [branches])
         try:
             scores = self._score_tree(prompt[:2], tree)
         except (TypeError, ValueError, RuntimeError, NotImplementedError):
@@ -119,9 +117,10 @@ class Scorer:
 
         def compute() -> None:
             pairs = [(prompts[index], [continuations[index][at] for at in selected]) for index, selected in group]
-            scores = iter(self._score_group(pairs, max(shared_lengths[index] for index, _ in group)))
-            for index, selected in group:
-                results[index][selected] = [next(scores) for _ in selected]
+            scores = self._score_group(pairs, max(shared_lengths[index] for index, _ in group))
+            ends = np.cumsum([len(selected) for _, selected in group])
+            for (index, selected), part in zip(group, np.split(scores, ends[:-1]), strict=True):
+                results[index][selected] = part
 
         for index in order:
             for selected, nodes in _split_continuations(continuations[index]):
@@ -134,45 +133,39 @@ class Scorer:
         compute()
         return results
 
-    def _score_group(self, group: Sequence[tuple[Tokens, Sequence[Tokens]]], cacheable: int) -> list[float]:
-        shared = min(cacheable, common_prefix_length([prompt for prompt, _ in group]))
-        tree = TokenTree()
-        for prompt, options in group:
-            for option in options:
-                tree.add(prompt[shared:], option)
-        return self._score_tree(group[0][0][:shared], tree)
+    def _score_group(self, group: Sequence[tuple[Tokens, Sequence[Tokens]]], cacheable: int) -> Scores:
+        prompts = [prompt for prompt, _ in group]
+        shared = min(cacheable, common_prefix_length(prompts))
+        tree = TokenTree.build([prompt[shared:] for prompt in prompts], [options for _, options in group])
+        return self._score_tree(prompts[0][:shared], tree)
 
-    def _score_tree(self, prefix: Tokens, tree: TokenTree) -> list[float]:
-        """Compute the log-likelihood of each sequence of a tree behind a prefix, in one forward pass."""
-        nodes = sorted({node for pairs in tree.targets for node, _ in pairs})
+    def _score_tree(self, prefix: Tokens, tree: TokenTree) -> Scores:
+        """Compute the log-likelihood of each continuation of a tree behind a prefix, in one forward pass."""
+        nodes, rows = np.unique(tree.target_nodes, return_inverse=True)
         cache = self._prefix_cache.prefill(prefix)
         with self._loaded.lock, torch.inference_mode():
             compute = self._fast_tree_logits if self._loaded.fast_forward else self._tree_logits
-            logits = compute(len(prefix), cache, tree, nodes)
+            logits = compute(len(prefix), cache, tree, torch.from_numpy(nodes))
             totals = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, _SOFTMAX_ROWS)])
-            row_of = {node: row for row, node in enumerate(nodes)}
-            rows = [row_of[node] for pairs in tree.targets for node, _ in pairs]
-            columns = [token for pairs in tree.targets for _, token in pairs]
-            values = (logits[rows, columns].float() - totals[rows]).double().cpu().numpy()
-        ends = np.cumsum([len(pairs) for pairs in tree.targets])
-        return [float(part.sum()) for part in np.split(values, ends[:-1])]
+            values = (logits[rows, tree.target_tokens].float() - totals[rows]).double().cpu().numpy()
+        return _sums(values, tree.lengths)
 
-    def _fast_tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
-        tokens, depths = torch.tensor(tree.tokens), torch.tensor(tree.depths)
+    def _fast_tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: torch.Tensor) -> torch.Tensor:
+        tokens, depths = torch.from_numpy(tree.tokens), torch.from_numpy(tree.depths)
         masks = [self._additive_mask(tree.ancestor_mask(*part)) for part in tree.parts()]
         compute: Any = self._loaded.fast_forward.tree_logits
-        return compute(tokens, depths + known, masks, cache, torch.tensor(nodes))  # type: ignore[no-any-return]
+        return compute(tokens, depths + known, masks, cache, nodes)  # type: ignore[no-any-return]
 
-    def _tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: list[int]) -> torch.Tensor:
+    def _tree_logits(self, known: int, cache: Any, tree: TokenTree, nodes: torch.Tensor) -> torch.Tensor:
         model, device = self._loaded.model, self._loaded.device
         visible = np.pad(tree.ancestor_mask(), ((0, 0), (known, 0)), constant_values=True)
         logits: torch.Tensor = model(
-            torch.tensor([tree.tokens], device=device),
+            torch.from_numpy(tree.tokens)[None].to(device),
             attention_mask=self._additive_mask(visible)[None, None],
-            position_ids=torch.tensor([[known + depth for depth in tree.depths]], device=device),
+            position_ids=torch.from_numpy(tree.depths + known)[None].to(device),
             cache=cache,
             use_cache=True,
-            **logits_to_keep(model, torch.tensor(nodes, device=device)),
+            **logits_to_keep(model, nodes.to(device)),
         ).logits[0]
         return logits if logits.shape[0] == len(nodes) else logits[nodes]
 
@@ -218,26 +211,34 @@ class Scorer:
             return _teacher_forcing(forward, states, start, continuations, len(prompt), device)
 
 
+def _sums(values: Scores, lengths: npt.NDArray[np.int64]) -> Scores:
+    """Return the sum of each part of some values, of these lengths."""
+    sums, starts = np.empty(len(lengths)), np.cumsum(lengths) - lengths
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        sums[places] = values[starts[places, None] + np.arange(length)].sum(axis=1)
+    return sums
+
+
 def _shared_with_neighbours(prompts: Sequence[Tokens]) -> list[int]:
     """Return how many tokens of each prompt, in lexicographic order, a neighbour shares: these are worth caching."""
     if len(prompts) == 1:
         return [len(prompts[0])]
-    common = [0, *(common_prefix_length(pair) for pair in pairwise(prompts)), 0]
-    return [max(pair) for pair in pairwise(common)]
+    return [max(pair) for pair in pairwise([*shared_with_previous(prompts), 0])]
 
 
 def _split_continuations(options: Sequence[Tokens]) -> Iterator[tuple[list[int], int]]:
     """Yield the indices of continuations that fit one forward pass, with the size of their tree, in tokens."""
     selected: list[int] = []
-    size, before = 0, tuple[int, ...]()
-    for index in sorted(range(len(options)), key=lambda index: tuple(options[index])):
-        option = tuple(options[index])
-        new = len(option) - common_prefix_length([before, option])
+    size = 0
+    order = sorted(range(len(options)), key=lambda index: tuple(options[index]))
+    for index, shared in zip(order, shared_with_previous([options[index] for index in order]), strict=True):
+        new = len(options[index]) - shared
         if selected and size + new > PASS_TOKENS:
             yield selected, size
-            selected, size, new = [], 0, len(option)
+            selected, size, new = [], 0, len(options[index])
         selected.append(index)
-        size, before = size + new, option
+        size += new
     yield selected, size
 
 

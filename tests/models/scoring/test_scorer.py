@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.scoring import scorer as scoring
-from llmkit.models.scoring.token_tree import TokenTree
 from tests.support import tiny
 from tests.support.generation import forward_shapes
 from tests.support.reference import teacher_forcing
@@ -134,38 +133,6 @@ def test_scores_of_any_prompts_and_continuations_equal_teacher_forcing(
         patch.setattr(scoring, "GROUP_TOKENS", {})
         scores = engine_of(name).scorer.score(prompts, options)
     assert max_difference(scores, expected_scores(model, prompts, options)) < 1e-4
-
-
-@given(st.lists(st.tuples(token_lists, token_lists), min_size=1, max_size=8))
-def test_a_token_tree_has_each_prefix_once(pairs: list[tuple[list[int], list[int]]]) -> None:
-    tree = TokenTree()
-    for prompt, continuation in pairs:
-        tree.add(prompt, continuation)
-    paths: list[tuple[int, ...]] = []
-    for node in range(len(tree.tokens)):
-        path, at = tuple[int, ...](), node
-        while at >= 0:
-            path, at = (tree.tokens[at], *path), tree.parents[at]
-        paths.append(path)
-    prefixes = {
-        tuple([*prompt, *continuation][:end])
-        for prompt, continuation in pairs
-        for end in range(1, len(prompt) + len(continuation))
-    }
-    assert sorted(paths) == sorted(prefixes)
-    assert tree.depths == [len(path) - 1 for path in paths]
-    mask = tree.ancestor_mask()
-    separate = np.zeros_like(mask)
-    for start, end in tree.parts():
-        separate[start:end, start:end] = tree.ancestor_mask(start, end)
-    assert np.array_equal(separate, mask), "the parts are independent, and together they are the tree"
-    for node, path in enumerate(paths):
-        assert {paths[other] for other in np.flatnonzero(mask[node])} == {path[:end] for end in range(1, len(path) + 1)}
-    for (prompt, continuation), expected in zip(pairs, tree.targets, strict=True):
-        assert [token for _, token in expected] == continuation
-        assert [paths[node] for node, _ in expected] == [
-            tuple([*prompt, *continuation][: len(prompt) + at]) for at in range(len(continuation))
-        ]
 
 
 @tiny.every_architecture
