@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -22,20 +21,20 @@ from llmkit.chains.calibration import (
     warn_of_few,
 )
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
-from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
-from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
+from llmkit.chains.classification.few_shot import FewShot
+from llmkit.chains.classification.language_model import LanguageModelEvidence
+from llmkit.chains.classification.long_texts import PooledRow
 from llmkit.chains.classification.results import Classification, parse_rows
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.classification.structured import LabelChoice
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import Row, WeightsWatch, scoring_model
+from llmkit.chains.scoring import scoring_model
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 from llmkit.text.ranking import descending
-from llmkit.text.segmentation import Passage
 
 
 class ZeroShotClassificationChain(Chain[Text, str, Classification]):
@@ -105,9 +104,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._uncalibrated_threshold = self.threshold
         self.calibration = Calibration(independent=multi_label)
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        self._lock, self._weights = CopyableLock(), WeightsWatch(local)
-        self._scorers: tuple[CalibratedScorer, ...] | None = None  # learned at the first use, under the lock
-        self._few_shot: FewShot | None = None
+        self._lock = CopyableLock()
+        self._model: LanguageModelEvidence | None = None
         self._choice: LabelChoice | None = None
         if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
@@ -125,8 +123,10 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             return
         scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
-        self._learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
-        self._few_shot = self._learn(examples)
+        learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
+        self._model = LanguageModelEvidence(
+            local, learn, examples, self.tuning, contextual_calibration=contextual_calibration, multi_label=multi_label
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -136,16 +136,14 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     @property
     def shows_examples(self) -> bool:
         """Whether the examples go into the prompt; may have to measure it first."""
-        with self._lock:
-            return self._few_shot.shown if self._few_shot else True
+        return self._model.shows_examples if self._model else True
 
     def examples_report(self) -> ExamplesReport | None:
         """Return what was done with the examples, which may have to be measured first.
 
         `None` without examples, and for a model that returns no log-likelihoods, which sees them all.
         """
-        with self._lock:
-            return self._few_shot.report(calibrated=self.contextual_calibration) if self._few_shot else None
+        return self._model.report() if self._model else None
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> Self:
         """Learn from labelled examples, instead of those of the constructor, and return the chain.
@@ -159,13 +157,11 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             InputError: an example is wrong, says which. Nothing changes then.
         """
         with self._lock:
-            if self._choice:
+            if self._model is None:
                 self._choice = self._show_to_model(examples)
                 return self
-            few_shot = self._learn(examples)
-            scorers = few_shot.scorers(calibrated=self.contextual_calibration)
-            self._few_shot, self._scorers = few_shot, scorers
-            self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold
+            self._model.fit(examples)
+            self._undo_calibration()
         return self
 
     def prepare(self, input: Text) -> str:
@@ -182,7 +178,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             ]
         return [
             scored if isinstance(scored, Exception) else self._classification(scored)
-            for scored in self._try_pooled_scores(prepared)
+            for scored in self._evidence().try_pooled_scores(prepared)
         ]
 
     def calibrate(self, rows: Sequence[Any], *, precision: float | None = None) -> CalibrationReport:
@@ -218,26 +214,28 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     def _forget_stale(self) -> None:
         """Forget what was measured with other weights: the prior is measured again, a calibration is undone."""
         with self._lock:
-            if not self._weights.has_changed() or self._few_shot is None:
+            if self._model is None or not self._model.forget_stale():
                 return
-            self._few_shot, self._scorers = replace(self._few_shot), None
-            neutral = Calibration(independent=self.multi_label)
-            if self.calibration != neutral:
-                self._weights.warn_uncalibrated()
-            self.calibration, self.threshold = neutral, self._uncalibrated_threshold
+            if self.calibration != Calibration(independent=self.multi_label):
+                self._model.warn_uncalibrated()
+            self._undo_calibration()
+
+    def _undo_calibration(self) -> None:
+        self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold
+
+    def _evidence(self) -> LanguageModelEvidence:
+        if self._model is None:
+            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
+        return self._model
 
     def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
-        if not self.contextual_calibration:
-            raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
-        count, texts = len(texts), [part.text for text in texts for part in self._divide(text)]
         with self._lock:
-            scorers = tuple(scorer.refit(texts, self.tuning.neutral_weight) for scorer in self._learned_scorers())
-            self._scorers, self.calibration = scorers, Calibration(independent=self.multi_label)
-            self.threshold = self._uncalibrated_threshold
-        return CalibrationReport(count, self.calibration)
+            self._evidence().measure_prior(texts)
+            self._undo_calibration()
+        return CalibrationReport(len(texts), self.calibration)
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
-        scores = np.stack([pooled.row for pooled in unwrap_all(self._try_pooled_scores(texts))])
+        scores = np.stack([pooled.row for pooled in unwrap_all(self._evidence().try_pooled_scores(texts))])
         before = Calibration(independent=self.multi_label)
         after = before.fit(scores, truth)
         threshold = None
@@ -251,31 +249,6 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             self.threshold = self.threshold if threshold is None else threshold
         losses = before.log_loss(scores, truth), after.log_loss(scores, truth)
         return CalibrationReport(len(texts), after, *losses, threshold)
-
-    def _learned_scorers(self) -> tuple[CalibratedScorer, ...]:
-        """Return the scorers, whose priors are measured at the first use."""
-        if self._few_shot is None:
-            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
-        with self._lock:
-            if self._scorers is None:
-                self._scorers = self._few_shot.scorers(calibrated=self.contextual_calibration)
-            return self._scorers
-
-    def _try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
-        """Return the mean score of each label over the scorers, or the error that a text failed with."""
-        columns = zip(*(scorer.try_scores(texts) for scorer in self._learned_scorers()), strict=True)
-        return [
-            next((row for row in rows if isinstance(row, Exception)), None) or np.mean(rows, axis=0) for rows in columns
-        ]
-
-    def _try_pooled_scores(self, texts: Sequence[str]) -> list[PooledRow | Exception]:
-        """Return the scores of each text, pooled over its passages where it does not fit the window."""
-        return try_pooled_scores(self._try_scores, self._divide, texts, independent=self.multi_label)
-
-    def _divide(self, text: str) -> list[Passage]:
-        scorer = self._learned_scorers()[0].scorer
-        longest = min(self.tuning.max_passage_tokens, scorer.context_window // 2)  # the rest is for examples
-        return divide(text, scorer.fit, scorer.llm, longest)
 
     def _classification(self, pooled: PooledRow) -> Classification:
         calibration, threshold = self.calibration, self.threshold

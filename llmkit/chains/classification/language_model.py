@@ -1,0 +1,109 @@
+"""What a language model says of each label of a text: log-likelihoods with the prior subtracted, over passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from llmkit.chains.calibration import ExamplesReport
+from llmkit.chains.classification.contextual_calibration import ClassificationTuning
+from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
+from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
+from llmkit.chains.scoring import Row, WeightsWatch
+from llmkit.errors import InputError
+from llmkit.locks import CopyableLock
+from llmkit.text.segmentation import Passage
+
+
+class LanguageModelEvidence:
+    """The labels' scores by a language model, whose priors are measured at the first use. Safe for threads.
+
+    Args:
+        llm: the model, with `score`.
+        learn: makes of labelled examples what is learned from them.
+        examples: labelled examples.
+        tuning: the numbers that depend on the model.
+        contextual_calibration: whether the prior is subtracted.
+        multi_label: whether each label holds or not by itself.
+    """
+
+    def __init__(
+        self,
+        llm: Any,
+        learn: Callable[[Sequence[Mapping[str, Any]]], FewShot],
+        examples: Sequence[Mapping[str, Any]],
+        tuning: ClassificationTuning,
+        *,
+        contextual_calibration: bool,
+        multi_label: bool,
+    ) -> None:
+        self._learn, self._tuning = learn, tuning
+        self._calibrated, self._independent = contextual_calibration, multi_label
+        self._lock, self._weights = CopyableLock(), WeightsWatch(llm)
+        self._few_shot = learn(examples)
+        self._scorers: tuple[CalibratedScorer, ...] | None = None
+
+    @property
+    def shows_examples(self) -> bool:
+        """Whether the examples go into the prompt; may have to measure it first."""
+        with self._lock:
+            return self._few_shot.shown
+
+    def report(self) -> ExamplesReport | None:
+        """Return what was done with the examples, which may have to be measured first; `None` if there are none."""
+        with self._lock:
+            return self._few_shot.report(calibrated=self._calibrated)
+
+    def fit(self, examples: Sequence[Mapping[str, Any]]) -> None:
+        """Learn from labelled examples, instead of the former ones; measure them now."""
+        few_shot = self._learn(examples)
+        scorers = few_shot.scorers(calibrated=self._calibrated)
+        with self._lock:
+            self._few_shot, self._scorers = few_shot, scorers
+
+    def forget_stale(self) -> bool:
+        """Return whether the weights have changed; then all is measured again at the next use."""
+        with self._lock:
+            if not self._weights.has_changed():
+                return False
+            self._few_shot, self._scorers = replace(self._few_shot), None
+            return True
+
+    def warn_uncalibrated(self) -> None:
+        """Log that a calibration was undone, because the weights have changed."""
+        self._weights.warn_uncalibrated()
+
+    def measure_prior(self, texts: Sequence[str]) -> None:
+        """Measure the prior on texts too."""
+        if not self._calibrated:
+            raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
+        parts = [part.text for text in texts for part in self.divide(text)]
+        with self._lock:
+            self._scorers = tuple(scorer.refit(parts, self._tuning.neutral_weight) for scorer in self.scorers())
+
+    def scorers(self) -> tuple[CalibratedScorer, ...]:
+        """Return the scorers, whose priors are measured at the first use."""
+        with self._lock:
+            if self._scorers is None:
+                self._scorers = self._few_shot.scorers(calibrated=self._calibrated)
+            return self._scorers
+
+    def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
+        """Return the mean score of each label over the scorers, or the error that a text failed with."""
+        columns = zip(*(scorer.try_scores(texts) for scorer in self.scorers()), strict=True)
+        return [
+            next((row for row in rows if isinstance(row, Exception)), None) or np.mean(rows, axis=0) for rows in columns
+        ]
+
+    def try_pooled_scores(self, texts: Sequence[str]) -> list[PooledRow | Exception]:
+        """Return the scores of each text, pooled over its passages where it does not fit the window."""
+        return try_pooled_scores(self.try_scores, self.divide, texts, independent=self._independent)
+
+    def divide(self, text: str) -> list[Passage]:
+        """Divide a text into passages that fit the prompt; one that fits is one passage."""
+        scorer = self.scorers()[0].scorer
+        longest = min(self._tuning.max_passage_tokens, scorer.context_window // 2)  # the rest is for examples
+        return divide(text, scorer.fit, scorer.llm, longest)
