@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from llmkit.models.attention_kernels import without_planned_attention
 from llmkit.models.weights_monitor import WeightsMonitor
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ class LoadedModel:
         fast_forward: a faster forward pass with the same logits, such as `FastLlama`, or `None`, also once the weights
             have changed.
         source: a digest of the files that the weights were loaded from; empty for objects.
-        lock: taken for each forward pass.
+        lock: taken for each forward pass (see `forward_pass`).
     """
 
     name: str
@@ -71,6 +74,14 @@ class LoadedModel:
     def forward(self) -> Any:
         """What computes logits: the fast forward pass, or the model."""
         return self.fast_forward or self.model
+
+    @contextmanager
+    def forward_pass(self) -> Iterator[None]:
+        """Compute what is within alone, without gradients, and on a GPU with attention that needs no plans."""
+        import torch
+
+        with self.lock, torch.inference_mode(), without_planned_attention(self.device):
+            yield
 
     @property
     def is_encoder_decoder(self) -> bool:

@@ -96,7 +96,7 @@ class DecodeLoop:
         if shared and new_tokens == 1 and key_values_of(self.cache):
             logits = shared.logits(int(input_ids[0, -1]), self.cache)
             return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
-        with self._loaded.lock:
+        with self._loaded.forward_pass():
             step = model.prepare_inputs_for_generation(
                 input_ids, next_sequence_length=new_tokens, is_first_iteration=is_first, **inputs
             )

@@ -16,6 +16,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
+from llmkit.models.attention_kernels import without_planned_attention
 from llmkit.models.constraints.grammar import ConstraintFactory
 from llmkit.models.generation.batches import BatchSizes, memory_of, split_batches
 from llmkit.models.generation.completion import Completion, GenerationRequest
@@ -219,9 +220,10 @@ class Engine:
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
         loop, processors = DecodeLoop(self.loaded, completions, self._shared_steps), _penalties(completions)
         version = self.loaded.weights_version
-        steps = self.loaded.model.generate(
-            **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
-        )
+        with without_planned_attention(self.loaded.device):  # an encoder computes now
+            steps = self.loaded.model.generate(
+                **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
+            )
         with closing(steps):
             for number, step in enumerate(steps):
                 if not number and len(completions) == 1:
@@ -270,7 +272,7 @@ class Engine:
         inputs = self._inputs([completion.request.prompt for completion in first_of_each], config)
         needs_logits = any(completion.request.logprobs is not None for completion in completions)
         config.update(return_dict_in_generate=True, output_logits=needs_logits)
-        with self.loaded.lock:
+        with self.loaded.forward_pass():
             found = self.loaded.model.generate(
                 **inputs,
                 generation_config=config,

@@ -111,7 +111,7 @@ class PrefixCache:
         found = self._find(keys)
         cache = self._join(found)
         for index, (start, end) in list(enumerate(pairwise(ends)))[len(found) :]:
-            with loaded.lock, torch.inference_mode():
+            with loaded.forward_pass():
                 new = torch.tensor([list(tokens[start:end])], device=loaded.device)
                 seen = torch.ones(1, end, dtype=torch.long, device=loaded.device)  # as in the decode loop
                 keep = logits_to_keep(loaded.model, 1)

@@ -143,7 +143,7 @@ class Scorer:
         """Compute the log-likelihood of each continuation of a tree behind a prefix, in one forward pass."""
         nodes, rows = np.unique(tree.target_nodes, return_inverse=True)
         cache = self._prefix_cache.prefill(prefix)
-        with self._loaded.lock, torch.inference_mode():
+        with self._loaded.forward_pass():
             compute = self._fast_tree_logits if self._loaded.fast_forward else self._tree_logits
             logits = compute(len(prefix), cache, tree, torch.from_numpy(nodes))
             totals = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, _SOFTMAX_ROWS)])
@@ -191,7 +191,7 @@ class Scorer:
         layers = DynamicCache(config=model.config).layers
         # The rows of recurrent states cannot be repeated.
         can_repeat = bool(layers) and all(isinstance(layer, DynamicLayer) for layer in layers)
-        with self._loaded.lock, torch.inference_mode():
+        with self._loaded.forward_pass():
             cache = None
             if len(prompt) > 1 and can_repeat:
                 cache = model(torch.tensor([list(prompt[:-1])], device=device), use_cache=True).cache
@@ -206,7 +206,7 @@ class Scorer:
             logits = model(encoder_outputs=repeated, decoder_input_ids=rows, use_cache=False).logits
             return logits[:, len(start) - 1 :]
 
-        with self._loaded.lock, torch.inference_mode():
+        with self._loaded.forward_pass():
             states = model.get_encoder()(torch.tensor([list(prompt)], device=device), return_dict=True)
             return _teacher_forcing(forward, states, start, continuations, len(prompt), device)
 
