@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmkit.errors import InputError, ModelUnusable
-from llmkit.models.library_errors import library_errors, reason_of
+from llmkit.models.library_errors import library_errors
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.adapters import Adapter, find_adapter
@@ -15,15 +15,9 @@ from llmkit.models.weights.architectures import require_generator
 from llmkit.models.weights.catalog import CATALOG, folder_of, resolve
 from llmkit.models.weights.context_window import NO_LIMIT, find_window, validate_window
 from llmkit.models.weights.digest import folder_digest, hash_text
-from llmkit.models.weights.folder_files import GENERATION_CONFIG, read_object
-from llmkit.models.weights.quantization import check_int4_layers, quantization_config, validate_method
-from llmkit.models.weights.size_limits import (
-    backend_components,
-    check_growth,
-    check_settings,
-    check_size,
-    check_tokenizer_file,
-)
+from llmkit.models.weights.quantization import validate_method
+from llmkit.models.weights.reading import read_config, read_generation_config, read_tokenizer, read_weights
+from llmkit.models.weights.size_limits import check_size
 from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
 
@@ -33,8 +27,6 @@ if TYPE_CHECKING:
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
-_ATTENTION = (None, "eager", "sdpa")
-"""The attention that a configuration may choose; others need packages, or are compiled for minutes (flash, flex)."""
 
 
 def load(
@@ -51,11 +43,7 @@ def load(
         ModelNotFound, ModelUnusable: no such model, or it cannot generate text.
         InputError: `device`, `dtype` or `quantization` is not available here.
     """
-    if dtype not in _DTYPES:
-        raise InputError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
-    validate_method(quantization)
-    if device != "auto":
-        _check_device(device)
+    validate_placement(device, dtype, quantization)
     if name in CATALOG and CATALOG[name].kind != "chat":
         raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
     with library_errors(lambda reason: ModelUnusable(f"{name} cannot be read: {reason}")):
@@ -67,7 +55,7 @@ def load(
     warn_of_busy_waiting(where)
     best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
     precision = best if dtype == "auto" else getattr(torch, dtype)
-    known = next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
+    known = known_name(name, folder)
     with library_errors(lambda reason: ModelUnusable(f"{folder} cannot be loaded: {reason}")):
         with quiet_transformers():
             tokenizer, model = _read_adapted(adapter or folder, where, precision, quantization)
@@ -78,6 +66,20 @@ def load(
             fast_forward=None if quantization or exact else _fast_forward(model, folder),
             source=hash_text(folder_digest(folder), adapter and folder_digest(adapter.base), quantization),
         )
+
+
+def validate_placement(device: str, dtype: str, quantization: str | None) -> None:
+    """Raise `InputError` for a type or a quantization that does not exist, or a device that is not available here."""
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}, but must be one of {', '.join(_DTYPES)}")
+    validate_method(quantization)
+    if device != "auto":
+        _check_device(device)
+
+
+def known_name(name: str, folder: Path) -> str:
+    """Return the catalog's name of a folder in the cache, else the name that was given."""
+    return next((key for key in CATALOG if folder.resolve() == folder_of(key).resolve()), name)
 
 
 def _fast_forward(model: Any, folder: Path) -> Any:
@@ -141,20 +143,14 @@ def _read_adapted(folder: Path | Adapter, *options: Any) -> tuple[Any, Any]:
         tokenizer, model = _read(base, *options)
     model.config._name_or_path = model.name_or_path = str(folder.base)
     if folder.tokenizer != folder.base:
-        tokenizer = _read_tokenizer(folder.tokenizer)
+        tokenizer = read_tokenizer(folder.tokenizer)
     return tokenizer, folder.apply(model, tokenizer).eval()
 
 
 def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | None) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    check_settings(folder)
-    config = AutoConfig.from_pretrained(folder, **local)
-    changed: dict[str, Any] = {}
-    if config._attn_implementation not in _ATTENTION:
-        config._attn_implementation = None  # transformers chooses
-        changed["config"] = config
+    config = read_config(folder)
     require_generator(config, f"{folder} has")
     auto_class: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     if type(config) not in auto_class._model_mapping:
@@ -162,74 +158,9 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
             f"{folder} has a {config.model_type} model, which cannot generate text: choose a causal language model "
             "(…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
         )
-    changed |= _generation_config(folder)
+    changed = read_generation_config(folder)
     check_size(folder, config, auto_class)
-    tokenizer = _read_tokenizer(folder)
-    options = {"dtype": dtype, "device_map": device, **local, **quantization_config(quantization, dtype)}
-    model, read = auto_class.from_pretrained(folder, **changed, **_REPORTED, **options)
-    if wrong := read["mismatched_keys"]:
-        name, stored, wanted = min(wrong)
-        raise ModelUnusable(
-            f"{folder}: {len(wrong)} of the weights have another shape than config.json says, such as {name}: "
-            f"{list(stored)}, and by config.json {list(wanted)}; get the model's files again, all from one place"
-        )
-    if read["missing_keys"]:
-        missing = sorted(read["missing_keys"])
-        raise ModelUnusable(
-            f"{folder} lacks {len(missing)} of the weights of a {type(model).__name__}, such as {missing[0]}: it is "
-            "incomplete, or another architecture"
-        )
-    check_int4_layers(model, quantization)
-    if quantization is None:
-        _check_finite(folder, model)
-    return tokenizer, model.eval()
-
-
-def _check_finite(folder: Path, model: Any) -> None:
-    """Raise `ModelUnusable` for weights that are no finite numbers, with which every completion would be noise."""
-    for name, weight in model.named_parameters():
-        if weight.numel() and weight.is_floating_point() and not all(bound.isfinite() for bound in weight.aminmax()):
-            dtype = str(weight.dtype).removeprefix("torch.")
-            raise ModelUnusable(
-                f"{folder}: the weights {name} have values that are no finite numbers in {dtype}: they are damaged, or "
-                "too large for it (dtype='float32' shows which)"
-            )
-
-
-def _read_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    check_tokenizer_file(folder)  # added tokens are normalized when it is loaded
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if getattr(tokenizer, "is_fast", False):
-        check_growth(folder, backend_components(tokenizer))  # of other files
-    return tokenizer
-
-
-def _generation_config(folder: Path) -> dict[str, Any]:
-    """Return the option for a generation config that needs a change: `num_return_sequences` has no effect.
-
-    Raises:
-        ModelUnusable: transformers refuses an entry when it loads the model; names the file.
-    """
-    from transformers import GenerationConfig
-
-    if not (folder / GENERATION_CONFIG).is_file():
-        return {}
-    values = read_object(folder / GENERATION_CONFIG)
-    is_changed = values.pop("num_return_sequences", None) is not None
-    try:
-        config: Any = GenerationConfig.from_dict(values)
-    except Exception as error:  # it checks some entries by using them
-        reason = reason_of(error).rstrip(".")
-        raise ModelUnusable(
-            f"{folder / GENERATION_CONFIG} has an entry that cannot be used ({reason}): change it or remove it"
-        ) from error
-    return {"generation_config": config} if is_changed else {}
-
-
-_REPORTED: Any = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-"""Mismatched sizes are not ignored: `_read` raises an error that names them."""
+    return read_tokenizer(folder), read_weights(folder, config, auto_class, device, dtype, quantization, **changed)
 
 
 def _check_device(device: str) -> None:
