@@ -16,6 +16,7 @@ from llmkit.models.openmp import limit_busy_waiting as _limit_busy_waiting
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
     from llmkit.models.embeddings import default_embedder
+    from llmkit.models.encoder import HuggingFaceEncoder
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.llm import HuggingFaceLLM
 
@@ -27,6 +28,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "GenerationSettings",
     "HuggingFaceChat",
+    "HuggingFaceEncoder",
     "HuggingFaceLLM",
     "default_embedder",
 ]
@@ -38,6 +40,7 @@ __getattr__, __dir__ = _lazy(
     {
         "chat": ["HuggingFaceChat"],
         "embeddings": ["default_embedder"],
+        "encoder": ["HuggingFaceEncoder"],
         "generation.settings": ["GenerationSettings"],
         "llm": ["HuggingFaceLLM"],
     },

@@ -7,16 +7,16 @@ from typing import Any
 from llmkit.errors import ModelUnusable
 from llmkit.text.words import with_article
 
-_PIPELINES = {
-    "ForMaskedLM": "fill-mask",
-    "ForPreTraining": "fill-mask",
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForMultipleChoice": "",
-    "ForNextSentencePrediction": "",
-}
-"""The pipeline of transformers by the ending of the name of an architecture that generates no text."""
+_HEADS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMaskedLM",
+    "ForPreTraining",
+)
+"""Endings of the names of architectures that generate no text, and that `HuggingFaceEncoder` takes."""
+_OTHERS = ("ForMultipleChoice", "ForNextSentencePrediction")
+"""Endings of others that generate no text."""
 
 _INSTEAD = "choose a causal language model (…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
 
@@ -30,7 +30,7 @@ def require_generator(config: Any, where: str, *, is_loaded: bool = False) -> No
     a classifier without its head. An encoder that was trained to generate has `is_decoder` in its configuration.
     """
     architecture = next(iter(getattr(config, "architectures", None) or ()), "")
-    ending = next((ending for ending in _PIPELINES if architecture.endswith(ending)), "")
+    ending = next((ending for ending in (*_HEADS, *_OTHERS) if architecture.endswith(ending)), "")
     is_encoder = _is_encoder(config)
     if not is_encoder and (is_loaded or ending in ("", "ForPreTraining")):
         return
@@ -54,8 +54,8 @@ def _is_encoder(config: Any) -> bool:
 
 
 def _use_of(architecture: str, ending: str) -> str:
-    if pipeline := _PIPELINES.get(ending):
-        return f"; transformers.pipeline({pipeline!r}) uses this one"
+    if ending in _HEADS:
+        return "; HuggingFaceEncoder takes this one, and the chains take that"
     if architecture.endswith("Model"):
-        return "; langchain_huggingface.HuggingFaceEmbeddings uses this one, if it embeds sentences"
+        return "; HuggingFaceEncoder takes this one, if it is a sentence embedder (a folder of sentence-transformers)"
     return ""

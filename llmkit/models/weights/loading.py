@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
-_DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
+DEVICE_MAPS = ("balanced", "balanced_low_0", "sequential")  # of accelerate
 
 
 def load(
@@ -45,7 +45,9 @@ def load(
     """
     validate_placement(device, dtype, quantization)
     if name in CATALOG and CATALOG[name].kind != "chat":
-        raise ModelUnusable(f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model")
+        raise ModelUnusable(
+            f"{name} makes {CATALOG[name].kind}s and generates no text: choose another model, or use HuggingFaceEncoder"
+        )
     with library_errors(lambda reason: ModelUnusable(f"{name} cannot be read: {reason}")):
         folder = resolve(name)
         adapter = find_adapter(folder)
@@ -53,7 +55,7 @@ def load(
 
     where = choose_device() if device == "auto" else device
     warn_of_busy_waiting(where)
-    best = choose_dtype(choose_device() if where in _DEVICE_MAPS else where)
+    best = choose_dtype(choose_device() if where in DEVICE_MAPS else where)
     precision = best if dtype == "auto" else getattr(torch, dtype)
     known = known_name(name, folder)
     with library_errors(lambda reason: ModelUnusable(f"{folder} cannot be loaded: {reason}")):
@@ -166,7 +168,7 @@ def _read(folder: Path, device: str, dtype: torch.dtype, quantization: str | Non
 def _check_device(device: str) -> None:
     import torch
 
-    if device in _DEVICE_MAPS:
+    if device in DEVICE_MAPS:
         return
     try:
         torch.empty(0, device=device)

@@ -43,10 +43,10 @@ def config_of(name: str, **options: Any) -> PreTrainedConfig:
 @pytest.mark.parametrize(
     ("auto_class", "use"),
     [
-        ("AutoModelForMaskedLM", "'fill-mask'"),
-        ("AutoModelForSequenceClassification", "'text-classification'"),
-        ("AutoModelForTokenClassification", "'token-classification'"),
-        ("AutoModel", "HuggingFaceEmbeddings uses this one"),
+        ("AutoModelForMaskedLM", "HuggingFaceEncoder takes this one, and the chains"),
+        ("AutoModelForSequenceClassification", "HuggingFaceEncoder takes this one, and the chains"),
+        ("AutoModelForTokenClassification", "HuggingFaceEncoder takes this one, and the chains"),
+        ("AutoModel", "HuggingFaceEncoder takes this one, if it is a sentence embedder"),
     ],
 )
 def test_an_encoder_is_refused_with_what_uses_it(tmp_path: Path, name: str, auto_class: str, use: str) -> None:

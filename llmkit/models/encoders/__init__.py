@@ -1,0 +1,1 @@
+"""What each head of an encoder-only model computes."""
