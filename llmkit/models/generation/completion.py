@@ -105,6 +105,17 @@ class Completion:
         """Whether the next token can be chosen: the model has computed all tokens so far."""
         return not self.finish_reason and not self.pending
 
+    def start(self) -> None:
+        """Start its clock: until now, it waited for its turn."""
+        waited = time.perf_counter() - self.started_at
+        self.started_at += waited
+        self.deadline += waited
+
+    def cancel(self) -> None:
+        """Finish it as cancelled, before its first token."""
+        self.first_token_at = time.perf_counter()
+        self._finish("cancelled")
+
     def take_pending(self, count: int) -> list[int]:
         """Remove and return the next tokens for the model."""
         taken, self.pending = self.pending[:count], self.pending[count:]

@@ -23,6 +23,7 @@ from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest
 from llmkit.models.generation.model_defaults import check_entries, default_max_new_tokens, validate_values
+from llmkit.models.generation.row_decoder import RowDecoder
 from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.generation.shared_steps import SharedSteps
@@ -43,16 +44,24 @@ _MIN_SHARED_TOKENS = 16  # the shortest common prefix of a batch that is compute
 
 
 class Engine:
-    """A loaded model with its caches; model objects may share it."""
+    """A loaded model with its caches; model objects may share it.
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    Args:
+        loaded: the model.
+        uses_rows: whether completions are decoded in the rows of a fixed cache, if the model can; by default on CUDA.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, uses_rows: bool | None = None) -> None:
         self.loaded = loaded
         self._parts = TokenizerParts(loaded)
         self.prefix_cache = PrefixCache(loaded, answer_start=lambda: self.tokenizer_parts.answer_start)
         self.scorer = Scorer(loaded, self.prefix_cache)
         fast = loaded.fast_forward
         self._shared_steps = SharedSteps(fast, loaded.lock) if fast else None
-        self._batch_sizes = BatchSizes(loaded, memory_of(loaded.device))
+        memory = memory_of(loaded.device)
+        self._batch_sizes = BatchSizes(loaded, memory)
+        uses_rows = loaded.device.type == "cuda" if uses_rows is None else uses_rows
+        self._row_decoder = RowDecoder(loaded, self.prefix_cache, memory, self._settings_config) if uses_rows else None
         self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
 
@@ -193,17 +202,30 @@ class Engine:
             raise GenerationError(f"{answers} need more memory") from error
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
-        """Yield the indices of requests that fit one batch: with the same settings, alike in length."""
-        return split_batches(requests, list(map(self.max_new_tokens, requests)), self._batch_sizes.max_tokens)
+        """Yield the indices of requests that fit one batch: those decoded in rows, others alike in length."""
+        together = [index for index, request in enumerate(requests) if self._uses_rows(request.settings)]
+        if together:
+            yield together
+        apart = sorted(set(range(len(requests))) - set(together))
+        limits = [self.max_new_tokens(requests[index]) for index in apart]
+        for batch in split_batches([requests[index] for index in apart], limits, self._batch_sizes.max_tokens):
+            yield [apart[index] for index in batch]
+
+    def _uses_rows(self, settings: GenerationSettings) -> bool:
+        return self._row_decoder is not None and self._row_decoder.supports(settings)
 
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
         limit = self.max_new_tokens(request)
         return [Completion.from_request(request, self.loaded, limit, index) for index in range(request.settings.n)]
 
+    def _settings_config(self, settings: GenerationSettings, max_new_tokens: int = 1) -> GenerationConfig:
+        config = prepare_config(self.loaded.model, settings, max_new_tokens)
+        config.eos_token_id = sorted(self.loaded.eos_token_ids) or None
+        return config
+
     def _config(self, completions: Sequence[Completion]) -> GenerationConfig:
         limit = max(completion.max_new_tokens for completion in completions)
-        config = prepare_config(self.loaded.model, completions[0].request.settings, limit)
-        config.eos_token_id = sorted(self.loaded.eos_token_ids) or None
+        config = self._settings_config(completions[0].request.settings, limit)
         if completions[0].request.settings.target_language is not None:
             config.decoder_start_token_id, *forced = self.decoder_start(completions[0].request.settings)
             config.forced_bos_token_id = forced[0] if forced else None
@@ -211,6 +233,9 @@ class Engine:
 
     def _decode(self, completions: list[Completion]) -> Generator[list[tuple[Completion, str]], None, None]:
         """Run the decode loop; yield at each step the completions that grew, with their new text."""
+        if self._row_decoder and all(self._uses_rows(one.request.settings) for one in completions):
+            yield from self._row_decoder.decode(completions)
+            return
         config = self._config(completions)
         config.num_return_sequences = 1  # each completion has its own row
         inputs = self._inputs([completion.request.prompt for completion in completions], config)

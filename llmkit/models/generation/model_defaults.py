@@ -7,15 +7,15 @@ the tokens, and that llmkit does not have, are refused.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig
 from transformers.generation.logits_process import UnbatchedClassifierFreeGuidanceLogitsProcessor
 
 from llmkit.errors import SettingsError
+from llmkit.models.generation.logits_processors import logits_processors, merge_entries
 from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
 from llmkit.models.library_errors import reason_of
 
@@ -145,21 +145,10 @@ def check_entries(model: Any, config: GenerationConfig) -> None:
 
 def _try(model: Any, config: GenerationConfig, own: dict[str, Any]) -> Exception | None:
     """Return what transformers raises when it makes logits processors of a configuration, and applies them."""
-    merged, device = copy.deepcopy(config), model.device
+    device = model.device
     token = torch.zeros((1, 1), dtype=torch.long, device=device)
     try:
-        merged.update(**own, defaults_only=True, allow_custom_entries=True)
-        merged.update(**merged._get_default_generation_params(), defaults_only=True)
-        merged.max_length = 1 + (merged.max_new_tokens or 1)
-        model._prepare_special_tokens(merged, True, device=device)
-        processors = model._get_logits_processor(
-            generation_config=merged,
-            input_ids_seq_length=1,
-            encoder_input_ids=token,
-            logits_processor=LogitsProcessorList(),
-            device=device,
-            model_kwargs={},
-        )
+        processors = logits_processors(model, merge_entries(model, config, own), [0])
         scores = torch.zeros((1, model.config.get_text_config().vocab_size), device=device)
         for processor in processors:
             if not isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):  # it runs the model

@@ -22,6 +22,10 @@ _SUPPORTED_MODES = {
     GenerationMode.BEAM_SEARCH,
 }
 _OPTIONS_OF_REMOTE_CODE = ("num_beam_groups", "penalty_alpha", "dola_layers")
+NOT_NUMBERS = (
+    "the model's scores for the next token are not numbers (NaN): its numbers overflow in this data type, so load it "
+    "with dtype='float32', or its weights are damaged"
+)
 _SEED_STRIDE = 0x9E3779B97F4A7C15  # else the second completion for one seed would be the first for the next seed
 
 
@@ -111,6 +115,15 @@ def choose_tokens(scores: torch.Tensor, rngs: Sequence[random.Random | None] | N
     Raises:
         GenerationError: the scores of a row are not numbers.
     """
+    tokens = choose_valid_tokens(scores, rngs)
+    is_chosen = [True] * len(tokens) if rngs is None else [rng is not None for rng in rngs]
+    if any(chosen and token is None for chosen, token in zip(is_chosen, tokens, strict=True)):
+        raise GenerationError(NOT_NUMBERS)
+    return [token or 0 if chosen else 0 for token, chosen in zip(tokens, is_chosen, strict=True)]
+
+
+def choose_valid_tokens(scores: torch.Tensor, rngs: Sequence[random.Random | None] | None) -> list[int | None]:
+    """Choose as `choose_tokens` does; a row whose scores are not numbers gets `None`."""
     if scores.device.type == "mps":  # it has no 64-bit numbers
         scores = scores.cpu()
     if rngs is None:
@@ -118,13 +131,7 @@ def choose_tokens(scores: torch.Tensor, rngs: Sequence[random.Random | None] | N
     else:
         best, tokens = _draw(scores, [rng.random() if rng else 0.0 for rng in rngs])
     values, indices = torch.stack([best.double(), tokens.double()]).tolist()  # one transfer from a device
-    is_chosen = [True] * len(values) if rngs is None else [rng is not None for rng in rngs]
-    if any(chosen and math.isnan(value) for chosen, value in zip(is_chosen, values, strict=True)):
-        raise GenerationError(
-            "the model's scores for the next token are not numbers (NaN): its numbers overflow in this data type, so "
-            "load it with dtype='float32', or its weights are damaged"
-        )
-    return [int(index) if chosen else 0 for index, chosen in zip(indices, is_chosen, strict=True)]
+    return [None if math.isnan(value) else int(index) for value, index in zip(values, indices, strict=True)]
 
 
 def _draw(scores: torch.Tensor, numbers: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,71 @@
+"""A completion that occupies a row of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from llmkit.models.generation.completion import Completion
+
+
+@dataclass(eq=False)
+class Row:
+    """A completion while it is decoded in a row.
+
+    Attributes:
+        caller: whose completion it is.
+        shared: what it shares with completions that have the same settings; see `SharedChoice`.
+        processors: logits processors for this completion alone.
+        index: its row in the current step.
+        length: how many of its tokens, from the prompt on, were computed and led to a choice.
+        logits: those behind the prompt, `[1, vocabulary]`, if the prompt was computed with its last token.
+    """
+
+    completion: Completion
+    caller: Any
+    shared: Any
+    processors: Any  # a LogitsProcessorList, whose type wants tokens of another type
+    index: int = -1
+    length: int = 0
+    logits: torch.Tensor | None = None
+    _tokens: torch.Tensor | None = field(default=None, repr=False)
+    _known: int = field(default=0, repr=False)
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """The tokens of the prompt."""
+        return self.completion.request.prompt
+
+    @property
+    def total(self) -> int:
+        """How many tokens prompt and completion have so far."""
+        return len(self.completion.request.prompt) + len(self.completion.token_ids)
+
+    @property
+    def most(self) -> int:
+        """How many tokens prompt and completion may have together."""
+        return len(self.prompt) + self.completion.max_new_tokens
+
+    @property
+    def next_token(self) -> int:
+        """The first token that was not computed."""
+        at = self.length - len(self.completion.request.prompt)
+        return self.completion.token_ids[at] if at >= 0 else self.completion.request.prompt[at]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the next token of the completion is chosen behind `next_token`: no other one is known."""
+        return self.length + 1 == self.total
+
+    def tokens(self, device: torch.device) -> torch.Tensor:
+        """Return all tokens so far, `[1, tokens]`, for logits processors."""
+        if self._tokens is None:
+            self._tokens = torch.tensor([[*self.prompt, *[0] * self.completion.max_new_tokens]], device=device)
+            self._known = len(self.prompt)
+        new = self.completion.token_ids[self._known - len(self.prompt) :]
+        if new:
+            self._tokens[0, self._known : self._known + len(new)] = torch.tensor(new, device=device)
+            self._known += len(new)
+        return self._tokens[:, : self._known]

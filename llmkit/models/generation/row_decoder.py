@@ -1,0 +1,273 @@
+"""Decoding in the rows of a fixed cache, for all callers at the same time.
+
+Each step computes one token of every row. A row that is done is given to the next prompt that waits, whoever's it is
+and with whatever settings (iteration-level scheduling of Orca, Yu et al. 2022).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from functools import cached_property
+
+import torch
+from transformers import GenerationConfig
+
+from llmkit.models.generation.batches import DeviceMemory
+from llmkit.models.generation.completion import Completion
+from llmkit.models.generation.row import Row
+from llmkit.models.generation.row_choice import RowChooser
+from llmkit.models.generation.row_prefill import Prefill, Prefilled, Prompt
+from llmkit.models.generation.row_step import RowStep, RowSteps, can_use_rows
+from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.kv_cache.prefix_cache import PrefixCache
+from llmkit.models.loaded_model import LoadedModel
+
+_PATIENCE = 0.25
+"""How long a step waits for the callers of the step before it, as a share of the time that this one took."""
+
+_REFILLED_SHARE = 8
+"""Prompts are computed together: while a step is full, they wait until this part of its rows is free."""
+
+Grown = list[tuple[Completion, str]]
+
+
+class _Caller:
+    """One call, with its completions that wait for a row, longest prompt first."""
+
+    def __init__(self, completions: Sequence[Completion]) -> None:
+        self.waiting = deque(sorted(completions, key=lambda one: -len(one.request.prompt)))
+        self.unfinished = len(completions)
+        self.wants_step = False
+        self.grown: Grown = []
+        self.error: BaseException | None = None
+
+
+class RowDecoder:
+    """Decodes completions of a decoder-only model; threads share it.
+
+    Whoever wants a step while none is computed computes one, for all who want one. A caller alone waits for nobody.
+
+    Args:
+        loaded: the model.
+        prefix_cache: for its prompts.
+        memory: the device's, which bounds the rows.
+        config_of: returns the configuration of settings.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        prefix_cache: PrefixCache,
+        memory: DeviceMemory | None,
+        config_of: Callable[[GenerationSettings], GenerationConfig],
+    ) -> None:
+        self._loaded = loaded
+        self._prefill = Prefill(loaded, prefix_cache)
+        self._steps = RowSteps(loaded, memory)
+        self._chooser = RowChooser(loaded.model, config_of)
+        self._step: RowStep | None = None
+        self._rows: list[Row] = []
+        self._most_rows = self._steps.most_rows  # of a step that holds the longest completion
+        self._changed = threading.Condition()
+        self._callers: list[_Caller] = []
+        self._is_computing = False
+        self._latest_callers, self._latest_seconds = 0, 0.0
+
+    @cached_property
+    def usable(self) -> bool:
+        """Whether the model can be computed in rows; tried once."""
+        return can_use_rows(self._loaded)
+
+    def supports(self, settings: GenerationSettings) -> bool:
+        """Return whether completions with these settings can be decoded here."""
+        return self.usable and self._chooser.shared(settings).is_supported
+
+    def decode(self, completions: Sequence[Completion]) -> Generator[Grown, None, None]:
+        """Yield, step by step, the completions that grew and their new text, until all are finished."""
+        caller = _Caller(completions)
+        with self._changed:
+            self._callers.append(caller)
+        try:
+            while caller.unfinished or caller.grown:
+                yield self._next(caller)
+        finally:
+            with self._changed:
+                self._callers.remove(caller)
+
+    def _next(self, caller: _Caller) -> Grown:
+        with self._changed:
+            caller.wants_step = True
+            self._changed.notify_all()
+            try:
+                while not caller.grown and not caller.error:
+                    if self._is_computing:
+                        self._changed.wait()
+                    else:
+                        self._compute_step()
+            finally:
+                caller.wants_step = False
+            if caller.error:
+                raise caller.error
+            grown, caller.grown = caller.grown, []
+            return grown
+
+    def _compute_step(self) -> None:
+        """Compute one step for all callers who want one, also for those who come in a moment; called with the lock."""
+        self._is_computing = True
+        try:
+            patience = self._latest_seconds * _PATIENCE
+            self._changed.wait_for(lambda: len(self._wanting()) >= self._latest_callers, patience)
+            callers, remaining = self._wanting(), set(self._callers)
+            self._rows = [row for row in self._rows if row.caller in remaining]
+            self._changed.release()
+            started = time.perf_counter()
+            try:
+                with torch.inference_mode():
+                    self._run(callers)
+            finally:
+                self._changed.acquire()
+                self._latest_callers, self._latest_seconds = len(callers), time.perf_counter() - started
+        finally:
+            self._is_computing = False
+            self._changed.notify_all()
+
+    def _wanting(self) -> list[_Caller]:
+        return [caller for caller in self._callers if caller.wants_step]
+
+    def _run(self, callers: Sequence[_Caller]) -> None:
+        """Begin rows for completions that wait, and choose a token for those that are ready, or behind one more."""
+        self._begin(callers)
+        ready = [row for row in self._rows if row.logits is not None]
+        if ready:  # their first tokens are not kept waiting for a step
+            self._choose(ready, torch.cat([row.logits for row in ready if row.logits is not None]))
+            return
+        rows = [row for row in self._rows if row.caller in callers]
+        if not rows:
+            return
+        logits = self._logits(rows)
+        last = sorted((row for row in rows if row.is_last), key=lambda row: row.index)
+        for row in rows:
+            row.length += not row.is_last
+        if last:
+            if len(last) < len(logits):
+                logits = logits[torch.tensor([row.index for row in last], device=logits.device)]
+            self._choose(last, logits)
+
+    def _logits(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Compute a token of each of these rows; return logits of all rows of the step."""
+        self._fit([])
+        assert self._step is not None
+        tokens, positions = [0] * self._step.rows, [0] * self._step.rows
+        for row in self._rows:
+            positions[row.index] = row.length
+        for row in rows:
+            tokens[row.index] = row.next_token
+        return self._step.logits(tokens, positions)
+
+    def _choose(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
+        """Add a token to each row's completion; finished ones give up their rows."""
+        ends = self._loaded.eos_token_ids
+        for row, token, scores in zip(rows, self._chooser.choose(rows, logits), logits, strict=True):
+            row.logits, completion = None, row.completion
+            try:
+                if isinstance(token, Exception):
+                    raise token
+                row.length = row.total
+                row.caller.grown.append(completion.append(token, ends, scores))
+            except Exception as error:  # of this completion alone
+                row.caller.error = error
+            if completion.finish_reason:
+                row.caller.unfinished -= 1
+        self._rows = [row for row in self._rows if not row.completion.finish_reason]
+
+    def _begin(self, callers: Sequence[_Caller]) -> None:
+        """Begin rows for completions that wait, as many as there are free ones."""
+        new = self._take_waiting(callers)
+        rows: dict[Prompt, list[Row]] = {}
+        for row in new:
+            rows.setdefault(row.prompt, []).append(row)
+        begun: set[Row] = set()
+        try:
+            for part in self._prefill.compute(list(rows)):
+                if not begun:
+                    self._steps.learn_shape(part.key_values)
+                    self._fit(new)
+                self._put(part, rows)
+                begun.update(row for prompt in part.prompts for row in rows[prompt])
+        except Exception as error:  # of those whose prompts these are
+            for row in new:
+                if row not in begun:
+                    row.caller.error = error
+        except BaseException:  # of the caller who computes, not of the others
+            for row in new:
+                if row not in begun:
+                    row.caller.waiting.appendleft(row.completion)
+            raise
+
+    def _put(self, part: Prefilled, rows: dict[Prompt, list[Row]]) -> None:
+        """Begin the rows of these prompts."""
+        begun = [(row, at) for at, prompt in enumerate(part.prompts) for row in rows[prompt]]
+        assert self._step is not None
+        self._step.cache.put([row.index for row, _ in begun], part.key_values, [at for _, at in begun])
+        for row, at in begun:
+            row.length = len(row.prompt) - 1
+            row.logits = None if part.logits is None else part.logits[at : at + 1]
+            self._rows.append(row)
+
+    def _take_waiting(self, callers: Sequence[_Caller]) -> list[Row]:
+        """Take completions for the free rows, from one caller after the other."""
+        queues = deque(caller for caller in callers if caller.waiting)
+        count, free = sum(len(caller.waiting) for caller in queues), self._most_rows - len(self._rows)
+        if not count or (self._rows and free < max(1, min(count, self._most_rows // _REFILLED_SHARE))):
+            return []
+        budget, longest = self._steps.max_tokens(), max((row.most for row in self._rows), default=0)
+        taken: list[Row] = []
+        while queues:
+            caller = queues[0]
+            completion = caller.waiting[0]
+            longest = max(longest, len(completion.request.prompt) + completion.max_new_tokens)
+            self._most_rows = self._steps.max_rows(longest, budget)
+            if len(self._rows) + len(taken) >= self._most_rows:
+                break
+            caller.waiting.popleft()
+            queues.rotate(-1)
+            if not caller.waiting:
+                queues.remove(caller)
+            if row := self._new_row(caller, completion):
+                taken.append(row)
+        return taken
+
+    def _new_row(self, caller: _Caller, completion: Completion) -> Row | None:
+        """Create a row, unless its caller no longer wants it, or its settings cannot be applied."""
+        if completion.request.cancel.is_set():
+            completion.cancel()
+            caller.unfinished -= 1
+            caller.grown.append((completion, ""))
+            return None
+        completion.start()
+        try:
+            shared = self._chooser.shared(completion.request.settings)
+            return Row(completion, caller, shared, self._chooser.processors_of(completion))
+        except Exception as error:  # of this completion alone
+            caller.error = error
+            return None
+
+    def _fit(self, new: Sequence[Row]) -> None:
+        """Use the smallest step that holds all rows, and give new ones an index."""
+        rows = [*self._rows, *new]
+        step = self._steps.find(len(rows), max(row.total for row in rows))
+        if step is self._step:
+            used = {row.index for row in self._rows}
+            free = (index for index in range(step.rows) if index not in used)
+            for row in new:
+                row.index = next(free)
+            return
+        if self._rows and self._step is not None:
+            sources = [row.index for row in self._rows]
+            step.cache.put(range(len(sources)), self._step.cache.key_values, sources)
+        self._step = step
+        for index, row in enumerate(rows):
+            row.index = index

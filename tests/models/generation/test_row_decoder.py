@@ -1,0 +1,264 @@
+"""Completions decoded in the rows of a fixed cache are those of transformers, and those of each prompt alone."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmkit.errors import GenerationError
+from llmkit.models.generation import row_step
+from llmkit.models.generation.completion import Completion, GenerationRequest
+from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.settings import GenerationSettings
+from llmkit.models.weights.loading import from_objects
+from tests.support import tiny
+from tests.support.generation import LENGTH, encode_prompts, generate_alone, generate_together, greedy_request
+from tests.support.tiny import BODY, Tiny
+from tests.support.tokenizers import chatml_tokenizer, inst_tokenizer, qwen_tokenizer, turns_tokenizer
+
+OTHERS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "qwen2": ("Qwen2", qwen_tokenizer, BODY),
+    "gemma": ("Gemma", turns_tokenizer, {**BODY, "hidden_act": "gelu_pytorch_tanh"}),
+    "mistral": ("Mistral", inst_tokenizer, {**BODY, "sliding_window": None}),
+    "phi": ("Phi", chatml_tokenizer, {**BODY, "num_key_value_heads": 4, "partial_rotary_factor": 0.5}),
+    "olmo2": ("Olmo2", chatml_tokenizer, BODY),
+}
+ARCHITECTURES = ["llama", "qwen3", "gpt2", "opt", "gpt_neox", *OTHERS]
+SEED = 5
+
+
+@cache
+def make(name: str) -> Tiny:
+    if name not in OTHERS:
+        return tiny.make(name)
+    class_name, make_tokenizer, values = OTHERS[name]
+    return Tiny(tiny.build(class_name, make_tokenizer(), values).double(), make_tokenizer())
+
+
+def rows_engine(model: Tiny) -> Engine:
+    engine = Engine(from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW), uses_rows=True)
+    assert engine._row_decoder is not None
+    assert engine._row_decoder.usable
+    return engine
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_steps() -> Iterator[None]:
+    """Let steps have few rows and slots, so that they are refilled and grow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_step, "ROWS", (1, 2, 4))
+        patch.setattr(row_step, "FIRST_SLOTS", 16)
+        yield
+
+
+def random_prompts(model: Tiny, count: int, longest: int, seed: int = 3) -> list[list[int]]:
+    numbers = random.Random(seed)
+    size = len(model.tokenizer)
+    return [[numbers.randrange(5, size) for _ in range(numbers.randint(1, longest))] for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", tiny.fast_and_slow(ARCHITECTURES, {"llama"}))
+def test_greedy_completions_equal_those_of_transformers(name: str) -> None:
+    base = make(name)
+    prompts = [*encode_prompts(base), *random_prompts(base, 6, 40)]
+    free = [base.reference(prompt, max_new_tokens=LENGTH)[0] for prompt in prompts]
+    model = base.ending_at(*(row[min(at, len(row) - 1)] for row, at in zip(free, (3, 7, 12), strict=False)))
+    expected = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
+    assert len({len(rows[0]) for rows in expected}) > 1, "rows are done at different times"
+    engine = rows_engine(model)
+    assert [generate_alone(engine, prompt) for prompt in prompts] == expected
+    assert generate_together(engine, prompts) == expected
+    assert generate_together(rows_engine(model), prompts) == expected, "with empty caches"
+
+
+@pytest.mark.parametrize("name", ["falcon", "bloom", "mamba", "gemma2", "t5"])
+def test_other_architectures_are_decoded_without_rows(name: str) -> None:
+    model = tiny.make(name)
+    engine = Engine(from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW), uses_rows=True)
+    assert engine._row_decoder is not None
+    assert not engine._row_decoder.usable
+    prompts = encode_prompts(model)[:2]
+    assert generate_together(engine, prompts) == [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sampled": {"temperature": 0.9, "seed": SEED},
+    "sampled twice": {"temperature": 1.0, "seed": SEED, "n": 2},
+    "warped": {"temperature": 0.7, "top_k": 9, "top_p": 0.8, "min_p": 0.02, "seed": SEED},
+    "stopped": {"stop": ("a", "e")},
+    "penalties": {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "min_new_tokens": 5},
+    "presence": {"presence_penalty": 0.6, "frequency_penalty": 0.4},
+    "long": {"max_new_tokens": 60},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("name", tiny.fast_and_slow(["llama", "gpt2", "qwen2"], {"llama"}))
+def test_every_setting_holds_in_rows(name: str, options: dict[str, Any]) -> None:
+    model = make(name)
+    prompts = encode_prompts(model)
+    expected = [generate_alone(model.engine(), prompt, **options) for prompt in prompts]
+    engine = rows_engine(model)
+    assert [generate_alone(engine, prompt, **options) for prompt in prompts] == expected
+    assert generate_together(engine, prompts, **options) == expected
+
+
+def test_rows_with_other_settings_share_steps() -> None:
+    model = make("llama")
+    requests = [
+        greedy_request(prompt, **options)
+        for prompt, options in zip(encode_prompts(model) * 2, (*OPTIONS.values(), {}, {}, {}), strict=True)
+    ]
+    expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
+    engine = rows_engine(model)
+    assert list(engine.split_batches(requests)) == [list(range(len(requests)))]
+    assert list(map(tokens_of, engine.generate(requests))) == expected
+
+
+def tokens_of(completions: Sequence[Completion]) -> list[list[int]]:
+    return [completion.token_ids for completion in completions]
+
+
+def test_texts_finish_reasons_and_log_probabilities_are_those_of_prompts_alone() -> None:
+    model = make("llama")
+    settings = GenerationSettings(temperature=0, max_new_tokens=LENGTH, stop=("e",))
+    requests = [GenerationRequest(tuple(prompt), settings, logprobs=2) for prompt in encode_prompts(model)]
+    found = rows_engine(model).generate(requests)
+    for [completion], request in zip(found, requests, strict=True):
+        [[alone]] = model.engine().generate([request])
+        assert (completion.text, completion.finish_reason) == (alone.text, alone.finish_reason)
+        assert [one.token_id for one in completion.logprobs] == [one.token_id for one in alone.logprobs]
+        for one, other in zip(completion.logprobs, alone.logprobs, strict=True):
+            assert one.logprob == pytest.approx(other.logprob, abs=1e-5)
+            assert [token for token, _ in one.top] == [token for token, _ in other.top]
+
+
+def test_constraints_hold_in_rows() -> None:
+    model = make("llama")
+    engine, plain = rows_engine(model), model.engine()
+    schema = {"type": "object", "properties": {"name": {"enum": ["Paris", "fox"]}, "dog": {"type": "boolean"}}}
+    schema["required"] = ["name", "dog"]
+
+    def requests(owner: Engine) -> list[GenerationRequest]:
+        constraint = owner.constraints.json_schema(schema)
+        chosen = GenerationSettings(temperature=0, max_new_tokens=60)
+        return [
+            GenerationRequest(tuple(prompt), chosen, constraint if index % 2 else None)
+            for index, prompt in enumerate(encode_prompts(model))
+        ]
+
+    expected = [plain.generate([request])[0][0].text for request in requests(plain)]
+    assert [completion.text for [completion] in engine.generate(requests(engine))] == expected
+    assert [engine.generate([request])[0][0].text for request in requests(engine)] == expected
+
+
+@pytest.mark.slow
+@given(
+    st.lists(st.tuples(st.integers(1, 70), st.integers(1, 40), st.sampled_from([None, 1, 2])), min_size=1, max_size=9),
+    st.integers(0, 3),
+)
+@settings(max_examples=25)
+def test_any_lengths_and_any_order_of_finishing_give_the_completions_of_prompts_alone(
+    rows: list[tuple[int, int, int | None]], shared: int
+) -> None:
+    model = make("llama")
+    numbers = random.Random(len(rows))
+    first = [numbers.randrange(5, 60) for _ in range(20 * shared)]
+    requests = [
+        greedy_request(
+            [*first, *(numbers.randrange(5, 60) for _ in range(length))],
+            max_new_tokens=limit,
+            **({} if seed is None else {"temperature": 1.0, "seed": seed}),
+        )
+        for length, limit, seed in rows
+    ]
+    expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
+    assert list(map(tokens_of, rows_engine(model).generate(requests))) == expected
+
+
+def test_a_stream_that_is_closed_gives_up_its_row() -> None:
+    model = make("llama")
+    engine = rows_engine(model)
+    prompts = encode_prompts(model)
+    with closing(engine.stream(greedy_request(prompts[1], max_new_tokens=200))) as stream:
+        for _ in range(3):
+            next(stream)
+    expected = [generate_alone(model.engine(), prompt) for prompt in prompts]
+    assert generate_together(engine, prompts) == expected
+    assert engine._row_decoder is not None
+    assert not engine._row_decoder._callers
+
+
+def test_a_stream_that_pauses_keeps_its_row_while_others_go_on() -> None:
+    model = make("llama")
+    engine = rows_engine(model)
+    prompts = encode_prompts(model)
+    expected = [generate_alone(model.engine(), prompt, max_new_tokens=40) for prompt in prompts]
+    stream = engine.stream(greedy_request(prompts[1], max_new_tokens=40))
+    first = next(stream)[0]
+    assert generate_together(engine, prompts, max_new_tokens=40) == expected
+    for _ in stream:
+        pass
+    assert [first.token_ids] == expected[1]
+
+
+def test_cancelled_prompts_end_without_those_of_others() -> None:
+    model = make("llama")
+    requests = [greedy_request(prompt) for prompt in encode_prompts(model) * 2]
+    requests[0].cancel.set()
+    requests[7].cancel.set()
+    found = rows_engine(model).generate(requests)
+    reasons = [completion.finish_reason for [completion] in found]
+    assert [index for index, reason in enumerate(reasons) if reason == "cancelled"] == [0, 7]
+    expected = generate_alone(model.engine(), requests[1].prompt)
+    assert tokens_of(found[1]) == expected
+
+
+def test_callers_in_threads_get_what_each_gets_alone() -> None:
+    model = make("llama")
+    engine = rows_engine(model)
+    requests = [
+        greedy_request(prompt, **options)
+        for prompt, options in zip(encode_prompts(model), list(OPTIONS.values())[2:], strict=True)
+    ]
+    expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
+    barrier = threading.Barrier(len(requests))
+
+    def run(index: int) -> list[list[list[int]]]:
+        barrier.wait()
+        return [tokens_of(engine.generate([requests[index]])[0]) for _ in range(4)]
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        assert list(pool.map(run, range(len(requests)))) == [[tokens] * 4 for tokens in expected]
+
+
+def test_an_error_of_one_caller_reaches_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("llama")
+    engine = rows_engine(model)
+    prompts = encode_prompts(model)
+    expected = generate_alone(model.engine(), prompts[0])
+    stream = engine.stream(greedy_request(prompts[0]))
+    completion, _ = next(stream)
+    decoder = engine._row_decoder
+    assert decoder is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder._prefill, "compute", fail)
+        with pytest.raises(GenerationError, match="no reason"):
+            generate_together(engine, prompts)
+    for _ in stream:
+        pass
+    assert [completion.token_ids] == expected
+    assert generate_together(engine, prompts[:1]) == [expected]
+
+
+def fail(*_: Any) -> Any:
+    raise GenerationError("no reason")
