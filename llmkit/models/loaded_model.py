@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmkit.models.attention_kernels import without_planned_attention
+from llmkit.models.attention.planning import without_planned_attention
 from llmkit.models.weights_monitor import WeightsMonitor
 
 if TYPE_CHECKING:

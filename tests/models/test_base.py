@@ -10,8 +10,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
 from llmkit.errors import GenerationTimeout, InputError, ModelNotFound
-from llmkit.models import HuggingFaceChat, HuggingFaceLLM
-from llmkit.models.generation import batches
+from llmkit.models import HuggingFaceChat, HuggingFaceLLM, batch_sizes
 from llmkit.models.langchain import batching
 from tests.support.models import chat, completion, each_pass, prompt_ids
 from tests.support.tiny import Tiny, make
@@ -102,7 +101,7 @@ def test_a_call_stops_at_its_timeout(make_llm, call, advance_clock):
 
 
 def test_a_batch_keeps_the_answers_that_finish_before_the_timeout(monkeypatch, advance_clock):
-    monkeypatch.setattr(batches, "BATCH_TOKENS", 1)  # each prompt is a separate batch, the longest first
+    monkeypatch.setattr(batch_sizes, "BATCH_TOKENS", 1)  # each prompt is a separate batch, the longest first
     llm = chat("llama", max_new_tokens=4)
     prompts = ["The quick brown fox", "The dog", "Hi"]
     expected = llm.invoke(prompts[0]).content

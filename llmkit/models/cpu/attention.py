@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+from llmkit.models.attention.shared_prefix import Partial, merge
 
-Partial = tuple[torch.Tensor, torch.Tensor]
-"""Attention to a part of the keys: the weighted mean of their values, and the log of the sum of their weights."""
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -29,7 +28,7 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
         return _grouped(q, k, v, mask=mask, causal=mask is None)[0]
     to_known = _grouped(q, k[:, :, :known], v[:, :, :known])
     to_new = _grouped(q, k[:, :, known:], v[:, :, known:], causal=True)
-    return _merge(to_known, to_new)
+    return merge(to_known, to_new)
 
 
 def attend_parts(
@@ -51,15 +50,8 @@ def attend_parts(
     within = [_grouped(*part, mask=mask[None, None]) for *part, mask in parts]
     values, weights = (torch.cat(tensors, 2) for tensors in zip(*within, strict=True))
     if prefix is not None:
-        values = _merge((values, weights), _grouped(q, *prefix))
+        values = merge((values, weights), _grouped(q, *prefix))
     return values[0].transpose(0, 1)
-
-
-def _merge(first: Partial, second: Partial) -> torch.Tensor:
-    """Compute attention to two sets of keys from the attention to each (FlashAttention, Dao et al. 2022)."""
-    (first_values, first_weights), (second_values, second_weights) = first, second
-    share = torch.sigmoid(second_weights - first_weights)[..., None].to(first_values.dtype)
-    return torch.lerp(first_values, second_values, share)
 
 
 def _grouped(

@@ -16,9 +16,10 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
-from llmkit.models.attention_kernels import without_planned_attention
+from llmkit.models.attention.planning import without_planned_attention
+from llmkit.models.batch_sizes import BatchSizes, memory_of
 from llmkit.models.constraints.grammar import ConstraintFactory
-from llmkit.models.generation.batches import BatchSizes, memory_of, split_batches
+from llmkit.models.generation.batches import split_batches
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest

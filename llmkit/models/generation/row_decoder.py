@@ -15,7 +15,7 @@ from functools import cached_property
 import torch
 from transformers import GenerationConfig
 
-from llmkit.models.generation.batches import DeviceMemory
+from llmkit.models.batch_sizes import DeviceMemory
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.row import Row
 from llmkit.models.generation.row_choice import RowChooser

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from llmkit.models.generation.batches import BATCH_TOKENS, DeviceMemory
+from llmkit.models.batch_sizes import BATCH_TOKENS, DeviceMemory
 from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
 from llmkit.models.kv_cache.row_cache import RowCache
 from llmkit.models.loaded_model import LoadedModel

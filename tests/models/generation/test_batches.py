@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llmkit.models.generation.batches import BATCH_TOKENS, BatchSizes, memory_of, split_batches
+from llmkit.models.batch_sizes import BATCH_TOKENS, BatchSizes, memory_of
+from llmkit.models.generation.batches import split_batches
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.weights.loading import from_objects
@@ -51,6 +52,14 @@ def test_more_free_memory_holds_more_tokens() -> None:
     assert sizes[0] == BATCH_TOKENS, "also where there seems to be none: a batch that does not fit is halved"
     assert sizes[2] == pytest.approx(2 * sizes[1], abs=2)
     assert sizes[3] == pytest.approx(10 * sizes[1], abs=10)
+
+
+def test_a_pass_has_at_least_and_at_most_so_many_tokens() -> None:
+    model = tiny.make("llama")
+    loaded = from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW)
+    limits = [BatchSizes(loaded, KnownMemory(free * GIB), 100, 20_000).max_tokens for free in (0, 80)]
+    assert limits == [100, 20_000]
+    assert BatchSizes(loaded, None, 100, 20_000).max_tokens == 100
 
 
 def test_measured_batches_replace_the_estimate_and_then_only_the_largest_counts() -> None:

@@ -13,7 +13,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 
 from llmkit import HuggingFaceChat
 from llmkit.errors import ContextWindowExceeded, InputError
-from llmkit.models.generation import batches
+from llmkit.models import batch_sizes
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.settings import GenerationSettings
 from tests.support import tiny
@@ -45,7 +45,7 @@ def test_batches_have_one_setting_and_a_bounded_size(drawn_requests: list[tuple[
         assert lengths == sorted(lengths, reverse=True)
         settings = requests[batch[0]].settings
         size = len(batch) * settings.n * (lengths[0] + (settings.max_new_tokens or 0))
-        assert size <= batches.BATCH_TOKENS or len(batch) == 1
+        assert size <= batch_sizes.BATCH_TOKENS or len(batch) == 1
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_a_batch_keeps_the_order_of_its_inputs(name: str, monkeypatch: pytest.Mo
     assert max(rows for rows, _ in shapes) == len(PROMPTS)
     assert len(shapes) <= 8 + 2
     assert [comparable(answer) for answer in asyncio.run(llm.abatch(PROMPTS))] == expected
-    monkeypatch.setattr(batches, "BATCH_TOKENS", 150)
+    monkeypatch.setattr(batch_sizes, "BATCH_TOKENS", 150)
     with forward_shapes(llm.engine) as shapes:
         assert [comparable(answer) for answer in llm.batch(PROMPTS * 2)] == expected * 2
     assert 1 < max(rows for rows, _ in shapes) < 2 * len(PROMPTS)
@@ -163,7 +163,7 @@ async def test_batch_as_completed_yields_every_answer_and_error() -> None:
 async def test_leaving_batch_as_completed_stops_the_computation(
     asynchronous: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH_TOKENS", 500)
+    monkeypatch.setattr(batch_sizes, "BATCH_TOKENS", 500)
     llm = chat("llama", max_new_tokens=200, min_new_tokens=200)
     prompts = [f"Number {number}" for number in range(12)]
     with each_pass(llm) as passes:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.backends import cuda
 
-from llmkit.models.attention_kernels import without_planned_attention
+from llmkit.models.attention.planning import without_planned_attention
 
 GPU, CPU = torch.device("cuda", 0), torch.device("cpu")
 
