@@ -19,7 +19,7 @@ from langchain_core.embeddings import Embeddings
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
-from llmkit.text.segmentation import Span, passages, sentences
+from llmkit.text.segmentation import CharacterCounter, Span, passages, sentences
 from llmkit.text.word_forms import character_ngrams, content_words, recognize_language, stems
 from llmkit.text.words import terms
 
@@ -163,13 +163,6 @@ class SentenceRetriever:
         return document
 
 
-class _CharacterCounter:
-    """A `TokenCounter` whose tokens are characters."""
-
-    def get_num_tokens(self, text: str) -> int:
-        return len(text)
-
-
 def split_sentences(text: str) -> list[Span]:
     """Split a text into sentences of at most `MAX_CHARACTERS`."""
     found = []
@@ -177,7 +170,7 @@ def split_sentences(text: str) -> list[Span]:
         if span.end - span.start <= MAX_CHARACTERS:
             found.append(span)
             continue
-        for part in passages(span.of(text), _CharacterCounter(), MAX_CHARACTERS):
+        for part in passages(span.of(text), CharacterCounter(), MAX_CHARACTERS):
             if stripped := part.text.strip():
                 start = span.start + part.start + part.text.index(stripped)
                 found.append(Span(start, start + len(stripped)))

@@ -27,6 +27,14 @@ class TokenCounter(Protocol):
         ...
 
 
+class CharacterCounter:
+    """A `TokenCounter` whose tokens are characters."""
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return the number of characters."""
+        return len(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A range of characters, the end not included."""

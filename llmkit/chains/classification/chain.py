@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+from langchain_core.embeddings import Embeddings
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import Runnable, RunnableConfig
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from llmkit.chains.calibration import (
     warn_of_few,
 )
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
+from llmkit.chains.classification.embedder import EmbedderEvidence, find_embedder
 from llmkit.chains.classification.few_shot import FewShot
+from llmkit.chains.classification.joint_evidence import JointEvidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
 from llmkit.chains.classification.results import Classification, parse_rows
@@ -57,6 +60,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         descriptions: words for a label, which the model sees instead of it: for codes and bare names.
         examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
         selector: ranks the examples for each text. Without one, up to 16 are shown, as many of each label.
+        embedder: a second kind of evidence: any LangChain `Embeddings`, or one of the catalog by its name,
+            "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart.
         multi_label: whether any number of labels may hold: each is scored against what else the text could be.
         contextual_calibration: whether the prior of each label is subtracted (Zhao et al. 2021): its mean score over
             content-free texts and, where there are enough, the examples.
@@ -86,6 +91,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         descriptions: Mapping[str, str] | None = None,
         examples: Sequence[Mapping[str, Any]] = (),
         selector: BaseExampleSelector | None = None,
+        embedder: Embeddings | str | None = None,
         *,
         multi_label: bool = False,
         contextual_calibration: bool = True,
@@ -105,10 +111,14 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self.calibration = Calibration(independent=multi_label)
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._lock = CopyableLock()
-        self._model: LanguageModelEvidence | None = None
+        self._evidence: LanguageModelEvidence | JointEvidence | None = None
         self._choice: LabelChoice | None = None
         if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
+        if local is None and embedder is not None:
+            raise InputError(
+                f"{type(llm).__name__} returns no log-likelihoods, beside which an embedder counts: leave embedder out"
+            )
         if local is None:
             refuse_prompts(llm, "structured_prompt", prompt=prompt)
         else:
@@ -124,9 +134,11 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
         learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
-        self._model = LanguageModelEvidence(
+        model = LanguageModelEvidence(
             local, learn, examples, self.tuning, contextual_calibration=contextual_calibration, multi_label=multi_label
         )
+        found = find_embedder(embedder)
+        self._evidence = JointEvidence(model, EmbedderEvidence(found, scorer)) if found else model
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -136,14 +148,14 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     @property
     def shows_examples(self) -> bool:
         """Whether the examples go into the prompt; may have to measure it first."""
-        return self._model.shows_examples if self._model else True
+        return self._evidence.shows_examples if self._evidence else True
 
     def examples_report(self) -> ExamplesReport | None:
         """Return what was done with the examples, which may have to be measured first.
 
         `None` without examples, and for a model that returns no log-likelihoods, which sees them all.
         """
-        return self._model.report() if self._model else None
+        return self._evidence.report() if self._evidence else None
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> Self:
         """Learn from labelled examples, instead of those of the constructor, and return the chain.
@@ -157,10 +169,10 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             InputError: an example is wrong, says which. Nothing changes then.
         """
         with self._lock:
-            if self._model is None:
+            if self._evidence is None:
                 self._choice = self._show_to_model(examples)
                 return self
-            self._model.fit(examples)
+            self._evidence.fit(examples)
             self._undo_calibration()
         return self
 
@@ -178,7 +190,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             ]
         return [
             scored if isinstance(scored, Exception) else self._classification(scored)
-            for scored in self._evidence().try_pooled_scores(prepared)
+            for scored in self._require_evidence().try_pooled_scores(prepared)
         ]
 
     def calibrate(self, rows: Sequence[Any], *, precision: float | None = None) -> CalibrationReport:
@@ -214,28 +226,28 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
     def _forget_stale(self) -> None:
         """Forget what was measured with other weights: the prior is measured again, a calibration is undone."""
         with self._lock:
-            if self._model is None or not self._model.forget_stale():
+            if self._evidence is None or not self._evidence.forget_stale():
                 return
             if self.calibration != Calibration(independent=self.multi_label):
-                self._model.warn_uncalibrated()
+                self._evidence.warn_uncalibrated()
             self._undo_calibration()
 
     def _undo_calibration(self) -> None:
         self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold
 
-    def _evidence(self) -> LanguageModelEvidence:
-        if self._model is None:
+    def _require_evidence(self) -> LanguageModelEvidence | JointEvidence:
+        if self._evidence is None:
             raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
-        return self._model
+        return self._evidence
 
     def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
         with self._lock:
-            self._evidence().measure_prior(texts)
+            self._require_evidence().measure_prior(texts)
             self._undo_calibration()
         return CalibrationReport(len(texts), self.calibration)
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
-        scores = np.stack([pooled.row for pooled in unwrap_all(self._evidence().try_pooled_scores(texts))])
+        scores = np.stack([pooled.row for pooled in unwrap_all(self._require_evidence().try_pooled_scores(texts))])
         before = Calibration(independent=self.multi_label)
         after = before.fit(scores, truth)
         threshold = None
@@ -262,4 +274,5 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             scores=dict(zip(self.labels, map(float, probabilities), strict=True)),
             calibrated=calibration != Calibration(independent=self.multi_label),
             passages=pooled.passages,
+            evidence=pooled.evidence,
         )

@@ -61,8 +61,28 @@ SMOLLM2_135M = ClassificationTuning(model="smollm2-135m", neutral_weight=8, sele
 six labels, none suits 77, and half does well on both."""
 
 
-def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]) -> Prior:
-    """Return the mean score of each continuation over content-free texts and over the other labels' words.
+@dataclass(frozen=True)
+class NeutralScores:
+    """The scores of texts that say nothing: their mean is the prior, and what is left is noise.
+
+    Attributes:
+        scores: of each continuation after each text, [texts, continuations].
+        counts: which of them count: a label is not measured on its own words.
+    """
+
+    scores: NDArray[np.float64]
+    counts: NDArray[np.bool_]
+
+    @property
+    def prior(self) -> Prior:
+        """The mean score of each continuation."""
+        return np.asarray(np.where(self.counts, self.scores, 0.0).sum(axis=0) / self.counts.sum(axis=0))
+
+
+def neutral_scores(
+    try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]
+) -> NeutralScores:
+    """Return the score of each continuation after content-free texts and after the other labels' words.
 
     Those words are about the same field, so that a label does not win because it is the usual word of the field.
     Texts that are too long for a prompt are left out; if even the first one is, its error is raised. For thousands of
@@ -75,10 +95,26 @@ def neutral_prior(try_scores: Callable[[Sequence[str]], Sequence[Prior | Excepti
         raise rows[0]
     scored = [(place, row) for place, row in enumerate(rows) if not isinstance(row, Exception)]
     scores = np.stack([row for _, row in scored])
-    counts = np.ones(scores.shape, dtype=bool)  # a label is not measured on its own words
+    counts = np.ones(scores.shape, dtype=bool)
     for row, (place, _) in enumerate(scored):
         counts[row, : len(labels)] = [place < len(neutral) or texts[place] != label for label in labels]
-    return np.asarray(np.where(counts, scores, 0.0).sum(axis=0) / counts.sum(axis=0))
+    return NeutralScores(scores, counts)
+
+
+def noise_variance(scores: NDArray[np.float64], counts: NDArray[np.bool_], *, independent: bool) -> float:
+    """Return how much the labels' scores vary among themselves where the text says nothing, in squared nats.
+
+    Args:
+        scores: of the labels after content-free texts, with the prior subtracted, [texts, labels].
+        counts: which of them count.
+        independent: whether each label holds or not by itself; else only differences between labels matter.
+    """
+    known = np.ma.masked_array(scores, ~counts[:, : scores.shape[1]])
+    if independent:
+        return float((known**2).mean())
+    count = scores.shape[1]
+    spread = (known - known.mean(axis=1)[:, None]) ** 2
+    return float(spread.mean() * count / (count - 1))
 
 
 def _content_free_texts(labels: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

@@ -19,10 +19,12 @@ from llmkit.chains.base import apply_to_good
 from llmkit.chains.calibration import Calibration, ExamplesReport, Matrix
 from llmkit.chains.classification.contextual_calibration import (
     ClassificationTuning,
+    NeutralScores,
     Prior,
     blend,
     class_mean,
-    neutral_prior,
+    neutral_scores,
+    noise_variance,
 )
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
@@ -66,11 +68,16 @@ def verbalize(
 
 @dataclass(frozen=True)
 class CalibratedScorer:
-    """A scorer and the prior of its continuations, of which a share is subtracted from its scores."""
+    """A scorer and the prior of its continuations, of which a share is subtracted from its scores.
+
+    Attributes:
+        neutral: the scores of content-free texts.
+    """
 
     scorer: LabelScorer
     prior: Prior
     share: float = 1.0
+    neutral: NeutralScores | None = None
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Return the calibrated label scores of each text, or the error that it failed with."""
@@ -78,6 +85,12 @@ class CalibratedScorer:
             lambda rows: self.scorer.label_scores(np.stack(rows) - self.share * self.prior),
             self.scorer.try_scores(texts),
         )
+
+    def noise_variance(self) -> float:
+        """Return how much the calibrated scores vary where the text says nothing; measured here if it was not yet."""
+        neutral = self.neutral or neutral_scores(self.scorer.try_scores, self.scorer.verbalized)
+        scores = self.scorer.label_scores(neutral.scores - neutral.prior)
+        return noise_variance(scores, neutral.counts, independent=self.scorer.multi_label)
 
     def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
         """Return the scorer with its prior measured on texts too."""
@@ -157,19 +170,20 @@ class FewShot:
             scorer = self.few_shot if self.shown else self.zero_shot
             return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
         if not self.shown:
-            return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()),)
-        prior = neutral_prior(self.few_shot.try_scores, self.few_shot.verbalized)
+            return (self._zero_shot_scorer(),)
+        neutral = neutral_scores(self.few_shot.try_scores, self.few_shot.verbalized)
         if not self.selected:
-            return (CalibratedScorer(self.few_shot, prior),)
-        few_shot = CalibratedScorer(self.few_shot, prior, self.tuning.selected_share)
-        return (CalibratedScorer(self.zero_shot, self._zero_shot_prior()), few_shot)
+            return (CalibratedScorer(self.few_shot, neutral.prior, neutral=neutral),)
+        few_shot = CalibratedScorer(self.few_shot, neutral.prior, self.tuning.selected_share, neutral)
+        return (self._zero_shot_scorer(), few_shot)
 
-    def _zero_shot_prior(self) -> Prior:
-        neutral = neutral_prior(self.zero_shot.try_scores, self.zero_shot.verbalized)
+    def _zero_shot_scorer(self) -> CalibratedScorer:
+        neutral = neutral_scores(self.zero_shot.try_scores, self.zero_shot.verbalized)
         if len(self._sample) < MIN_MEASURED:
-            return neutral
+            return CalibratedScorer(self.zero_shot, neutral.prior, neutral=neutral)
         measured = self._class_mean(self._zero_shot_scores, self._sample)
-        return blend(neutral, measured, len(self._sample), self.tuning.neutral_weight)
+        prior = blend(neutral.prior, measured, len(self._sample), self.tuning.neutral_weight)
+        return CalibratedScorer(self.zero_shot, prior, neutral=neutral)
 
     @cached_property
     def _sample(self) -> list[int]:

@@ -40,11 +40,12 @@ class LanguageModelEvidence:
         contextual_calibration: bool,
         multi_label: bool,
     ) -> None:
-        self._learn, self._tuning = learn, tuning
+        self.tuning, self._learn = tuning, learn
         self._calibrated, self._independent = contextual_calibration, multi_label
         self._lock, self._weights = CopyableLock(), WeightsWatch(llm)
         self._few_shot = learn(examples)
         self._scorers: tuple[CalibratedScorer, ...] | None = None
+        self._noise: float | None = None
 
     @property
     def shows_examples(self) -> bool:
@@ -62,14 +63,14 @@ class LanguageModelEvidence:
         few_shot = self._learn(examples)
         scorers = few_shot.scorers(calibrated=self._calibrated)
         with self._lock:
-            self._few_shot, self._scorers = few_shot, scorers
+            self._few_shot, self._scorers, self._noise = few_shot, scorers, None
 
     def forget_stale(self) -> bool:
         """Return whether the weights have changed; then all is measured again at the next use."""
         with self._lock:
             if not self._weights.has_changed():
                 return False
-            self._few_shot, self._scorers = replace(self._few_shot), None
+            self._few_shot, self._scorers, self._noise = replace(self._few_shot), None, None
             return True
 
     def warn_uncalibrated(self) -> None:
@@ -82,7 +83,14 @@ class LanguageModelEvidence:
             raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
         parts = [part.text for text in texts for part in self.divide(text)]
         with self._lock:
-            self._scorers = tuple(scorer.refit(parts, self._tuning.neutral_weight) for scorer in self.scorers())
+            self._scorers = tuple(scorer.refit(parts, self.tuning.neutral_weight) for scorer in self.scorers())
+
+    def noise_variance(self) -> float:
+        """Return how much the labels' scores vary where the text says nothing, in squared nats."""
+        with self._lock:
+            if self._noise is None:
+                self._noise = float(np.mean([scorer.noise_variance() for scorer in self.scorers()]))
+            return self._noise
 
     def scorers(self) -> tuple[CalibratedScorer, ...]:
         """Return the scorers, whose priors are measured at the first use."""
@@ -105,5 +113,5 @@ class LanguageModelEvidence:
     def divide(self, text: str) -> list[Passage]:
         """Divide a text into passages that fit the prompt; one that fits is one passage."""
         scorer = self.scorers()[0].scorer
-        longest = min(self._tuning.max_passage_tokens, scorer.context_window // 2)  # the rest is for examples
+        longest = min(self.tuning.max_passage_tokens, scorer.context_window // 2)  # the rest is for examples
         return divide(text, scorer.fit, scorer.llm, longest)

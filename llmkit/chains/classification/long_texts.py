@@ -16,6 +16,7 @@ import numpy as np
 
 from llmkit.chains.base import attempt
 from llmkit.chains.calibration import Calibration
+from llmkit.chains.classification.results import Evidence
 from llmkit.chains.scoring import Row
 from llmkit.errors import ContextWindowExceeded
 from llmkit.text.segmentation import Passage, TokenCounter, passages
@@ -28,10 +29,17 @@ COMMON_SHARE = 0.5
 
 @dataclass(frozen=True)
 class PooledRow:
-    """The scores of a text's labels, and how many passages it was read in."""
+    """The scores of a text's labels.
+
+    Attributes:
+        row: the scores.
+        passages: how many passages the text was read in.
+        evidence: what the scores stand on.
+    """
 
     row: Row
     passages: int = 1
+    evidence: Evidence = "model"
 
 
 def divide(text: str, fit: Callable[[str], Any], counter: TokenCounter, max_tokens: int) -> list[Passage]:

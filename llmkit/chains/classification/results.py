@@ -13,6 +13,8 @@ from llmkit.chains.html import bars
 from llmkit.chains.inputs import parse_text
 from llmkit.errors import InputError
 
+Evidence = Literal["model", "both", "head", "embedder"]
+
 
 class Classification(BaseModel):
     """The labels of a text.
@@ -28,6 +30,9 @@ class Classification(BaseModel):
             the probabilities are their means, weighted by length.
         method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to
             choose.
+        evidence: what the probabilities stand on: "model", the language model alone; "both", the language model and
+            the embedder; "head", both and what was learned from labelled texts; "embedder", the embedder and what was
+            learned, because it was sure enough without the language model.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +43,7 @@ class Classification(BaseModel):
     calibrated: bool = False
     passages: int = 1
     method: Literal["likelihood", "structured output"] = "likelihood"
+    evidence: Evidence = "model"
 
     def _repr_html_(self) -> str:
         if not self.scores:

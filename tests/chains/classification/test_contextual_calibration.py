@@ -14,7 +14,7 @@ from llmkit.chains.classification.contextual_calibration import (
     ClassificationTuning,
     blend,
     class_mean,
-    neutral_prior,
+    neutral_scores,
 )
 from llmkit.chains.tuning import NEUTRAL_TEXTS, Tuning
 from llmkit.errors import ContextWindowExceeded, InputError
@@ -40,7 +40,7 @@ def test_the_chain_subtracts_the_prior_of_neutral_texts() -> None:
         np.mean([*neutral[:, place], *(row[place] for label, row in zip(LABELS, named, strict=True) if label != words)])
         for place, words in enumerate(LABELS)
     ]
-    np.testing.assert_allclose(neutral_prior(scorer.try_scores, LABELS), prior, atol=1e-4)
+    np.testing.assert_allclose(neutral_scores(scorer.try_scores, LABELS).prior, prior, atol=1e-4)
     [row] = scorer.scores(TEXTS[:1])
     found = chain_of().invoke(TEXTS[0])
     np.testing.assert_allclose(list(found.scores.values()), softmax(row - prior), atol=1e-4)
@@ -54,9 +54,9 @@ def test_texts_that_fit_no_prompt_are_left_out_of_the_prior() -> None:
         return [ContextWindowExceeded(600, 512) if text == long else scorer.try_scores([text])[0] for text in texts]
 
     first = scorer.scores([*NEUTRAL_TEXTS, *LABELS[1:-1]])[:, 0].mean()
-    assert neutral_prior(attempts, LABELS)[0] == pytest.approx(first, abs=1e-4)
+    assert neutral_scores(attempts, LABELS).prior[0] == pytest.approx(first, abs=1e-4)
     with pytest.raises(ContextWindowExceeded):
-        neutral_prior(lambda texts: [ContextWindowExceeded(600, 512) for _ in texts], LABELS)
+        neutral_scores(lambda texts: [ContextWindowExceeded(600, 512) for _ in texts], LABELS)
 
 
 def test_a_long_description_gives_valid_probabilities() -> None:
@@ -77,8 +77,8 @@ def test_many_labels_are_sampled_in_any_order(count: int, texts: int) -> None:
         return [np.zeros(count) for _ in texts]
 
     labels = [f"label {number}" for number in range(count)]
-    neutral_prior(attempts, labels)
-    neutral_prior(attempts, labels[::-1])
+    neutral_scores(attempts, labels)
+    neutral_scores(attempts, labels[::-1])
     assert asked[0] == asked[1]
     words = set(asked[0]) & set(labels)
     assert len(asked[0]) == pytest.approx(texts, abs=3)
@@ -99,7 +99,9 @@ def test_a_prior_can_be_measured_on_given_texts(weight: float) -> None:
     chain, plain = chain_of(tuning=ClassificationTuning(neutral_weight=weight)), chain_of(contextual_calibration=False)
     before = chain.invoke(TEXTS[0])
     scorer = label_scorer(tiny_llm("llama"), LABELS)
-    prior = blend(neutral_prior(scorer.try_scores, LABELS), scorer.scores(TEXTS).mean(axis=0), len(TEXTS), weight)
+    prior = blend(
+        neutral_scores(scorer.try_scores, LABELS).prior, scorer.scores(TEXTS).mean(axis=0), len(TEXTS), weight
+    )
     report = chain.calibrate(TEXTS)
     assert (report.rows, report.log_loss_before, report.log_loss_after, report.threshold) == (5, None, None, None)
     wanted = softmax(scorer.scores(TEXTS[:1])[0] - prior)

@@ -11,7 +11,7 @@ from langchain_core.prompts import PromptTemplate
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.classification.contextual_calibration import NEUTRAL, neutral_prior
+from llmkit.chains.classification.contextual_calibration import NEUTRAL, neutral_scores
 from llmkit.chains.classification.few_shot import MAX_SHOWN, MIN_MEASURED, FewShot
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
@@ -119,7 +119,7 @@ def test_measuring_chooses_the_lower_log_loss() -> None:
 @pytest.mark.slow
 def test_examples_in_the_prompt_have_a_separate_prior() -> None:
     scorer = few_shot(EXAMPLES, show=True).few_shot
-    prior = neutral_prior(scorer.try_scores, LABELS)
+    prior = neutral_scores(scorer.try_scores, LABELS).prior
     odds = np.exp(scorer.scores([TEXT])[0] - prior)
     found = chain_of(examples=EXAMPLES, show_examples=True).invoke(TEXT)
     assert list(found.scores.values()) == pytest.approx(odds / odds.sum(), abs=1e-4)

@@ -38,9 +38,9 @@ def parts(*tokens: int) -> list[Passage]:
 
 def in_half(chain: ZeroShotClassificationChain, text: str) -> Any:
     """Return what the chain's scorers give for the passages of a text, pooled here."""
-    found = chain._model.divide(text)
+    found = chain._evidence.divide(text)
     rows = np.stack(
-        [row for row in chain._model.try_scores([part.text for part in found]) if not isinstance(row, Exception)]
+        [row for row in chain._evidence.try_scores([part.text for part in found]) if not isinstance(row, Exception)]
     )
     weights = [part.tokens for part in found]
     return len(found), np.average(Calibration().probabilities(rows), axis=0, weights=weights)
@@ -62,7 +62,7 @@ def test_a_text_that_fits_is_scored_in_one_passage() -> None:
     """Also beside a long one: its result is that of its one prompt."""
     chain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS)
     short, _, again = chain.batch([SPORTS, SPORTS * 60, SPORTS])
-    [row] = chain._model.try_scores([SPORTS])
+    [row] = chain._evidence.try_scores([SPORTS])
     assert not isinstance(row, Exception)
     assert short.passages == again.passages == 1
     assert list(short.scores.values()) == pytest.approx(Calibration().probabilities(row[None])[0], abs=1e-6)

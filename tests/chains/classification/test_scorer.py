@@ -141,7 +141,7 @@ def test_a_text_at_the_limit_of_the_context_window_fits_or_is_split(name: str) -
     labels = ["<|im_end|>", "日本 " * 5, "x"]
     chain = ZeroShotClassificationChain(tiny_llm(name), labels, contextual_calibration=False, context_window=120)
     texts = ["x " * count for count in range(1, 120)]
-    divided = [len(chain._model.divide(text)) > 1 for text in texts]
+    divided = [len(chain._evidence.divide(text)) > 1 for text in texts]
     assert divided == sorted(divided)
     first = divided.index(True)
     results = chain.batch([*texts[first - 3 : first + 3], texts[-1]])

@@ -1,0 +1,151 @@
+"""A language model and an embedder together: each counts by what it knows."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+
+from llmkit.chains import Classification, ZeroShotClassificationChain
+from llmkit.chains.calibration import Calibration
+from llmkit.chains.classification.contextual_calibration import noise_variance
+from llmkit.chains.classification.embedder import MAX_CHARACTERS
+from llmkit.chains.classification.joint_evidence import LEAST_VARIANCE, JointEvidence
+from llmkit.errors import InputError
+from tests.support.classification import LABELS, results_agree, tiny_llm
+from tests.support.without_scores import ChatWithoutScores
+
+TEXTS = ["The dog sleeps on.", "What is the capital of France?", "東京 is the capital", "x"]
+
+
+class WordCounts(Embeddings):
+    """Embeds a text as the counts of a few words, and of all others."""
+
+    words = ("dog", "paris", "capital", "sleeps")
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        found = [word.strip(".,?") for word in text.lower().split()]
+        counts = [float(found.count(word)) for word in self.words]
+        return [*counts, 0.1 + 0.1 * (len(found) - sum(counts)), 0.3 * ("the" in found)]
+
+
+def chain_of(embedder: Any, labels: Any = LABELS, **options: Any) -> ZeroShotClassificationChain:
+    return ZeroShotClassificationChain(tiny_llm("llama"), labels, embedder=embedder, **options)
+
+
+def joint(chain: ZeroShotClassificationChain) -> JointEvidence:
+    assert isinstance(chain._evidence, JointEvidence)
+    return chain._evidence
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_scores_are_added_and_the_models_divided_by_its_noise(multi_label: bool) -> None:
+    chain = chain_of(WordCounts(), multi_label=multi_label)
+    plain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, multi_label=multi_label)
+    evidence = joint(chain)
+    [row] = plain._evidence.try_scores(TEXTS[:1])
+    [similar] = evidence.embedder.scores(evidence.embedder.embed(TEXTS[:1]))
+    weight = 1 / max(evidence.model.noise_variance(), LEAST_VARIANCE)
+    expected = Calibration(independent=multi_label).probabilities((weight * row + similar)[None])[0]
+    found = chain.invoke(TEXTS[0])
+    np.testing.assert_allclose(list(found.scores.values()), expected, atol=1e-4)
+    assert found.evidence == "both"
+    assert plain.invoke(TEXTS[0]).evidence == "model"
+
+
+def test_the_noise_is_the_variance_between_labels() -> None:
+    everywhere = np.ones((3, 2), dtype=bool)
+    assert noise_variance(np.array([[5.0, 5.0], [-9.0, -9.0], [0.0, 0.0]]), everywhere, independent=False) == 0
+    scattered = np.array([[1.0, -1.0], [-2.0, 2.0], [3.0, 3.0]])
+    assert noise_variance(scattered, everywhere, independent=False) == pytest.approx(2 * (1 + 4 + 0) / 3)
+    assert noise_variance(scattered, everywhere, independent=True) == pytest.approx(28 / 6)
+    without_last = np.array([[True, True], [True, True], [False, False]])
+    assert noise_variance(scattered, without_last, independent=True) == pytest.approx(10 / 4)
+
+
+def test_a_model_that_scatters_more_counts_less() -> None:
+    """Scores three times as large are only louder: the embedder is outvoted less, not more."""
+    chain = chain_of(WordCounts(), ["the dog", "Paris"])
+    model = joint(chain).model
+    noise, similar = model.noise_variance(), joint(chain).embedder.scores(joint(chain).embedder.embed(TEXTS))
+    before = [row.row for row in joint(chain).try_pooled_scores(TEXTS)]
+    scorer = model.scorers()[0]
+    neutral = type(scorer.neutral)(3 * scorer.neutral.scores, scorer.neutral.counts)
+    model._scorers = (type(scorer)(scorer.scorer, scorer.prior, scorer.share, neutral),)
+    model._noise = None
+    assert model.noise_variance() == pytest.approx(9 * noise)
+    after = [row.row for row in joint(chain).try_pooled_scores(TEXTS)]
+    assert np.abs(np.array(after) - similar).sum() < np.abs(np.array(before) - similar).sum()
+
+
+def test_an_embedder_that_tells_nothing_apart_changes_nothing() -> None:
+    class Constant(WordCounts):
+        def embed_query(self, text: str) -> list[float]:
+            return [1.0, 0.0]
+
+    chain = chain_of(Constant(), ["the dog", "Paris"])
+    evidence = joint(chain)
+    assert not evidence.embedder.scores(evidence.embedder.embed(TEXTS)).any()
+    assert sum(chain.invoke(TEXTS[0]).scores.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("options", [{}, {"multi_label": True}, {"contextual_calibration": False}])
+def test_results_do_not_depend_on_the_batch_or_the_order_of_labels(options: dict[str, Any]) -> None:
+    embedder = DeterministicFakeEmbedding(size=24)
+    chain = chain_of(embedder, **options)
+    together = chain.batch(TEXTS)
+    others = chain_of(embedder, LABELS[::-1], **options).batch(TEXTS[::-1])[::-1]
+    for text, one, other in zip(TEXTS, together, others, strict=True):
+        assert results_agree(chain.invoke(text), one)
+        assert results_agree(other, one)
+
+
+def test_a_long_text_is_embedded_in_passages() -> None:
+    embedder = joint(chain_of(WordCounts())).embedder
+    first, second = "dog. " * 150, "Paris. " * 150
+    assert len(first) < MAX_CHARACTERS < len(second) + len(first)
+    [both] = embedder.embed([first + second])
+    apart = embedder.embed([first, second])
+    assert both @ apart[0] > 0.5
+    assert both @ apart[1] > 0.5
+    np.testing.assert_allclose(np.linalg.norm(embedder.embed([first, first + second, "x"]), axis=1), 1)
+
+
+def test_the_prior_of_unlabelled_texts_is_that_of_both() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"])
+    before = joint(chain).embedder.scores(joint(chain).embedder.embed(TEXTS))
+    chain.calibrate(["The dog sleeps."] * 20)
+    after = joint(chain).embedder.scores(joint(chain).embedder.embed(TEXTS))
+    assert all((after[:, 0] - after[:, 1]) < (before[:, 0] - before[:, 1]))
+
+
+def test_labelled_texts_calibrate_the_probabilities_of_both() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"])
+    report = chain.calibrate([{"input": text, "output": label} for text in TEXTS for label in ("the dog", "Paris")])
+    assert report.log_loss_after <= report.log_loss_before
+    assert chain.invoke(TEXTS[0]).calibrated
+
+
+def test_what_is_no_embedder_is_refused() -> None:
+    with pytest.raises(InputError, match="the catalog's embedders are: minilm-l6"):
+        chain_of("minilm")
+    with pytest.raises(InputError, match="the catalog's embedders are"):
+        chain_of("smollm2-135m")
+    with pytest.raises(InputError, match="embedder is int"):
+        chain_of(3)
+    with pytest.raises(InputError, match="leave embedder out"):
+        ZeroShotClassificationChain(ChatWithoutScores(llm=tiny_llm("llama")), LABELS, embedder=WordCounts())
+
+
+@pytest.mark.slow
+def test_the_catalogs_embedder_by_name() -> None:
+    chain = chain_of("minilm-l6", ["lost card", "exchange rate"])
+    found = chain.batch(["I cannot find my card anywhere.", "How many dollars do I get for a euro?"])
+    evidence = joint(chain)
+    similar = evidence.embedder.scores(evidence.embedder.embed(["I cannot find my card anywhere.", "euro to dollar"]))
+    assert similar.argmax(axis=1).tolist() == [0, 1]
+    assert [each.evidence for each in found] == ["both", "both"]
+    assert Classification.model_validate_json(found[0].model_dump_json()) == found[0]
