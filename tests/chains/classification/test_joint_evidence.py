@@ -1,5 +1,6 @@
 """A language model and an embedder together: each counts by what it knows."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,9 @@ def test_a_model_that_scatters_more_counts_less() -> None:
     noise, similar = model.noise_variance(), joint(chain).embedder.scores(joint(chain).embedder.embed(TEXTS))
     before = [row.row for row in joint(chain).try_pooled_scores(TEXTS)]
     scorer = model.scorers()[0]
-    neutral = type(scorer.neutral)(3 * scorer.neutral.scores, scorer.neutral.counts)
-    model._scorers = (type(scorer)(scorer.scorer, scorer.prior, scorer.share, neutral),)
+    assert scorer.neutral
+    louder = replace(scorer.neutral, scores=3 * scorer.neutral.scores)
+    model._scorers = (replace(scorer, neutral=louder),)
     model._noise = None
     assert model.noise_variance() == pytest.approx(9 * noise)
     after = [row.row for row in joint(chain).try_pooled_scores(TEXTS)]
