@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBinding
 from numpy.typing import NDArray
 
+from llmkit.chains.capabilities import is_capable
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.text.segmentation import Span
@@ -33,13 +34,16 @@ def validate_llm(llm: Any) -> Any:
     """Return the model, or raise `InputError` if it is a name or anything else that is no LangChain model."""
     if isinstance(llm, str):
         raise InputError(f"llm is the name {llm!r}, but must be a model: HuggingFaceChat({llm!r})")
+    is_capable(llm, "text generation")
     if not isinstance(llm, Runnable) and not hasattr(llm, "score"):
         raise InputError(f"llm is {type(llm).__name__}, but must be a LangChain model, such as HuggingFaceChat()")
     return llm
 
 
-def scoring_model(llm: Any) -> Any:
-    """Return the model that has `score`, without bound arguments; `None` if it returns no log-likelihoods."""
+def scoring_model(llm: Any, capability: str = "score") -> Any:
+    """Return the model that has `score`, without bound arguments, or another capability; `None` if it has neither."""
+    if is_capable(llm, capability):
+        return llm
     validate_llm(llm)
     while isinstance(llm, RunnableBinding):
         if "model" in llm.kwargs:

@@ -132,6 +132,11 @@ class HuggingFaceEncoder:
         return [(start, end) for start, end in self._passes.encode_text(text).offsets]
 
     @property
+    def label_method(self) -> str:
+        """How the head scores labels: "entailment", "relevance", "classifier", "similarity" or "masked words"."""
+        return self._require_label_head().method
+
+    @property
     def is_independent(self) -> bool:
         """Whether the model judges each label by itself; if not, it can only compare labels with one another."""
         return self._require_label_head().is_independent

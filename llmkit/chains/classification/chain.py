@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.example_selectors import BaseExampleSelector
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from numpy.typing import NDArray
 
 from llmkit.chains.base import Chain, unwrap_all
@@ -21,14 +21,15 @@ from llmkit.chains.calibration import (
     validate_precision,
     warn_of_few,
 )
+from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.embedder import EmbedderEvidence, find_embedder
+from llmkit.chains.classification.encoder_scorer import find_scorer
 from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.joint_evidence import JointEvidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
-from llmkit.chains.classification.results import Classification, parse_rows
-from llmkit.chains.classification.scorer import LabelScorer
+from llmkit.chains.classification.results import Classification, Method, parse_rows
 from llmkit.chains.classification.structured import LabelChoice
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
@@ -55,7 +56,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     Args:
         llm: a LangChain chat model. With `score` (llmkit's own models), labels are scored; without, the model chooses
-            by structured output.
+            by structured output. Or a `HuggingFaceEncoder`: a classifier of entailment, a cross-encoder, a sentence
+            embedder, a masked language model, or a classifier that has these labels.
         labels: at least two; with `multi_label`, at least one.
         descriptions: words for a label, which the model sees instead of it: for codes and bare names.
         examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
@@ -64,7 +66,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart.
         multi_label: whether any number of labels may hold: each is scored against what else the text could be.
         contextual_calibration: whether the prior of each label is subtracted (Zhao et al. 2021): its mean score over
-            content-free texts and, where there are enough, the examples.
+            content-free texts and, where there are enough, the examples. By default it is, except for models that are
+            trained to judge labels: classifiers of entailment and others, and cross-encoders.
         threshold: the least probability of a label; 0.5 with `multi_label`, else none.
         prompt: a prompt text by name, or a prompt; its field {labels}, if any, lists the labels.
         structured_prompt: the same for a model that returns no log-likelihoods, which is asked to choose a label.
@@ -86,7 +89,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     def __init__(
         self,
-        llm: Runnable[Any, Any],
+        llm: Any,
         labels: Iterable[str],
         descriptions: Mapping[str, str] | None = None,
         examples: Sequence[Mapping[str, Any]] = (),
@@ -94,7 +97,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         embedder: Embeddings | str | None = None,
         *,
         multi_label: bool = False,
-        contextual_calibration: bool = True,
+        contextual_calibration: bool | None = None,
         threshold: float | None = None,
         prompt: str | TaskPrompt | None = None,
         structured_prompt: str | TaskPrompt | None = None,
@@ -102,7 +105,15 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         tuning: ClassificationTuning | None = None,
         context_window: int | None = None,
     ) -> None:
-        self.llm, local = llm, scoring_model(llm)
+        self.llm, local = llm, scoring_model(llm, "label_scores")
+        self._method: Method = getattr(local, "label_method", "likelihood")
+        if self._method != "likelihood":
+            refuse_unread(llm, prompt=prompt, selector=selector, show_examples=show_examples)
+            if embedder is not None:
+                raise InputError(f"embedder is given, but {type(llm).__name__} is no language model: leave it out")
+            show_examples = False
+        if contextual_calibration is None:
+            contextual_calibration = getattr(local, "prefers_labels", True)
         self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
         self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
         default = 0.5 if multi_label else None
@@ -131,7 +142,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             self._show_to_model = partial(LabelChoice.from_labels, llm, task, self._labels, selector, context_window)
             self._choice = self._show_to_model(examples)
             return
-        scorer = LabelScorer.from_labels(local, task, self._labels, self.tuning.alternatives, context_window)
+        scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
         learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
         model = LanguageModelEvidence(
@@ -275,4 +286,5 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             calibrated=calibration != Calibration(independent=self.multi_label),
             passages=pooled.passages,
             evidence=pooled.evidence,
+            method=self._method,
         )

@@ -26,7 +26,7 @@ from llmkit.chains.classification.contextual_calibration import (
     neutral_scores,
     noise_variance,
 )
-from llmkit.chains.classification.scorer import LabelScorer
+from llmkit.chains.classification.encoder_scorer import Scorer
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row
 from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
@@ -74,7 +74,7 @@ class CalibratedScorer:
         neutral: the scores of content-free texts.
     """
 
-    scorer: LabelScorer
+    scorer: Scorer
     prior: Prior
     share: float = 1.0
     neutral: NeutralScores | None = None
@@ -109,8 +109,8 @@ class FewShot:
         show: whether the examples go into the prompt; `None` measures it.
     """
 
-    zero_shot: LabelScorer
-    few_shot: LabelScorer
+    zero_shot: Scorer
+    few_shot: Scorer
     examples: Sequence[Mapping[str, str]]
     labels: Sequence[Sequence[int]]
     selected: bool
@@ -120,7 +120,7 @@ class FewShot:
     @classmethod
     def from_examples(
         cls,
-        zero_shot: LabelScorer,
+        zero_shot: Scorer,
         labels: Labels,
         selector: BaseExampleSelector | None,
         show: bool | None,
@@ -131,8 +131,7 @@ class FewShot:
         verbalized, indices, selector = verbalize(labels, examples, selector)
         few_shot = zero_shot
         if verbalized or selector:
-            ranked = selector or BalancedExamples(FirstExamples(), MAX_SHOWN)
-            few_shot = replace(zero_shot, prompt=zero_shot.prompt.with_examples(verbalized, ranked))
+            few_shot = zero_shot.with_examples(verbalized, selector or BalancedExamples(FirstExamples(), MAX_SHOWN))
         return cls(zero_shot, few_shot, verbalized, indices, selector is not None, show, tuning)
 
     @cached_property
@@ -195,7 +194,7 @@ class FewShot:
     def _zero_shot_scores(self) -> Matrix:
         return self._scores(self.zero_shot, self._sample)
 
-    def _scores(self, scorer: LabelScorer, sample: Sequence[int]) -> Matrix:
+    def _scores(self, scorer: Scorer, sample: Sequence[int]) -> Matrix:
         return scorer.scores([self.examples[index]["input"] for index in sample])
 
     def _class_mean(self, scores: Matrix, sample: Sequence[int]) -> Prior:
@@ -209,8 +208,8 @@ class FewShot:
         without = shown_loss = 0.0
         for scored, shown in (halves, halves[::-1]):
             sample = self._sample[scored]
-            prompt = self.zero_shot.prompt.with_examples([self.examples[index] for index in self._sample[shown]])
-            scores = self._scores(replace(self.few_shot, prompt=prompt), sample)
+            few_shot = self.zero_shot.with_examples([self.examples[index] for index in self._sample[shown]])
+            scores = self._scores(few_shot, sample)
             without += self._log_loss(self._zero_shot_scores[scored], sample)
             shown_loss += self._log_loss(scores, sample)
         return without / len(self._sample), shown_loss / len(self._sample)

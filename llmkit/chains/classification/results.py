@@ -14,6 +14,9 @@ from llmkit.chains.inputs import parse_text
 from llmkit.errors import InputError
 
 Evidence = Literal["model", "both", "head", "embedder"]
+Method = Literal[
+    "likelihood", "structured output", "entailment", "relevance", "similarity", "masked words", "classifier"
+]
 
 
 class Classification(BaseModel):
@@ -28,10 +31,11 @@ class Classification(BaseModel):
         calibrated: whether the probabilities were fitted to labelled texts: by `calibrate`, for these labels.
         passages: how many passages the text was read in: more than one if it is longer than the context window; then
             the probabilities are their means, weighted by length.
-        method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to
-            choose.
-        evidence: what the probabilities stand on: "model", the language model alone; "both", the language model and
-            the embedder; "head", both and what was learned from labelled texts; "embedder", the embedder and what was
+        method: "likelihood" of a language model; "structured output" for a model that returns no log-likelihoods and
+            was asked to choose; by the head of an encoder, "entailment", "relevance", "similarity", "masked words" or
+            "classifier".
+        evidence: what the probabilities stand on: "model", the model alone; "both", the language model and the
+            embedder; "head", both and what was learned from labelled texts; "embedder", the embedder and what was
             learned, because it was sure enough without the language model.
     """
 
@@ -42,7 +46,7 @@ class Classification(BaseModel):
     scores: dict[str, float]
     calibrated: bool = False
     passages: int = 1
-    method: Literal["likelihood", "structured output"] = "likelihood"
+    method: Method = "likelihood"
     evidence: Evidence = "model"
 
     def _repr_html_(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
@@ -62,6 +63,12 @@ class LabelScorer:
             )
         return cls(llm, prompt, labels.verbalized, others, labels.multi_label, max(sizes), window)
 
+    def with_examples(
+        self, examples: Sequence[Mapping[str, Any]], selector: BaseExampleSelector | None = None
+    ) -> LabelScorer:
+        """Return the scorer with examples in its prompt."""
+        return replace(self, prompt=self.prompt.with_examples(examples, selector))
+
     @property
     def continuations(self) -> list[str]:
         """What is scored after each prompt: the words of each label, and the alternatives."""
@@ -73,13 +80,7 @@ class LabelScorer:
 
         With `multi_label`, that is the log-odds of each label against the mean of all other continuations.
         """
-        if not self.multi_label:
-            return scores
-        columns = []
-        for place in range(len(self.verbalized)):
-            rest = np.delete(scores, place, axis=1)
-            columns.append(scores[:, place] - np.logaddexp.reduce(rest, axis=1) + np.log(rest.shape[1]))
-        return np.stack(columns, axis=1)
+        return against_the_rest(scores, len(self.verbalized)) if self.multi_label else scores
 
     def fit(self, text: str) -> FittedPrompt:
         """Return the prompt for a text, with as many examples as fit."""
@@ -101,3 +102,12 @@ class LabelScorer:
 
     def _score(self, prompts: Sequence[FittedPrompt]) -> list[Row]:
         return score_continuations(self.llm, prompts, [self.continuations] * len(prompts), prefix="")
+
+
+def against_the_rest(scores: Matrix, labels: int) -> Matrix:
+    """Return the log-odds of each of the first `labels` columns against the mean of all other columns."""
+    columns = []
+    for place in range(labels):
+        rest = np.delete(scores, place, axis=1)
+        columns.append(scores[:, place] - np.logaddexp.reduce(rest, axis=1) + np.log(rest.shape[1]))
+    return np.stack(columns, axis=1)

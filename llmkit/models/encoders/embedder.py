@@ -24,6 +24,7 @@ class EmbedderHead:
     passes: ForwardPasses
     template: str
 
+    method = "similarity"
     is_independent = False
     prefers_labels = True
 

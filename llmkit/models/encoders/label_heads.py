@@ -35,6 +35,11 @@ class PairHead:
     is_independent = True
     prefers_labels = False
 
+    @property
+    def method(self) -> str:
+        """How labels are scored."""
+        return "relevance" if self.head is Head.RELEVANCE else "entailment"
+
     def text_window(self, labels: LabelWords) -> int:
         """Return the most tokens of a text that fit the window together with the longest label."""
         longest = max(len(self.passes.encode_text(self._hypothesis(words)).ids) for _, words in labels)
@@ -64,6 +69,7 @@ class ClassifierHead:
 
     passes: ForwardPasses
 
+    method = "classifier"
     is_independent = True
     prefers_labels = False
 

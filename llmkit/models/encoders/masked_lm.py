@@ -31,6 +31,7 @@ class MaskedLMHead:
     passes: ForwardPasses
     template: str
 
+    method = "masked words"
     is_independent = False
     prefers_labels = True
 
