@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -79,26 +80,29 @@ class FastLlama:
         logits = self._logits(states.reshape(-1, states.shape[-1])).view(*states.shape[:-1], -1)
         return CausalLMOutputWithPast(logits=logits, cache=cache)
 
-    def step_logits(self, tokens: Sequence[int], caches: Sequence[Any]) -> torch.Tensor:
-        """Compute logits of one more token of each of several sequences, `[sequences, vocabulary]`.
+    def step_logits(self, tokens: Sequence[Sequence[int]], caches: Sequence[Any]) -> torch.Tensor:
+        """Compute logits behind each of the next tokens of several sequences, `[all tokens, vocabulary]`.
 
-        Their caches are extended. Up to `shared_rows` sequences, results are the same bits as for each alone.
+        Their caches are extended. Up to `shared_rows` tokens, results are the same bits as for one after the other.
         """
         caches = [use_growing_layers(cache) for cache in caches]
+        lengths = [cache.get_seq_length() for cache in caches]
+        positions = [range(length, length + len(part)) for length, part in zip(lengths, tokens, strict=True)]
+        owners = [cache for cache, part in zip(caches, tokens, strict=True) for _ in part]
 
         def attention(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             rows = []
-            for index, cache in enumerate(caches):
+            for index, cache in enumerate(owners):
                 query, key, value = (heads[index][None, :, None] for heads in (q, k, v))
                 rows.append(attend(query, *cache.layers[layer].update(key, value))[:, :, 0])
             return torch.cat(rows)
 
-        positions = torch.tensor([cache.get_seq_length() for cache in caches])
-        return self._logits(self._states(torch.tensor(tokens), positions, attention))
+        all_tokens, all_positions = (torch.tensor([*chain.from_iterable(parts)]) for parts in (tokens, positions))
+        return self._logits(self._states(all_tokens, all_positions, attention))
 
     @cached_property
     def shared_rows(self) -> int:
-        """How many sequences `step_logits` computes with the bits of each alone: int4 products do, bfloat16's do not.
+        """How many tokens `step_logits` computes with the bits of each alone: int4 products do, bfloat16's do not.
 
         It is tried once, as PyTorch does not promise it.
         """
@@ -106,7 +110,7 @@ class FastLlama:
             return 1
         tokens = torch.linspace(0, len(self._embedding) - 1, MAX_INT4_ROWS).long()
         with torch.inference_mode():
-            together = self.step_logits(tokens.tolist(), [DynamicCache(config=self._config) for _ in tokens])
+            together = self.step_logits(tokens[:, None].tolist(), [DynamicCache(config=self._config) for _ in tokens])
             alone: list[Any] = [self(token[None, None]).logits for token in tokens[:: MAX_INT4_ROWS - 1]]
         return MAX_INT4_ROWS if torch.equal(together[:: MAX_INT4_ROWS - 1], torch.cat(alone)[:, 0]) else 1
 

@@ -16,6 +16,7 @@ from transformers.generation.logits_process import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llmkit.models.generation.completion import Completion
+from llmkit.models.generation.drafts import DraftedSteps
 from llmkit.models.generation.sampling import choose_tokens, restore_allowed
 from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.kv_cache.layers import key_values_of
@@ -39,8 +40,9 @@ class DecodeLoop:
         self, loaded: LoadedModel, completions: Sequence[Completion], shared_steps: SharedSteps | None = None
     ) -> None:
         self.cache: Any = None  # after the latest forward pass
-        self._loaded, self._shared_steps = loaded, shared_steps
+        self._loaded = loaded
         self._rows = list(completions)
+        self._drafted_steps = DraftedSteps(shared_steps) if shared_steps and len(self._rows) == 1 else None
 
     def run(
         self,
@@ -91,11 +93,13 @@ class DecodeLoop:
     def _forward(
         self, model: Any, input_ids: torch.Tensor, new_tokens: int | None, is_first: bool, inputs: dict[str, Any]
     ) -> Any:
-        """Compute the new tokens of all rows; one token of one row in a pass with those of other callers."""
-        shared = self._shared_steps if self._loaded.fast_forward and len(self._rows) == 1 else None
-        if shared and new_tokens == 1 and key_values_of(self.cache):
-            logits = shared.logits(int(input_ids[0, -1]), self.cache)
-            return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
+        """Compute the new tokens of all rows; one token of one row with drafts, and with those of other callers."""
+        if self._drafted_steps and self._loaded.fast_forward and key_values_of(self.cache):
+            if new_tokens == 1:
+                sequence = [*self._rows[0].request.prompt, *self._rows[0].token_ids]
+                logits = self._drafted_steps.logits(sequence, self.cache)
+                return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
+            self._drafted_steps.remove_drafts(self.cache)
         with self._loaded.forward_pass():
             step = model.prepare_inputs_for_generation(
                 input_ids, next_sequence_length=new_tokens, is_first_iteration=is_first, **inputs

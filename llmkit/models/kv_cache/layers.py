@@ -47,6 +47,13 @@ class GrowingLayer(DynamicLayer):
         self._latest_views = (self.keys, self.values)
         return self.keys, self.values
 
+    def crop(self, tokens_to_remove: int) -> None:
+        """Remove the last `-tokens_to_remove` tokens; the buffers stay."""
+        unchanged = self._latest_views[0] is self.keys and self._latest_views[1] is self.values
+        super().crop(tokens_to_remove)
+        if unchanged:
+            self._latest_views = (self.keys, self.values)
+
     def _allocate(self, like: torch.Tensor, old: int, total: int) -> None:
         rows, heads, _, size = like.shape
         capacity = total + max(_FREE_TOKENS, total // 2)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,35 +14,12 @@ import torch
 from transformers import DynamicCache
 
 from llmkit import HuggingFaceChat
-from llmkit.models.cpu.int4_linear import has_int4_kernel, pack, pack_nothing
-from llmkit.models.cpu.llama import FastLlama
-from llmkit.models.generation.engine import Engine
+from llmkit.models.cpu.int4_linear import has_int4_kernel
 from llmkit.models.generation.shared_steps import SharedSteps
-from llmkit.models.weights.loading import from_objects
-from tests.support import tiny
 from tests.support.generation import greedy_request
-from tests.support.gguf_files import quantized_weights
-from tests.support.tokenizers import chatml_tokenizer
+from tests.support.int4_llama import SETTINGS, new_engine, new_model
 
-SIZES = {**tiny.BODY, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3}
 PROMPTS = [(5, 9, 30, 41, 7), (5, 9, 12), (6, 6, 31, 7), (22, 23, 24, 25, 26, 27, 8), (44, 3), (17, 18, 19, 20)]
-SETTINGS: list[dict[str, Any]] = [
-    {},
-    {"temperature": 1.0, "seed": 3},
-    {"frequency_penalty": 0.7},
-    {"stop": ("a",)},
-    {"max_new_tokens": 3},
-    {"temperature": 0.8, "top_k": 5, "seed": 4},
-]
-
-
-def new_model(*, packed: bool = True) -> tuple[Any, FastLlama]:
-    """Return a model and its fast forward pass; with `packed`, all of its products are in int4."""
-    model = tiny.build("Llama", chatml_tokenizer(), SIZES).to(torch.bfloat16)
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Linear) and packed:
-            layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // 32, 5, 0.2)
-    return model, FastLlama(model, pack if packed else pack_nothing)
 
 
 class CountingForward:
@@ -54,17 +30,17 @@ class CountingForward:
         self.passes: list[list[int]] = []
         self.begun, self.released = threading.Event(), threading.Event()
 
-    def step_logits(self, tokens: Sequence[int], caches: Sequence[DynamicCache]) -> torch.Tensor:
-        self.passes.append(list(tokens))
+    def step_logits(self, tokens: Sequence[Sequence[int]], caches: Sequence[DynamicCache]) -> torch.Tensor:
+        self.passes.append([token for [token] in tokens])
         is_first = len(self.passes) == 1
         if is_first:
             self.begun.set()
             assert self.released.wait(60)
-        for cache, token in zip(caches, tokens, strict=True):
+        for cache, [token] in zip(caches, tokens, strict=True):
             cache.update(torch.full((1, 1, 1, 1), float(token)), torch.zeros(1, 1, 1, 1), 0)
         if is_first and self.fails:
             raise MemoryError
-        return torch.tensor([[float(token)] for token in tokens])
+        return torch.tensor([[float(token)] for [token] in tokens])
 
 
 @contextmanager
@@ -75,10 +51,10 @@ def callers_behind_the_first(forward: CountingForward, count: int) -> Iterator[t
     for cache in caches:
         cache.update(torch.zeros(1, 1, 2, 1), torch.zeros(1, 1, 2, 1), 0)
     with ThreadPoolExecutor(count + 1) as pool:
-        results = [pool.submit(steps.logits, 0, caches[0])]
+        results = [pool.submit(steps.logits, [0], caches[0])]
         assert forward.begun.wait(60)
         for token in range(1, count + 1):
-            results.append(pool.submit(steps.logits, token, caches[token]))
+            results.append(pool.submit(steps.logits, [token], caches[token]))
             while len(steps._waiting) < token:  # so that they come in this order
                 time.sleep(0.001)
         forward.released.set()
@@ -113,7 +89,7 @@ def test_an_error_reaches_the_caller_that_computed_and_nobody_else() -> None:
 
 def test_a_caller_whose_pass_failed_for_others_too_leaves_them_as_they_were() -> None:
     class FailsTogether(CountingForward):
-        def step_logits(self, tokens: Sequence[int], caches: Sequence[DynamicCache]) -> torch.Tensor:
+        def step_logits(self, tokens: Sequence[Sequence[int]], caches: Sequence[DynamicCache]) -> torch.Tensor:
             logits = super().step_logits(tokens, caches)
             if len(tokens) > 1:
                 raise RuntimeError("out of memory")
@@ -137,7 +113,7 @@ def test_sequences_of_any_lengths_are_computed_with_the_bits_of_each_alone() -> 
         alone = [fast(torch.arange(length)[None] % 60).cache for length in lengths]
         for step in range(3):
             tokens = [(11 * index + step) % 60 for index in range(count)]
-            logits = fast.step_logits(tokens, together)
+            logits = fast.step_logits([[token] for token in tokens], together)
             expected = [
                 fast(torch.tensor([[token]]), cache=cache).logits[0, 0]
                 for token, cache in zip(tokens, alone, strict=True)
@@ -148,10 +124,6 @@ def test_sequences_of_any_lengths_are_computed_with_the_bits_of_each_alone() -> 
 
 def test_weights_without_int4_groups_are_not_shared() -> None:
     assert new_model(packed=False)[1].shared_rows == 1, "bfloat16's products depend on the number of rows"
-
-
-def new_engine(fast: FastLlama, model: Any) -> Engine:
-    return Engine(replace(from_objects(model, chatml_tokenizer(), context_window=tiny.WINDOW), fast_forward=fast))
 
 
 @pytest.mark.parametrize("packed", [True, False])
