@@ -77,9 +77,9 @@ class DraftedSteps:
         drafts = self._lookup.find(self._count())
         if drafts:
             drafts = drafts[: self._steps.free_rows]
-        first, *others = self._steps.logits([tokens[-1], *drafts], cache).split(1)
-        self._ahead.extend(zip(drafts, others, strict=True))
-        return first
+        rows = self._steps.logits([tokens[-1], *drafts], cache)
+        self._ahead.extend(zip(drafts, rows[1:, None], strict=True))
+        return rows[:1]
 
     def remove_drafts(self, cache: Any) -> None:
         """Remove from the cache what was computed ahead."""

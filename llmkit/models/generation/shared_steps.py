@@ -53,7 +53,8 @@ class SharedSteps:
     @property
     def free_rows(self) -> int:
         """How many tokens more than one a caller may ask for, if as many callers ask as did for the latest pass."""
-        return max(self._forward.shared_rows // max(self._latest_callers, 1) - 1, 0)
+        rows: int = self._forward.shared_rows
+        return max(rows // max(self._latest_callers, 1) - 1, 0)
 
     def logits(self, tokens: Sequence[int], cache: Any) -> torch.Tensor:
         """Return the logits behind each of the next tokens of a sequence, `[tokens, vocabulary]`.

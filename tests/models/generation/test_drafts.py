@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmkit.models.cpu.int4_linear import has_int4_kernel
-from llmkit.models.generation import shared_steps
 from llmkit.models.generation.drafts import DraftedSteps, PromptLookup
+from llmkit.models.generation.shared_steps import SharedSteps
 from tests.support.generation import greedy_request
 from tests.support.int4_llama import SETTINGS, new_engine, new_model
 
@@ -104,8 +106,8 @@ def test_what_a_further_row_costs_is_measured(seconds: dict[int, float], monkeyp
         def get_seq_length(self) -> int:
             return 1
 
-    monkeypatch.setattr(shared_steps.time, "perf_counter", lambda: clock)
-    steps = shared_steps.SharedSteps(Forward(), shared_steps.threading.RLock())
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
+    steps = SharedSteps(Forward(), threading.RLock())
     for _ in range(100):
         steps.logits([1], Cache())
         assert steps.logits([1, 2, 3], Cache()).shape == (3, 5)
