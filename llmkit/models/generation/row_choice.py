@@ -89,9 +89,12 @@ class RowChooser:
             groups.setdefault(row.shared, []).append(index)
         tokens: list[int | Exception] = [GenerationError(NOT_NUMBERS)] * len(rows)
         for shared, indices in groups.items():
-            selected = slice(None) if len(groups) == 1 else torch.tensor(indices, device=scores.device)
-            processed = shared.processors(None, scores[selected])
-            chosen_from = restore_allowed(processed, allowed[selected])
+            chosen_from, restored = scores, allowed
+            if len(groups) > 1:
+                selected = torch.tensor(indices, device=scores.device)
+                chosen_from = scores[selected]
+                restored = chosen_from if scores is allowed else allowed[selected]
+            chosen_from = restore_allowed(shared.processors(None, chosen_from), restored)
             rngs = [rows[index].completion.rng for index in indices] if shared.samples else None
             for index, token in zip(indices, choose_valid_tokens(chosen_from, rngs), strict=True):
                 tokens[index] = GenerationError(NOT_NUMBERS) if token is None else token

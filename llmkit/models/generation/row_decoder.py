@@ -31,13 +31,17 @@ _PATIENCE = 0.25
 _REFILLED_SHARE = 8
 """Prompts are computed together: while a step is full, they wait until this part of its rows is free."""
 
+_OVERSIZED_STEPS = 256
+"""How many steps are computed with more rows or slots than needed, before a smaller step is made."""
+
 Grown = list[tuple[Completion, str]]
 
 
 class _Caller:
     """One call, with its completions that wait for a row, longest prompt first."""
 
-    def __init__(self, completions: Sequence[Completion]) -> None:
+    def __init__(self, completions: Sequence[Completion], ends: frozenset[int]) -> None:
+        self.ends = ends  # the tokens that end a completion
         self.waiting = deque(sorted(completions, key=lambda one: -len(one.request.prompt)))
         self.unfinished = len(completions)
         self.wants_step = False
@@ -69,6 +73,7 @@ class RowDecoder:
         self._steps = RowSteps(loaded, memory)
         self._chooser = RowChooser(loaded.model, config_of)
         self._step: RowStep | None = None
+        self._oversized_steps = 0
         self._rows: list[Row] = []
         self._most_rows = self._steps.most_rows  # of a step that holds the longest completion
         self._changed = threading.Condition()
@@ -87,7 +92,7 @@ class RowDecoder:
 
     def decode(self, completions: Sequence[Completion]) -> Generator[Grown, None, None]:
         """Yield, step by step, the completions that grew and their new text, until all are finished."""
-        caller = _Caller(completions)
+        caller = _Caller(completions, self._loaded.eos_token_ids)
         with self._changed:
             self._callers.append(caller)
         try:
@@ -148,9 +153,11 @@ class RowDecoder:
         if not rows:
             return
         logits = self._logits(rows)
-        last = sorted((row for row in rows if row.is_last), key=lambda row: row.index)
-        for row in rows:
-            row.length += not row.is_last
+        last = [row for row in rows if row.is_last]
+        if len(last) < len(rows):
+            for row in set(rows).difference(last):
+                row.length += 1
+        last.sort(key=lambda row: row.index)
         if last:
             if len(last) < len(logits):
                 logits = logits[torch.tensor([row.index for row in last], device=logits.device)]
@@ -160,7 +167,7 @@ class RowDecoder:
         """Compute a token of each of these rows; return logits of all rows of the step."""
         self._fit([])
         assert self._step is not None
-        tokens, positions = [0] * self._step.rows, [0] * self._step.rows
+        tokens, positions = [0] * self._step.size[0], [0] * self._step.size[0]
         for row in self._rows:
             positions[row.index] = row.length
         for row in rows:
@@ -169,14 +176,15 @@ class RowDecoder:
 
     def _choose(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
         """Add a token to each row's completion; finished ones give up their rows."""
-        ends = self._loaded.eos_token_ids
-        for row, token, scores in zip(rows, self._chooser.choose(rows, logits), logits, strict=True):
+        for index, (row, token) in enumerate(zip(rows, self._chooser.choose(rows, logits), strict=True)):
             row.logits, completion = None, row.completion
+            # Making a tensor of each row takes longer than choosing its token.
+            scores = logits if completion.request.logprobs is None else logits[index]
             try:
                 if isinstance(token, Exception):
                     raise token
                 row.length = row.total
-                row.caller.grown.append(completion.append(token, ends, scores))
+                row.caller.grown.append(completion.append(token, row.caller.ends, scores))
             except Exception as error:  # of this completion alone
                 row.caller.error = error
             if completion.finish_reason:
@@ -256,12 +264,12 @@ class RowDecoder:
             return None
 
     def _fit(self, new: Sequence[Row]) -> None:
-        """Use the smallest step that holds all rows, and give new ones an index."""
+        """Use a step that holds all rows, and give new ones an index."""
         rows = [*self._rows, *new]
-        step = self._steps.find(len(rows), max(row.total for row in rows))
+        step = self._find_step(len(rows), max(row.total for row in rows))
         if step is self._step:
             used = {row.index for row in self._rows}
-            free = (index for index in range(step.rows) if index not in used)
+            free = (index for index in range(step.size[0]) if index not in used)
             for row in new:
                 row.index = next(free)
             return
@@ -271,3 +279,18 @@ class RowDecoder:
         self._step = step
         for index, row in enumerate(rows):
             row.index = index
+
+    def _find_step(self, rows: int, tokens: int) -> RowStep:
+        """Return the smallest step for so many rows and tokens, or for a while the current one, if it is larger.
+
+        Making a step takes as long as hundreds of larger ones, and the last rows of a batch are soon done.
+        """
+        size, current = self._steps.size_for(rows, tokens), self._step
+        if not self._rows or current is None or current.size == size:
+            self._oversized_steps = 0
+            return self._steps.find(size)
+        is_large_enough = current.size[0] >= size[0] and current.size[1] >= size[1]
+        self._oversized_steps += 1
+        if is_large_enough and self._oversized_steps < _OVERSIZED_STEPS and not self._steps.has(size):
+            return current
+        return self._steps.find(size)

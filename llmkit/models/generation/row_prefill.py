@@ -79,7 +79,7 @@ class Prefill:
         # Padded at the end, which no token before it sees. The last tokens are left for the first step.
         rows = [[*prompt[known:-1], *[0] * (width - len(prompt) + 1 + known)] for prompt in prompts]
         if width:
-            with self._loaded.lock, torch.inference_mode():
+            with self._loaded.forward_pass():
                 tokens = torch.tensor(rows, device=self._loaded.device)
                 cache = self._loaded.forward(tokens, cache=cache, use_cache=True, **self._keep).cache
         return Prefilled(prompts, key_values_of(cache) or [])
@@ -87,7 +87,7 @@ class Prefill:
     def _compute_alone(self, prompt: Prompt) -> Prefilled:
         loaded, version = self._loaded, self._loaded.weights_version
         known, cache = self._prefix_cache.prefill_blocks(prompt)
-        with loaded.lock, torch.inference_mode():
+        with loaded.forward_pass():
             tokens = torch.tensor([prompt[known:]], device=loaded.device)
             seen = torch.ones(1, len(prompt), dtype=torch.long, device=loaded.device)
             out = loaded.forward(tokens, attention_mask=seen, cache=cache, use_cache=True, **self._keep)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from llmkit.models.batch_sizes import BATCH_TOKENS, DeviceMemory
+from llmkit.models.generation.captured_pass import CapturedPass, Recorder
 from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
 from llmkit.models.kv_cache.row_cache import RowCache
 from llmkit.models.loaded_model import LoadedModel
@@ -27,7 +28,7 @@ _MAX_DIFFERENCE = 0.05
 
 _MAX_DIFFERENCE_EXACT = 1e-3  # in float32 and float64
 
-_MEMORY_SHARE = 0.5  # of the free memory, for the caches of all steps
+_MEMORY_SHARE = 0.25  # of the free memory, for the cache of one step; all together may have twice as much
 
 
 class RowStep:
@@ -37,26 +38,27 @@ class RowStep:
         loaded: the model.
         like: keys and values of the model's layers, of any size.
         rows, slots: how many sequences, and how many tokens each may have.
+        recorder: records the step on CUDA.
     """
 
-    def __init__(self, loaded: LoadedModel, like: KeyValues, rows: int, slots: int) -> None:
-        self.rows, self.slots = rows, slots
+    def __init__(self, loaded: LoadedModel, like: KeyValues, rows: int, slots: int, recorder: Recorder) -> None:
+        self.size = (rows, slots)
         self._loaded, device = loaded, loaded.device
-        self._host = torch.zeros(2, rows, dtype=torch.long, pin_memory=device.type == "cuda")
         self._inputs = torch.zeros(2, rows, dtype=torch.long, device=device)  # tokens and positions
         self._columns = torch.arange(slots, device=device)
         self.cache = RowCache(like, rows, slots, self._inputs[1])
         self._keep: dict[str, Any] = logits_to_keep(loaded.model, 1)
+        self._pass = CapturedPass(loaded, self._forward, recorder)
 
     def logits(self, tokens: Sequence[int], positions: Sequence[int]) -> torch.Tensor:
         """Compute logits `[rows, vocabulary]` behind a token of each row, at its position, in 32 bits or more.
 
-        A row that takes no part is given any token, and the position behind its last token.
+        A row that takes no part is given any token, and the position behind its last token. The result is valid until
+        the next step.
         """
-        self._host.copy_(torch.tensor([tokens, positions]))
-        with self._loaded.lock:
-            self._inputs.copy_(self._host, non_blocking=True)
-            return self._forward()
+        with self._loaded.forward_pass():
+            self._inputs.copy_(torch.tensor([tokens, positions]))
+            return self._pass()
 
     def _forward(self) -> torch.Tensor:
         tokens, positions = self._inputs[:, :, None]
@@ -82,31 +84,30 @@ def can_use_rows(loaded: LoadedModel) -> bool:
     The model must take positions and a mask of four dimensions, and keep the keys and values of all tokens.
     """
     model = loaded.model
-    devices = {weight.device for weight in model.parameters()}
-    if not can_crop_cache(model) or "position_ids" not in inspect.signature(model.forward).parameters:
-        return False
-    if len(devices) > 1:
+    is_on_one_device = len({weight.device for weight in model.parameters()}) == 1
+    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+    if not (is_on_one_device and takes_positions and can_crop_cache(model)):
         return False
     try:
         difference = _difference(loaded, [[3, 5, 7, 4, 6], [8, 9, 3]])
-    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+    except (TypeError, ValueError, RuntimeError, IndexError):  # NotImplementedError is a RuntimeError
         return False
     exact = model.dtype in (torch.float32, torch.float64)
     return difference < (_MAX_DIFFERENCE_EXACT if exact else _MAX_DIFFERENCE)
 
 
-@torch.inference_mode()
 def _difference(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> float:
     """Return how far the logits behind prompts differ, as a share of their spread."""
     expected, step = [], None
-    with loaded.lock:
+    recorder = Recorder(torch.device("cpu"))  # records nothing
+    with loaded.forward_pass():
         for index, prompt in enumerate(prompts):
             tokens = torch.tensor([list(prompt)], device=loaded.device)
             expected.append(loaded.forward(tokens, use_cache=True).logits[0, -1].float())
             begun = key_values_of(loaded.forward(tokens[:, :-1], use_cache=True).cache)
             if begun is None:
                 return math.inf
-            step = step or RowStep(loaded, begun, len(prompts) + 1, 2 * len(prompt))
+            step = step or RowStep(loaded, begun, len(prompts) + 1, 2 * len(prompt), recorder)
             step.cache.put([index], begun, [0])
         assert step is not None
         computed = step.logits([*(prompt[-1] for prompt in prompts), 0], [*(len(prompt) - 1 for prompt in prompts), 0])
@@ -119,6 +120,7 @@ class RowSteps:
 
     def __init__(self, loaded: LoadedModel, memory: DeviceMemory | None) -> None:
         self._loaded, self._memory = loaded, memory
+        self._recorder = Recorder(loaded.device)
         self.most_rows = ROWS[-1]
         self._like: KeyValues = []
         self._steps: OrderedDict[tuple[int, int], RowStep] = OrderedDict()  # the least recently used first
@@ -143,27 +145,31 @@ class RowSteps:
         """Note the shape of the model's keys and values."""
         self._like = self._like or [(keys[:1, :, :1].clone(), values[:1, :, :1].clone()) for keys, values in like]
 
-    def find(self, rows: int, tokens: int) -> RowStep:
-        """Return the smallest step with so many rows, or the largest one, and so many tokens in each."""
-        size = (next((size for size in ROWS if size >= rows), ROWS[-1]), self.slots_for(tokens))
+    def size_for(self, rows: int, tokens: int) -> tuple[int, int]:
+        """Return the rows and slots of the smallest step with so many rows, and so many tokens in each."""
+        return next((size for size in ROWS if size >= rows), ROWS[-1]), self.slots_for(tokens)
+
+    def has(self, size: tuple[int, int]) -> bool:
+        """Return whether a step of this size is kept."""
+        return size in self._steps
+
+    def find(self, size: tuple[int, int]) -> RowStep:
+        """Return the step of this size, which is made if it is not kept."""
         if size not in self._steps:
-            self._make_space(size[0] * size[1])
-            self._steps[size] = RowStep(self._loaded, self._like, *size)
+            most = 2 * self.max_tokens()
+            # The one that was used last stays: its rows may be moved.
+            while len(self._steps) > 1 and math.prod(size) + sum(map(math.prod, self._steps)) > most:
+                self._steps.popitem(last=False)
+            self._steps[size] = RowStep(self._loaded, self._like, *size, self._recorder)
         self._steps.move_to_end(size)
         return self._steps[size]
 
-    def _make_space(self, tokens: int) -> None:
-        """Drop steps for a new one, but not the one that was used last: its rows may be moved."""
-        most = self.max_tokens()
-        while len(self._steps) > 1 and tokens + sum(rows * slots for rows, slots in self._steps) > most:
-            self._steps.popitem(last=False)
-
     def max_tokens(self) -> int:
-        """Return how many tokens all steps may hold together; few until the shape of keys and values is known."""
+        """Return how many tokens one step may hold; few until the shape of keys and values is known."""
         if self._memory is None:
             return BATCH_TOKENS
         if not self._like:
             return 1
         per_token = sum(tensor.nbytes for tensor in chain.from_iterable(self._like))
         kept = sum(step.cache.nbytes for step in self._steps.values())
-        return int((_MEMORY_SHARE * self._memory.free() + kept) / per_token)
+        return int(_MEMORY_SHARE * (self._memory.free() + kept) / per_token)

@@ -47,7 +47,7 @@ class Detokenizer:
         self._recent.append(token)
         if BYTE_TOKEN.fullmatch(self._backend.id_to_token(token) or ""):
             self._in_bytes = True  # bytes in a row are decoded together: a wrong one makes all of them wrong
-        elif self._decode([token]):
+        elif self._in_bytes and self._decode([token]):
             self._in_bytes = False
         text = self._decode(self._recent)
         if self._in_bytes or text.endswith(_INCOMPLETE) or len(text) <= self._returned:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import GenerationError
-from llmkit.models.generation import row_step
+from llmkit.models.generation import row_decoder, row_step
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
@@ -57,6 +57,7 @@ def small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_step, "ROWS", (1, 2, 4))
         patch.setattr(row_step, "FIRST_SLOTS", 16)
+        patch.setattr(row_decoder, "_OVERSIZED_STEPS", 5)
         yield
 
 

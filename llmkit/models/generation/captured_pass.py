@@ -1,0 +1,104 @@
+"""A forward pass that is recorded once as a CUDA graph, and then replayed.
+
+A small model's pass has more than a thousand kernels, and launching them from Python takes ten times as long as they
+compute. A graph is launched as a whole. It reads and writes the very tensors of the pass that was recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from llmkit.models.library_errors import is_out_of_memory, reason_of
+from llmkit.models.loaded_model import LoadedModel
+
+logger = logging.getLogger(__name__)
+
+_WARM_UPS = 3  # the first passes allocate what libraries keep, which a graph must not
+
+
+class Recorder:
+    """Records passes on one device, until that fails.
+
+    Args:
+        device: where they compute; on others than CUDA nothing is recorded.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.is_usable = device.type == "cuda"
+        self._device = device
+        self._memory: Any = None  # of all graphs: one is replayed at a time, and its result read before the next
+
+    def record(self, compute: Callable[[], torch.Tensor]) -> Recording | None:
+        """Compute a pass and record it; where it cannot be recorded, log a warning and return `None`.
+
+        Raises:
+            RuntimeError: the memory does not suffice.
+        """
+        try:
+            return self._record(compute)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self.is_usable = False
+            logger.warning(
+                "decoding is slower than it could be: a step cannot be recorded as a CUDA graph (%s)", reason_of(error)
+            )
+            return None
+
+    def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
+        with torch.cuda.device(self._device):
+            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    compute()
+            torch.cuda.current_stream().wait_stream(stream)
+            self._memory = self._memory or torch.cuda.graph_pool_handle()
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the device meanwhile, such as for another model.
+            with torch.cuda.graph(graph, self._memory, stream, capture_error_mode="thread_local"):
+                result = compute()
+        return Recording(graph, result)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recorded pass, and the tensor that each replay writes."""
+
+    graph: Any
+    result: torch.Tensor
+
+    def replay(self) -> torch.Tensor:
+        """Compute the pass again."""
+        self.graph.replay()
+        return self.result
+
+
+class CapturedPass:
+    """Computes a pass by its recording, which is made at the first call and after each change of the weights.
+
+    Args:
+        loaded: the model.
+        compute: the pass; it reads tensors that stay where they are, and may compute the same again without harm.
+        recorder: records it.
+    """
+
+    def __init__(self, loaded: LoadedModel, compute: Callable[[], torch.Tensor], recorder: Recorder) -> None:
+        self._loaded, self._compute, self._recorder = loaded, compute, recorder
+        self._recording: Recording | None = None
+        self._weights_version = -1
+
+    def __call__(self) -> torch.Tensor:
+        """Compute the pass; its result is valid until the next pass of this model."""
+        if not self._recorder.is_usable:
+            return self._compute()
+        if self._recording is None or self._weights_version != self._loaded.weights_version:
+            self._recording = None  # its memory may be needed for the next
+            self._weights_version = self._loaded.weights_version
+            self._recording = self._recorder.record(self._compute)
+        return self._recording.replay() if self._recording else self._compute()

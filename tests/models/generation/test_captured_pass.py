@@ -1,0 +1,111 @@
+"""A recorded pass is made once and again when the weights change; where it cannot be made, decoding goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from llmkit.models.generation.captured_pass import CapturedPass, Recorder, Recording
+from llmkit.models.generation.engine import Engine
+from llmkit.models.weights.loading import from_objects
+from tests.support import tiny
+from tests.support.generation import encode_prompts, generate_together
+
+
+class FakeGraph:
+    def __init__(self, compute: Callable[[], torch.Tensor], result: torch.Tensor) -> None:
+        self._compute, self._result = compute, result
+
+    def replay(self) -> None:
+        """Compute into the tensor of the recorded pass, as a graph does."""
+        self._result.copy_(self._compute())
+
+
+class FakeRecorder(Recorder):
+    """Records on a CPU what a graph would compute on a GPU, or fails as it would."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(torch.device("cpu"))
+        self.is_usable, self.error, self.count = True, error, 0
+
+    def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
+        self.count += 1
+        if self.error:
+            raise self.error
+        result = compute().clone()
+        return Recording(FakeGraph(compute, result), result)
+
+
+def rows_engine(recorder: Recorder) -> Engine:
+    model = tiny.make("llama")
+    engine = Engine(from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW), uses_rows=True)
+    assert engine._row_decoder is not None
+    engine._row_decoder._steps._recorder = recorder
+    return engine
+
+
+def expected() -> list[list[list[int]]]:
+    model = tiny.make("llama")
+    return [model.reference(prompt, max_new_tokens=16) for prompt in encode_prompts(model)]
+
+
+def test_a_step_of_each_size_is_recorded_once() -> None:
+    recorder = FakeRecorder()
+    engine = rows_engine(recorder)
+    prompts = encode_prompts(tiny.make("llama"))
+    counts = []
+    for _ in range(2):
+        for chosen in (prompts, prompts[:1]):
+            assert generate_together(engine, chosen) == expected()[: len(chosen)]
+        counts.append(recorder.count)
+    assert counts[0] > 1, "steps of several rows, and of one"
+    assert counts[1] == counts[0]
+
+
+def test_a_change_of_the_weights_is_recorded_anew() -> None:
+    recorder, passes = FakeRecorder(), list[float]()
+    model = tiny.make("llama")
+    loaded = from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW)
+
+    def compute() -> torch.Tensor:
+        passes.append(0.0)
+        return torch.zeros(1)
+
+    captured = CapturedPass(loaded, compute, recorder)
+    for count in (1, 1):
+        captured()
+        assert recorder.count == count
+    loaded.mark_weights_changed()
+    captured()
+    assert recorder.count == 2
+
+
+def test_where_nothing_can_be_recorded_one_warning_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    recorder = FakeRecorder(RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors"))
+    engine = rows_engine(recorder)
+    with caplog.at_level(logging.WARNING, "llmkit"):
+        for _ in range(2):
+            assert generate_together(engine, encode_prompts(tiny.make("llama"))) == expected()
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("llmkit")]
+    assert messages == [
+        "decoding is slower than it could be: a step cannot be recorded as a CUDA graph (operation not permitted when "
+        "stream is capturing)"
+    ]
+    assert recorder.count == 1
+
+
+def test_a_lack_of_memory_is_an_error_of_the_batch() -> None:
+    recorder = FakeRecorder(torch.OutOfMemoryError("CUDA out of memory"))
+    engine: Any = rows_engine(recorder)
+    with pytest.raises(Exception, match="need more memory"):
+        generate_together(engine, encode_prompts(tiny.make("llama")))
+    recorder.error = None
+    assert generate_together(engine, encode_prompts(tiny.make("llama"))) == expected()
+
+
+def test_nothing_is_recorded_on_a_cpu() -> None:
+    assert not Recorder(torch.device("cpu")).is_usable
