@@ -184,7 +184,8 @@ class Engine:
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
         longest = max(len(one.request.prompt) + one.max_new_tokens for one in completions)
-        with computing_errors(self.loaded), self._batch_sizes.measure(len(completions) * longest):
+        tokens = 0 if self._use_rows(completions) else len(completions) * longest  # rows are not all there at once
+        with computing_errors(self.loaded), self._batch_sizes.measure(tokens):
             self._compute(completions)
         return groups
 
@@ -215,6 +216,9 @@ class Engine:
     def _uses_rows(self, settings: GenerationSettings) -> bool:
         return self._row_decoder is not None and self._row_decoder.supports(settings)
 
+    def _use_rows(self, completions: Sequence[Completion]) -> bool:
+        return all(self._uses_rows(settings) for settings in {one.request.settings for one in completions})
+
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
         limit = self.max_new_tokens(request)
         return [Completion.from_request(request, self.loaded, limit, index) for index in range(request.settings.n)]
@@ -234,7 +238,7 @@ class Engine:
 
     def _decode(self, completions: list[Completion]) -> Generator[list[tuple[Completion, str]], None, None]:
         """Run the decode loop; yield at each step the completions that grew, with their new text."""
-        if self._row_decoder and all(self._uses_rows(one.request.settings) for one in completions):
+        if self._row_decoder and self._use_rows(completions):
             yield from self._row_decoder.decode(completions)
             return
         config = self._config(completions)
