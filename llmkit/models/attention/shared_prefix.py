@@ -68,11 +68,12 @@ def merge(first: Partial, second: Partial) -> torch.Tensor:
 
 
 def attend_plainly(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> Partial:
-    """Compute attention by matrix products in float32, on any device."""
-    scores = q.float() @ k.float().transpose(2, 3) * q.shape[-1] ** -0.5
+    """Compute attention by matrix products in 32 bits or more, on any device."""
+    exact = torch.promote_types(q.dtype, torch.float32)
+    scores = q.to(exact) @ k.to(exact).transpose(2, 3) * q.shape[-1] ** -0.5
     scores = scores if mask is None else scores + mask
     weights = scores.logsumexp(-1)
-    return ((scores - weights[..., None]).exp() @ v.float()).to(q.dtype), weights
+    return ((scores - weights[..., None]).exp() @ v.to(exact)).to(q.dtype), weights
 
 
 def attend_efficiently(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> Partial:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from llmkit.models.attention.shared_prefix import attend_rows
 from llmkit.models.cpu.attention import attend, attend_parts
 from llmkit.models.cpu.int4_linear import MAX_INT4_ROWS, PackedLinear, Packer
 from llmkit.models.kv_cache.layers import use_growing_layers
@@ -132,6 +133,26 @@ class FastLlama:
             return attend_parts(q, k, v, masks, prefix[layer] if prefix else None)
 
         return self._logits(self._states(tokens, positions, attention)[selected])
+
+    def row_logits(
+        self, tokens: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: Any, selected: Any
+    ) -> torch.Tensor:
+        """Compute logits of tokens in rows behind one prefix, `[selected, vocabulary]`.
+
+        Args:
+            tokens: `[rows, tokens]`.
+            positions: of the same tokens.
+            mask: `[rows, 1, tokens, tokens]`, added to the scores.
+            cache: keys and values of the prefix; it is not changed.
+            selected: indices of the tokens whose logits are wanted, counted over all rows.
+        """
+        prefix = [(layer.keys, layer.values) for layer in cache.layers] if cache is not None else None
+
+        def attention(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            q, k, v = (heads.view(*tokens.shape, -1, self._head_size).transpose(1, 2) for heads in (q, k, v))
+            return attend_rows(q, k, v, mask, prefix[layer] if prefix else None).transpose(1, 2)
+
+        return self._logits(self._states(tokens.reshape(-1), positions.reshape(-1), attention)[selected])
 
     def _states(self, tokens: torch.Tensor, positions: torch.Tensor, attention: Attention) -> torch.Tensor:
         cos, sin = self._rotations_at(positions)

@@ -16,7 +16,7 @@ from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.chains.same_labels import find_twins, without_invisible
 from llmkit.errors import ContextWindowExceeded, InputError
-from llmkit.models.scoring import scorer as scoring
+from llmkit.models.scoring import tree_passes
 from llmkit.prompts import TaskPrompt
 from tests.support import tiny
 from tests.support.classification import LABELS, MODELS, label_scorer, tiny_llm
@@ -107,7 +107,7 @@ def test_all_labels_of_a_text_share_a_forward_pass(count: int) -> None:
 
 
 def test_texts_share_a_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
+    monkeypatch.setattr(tree_passes, "GROUP_TOKENS", 2048)
     llm = tiny_llm("llama")
     chain = ZeroShotClassificationChain(llm, LABELS)
     chain.invoke(TEXT)

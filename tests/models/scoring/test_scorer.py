@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.generation.engine import Engine
-from llmkit.models.scoring import scorer as scoring
+from llmkit.models.scoring import teacher_forcing as padded_rows
+from llmkit.models.scoring import tree_passes
 from tests.support import tiny
 from tests.support.generation import forward_shapes
 from tests.support.reference import teacher_forcing
@@ -72,8 +73,8 @@ def test_token_trees_are_supported_by_the_expected_architectures(name: str) -> N
 
 @tiny.every_architecture
 def test_hundreds_of_continuations_are_scored_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "PASS_TOKENS", 100)
-    monkeypatch.setattr(scoring, "ROWS_TOKENS", 400)
+    monkeypatch.setattr(tree_passes, "PASS_TOKENS", 100)
+    monkeypatch.setattr(padded_rows, "ROWS_TOKENS", 400)
     model, engine = tiny.make(name), engine_of(name)
     [prompt] = tokens_of(model, PROMPTS[:1])
     vocabulary = len(model.tokenizer)
@@ -84,7 +85,7 @@ def test_hundreds_of_continuations_are_scored_in_parts(name: str, monkeypatch: p
 
 
 def test_a_token_tree_is_one_forward_pass_and_a_shared_prefix_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "GROUP_TOKENS", {})
+    monkeypatch.setattr(tree_passes, "GROUP_TOKENS", 2048)
     model = tiny.make("llama")
     engine = model.engine()
     assert engine.scorer.supports_token_trees
@@ -129,8 +130,8 @@ def test_scores_of_any_prompts_and_continuations_equal_teacher_forcing(
     model = tiny.make(name)
     prompts, options = [prompt for prompt, _ in pairs], [options for _, options in pairs]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "PASS_TOKENS", size)
-        patch.setattr(scoring, "GROUP_TOKENS", {})
+        patch.setattr(tree_passes, "PASS_TOKENS", size)
+        patch.setattr(tree_passes, "GROUP_TOKENS", size)
         scores = engine_of(name).scorer.score(prompts, options)
     assert max_difference(scores, expected_scores(model, prompts, options)) < 1e-4
 
