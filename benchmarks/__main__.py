@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[RunOptions], Result]] = {
     "decode": answers.decode,
     "turns": growth.turns,
     "callers": growth.callers,
+    "drafts": growth.drafts,
     "batch": batches.batch,
     "labels": batches.labels,
     "label-growth": batches.label_growth,

@@ -1,4 +1,4 @@
-"""Time by the turns of a conversation, the length of a document, the size of a web page and the number of callers."""
+"""How times grow: with turns, documents, web pages, callers, and what an answer repeats of its prompt."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.batch import SENTENCES
 from benchmarks.conversation import first_tokens
@@ -15,6 +16,7 @@ from benchmarks.performance.results import Growth, RunOptions
 from benchmarks.web_questions import served
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain, WebQAChain
+from llmkit.models.generation.drafts import PromptLookup
 from llmkit.models.weights.catalog import resolve
 
 TURNS, TOKENS = 10, 24
@@ -128,6 +130,59 @@ def callers(run_options: RunOptions) -> Growth:
         f"Each caller has a thread and a question of its own; {TOKENS} new tokens each, greedy, with the prefill.",
         [f"Together to one after another: {', '.join(gains)}."],
     )
+
+
+def drafts(run_options: RunOptions) -> Growth:
+    """Time answers that repeat their prompt, more or less, with drafts from it and without."""
+    llm = HuggingFaceChat(model=run_options.model, temperature=0, max_new_tokens=4 * TOKENS)
+    text = " ".join(SENTENCES)
+    prompts = [
+        "Tell me about the life of foxes.",
+        f"Write a summary of this text: {text}",
+        f"Which sentence says when it rains? Quote it. {text}",
+        f"Repeat this text: {text}",
+    ]
+
+    def rate(prompt: str) -> tuple[float, str]:
+        begun, size = 0.0, 0
+        pieces = []
+        for piece in llm.stream(prompt):
+            begun = begun or time.perf_counter()
+            pieces.append(str(piece.content))
+            size = (piece.usage_metadata or {}).get("output_tokens", size)
+        return (size - 1) / (time.perf_counter() - begun), "".join(pieces)
+
+    lines: dict[str, list[tuple[float, float]]] = {"llmkit, a token a pass": [], "llmkit, with drafts": []}
+    gains = []
+    for prompt in prompts:
+        rounds = []
+        for _ in range(run_options.rounds + 1):  # the first is to warm up
+            with patch.object(PromptLookup, "find", return_value=[]):
+                alone, answer = rate(prompt)
+            drafted, same = rate(prompt)
+            if answer != same:
+                raise ValueError(f"drafts changed an answer: {answer!r}, {same!r}")
+            rounds.append((alone, drafted))
+        share = 100 * repeated_share(answer, prompt)
+        for line, values in zip(lines.values(), zip(*rounds[1:], strict=True), strict=True):
+            line.append((round(share), statistics.median(values)))
+        gains.append(f"{statistics.median(with_drafts / alone for alone, with_drafts in rounds[1:]):.2f}")
+    return Growth(
+        "Tokens a second, by the share of an answer that repeats its prompt",
+        "tokens/s",
+        "% repeated",
+        {name: sorted(line) for name, line in lines.items()},
+        f"A story, a summary, a quote and a repeated text, greedy, up to {4 * TOKENS} tokens, without the prefill; "
+        "the share is that of sequences of three words that stand in the prompt. The answers are the same.",
+        [f"With drafts to without, in this order: {', '.join(gains)}."],
+    )
+
+
+def repeated_share(answer: str, prompt: str) -> float:
+    """Return the share of an answer's sequences of three words that stand in its prompt."""
+    words, source = answer.split(), f" {' '.join(prompt.split())} "
+    sequences = [f" {' '.join(words[at : at + 3])} " for at in range(max(len(words) - 2, 1))]
+    return sum(sequence in source for sequence in sequences) / len(sequences)
 
 
 def document(words: int) -> str:
