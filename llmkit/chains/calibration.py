@@ -108,7 +108,8 @@ class ExamplesReport:
     Attributes:
         examples: how many it was given.
         use: "prompt": the model sees them; "prior": the prior of the labels was measured on them; "calibration":
-            probabilities were fitted to them; "none": they changed nothing.
+            probabilities were fitted to them; "head": a classifier head was learned from them; "none": they changed
+            nothing.
         measure: what was cross-validated on them: "log-loss", in nats, or "F1"; `None` if nothing was.
         without_examples, with_examples: this measure without the examples, and with them.
         prior_weight: for "prior": their share of the prior; the rest is from content-free texts.
@@ -116,7 +117,7 @@ class ExamplesReport:
     """
 
     examples: int
-    use: Literal["prompt", "prior", "calibration", "none"]
+    use: Literal["prompt", "prior", "calibration", "head", "none"]
     measure: Literal["log-loss", "F1"] | None = None
     without_examples: float | None = None
     with_examples: float | None = None

@@ -63,7 +63,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
         selector: ranks the examples for each text. Without one, up to 16 are shown, as many of each label.
         embedder: a second kind of evidence: any LangChain `Embeddings`, or one of the catalog by its name,
-            "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart.
+            "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart. From
+            examples a classifier head is learned then, which needs no more than some of each label.
         multi_label: whether any number of labels may hold: each is scored against what else the text could be.
         contextual_calibration: whether the prior of each label is subtracted (Zhao et al. 2021): its mean score over
             content-free texts and, where there are enough, the examples. By default it is, except for models that are
@@ -73,7 +74,10 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         structured_prompt: the same for a model that returns no log-likelihoods, which is asked to choose a label.
         show_examples: whether the examples go into the prompt. `None` measures once whether that helps; if not, they
             are only used for the prior. With a selector, with `contextual_calibration=False`, or with fewer than
-            four, they are shown.
+            four, they are shown. With an embedder they are shown only if this is `True` or there is a selector.
+        max_accuracy_loss: with an embedder and at least 100 examples: the language model is not asked about texts of
+            which the embedder is so sure that this costs at most this much accuracy, measured by cross-validation on
+            the examples; 0.005 is half a point. `None` always asks it.
         tuning: numbers that depend on the model; by default those fitted on it, or else neutral ones.
         context_window: in tokens; needed for a model that does not report its window.
 
@@ -102,6 +106,7 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         prompt: str | TaskPrompt | None = None,
         structured_prompt: str | TaskPrompt | None = None,
         show_examples: bool | None = None,
+        max_accuracy_loss: float | None = 0.005,
         tuning: ClassificationTuning | None = None,
         context_window: int | None = None,
     ) -> None:
@@ -126,6 +131,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._choice: LabelChoice | None = None
         if local is None and threshold is not None:
             raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
+        if max_accuracy_loss is not None:
+            validate_share(max_accuracy_loss, "max_accuracy_loss")
         if local is None and embedder is not None:
             raise InputError(
                 f"{type(llm).__name__} returns no log-likelihoods, beside which an embedder counts: leave embedder out"
@@ -145,11 +152,25 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
         show = True if show_examples is None and not contextual_calibration else show_examples
         learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
-        model = LanguageModelEvidence(
-            local, learn, examples, self.tuning, contextual_calibration=contextual_calibration, multi_label=multi_label
+        model = partial(
+            LanguageModelEvidence,
+            local,
+            learn,
+            tuning=self.tuning,
+            contextual_calibration=contextual_calibration,
+            multi_label=multi_label,
         )
-        found = find_embedder(embedder)
-        self._evidence = JointEvidence(model, EmbedderEvidence(found, scorer)) if found else model
+        if (found := find_embedder(embedder)) is None:
+            self._evidence = model(examples)
+            return
+        shown = bool(show_examples) or selector is not None
+        self._evidence = JointEvidence(
+            model(examples if shown else ()),
+            EmbedderEvidence(found, scorer),
+            learn(examples),
+            shown=shown,
+            max_accuracy_loss=max_accuracy_loss,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -13,21 +13,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmkit.chains.base import apply_to_good
-from llmkit.chains.calibration import ExamplesReport
+import numpy as np
+
+from llmkit.chains.base import apply_to_good, unwrap_all
+from llmkit.chains.calibration import ExamplesReport, Matrix
 from llmkit.chains.classification.embedder import EmbedderEvidence
+from llmkit.chains.classification.few_shot import FewShot
+from llmkit.chains.classification.head import Head, LabelledTexts, balanced_sample, learn_head
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
+from llmkit.locks import CopyableLock
 
 LEAST_VARIANCE = 0.25
 """In squared nats: a model does not count more than four times, however little its scores scatter."""
+MAX_SCORES = 8192
+"""About the most labels that a language model scores after labelled texts, all texts together."""
+MIN_SCORED = 64
+"""Labelled texts that it scores at least, if there are so many."""
 
 
 class JointEvidence:
-    """The labels' scores by a language model and an embedder together."""
+    """The labels' scores by a language model and an embedder together, and what was learned from labelled texts.
 
-    def __init__(self, model: LanguageModelEvidence, embedder: EmbedderEvidence) -> None:
+    Args:
+        model: the language model's part; it knows the examples only if they go into its prompt.
+        embedder: the embedder's part.
+        examples: labelled texts, from which a head is learned at the first use.
+        shown: whether examples go into the model's prompt.
+        max_accuracy_loss: the most accuracy that may be lost on the examples, from 0 to 1, by not asking the language
+            model about texts of which the embedder is sure; `None` always asks it.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModelEvidence,
+        embedder: EmbedderEvidence,
+        examples: FewShot,
+        *,
+        shown: bool,
+        max_accuracy_loss: float | None,
+    ) -> None:
         self.model, self.embedder = model, embedder
+        self._examples, self._shown, self._max_loss = examples, shown, max_accuracy_loss
+        self._lock = CopyableLock()
+        self._head: Head | None = None
+        self._learned = False
 
     @property
     def shows_examples(self) -> bool:
@@ -36,15 +66,31 @@ class JointEvidence:
 
     def report(self) -> ExamplesReport | None:
         """Return what was done with the examples; `None` if there are none."""
-        return self.model.report()
+        if (head := self.head()) is None:
+            return self.model.report()
+        losses = head.log_loss_before, head.log_loss_after
+        return ExamplesReport(len(self._examples.examples), "head", "log-loss", *losses)
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> None:
-        """Learn from labelled examples, instead of the former ones."""
-        self.model.fit(examples)
+        """Learn a head from labelled examples, instead of the former ones."""
+        found = self.model.learn(examples)
+        if self._shown:
+            self.model.fit(examples)
+        with self._lock:
+            before = self._examples, self._learned, self._head
+            self._examples, self._learned = found, False
+            try:
+                self.head()
+            except BaseException:
+                self._examples, self._learned, self._head = before
+                raise
 
     def forget_stale(self) -> bool:
         """Return whether the model's weights have changed; then all is measured again at the next use."""
-        return self.model.forget_stale()
+        with self._lock:
+            has_changed = self.model.forget_stale()
+            self._learned = self._learned and not has_changed
+            return has_changed
 
     def warn_uncalibrated(self) -> None:
         """Log that a calibration was undone, because the weights have changed."""
@@ -52,19 +98,62 @@ class JointEvidence:
 
     def measure_prior(self, texts: Sequence[str]) -> None:
         """Measure the priors on texts too."""
-        self.model.measure_prior(texts)
-        self.embedder.measure_prior(self.embedder.embed(texts), self.model.tuning.neutral_weight)
+        with self._lock:
+            self.model.measure_prior(texts)
+            self.embedder.measure_prior(self.embedder.embed(texts), self.model.tuning.neutral_weight)
+            self._learned = False
 
     def try_pooled_scores(self, texts: Sequence[str]) -> list[PooledRow | Exception]:
         """Return the scores of each text, or the error that it failed with."""
-        similar = self.embedder.scores(self.embedder.embed(texts))
+        vectors, head = self.embedder.embed(texts), self.head()
+        similar = self.embedder.scores(vectors)
+        if head is None:
+            return self._try_joint(texts, similar)
+        learned = head.learned(vectors)
+        alone = head.alone.scores(similar, learned)
+        is_sure = head.is_sure(alone)
+        rest = np.flatnonzero(~is_sure)
+        joint = iter(self._try_joint([texts[place] for place in rest.tolist()], similar[rest]) if rest.size else ())
+        results: list[PooledRow | Exception] = []
+        for place, sure in enumerate(is_sure):
+            row = PooledRow(alone[place], evidence="embedder") if sure else next(joint)
+            if not sure and isinstance(row, PooledRow):
+                row = PooledRow(head.joint.scores(row.row, learned[place]), row.passages, "head")
+            results.append(row)
+        return results
+
+    def head(self) -> Head | None:
+        """Return what was learned from the examples, which is done at the first use; `None` if nothing was."""
+        with self._lock:
+            if not self._learned:
+                self._head, self._learned = self._learn(), True
+            return self._head
+
+    def _learn(self) -> Head | None:
+        examples = self._examples
+        distinct = {
+            (tuple(labels), row["input"]) for row, labels in zip(examples.examples, examples.labels, strict=True)
+        }
+        rows = sorted(distinct)  # so that nothing depends on the order in which they were given
+        count = len(examples.zero_shot.verbalized)
+        truth = np.array([[label in labels for label in range(count)] for labels, _ in rows]).reshape(-1, count)
+        if not rows or (len(set(map(tuple, truth))) < 2):
+            return None
+        texts = [text for _, text in rows]
+        vectors = self.embedder.embed(texts)
+        similar = self.embedder.scores(vectors)
+        sample = balanced_sample(truth, max(MIN_SCORED, MAX_SCORES // count))
+        joint = unwrap_all(self._try_joint([texts[place] for place in sample], similar[sample]))
+        labelled = LabelledTexts(vectors, truth, similar, sample, np.stack([pooled.row for pooled in joint]))
+        independent = examples.zero_shot.multi_label
+        return learn_head(labelled, self.embedder.center, independent=independent, max_loss=self._max_loss)
+
+    def _try_joint(self, texts: Sequence[str], similar: Matrix) -> list[PooledRow | Exception]:
+        """Return the zero-shot scores of texts by both, from those of the embedder, [texts, labels]."""
         rows = self.model.try_pooled_scores(texts)
         numbered = [row if isinstance(row, Exception) else (number, row) for number, row in enumerate(rows)]
-        weight = self._model_weight()
+        weight = 1 / max(self.model.noise_variance(), LEAST_VARIANCE)
         return apply_to_good(
             lambda good: [PooledRow(weight * row.row + similar[number], row.passages, "both") for number, row in good],
             numbered,
         )
-
-    def _model_weight(self) -> float:
-        return 1 / max(self.model.noise_variance(), LEAST_VARIANCE)

@@ -35,12 +35,12 @@ class LanguageModelEvidence:
         llm: Any,
         learn: Callable[[Sequence[Mapping[str, Any]]], FewShot],
         examples: Sequence[Mapping[str, Any]],
-        tuning: ClassificationTuning,
         *,
+        tuning: ClassificationTuning,
         contextual_calibration: bool,
         multi_label: bool,
     ) -> None:
-        self.tuning, self._learn = tuning, learn
+        self.tuning, self.learn = tuning, learn
         self._calibrated, self._independent = contextual_calibration, multi_label
         self._lock, self._weights = CopyableLock(), WeightsWatch(llm)
         self._few_shot = learn(examples)
@@ -60,7 +60,7 @@ class LanguageModelEvidence:
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> None:
         """Learn from labelled examples, instead of the former ones; measure them now."""
-        few_shot = self._learn(examples)
+        few_shot = self.learn(examples)
         scorers = few_shot.scorers(calibrated=self._calibrated)
         with self._lock:
             self._few_shot, self._scorers, self._noise = few_shot, scorers, None

@@ -1,5 +1,6 @@
 """A language model and an embedder together: each counts by what it knows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from llmkit.chains.classification.embedder import MAX_CHARACTERS
 from llmkit.chains.classification.joint_evidence import LEAST_VARIANCE, JointEvidence
 from llmkit.errors import InputError
 from tests.support.classification import LABELS, results_agree, tiny_llm
+from tests.support.generation import forward_shapes
 from tests.support.without_scores import ChatWithoutScores
 
 TEXTS = ["The dog sleeps on.", "What is the capital of France?", "東京 is the capital", "x"]
@@ -151,3 +153,87 @@ def test_the_catalogs_embedder_by_name() -> None:
     assert similar.argmax(axis=1).tolist() == [0, 1]
     assert [each.evidence for each in found] == ["both", "both"]
     assert Classification.model_validate_json(found[0].model_dump_json()) == found[0]
+
+
+def taught(count: int = 6, *, labels: Sequence[str] = ("the dog", "Paris")) -> list[dict[str, Any]]:
+    texts = dict(zip(labels, ["My dog sleeps {}", "Paris is the capital {}"], strict=True))
+    return [{"input": text.format(number), "output": label} for number in range(count) for label, text in texts.items()]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_fit_learns_a_head(multi_label: bool) -> None:
+    labels = ["animal", "city"]  # words that this embedder does not know
+    examples = taught(labels=labels)
+    chain = chain_of(WordCounts(), labels, multi_label=multi_label)
+    before = chain.batch(TEXTS)
+    assert chain.examples_report() is None
+    found = chain.fit(examples).batch(TEXTS)
+    assert {each.evidence for each in found} == {"head"}
+    assert [each.scores for each in found] != [each.scores for each in before]
+    report = chain.examples_report()
+    assert report is not None
+    assert (report.examples, report.use, report.measure) == (12, "head", "log-loss")
+    assert report.with_examples < report.without_examples
+    assert not chain.shows_examples
+    given = chain_of(WordCounts(), labels, multi_label=multi_label, examples=examples[::-1])
+    for one, other in zip(found, given.batch(TEXTS), strict=True):
+        assert results_agree(one, other)  # in the constructor, in any order
+    for text, one in zip(TEXTS, found, strict=True):
+        assert results_agree(chain.invoke(text), one)
+
+
+def test_a_fit_that_fails_changes_nothing() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"]).fit(taught())
+    before = chain.invoke(TEXTS[0])
+    with pytest.raises(InputError, match="example 2 has the label 'cat'"):
+        chain.fit([taught()[0], {"input": "x", "output": "cat"}])
+    assert results_agree(chain.invoke(TEXTS[0]), before)
+
+
+def test_examples_of_one_label_or_none_leave_zero_shot() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"])
+    before = chain.invoke(TEXTS[0])
+    for examples in ([], taught()[:1], taught()[::2]):
+        found = chain.fit(examples).invoke(TEXTS[0])
+        assert results_agree(found, before)
+        assert found.evidence == "both"
+
+
+def test_calibration_comes_after_the_head() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"]).fit(taught())
+    chain.calibrate(taught(4))
+    assert chain.invoke(TEXTS[0]).calibrated
+    chain.fit(taught())
+    assert not chain.invoke(TEXTS[0]).calibrated
+
+
+def test_texts_that_the_embedder_is_sure_of_do_not_reach_the_model() -> None:
+    llm = tiny_llm("llama")
+    labels = ["the dog", "Paris"]
+    chain = ZeroShotClassificationChain(llm, labels, embedder=WordCounts(), examples=taught(60), max_accuracy_loss=1.0)
+    chain.invoke(TEXTS[0])
+    with forward_shapes(llm.engine) as shapes:
+        found = chain.batch(["A dog sleeps", "Paris"])
+    assert not shapes
+    assert [each.evidence for each in found] == ["embedder", "embedder"]
+    assert [each.label for each in found] == labels
+    always = ZeroShotClassificationChain(
+        llm, labels, embedder=WordCounts(), examples=taught(60), max_accuracy_loss=None
+    )
+    assert always.invoke("A dog sleeps").evidence == "head"
+    head = joint(chain).head()
+    assert head
+    joint(chain)._head = replace(head, sure=0.999999)
+    mixed = chain.batch(["A dog sleeps", "x", "Paris"])
+    assert [each.evidence for each in mixed] == [chain.invoke(text).evidence for text in ("A dog sleeps", "x", "Paris")]
+
+
+def test_a_share_is_between_0_and_1() -> None:
+    with pytest.raises(InputError, match="max_accuracy_loss is 5, but must be between 0 and 1"):
+        chain_of(WordCounts(), max_accuracy_loss=5)
+
+
+def test_examples_can_be_in_the_prompt_too() -> None:
+    chain = chain_of(WordCounts(), ["the dog", "Paris"], examples=taught(), show_examples=True)
+    assert chain.shows_examples
+    assert chain.invoke(TEXTS[0]).evidence == "head"
