@@ -126,6 +126,29 @@ class ExamplesReport:
     bias: Mapping[str, float] | None = None
 
 
+def fit_calibration(
+    scores: Matrix, truth: NDArray[np.bool_], precision: float | None, *, independent: bool
+) -> CalibrationReport:
+    """Return the calibration that was fitted to labelled rows and, for a precision, the threshold that reaches it.
+
+    Args:
+        scores: of the labels, [rows, labels].
+        truth: which labels hold, [rows, labels].
+        precision: the share of the answers that must be right.
+        independent: whether each label holds or not by itself.
+    """
+    before = Calibration(independent=independent)
+    after = before.fit(scores, truth)
+    threshold = None
+    if precision is not None:
+        probabilities = after.probabilities(scores)
+        is_best = probabilities.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
+        answered = is_best | independent
+        threshold = threshold_for(probabilities[answered], truth[answered], precision)
+    losses = before.log_loss(scores, truth), after.log_loss(scores, truth)
+    return CalibrationReport(len(scores), after, *losses, threshold)
+
+
 def warn_of_few(rows: int) -> None:
     """Log a warning if probabilities are fitted to few rows."""
     if rows < FEW_ROWS:

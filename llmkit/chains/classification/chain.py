@@ -17,20 +17,20 @@ from llmkit.chains.calibration import (
     Calibration,
     CalibrationReport,
     ExamplesReport,
-    threshold_for,
+    fit_calibration,
     validate_precision,
     warn_of_few,
 )
 from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
-from llmkit.chains.classification.embedder import EmbedderEvidence, find_embedder
+from llmkit.chains.classification.embedder import find_embedder
 from llmkit.chains.classification.encoder_scorer import find_scorer
 from llmkit.chains.classification.few_shot import FewShot
-from llmkit.chains.classification.joint_evidence import JointEvidence
+from llmkit.chains.classification.joint_evidence import JointEvidence, collect_evidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
 from llmkit.chains.classification.results import Classification, Method, parse_rows
-from llmkit.chains.classification.structured import LabelChoice
+from llmkit.chains.classification.structured import LabelChoice, refuse_unscored
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import scoring_model
@@ -38,7 +38,6 @@ from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
-from llmkit.text.ranking import descending
 
 
 class ZeroShotClassificationChain(Chain[Text, str, Classification]):
@@ -129,15 +128,8 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
         self._lock = CopyableLock()
         self._evidence: LanguageModelEvidence | JointEvidence | None = None
         self._choice: LabelChoice | None = None
-        if local is None and threshold is not None:
-            raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which a threshold needs: leave it out")
-        if max_accuracy_loss is not None:
-            validate_share(max_accuracy_loss, "max_accuracy_loss")
-        if local is None and embedder is not None:
-            raise InputError(
-                f"{type(llm).__name__} returns no log-likelihoods, beside which an embedder counts: leave embedder out"
-            )
         if local is None:
+            refuse_unscored(llm, {"a threshold": threshold, "an embedder": embedder})
             refuse_prompts(llm, "structured_prompt", prompt=prompt)
         else:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
@@ -160,16 +152,9 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             contextual_calibration=contextual_calibration,
             multi_label=multi_label,
         )
-        if (found := find_embedder(embedder)) is None:
-            self._evidence = model(examples)
-            return
         shown = bool(show_examples) or selector is not None
-        self._evidence = JointEvidence(
-            model(examples if shown else ()),
-            EmbedderEvidence(found, scorer),
-            learn(examples),
-            shown=shown,
-            max_accuracy_loss=max_accuracy_loss,
+        self._evidence = collect_evidence(
+            model, find_embedder(embedder), scorer, examples, shown=shown, max_accuracy_loss=max_accuracy_loss
         )
 
     @property
@@ -280,30 +265,19 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
 
     def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
         scores = np.stack([pooled.row for pooled in unwrap_all(self._require_evidence().try_pooled_scores(texts))])
-        before = Calibration(independent=self.multi_label)
-        after = before.fit(scores, truth)
-        threshold = None
-        if precision is not None:
-            probabilities = after.probabilities(scores)
-            is_best = probabilities.argmax(axis=1)[:, None] == np.arange(len(self.labels))
-            answered = is_best | self.multi_label
-            threshold = threshold_for(probabilities[answered], truth[answered], precision)
+        report = fit_calibration(scores, truth, precision, independent=self.multi_label)
         with self._lock:
-            self.calibration = after
-            self.threshold = self.threshold if threshold is None else threshold
-        losses = before.log_loss(scores, truth), after.log_loss(scores, truth)
-        return CalibrationReport(len(texts), after, *losses, threshold)
+            self.calibration = report.calibration
+            self.threshold = self.threshold if report.threshold is None else report.threshold
+        return report
 
     def _classification(self, pooled: PooledRow) -> Classification:
         calibration, threshold = self.calibration, self.threshold
         probabilities = calibration.probabilities(pooled.row[None])[0]
-        ranked = descending(probabilities)
-        likely = [self.labels[index] for index in ranked if threshold is None or probabilities[index] >= threshold]
-        labels = tuple(likely if self.multi_label else likely[:1])
-        return Classification(
-            label=next(iter(labels), None),
-            labels=labels,
-            scores=dict(zip(self.labels, map(float, probabilities), strict=True)),
+        return Classification.from_probabilities(
+            dict(zip(self.labels, map(float, probabilities), strict=True)),
+            threshold,
+            multi_label=self.multi_label,
             calibrated=calibration != Calibration(independent=self.multi_label),
             passages=pooled.passages,
             evidence=pooled.evidence,

@@ -10,10 +10,11 @@ from a text, they differ little.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from langchain_core.embeddings import Embeddings
 
 from llmkit.chains.base import apply_to_good, unwrap_all
 from llmkit.chains.calibration import ExamplesReport, Matrix
@@ -22,6 +23,8 @@ from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.head import Head, LabelledTexts, balanced_sample, learn_head
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
+from llmkit.chains.classification.scorer import LabelScorer
+from llmkit.chains.inputs import validate_share
 from llmkit.locks import CopyableLock
 
 LEAST_VARIANCE = 0.25
@@ -157,3 +160,39 @@ class JointEvidence:
             lambda good: [PooledRow(weight * row.row + similar[number], row.passages, "both") for number, row in good],
             numbered,
         )
+
+
+def collect_evidence(
+    model: Callable[[Sequence[Mapping[str, Any]]], LanguageModelEvidence],
+    embedder: Embeddings | None,
+    scorer: LabelScorer,
+    examples: Sequence[Mapping[str, Any]],
+    *,
+    shown: bool,
+    max_accuracy_loss: float | None,
+) -> LanguageModelEvidence | JointEvidence:
+    """Return the evidence of a language model or, with an embedder, that of both.
+
+    Args:
+        model: makes the language model's part, from the examples that it may use in its prompt and prior.
+        embedder: the embedder; without one, the language model has all examples.
+        scorer: the language model's scorer.
+        examples: labelled texts.
+        shown: with an embedder: whether examples go into the prompt too.
+        max_accuracy_loss: see `JointEvidence`.
+
+    Raises:
+        InputError: an example is wrong, says which.
+    """
+    if embedder is None:
+        return model(examples)
+    if max_accuracy_loss is not None:
+        validate_share(max_accuracy_loss, "max_accuracy_loss")
+    evidence = model(examples if shown else ())
+    return JointEvidence(
+        evidence,
+        EmbedderEvidence(embedder, scorer),
+        evidence.learn(examples),
+        shown=shown,
+        max_accuracy_loss=max_accuracy_loss,
+    )

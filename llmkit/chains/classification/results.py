@@ -55,6 +55,16 @@ class Classification(BaseModel):
         return bars(self.scores, marked=self.labels)
 
     @classmethod
+    def from_probabilities(
+        cls, probabilities: Mapping[str, float], threshold: float | None, *, multi_label: bool, **facts: Any
+    ) -> Classification:
+        """Return the result of these probabilities: the labels that reach the threshold, or the likeliest one."""
+        ranked = sorted(probabilities, key=lambda label: -probabilities[label])
+        likely = [label for label in ranked if threshold is None or probabilities[label] >= threshold]
+        labels = tuple(likely if multi_label else likely[:1])
+        return cls(label=next(iter(labels), None), labels=labels, scores=dict(probabilities), **facts)
+
+    @classmethod
     def without_scores(cls, labels: tuple[str, ...], passages: int) -> Classification:
         """Return the choice of a model that returns no log-likelihoods."""
         label = next(iter(labels), None)

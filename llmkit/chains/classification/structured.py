@@ -16,7 +16,7 @@ from llmkit.chains.classification.few_shot import verbalize
 from llmkit.chains.classification.long_texts import divide, pooled_labels
 from llmkit.chains.labels import Labels, preview
 from llmkit.chains.structured import StructuredTask, text_fields
-from llmkit.errors import GenerationError, PromptError
+from llmkit.errors import GenerationError, InputError, PromptError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.text.segmentation import Passage
@@ -93,6 +93,13 @@ class LabelChoice:
             return self.prompt.fit(part, model=self.llm, max_new_tokens=reserved, context_window=self.context_window)
 
         return divide(text, fit, counter, budget.window // 2)
+
+
+def refuse_unscored(llm: Any, given: Mapping[str, Any]) -> None:
+    """Raise `InputError` if something is given that only counts beside log-likelihoods."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{type(llm).__name__} returns no log-likelihoods, which {name} needs: leave it out")
 
 
 def _task(llm: Any, prompt: TaskPrompt, labels: Labels) -> StructuredTask[str, tuple[str, ...]]:

@@ -140,7 +140,7 @@ def test_what_is_no_embedder_is_refused() -> None:
         chain_of("smollm2-135m")
     with pytest.raises(InputError, match="embedder is int"):
         chain_of(3)
-    with pytest.raises(InputError, match="leave embedder out"):
+    with pytest.raises(InputError, match="no log-likelihoods, which an embedder needs: leave it out"):
         ZeroShotClassificationChain(ChatWithoutScores(llm=tiny_llm("llama")), LABELS, embedder=WordCounts())
 
 
