@@ -56,17 +56,18 @@ def without_fast_forward(model: str) -> HuggingFaceChat:
 def without_int4(model: str) -> HuggingFaceChat:
     """Load the model with its fast forward pass, but without int4 weights."""
     from llmkit.models.cpu.int4_linear import pack_nothing
-    from llmkit.models.cpu.llama import FastLlama
+    from llmkit.models.cpu.kernels import CpuKernels
+    from llmkit.models.fast.llama import FastLlama
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
 
     loaded = load(model)
-    return chat(Engine(replace(loaded, fast_forward=FastLlama(loaded.model, pack_nothing))))
+    return chat(Engine(replace(loaded, fast_forward=FastLlama(loaded.model, CpuKernels(pack_nothing)))))
 
 
 def with_float32(model: str) -> HuggingFaceChat:
     """Load the model as on a CPU without bfloat16 instructions."""
-    from llmkit.models.cpu.fast_forward import build_fast_forward
+    from llmkit.models.fast.fast_forward import build_fast_forward
     from llmkit.models.generation.engine import Engine
     from llmkit.models.weights.loading import load
 

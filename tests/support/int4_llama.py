@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from llmkit.models.cpu.int4_linear import pack, pack_nothing
-from llmkit.models.cpu.llama import FastLlama
+from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation.engine import Engine
 from llmkit.models.weights.loading import from_objects
 from tests.support import tiny
@@ -32,7 +33,7 @@ def new_model(*, packed: bool = True) -> tuple[Any, FastLlama]:
     for layer in model.modules():
         if isinstance(layer, torch.nn.Linear) and packed:
             layer.weight.data = quantized_weights("Q4_1", layer.out_features, layer.in_features // 32, 5, 0.2)
-    return model, FastLlama(model, pack if packed else pack_nothing)
+    return model, FastLlama(model, CpuKernels(pack if packed else pack_nothing))
 
 
 def new_engine(fast: FastLlama, model: Any) -> Engine:

@@ -30,7 +30,7 @@ def convert(file: Path, folder: Path) -> None:
     """
     from safetensors import SafetensorError
 
-    from llmkit.models.cpu.fast_forward import save_packed_weights
+    from llmkit.models.fast.fast_forward import save_packed_weights
 
     try:
         with quiet_transformers():
@@ -56,7 +56,7 @@ def pack_again(folder: Path) -> None:
     """Write the packed weights of a folder that `convert` made."""
     from transformers import AutoModelForCausalLM
 
-    from llmkit.models.cpu.fast_forward import save_packed_weights
+    from llmkit.models.fast.fast_forward import save_packed_weights
 
     causal: Any = AutoModelForCausalLM
     with quiet_transformers():

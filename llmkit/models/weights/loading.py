@@ -85,7 +85,7 @@ def known_name(name: str, folder: Path) -> str:
 
 
 def _fast_forward(model: Any, folder: Path) -> Any:
-    from llmkit.models.cpu.fast_forward import build_fast_forward
+    from llmkit.models.fast.fast_forward import build_fast_forward
 
     return build_fast_forward(model, folder)
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from llmkit import HuggingFaceChat
 from llmkit.models.cpu.int4_linear import pack_nothing
-from llmkit.models.cpu.llama import FastLlama
+from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
@@ -52,7 +53,7 @@ Bits = tuple[Any, ...]
 def new_engine(dtype: torch.dtype, forward: str) -> Engine:
     model = tiny.build("Llama", chatml_tokenizer(), ODD_SIZES).to(dtype)
     loaded = from_objects(model, chatml_tokenizer(), context_window=tiny.WINDOW)
-    fast = FastLlama(model, pack_nothing) if forward == "fast" else None
+    fast = FastLlama(model, CpuKernels(pack_nothing)) if forward == "fast" else None
     engine = Engine(replace(loaded, fast_forward=fast))
     engine.prefix_cache.answer_start = lambda: ANSWER_START
     return engine

@@ -12,10 +12,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from llmkit.models.cpu.fast_forward import build_fast_forward, save_packed_weights
 from llmkit.models.cpu.int4_groups import GROUP_SIZE
 from llmkit.models.cpu.int4_linear import FILE, has_int4_kernel, pack, pack_nothing, packer_for
-from llmkit.models.cpu.llama import FastLlama
+from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.fast_forward import build_fast_forward, save_packed_weights
+from llmkit.models.fast.kernels import Kernels, PlainKernels
+from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
@@ -53,9 +55,16 @@ def model(request: pytest.FixtureRequest) -> Any:
     return make(request.param)
 
 
-@pytest.fixture(scope="module")
-def fast(model: Any) -> FastLlama:
-    return FastLlama(model, pack_nothing)
+KERNELS: dict[str, Kernels] = {
+    "cpu": CpuKernels(pack_nothing),
+    "plain": PlainKernels(fuses=False),
+    "fused": PlainKernels(fuses=True),
+}
+
+
+@pytest.fixture(params=list(KERNELS), scope="module")
+def fast(request: pytest.FixtureRequest, model: Any) -> FastLlama:
+    return FastLlama(model, KERNELS[request.param])
 
 
 def with_int4_groups(model: Any) -> Any:
@@ -180,7 +189,7 @@ needs_kernel = pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 
 def test_packed_weights_are_saved_and_checked_when_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = with_int4_groups(make("llama", torch.bfloat16))
     save_packed_weights(model, tmp_path)
-    read, found = FastLlama(model, packer_for(model, tmp_path)), FastLlama(model, pack)
+    read, found = FastLlama(model, CpuKernels(packer_for(model, tmp_path))), FastLlama(model, CpuKernels(pack))
     assert read.nbytes == found.nbytes > 0
     for name, part in found.parts.items():
         assert len(part.packed) == len(read.parts[name].packed) == 1
@@ -188,7 +197,7 @@ def test_packed_weights_are_saved_and_checked_when_loaded(tmp_path: Path, monkey
     ids = torch.tensor([PROMPTS[0]])
     assert_close(read(ids).logits, model(ids).logits)
     exact = copy.deepcopy(model).float()
-    fast = FastLlama(exact, packer_for(exact, tmp_path))
+    fast = FastLlama(exact, CpuKernels(packer_for(exact, tmp_path)))
     assert fast.nbytes == read.nbytes, "float32 with the values of bfloat16"
     assert_close(fast(ids).logits, exact(ids).logits)
     assert packer_for(model, tmp_path) is not pack

@@ -16,8 +16,8 @@ from transformers import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from llmkit.models.attention.shared_prefix import attend_rows
-from llmkit.models.cpu.attention import attend, attend_parts
-from llmkit.models.cpu.int4_linear import MAX_INT4_ROWS, PackedLinear, Packer
+from llmkit.models.cpu.attention import attend_parts
+from llmkit.models.fast.kernels import Kernels, Linear
 from llmkit.models.kv_cache.layers import use_growing_layers
 
 Attention = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -29,17 +29,19 @@ _ROTATION_POSITIONS = 512  # computed at a time
 class FastLlama:
     """Computes what `LlamaForCausalLM` computes, for the inputs that the engine gives it."""
 
-    def __init__(self, model: Any, packer: Packer) -> None:
+    def __init__(self, model: Any, kernels: Kernels) -> None:
         config = model.config
+        self._kernels = kernels
         self._head_size = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
         self._embedding = model.model.embed_tokens.weight
         layers = enumerate(model.model.layers)
-        self._layers = [_Layer(layer, packer, self._head_size, f"layers.{index}") for index, layer in layers]
-        self._norm = _Norm(model.model.norm)
-        self._head = PackedLinear([model.lm_head], packer("head", [model.lm_head]))
+        self._layers = [_Layer(layer, kernels, self._head_size, f"layers.{index}") for index, layer in layers]
+        self._norm = kernels.norm(model.model.norm)
+        self._head = kernels.linear("head", [model.lm_head])
         self._config, self._rotary = config, model.model.rotary_emb
         # Cosine and signed sine of each position.
-        self._rotations = torch.empty(0, 2, self._head_size, dtype=self._embedding.dtype)
+        self._rotations = self._embedding.new_empty(0, 2, self._head_size)
+        self._earlier_rotations: list[torch.Tensor] = []  # a recorded graph may read them
 
     @property
     def nbytes(self) -> int:
@@ -47,7 +49,7 @@ class FastLlama:
         return sum(part.nbytes for part in self.parts.values())
 
     @property
-    def parts(self) -> dict[str, PackedLinear]:
+    def parts(self) -> dict[str, Linear]:
         """All linear layers, by name."""
         return {"head": self._head} | {name: part for layer in self._layers for name, part in layer.parts.items()}
 
@@ -69,14 +71,15 @@ class FastLlama:
         known = cache.get_seq_length()
         mask = _additive_mask(attention_mask, known, tokens, self._embedding.dtype)
         if position_ids is None:
-            position_ids = torch.arange(known, known + tokens)[None].expand(rows, -1)
+            position_ids = torch.arange(known, known + tokens, device=input_ids.device)[None].expand(rows, -1)
 
         def attention(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             q, k, v = (heads.view(rows, tokens, -1, self._head_size).transpose(1, 2) for heads in (q, k, v))
             k, v = cache.layers[layer].update(k, v)
-            return attend(q, k, v, mask).transpose(1, 2)
+            return self._kernels.attend(q, k, v, mask).transpose(1, 2)
 
-        states = self._states(input_ids.reshape(-1), position_ids.reshape(-1), attention).view(rows, tokens, -1)
+        bound = known + tokens if attention_mask is None else attention_mask.shape[-1]
+        states = self._states(input_ids.reshape(-1), position_ids.reshape(-1), attention, bound).view(rows, tokens, -1)
         states = states[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
         logits = self._logits(states.reshape(-1, states.shape[-1])).view(*states.shape[:-1], -1)
         return CausalLMOutputWithPast(logits=logits, cache=cache)
@@ -95,7 +98,7 @@ class FastLlama:
             rows = []
             for index, cache in enumerate(owners):
                 query, key, value = (heads[index][None, :, None] for heads in (q, k, v))
-                rows.append(attend(query, *cache.layers[layer].update(key, value))[:, :, 0])
+                rows.append(self._kernels.attend(query, *cache.layers[layer].update(key, value))[:, :, 0])
             return torch.cat(rows)
 
         all_tokens, all_positions = (torch.tensor([*chain.from_iterable(parts)]) for parts in (tokens, positions))
@@ -109,11 +112,12 @@ class FastLlama:
         """
         if not all(part.packed for part in self.parts.values()):
             return 1
-        tokens = torch.linspace(0, len(self._embedding) - 1, MAX_INT4_ROWS).long()
+        most = self._kernels.same_bits_rows
+        tokens = torch.linspace(0, len(self._embedding) - 1, most).long()
         with torch.inference_mode():
             together = self.step_logits(tokens[:, None].tolist(), [DynamicCache(config=self._config) for _ in tokens])
-            alone: list[Any] = [self(token[None, None]).logits for token in tokens[:: MAX_INT4_ROWS - 1]]
-        return MAX_INT4_ROWS if torch.equal(together[:: MAX_INT4_ROWS - 1], torch.cat(alone)[:, 0]) else 1
+            alone: list[Any] = [self(token[None, None]).logits for token in tokens[:: most - 1]]
+        return most if torch.equal(together[:: most - 1], torch.cat(alone)[:, 0]) else 1
 
     def tree_logits(
         self, tokens: torch.Tensor, positions: torch.Tensor, masks: Sequence[torch.Tensor], cache: Any, selected: Any
@@ -154,8 +158,10 @@ class FastLlama:
 
         return self._logits(self._states(tokens.reshape(-1), positions.reshape(-1), attention)[selected])
 
-    def _states(self, tokens: torch.Tensor, positions: torch.Tensor, attention: Attention) -> torch.Tensor:
-        cos, sin = self._rotations_at(positions)
+    def _states(
+        self, tokens: torch.Tensor, positions: torch.Tensor, attention: Attention, bound: int | None = None
+    ) -> torch.Tensor:
+        cos, sin = self._rotations_at(positions, int(positions.max()) + 1 if bound is None else bound)
         states = F.embedding(tokens, self._embedding)
         for index, layer in enumerate(self._layers):
             states = layer(states, cos, sin, index, attention)
@@ -164,41 +170,52 @@ class FastLlama:
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
         return self._head(self._norm(states))[0]
 
-    def _rotations_at(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return cosine and signed sine of each token's rotation, `[tokens, 1, head size]`."""
-        known, needed, half = len(self._rotations), int(positions.max()) + 1, self._head_size // 2
-        new = [self._rotations]
-        # In blocks of one size, so that a position's last bits do not depend on the positions before it.
-        for start in range(known, needed, _ROTATION_POSITIONS):
-            block = torch.arange(start, start + _ROTATION_POSITIONS)[None]
-            cos, sin = (values[0] for values in self._rotary(self._embedding, block))
-            new.append(torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1))
-        self._rotations = torch.cat(new) if len(new) > 1 else self._rotations
+    def _rotations_at(self, positions: torch.Tensor, bound: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cosine and signed sine of each token's rotation, `[tokens, 1, head size]`.
+
+        Positions are below `bound`: reading them would wait for a GPU.
+        """
+        if bound > len(self._rotations):
+            self._extend_rotations(max(bound, 2 * len(self._rotations)))
         cos, sin = self._rotations[positions].unbind(1)
         return cos[:, None], sin[:, None]
 
+    def _extend_rotations(self, needed: int) -> None:
+        known, half = len(self._rotations), self._head_size // 2
+        new = [self._rotations]
+        # In blocks of one size, so that a position's last bits do not depend on the positions before it.
+        for start in range(known, needed, _ROTATION_POSITIONS):
+            block = torch.arange(start, start + _ROTATION_POSITIONS, device=self._embedding.device)[None]
+            cos, sin = (values[0] for values in self._rotary(self._embedding, block))
+            new.append(torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], -1)], 1))
+        self._earlier_rotations.append(self._rotations)
+        self._rotations = torch.cat(new)
+
 
 class _Layer:
-    def __init__(self, layer: Any, packer: Packer, head_size: int, name: str) -> None:
+    def __init__(self, layer: Any, kernels: Kernels, head_size: int, name: str) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._head_size = head_size
-        self._attention_norm, self._mlp_norm = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        self._key_heads = attention.k_proj.out_features // head_size
+        self._attention_norm = kernels.norm(layer.input_layernorm)
+        self._mlp_norm = kernels.norm(layer.post_attention_layernorm)
         parts = {
             "qkv": [attention.q_proj, attention.k_proj, attention.v_proj],
             "out": [attention.o_proj],
             "gate_up": [mlp.gate_proj, mlp.up_proj],
             "down": [mlp.down_proj],
         }
-        named = {f"{name}.{part}": linears for part, linears in parts.items()}
-        self.parts = {key: PackedLinear(linears, packer(key, linears)) for key, linears in named.items()}
+        self.parts = {f"{name}.{part}": kernels.linear(f"{name}.{part}", linears) for part, linears in parts.items()}
         self._qkv, self._out, self._gate_up, self._down = self.parts.values()
 
     def __call__(
         self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, index: int, attention: Attention
     ) -> torch.Tensor:
         count = states.shape[0]
-        q, k, v = (heads.view(count, -1, self._head_size) for heads in self._qkv(self._attention_norm(states)))
-        attended = attention(index, _rotate(q, cos, sin), _rotate(k, cos, sin), v)
+        *qk, v = (heads.view(count, -1, self._head_size) for heads in self._qkv(self._attention_norm(states)))
+        rotated = [_rotate(heads, cos, sin) for heads in qk]
+        q, k = rotated if len(rotated) == 2 else rotated[0].tensor_split([-self._key_heads], 1)
+        attended = attention(index, q, k, v)
         states = states + self._out(attended.reshape(count, -1))[0]
         gate, up = self._gate_up(self._mlp_norm(states))
         return states.add_(self._down(F.silu(gate).mul_(up))[0])
@@ -209,32 +226,12 @@ def _rotate(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.
     return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
 
 
-class _Norm:
-    """A root mean square norm (Zhang and Sennrich 2019).
-
-    On a CPU, PyTorch computes a layer norm in one kernel, but this one in several, which take five times as long for
-    few tokens. A vector concatenated with its negative has a mean of zero, so that the two norms are the same.
-    """
-
-    def __init__(self, norm: Any) -> None:
-        self._weight, self._epsilon = norm.weight.detach(), norm.variance_epsilon
-        self._weight_twice = torch.cat([self._weight, self._weight])
-
-    def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """Normalize states `[tokens, width]`."""
-        width = states.shape[-1]
-        if states.shape[0] > MAX_INT4_ROWS:
-            return F.rms_norm(states, (width,), self._weight, self._epsilon)
-        both = torch.cat([states, states.neg()], -1)
-        both = torch.layer_norm(both, (2 * width,), self._weight_twice, None, self._epsilon)
-        return both.narrow(-1, 0, width).contiguous()
-
-
 def _additive_mask(mask: torch.Tensor | None, known: int, tokens: int, dtype: torch.dtype) -> torch.Tensor | None:
     """Return the additive mask, `[rows, 1, tokens, all tokens]`; `None` if attention is plainly causal."""
     if mask is None or mask.dim() == 4:
         return mask
     if bool(mask.all()):
         return None
-    causal = torch.ones(tokens, known + tokens, dtype=torch.bool).tril(known)
-    return torch.zeros((), dtype=dtype).where(mask[:, None, None, :].bool() & causal, torch.finfo(dtype).min)
+    causal = torch.ones(tokens, known + tokens, dtype=torch.bool, device=mask.device).tril(known)
+    zero = torch.zeros((), dtype=dtype, device=mask.device)
+    return zero.where(mask[:, None, None, :].bool() & causal, torch.finfo(dtype).min)

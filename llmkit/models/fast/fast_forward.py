@@ -1,6 +1,6 @@
-"""Whether a model gets a fast forward pass on a CPU: only if it gives the same logits.
+"""Whether a model gets a fast forward pass: only if it gives the same logits.
 
-transformers spends more than half of a small model's time on a CPU between its matrix products (see `llama`).
+transformers spends more than half of a small model's time between its matrix products (see `llama`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from llmkit.models.cpu.int4_linear import MAX_INT4_ROWS, pack, packer_for, write_packed
-from llmkit.models.cpu.llama import FastLlama
+from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.kernels import PlainKernels
+from llmkit.models.fast.llama import FastLlama
 from llmkit.models.kv_cache.layers import can_crop_cache
 
 _CLASSES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM")
 _STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # rotary embeddings that do not depend on the text's length
+_DTYPES = {
+    "cpu": (torch.bfloat16, torch.float32),
+    "cuda": (torch.bfloat16, torch.float16, torch.float32),
+}
+"""The devices and data types that there are kernels for."""
+
+_FUSED_BYTES = 2**32
+"""How large the linear layers may be for their weights to be copied, so that those with one input are one product: the
+larger they are, the less of the time is spent on launching products."""
+
 _COMPARED_TOKENS = MAX_INT4_ROWS  # so that packed weights are used
 _COMPARED_LOGITS = 1024  # at each end of the vocabulary
 _MAX_DIFFERENCE = 0.05
@@ -31,10 +44,12 @@ def build_fast_forward(model: Any, folder: Path) -> FastLlama | None:
     The model's weights are shared, and must not change from now on. Its folder may have what `save_packed_weights`
     wrote: int4 weights, multiplied with bfloat16's rounding even in float32. For exact float32, use the model itself.
     """
-    on_cpu = all(weight.device.type == "cpu" for weight in model.parameters())  # none on a disk or a GPU
-    if not on_cpu or model.dtype not in (torch.bfloat16, torch.float32) or not _is_llama(model):
+    devices = {weight.device for weight in model.parameters()}
+    if len(devices) > 1 or not _is_llama(model) or model.dtype not in _DTYPES.get(model.device.type, ()):
         return None
-    fast = FastLlama(model, packer_for(model, folder))
+    is_small = sum(layer.weight.nbytes for layer in model.modules() if isinstance(layer, nn.Linear)) < _FUSED_BYTES
+    on_cpu = model.device.type == "cpu"
+    fast = FastLlama(model, CpuKernels(packer_for(model, folder)) if on_cpu else PlainKernels(fuses=is_small))
     try:
         difference = _difference(model, fast)
     except (RuntimeError, NotImplementedError):  # a kernel is missing for this processor
@@ -46,7 +61,9 @@ def build_fast_forward(model: Any, folder: Path) -> FastLlama | None:
 def save_packed_weights(model: Any, folder: Path) -> None:
     """Write the int4 groups of a model's weights into its folder, if the weights have any."""
     if model.dtype == torch.bfloat16 and _is_llama(model):
-        write_packed(model, {name: part.packed for name, part in FastLlama(model, pack).parts.items()}, folder)
+        write_packed(
+            model, {name: part.packed for name, part in FastLlama(model, CpuKernels(pack)).parts.items()}, folder
+        )
 
 
 def _difference(model: Any, fast: Any) -> float:
@@ -56,7 +73,7 @@ def _difference(model: Any, fast: Any) -> float:
     """
     head = model.lm_head
     size = len(head.weight)
-    tokens = torch.linspace(0, size - 1, _COMPARED_TOKENS).long()[None]
+    tokens = torch.linspace(0, size - 1, _COMPARED_TOKENS).long()[None].to(model.device)
     rows = sorted({*range(size)[:_COMPARED_LOGITS], *range(size)[-_COMPARED_LOGITS:]})
     with torch.inference_mode():
         states = model.model(tokens).last_hidden_state[0]
