@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmkit.errors import InputError
+from llmkit.text.segmentation import Span
 
 
 class CapableModel(Protocol):
@@ -68,6 +69,20 @@ class LabelModel(CapableModel, Protocol):
         multi_label: bool = False,
     ) -> NDArray[np.float64]:
         """Return the log-probability of each label: [texts, labels]."""
+        ...
+
+
+class SpanModel(CapableModel, Protocol):
+    """A model with `span_scores`: `NERChain` uses it."""
+
+    def check_span_labels(self, labels: Sequence[str], descriptions: Mapping[str, str] | None = None) -> None:
+        """Raise `InputError` for a label that it lacks."""
+        ...
+
+    def span_scores(
+        self, texts: Sequence[str], labels: Sequence[str], descriptions: Mapping[str, str] | None = None
+    ) -> Sequence[tuple[Sequence[Span], NDArray[np.float64]]]:
+        """Return the spans of each text, and the log-probability of each label and of none: [spans, labels + 1]."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from llmkit.models.encoders.label_heads import ClassifierHead, PairHead
 from llmkit.models.encoders.loading import EncoderSpec, LoadedEncoder, find_encoder, from_objects
 from llmkit.models.encoders.long_texts import pooled_log_probabilities
 from llmkit.models.encoders.masked_lm import MaskedLMHead
+from llmkit.models.encoders.token_classifier import Aggregation, SpanScores, TokenClassifierHead
 from llmkit.models.weights.context_window import NO_LIMIT
 from llmkit.models.weights.quantization import weights_nbytes
 from llmkit.text.words import with_article
@@ -48,6 +49,9 @@ class HuggingFaceEncoder:
         context_window: the most tokens of one window, special tokens included; by default, and at most, the model's.
         template: the sentence for a label, with `{}` in the place of the label. By default "This example is {}." for a
             classifier of entailment, "It is about {}." for a masked language model, and else the label alone.
+        aggregation: how the tokens of a word get one tag: by that of the first ("first"), which is how most classifiers
+            of tokens are trained, by the mean of their probabilities ("average"), by the surest one ("max"), or not at
+            all ("simple").
         batch_size: the most inputs of one forward pass.
 
     Raises:
@@ -65,10 +69,16 @@ class HuggingFaceEncoder:
         quantization: str | None = None,
         context_window: int | None = None,
         template: str | None = None,
+        aggregation: Aggregation = "first",
         batch_size: Any = BATCH_SIZE,
     ) -> None:
         model = os.fspath(model) if isinstance(model, os.PathLike) else model
-        self._options = {"context_window": context_window, "template": template, "batch_size": batch_size}
+        if aggregation not in get_args(Aggregation):
+            raise InputError(f"aggregation is {aggregation!r}, but must be one of {', '.join(get_args(Aggregation))}")
+        self._options = {
+            **{"context_window": context_window, "template": template},
+            **{"aggregation": aggregation, "batch_size": batch_size},
+        }
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}, but must be a whole number, at least 1")
         self._spec = EncoderSpec(model, device, dtype, quantization) if isinstance(model, str) else None
@@ -77,6 +87,7 @@ class HuggingFaceEncoder:
         self.template = _validate_template(template, head)
         self._passes = ForwardPasses(self._encoder.loaded, _validate_window(context_window, self._encoder), batch_size)
         self._label_head = self._find_label_head(head)
+        self._token_head = TokenClassifierHead(self._passes, aggregation) if head is Head.TOKEN_CLASSIFIER else None
 
     def __repr__(self) -> str:
         return f"HuggingFaceEncoder({self.model_name!r}, head={self.head.value!r})"
@@ -183,11 +194,7 @@ class HuggingFaceEncoder:
                 can only compare labels with one another.
         """
         head = self._require_label_head()
-        for name, values in (("texts", texts), ("labels", labels)):
-            if isinstance(values, str) or not all(isinstance(value, str) and value.strip() for value in values):
-                raise InputError(f"{name} is {values!r:.80}, but must be a list of texts, none of them empty")
-            if not values:
-                raise InputError(f"label_scores needs at least one of the {name}")
+        _validate_texts(texts=texts, labels=labels)
         if multi_label and not head.is_independent:
             raise InputError(
                 f"{with_article(self.head.value)} compares labels with one another, which multi_label=True does not "
@@ -197,6 +204,32 @@ class HuggingFaceEncoder:
         return pooled_log_probabilities(
             lambda parts: head.log_probabilities(parts, words, multi_label=multi_label), list(texts), self, window
         )
+
+    def span_scores(
+        self, texts: Sequence[str], labels: Sequence[str], descriptions: Mapping[str, str] | None = None
+    ) -> list[SpanScores]:
+        """Find the spans of texts that the model takes for entities, and the log-probability of each label for them.
+
+        Args:
+            texts: texts of any length; long ones are read in windows that overlap.
+            labels: among the model's own, without `B-` and the like; `person` is `PER`, too.
+            descriptions: the model's own name for a label, or several divided by commas.
+
+        Raises:
+            InputError: the model is no classifier of tokens, or lacks a label.
+        """
+        head = self._require_token_head()
+        _validate_texts(texts=texts, labels=labels)
+        return head.span_scores(texts, _with_words(labels, descriptions))
+
+    def check_span_labels(self, labels: Sequence[str], descriptions: Mapping[str, str] | None = None) -> None:
+        """Raise `InputError` if the model is no classifier of tokens, or lacks one of these labels."""
+        self._require_token_head().columns(_with_words(labels, descriptions))
+
+    def _require_token_head(self) -> TokenClassifierHead:
+        if self._token_head is None:
+            raise self.cannot("span_scores")
+        return self._token_head
 
     def _find_label_head(self, head: Head) -> PairHead | ClassifierHead | EmbedderHead | MaskedLMHead | None:
         if head in (Head.ENTAILMENT, Head.RELEVANCE):
@@ -227,6 +260,14 @@ def _restore(spec: EncoderSpec, options: Mapping[str, Any]) -> HuggingFaceEncode
 
 def _with_words(labels: Sequence[str], descriptions: Mapping[str, str] | None) -> list[tuple[str, str]]:
     return [(label, (descriptions or {}).get(label, label).strip()) for label in labels]
+
+
+def _validate_texts(**lists: Sequence[Any]) -> None:
+    for name, values in lists.items():
+        if isinstance(values, str) or not all(isinstance(value, str) and value.strip() for value in values):
+            raise InputError(f"{name} is {values!r:.80}, but must be a list of texts, none of them empty")
+        if not values:
+            raise InputError(f"{name} is empty: give at least one")
 
 
 def _validate_template(template: Any, head: Head) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 import transformers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AddedToken, PreTrainedTokenizerFast
 
 from llmkit.models import HuggingFaceEncoder
@@ -43,11 +45,14 @@ class TinyEncoder(NamedTuple):
 def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
     """Return a tokenizer like that of BERT."""
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    found = sorted({word for line in LINES for word in re.findall(r"[a-z]+", line.lower())})
+    pieces = [piece for word in found for piece in ([word] if len(word) < 6 else [word[:4], f"##{word[4:]}"])]
+    signs = [chr(code) for code in range(ord("!"), ord("~") + 1)]
+    vocabulary = dict.fromkeys([*special, *pieces, *signs, *(f"##{sign}" for sign in signs), "東", "京"])
+    ids = {piece: index for index, piece in enumerate(vocabulary)}
+    backend = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=True)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer: Any = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
-    backend.train_from_iterator(LINES, trainer)
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -165,4 +170,52 @@ def make(architecture: str, head: str, labels: tuple[str, ...] = ("LABEL_0",), *
         for parameter in model.parameters():  # a head that is initialized with zeros says the same of every text
             if parameter.dim() > 1 and float(parameter.detach().std()) < 0.05:
                 torch.nn.init.normal_(parameter, std=0.3)
+    if head == "ForTokenClassification":
+        _balance(model.eval(), tokenizer)
     return TinyEncoder(model.eval(), tokenizer)
+
+
+def _balance(model: Any, tokenizer: Any) -> None:
+    """Shift the tags of a random head, so that none is the likeliest of every token."""
+    with torch.no_grad():
+        logits = torch.cat([model(**tokenizer(line, return_tensors="pt")).logits[0] for line in LINES])
+        model.classifier.bias -= logits.mean(dim=0)
+
+
+@cache
+def _trained(names: tuple[tuple[str, tuple[str, ...]], ...]) -> TinyEncoder:
+    tiny = make("Bert", "ForTokenClassification", TAGS)
+    model = copy.deepcopy(tiny.model).train()
+    known = {name: f"B-{label}" for label, of_label in names for name in of_label}
+    fillers = [word.lower() for word in re.findall(r"[\w]+|[.,]", " ".join(LINES)) if word.isascii()]
+    fillers = [*sorted(set(fillers) - set(known)), "ж"]  # a character that the vocabulary lacks
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        for name, parameter in model.named_parameters():
+            if "encoder" in name and parameter.dim() > 1:
+                parameter.data.mul_(0.2)  # words matter more than their neighbors, which is learned sooner
+        optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+        words = [*known] * (len(fillers) // len(known)) + fillers
+        for _ in range(500):
+            lines = [[words[int(index)] for index in torch.randint(len(words), (12,))] for _ in range(8)]
+            batch = tiny.tokenizer(lines, is_split_into_words=True, padding=True, return_tensors="pt")
+            labels = torch.full_like(batch["input_ids"], -100)
+            for row, line in enumerate(lines):
+                for place, word in enumerate(batch.word_ids(row)):
+                    if word is not None:
+                        labels[row, place] = TAGS.index(known.get(line[word], "O"))
+            loss = model(**batch, labels=labels).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if loss < 0.005:
+                break
+    return TinyEncoder(model.eval(), tiny.tokenizer)
+
+
+def trained_tagger(names: dict[str, tuple[str, ...]]) -> TinyEncoder:
+    """Return a classifier of tokens that was trained until it knows these lower-case names of each type."""
+    return _trained(tuple(names.items()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision, warn_of_few
+from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.inputs import (
     Text,
     TextInput,
@@ -27,6 +28,7 @@ from llmkit.chains.ner.entity_typing import USUAL_LABELS, EntityTyper
 from llmkit.chains.ner.results import Entities, Entity
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
+from llmkit.chains.ner.token_labels import NO_ENTITY_SCORE, TokenLabelScorer
 from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
@@ -54,7 +56,8 @@ class NERChain(Chain[Text, str, Entities]):
 
     Args:
         llm: a LangChain chat model. With `score` (llmkit's own models), spans are scored; without, the model names
-            entities by structured output, which are then looked up in the text.
+            entities by structured output, which are then looked up in the text. Or a `HuggingFaceEncoder` that
+            classifies tokens: its own tags are decoded, and what is below about a language model does not matter.
         labels: what to find.
         descriptions: what a label means, as phrases divided by commas: {"site": "a building, an airport, a bridge"}.
         examples: labelled texts, `{"input": text, "output": [{"text": …, "label": …}, …]}`, with all of their
@@ -62,7 +65,7 @@ class NERChain(Chain[Text, str, Entities]):
         proper_names: whether entities are proper names, for which capitals and rare words are evidence; `False` for
             dates, foods and the like.
         threshold: the least probability of an entity.
-        max_words: the longest entity.
+        max_words: the longest entity that a language model is asked about.
         max_passage_tokens: longer texts are read in passages of about so many tokens.
         prompt: a prompt text by name, or a prompt.
         structured_prompt: the same for a model that returns no log-likelihoods, which is asked for the entities.
@@ -94,7 +97,7 @@ class NERChain(Chain[Text, str, Entities]):
         tuning: NERTuning | None = None,
         context_window: int | None = None,
     ) -> None:
-        self.llm, local = llm, scoring_model(llm)
+        self.llm, local = llm, scoring_model(llm, "span_scores")
         self._labels = Labels.validate(labels, descriptions, multi_label=True)
         self._examples = self._parse_rows(examples, "example")
         self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
@@ -106,9 +109,13 @@ class NERChain(Chain[Text, str, Entities]):
         self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
         self._report: ExamplesReport | None = None
-        self._scorer: SpanScorer | None = None
+        self._scorer: SpanScorer | TokenLabelScorer | None = None
         self._naming: StructuredTask[str, list[Entity]] | None = None
-        if local:
+        if hasattr(local, "span_scores"):
+            refuse_unread(llm, prompt=prompt, structured_prompt=structured_prompt)
+            self._scorer = TokenLabelScorer.from_labels(local, self._labels)
+            self._plain = EntityDecoder(self.labels, NO_ENTITY_SCORE)
+        elif local:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
             task = validate_prompt(prompt or "mentions", "entities")
             typer = EntityTyper.from_labels(local, task, self._labels, self.tuning, context_window)
@@ -156,6 +163,12 @@ class NERChain(Chain[Text, str, Entities]):
             self._examples, self.threshold = parsed, self._uncalibrated_threshold
         return self
 
+    @property
+    def _method(self) -> Literal["likelihood", "token labels", "structured output"]:
+        if self._naming:
+            return "structured output"
+        return "token labels" if isinstance(self._scorer, TokenLabelScorer) else "likelihood"
+
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
         return parse_text(input)
@@ -172,9 +185,7 @@ class NERChain(Chain[Text, str, Entities]):
                 decoder, scored = self._learned_decoder(), self._score(prepared)
             calibrated = self._is_tuned or decoder.calibration != Calibration()
             found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
-        entities = partial(
-            Entities, calibrated=calibrated, method="structured output" if self._naming else "likelihood"
-        )
+        entities = partial(Entities, calibrated=calibrated, method=self._method)
         return [
             row if isinstance(row, Exception) else entities(text=text, entities=tuple(row))
             for text, row in zip(prepared, found, strict=True)
@@ -212,8 +223,7 @@ class NERChain(Chain[Text, str, Entities]):
         """Forget what was measured with other weights: priors are measured again, a calibration is undone."""
         if not self._weights.has_changed() or self._scorer is None:
             return
-        typer, truecaser = self._scorer.typer, self._scorer.truecaser
-        self._scorer = replace(self._scorer, typer=replace(typer), truecaser=truecaser and truecaser.unmeasured())
+        self._scorer = self._scorer.unmeasured()
         if self._is_tuned or (self._decoder and self._decoder.calibration != Calibration()):
             self._weights.warn_uncalibrated()
         self._decoder, self._report, self._is_tuned = None, None, False

@@ -38,8 +38,8 @@ class Entities(BaseModel):
         entities: none overlaps another.
         calibrated: whether the probabilities were fitted on this model, by the chain's tuning, its
             examples or `calibrate`.
-        method: "likelihood", or "structured output" for a model that returns no log-likelihoods and was asked to name
-            the entities.
+        method: "likelihood" of a language model; "token labels" of a classifier of tokens; "structured output" for a
+            model that returns no log-likelihoods and was asked to name the entities.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +47,7 @@ class Entities(BaseModel):
     text: str
     entities: tuple[Entity, ...] = ()
     calibrated: bool = False
-    method: Literal["likelihood", "structured output"] = "likelihood"
+    method: Literal["likelihood", "token labels", "structured output"] = "likelihood"
 
     def __iter__(self) -> Iterator[Entity]:  # type: ignore[override]  # pydantic's own yields its fields
         return iter(self.entities)

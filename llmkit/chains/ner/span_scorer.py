@@ -52,6 +52,10 @@ class SpanScorer:
                 self.truecaser.score_words(word for text in texts for word in cased_words(text))
         return apply_to_good(self._score_plans, [attempt(self._plan, text) for text in texts])
 
+    def unmeasured(self) -> SpanScorer:
+        """Return a copy whose priors are measured again."""
+        return replace(self, typer=replace(self.typer), truecaser=self.truecaser and self.truecaser.unmeasured())
+
     def _plan(self, text: str) -> Plan:
         candidates = find_candidates(text, self.max_words, self.truecaser)
         if self.typer.of_names.all():

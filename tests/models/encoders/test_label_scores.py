@@ -211,8 +211,8 @@ def test_labels_that_leave_no_tokens_for_a_text_are_an_error():
         ("one text", ["a", "b"], "texts is 'one text', but must be a list"),
         (["text"], "ab", "labels is 'ab', but must be a list"),
         ([" "], ["a", "b"], "texts is .* none of them empty"),
-        ([], ["a", "b"], "at least one of the texts"),
-        (["text"], [], "at least one of the labels"),
+        ([], ["a", "b"], "texts is empty: give at least one"),
+        (["text"], [], "labels is empty: give at least one"),
         ([7], ["a", "b"], r"texts is \[7\]"),
     ],
 )

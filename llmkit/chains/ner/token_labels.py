@@ -1,0 +1,45 @@
+"""Candidates and their scores from a model with `span_scores`, such as a classifier of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmkit.chains.capabilities import SpanModel
+from llmkit.chains.labels import Labels
+from llmkit.chains.ner.candidates import Candidate
+from llmkit.chains.ner.span_scorer import ScoredText
+
+NO_ENTITY_SCORE = 0.0
+"""The scores below are log-odds against "no entity", whose own score is this one."""
+
+
+@dataclass(frozen=True)
+class TokenLabelScorer:
+    """What `SpanScorer` is for a language model: the spans that the model takes for entities are the candidates."""
+
+    llm: SpanModel
+    labels: Labels
+
+    @classmethod
+    def from_labels(cls, llm: SpanModel, labels: Labels) -> TokenLabelScorer:
+        """Return the scorer for labels that the model has, or raise `InputError`."""
+        scorer = cls(llm, labels)
+        llm.check_span_labels(labels.names, scorer._descriptions)
+        return scorer
+
+    def score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
+        """Score all texts together."""
+        found = self.llm.span_scores(texts, self.labels.names, self._descriptions) if texts else []
+        return [
+            ScoredText(text, [Candidate(span.start, span.end) for span in spans], rows[:, :-1] - rows[:, -1:])
+            for text, (spans, rows) in zip(texts, found, strict=True)
+        ]
+
+    def unmeasured(self) -> TokenLabelScorer:
+        """Return the scorer itself, which measures nothing."""
+        return self
+
+    @property
+    def _descriptions(self) -> dict[str, str]:
+        return dict(zip(self.labels.names, self.labels.verbalized, strict=True))
