@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
 
-import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import RunnableConfig
-from numpy.typing import NDArray
 
-from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import (
-    Calibration,
     CalibrationReport,
     ExamplesReport,
-    fit_calibration,
     validate_precision,
-    warn_of_few,
 )
 from llmkit.chains.capabilities import refuse_unread
+from llmkit.chains.classification.calibrated import CalibratedClassifier
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
 from llmkit.chains.classification.embedder import find_embedder
 from llmkit.chains.classification.encoder_scorer import find_scorer
 from llmkit.chains.classification.few_shot import FewShot
-from llmkit.chains.classification.joint_evidence import JointEvidence, collect_evidence
+from llmkit.chains.classification.joint_evidence import collect_evidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
-from llmkit.chains.classification.long_texts import PooledRow
 from llmkit.chains.classification.results import Classification, Method, parse_rows
+from llmkit.chains.classification.saving import SavedSettings, read_chain, validate_embedder_given, write_chain
 from llmkit.chains.classification.structured import LabelChoice, refuse_unscored
-from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt, validate_share
+from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
-from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 
 
-class ZeroShotClassificationChain(Chain[Text, str, Classification]):
+class ZeroShotClassificationChain(CalibratedClassifier):
     """Classify texts by the log-likelihoods of the labels, with the model's prior subtracted.
 
     Example:
@@ -118,15 +113,9 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             show_examples = False
         if contextual_calibration is None:
             contextual_calibration = getattr(local, "prefers_labels", True)
-        self._labels = Labels.validate(labels, descriptions, multi_label=multi_label)
-        self.multi_label, self.contextual_calibration = multi_label, contextual_calibration
-        default = 0.5 if multi_label else None
-        self.threshold = default if threshold is None else validate_share(threshold, "threshold")
-        self._uncalibrated_threshold = self.threshold
-        self.calibration = Calibration(independent=multi_label)
+        super().__init__(Labels.validate(labels, descriptions, multi_label=multi_label), threshold)
+        self.contextual_calibration = contextual_calibration
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        self._lock = CopyableLock()
-        self._evidence: LanguageModelEvidence | JointEvidence | None = None
         self._choice: LabelChoice | None = None
         if local is None:
             refuse_unscored(llm, {"a threshold": threshold, "an embedder": embedder})
@@ -193,6 +182,55 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             self._undo_calibration()
         return self
 
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save what the chain learned as data, `chain.json` and `arrays.safetensors`, without models and texts.
+
+        Only examples that are in the prompt are saved as text.
+
+        Raises:
+            InputError: the folder cannot be written; the chain has a selector; or its model returns no
+                log-likelihoods.
+        """
+        self._forget_stale()
+        facts, arrays = self._require_evidence().state()
+        facts |= {
+            "labels": dict(zip(self._labels.names, self._labels.verbalized, strict=True)),
+            "multi_label": self.multi_label,
+            "threshold": self.threshold,
+            "uncalibrated_threshold": self._uncalibrated_threshold,
+            "calibration": self.calibration,
+        }
+        write_chain(folder, SavedSettings.model_validate(facts), arrays)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        llm: Any,
+        embedder: Embeddings | str | None = None,
+        *,
+        prompt: str | TaskPrompt | None = None,
+        context_window: int | None = None,
+    ) -> Self:
+        """Return a chain that was saved; its results are those of the saved one.
+
+        Args:
+            folder: where it was saved.
+            llm: the model that it was saved with.
+            embedder: the embedder, if it was saved with one.
+            prompt: the prompt, if it was not the usual one.
+            context_window: as for a new chain.
+
+        Raises:
+            InputError: there is no saved chain, it is damaged, or it is of another model, embedder or prompt.
+        """
+        saved, arrays = read_chain(folder)
+        validate_embedder_given(saved, embedder)
+        chain = cls(llm, embedder=embedder, prompt=prompt, context_window=context_window, **saved.arguments())
+        chain._require_evidence().restore(saved, arrays)
+        chain.calibration, chain.threshold = saved.calibration, saved.threshold
+        return chain
+
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
         return parse_text(input)
@@ -232,54 +270,4 @@ class ZeroShotClassificationChain(Chain[Text, str, Classification]):
             if precision is not None:
                 raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
             return self._measure_prior(texts)
-        indices = [self._labels.indices(label, f"row {number}") for number, label in enumerate(labels, 1)]
-        if len(set(map(tuple, indices))) < 2:
-            raise InputError("all rows have the same label: probabilities can be fitted to rows of at least two labels")
-        truth = np.array([[label in row for label in range(len(self.labels))] for row in indices])
-        report = self._fit(texts, truth, precision)
-        warn_of_few(len(rows))
-        return report
-
-    def _forget_stale(self) -> None:
-        """Forget what was measured with other weights: the prior is measured again, a calibration is undone."""
-        with self._lock:
-            if self._evidence is None or not self._evidence.forget_stale():
-                return
-            if self.calibration != Calibration(independent=self.multi_label):
-                self._evidence.warn_uncalibrated()
-            self._undo_calibration()
-
-    def _undo_calibration(self) -> None:
-        self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold
-
-    def _require_evidence(self) -> LanguageModelEvidence | JointEvidence:
-        if self._evidence is None:
-            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
-        return self._evidence
-
-    def _measure_prior(self, texts: Sequence[str]) -> CalibrationReport:
-        with self._lock:
-            self._require_evidence().measure_prior(texts)
-            self._undo_calibration()
-        return CalibrationReport(len(texts), self.calibration)
-
-    def _fit(self, texts: Sequence[str], truth: NDArray[np.bool_], precision: float | None) -> CalibrationReport:
-        scores = np.stack([pooled.row for pooled in unwrap_all(self._require_evidence().try_pooled_scores(texts))])
-        report = fit_calibration(scores, truth, precision, independent=self.multi_label)
-        with self._lock:
-            self.calibration = report.calibration
-            self.threshold = self.threshold if report.threshold is None else report.threshold
-        return report
-
-    def _classification(self, pooled: PooledRow) -> Classification:
-        calibration, threshold = self.calibration, self.threshold
-        probabilities = calibration.probabilities(pooled.row[None])[0]
-        return Classification.from_probabilities(
-            dict(zip(self.labels, map(float, probabilities), strict=True)),
-            threshold,
-            multi_label=self.multi_label,
-            calibrated=calibration != Calibration(independent=self.multi_label),
-            passages=pooled.passages,
-            evidence=pooled.evidence,
-            method=self._method,
-        )
+        return self._fit(texts, labels, precision)

@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.classification.contextual_calibration import Prior, blend, neutral_scores
+from llmkit.chains.classification.saving import (
+    PROBE,
+    Arrays,
+    EmbedderPrior,
+    SavedSettings,
+    take_array,
+    validate_same_embedder,
+)
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.tuning import NEUTRAL_TEXTS
 from llmkit.errors import InputError
@@ -76,6 +84,22 @@ class EmbedderEvidence:
         """Measure the prior on embedded texts too."""
         measured = self._similarities(vectors).mean(axis=0)
         self._measured = (measured, len(vectors), neutral_weight)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return what was measured, to be saved: fields of `SavedSettings`, and arrays."""
+        arrays = {"embedder.probe": self.embed([PROBE])[0]}
+        if self._measured is None:
+            return {}, arrays
+        measured, count, neutral_weight = self._measured
+        prior = EmbedderPrior(texts=count, neutral_weight=neutral_weight)
+        return {"embedder_prior": prior}, {**arrays, "embedder.prior": measured}
+
+    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+        """Take over what was saved; raise `InputError` if it is of another embedder."""
+        validate_same_embedder(arrays.get("embedder.probe"), self.embed([PROBE])[0])
+        if prior := settings.embedder_prior:
+            measured = take_array(arrays, "embedder.prior", len(self._words))
+            self._measured = (measured, prior.texts, prior.neutral_weight)
 
     @cached_property
     def center(self) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.head import Head, LabelledTexts, balanced_sample, learn_head
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
+from llmkit.chains.classification.saving import Arrays, SavedSettings, load_head, save_head
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.inputs import validate_share
 from llmkit.locks import CopyableLock
@@ -92,6 +93,8 @@ class JointEvidence:
         """Return whether the model's weights have changed; then all is measured again at the next use."""
         with self._lock:
             has_changed = self.model.forget_stale()
+            if has_changed and self._head and not self._examples.examples:  # it was loaded, and cannot be learned again
+                self.model.warn_uncalibrated()
             self._learned = self._learned and not has_changed
             return has_changed
 
@@ -99,12 +102,33 @@ class JointEvidence:
         """Log that a calibration was undone, because the weights have changed."""
         self.model.warn_uncalibrated()
 
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return what was learned, to be saved: fields of `SavedSettings`, and arrays."""
+        parts = [self.model.state(), self.embedder.state()]
+        facts = {"noise_variance": self.model.noise_variance(), "max_accuracy_loss": self._max_loss}
+        if head := self.head():
+            saved, arrays = save_head(head)
+            parts.append(({"head": saved}, arrays))
+        for more, _ in parts:
+            facts |= more
+        return facts, {name: array for _, arrays in parts for name, array in arrays.items()}
+
+    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+        """Take over what was saved; raise `InputError` if it is of another model, prompt or embedder."""
+        self.embedder.restore(settings, arrays)
+        self.model.restore(settings, arrays)
+        scorer = self._examples.zero_shot
+        if settings.head:
+            sizes = len(self.embedder.center), len(scorer.verbalized)
+            self._head = load_head(settings.head, arrays, *sizes, independent=scorer.multi_label)
+        self._learned = True
+
     def measure_prior(self, texts: Sequence[str]) -> None:
         """Measure the priors on texts too."""
         with self._lock:
             self.model.measure_prior(texts)
             self.embedder.measure_prior(self.embedder.embed(texts), self.model.tuning.neutral_weight)
-            self._learned = False
+            self._learned = self._learned and not self._examples.examples  # a loaded head stays
 
     def try_pooled_scores(self, texts: Sequence[str]) -> list[PooledRow | Exception]:
         """Return the scores of each text, or the error that it failed with."""

@@ -12,6 +12,14 @@ from llmkit.chains.calibration import ExamplesReport
 from llmkit.chains.classification.contextual_calibration import ClassificationTuning
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
 from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
+from llmkit.chains.classification.saving import (
+    PROBE,
+    Arrays,
+    SavedSettings,
+    ShownExample,
+    take_array,
+    validate_same_model,
+)
 from llmkit.chains.scoring import Row, WeightsWatch
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
@@ -91,6 +99,27 @@ class LanguageModelEvidence:
             if self._noise is None:
                 self._noise = float(np.mean([scorer.noise_variance() for scorer in self.scorers()]))
             return self._noise
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return what was learned, to be saved: fields of `SavedSettings`, and arrays."""
+        few_shot = self._few_shot
+        if few_shot.selected:
+            raise InputError("a chain with a selector cannot be saved: give examples without a selector")
+        [scorer] = self.scorers()
+        rows = zip(few_shot.examples, few_shot.labels, strict=True) if few_shot.shown else ()
+        shown = [ShownExample(input=row["input"], labels=list(labels)) for row, labels in rows]
+        facts = {"contextual_calibration": self._calibrated, "tuning": self.tuning, "shown": shown}
+        return facts, {"prior": scorer.prior, "probe": scorer.scorer.scores([PROBE])[0]}
+
+    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+        """Take over what was saved; raise `InputError` if it is of another model or prompt."""
+        few_shot = self._few_shot
+        scorer = few_shot.few_shot if few_shot.shown else few_shot.zero_shot
+        probe = scorer.scores([PROBE])[0]
+        validate_same_model(take_array(arrays, "probe", len(probe)), probe)
+        with self._lock:
+            self._scorers = (CalibratedScorer(scorer, take_array(arrays, "prior", len(probe))),)
+            self._noise = settings.noise_variance
 
     def scorers(self) -> tuple[CalibratedScorer, ...]:
         """Return the scorers, whose priors are measured at the first use."""

@@ -1,12 +1,11 @@
 """A language model and an embedder together: each counts by what it knows."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from llmkit.chains import Classification, ZeroShotClassificationChain
 from llmkit.chains.calibration import Calibration
@@ -14,25 +13,11 @@ from llmkit.chains.classification.contextual_calibration import noise_variance
 from llmkit.chains.classification.embedder import MAX_CHARACTERS
 from llmkit.chains.classification.joint_evidence import LEAST_VARIANCE, JointEvidence
 from llmkit.errors import InputError
-from tests.support.classification import LABELS, results_agree, tiny_llm
+from tests.support.classification import LABELS, WordCounts, results_agree, taught, tiny_llm
 from tests.support.generation import forward_shapes
 from tests.support.without_scores import ChatWithoutScores
 
 TEXTS = ["The dog sleeps on.", "What is the capital of France?", "東京 is the capital", "x"]
-
-
-class WordCounts(Embeddings):
-    """Embeds a text as the counts of a few words, and of all others."""
-
-    words = ("dog", "paris", "capital", "sleeps")
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        found = [word.strip(".,?") for word in text.lower().split()]
-        counts = [float(found.count(word)) for word in self.words]
-        return [*counts, 0.1 + 0.1 * (len(found) - sum(counts)), 0.3 * ("the" in found)]
 
 
 def chain_of(embedder: Any, labels: Any = LABELS, **options: Any) -> ZeroShotClassificationChain:
@@ -153,11 +138,6 @@ def test_the_catalogs_embedder_by_name() -> None:
     assert similar.argmax(axis=1).tolist() == [0, 1]
     assert [each.evidence for each in found] == ["both", "both"]
     assert Classification.model_validate_json(found[0].model_dump_json()) == found[0]
-
-
-def taught(count: int = 6, *, labels: Sequence[str] = ("the dog", "Paris")) -> list[dict[str, Any]]:
-    texts = dict(zip(labels, ["My dog sleeps {}", "Paris is the capital {}"], strict=True))
-    return [{"input": text.format(number), "output": label} for number in range(count) for label, text in texts.items()]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
