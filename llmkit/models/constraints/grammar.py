@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from llguidance import LLMatcher, LLParserLimits
 
@@ -120,6 +121,11 @@ class Matcher:
 
     def mask(self, scores: torch.Tensor) -> None:
         """Set scores `[vocabulary]` of forbidden tokens to -inf, in place."""
+        allowed = torch.from_numpy(self.allowed_tokens(len(scores))).to(scores.device)
+        scores.masked_fill_(~allowed, -torch.inf)
+
+    def allowed_tokens(self, count: int) -> npt.NDArray[np.bool_]:
+        """Return which of the first `count` tokens of the vocabulary are allowed next."""
         mask = self._matcher.compute_bitmask()
         self._check()
         bits = np.unpackbits(np.frombuffer(mask, dtype=np.uint8), bitorder="little").astype(bool)
@@ -128,9 +134,7 @@ class Matcher:
             finite = bits.copy()
             finite[infinite] = False
             bits = finite if finite.any() else bits
-        allowed = torch.from_numpy(bits[: len(scores)]).to(scores.device)
-        scores[: len(allowed)].masked_fill_(~allowed, -torch.inf)
-        scores[len(allowed) :] = -torch.inf
+        return np.pad(bits[:count], (0, max(count - len(bits), 0)))
 
     def consume(self, token: int) -> None:
         """Advance by the chosen token."""

@@ -7,29 +7,27 @@ reaches the caller at once.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig
 
 from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, SettingsError
 from llmkit.models.attention.planning import without_planned_attention
 from llmkit.models.batch_sizes import BatchSizes, memory_of
 from llmkit.models.constraints.grammar import ConstraintFactory
+from llmkit.models.generation.batch_inputs import BatchInputs
 from llmkit.models.generation.batches import split_batches
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.decode_loop import Cancelled, DecodeLoop
 from llmkit.models.generation.engine_digest import EngineDigest
 from llmkit.models.generation.model_defaults import check_entries, default_max_new_tokens, validate_values
 from llmkit.models.generation.row_decoder import RowDecoder
-from llmkit.models.generation.sampling import Penalties, prepare_config, reads_prompt, validate_mode
+from llmkit.models.generation.sampling import prepare_config, token_penalties, validate_mode
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.generation.shared_steps import SharedSteps
 from llmkit.models.generation.tokenizer_parts import TokenizerParts, tokenizer_state
-from llmkit.models.kv_cache.layers import common_prefix_length
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.library_errors import computing_errors, is_out_of_memory
 from llmkit.models.loaded_model import LoadedModel
@@ -41,7 +39,6 @@ _ADVICE = (
     "shorten the prompt (prompt.fitted_to(llm) | llm leaves out the examples that do not fit), "
     "lower max_new_tokens, or choose a model with a larger window"
 )
-_MIN_SHARED_TOKENS = 16  # the shortest common prefix of a batch that is computed apart
 
 
 class Engine:
@@ -57,7 +54,8 @@ class Engine:
         self._parts = TokenizerParts(loaded)
         self.prefix_cache = PrefixCache(loaded, answer_start=lambda: self.tokenizer_parts.answer_start)
         self.scorer = Scorer(loaded, self.prefix_cache)
-        fast = loaded.fast_forward
+        self._inputs = BatchInputs(loaded, self.prefix_cache)
+        fast = loaded.fast_forward if loaded.device.type == "cpu" else None
         self._shared_steps = SharedSteps(fast, loaded.lock) if fast else None
         memory = memory_of(loaded.device)
         self._batch_sizes = BatchSizes(loaded, memory)
@@ -178,27 +176,45 @@ class Engine:
             for step in steps:
                 yield from step
 
-    def generate(self, requests: Sequence[GenerationRequest]) -> list[list[Completion]]:
-        """Return `settings.n` completions of each request, as one batch, or raise `GenerationError` without memory."""
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_finished: Callable[[int, list[Completion]], None] | None = None
+    ) -> list[list[Completion]]:
+        """Return `settings.n` completions of each request, as one batch, or raise `GenerationError` without memory.
+
+        Args:
+            requests: with settings that `split_batches` puts together.
+            on_finished: called with the index of a request and its completions as soon as these are finished.
+        """
         self.loaded.check_weights()
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
+        indices = {completion: index for index, group in enumerate(groups) for completion in group}
+        unfinished = [len(group) for group in groups]
         longest = max(len(one.request.prompt) + one.max_new_tokens for one in completions)
         tokens = 0 if self._use_rows(completions) else len(completions) * longest  # rows are not all there at once
         with computing_errors(self.loaded), self._batch_sizes.measure(tokens):
-            self._compute(completions)
+            for finished in self._compute(completions):
+                index = indices[finished]
+                unfinished[index] -= 1
+                if on_finished and not unfinished[index]:
+                    on_finished(index, groups[index])
         return groups
 
-    def _compute(self, completions: list[Completion]) -> None:
+    def _compute(self, completions: list[Completion]) -> Iterator[Completion]:
+        """Yield completions as they are finished."""
         try:
             if self._config(completions).num_beams > 1:
                 self._beam_search(completions)
-            else:
-                deque(self._decode(completions), maxlen=0)
+                yield from completions
+                return
+            for step in self._decode(completions):
+                yield from (completion for completion, _ in step if completion.finish_reason)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self.prefix_cache.clear()  # its memory may suffice for the next attempt
+            if self._row_decoder:
+                self._row_decoder.clear()
             size = max(len(completion.request.prompt) for completion in completions)
             answers = f"{len(completions)} answers to prompts of up to {size} tokens"
             raise GenerationError(f"{answers} need more memory") from error
@@ -229,10 +245,10 @@ class Engine:
         return config
 
     def _config(self, completions: Sequence[Completion]) -> GenerationConfig:
-        limit = max(completion.max_new_tokens for completion in completions)
-        config = self._settings_config(completions[0].request.settings, limit)
-        if completions[0].request.settings.target_language is not None:
-            config.decoder_start_token_id, *forced = self.decoder_start(completions[0].request.settings)
+        settings = completions[0].request.settings
+        config = self._settings_config(settings, max(completion.max_new_tokens for completion in completions))
+        if settings.target_language is not None:
+            config.decoder_start_token_id, *forced = self.decoder_start(settings)
             config.forced_bos_token_id = forced[0] if forced else None
         return config
 
@@ -241,18 +257,17 @@ class Engine:
         if self._row_decoder and self._use_rows(completions):
             yield from self._row_decoder.decode(completions)
             return
-        config = self._config(completions)
+        config, settings = self._config(completions), completions[0].request.settings
         config.num_return_sequences = 1  # each completion has its own row
-        inputs = self._inputs([completion.request.prompt for completion in completions], config)
+        inputs = self._inputs.make([completion.request.prompt for completion in completions], config)
         if self.loaded.is_encoder_decoder and any(completion.matcher for completion in completions):
-            settings = completions[0].request.settings
             start = [self.decoder_start(settings)] * len(completions)  # the constraint does not allow a forced token
             inputs["decoder_input_ids"] = torch.tensor(start, device=self.loaded.device)
-        loop, processors = DecodeLoop(self.loaded, completions, self._shared_steps), _penalties(completions)
+        loop, penalties = DecodeLoop(self.loaded, completions, self._shared_steps), token_penalties(settings)
         version = self.loaded.weights_version
         with without_planned_attention(self.loaded.device):  # an encoder computes now
             steps = self.loaded.model.generate(
-                **inputs, generation_config=config, logits_processor=processors, custom_generate=loop.run
+                **inputs, generation_config=config, logits_processor=penalties, custom_generate=loop.run
             )
         with closing(steps):
             for number, step in enumerate(steps):
@@ -260,53 +275,20 @@ class Engine:
                     self.prefix_cache.keep_last_pass(completions[0].request.prompt, loop.cache, version)
                 yield step
 
-    def _inputs(self, prompts: list[tuple[int, ...]], config: GenerationConfig) -> dict[str, Any]:
-        """Put prompts into rows `[rows, tokens]`: their common prefix, padding, and what follows it.
-
-        Padding comes first where beams multiply the rows, or a penalty reads the prompt.
-        """
-        separate = config.num_beams > 1 or (len(prompts) > 1 and reads_prompt(self.loaded.model, config))
-        known, cache = (0, None) if separate else self._common_prefix(prompts)
-        width = max(map(len, prompts))
-        device, pad = self.loaded.device, config.pad_token_id
-        ids, mask = [], []
-        for prompt in prompts:
-            padding = width - len(prompt)
-            start = len(prompt) if self.loaded.is_encoder_decoder else known  # encoders are padded at the end
-            ids.append([*prompt[:start], *[pad] * padding, *prompt[start:]])
-            mask.append([*[1] * start, *[0] * padding, *[1] * (len(prompt) - start)])
-        inputs = {"inputs": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
-        if cache is not None:
-            cache.batch_repeat_interleave(len(prompts))
-            inputs["cache"] = cache
-        return inputs
-
-    def _common_prefix(self, prompts: Sequence[Sequence[int]]) -> tuple[int, Any]:
-        """Return the length and cache of what is computed apart: a prompt's first passes, or a batch's common prefix.
-
-        It depends on the prompts alone, not on what is cached, so that each call computes the same bits.
-        """
-        if len(prompts) == 1:
-            return self.prefix_cache.prefill_blocks(prompts[0])
-        prefix = prompts[0][: common_prefix_length(prompts)]
-        if len(prefix) < _MIN_SHARED_TOKENS or not self.prefix_cache.usable:
-            return 0, None
-        return len(prefix), self.prefix_cache.prefill(prefix)
-
     def _beam_search(self, completions: list[Completion]) -> None:
         """Run the beam search of transformers as a whole."""
         config = self._config(completions)
         first_of_each = completions[:: completions[0].request.settings.n]
         if any(completion.request.constraint for completion in completions):
             raise SettingsError(f"num_beams is {config.num_beams}, but tools and response_format need num_beams=1")
-        inputs = self._inputs([completion.request.prompt for completion in first_of_each], config)
+        inputs = self._inputs.make([completion.request.prompt for completion in first_of_each], config)
         needs_logits = any(completion.request.logprobs is not None for completion in completions)
         config.update(return_dict_in_generate=True, output_logits=needs_logits)
         with self.loaded.forward_pass():
             found = self.loaded.model.generate(
                 **inputs,
                 generation_config=config,
-                logits_processor=_penalties(completions),
+                logits_processor=token_penalties(completions[0].request.settings),
                 stopping_criteria=[Cancelled(first_of_each)],
             )
         begin = 1 if self.loaded.is_encoder_decoder else inputs["inputs"].shape[1]
@@ -314,9 +296,3 @@ class Engine:
             # A beam's tokens were chosen in different rows.
             steps = zip(found.logits, found.beam_indices[index].tolist(), strict=False) if needs_logits else ()
             completion.append_all(row, self.loaded.eos_token_ids, [step[beam] for step, beam in steps])
-
-
-def _penalties(completions: Sequence[Completion]) -> LogitsProcessorList:
-    settings = completions[0].request.settings
-    presence, frequency = settings.presence_penalty, settings.frequency_penalty
-    return LogitsProcessorList([Penalties(presence, frequency)] if presence or frequency else [])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.generation.logits_process import ForcedEOSTokenLogitsProcessor
@@ -14,7 +15,7 @@ from llmkit.errors import GenerationError
 from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.logits_processors import logits_processors, merge_config, split_processors
 from llmkit.models.generation.row import Row
-from llmkit.models.generation.sampling import NOT_NUMBERS, Penalties, choose_valid_tokens, restore_allowed
+from llmkit.models.generation.sampling import NOT_NUMBERS, choose_valid_tokens, restore_allowed, token_penalties
 from llmkit.models.generation.settings import GenerationSettings
 
 _OF_EACH_COMPLETION: dict[str, Any] = {"seed": None, "stop": (), "max_new_tokens": None}
@@ -62,7 +63,7 @@ class RowChooser:
         if key not in self._shared:
             config = merge_config(self._model, self._config_of(settings))
             is_supported = config.num_beams == 1 and config.guidance_scale in (None, 1)
-            found = logits_processors(self._model, config, [0], 1, _penalties(settings)) if is_supported else []
+            found = logits_processors(self._model, config, [0], 1, token_penalties(settings)) if is_supported else []
             each, common = split_processors(LogitsProcessorList(found))
             self._shared[key] = SharedChoice(config, common, bool(each), is_supported)
         return self._shared[key]
@@ -73,7 +74,7 @@ class RowChooser:
         shared = self.shared(settings)
         if not shared.reads_tokens:
             return LogitsProcessorList()
-        limit, penalties = completion.max_new_tokens, _penalties(settings)
+        limit, penalties = completion.max_new_tokens, token_penalties(settings)
         each, _ = split_processors(logits_processors(self._model, shared.config, prompt, limit, penalties))
         if completion.matcher:  # a constraint ends the completion in time by itself
             each = LogitsProcessorList(one for one in each if not isinstance(one, ForcedEOSTokenLogitsProcessor))
@@ -101,23 +102,18 @@ class RowChooser:
         return [errors.get(index, token) for index, token in enumerate(tokens)]
 
 
-def _penalties(settings: GenerationSettings) -> list[Penalties]:
-    presence, frequency = settings.presence_penalty, settings.frequency_penalty
-    return [Penalties(presence, frequency)] if presence or frequency else []
-
-
 def _apply_constraints(rows: Sequence[Row], logits: torch.Tensor, errors: dict[int, Exception]) -> torch.Tensor:
     """Return logits with -inf where a row's constraint forbids the token."""
     if not any(row.completion.matcher or row.completion.request.logprobs is not None for row in rows):
         return logits  # not a copy, as nobody reads them afterwards
-    allowed = logits.clone()
+    allowed = np.ones(logits.shape, dtype=bool)
     for index, row in enumerate(rows):
         if row.completion.matcher:
             try:
-                row.completion.matcher.mask(allowed[index])
+                allowed[index] = row.completion.matcher.allowed_tokens(logits.shape[1])
             except Exception as error:  # of this row alone
                 errors[index] = error
-    return allowed
+    return logits.masked_fill(~torch.from_numpy(allowed).to(logits.device), -torch.inf)
 
 
 def _apply_processors(rows: Sequence[Row], allowed: torch.Tensor) -> torch.Tensor:

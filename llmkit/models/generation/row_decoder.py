@@ -20,7 +20,8 @@ from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.row import Row
 from llmkit.models.generation.row_choice import RowChooser
 from llmkit.models.generation.row_prefill import Prefill, Prefilled, Prompt
-from llmkit.models.generation.row_step import RowStep, RowSteps, can_use_rows
+from llmkit.models.generation.row_step import can_use_rows
+from llmkit.models.generation.row_table import RowTable
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.loaded_model import LoadedModel
@@ -30,9 +31,6 @@ _PATIENCE = 0.25
 
 _REFILLED_SHARE = 8
 """Prompts are computed together: while a step is full, they wait until this part of its rows is free."""
-
-_OVERSIZED_STEPS = 256
-"""How many steps are computed with more rows or slots than needed, before a smaller step is made."""
 
 Grown = list[tuple[Completion, str]]
 
@@ -70,12 +68,9 @@ class RowDecoder:
     ) -> None:
         self._loaded = loaded
         self._prefill = Prefill(loaded, prefix_cache)
-        self._steps = RowSteps(loaded, memory)
+        self._rows = RowTable(loaded, memory)
         self._chooser = RowChooser(loaded.model, config_of)
-        self._step: RowStep | None = None
-        self._oversized_steps = 0
-        self._rows: list[Row] = []
-        self._most_rows = self._steps.most_rows  # of a step that holds the longest completion
+        self._most_rows = self._rows.steps.most_rows  # of a step that holds the longest completion
         self._changed = threading.Condition()
         self._callers: list[_Caller] = []
         self._is_computing = False
@@ -89,6 +84,12 @@ class RowDecoder:
     def supports(self, settings: GenerationSettings) -> bool:
         """Return whether completions with these settings can be decoded here."""
         return self.usable and self._chooser.shared(settings).is_supported
+
+    def clear(self) -> None:
+        """Give up the memory of all steps, unless rows are being decoded."""
+        with self._changed:
+            if not self._is_computing and not self._callers:
+                self._rows.clear()
 
     def decode(self, completions: Sequence[Completion]) -> Generator[Grown, None, None]:
         """Yield, step by step, the completions that grew and their new text, until all are finished."""
@@ -126,7 +127,7 @@ class RowDecoder:
             patience = self._latest_seconds * _PATIENCE
             self._changed.wait_for(lambda: len(self._wanting()) >= self._latest_callers, patience)
             callers, remaining = self._wanting(), set(self._callers)
-            self._rows = [row for row in self._rows if row.caller in remaining]
+            self._rows.keep([row for row in self._rows if row.caller in remaining])
             self._changed.release()
             started = time.perf_counter()
             try:
@@ -152,7 +153,7 @@ class RowDecoder:
         rows = [row for row in self._rows if row.caller in callers]
         if not rows:
             return
-        logits = self._logits(rows)
+        logits = self._rows.logits(rows)
         last = [row for row in rows if row.is_last]
         if len(last) < len(rows):
             for row in set(rows).difference(last):
@@ -162,17 +163,6 @@ class RowDecoder:
             if len(last) < len(logits):
                 logits = logits[torch.tensor([row.index for row in last], device=logits.device)]
             self._choose(last, logits)
-
-    def _logits(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Compute a token of each of these rows; return logits of all rows of the step."""
-        self._fit([])
-        assert self._step is not None
-        tokens, positions = [0] * self._step.size[0], [0] * self._step.size[0]
-        for row in self._rows:
-            positions[row.index] = row.length
-        for row in rows:
-            tokens[row.index] = row.next_token
-        return self._step.logits(tokens, positions)
 
     def _choose(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
         """Add a token to each row's completion; finished ones give up their rows."""
@@ -189,7 +179,7 @@ class RowDecoder:
                 row.caller.error = error
             if completion.finish_reason:
                 row.caller.unfinished -= 1
-        self._rows = [row for row in self._rows if not row.completion.finish_reason]
+        self._rows.keep([row for row in self._rows if not row.completion.finish_reason])
 
     def _begin(self, callers: Sequence[_Caller]) -> None:
         """Begin rows for completions that wait, as many as there are free ones."""
@@ -201,8 +191,7 @@ class RowDecoder:
         try:
             for part in self._prefill.compute(list(rows)):
                 if not begun:
-                    self._steps.learn_shape(part.key_values)
-                    self._fit(new)
+                    self._rows.place(new, part)
                 self._put(part, rows)
                 begun.update(row for prompt in part.prompts for row in rows[prompt])
         except Exception as error:  # of those whose prompts these are
@@ -218,26 +207,24 @@ class RowDecoder:
     def _put(self, part: Prefilled, rows: dict[Prompt, list[Row]]) -> None:
         """Begin the rows of these prompts."""
         begun = [(row, at) for at, prompt in enumerate(part.prompts) for row in rows[prompt]]
-        assert self._step is not None
-        self._step.cache.put([row.index for row, _ in begun], part.key_values, [at for _, at in begun])
         for row, at in begun:
             row.length = len(row.prompt) - 1
             row.logits = None if part.logits is None else part.logits[at : at + 1]
-            self._rows.append(row)
+        self._rows.put([row for row, _ in begun], part, [at for _, at in begun])
 
     def _take_waiting(self, callers: Sequence[_Caller]) -> list[Row]:
         """Take completions for the free rows, from one caller after the other."""
         queues = deque(caller for caller in callers if caller.waiting)
         count, free = sum(len(caller.waiting) for caller in queues), self._most_rows - len(self._rows)
-        if not count or (self._rows and free < max(1, min(count, self._most_rows // _REFILLED_SHARE))):
+        if not count or (len(self._rows) and free < max(1, min(count, self._most_rows // _REFILLED_SHARE))):
             return []
-        budget, longest = self._steps.max_tokens(), max((row.most for row in self._rows), default=0)
+        budget, longest = self._rows.steps.max_tokens(), max((row.most for row in self._rows), default=0)
         taken: list[Row] = []
         while queues:
             caller = queues[0]
             completion = caller.waiting[0]
             longest = max(longest, len(completion.request.prompt) + completion.max_new_tokens)
-            self._most_rows = self._steps.max_rows(longest, budget)
+            self._most_rows = self._rows.steps.max_rows(longest, budget)
             if len(self._rows) + len(taken) >= self._most_rows:
                 break
             caller.waiting.popleft()
@@ -262,35 +249,3 @@ class RowDecoder:
         except Exception as error:  # of this completion alone
             caller.error = error
             return None
-
-    def _fit(self, new: Sequence[Row]) -> None:
-        """Use a step that holds all rows, and give new ones an index."""
-        rows = [*self._rows, *new]
-        step = self._find_step(len(rows), max(row.total for row in rows))
-        if step is self._step:
-            used = {row.index for row in self._rows}
-            free = (index for index in range(step.size[0]) if index not in used)
-            for row in new:
-                row.index = next(free)
-            return
-        if self._rows and self._step is not None:
-            sources = [row.index for row in self._rows]
-            step.cache.put(range(len(sources)), self._step.cache.key_values, sources)
-        self._step = step
-        for index, row in enumerate(rows):
-            row.index = index
-
-    def _find_step(self, rows: int, tokens: int) -> RowStep:
-        """Return the smallest step for so many rows and tokens, or for a while the current one, if it is larger.
-
-        Making a step takes as long as hundreds of larger ones, and the last rows of a batch are soon done.
-        """
-        size, current = self._steps.size_for(rows, tokens), self._step
-        if not self._rows or current is None or current.size == size:
-            self._oversized_steps = 0
-            return self._steps.find(size)
-        is_large_enough = current.size[0] >= size[0] and current.size[1] >= size[1]
-        self._oversized_steps += 1
-        if is_large_enough and self._oversized_steps < _OVERSIZED_STEPS and not self._steps.has(size):
-            return current
-        return self._steps.find(size)

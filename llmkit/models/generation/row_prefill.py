@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from llmkit.models.generation.batch_inputs import MIN_SHARED_TOKENS
 from llmkit.models.kv_cache.layers import KeyValues, common_prefix_length, key_values_of, logits_to_keep
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.library_errors import is_out_of_memory
@@ -18,7 +19,6 @@ PASS_TOKENS = {"cpu": 1024}
 """The most tokens of a pass over several prompts, with their padding, by device."""
 
 _GPU_PASS_TOKENS = 16384
-_MIN_SHARED_TOKENS = 16  # the shortest common prefix that is computed apart
 
 
 class Prefilled(NamedTuple):
@@ -71,7 +71,7 @@ class Prefill:
 
     def _compute_together(self, prompts: list[Prompt]) -> Prefilled:
         known = common_prefix_length(prompts)
-        known = known if known >= _MIN_SHARED_TOKENS else 0
+        known = known if known >= MIN_SHARED_TOKENS else 0
         cache = self._prefix_cache.prefill(prompts[0][:known])
         if cache is not None:
             cache.batch_repeat_interleave(len(prompts))

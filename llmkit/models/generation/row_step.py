@@ -15,6 +15,7 @@ from llmkit.models.batch_sizes import BATCH_TOKENS, DeviceMemory
 from llmkit.models.generation.captured_pass import CapturedPass, Recorder
 from llmkit.models.kv_cache.layers import KeyValues, can_crop_cache, key_values_of, logits_to_keep
 from llmkit.models.kv_cache.row_cache import RowCache
+from llmkit.models.library_errors import is_out_of_memory
 from llmkit.models.loaded_model import LoadedModel
 
 ROWS = (1, 4, 16, 64, 256)
@@ -90,7 +91,9 @@ def can_use_rows(loaded: LoadedModel) -> bool:
         return False
     try:
         difference = _difference(loaded, [[3, 5, 7, 4, 6], [8, 9, 3]])
-    except (TypeError, ValueError, RuntimeError, IndexError):  # NotImplementedError is a RuntimeError
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:  # NotImplementedError is a RuntimeError
+        if is_out_of_memory(error):
+            raise
         return False
     exact = model.dtype in (torch.float32, torch.float64)
     return difference < (_MAX_DIFFERENCE_EXACT if exact else _MAX_DIFFERENCE)

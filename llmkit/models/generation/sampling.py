@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.configuration_utils import GenerationMode
 
 from llmkit.errors import GenerationError, SettingsError
@@ -94,6 +94,12 @@ class Penalties(LogitsProcessor):
         once = scores.scatter(1, completion, scores.gather(1, completion) - self._presence)
         frequency = torch.full_like(scores[:, :1], -self._frequency)
         return once.scatter_add_(1, completion, frequency.expand(completion.shape))
+
+
+def token_penalties(settings: GenerationSettings) -> LogitsProcessorList:
+    """Return the logits processors of llmkit's own for these settings."""
+    presence, frequency = settings.presence_penalty, settings.frequency_penalty
+    return LogitsProcessorList([Penalties(presence, frequency)] if presence or frequency else [])
 
 
 def restore_allowed(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,8 @@
 LangChain runs each input of a batch as a separate call, in threads, so that it has separate callbacks, cache and
 errors; it has no place for a chat model to compute them together. So the inputs are prepared first (`prepare_batch`),
 and a context variable hands them to the calls as a `BatchPlan`. A call finds its prepared request by its prompt; the
-first that needs a completion computes a padded batch, and the others of that batch take theirs. A call that is not in
-the plan, such as one that a callback makes, is computed alone.
+first that needs a completion computes a batch, and the others take theirs as soon as it is finished. A call that is
+not in the plan, such as one that a callback makes, is computed alone.
 """
 
 from __future__ import annotations
@@ -101,8 +101,10 @@ class BatchPlan:
         for index, (key, _) in enumerate(calls):
             self._waiting.setdefault(key, []).append(index)
         self._results: dict[int, list[Completion] | Exception] = {}
+        self._finished: set[int] = set()  # also those that were taken
         self._lock = threading.Lock()
-        self._computing = threading.Lock()  # one batch after the other: together, each would wait and all take memory
+        self._changed = threading.Condition()
+        self._is_computing = False  # one batch after the other: together, each would wait and all take memory
 
     def take(self, key: Hashable, options: Mapping[str, Any]) -> tuple[PreparedCall, list[Completion]] | None:
         """Return a prepared call by its key, and its completions, computed with its batch; `None` if there is none."""
@@ -112,14 +114,32 @@ class BatchPlan:
                 return None
             index = indices.pop(0)
         call = self._calls[index]
-        with self._computing:
-            if index not in self._results:
-                call.check_time()
-                self._compute(self._batch_of[index])
-        result = self._results.pop(index)
+        result = self._result_of(index)
         if isinstance(result, Exception):
             raise result
         return call, result
+
+    def _result_of(self, index: int) -> list[Completion] | Exception:
+        """Wait for a call's result while another thread computes, or compute its batch."""
+        with self._changed:
+            self._changed.wait_for(lambda: index in self._results or not self._is_computing)
+            if index in self._results:
+                return self._results.pop(index)
+            self._is_computing = True
+        try:
+            self._calls[index].check_time()
+            self._compute(self._batch_of[index])
+        finally:
+            with self._changed:
+                self._is_computing = False
+                self._changed.notify_all()
+        return self._results.pop(index)
+
+    def _finish(self, index: int, result: list[Completion] | Exception) -> None:
+        with self._changed:
+            self._results[index] = result
+            self._finished.add(index)
+            self._changed.notify_all()
 
     def cancel(self) -> None:
         """Stop all that is being computed, and all that would be."""
@@ -128,14 +148,16 @@ class BatchPlan:
 
     def _compute(self, batch: Sequence[int]) -> None:
         """Compute a batch; one that fails, for lack of memory or for one of its requests, is halved and tried again."""
+        batch = [index for index in batch if index not in self._finished]  # all but those of an earlier attempt
+        if not batch:
+            return
         calls = [self._calls[index] for index in batch]
         try:
-            results = calls[0].engine.generate([call.request for call in calls])
-            self._results.update(zip(batch, results, strict=True))
+            calls[0].engine.generate([call.request for call in calls], lambda at, found: self._finish(batch[at], found))
             return
         except Exception as error:  # raised by the call whose request this is
             if len(batch) == 1:
-                self._results[batch[0]] = error
+                self._finish(batch[0], error)
                 return
         # Not within the handler: the error refers to the memory of the attempt.
         half = len(batch) // 2
@@ -190,7 +212,7 @@ class Batching:
     def batch_as_completed(
         self: Any, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> Iterator[tuple[int, Any]]:
-        """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
+        """Answer all inputs in true batches; yield each result with its input's index, as it is done."""
         plan, end = self.prepare_batch(inputs, kwargs), (-1, None)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
         with closing(Runnable.batch_as_completed(self, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]
@@ -207,7 +229,7 @@ class Batching:
     async def abatch_as_completed(
         self: Any, inputs: Inputs, config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
     ) -> AsyncIterator[tuple[int, Any]]:
-        """Answer all inputs in true batches; yield each result with its input's index, as its batch is done."""
+        """Answer all inputs in true batches; yield each result with its input's index, as it is done."""
         plan = self.prepare_batch(inputs, kwargs)
         options: dict[str, Any] = {"return_exceptions": return_exceptions, **kwargs}
         async with aclosing(Runnable.abatch_as_completed(self, plan.prompts, config, **options)) as steps:  # type: ignore[type-var]

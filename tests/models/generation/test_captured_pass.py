@@ -44,7 +44,7 @@ def rows_engine(recorder: Recorder) -> Engine:
     model = tiny.make("llama")
     engine = Engine(from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW), uses_rows=True)
     assert engine._row_decoder is not None
-    engine._row_decoder._steps._recorder = recorder
+    engine._row_decoder._rows.steps._recorder = recorder
     return engine
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,13 +16,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import GenerationError
-from llmkit.models.generation import row_decoder, row_step
+from llmkit.models.cpu.int4_linear import pack_nothing
+from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.kernels import Kernels, PlainKernels
+from llmkit.models.fast.llama import FastLlama
+from llmkit.models.generation import row_step, row_table
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.weights.loading import from_objects
 from tests.support import tiny
-from tests.support.generation import LENGTH, encode_prompts, generate_alone, generate_together, greedy_request
+from tests.support.generation import (
+    LENGTH,
+    encode_prompts,
+    forward_shapes,
+    generate_alone,
+    generate_together,
+    greedy_request,
+)
 from tests.support.tiny import BODY, Tiny
 from tests.support.tokenizers import chatml_tokenizer, inst_tokenizer, qwen_tokenizer, turns_tokenizer
 
@@ -57,7 +69,7 @@ def small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_step, "ROWS", (1, 2, 4))
         patch.setattr(row_step, "FIRST_SLOTS", 16)
-        patch.setattr(row_decoder, "_OVERSIZED_STEPS", 5)
+        patch.setattr(row_table, "_OVERSIZED_STEPS", 5)
         yield
 
 
@@ -111,6 +123,20 @@ def test_every_setting_holds_in_rows(name: str, options: dict[str, Any]) -> None
     engine = rows_engine(model)
     assert [generate_alone(engine, prompt, **options) for prompt in prompts] == expected
     assert generate_together(engine, prompts, **options) == expected
+
+
+@pytest.mark.parametrize("kernels", [CpuKernels(pack_nothing), PlainKernels(fuses=False), PlainKernels(fuses=True)])
+def test_the_fast_forward_pass_computes_rows(kernels: Kernels) -> None:
+    model = tiny.build("Llama", chatml_tokenizer(), {**BODY, "num_hidden_layers": 3})
+    base = Tiny(model, chatml_tokenizer())
+    loaded = from_objects(model, base.tokenizer, context_window=tiny.WINDOW)
+    engine = Engine(replace(loaded, fast_forward=FastLlama(model, kernels)), uses_rows=True)
+    prompts = [*encode_prompts(base), *random_prompts(base, 4, 40)]
+    with forward_shapes(engine) as shapes:
+        assert generate_together(engine, prompts) == [
+            base.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts
+        ]
+    assert len(shapes) == len(prompts) * LENGTH, "only those of the reference"
 
 
 def test_rows_with_other_settings_share_steps() -> None:

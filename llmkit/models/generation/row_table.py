@@ -1,0 +1,99 @@
+"""The rows that are decoded now, and the step that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from llmkit.models.batch_sizes import DeviceMemory
+from llmkit.models.generation.row import Row
+from llmkit.models.generation.row_prefill import Prefilled
+from llmkit.models.generation.row_step import RowStep, RowSteps
+from llmkit.models.loaded_model import LoadedModel
+
+_OVERSIZED_STEPS = 256
+"""How many steps are computed with more rows or slots than needed, before a smaller step is made."""
+
+
+class RowTable:
+    """Rows, each at an index of the current step; iterates over them.
+
+    Args:
+        loaded: the model.
+        memory: the device's, which bounds the rows.
+    """
+
+    def __init__(self, loaded: LoadedModel, memory: DeviceMemory | None) -> None:
+        self.steps = RowSteps(loaded, memory)
+        self._rows: list[Row] = []
+        self._step: RowStep | None = None
+        self._oversized_steps = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def keep(self, rows: Sequence[Row]) -> None:
+        """Keep these rows and give up the others."""
+        self._rows = list(rows)
+
+    def clear(self) -> None:
+        """Give up all rows, and the memory of all steps."""
+        self._rows, self._step = [], None
+        self.steps.clear()
+
+    def place(self, new: Sequence[Row], like: Prefilled) -> None:
+        """Give new rows an index, in a step that holds all of them; `like` has the shape of keys and values."""
+        self.steps.learn_shape(like.key_values)
+        self._fit(new)
+
+    def put(self, rows: Sequence[Row], prefilled: Prefilled, sources: Sequence[int]) -> None:
+        """Begin rows that have an index with keys and values of prompts, of which `sources` are those of each row."""
+        assert self._step is not None
+        self._step.cache.put([row.index for row in rows], prefilled.key_values, sources)
+        self._rows.extend(rows)
+
+    def logits(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Compute the next token of each of these rows; return logits of all rows of the step, at their index."""
+        self._fit([])
+        assert self._step is not None
+        tokens, positions = [0] * self._step.size[0], [0] * self._step.size[0]
+        for row in self._rows:
+            positions[row.index] = row.length
+        for row in rows:
+            tokens[row.index] = row.next_token
+        return self._step.logits(tokens, positions)
+
+    def _fit(self, new: Sequence[Row]) -> None:
+        rows = [*self._rows, *new]
+        step = self._find_step(len(rows), max(row.total for row in rows))
+        if step is self._step:
+            used = {row.index for row in self._rows}
+            free = (index for index in range(step.size[0]) if index not in used)
+            for row in new:
+                row.index = next(free)
+            return
+        if self._rows and self._step is not None:
+            sources = [row.index for row in self._rows]
+            step.cache.put(range(len(sources)), self._step.cache.key_values, sources)
+        self._step = step
+        for index, row in enumerate(rows):
+            row.index = index
+
+    def _find_step(self, rows: int, tokens: int) -> RowStep:
+        """Return the smallest step for so many rows and tokens, or for a while the current one, if it is larger.
+
+        Making a step takes as long as hundreds of larger ones, and the last rows of a batch are soon done.
+        """
+        size, current = self.steps.size_for(rows, tokens), self._step
+        if not self._rows or current is None or current.size == size:
+            self._oversized_steps = 0
+            return self.steps.find(size)
+        is_large_enough = current.size[0] >= size[0] and current.size[1] >= size[1]
+        self._oversized_steps += 1
+        if is_large_enough and self._oversized_steps < _OVERSIZED_STEPS and not self.steps.has(size):
+            return current
+        return self.steps.find(size)
