@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llmkit.errors import InputError, ModelUnusable
+from llmkit.errors import InputError
+from llmkit.models.encoders.arguments import validate_texts, with_words
+from llmkit.models.encoders.base import LocalEncoder
 from llmkit.models.encoders.embedder import EmbedderHead
-from llmkit.models.encoders.forward_passes import ForwardPasses
-from llmkit.models.encoders.heads import USES, Head
+from llmkit.models.encoders.heads import Head
 from llmkit.models.encoders.label_heads import ClassifierHead, PairHead
-from llmkit.models.encoders.loading import EncoderSpec, LoadedEncoder, find_encoder, from_objects
 from llmkit.models.encoders.long_texts import pooled_log_probabilities
 from llmkit.models.encoders.masked_lm import MaskedLMHead
-from llmkit.models.encoders.token_classifier import Aggregation, SpanScores, TokenClassifierHead
-from llmkit.models.weights.context_window import NO_LIMIT
-from llmkit.models.weights.quantization import weights_nbytes
+from llmkit.models.encoders.question_answering import AnswerSpans, QuestionAnsweringHead
+from llmkit.models.encoders.token_classifier import SpanScores, TokenClassifierHead
 from llmkit.text.words import with_article
 
-_TEMPLATES = {Head.ENTAILMENT: "This example is {}.", Head.MASKED_LM: "It is about {}."}
-"""The sentence for a label: that of transformers' zero-shot pipeline; others get the label alone."""
-BATCH_SIZE = 32
+MAX_ANSWER_TOKENS = 15
+"""Of a span, as in transformers' former pipeline."""
 
 
-class HuggingFaceEncoder:
+class HuggingFaceEncoder(LocalEncoder):
     """An encoder-only model that runs in this process, with what its head can do.
 
     Give it to a chain as `llm=`: classifiers of entailment, cross-encoders, sentence embedders, masked language models
@@ -59,103 +57,20 @@ class HuggingFaceEncoder:
         InputError: an argument is wrong; says which.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        *,
-        tokenizer: Any = None,
-        device: str = "auto",
-        dtype: str = "auto",
-        quantization: str | None = None,
-        context_window: int | None = None,
-        template: str | None = None,
-        aggregation: Aggregation = "first",
-        batch_size: Any = BATCH_SIZE,
-    ) -> None:
-        model = os.fspath(model) if isinstance(model, os.PathLike) else model
-        if aggregation not in get_args(Aggregation):
-            raise InputError(f"aggregation is {aggregation!r}, but must be one of {', '.join(get_args(Aggregation))}")
-        self._options = {
-            **{"context_window": context_window, "template": template},
-            **{"aggregation": aggregation, "batch_size": batch_size},
-        }
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size is {batch_size!r}, but must be a whole number, at least 1")
-        self._spec = EncoderSpec(model, device, dtype, quantization) if isinstance(model, str) else None
-        self._encoder = find_encoder(self._spec) if self._spec else from_objects(model, tokenizer)
-        head = self._encoder.head
-        self.template = _validate_template(template, head)
-        self._passes = ForwardPasses(self._encoder.loaded, _validate_window(context_window, self._encoder), batch_size)
-        self._label_head = self._find_label_head(head)
-        self._token_head = TokenClassifierHead(self._passes, aggregation) if head is Head.TOKEN_CLASSIFIER else None
-
-    def __repr__(self) -> str:
-        return f"HuggingFaceEncoder({self.model_name!r}, head={self.head.value!r})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._spec is None or self.weights_version:
-            raise InputError(
-                "an encoder that was given as an object, or whose weights have changed, cannot be pickled: save it "
-                "(save_pretrained(folder), the tokenizer too) and load the folder"
-            )
-        return _restore, (self._spec, self._options)
-
-    @property
-    def head(self) -> Head:
-        """What the model's last layers were trained for."""
-        return self._encoder.head
-
-    @property
-    def capabilities(self) -> tuple[str, ...]:
-        """The methods that this model has: `label_scores`, `span_scores`, `answer_spans`, `fill_mask`."""
-        return self.head.capabilities
-
-    @property
-    def model_name(self) -> str:
-        """The model's name in the catalog or on the hub, or else its folder or class."""
-        return self._encoder.loaded.name
-
-    @property
-    def context_window(self) -> int:
-        """The most tokens that are read at once, special tokens included."""
-        return self._passes.window
-
-    @property
-    def weights_version(self) -> int:
-        """How many changes of the weights were noticed since they were loaded; looks for one now."""
-        return self._encoder.loaded.check_weights()
-
-    @property
-    def num_parameters(self) -> int:
-        """How many weights the model has."""
-        return sum(weight.numel() for weight in self._encoder.loaded.model.parameters())
-
-    def memory_footprint(self) -> int:
-        """Return the memory of the weights, in bytes."""
-        return weights_nbytes(self._encoder.loaded.model)
-
-    def get_num_tokens(self, text: str) -> int:
-        """Return the number of tokens of a text alone, without special tokens."""
-        return len(self._passes.encode_text(text).ids)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Return the half-open range of characters of `text` that each of its tokens covers."""
-        return [(start, end) for start, end in self._passes.encode_text(text).offsets]
-
     @property
     def label_method(self) -> str:
         """How the head scores labels: "entailment", "relevance", "classifier", "similarity" or "masked words"."""
-        return self._require_label_head().method
+        return self._label_head.method
 
     @property
     def is_independent(self) -> bool:
         """Whether the model judges each label by itself; if not, it can only compare labels with one another."""
-        return self._require_label_head().is_independent
+        return self._label_head.is_independent
 
     @property
     def prefers_labels(self) -> bool:
         """Whether the model prefers some labels whatever the text says, so that its prior should be subtracted."""
-        return self._require_label_head().prefers_labels
+        return self._label_head.prefers_labels
 
     def text_window(self, labels: Sequence[str], descriptions: Mapping[str, str] | None = None) -> int:
         """Return the most tokens of a text that are read at once together with the longest label.
@@ -163,7 +78,7 @@ class HuggingFaceEncoder:
         Raises:
             InputError: the model cannot score labels, or not these.
         """
-        window = self._require_label_head().text_window(_with_words(labels, descriptions))
+        window = self._label_head.text_window(with_words(labels, descriptions))
         if window < 1:
             raise InputError(
                 f"the labels leave no tokens for a text in the window of {self.context_window}: give shorter ones"
@@ -193,14 +108,14 @@ class HuggingFaceEncoder:
             InputError: there is nothing to score, a label is none of the model's own, or with `multi_label` the model
                 can only compare labels with one another.
         """
-        head = self._require_label_head()
-        _validate_texts(texts=texts, labels=labels)
+        head = self._label_head
+        validate_texts(texts=texts, labels=labels)
         if multi_label and not head.is_independent:
             raise InputError(
                 f"{with_article(self.head.value)} compares labels with one another, which multi_label=True does not "
                 "allow: use ZeroShotClassificationChain, which adds other labels to compare with"
             )
-        window, words = self.text_window(labels, descriptions), _with_words(labels, descriptions)
+        window, words = self.text_window(labels, descriptions), with_words(labels, descriptions)
         return pooled_log_probabilities(
             lambda parts: head.log_probabilities(parts, words, multi_label=multi_label), list(texts), self, window
         )
@@ -218,75 +133,68 @@ class HuggingFaceEncoder:
         Raises:
             InputError: the model is no classifier of tokens, or lacks a label.
         """
-        head = self._require_token_head()
-        _validate_texts(texts=texts, labels=labels)
-        return head.span_scores(texts, _with_words(labels, descriptions))
+        head = self._token_head
+        validate_texts(texts=texts, labels=labels)
+        return head.span_scores(texts, with_words(labels, descriptions))
 
     def check_span_labels(self, labels: Sequence[str], descriptions: Mapping[str, str] | None = None) -> None:
         """Raise `InputError` if the model is no classifier of tokens, or lacks one of these labels."""
-        self._require_token_head().columns(_with_words(labels, descriptions))
+        self._token_head.columns(with_words(labels, descriptions))
 
-    def _require_token_head(self) -> TokenClassifierHead:
-        if self._token_head is None:
-            raise self.cannot("span_scores")
-        return self._token_head
+    def answer_spans(
+        self, question: str, passages: Sequence[str], *, top_k: int = 1, max_answer_tokens: int = MAX_ANSWER_TOKENS
+    ) -> AnswerSpans:
+        """Find the spans of passages that answer a question, and how likely it is that there is no answer.
 
-    def _find_label_head(self, head: Head) -> PairHead | ClassifierHead | EmbedderHead | MaskedLMHead | None:
-        if head in (Head.ENTAILMENT, Head.RELEVANCE):
-            return PairHead(self._passes, head, self.template)
-        if head is Head.CLASSIFIER:
+        Args:
+            question: the question.
+            passages: texts of any length; long ones are read in windows that overlap.
+            top_k: the most spans.
+            max_answer_tokens: the most tokens of a span.
+
+        Raises:
+            InputError: the model has no question-answering head, or there is nothing to read.
+            ContextWindowExceeded: the question leaves no tokens for a passage.
+        """
+        return self.batch_answer_spans([(question, passages)], top_k=top_k, max_answer_tokens=max_answer_tokens)[0]
+
+    def batch_answer_spans(
+        self,
+        queries: Sequence[tuple[str, Sequence[str]]],
+        *,
+        top_k: Any = 1,
+        max_answer_tokens: Any = MAX_ANSWER_TOKENS,
+    ) -> list[AnswerSpans]:
+        """Find the answers to many questions, each with its passages, in true batches."""
+        head = self._answer_head
+        for name, number in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise InputError(f"{name} is {number!r}, but must be a whole number, at least 1")
+        for question, passages in queries:
+            validate_texts(question=[question], passages=passages)
+        return head.answer(queries, top_k, max_answer_tokens)
+
+    def check_question(self, question: str) -> None:
+        """Raise `ContextWindowExceeded` for a question that leaves no tokens for a passage."""
+        self._answer_head.check_question(question)
+
+    @cached_property
+    def _label_head(self) -> PairHead | ClassifierHead | EmbedderHead | MaskedLMHead:
+        self.require("label_scores")
+        if self.head is Head.CLASSIFIER:
             return ClassifierHead(self._passes)
-        if head is Head.EMBEDDER:
+        if self.head is Head.EMBEDDER:
             return EmbedderHead(self._passes, self.template)
-        return MaskedLMHead(self._passes, self.template) if head is Head.MASKED_LM else None
+        if self.head is Head.MASKED_LM:
+            return MaskedLMHead(self._passes, self.template)
+        return PairHead(self._passes, self.head, self.template)
 
-    def _require_label_head(self) -> PairHead | ClassifierHead | EmbedderHead | MaskedLMHead:
-        if self._label_head is None:
-            raise self.cannot("label_scores")
-        return self._label_head
+    @cached_property
+    def _token_head(self) -> TokenClassifierHead:
+        self.require("span_scores")
+        return TokenClassifierHead(self._passes, self._aggregation)
 
-    def cannot(self, capability: str) -> InputError:
-        """Return the error of a method that this model does not have, which names those that it has."""
-        does = " and ".join(f"{name} ({USES[name]})" for name in self.capabilities)
-        return InputError(
-            f"{self.model_name} has {with_article(self.head.value)}, which has no {capability}: it does {does}"
-        )
-
-
-def _restore(spec: EncoderSpec, options: Mapping[str, Any]) -> HuggingFaceEncoder:
-    where: dict[str, Any] = {"device": spec.device, "dtype": spec.dtype, "quantization": spec.quantization}
-    return HuggingFaceEncoder(spec.model, **where, **options)
-
-
-def _with_words(labels: Sequence[str], descriptions: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    return [(label, (descriptions or {}).get(label, label).strip()) for label in labels]
-
-
-def _validate_texts(**lists: Sequence[Any]) -> None:
-    for name, values in lists.items():
-        if isinstance(values, str) or not all(isinstance(value, str) and value.strip() for value in values):
-            raise InputError(f"{name} is {values!r:.80}, but must be a list of texts, none of them empty")
-        if not values:
-            raise InputError(f"{name} is empty: give at least one")
-
-
-def _validate_template(template: Any, head: Head) -> str:
-    if template is None:
-        return _TEMPLATES.get(head, "{}")
-    if not isinstance(template, str) or template.count("{}") != 1:
-        raise InputError(f"template is {template!r}, but must be a text with one {{}} in the place of the label")
-    return str(template)
-
-
-def _validate_window(context_window: Any, encoder: LoadedEncoder) -> int:
-    most = encoder.loaded.window
-    if context_window is None:
-        if most >= NO_LIMIT:
-            raise ModelUnusable(
-                f"neither the configuration nor the tokenizer of {encoder.loaded.name} has the length of its context "
-                "window: pass context_window=, in tokens"
-            )
-        return most
-    if isinstance(context_window, bool) or not isinstance(context_window, int) or not 0 < context_window <= most:
-        raise InputError(f"context_window is {context_window!r}, but must be a whole number of tokens, at most {most}")
-    return int(context_window)
+    @cached_property
+    def _answer_head(self) -> QuestionAnsweringHead:
+        self.require("answer_spans")
+        return QuestionAnsweringHead(self._passes)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tokenizers import Encoding, Tokenizer
 
@@ -90,20 +90,16 @@ class ForwardPasses:
             raise ContextWindowExceeded(longest, self.window, "a text and what it is compared with", _ADVICE)
         return encodings
 
-    def encode_windows(
-        self,
-        text: str,
-        pair: str | None = None,
-        *,
-        cut: Literal["only_first", "only_second"] = "only_first",
-        stride: int,
-    ) -> list[Encoding]:
-        """Encode a text of any length, or a pair of which one is, in windows that share `stride` tokens."""
+    def encode_windows(self, first: str, second: str, *, size: int, stride: int) -> list[Encoding]:
+        """Encode a pair in windows of `size` tokens, in which all of the first text is, and a part of the second.
+
+        The parts of neighboring windows share `stride` tokens.
+        """
         with self._lock, library_errors(_damaged):
-            self.backend.enable_truncation(self.window, stride=stride, strategy=cut)
-            first: Encoding = self.backend.encode(text, pair)
+            self.backend.enable_truncation(size, stride=stride, strategy="only_second")
+            found: Encoding = self.backend.encode(first, second)
             self.backend.no_truncation()
-        return [first, *first.overflowing]
+        return [found, *found.overflowing]
 
     def run(
         self, inputs: Sequence[EncodedInput], read: Callable[[Any, int, int], Output], batch_size: int | None = None

@@ -108,7 +108,7 @@ def test_words_of_one_token_equal_the_fill_mask_pipeline(architecture):
     model = encoders.make(architecture, "ForMaskedLM")
     mask, words = model.tokenizer.mask_token, ["dog", "fox"]
     encoder = model.encoder(template="It is the {}.")
-    ids = [encoder._label_head._label_ids(word) for word in words]  # type: ignore[union-attr]
+    ids = [encoder._label_head._label_ids(word) for word in words]
     assert all(len(row) == 1 for row in ids) or architecture in ("Albert", "DebertaV2", "Roberta", "XLMRoberta")
     found = encoder.label_scores(TEXTS[:2], words)
     for text, row in zip(TEXTS, found, strict=False):
