@@ -86,6 +86,20 @@ class SpanModel(CapableModel, Protocol):
         ...
 
 
+class AnswerModel(CapableModel, Protocol):
+    """A model with `answer_spans`: `QAChain` uses it."""
+
+    def check_question(self, question: str) -> None:
+        """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""
+        ...
+
+    def batch_answer_spans(
+        self, queries: Sequence[tuple[str, Sequence[str]]], *, top_k: int = 1
+    ) -> Sequence[tuple[Sequence[tuple[int, Span, str, float]], float]]:
+        """Return for each question the best spans (text index, span, its characters, score), and that of no answer."""
+        ...
+
+
 def is_capable(llm: Any, capability: str) -> bool:
     """Return whether a model has a capability; `False` for language models.
 
@@ -101,6 +115,6 @@ def is_capable(llm: Any, capability: str) -> bool:
 
 
 def refuse_unread(llm: Any, **arguments: Any) -> None:
-    """Raise `InputError` for an argument about prompts, which such a model does not read."""
-    if given := [name for name, value in arguments.items() if value not in (None, (), False)]:
-        raise InputError(f"{given[0]} is given, but {type(llm).__name__} reads no prompt: leave it out")
+    """Raise `InputError` for an argument that is only for language models, such as a prompt."""
+    if given := [name for name, value in arguments.items() if value is not None and value is not False and value != ()]:
+        raise InputError(f"{given[0]} is given, but {type(llm).__name__} is no language model: leave it out")

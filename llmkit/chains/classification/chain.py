@@ -107,9 +107,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         self.llm, local = llm, scoring_model(llm, "label_scores")
         self._method: Method = getattr(local, "label_method", "likelihood")
         if self._method != "likelihood":
-            refuse_unread(llm, prompt=prompt, selector=selector, show_examples=show_examples)
-            if embedder is not None:
-                raise InputError(f"embedder is given, but {type(llm).__name__} is no language model: leave it out")
+            refuse_unread(llm, prompt=prompt, selector=selector, embedder=embedder, show_examples=show_examples)
             show_examples = False
         if contextual_calibration is None:
             contextual_calibration = getattr(local, "prefers_labels", True)

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseLLM
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain
 from llmkit.chains.calibration import validate_precision, warn_of_few
+from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.calibration import (
@@ -26,12 +26,13 @@ from llmkit.chains.qa.calibration import (
     calibrated_tuning,
     validate_truths,
 )
-from llmkit.chains.qa.generator import AnswerGenerator, with_generated_text
+from llmkit.chains.qa.generator import AnswerGenerator, with_generated_texts
+from llmkit.chains.qa.head_reader import HEAD_TUNING, HeadReader
 from llmkit.chains.qa.inputs import (
     QAInput,
     Query,
     QuestionInput,
-    parse_context,
+    find_documents,
     parse_question,
     validate_question_prompt,
 )
@@ -43,7 +44,7 @@ from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
-from llmkit.errors import InputError, LlmkitError
+from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import SentenceRetriever
 
@@ -68,7 +69,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     Args:
         llm: any LangChain chat model. With `score` (llmkit's own models) every span of the text is scored; another
             model is asked for quotes by structured output, and they are looked up. Settings that are bound to it apply
-            to what it generates; scores do not depend on them.
+            to what it generates; scores do not depend on them. Or a `HuggingFaceEncoder` with a question-answering
+            head, which reads the whole text, and answers yes/no questions with a phrase too.
         embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words.
         retriever: any LangChain retriever. Where an input has no `context`, the retriever's documents for the question
             take its place.
@@ -101,7 +103,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     def __init__(
         self,
-        llm: Runnable[Any, Any],
+        llm: Any,
         embedder: Embeddings | None = None,
         retriever: BaseRetriever | None = None,
         *,
@@ -128,15 +130,29 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.top_k = validate_positive(top_k, "top_k")
         max_words = validate_positive(max_answer_words, "max_answer_words")
         validate_positive(max_new_tokens, "max_new_tokens")
-        self.llm, scorer = llm, scoring_model(llm)
-        self.tuning, self._weights = select_tuning(scorer, tuning, SMOLLM2_135M, NEUTRAL), WeightsWatch(scorer)
+        self.llm, scorer = llm, scoring_model(llm, "answer_spans")
+        is_head = hasattr(scorer, "batch_answer_spans")
+        self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, HEAD_TUNING if is_head else NEUTRAL)
+        self._weights = WeightsWatch(scorer)
         self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
         self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")
         self.yes_no_threshold = self.tuning.yes_no_threshold if threshold is None else threshold
         self._reader: Reader | None = None
+        self._head_reader: HeadReader | None = None
         self._yes_no_reader: YesNoReader | None = None
         self._generator: AnswerGenerator | None = None
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
+        if is_head:
+            unread = {
+                "prompt": prompt,
+                "abstractive_prompt": abstractive_prompt,
+                "structured_prompt": structured_prompt,
+            }
+            refuse_unread(llm, **unread, examples=examples, embedder=embedder)
+            if style == "abstractive":
+                raise scorer.cannot("text generation, which style='abstractive' needs")
+            self._head_reader = HeadReader(scorer, max_words)
+            return
         if scorer is None:
             refuse_prompts(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
             asking = validate_question_prompt(structured_prompt or "answer-with-quotes", "question", "form")
@@ -160,9 +176,11 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
         """Check the question and its documents, and find the sentences that matter."""
         question = parse_question(input, None if self.retriever else "context")
-        if self._reader:
-            self._reader.check_question(question)
-        query = Query(question, self._documents(question, input))
+        if reader := self._reader or self._head_reader:
+            reader.check_question(question)
+        query = Query(question, find_documents(self.retriever, question, input))
+        if self._head_reader:
+            return PreparedQuery(query, [])
         sentences = self.sentence_retriever.retrieve(question, query.texts, self.top_k)
         if not self._reader or not self._yes_no_reader or not sentences:
             return PreparedQuery(query, sentences)
@@ -182,7 +200,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         answers = [
             self._yes_or_no(item, words) if words else self._extractive(item, span) for item, span, words in rows
         ]
-        return self._generate(prepared, configs, answers) if self._generator else list(answers)
+        generator = self._generator
+        return with_generated_texts(generator, prepared, configs, answers) if generator else list(answers)
 
     def calibrate(self, rows: Sequence[Mapping[str, Any]], *, precision: float | None = None) -> QACalibrationReport:
         """Fit confidence and threshold to labelled questions; sets `tuning`, `threshold` and `calibrated`.
@@ -197,7 +216,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
                 threshold reaches the precision. Nothing changes then.
         """
         validate_precision(precision)
-        if self._reader is None:
+        if self._structured:
             raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
         truths = validate_truths(rows)
         prepared = [self._prepare_row(number, row) for number, row in enumerate(rows, 1)]
@@ -222,17 +241,10 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         except InputError as error:
             raise InputError(f"row {number}: {error}") from error
 
-    def _documents(self, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
-        if self.retriever is None or "context" in input:
-            return parse_context(input["context"])
-        try:
-            documents = self.retriever.invoke(question)
-        except Exception as error:  # whatever a retriever of another maker raises fails its own question alone
-            raise LlmkitError(f"the retriever failed ({error!r}): try retriever.invoke(question) alone") from error
-        return tuple(document for document in documents if document.page_content.strip())
-
     def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
         """Return the best span for each question that has any sentences and does not ask for yes or no."""
+        if self._head_reader:
+            return self._head_reader.read([item.query for item in prepared])
         inputs = [None if item.yes_no_input else item.reader_input for item in prepared]
         given = [item for item in inputs if item]
         spans = iter(self._reader.read(given) if self._reader and given else ())
@@ -281,19 +293,3 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         if answer.confidence >= self.threshold:
             return answer
         return answer.model_copy(update={"text": "", "found": False, "citations": ()})
-
-    def _generate(
-        self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig], answers: Sequence[Answer]
-    ) -> list[Answer | Exception]:
-        """Replace the phrases that were found by generated sentences."""
-        rows = zip(prepared, configs, answers, strict=True)
-        found = [
-            (item.reader_input, item.call, config)
-            for item, config, answer in rows
-            if answer.found and item.reader_input and item.call
-        ]
-        generated = iter(self._generator.generate(*zip(*found, strict=True)) if self._generator and found else ())
-        return [
-            with_generated_text(item.query, answer, next(generated)) if answer.found else answer
-            for item, answer in zip(prepared, answers, strict=True)
-        ]

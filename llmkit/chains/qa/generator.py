@@ -15,6 +15,7 @@ from llmkit.chains.base import apply_to_good
 from llmkit.chains.lockstep import BatchCaller, ModelCall
 from llmkit.chains.postprocess import clean_completion, is_complete
 from llmkit.chains.qa.inputs import Query
+from llmkit.chains.qa.prepared import PreparedQuery
 from llmkit.chains.qa.reader import Reader, ReaderInput
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.scoring import score_continuations
@@ -77,6 +78,26 @@ class AnswerGenerator:
             likelihoods = np.array([next(scores)[0] if text else 0.0 for _ in item.sentences])
             found.append(GeneratedAnswer(text, item.sentences[descending(likelihoods)[0]]))
         return found
+
+
+def with_generated_texts(
+    generator: AnswerGenerator,
+    prepared: Sequence[PreparedQuery],
+    configs: Sequence[RunnableConfig],
+    answers: Sequence[Answer],
+) -> list[Answer | Exception]:
+    """Replace the phrases that were found by generated sentences."""
+    rows = zip(prepared, configs, answers, strict=True)
+    found = [
+        (item.reader_input, item.call, config)
+        for item, config, answer in rows
+        if answer.found and item.reader_input and item.call
+    ]
+    generated = iter(generator.generate(*zip(*found, strict=True)) if found else ())
+    return [
+        with_generated_text(item.query, answer, next(generated)) if answer.found else answer
+        for item, answer in zip(prepared, answers, strict=True)
+    ]
 
 
 def as_quotation(text: str) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from llmkit.chains.inputs import parse_documents, validate_prompt
 from llmkit.chains.qa.results import Citation
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError, LlmkitError, PromptError
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms
@@ -96,6 +97,17 @@ def parse_context(context: Any) -> tuple[Document, ...]:
         if not document.page_content.strip():
             raise InputError("the context is empty" if len(documents) == 1 else f"document {number} has no text")
     return documents
+
+
+def find_documents(retriever: BaseRetriever | None, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
+    """Return the documents of an input or, where it has none, those that a retriever finds for the question."""
+    if retriever is None or "context" in input:
+        return parse_context(input["context"])
+    try:
+        documents = retriever.invoke(question)
+    except Exception as error:  # whatever a retriever of another maker raises fails its own question alone
+        raise LlmkitError(f"the retriever failed ({error!r}): try retriever.invoke(question) alone") from error
+    return tuple(document for document in documents if document.page_content.strip())
 
 
 def validate_question_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskPrompt:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from pydantic import Field
 
 from llmkit.chains.base import Chain, apply_to_good, attempt
@@ -59,7 +59,7 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
 
     def __init__(
         self,
-        llm: Runnable[Any, Any],
+        llm: Any,
         embedder: Embeddings | None = None,
         *,
         fetch_options: Mapping[str, Any] | None = None,

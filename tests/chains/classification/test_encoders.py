@@ -109,7 +109,7 @@ def test_a_batch_equals_single_texts_and_a_bad_one_fails_alone():
 def test_calibrate_fits_probabilities_and_a_threshold(caplog):
     chain = ZeroShotClassificationChain(entailment(), LABELS)
     with caplog.at_level(logging.WARNING):
-        report = chain.calibrate(EXAMPLES, precision=0.5)
+        report = chain.calibrate(EXAMPLES, precision=0.1)
     assert report.log_loss_after < report.log_loss_before
     assert chain.threshold == report.threshold
     assert chain.invoke(TEXTS[0]).calibrated
@@ -142,7 +142,7 @@ def test_labels_that_a_classifier_lacks_are_an_error_before_any_work():
 
 @pytest.mark.parametrize("option", [{"prompt": "classify"}, {"selector": FirstExamples()}, {"show_examples": True}])
 def test_what_an_encoder_does_not_read_is_an_error(option):
-    with pytest.raises(InputError, match=f"{next(iter(option))} is given, but HuggingFaceEncoder reads no prompt"):
+    with pytest.raises(InputError, match=f"{next(iter(option))} is given, but HuggingFaceEncoder is no language model"):
         ZeroShotClassificationChain(entailment(), LABELS, **option)
 
 

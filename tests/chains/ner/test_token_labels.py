@@ -102,7 +102,7 @@ def test_changed_weights_undo_a_calibration(tagger):
 def test_labels_and_arguments_that_it_lacks_are_errors_before_any_work(tagger):
     with pytest.raises(InputError, match=r"'date' is none of this model's own labels: they are 'PER', 'LOC', 'ORG'"):
         NERChain(tagger.encoder(), ["person", "date"])
-    with pytest.raises(InputError, match="prompt is given, but HuggingFaceEncoder reads no prompt"):
+    with pytest.raises(InputError, match="prompt is given, but HuggingFaceEncoder is no language model"):
         NERChain(tagger.encoder(), prompt="mentions")
     classifier = encoders.make("Bert", "ForSequenceClassification", encoders.NLI).encoder()
     with pytest.raises(InputError, match=r"which has no span_scores: it does label_scores"):
