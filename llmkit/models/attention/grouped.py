@@ -18,13 +18,10 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
     tokens, known, groups = q.shape[2], k.shape[2] - q.shape[2], q.shape[1] // k.shape[1]
     if tokens == 1:
         return _attend_with_one(q, k, v, mask)
-    if mask is None and not known:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-    if mask is None:
+    if mask is None and known:
         mask = torch.ones(tokens, known + tokens, dtype=torch.bool, device=q.device).tril(known)
-    # Kernels for masks take no grouped heads.
-    k, v = (tensor.repeat_interleave(groups, 1) for tensor in (k, v))
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    k, v = (tensor.repeat_interleave(groups, 1) for tensor in (k, v))  # few kernels take grouped heads
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
 
 
 def _attend_with_one(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

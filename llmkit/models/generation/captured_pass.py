@@ -7,6 +7,7 @@ compute. A graph is launched as a whole. It reads and writes the very tensors of
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from llmkit.models.library_errors import is_out_of_memory, reason_of
 from llmkit.models.loaded_model import LoadedModel
 
 logger = logging.getLogger(__name__)
+
+_recording = threading.Lock()  # PyTorch allows one recording at a time in a process
 
 _WARM_UPS = 3  # the first passes allocate what libraries keep, which a graph must not
 
@@ -51,7 +54,7 @@ class Recorder:
             return None
 
     def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
-        with torch.cuda.device(self._device):
+        with _recording, torch.cuda.device(self._device):
             stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):

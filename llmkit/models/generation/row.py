@@ -1,4 +1,4 @@
-"""A completion that occupies a row of a step."""
+"""A completion that occupies a row of a step, or waits for one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row:
         processors: logits processors for this completion alone.
         index: its row in the current step.
         length: how many of its tokens, from the prompt on, were computed and led to a choice.
-        logits: those behind the prompt, `[1, vocabulary]`, if the prompt was computed with its last token.
+        logits: those behind its last token, `[1, vocabulary]`, if that was computed when the row began.
     """
 
     completion: Completion
@@ -37,6 +37,11 @@ class Row:
     def prompt(self) -> tuple[int, ...]:
         """The tokens of the prompt."""
         return self.completion.request.prompt
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens of prompt and completion so far."""
+        return (*self.completion.request.prompt, *self.completion.token_ids)
 
     @property
     def total(self) -> int:
@@ -59,7 +64,7 @@ class Row:
         """Whether the next token of the completion is chosen behind `next_token`: no other one is known."""
         return self.length + 1 == self.total
 
-    def tokens(self, device: torch.device) -> torch.Tensor:
+    def tokens_on(self, device: torch.device) -> torch.Tensor:
         """Return all tokens so far, `[1, tokens]`, for logits processors."""
         if self._tokens is None:
             self._tokens = torch.tensor([[*self.prompt, *[0] * self.completion.max_new_tokens]], device=device)

@@ -123,5 +123,5 @@ def _apply_processors(rows: Sequence[Row], allowed: torch.Tensor) -> torch.Tenso
     scores = allowed.clone()
     for index, row in enumerate(rows):
         if row.processors:
-            scores[index] = row.processors(row.tokens(scores.device), allowed[index : index + 1])[0]
+            scores[index] = row.processors(row.tokens_on(scores.device), allowed[index : index + 1])[0]
     return scores

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
 
@@ -20,6 +19,7 @@ from llmkit.models.generation.completion import Completion
 from llmkit.models.generation.row import Row
 from llmkit.models.generation.row_choice import RowChooser
 from llmkit.models.generation.row_prefill import Prefill, Prefilled, Prompt
+from llmkit.models.generation.row_queue import Caller, RowQueue
 from llmkit.models.generation.row_step import can_use_rows
 from llmkit.models.generation.row_table import RowTable
 from llmkit.models.generation.settings import GenerationSettings
@@ -29,22 +29,7 @@ from llmkit.models.loaded_model import LoadedModel
 _PATIENCE = 0.25
 """How long a step waits for the callers of the step before it, as a share of the time that this one took."""
 
-_REFILLED_SHARE = 8
-"""Prompts are computed together: while a step is full, they wait until this part of its rows is free."""
-
 Grown = list[tuple[Completion, str]]
-
-
-class _Caller:
-    """One call, with its completions that wait for a row, longest prompt first."""
-
-    def __init__(self, completions: Sequence[Completion], ends: frozenset[int]) -> None:
-        self.ends = ends  # the tokens that end a completion
-        self.waiting = deque(sorted(completions, key=lambda one: -len(one.request.prompt)))
-        self.unfinished = len(completions)
-        self.wants_step = False
-        self.grown: Grown = []
-        self.error: BaseException | None = None
 
 
 class RowDecoder:
@@ -69,10 +54,10 @@ class RowDecoder:
         self._loaded = loaded
         self._prefill = Prefill(loaded, prefix_cache)
         self._rows = RowTable(loaded, memory)
+        self._queue = RowQueue(self._rows)
         self._chooser = RowChooser(loaded.model, config_of)
-        self._most_rows = self._rows.steps.most_rows  # of a step that holds the longest completion
         self._changed = threading.Condition()
-        self._callers: list[_Caller] = []
+        self._callers: list[Caller] = []
         self._is_computing = False
         self._latest_callers, self._latest_seconds = 0, 0.0
 
@@ -93,7 +78,8 @@ class RowDecoder:
 
     def decode(self, completions: Sequence[Completion]) -> Generator[Grown, None, None]:
         """Yield, step by step, the completions that grew and their new text, until all are finished."""
-        caller = _Caller(completions, self._loaded.eos_token_ids)
+        caller = Caller(self._loaded.eos_token_ids)
+        caller.add([self._new_row(caller, completion) for completion in completions])
         with self._changed:
             self._callers.append(caller)
         try:
@@ -103,7 +89,11 @@ class RowDecoder:
             with self._changed:
                 self._callers.remove(caller)
 
-    def _next(self, caller: _Caller) -> Grown:
+    def _new_row(self, caller: Caller, completion: Completion) -> Row:
+        shared = self._chooser.shared(completion.request.settings)
+        return Row(completion, caller, shared, self._chooser.processors_of(completion))
+
+    def _next(self, caller: Caller) -> Grown:
         with self._changed:
             caller.wants_step = True
             self._changed.notify_all()
@@ -140,10 +130,10 @@ class RowDecoder:
             self._is_computing = False
             self._changed.notify_all()
 
-    def _wanting(self) -> list[_Caller]:
+    def _wanting(self) -> list[Caller]:
         return [caller for caller in self._callers if caller.wants_step]
 
-    def _run(self, callers: Sequence[_Caller]) -> None:
+    def _run(self, callers: Sequence[Caller]) -> None:
         """Begin rows for completions that wait, and choose a token for those that are ready, or behind one more."""
         self._begin(callers)
         ready = [row for row in self._rows if row.logits is not None]
@@ -181,12 +171,12 @@ class RowDecoder:
                 row.caller.unfinished -= 1
         self._rows.keep([row for row in self._rows if not row.completion.finish_reason])
 
-    def _begin(self, callers: Sequence[_Caller]) -> None:
+    def _begin(self, callers: Sequence[Caller]) -> None:
         """Begin rows for completions that wait, as many as there are free ones."""
-        new = self._take_waiting(callers)
+        new = self._queue.take(callers)
         rows: dict[Prompt, list[Row]] = {}
         for row in new:
-            rows.setdefault(row.prompt, []).append(row)
+            rows.setdefault(row.tokens, []).append(row)
         begun: set[Row] = set()
         try:
             for part in self._prefill.compute(list(rows)):
@@ -201,51 +191,13 @@ class RowDecoder:
         except BaseException:  # of the caller who computes, not of the others
             for row in new:
                 if row not in begun:
-                    row.caller.waiting.appendleft(row.completion)
+                    row.caller.waiting.appendleft(row)
             raise
 
     def _put(self, part: Prefilled, rows: dict[Prompt, list[Row]]) -> None:
         """Begin the rows of these prompts."""
         begun = [(row, at) for at, prompt in enumerate(part.prompts) for row in rows[prompt]]
         for row, at in begun:
-            row.length = len(row.prompt) - 1
+            row.length = row.total - 1
             row.logits = None if part.logits is None else part.logits[at : at + 1]
         self._rows.put([row for row, _ in begun], part, [at for _, at in begun])
-
-    def _take_waiting(self, callers: Sequence[_Caller]) -> list[Row]:
-        """Take completions for the free rows, from one caller after the other."""
-        queues = deque(caller for caller in callers if caller.waiting)
-        count, free = sum(len(caller.waiting) for caller in queues), self._most_rows - len(self._rows)
-        if not count or (len(self._rows) and free < max(1, min(count, self._most_rows // _REFILLED_SHARE))):
-            return []
-        budget, longest = self._rows.steps.max_tokens(), max((row.most for row in self._rows), default=0)
-        taken: list[Row] = []
-        while queues:
-            caller = queues[0]
-            completion = caller.waiting[0]
-            longest = max(longest, len(completion.request.prompt) + completion.max_new_tokens)
-            self._most_rows = self._rows.steps.max_rows(longest, budget)
-            if len(self._rows) + len(taken) >= self._most_rows:
-                break
-            caller.waiting.popleft()
-            queues.rotate(-1)
-            if not caller.waiting:
-                queues.remove(caller)
-            if row := self._new_row(caller, completion):
-                taken.append(row)
-        return taken
-
-    def _new_row(self, caller: _Caller, completion: Completion) -> Row | None:
-        """Create a row, unless its caller no longer wants it, or its settings cannot be applied."""
-        if completion.request.cancel.is_set():
-            completion.cancel()
-            caller.unfinished -= 1
-            caller.grown.append((completion, ""))
-            return None
-        completion.start()
-        try:
-            shared = self._chooser.shared(completion.request.settings)
-            return Row(completion, caller, shared, self._chooser.processors_of(completion))
-        except Exception as error:  # of this completion alone
-            caller.error = error
-            return None

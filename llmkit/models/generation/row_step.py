@@ -24,7 +24,9 @@ ROWS = (1, 4, 16, 64, 256)
 FIRST_SLOTS = 512
 """The tokens that the rows of the smallest step may have; those of others are twice, four times … as many."""
 
-_MAX_DIFFERENCE = 0.05
+_ALIGNED_SLOTS = 64  # kernels take masks whose rows are multiples of so many numbers apart
+
+_MAX_DIFFERENCE = 0.1
 """The most that rounding may change logits, as a share of their spread."""
 
 _MAX_DIFFERENCE_EXACT = 1e-3  # in float32 and float64
@@ -137,7 +139,8 @@ class RowSteps:
         slots = FIRST_SLOTS
         while slots < tokens:
             slots *= 2
-        return max(min(slots, self._loaded.window), tokens)
+        window = -(-self._loaded.window // _ALIGNED_SLOTS) * _ALIGNED_SLOTS
+        return min(slots, window)
 
     def max_rows(self, tokens: int, all_tokens: int) -> int:
         """Return the most rows of a step whose rows may have so many tokens, and all together `all_tokens`."""
@@ -167,12 +170,15 @@ class RowSteps:
         self._steps.move_to_end(size)
         return self._steps[size]
 
+    @property
+    def knows_shape(self) -> bool:
+        """Whether the shape of keys and values is known, and so how much memory they take."""
+        return bool(self._like)
+
     def max_tokens(self) -> int:
-        """Return how many tokens one step may hold; few until the shape of keys and values is known."""
+        """Return how many tokens one step may hold."""
         if self._memory is None:
             return BATCH_TOKENS
-        if not self._like:
-            return 1
         per_token = sum(tensor.nbytes for tensor in chain.from_iterable(self._like))
         kept = sum(step.cache.nbytes for step in self._steps.values())
         return int(_MEMORY_SHARE * (self._memory.free() + kept) / per_token)

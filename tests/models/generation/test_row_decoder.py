@@ -23,6 +23,7 @@ from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation import row_step, row_table
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.row_decoder import RowDecoder
 from llmkit.models.generation.settings import GenerationSettings
 from llmkit.models.weights.loading import from_objects
 from tests.support import tiny
@@ -236,6 +237,53 @@ def test_a_stream_that_pauses_keeps_its_row_while_others_go_on() -> None:
     for _ in stream:
         pass
     assert [first.token_ids] == expected[1]
+
+
+def test_a_stream_that_pauses_makes_way_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_step, "ROWS", (1,))
+    model = make("llama")
+    engine = rows_engine(model)
+    prompts = encode_prompts(model)
+    for options in (OPTIONS["sampled"], OPTIONS["penalties"], OPTIONS["presence"]):
+        expected = [generate_alone(model.engine(), prompt, **options) for prompt in prompts]
+        stream = engine.stream(greedy_request(prompts[1], **options))
+        completion, _ = next(stream)
+        next(stream)
+        assert generate_together(engine, prompts, **options) == expected
+        for _ in stream:
+            pass
+        assert [completion.token_ids] == expected[1]
+
+
+class FakeMemory:
+    """A device's memory of a fixed size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def free(self) -> int:
+        return self.size
+
+    def start_measuring(self) -> int:
+        return 0
+
+    def peak(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(("size", "most"), [(2**30, 4), (2**17, 2), (0, 1)])
+def test_rows_are_as_many_as_the_memory_holds(size: int, most: int) -> None:
+    model = make("llama")
+    engine = rows_engine(model)
+    memory = FakeMemory(size)
+    engine._row_decoder = decoder = RowDecoder(engine.loaded, engine.prefix_cache, memory, engine._settings_config)
+    assert decoder.usable
+    prompts = encode_prompts(model)
+    expected = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
+    for _ in range(2):
+        with forward_shapes(engine) as shapes:
+            assert generate_together(engine, prompts) == expected
+    assert max(rows for rows, tokens in shapes if tokens == 1) == most
 
 
 def test_cancelled_prompts_end_without_those_of_others() -> None:
