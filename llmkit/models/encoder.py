@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.models.encoders.arguments import validate_texts, with_words
+from llmkit.models.encoders.arguments import validate_count, validate_texts, with_words
 from llmkit.models.encoders.base import LocalEncoder
 from llmkit.models.encoders.embedder import EmbedderHead
 from llmkit.models.encoders.heads import Head
 from llmkit.models.encoders.label_heads import ClassifierHead, PairHead
 from llmkit.models.encoders.long_texts import pooled_log_probabilities
-from llmkit.models.encoders.masked_lm import MaskedLMHead
+from llmkit.models.encoders.masked_lm import MaskedLMHead, MaskFilling
 from llmkit.models.encoders.question_answering import AnswerSpans, QuestionAnsweringHead
 from llmkit.models.encoders.token_classifier import SpanScores, TokenClassifierHead
 from llmkit.text.words import with_article
@@ -167,9 +167,7 @@ class HuggingFaceEncoder(LocalEncoder):
     ) -> list[AnswerSpans]:
         """Find the answers to many questions, each with its passages, in true batches."""
         head = self._answer_head
-        for name, number in (("top_k", top_k), ("max_answer_tokens", max_answer_tokens)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise InputError(f"{name} is {number!r}, but must be a whole number, at least 1")
+        validate_count(top_k=top_k, max_answer_tokens=max_answer_tokens)
         for question, passages in queries:
             validate_texts(question=[question], passages=passages)
         return head.answer(queries, top_k, max_answer_tokens)
@@ -177,6 +175,38 @@ class HuggingFaceEncoder(LocalEncoder):
     def check_question(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no tokens for a passage."""
         self._answer_head.check_question(question)
+
+    @property
+    def mask_token(self) -> str:
+        """The text of a masked language model's mask, such as `[MASK]`."""
+        return self._masked_head.mask_token
+
+    def fill_mask(self, text: str, *, top_k: Any = 5, targets: Sequence[str] | None = None) -> list[list[MaskFilling]]:
+        """Find the likeliest words for each mask of a text: a list for each mask, in the order of the text.
+
+        A score is the probability of that word, given all of the text that is not masked. With several masks each is
+        by itself: the likeliest words need not go together.
+
+        Args:
+            text: has one or more `encoder.mask_token`.
+            top_k: how many words for each mask.
+            targets: only these words, all of them; each must be one token of the model.
+
+        Raises:
+            InputError: the model is no masked language model, the text has no mask, or a target is several tokens.
+            ContextWindowExceeded: the text does not fit the window.
+        """
+        head = self._masked_head
+        validate_count(top_k=top_k)
+        validate_texts(text=[text])
+        if targets is not None:
+            validate_texts(targets=targets)
+        return head.fill(text, top_k, targets)
+
+    @cached_property
+    def _masked_head(self) -> MaskedLMHead:
+        self.require("fill_mask")
+        return MaskedLMHead(self._passes, self.template)
 
     @cached_property
     def _label_head(self) -> PairHead | ClassifierHead | EmbedderHead | MaskedLMHead:
@@ -186,7 +216,7 @@ class HuggingFaceEncoder(LocalEncoder):
         if self.head is Head.EMBEDDER:
             return EmbedderHead(self._passes, self.template)
         if self.head is Head.MASKED_LM:
-            return MaskedLMHead(self._passes, self.template)
+            return self._masked_head
         return PairHead(self._passes, self.head, self.template)
 
     @cached_property

@@ -22,6 +22,7 @@ LINES = (
     "The match ended three to two, and the team won the cup in London.",
     "Anna Berg founded Acme in Berlin, and Carl Lind works for Globex in Paris.",
     "This example is about sports. It is about politics. This example is science.",
+    "The man and the woman work as a nurse, a judge, a clerk, a cook or a pilot.",
     "The election was won by the party, and the minister spoke to parliament.",
 )
 """What the tokenizers are trained on."""

@@ -28,6 +28,13 @@ def validate_texts(**lists: Sequence[Any]) -> None:
             raise InputError(f"{name} is empty: give at least one")
 
 
+def validate_count(**numbers: Any) -> None:
+    """Raise `InputError` for what is no whole number of at least 1."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} is {number!r}, but must be a whole number, at least 1")
+
+
 def validate_template(template: Any, head: Head) -> str:
     """Return the sentence for a label, by default that of the head, or raise `InputError`."""
     if template is None:

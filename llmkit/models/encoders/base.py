@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from llmkit.errors import InputError
-from llmkit.models.encoders.arguments import validate_template, validate_window
+from llmkit.models.encoders.arguments import validate_count, validate_template, validate_window
 from llmkit.models.encoders.forward_passes import ForwardPasses
 from llmkit.models.encoders.heads import USES, Head
 from llmkit.models.encoders.loading import EncoderSpec, find_encoder, from_objects
@@ -41,8 +41,7 @@ class LocalEncoder:
             **{"context_window": context_window, "template": template},
             **{"aggregation": aggregation, "batch_size": batch_size},
         }
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size is {batch_size!r}, but must be a whole number, at least 1")
+        validate_count(batch_size=batch_size)
         self._spec = EncoderSpec(model, device, dtype, quantization) if isinstance(model, str) else None
         self._encoder = find_encoder(self._spec) if self._spec else from_objects(model, tokenizer)
         self._aggregation: Aggregation = aggregation
