@@ -17,6 +17,7 @@ from llmkit.cli.learning import LearningOptions
 from llmkit.cli.option_groups import LinesOptions, ModelOptions, with_option_groups
 from llmkit.cli.texts import TextTask
 from llmkit.errors import InputError
+from llmkit.models import DEFAULT_EMBEDDER
 
 if TYPE_CHECKING:
     from llmkit.chains import Classification
@@ -48,6 +49,13 @@ class LabelOptions:
             show_default=False,
         ),
     ] = None
+    embedder: Annotated[
+        bool,
+        options.switch(
+            "--embedder/--no-embedder",
+            help="Judge by a small sentence embedder, too; together they learn more from --examples.",
+        ),
+    ] = False
     multi_label: Annotated[
         bool, options.switch("--multi-label/--no-multi-label", help="A text may have any number of the labels.")
     ] = False
@@ -81,7 +89,8 @@ class LabelOptions:
             raise InputError("--show-examples needs labelled texts: give --examples FILE")
         if self.prompt is not None:
             options.load_prompt(self.prompt, "classify", ["labels"])
-        return {**vars(self), "labels": names, "descriptions": descriptions, "examples": examples}, rows
+        learned = {"labels": names, "descriptions": descriptions, "examples": examples}
+        return {**vars(self), **learned, "embedder": DEFAULT_EMBEDDER if self.embedder else None}, rows
 
 
 @with_option_groups()
@@ -106,6 +115,8 @@ def classify(
       llmkit classify mails.txt --labels good,bad --lines --output table.csv
       llmkit classify q.txt --labels HUM,LOC --descriptions HUM="a person"
       llmkit classify mail.txt --labels good,bad --examples solved.jsonl
+      llmkit classify mails.txt --labels good,bad --examples solved.jsonl \\
+        --embedder --lines        with hundreds of examples also much faster
       llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
         --precision 0.9           a label only where 90 % of such were right
     """

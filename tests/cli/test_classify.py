@@ -98,6 +98,25 @@ class TestLabels:
         _, _, err = llmkit(*given, "--no-show-examples")
         assert err.startswith("note: 5 examples are not in the prompt; the prior of the labels is measured on them")
 
+    @pytest.mark.slow
+    def test_an_embedder_learns_from_examples(self, llmkit, tiny_model, text_file, tmp_path):
+        given = ["classify", text_file, *LABELS, *tiny_model, "--embedder"]
+        assert json.loads(llmkit(*given, "--json")[1])["evidence"] == "both"
+        path = tmp_path / "examples.jsonl"
+        path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
+        code, _, err = llmkit(*given, "--examples", str(path))
+        assert code == 0
+        assert re.fullmatch(
+            r"note: 5 examples teach a classifier head beside the model and the embedder; "
+            r"cross-validated log-loss [\d.]+ without them, [\d.]+ with them\n",
+            err,
+        )
+        found = json.loads(llmkit(*given, "--examples", str(path), "--json")[1])
+        assert (found["evidence"], found["examples"]["use"]) == ("head", "head")
+        out = tmp_path / "out.jsonl"
+        assert llmkit(*given, "--examples", str(path), "--lines", "--output", str(out))[0] == 0
+        assert {json.loads(line)["evidence"] for line in out.read_text().splitlines()} == {"head"}
+
     def test_descriptions(self, llmkit, tiny_model, tmp_path):
         path = tmp_path / "descriptions.json"
         path.write_text('{"HUM": "a person", "LOC": "a place"}')
