@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from llmkit.models.fast.kernels import PlainKernels
+from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation.captured_pass import CapturedPass, Recorder, Recording
 from llmkit.models.generation.engine import Engine
+from llmkit.models.generation.row_prefill import Prefill
+from llmkit.models.generation.row_step import RowStep
+from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.weights.loading import from_objects
 from tests.support import tiny
 from tests.support.generation import encode_prompts, generate_together
+from tests.support.tokenizers import chatml_tokenizer
 
 
 class FakeGraph:
@@ -109,3 +117,28 @@ def test_a_lack_of_memory_is_an_error_of_the_batch() -> None:
 
 def test_nothing_is_recorded_on_a_cpu() -> None:
     assert not Recorder(torch.device("cpu")).is_usable
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "opt", "gpt_neox"])
+def test_a_step_reads_no_value_and_no_other_device(name: str) -> None:
+    model = copy.deepcopy(tiny.make(name).model).to("meta")  # where no tensor has values
+    assert_can_be_recorded(model, None)
+
+
+@pytest.mark.parametrize("fuses", [True, False])
+def test_a_fast_step_reads_no_value_and_no_other_device(fuses: bool) -> None:
+    model = tiny.build("Llama", chatml_tokenizer(), tiny.BODY).to("meta")
+    assert_can_be_recorded(model, FastLlama(model, PlainKernels(fuses=fuses)))
+
+
+def assert_can_be_recorded(model: Any, fast: FastLlama | None) -> None:
+    """Check what makes a recording fail or wrong, on a device that a CPU can stand in for."""
+    tokenizer = tiny.make("llama").tokenizer
+    loaded = replace(from_objects(model, tokenizer, context_window=tiny.WINDOW), fast_forward=fast)
+    with torch.inference_mode():
+        prefilled = Prefill(loaded, PrefixCache(loaded))._compute_together([(3, 4, 5, 6), (7, 8, 9)])
+        step = RowStep(loaded, prefilled.key_values, 4, 64, Recorder(loaded.device))
+        step.cache.put([0, 1], prefilled.key_values, [0, 1])
+        logits = step.logits([1, 2, 3, 4], [3, 2, 0, 0])
+    assert logits.device.type == "meta"
+    assert logits.shape == (4, model.config.vocab_size)
