@@ -280,7 +280,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
                 yield name, value
 
     def memory_footprint(self) -> int:
-        """Return the memory of the weights and the prefix cache, in bytes."""
+        """Return the memory of the weights, and of keys and values that are kept between calls, in bytes."""
         loaded = self._engine.loaded
         packed = loaded.fast_forward.nbytes if loaded.fast_forward else 0
-        return weights_nbytes(loaded.model) + packed + self._engine.prefix_cache.nbytes
+        return weights_nbytes(loaded.model) + packed + self._engine.cache_nbytes

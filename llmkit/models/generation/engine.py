@@ -64,6 +64,11 @@ class Engine:
         self._digest = EngineDigest(loaded)
         self._checked: set[tuple[GenerationSettings, str]] = set()
 
+    @property
+    def cache_nbytes(self) -> int:
+        """The memory of keys and values that are kept between calls, in bytes."""
+        return self.prefix_cache.nbytes + (self._row_decoder.nbytes if self._row_decoder else 0)
+
     def digest(self) -> str:
         """Return a digest of all that a completion depends on, but for the request; see `EngineDigest`."""
         return self._digest.compute()
@@ -189,13 +194,12 @@ class Engine:
         groups = [self._new_completions(request) for request in requests]
         completions = [completion for group in groups for completion in group]
         indices = {completion: index for index, group in enumerate(groups) for completion in group}
-        unfinished = [len(group) for group in groups]
-        longest = max(len(one.request.prompt) + one.max_new_tokens for one in completions)
-        tokens = 0 if self._use_rows(completions) else len(completions) * longest  # rows are not all there at once
+        unfinished = [set(group) for group in groups]
+        sizes = [len(one.request.prompt) + one.max_new_tokens for one in completions]
+        tokens = 0 if self._uses_rows(requests) else len(sizes) * max(sizes)  # rows are not all there at once
         with computing_errors(self.loaded), self._batch_sizes.measure(tokens):
             for finished in self._compute(completions):
-                index = indices[finished]
-                unfinished[index] -= 1
+                unfinished[index := indices[finished]].discard(finished)
                 if on_finished and not unfinished[index]:
                     on_finished(index, groups[index])
         return groups
@@ -204,8 +208,7 @@ class Engine:
         """Yield completions as they are finished."""
         try:
             if self._config(completions).num_beams > 1:
-                self._beam_search(completions)
-                yield from completions
+                yield from self._beam_search(completions)
                 return
             for step in self._decode(completions):
                 yield from (completion for completion, _ in step if completion.finish_reason)
@@ -216,12 +219,12 @@ class Engine:
             if self._row_decoder:
                 self._row_decoder.clear()
             size = max(len(completion.request.prompt) for completion in completions)
-            answers = f"{len(completions)} answers to prompts of up to {size} tokens"
-            raise GenerationError(f"{answers} need more memory") from error
+            answers = f"{len(completions)} answers to prompts of up to {size} tokens need more memory"
+            raise GenerationError(answers) from error
 
     def split_batches(self, requests: Sequence[GenerationRequest]) -> Iterator[list[int]]:
         """Yield the indices of requests that fit one batch: those decoded in rows, others alike in length."""
-        together = [index for index, request in enumerate(requests) if self._uses_rows(request.settings)]
+        together = [index for index, request in enumerate(requests) if self._uses_rows([request])]
         if together:
             yield together
         apart = sorted(set(range(len(requests))) - set(together))
@@ -229,11 +232,9 @@ class Engine:
         for batch in split_batches([requests[index] for index in apart], limits, self._batch_sizes.max_tokens):
             yield [apart[index] for index in batch]
 
-    def _uses_rows(self, settings: GenerationSettings) -> bool:
-        return self._row_decoder is not None and self._row_decoder.supports(settings)
-
-    def _use_rows(self, completions: Sequence[Completion]) -> bool:
-        return all(self._uses_rows(settings) for settings in {one.request.settings for one in completions})
+    def _uses_rows(self, requests: Sequence[GenerationRequest]) -> bool:
+        decoder = self._row_decoder
+        return decoder is not None and all(map(decoder.supports, {request.settings for request in requests}))
 
     def _new_completions(self, request: GenerationRequest) -> list[Completion]:
         limit = self.max_new_tokens(request)
@@ -254,7 +255,7 @@ class Engine:
 
     def _decode(self, completions: list[Completion]) -> Generator[list[tuple[Completion, str]], None, None]:
         """Run the decode loop; yield at each step the completions that grew, with their new text."""
-        if self._row_decoder and self._use_rows(completions):
+        if self._row_decoder and self._uses_rows([completion.request for completion in completions]):
             yield from self._row_decoder.decode(completions)
             return
         config, settings = self._config(completions), completions[0].request.settings
@@ -275,8 +276,8 @@ class Engine:
                     self.prefix_cache.keep_last_pass(completions[0].request.prompt, loop.cache, version)
                 yield step
 
-    def _beam_search(self, completions: list[Completion]) -> None:
-        """Run the beam search of transformers as a whole."""
+    def _beam_search(self, completions: list[Completion]) -> list[Completion]:
+        """Run the beam search of transformers as a whole; return the finished completions."""
         config = self._config(completions)
         first_of_each = completions[:: completions[0].request.settings.n]
         if any(completion.request.constraint for completion in completions):
@@ -296,3 +297,4 @@ class Engine:
             # A beam's tokens were chosen in different rows.
             steps = zip(found.logits, found.beam_indices[index].tolist(), strict=False) if needs_logits else ()
             completion.append_all(row, self.loaded.eos_token_ids, [step[beam] for step, beam in steps])
+        return completions

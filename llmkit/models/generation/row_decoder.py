@@ -70,6 +70,11 @@ class RowDecoder:
         """Return whether completions with these settings can be decoded here."""
         return self.usable and self._chooser.shared(settings).is_supported
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of keys and values, in bytes."""
+        return self._rows.steps.nbytes
+
     def clear(self) -> None:
         """Give up the memory of all steps, unless rows are being decoded."""
         with self._changed:
@@ -126,6 +131,8 @@ class RowDecoder:
             finally:
                 self._changed.acquire()
                 self._latest_callers, self._latest_seconds = len(callers), time.perf_counter() - started
+                for caller in callers:  # not again before it has taken what is new
+                    caller.wants_step = not (caller.grown or caller.error)
         finally:
             self._is_computing = False
             self._changed.notify_all()

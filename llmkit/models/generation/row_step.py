@@ -130,6 +130,11 @@ class RowSteps:
         self._like: KeyValues = []
         self._steps: OrderedDict[tuple[int, int], RowStep] = OrderedDict()  # the least recently used first
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the keys and values of all steps, in bytes."""
+        return sum(step.cache.nbytes for step in list(self._steps.values()))
+
     def clear(self) -> None:
         """Drop all steps."""
         self._steps.clear()
@@ -180,5 +185,4 @@ class RowSteps:
         if self._memory is None:
             return BATCH_TOKENS
         per_token = sum(tensor.nbytes for tensor in chain.from_iterable(self._like))
-        kept = sum(step.cache.nbytes for step in self._steps.values())
-        return int(_MEMORY_SHARE * (self._memory.free() + kept) / per_token)
+        return int(_MEMORY_SHARE * (self._memory.free() + self.nbytes) / per_token)
