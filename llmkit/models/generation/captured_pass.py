@@ -45,27 +45,30 @@ class Recorder:
         try:
             return self._record(compute)
         except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            self.is_usable = False
-            logger.warning(
-                "decoding is slower than it could be: a step cannot be recorded as a CUDA graph (%s)", reason_of(error)
-            )
-            return None
+            cause = error
+            while isinstance(cause.__context__, Exception):  # the last error says only that a recording has failed
+                cause = cause.__context__
+        if is_out_of_memory(cause):
+            raise cause
+        self.is_usable = False
+        logger.warning(
+            "decoding is slower than it could be: a step cannot be recorded as a CUDA graph (%s)", reason_of(cause)
+        )
+        return None
 
     def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
         with _recording, torch.cuda.device(self._device):
-            stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                for _ in range(_WARM_UPS):
-                    compute()
-            torch.cuda.current_stream().wait_stream(stream)
+            current, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream.wait_stream(current)
             self._memory = self._memory or torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device meanwhile, such as for another model.
-            with torch.cuda.graph(graph, self._memory, stream, capture_error_mode="thread_local"):
-                result = compute()
+            with torch.cuda.stream(stream):  # left even if a recording fails, which `torch.cuda.graph` does not do
+                for _ in range(_WARM_UPS):
+                    compute()
+                # Other threads may use the device meanwhile, such as for another model.
+                with torch.cuda.graph(graph, self._memory, stream, capture_error_mode="thread_local"):
+                    result = compute()
+            current.wait_stream(stream)
         return Recording(graph, result)
 
 

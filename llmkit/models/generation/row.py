@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from llmkit.models.generation.completion import Completion
@@ -30,8 +32,7 @@ class Row:
     index: int = -1
     length: int = 0
     logits: torch.Tensor | None = None
-    _tokens: torch.Tensor | None = field(default=None, repr=False)
-    _known: int = field(default=0, repr=False)
+    _array: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -64,13 +65,10 @@ class Row:
         """Whether the next token of the completion is chosen behind `next_token`: no other one is known."""
         return self.length + 1 == self.total
 
-    def tokens_on(self, device: torch.device) -> torch.Tensor:
-        """Return all tokens so far, `[1, tokens]`, for logits processors."""
-        if self._tokens is None:
-            self._tokens = torch.tensor([[*self.prompt, *[0] * self.completion.max_new_tokens]], device=device)
-            self._known = len(self.prompt)
-        new = self.completion.token_ids[self._known - len(self.prompt) :]
-        if new:
-            self._tokens[0, self._known : self._known + len(new)] = torch.tensor(new, device=device)
-            self._known += len(new)
-        return self._tokens[:, : self._known]
+    def token_array(self, width: int = 0) -> npt.NDArray[np.int64]:
+        """Return all tokens so far, for logits processors, and behind them the first one up to the width."""
+        if self._array is None:
+            self._array = np.array(self.tokens, dtype=np.int64)
+        new = self.completion.token_ids[len(self._array) - len(self.prompt) :]
+        self._array = np.append(self._array, np.array(new, dtype=np.int64))
+        return np.pad(self._array, (0, max(width - len(self._array), 0)), constant_values=self._array[0])

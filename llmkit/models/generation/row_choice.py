@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
-from transformers.generation.logits_process import ForcedEOSTokenLogitsProcessor
+from transformers.generation.logits_process import ForcedEOSTokenLogitsProcessor, RepetitionPenaltyLogitsProcessor
 
 from llmkit.errors import GenerationError
 from llmkit.models.generation.completion import Completion
@@ -117,11 +118,27 @@ def _apply_constraints(rows: Sequence[Row], logits: torch.Tensor, errors: dict[i
 
 
 def _apply_processors(rows: Sequence[Row], allowed: torch.Tensor) -> torch.Tensor:
-    """Return the scores that the logits processors of each row make."""
-    if not any(row.processors for row in rows):
-        return allowed
-    scores = allowed.clone()
+    """Return the scores that the logits processors make which read the tokens of each row."""
+    alike: dict[tuple[SharedChoice, int], list[int]] = {}  # rows with the same processors
     for index, row in enumerate(rows):
         if row.processors:
-            scores[index] = row.processors(row.tokens_on(scores.device), allowed[index : index + 1])[0]
+            alike.setdefault((row.shared, len(row.processors)), []).append(index)
+    if not alike:
+        return allowed
+    scores = allowed.clone()
+    for indices in alike.values():
+        for at, processor in enumerate(rows[indices[0]].processors):
+            if isinstance(processor, RepetitionPenaltyLogitsProcessor):  # a token counts once, so rows can be padded
+                width = max(rows[index].total for index in indices)
+                tokens = np.stack([rows[index].token_array(width) for index in indices])
+                scores[indices] = processor(_on_device(tokens, scores), scores[indices])
+                continue
+            for index in indices:
+                tokens = rows[index].token_array()[None]
+                one = slice(index, index + 1)
+                scores[one] = rows[index].processors[at](_on_device(tokens, scores), scores[one])
     return scores
+
+
+def _on_device(tokens: npt.NDArray[np.int64], scores: torch.Tensor) -> Any:
+    return torch.from_numpy(tokens).to(scores.device)

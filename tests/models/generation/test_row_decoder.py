@@ -110,6 +110,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "warped": {"temperature": 0.7, "top_k": 9, "top_p": 0.8, "min_p": 0.02, "seed": SEED},
     "stopped": {"stop": ("a", "e")},
     "penalties": {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "min_new_tokens": 5},
+    "sampled with penalties": {"temperature": 0.8, "repetition_penalty": 1.2, "presence_penalty": 0.5, "seed": SEED},
     "presence": {"presence_penalty": 0.6, "frequency_penalty": 0.4},
     "long": {"max_new_tokens": 60},
 }
@@ -144,7 +145,7 @@ def test_rows_with_other_settings_share_steps() -> None:
     model = make("llama")
     requests = [
         greedy_request(prompt, **options)
-        for prompt, options in zip(encode_prompts(model) * 2, (*OPTIONS.values(), {}, {}, {}), strict=True)
+        for prompt, options in zip(encode_prompts(model) * 2, (*OPTIONS.values(), {}, {}), strict=True)
     ]
     expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
     engine = rows_engine(model)
@@ -303,7 +304,7 @@ def test_callers_in_threads_get_what_each_gets_alone() -> None:
     engine = rows_engine(model)
     requests = [
         greedy_request(prompt, **options)
-        for prompt, options in zip(encode_prompts(model), list(OPTIONS.values())[2:], strict=True)
+        for prompt, options in zip(encode_prompts(model), list(OPTIONS.values())[3:], strict=True)
     ]
     expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
     barrier = threading.Barrier(len(requests))
