@@ -101,18 +101,17 @@ def neutral_scores(
     return NeutralScores(scores, counts)
 
 
-def noise_variance(scores: NDArray[np.float64], counts: NDArray[np.bool_], *, independent: bool) -> float:
+def noise_variance(scores: NDArray[np.float64], counts: NDArray[np.bool_]) -> float:
     """Return how much the labels' scores vary among themselves where the text says nothing, in squared nats.
 
     Args:
         scores: of the labels after content-free texts, with the prior subtracted, [texts, labels].
         counts: which of them count.
-        independent: whether each label holds or not by itself; else only differences between labels matter.
     """
-    known = np.ma.masked_array(scores, ~counts[:, : scores.shape[1]])
-    if independent:
-        return float((known**2).mean())
     count = scores.shape[1]
+    known = np.ma.masked_array(scores, ~counts[:, :count])
+    if count == 1:
+        return float((known**2).mean())
     spread = (known - known.mean(axis=1)[:, None]) ** 2
     return float(spread.mean() * count / (count - 1))
 

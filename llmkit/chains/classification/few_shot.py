@@ -90,7 +90,7 @@ class CalibratedScorer:
         """Return how much the calibrated scores vary where the text says nothing; measured here if it was not yet."""
         neutral = self.neutral or neutral_scores(self.scorer.try_scores, self.scorer.verbalized)
         scores = self.scorer.label_scores(neutral.scores - neutral.prior)
-        return noise_variance(scores, neutral.counts, independent=self.scorer.multi_label)
+        return noise_variance(scores, neutral.counts)
 
     def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
         """Return the scorer with its prior measured on texts too."""

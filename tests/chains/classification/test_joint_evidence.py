@@ -46,12 +46,12 @@ def test_scores_are_added_and_the_models_divided_by_its_noise(multi_label: bool)
 
 def test_the_noise_is_the_variance_between_labels() -> None:
     everywhere = np.ones((3, 2), dtype=bool)
-    assert noise_variance(np.array([[5.0, 5.0], [-9.0, -9.0], [0.0, 0.0]]), everywhere, independent=False) == 0
+    assert noise_variance(np.array([[5.0, 5.0], [-9.0, -9.0], [0.0, 0.0]]), everywhere) == 0
     scattered = np.array([[1.0, -1.0], [-2.0, 2.0], [3.0, 3.0]])
-    assert noise_variance(scattered, everywhere, independent=False) == pytest.approx(2 * (1 + 4 + 0) / 3)
-    assert noise_variance(scattered, everywhere, independent=True) == pytest.approx(28 / 6)
+    assert noise_variance(scattered, everywhere) == pytest.approx(2 * (1 + 4 + 0) / 3)
     without_last = np.array([[True, True], [True, True], [False, False]])
-    assert noise_variance(scattered, without_last, independent=True) == pytest.approx(10 / 4)
+    assert noise_variance(scattered, without_last) == pytest.approx(2 * (1 + 4) / 2)
+    assert noise_variance(scattered[:, :1], everywhere) == pytest.approx((1 + 4 + 9) / 3)
 
 
 def test_a_model_that_scatters_more_counts_less() -> None:
