@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from typing import Literal
 
@@ -27,6 +28,9 @@ from llmkit.prompts.rendering import (
 from llmkit.prompts.report import LeftOut, Part, Reason, Report
 from llmkit.prompts.selectors import Candidate, same_text
 from llmkit.prompts.validation import Example
+
+_PLENTY = 16  # tokens of an example that its estimate may miss
+_MAX_TOKEN_CHARACTERS = 8  # of most tokens: longer texts are not tried first
 
 ExampleOrder = Literal["best_last", "best_first"]
 """Where the best example is: next to the input, or first."""
@@ -59,19 +63,36 @@ class FittedPrompt(RenderedPrompt):
 
 @dataclass(frozen=True)
 class UnfittedPrompt:
-    """A prompt whose examples are still to be chosen."""
+    """A prompt whose examples are still to be chosen.
+
+    Attributes:
+        ranked: the examples, the best first.
+        k: the most to take; `None` is as many as fit.
+    """
 
     parts: PromptParts
     turn: Turn
     budget: ContextBudget
     order: ExampleOrder
+    ranked: Sequence[Candidate]
+    k: int | None
 
-    def fit(self, ranked: Sequence[Candidate], k: int | None) -> FittedPrompt:
+    def likely_messages(self) -> list[BaseMessage]:
+        """Return the messages with all examples that may be taken, if they are few enough to fit; else without."""
+        return self._messages(self._tried_first)
+
+    @cached_property
+    def _usable(self) -> list[Candidate]:
+        return [one for one in self.ranked if not same_text(one.example["input"], self.turn.input)]
+
+    @property
+    def _tried_first(self) -> list[Candidate]:
+        kept = self._usable[: self.k]
+        size = sum(len(candidate.example["input"]) for candidate in kept)
+        return kept if size <= _MAX_TOKEN_CHARACTERS * self.budget.available else []
+
+    def fit(self) -> FittedPrompt:
         """Take the best examples that fit, by rank; after one that is too long a shorter one may still fit.
-
-        Args:
-            ranked: the examples, the best first.
-            k: the most to take; `None` is as many as fit.
 
         Raises:
             ContextWindowExceeded: even without examples the prompt does not fit.
@@ -79,14 +100,19 @@ class UnfittedPrompt:
         """
         if estimated := self.budget.estimate_too_long(self.turn.input):
             raise self._too_long(estimated)
-        base = self._measure(())
-        if base > self.budget.available:
-            raise self._too_long(base)
-        usable = [candidate for candidate in ranked if not same_text(candidate.example["input"], self.turn.input)]
-        costs = {candidate.number: self._example_tokens(candidate) for candidate in usable}
-        kept, tokens = self._choose(usable, costs, k, base)
+        usable, kept = self._usable, self._tried_first
+        # With plenty of space for all of them, `_choose` would take the same ones, but measure further prompts.
+        tokens = self._measure(kept) if kept else self.budget.window
+        costs = {}
+        if tokens > self.budget.available - _PLENTY * (len(kept) + 1):
+            base = self._measure(())
+            if base > self.budget.available:
+                raise self._too_long(base)
+            costs = {candidate.number: self._example_tokens(candidate) for candidate in usable}
+            kept, tokens = self._choose(usable, costs, self.k, base)
+        costs = costs or {candidate.number: self._example_tokens(candidate) for candidate in usable}
         messages = self._messages(kept)
-        left_out = _left_out(ranked, kept, costs, is_full=k is not None and len(kept) >= k)
+        left_out = _left_out(self.ranked, kept, costs, is_full=self.k is not None and len(kept) >= self.k)
         return FittedPrompt(
             messages=messages,
             text=transcript(messages) if self.budget.layout == "chat" else str(messages[0].content),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseLanguageModel, BaseLLM
@@ -60,6 +60,11 @@ class ContextBudget:
         if isinstance(self.model, BaseLLM) and not _counts_messages(self.model):
             return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
+
+    def encode_ahead(self, prompts: Sequence[list[BaseMessage]]) -> None:
+        """Let the model encode whole prompts together that will be counted one by one, if it can."""
+        if encode := getattr(self.model, "encode_ahead", None):
+            encode(prompts)
 
     def estimate_too_long(self, text: str) -> int | None:
         """Return about how many tokens a text has that cannot fit; `None` if it may fit."""

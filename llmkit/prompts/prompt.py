@@ -13,15 +13,16 @@ from langchain_core.prompts.chat import BaseChatPromptTemplate
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict
 
-from llmkit.errors import PromptError
+from llmkit.errors import LlmkitError, PromptError
 from llmkit.prompts import library
 from llmkit.prompts.budget import ExampleOrder, FittedPrompt, UnfittedPrompt
 from llmkit.prompts.context_budget import ContextBudget
 from llmkit.prompts.rendering import Layout, PromptParts, RenderedPrompt, Turn, render, render_text
 from llmkit.prompts.runnable import PromptFitter
-from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates, same_text
+from llmkit.prompts.selectors import ExampleSelector, FirstExamples, candidates, same_text, selector_with_examples
 from llmkit.prompts.validation import (
     Example,
+    or_error,
     pydantic_errors,
     validate_field_names,
     validate_text,
@@ -91,7 +92,7 @@ class TaskPrompt(BaseChatPromptTemplate):
             values: dict[str, Any] = {"parts": parts, "fields": names, "example_order": example_order, "layout": layout}
             values["task"] = task
             values["input_variables"] = ["input", *names]
-            values["selector"] = _with_examples(selector, list(examples), names)
+            values["selector"] = selector_with_examples(selector, list(examples), names)
             values["description"] = validate_text(description, "description").strip()
             super(BaseChatPromptTemplate, self).__init__(**values)
         validate_field_names(self.fields, list(dict(parts).values()))
@@ -125,10 +126,27 @@ class TaskPrompt(BaseChatPromptTemplate):
             ContextWindowExceeded: the prompt does not fit, even without examples; says by how much.
             PromptError: a field is missing or unknown, or an example is wrong.
         """
+        budget = ContextBudget(model, max_new_tokens, context_window, layout or self.layout)
+        return self._unfitted(input, fields, budget).fit()
+
+    def fit_all(
+        self,
+        inputs: Sequence[str],
+        *,
+        model: Runnable[Any, Any],
+        max_new_tokens: int | None = None,
+        context_window: int | None = None,
+    ) -> list[FittedPrompt | LlmkitError]:
+        """Do as `fit` for each input, or return the error that it failed with; all are encoded together."""
+        budget = ContextBudget(model, max_new_tokens, context_window, self.layout)
+        results: list[Any] = [or_error(self._unfitted, input, {}, budget) for input in inputs]
+        budget.encode_ahead([one.likely_messages() for one in results if isinstance(one, UnfittedPrompt)])
+        return [or_error(one.fit) if isinstance(one, UnfittedPrompt) else one for one in results]
+
+    def _unfitted(self, input: str, fields: Mapping[str, Any], budget: ContextBudget) -> UnfittedPrompt:
         turn = self._turn(input, fields)
         ranked, k = candidates(self.selector, {"input": input, **turn.values}, self.fields)
-        budget = ContextBudget(model, max_new_tokens, context_window, layout or self.layout)
-        return UnfittedPrompt(self.parts, turn, budget, self.example_order).fit(ranked, k)
+        return UnfittedPrompt(self.parts, turn, budget, self.example_order, ranked, k)
 
     def fitted_to(
         self,
@@ -205,7 +223,7 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Return this prompt with other examples and, if one is given, another selector."""
         if selector is None and isinstance(self.selector, ExampleSelector):
             selector = self.selector.with_examples(())
-        return self.model_copy(update={"selector": _with_examples(selector, list(examples), self.fields)})
+        return self.model_copy(update={"selector": selector_with_examples(selector, list(examples), self.fields)})
 
     def check_task(self, task: Task) -> None:
         """Raise `PromptError` if the prompt is for another task."""
@@ -277,17 +295,3 @@ class TaskPrompt(BaseChatPromptTemplate):
         # LangChain raises KeyError and TypeError here; format_prompt names what is missing in a PromptError.
         given = inner_input if isinstance(inner_input, dict) else {"input": inner_input}
         return cast(dict[str, Any], given)
-
-
-def _with_examples(
-    selector: BaseExampleSelector | None, examples: Sequence[Any], fields: Sequence[str]
-) -> BaseExampleSelector:
-    """Return the selector with the prompt's examples in it; one that has examples keeps them."""
-    selector = FirstExamples() if selector is None else selector
-    if isinstance(selector, ExampleSelector):
-        if examples and selector.examples:
-            raise PromptError("examples were given twice: to the prompt and to its selector")
-        return selector.with_examples(examples or selector.examples, fields)
-    if examples:
-        raise PromptError(f"{type(selector).__name__} has its own examples: give them to it, not to the prompt")
-    return selector

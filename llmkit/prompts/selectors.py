@@ -178,3 +178,17 @@ def candidates(
         return [Candidate(index + 1, selector.examples[index]) for index in ranked], selector.k
     chosen = selector.select_examples(dict(variables))
     return [Candidate(n, validate_example(example, n, fields)) for n, example in enumerate(chosen, 1)], None
+
+
+def selector_with_examples(
+    selector: BaseExampleSelector | None, examples: Sequence[Any], fields: Sequence[str]
+) -> BaseExampleSelector:
+    """Return the selector with the prompt's examples in it; one that has examples keeps them."""
+    selector = FirstExamples() if selector is None else selector
+    if isinstance(selector, ExampleSelector):
+        if examples and selector.examples:
+            raise PromptError("examples were given twice: to the prompt and to its selector")
+        return selector.with_examples(examples or selector.examples, fields)
+    if examples:
+        raise PromptError(f"{type(selector).__name__} has its own examples: give them to it, not to the prompt")
+    return selector

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from llmkit.errors import PromptError
+from llmkit.errors import LlmkitError, PromptError
 
 T = TypeVar("T")
 Example = dict[str, str]
@@ -105,3 +105,11 @@ def validate_example(example: Any, number: int, fields: Sequence[str] | None) ->
             raise PromptError(f"{name} has the key {key!r}, which is no field of the prompt")
         validate_text(value, f"{name}'s {key!r}")
     return dict(example)
+
+
+def or_error(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns, or the `LlmkitError` that it raises."""
+    try:
+        return function(*arguments)
+    except LlmkitError as error:
+        return error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
 
-from llmkit.chains.base import apply_to_good, attempt, unwrap_all
+from llmkit.chains.base import apply_to_good, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, score_continuations, separator
@@ -84,13 +84,14 @@ class LabelScorer:
 
     def fit(self, text: str) -> FittedPrompt:
         """Return the prompt for a text, with as many examples as fit."""
-        try:
-            return self.prompt.fit(
-                text, model=self.llm, max_new_tokens=self.max_label_tokens, context_window=self.context_window
-            )
-        except ContextWindowExceeded as error:
-            what = "the prompt with its text and the longest label"
-            raise ContextWindowExceeded(error.needed, error.available, what, _ADVICE) from error
+        return unwrap_all(self.fit_all([text]))[0]
+
+    def fit_all(self, texts: Sequence[str]) -> list[FittedPrompt | Exception]:
+        """Return the prompt for each text, with as many examples as fit, or the error that it failed with."""
+        fitted = self.prompt.fit_all(
+            texts, model=self.llm, max_new_tokens=self.max_label_tokens, context_window=self.context_window
+        )
+        return [_explained(one) if isinstance(one, ContextWindowExceeded) else one for one in fitted]
 
     def scores(self, texts: Sequence[str]) -> Matrix:
         """Return the log-likelihood of each continuation after each text, in nats: [texts, continuations]."""
@@ -98,10 +99,15 @@ class LabelScorer:
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
         """Return the scores of each text, or the error that it failed with."""
-        return apply_to_good(self._score, [attempt(self.fit, text) for text in texts])
+        return apply_to_good(self._score, self.fit_all(texts))
 
     def _score(self, prompts: Sequence[FittedPrompt]) -> list[Row]:
         return score_continuations(self.llm, prompts, [self.continuations] * len(prompts), prefix="")
+
+
+def _explained(error: ContextWindowExceeded) -> ContextWindowExceeded:
+    what = "the prompt with its text and the longest label"
+    return ContextWindowExceeded(error.needed, error.available, what, _ADVICE)
 
 
 def against_the_rest(scores: Matrix, labels: int) -> Matrix:

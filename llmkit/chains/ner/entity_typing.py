@@ -13,8 +13,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from langchain_core.messages import BaseMessage
 from numpy.typing import NDArray
 
+from llmkit.chains.base import attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels, preview
 from llmkit.chains.ner.tuning import NERTuning
@@ -92,6 +94,16 @@ class EntityTyper:
         """Return the prompt for a text, with tokens reserved for any part of it and the longest phrase."""
         reserved = self._phrase_tokens + self.llm.get_num_tokens(text)
         return self.prompt.fit(text, model=self.llm, max_new_tokens=reserved, context_window=self.context_window)
+
+    def encode_ahead(self, texts: Sequence[str]) -> None:
+        """Encode the prompts of texts together, before they are fitted one by one."""
+        budget = ContextBudget(self.llm, 0, self.context_window)
+        fitting = (text for text in texts if not budget.estimate_too_long(text))
+        prompts = [attempt(self._messages, text) for text in fitting]
+        budget.encode_ahead([messages for messages in prompts if not isinstance(messages, Exception)])
+
+    def _messages(self, text: str) -> list[BaseMessage]:
+        return self.prompt.format_messages(input=text)
 
     def scores(self, prompts: Sequence[FittedPrompt], candidates: Sequence[Sequence[str]]) -> list[Matrix]:
         """Return the score of each label, in nats, for the candidates of each prompt: [candidates, labels]."""

@@ -50,6 +50,7 @@ class SpanScorer:
         if self.truecaser:
             with suppress(InputError):  # the text that it comes from fails by itself below
                 self.truecaser.score_words(word for text in texts for word in cased_words(text))
+        self.typer.encode_ahead(texts)
         return apply_to_good(self._score_plans, [attempt(self._plan, text) for text in texts])
 
     def unmeasured(self) -> SpanScorer:

@@ -20,13 +20,9 @@ def encode_continuations(
     Behind an empty prompt of a completion model a text begins, so that its first word is encoded as that of a text.
     """
     empty = encoder.encode_text("") if is_completion else None
-    encoded: dict[tuple[str, bool], list[int]] = {}
-    rows = []
-    for prompt, texts in zip(prompts, continuations, strict=True):
-        begins = list(prompt) == empty
-        for text in texts:
-            if (text, begins) not in encoded:
-                tokens = encoder.encode_text(text, special=False) if begins else encoder.encode_continuation(text)
-                encoded[text, begins] = [*tokens, *end]
-        rows.append([encoded[text, begins] for text in texts])
-    return rows
+    begins = [list(prompt) == empty for prompt in prompts]
+    pairs = list(zip(begins, continuations, strict=True))
+    following = list(dict.fromkeys(text for begin, texts in pairs if not begin for text in texts))
+    encoded = dict(zip(following, encoder.encode_continuations(following), strict=True))
+    first = {text: encoder.encode_text(text, special=False) for begin, texts in pairs if begin for text in texts}
+    return [[[*(first if begin else encoded)[text], *end] for text in texts] for begin, texts in pairs]

@@ -8,13 +8,16 @@ end the prompt. Text without such names is tokenized exactly as `apply_chat_temp
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmkit.errors import ContextWindowExceeded, ModelUnusable, PromptError
+from llmkit.errors import ContextWindowExceeded, LlmkitError, ModelUnusable, PromptError
 from llmkit.models.tokens.content_blocks import left_out_blocks
-from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, is_special, unused_characters
+from llmkit.models.tokens.recent import Recent
+from llmkit.models.tokens.special_tokens import SpecialTokenEscaper, encode, encode_batch, is_special, unused_characters
 from llmkit.models.tokens.template_renderer import RenderedConversation, TemplateRenderer
 from llmkit.models.tokens.turns import Turn, is_unmarked_error, message_to_dict, messages_to_text, tool_turns_to_text
 from llmkit.text.lengths import estimate_too_long
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage, MessageLikeRepresentation
     from tokenizers import Encoding
     from transformers import PreTrainedTokenizerBase
+
+_KEPT_TOKENS = 1_000_000  # of prompts that were encoded
+_KEPT_OFFSETS = 20_000  # which are asked for several times while a text is divided
 
 Layout = Literal["chat", "completion", "flan"]
 """How a conversation is rendered: by the chat template, as plain text, or as plain text for an encoder."""
@@ -42,6 +48,8 @@ class PromptEncoder:
         self.tokenizer = tokenizer
         self._empty = [] if is_encoder_decoder or bos_token_id is None else [bos_token_id]
         self._vocab_size = vocab_size
+        self._encoded: Recent[array[int]] = Recent(_KEPT_TOKENS)
+        self._offsets: Recent[list[tuple[int, int]]] = Recent(_KEPT_OFFSETS)
         self._escaper = SpecialTokenEscaper(tokenizer)
         self._renderer = TemplateRenderer(tokenizer)
         self._is_encoder_decoder = is_encoder_decoder
@@ -52,7 +60,7 @@ class PromptEncoder:
 
         An empty prompt is the token that begins a text, where the model has one.
         """
-        tokens = self._ids(self._encoding(text, special=special))
+        tokens = self._encode(("text", special, text), lambda: self._encoding(text, special=special))
         return tokens or (list(self._empty) if special else [])
 
     def encode_continuation(self, text: str) -> list[int]:
@@ -62,6 +70,47 @@ class PromptEncoder:
         """
         return self._ids(self._encoding(text, continues=not self._is_encoder_decoder))
 
+    def encode_continuations(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encode each text as `encode_continuation` does; plain ones in one call, by several threads."""
+        joined = _validate_text("\0".join(texts))  # no special token has this character
+        if not texts or self._escaper.has_special(joined):
+            return list(map(self.encode_continuation, texts))
+        backend = self._escaper.tokenizer_for("", continues=not self._is_encoder_decoder)
+        return [self._ids(encoding) for encoding in encode_batch(backend, texts)]
+
+    def encode_ahead(self, conversations: Sequence[Sequence[BaseMessage]], template: Mapping[str, Any]) -> None:
+        """Render and encode conversations in few calls, for `encode_messages`, which is asked for each of them soon.
+
+        What cannot be encoded is left to it, and so are conversations with names of special tokens.
+        """
+        if self.layout != "chat":
+            return
+        plain = []
+        for messages in conversations:
+            with suppress(LlmkitError):
+                turns = self._turns(messages)
+                if turns and not self._escaper.has_special(_validate_text(_join_strings([turns, dict(template)]))):
+                    plain.append(turns)
+        self._renderer.render_ahead(plain, template)
+        texts = []
+        for turns in plain:
+            with suppress(LlmkitError):
+                texts.append(self._renderer.render(turns, template).text)
+        new = [text for text in dict.fromkeys(texts) if self._encoded.get(("prompt", text)) is None]
+        with suppress(LlmkitError):
+            for text, encoding in zip(new, encode_batch(self._escaper.backend, new), strict=True):
+                self._keep(("prompt", text), encoding)
+
+    def _encode(self, key: Hashable, encoding: Callable[[], Encoding]) -> list[int]:
+        """Return the tokens of a key, computed once while it is recent."""
+        known = self._encoded.get(key)
+        return self._keep(key, encoding()) if known is None else known.tolist()
+
+    def _keep(self, key: Hashable, encoding: Encoding) -> list[int]:
+        tokens = self._ids(encoding)
+        self._encoded.put(key, array("q", tokens), len(tokens) + 1)
+        return tokens
+
     def check_length(self, prompt: str | Sequence[BaseMessage], window: int) -> None:
         """Raise `ContextWindowExceeded` for a prompt that is far too long, without encoding all of it."""
         text = prompt if isinstance(prompt, str) else "".join(message.text for message in prompt)
@@ -70,7 +119,11 @@ class PromptEncoder:
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the range of characters `[start, end)` of each token of a text."""
-        return list(self._encoding(text).offsets)
+        known = self._offsets.get(text)
+        if known is None:
+            known = self._encoding(text).offsets
+            self._offsets.put(text, known, len(known) + 1)
+        return list(known)
 
     def _encoding(self, text: str, *, special: bool = False, continues: bool = False) -> Encoding:
         backend = self._escaper.tokenizer_for(_validate_text(text), continues=continues)
@@ -102,7 +155,7 @@ class PromptEncoder:
         text = _validate_text(_join_strings([turns, template]))
         if not self._escaper.has_special(text):
             rendered = self._renderer.render(turns, template).text
-            return self._ids(encode(self._escaper.backend, rendered, special=False))
+            return self._encode(("prompt", rendered), lambda: encode(self._escaper.backend, rendered, special=False))
         delimiter, prefix = itertools.islice(unused_characters(text), 2)
         turns, template = _map_strings([turns, template], lambda part: self._escaper.replace_names(part, delimiter))
         try:

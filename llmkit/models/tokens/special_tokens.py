@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -104,6 +104,12 @@ def encode(backend: Tokenizer, text: str, *, special: bool) -> Encoding:
     """Encode a text, or raise `ModelUnusable` if the tokenizer cannot."""
     with library_errors(_damaged):
         return backend.encode(text, add_special_tokens=special)
+
+
+def encode_batch(backend: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+    """Encode texts, without start and end tokens, by several threads; their offsets are not computed."""
+    with library_errors(_damaged):
+        return list(backend.encode_batch_fast(list(texts), add_special_tokens=False))
 
 
 def _damaged(reason: str) -> ModelUnusable:

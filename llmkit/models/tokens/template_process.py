@@ -45,7 +45,12 @@ class TemplateProcess:
             self._running()
 
     def render(self, arguments: Mapping[str, Any]) -> str:
-        """Return what `render_jinja_template` of transformers writes for a conversation.
+        """Return what `render_all` does for one conversation, or raise what it raises."""
+        [text] = self.render_all(arguments)
+        return text
+
+    def render_all(self, arguments: Mapping[str, Any]) -> list[str]:
+        """Return what `render_jinja_template` of transformers writes for each of its `conversations`.
 
         Raises:
             TemplateError: the template is wrong, or refuses the conversation.
@@ -67,7 +72,7 @@ class TemplateProcess:
             raise _too_much(reply["limit"])
         if "error" in reply:
             raise TemplateError(reply["error"], reply["line"])
-        return str(reply["text"])
+        return list(reply["texts"])
 
     def close(self) -> None:
         """End the process."""

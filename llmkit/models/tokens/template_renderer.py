@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError, LlmkitError, PromptError
 from llmkit.models.tokens.dropped_parts import Render, dropped_parts
+from llmkit.models.tokens.recent import Recent
 from llmkit.models.tokens.template_process import TEMPLATES, TemplateError
 from llmkit.models.tokens.turn_repair import repairs
 from llmkit.models.tokens.turns import NO_MESSAGES, Turn
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 _MARKER = "zqtoolxvqz"  # the name of a tool that no template has
 
 _READS_BLOCKS = re.compile(r"""['"]text['"]""")  # templates of models for images and text do
+
+_IS_NOT_CONSTANT = re.compile(r"strftime_now|random|lipsum")  # templates that write the time, or anything
+
+_KEPT_CHARACTERS = 4_000_000  # of conversations that were rendered
+_CONVERSATIONS_AT_A_TIME = 64
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +49,7 @@ class TemplateRenderer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._source = str(tokenizer.chat_template or "")
+        self._rendered: Recent[str] = Recent(_KEPT_CHARACTERS)
         if self._source:
             TEMPLATES.start()  # while the weights are read
 
@@ -143,25 +152,69 @@ class TemplateRenderer:
             found = self._try(turns, {**template, "tools": []}, is_open)  # of a template that expects a list
             return error if isinstance(found, Exception) else found
 
+    def render_ahead(self, conversations: Sequence[Sequence[Turn]], template: Mapping[str, Any]) -> None:
+        """Render conversations in few requests, for `render`, which is asked for each of them soon.
+
+        What the template does not take is left to `render`.
+        """
+        if _IS_NOT_CONSTANT.search(self._source):
+            return
+        requests: dict[bool, list[list[Turn]]] = {False: [], True: []}
+        for turns in conversations:
+            requests[_is_open(turns)].append(list(turns))
+        for is_open, group in requests.items():
+            for start in range(0, len(group), _CONVERSATIONS_AT_A_TIME):
+                part = group[start : start + _CONVERSATIONS_AT_A_TIME]
+                new = [turns for turns in part if self._rendered.get(self._key(turns, template, is_open)) is None]
+                with suppress(TemplateError, LlmkitError):
+                    texts = TEMPLATES.render_all(self._arguments(new, template, is_open)) if new else []
+                    for turns, text in zip(new, texts, strict=True):
+                        self._rendered.put(self._key(turns, template, is_open), text, len(text))
+
     def _apply(self, turns: list[Turn], template: Mapping[str, Any], is_open: bool | None = None) -> str:
-        if is_open is None:
-            is_open = turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
+        is_open = _is_open(turns) if is_open is None else is_open
+        key = None if _IS_NOT_CONSTANT.search(self._source) else self._key(turns, template, is_open)
+        known = key and self._rendered.get(key)
+        if known is not None:
+            return known
+        text = TEMPLATES.render(self._arguments([turns], template, is_open))
+        if key:
+            self._rendered.put(key, text, len(text))
+        return text
+
+    def _arguments(
+        self, conversations: Sequence[Sequence[Turn]], template: Mapping[str, Any], is_open: bool
+    ) -> dict[str, Any]:
         try:
             source = self._tokenizer.get_chat_template(None, template.get("tools"))
         except ValueError as error:  # it has several, of which none is for this
             raise TemplateError(str(error)) from error
-        given = {
+        return {
             **self._tokenizer.special_tokens_map,
             **template,
-            "conversations": [[{name: value for name, value in turn.items() if value is not None} for turn in turns]],
+            "conversations": [
+                [{name: value for name, value in turn.items() if value is not None} for turn in turns]
+                for turns in conversations
+            ],
             "chat_template": source,
             "add_generation_prompt": not is_open,
             "continue_final_message": is_open,
         }
-        return TEMPLATES.render(given)
+
+    def _key(self, turns: Sequence[Turn], template: Mapping[str, Any], is_open: bool) -> str | None:
+        """Return what a rendered conversation depends on, besides the templates; `None` if it is not JSON."""
+        try:
+            return json.dumps([turns, template, is_open, self._tokenizer.special_tokens_map])
+        except (TypeError, ValueError, RecursionError):
+            return None
 
     def _in_blocks(self, turns: list[Turn], template: Mapping[str, Any]) -> str:
         return self._apply(_as_blocks(turns), template)
+
+
+def _is_open(turns: Sequence[Turn]) -> bool:
+    """Return whether an answer continues the last turn."""
+    return turns[-1]["role"] == "assistant" and not turns[-1].get("tool_calls")
 
 
 def _as_blocks(turns: Sequence[Turn]) -> list[Turn]:

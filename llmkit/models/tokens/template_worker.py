@@ -38,12 +38,13 @@ def main() -> None:
 
 
 def _reply(line: bytes, render: Callable[..., Any]) -> dict[str, Any]:
-    """Return the rendered `text`, the `error` of the template (with the `line` of a wrong syntax), or a `limit`."""
+    """Return the rendered `texts`, the `error` of the template (with the `line` of a wrong syntax), or a `limit`."""
     try:
-        text = str(render(**json.loads(line))[0][0])
-        if len(text) <= MAX_CHARACTERS + 10 * len(line):
-            return {"text": text}
-        return {"limit": f"writes {len(text):,} characters"}
+        texts = list(map(str, render(**json.loads(line))[0]))
+        size = sum(map(len, texts))
+        if size <= MAX_CHARACTERS + 10 * len(line):
+            return {"texts": texts}
+        return {"limit": f"writes {size:,} characters"}
     except MemoryError:
         return {"limit": f"needs more than {MAX_BYTES >> 20:,} MB of memory"}
     except Exception as error:
