@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from langchain_core.embeddings import Embeddings
 from rich.console import Console
 from rich.table import Table
 
@@ -80,17 +81,32 @@ def remember(model: Any) -> Any:
     return model
 
 
+class Remembered(Embeddings):
+    """An embedder that embeds each text once."""
+
+    def __init__(self, embedder: Embeddings) -> None:
+        self._embedder, self._known = embedder, dict[str, list[float]]()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        self._known.update(zip(new, self._embedder.embed_documents(new), strict=True) if new else ())
+        return [self._known[text] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
 def classify(chain: ZeroShotClassificationChain, task: Task) -> tuple[Matrix, float]:
     results = chain.batch([row["input"] for row in task.rows])
     without = np.mean([result.evidence == "embedder" for result in results])
     return np.array([list(result.scores.values()) for result in results]), float(without)
 
 
-def regression(task: Task, examples: Sequence[Row]) -> tuple[Matrix, float]:
+def regression(task: Task, embedder: Embeddings, examples: Sequence[Row]) -> tuple[Matrix, float]:
     """Return what scikit-learn's logistic regression on the embeddings says, as people write it."""
     from sklearn.linear_model import LogisticRegression
 
-    embed = default_embedder().embed_documents
+    embed = embedder.embed_documents
     model = LogisticRegression(max_iter=1000)
     model.fit(embed([row["input"] for row in examples]), [task.labels.index(row["output"]) for row in examples])
     return model.predict_proba(embed([row["input"] for row in task.rows])), 1.0
@@ -98,9 +114,10 @@ def regression(task: Task, examples: Sequence[Row]) -> tuple[Matrix, float]:
 
 def points(llm: HuggingFaceChat, task: Task, draws: int) -> Iterator[Point]:
     """Yield the quality of each method with each number of labelled texts."""
+    embedder = Remembered(default_embedder())
     plain: Any = ZeroShotClassificationChain(llm, task.labels)
     chain, cascade = (
-        ZeroShotClassificationChain(llm, task.labels, embedder="minilm-l6", max_accuracy_loss=loss)
+        ZeroShotClassificationChain(llm, task.labels, embedder=embedder, max_accuracy_loss=loss)
         for loss in (None, 0.005)
     )
     first: Any = chain._evidence
@@ -112,7 +129,7 @@ def points(llm: HuggingFaceChat, task: Task, draws: int) -> Iterator[Point]:
         samples = [draw_examples(task, count * len(task.labels), seed) for seed in range(draws)]
         if len(samples[0]) == len(task.pool):
             samples = samples[:1]
-        yield quality(task, "scikit-learn", count, [regression(task, sample) for sample in samples])
+        yield quality(task, "scikit-learn", count, [regression(task, embedder, sample) for sample in samples])
         for name, one in (("model and embedder", chain), ("cascade", cascade)):
             yield quality(task, name, count, [classify(one.fit(sample), task) for sample in samples])
 

@@ -42,6 +42,9 @@ def test_the_code_of_the_classification_page_runs(default_llm):
     assert names["report"].log_loss_after <= names["report"].log_loss_before
     assert names["topics"].invoke(names["text"]).scores.keys() == {"sports", "politics", "money"}
     assert names["codes"].invoke("Who wrote Hamlet?").label == "HUM"
+    assert (names["second"].label, names["second"].evidence) == ("exchange rate", "both")
+    assert (names["learned"].label, names["learned"].evidence) == ("lost card", "head")
+    assert names["loaded"].invoke("Someone took my card.").evidence == "head"
 
 
 def test_the_code_of_the_question_answering_page_runs(default_llm):
