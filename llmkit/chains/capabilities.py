@@ -116,5 +116,6 @@ def is_capable(llm: Any, capability: str) -> bool:
 
 def refuse_unread(llm: Any, **arguments: Any) -> None:
     """Raise `InputError` for an argument that is only for language models, such as a prompt."""
-    if given := [name for name, value in arguments.items() if value is not None and value is not False and value != ()]:
+    unset: tuple[Any, ...] = (None, False, (), [])
+    if given := [name for name, value in arguments.items() if not any(value is one or value == one for one in unset)]:
         raise InputError(f"{given[0]} is given, but {type(llm).__name__} is no language model: leave it out")

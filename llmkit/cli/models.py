@@ -144,11 +144,19 @@ def _facts_of_files(name: str, path: Path) -> dict[str, Any]:
         "kind": "GGUF file" if path.is_file() else "adapter" if adapter and adapter.is_alone else "folder",
         "architecture": _architecture(config),
         "context_window": config.get("max_position_embeddings"),
+        "loaded_by": _loaded_by(folder) if config else None,
         **of_adapter,
         "bytes": sum(file.stat().st_size for file in files),
         "cached": bool(config) or adapter is not None,
         "folder": str(folder),
     }
+
+
+def _loaded_by(folder: Path) -> str:
+    """Return the class of llmkit that loads a model: one with a head is no chat model."""
+    from llmkit.models.weights.model_folder import has_head
+
+    return "HuggingFaceEncoder" if has_head(folder) else "HuggingFaceChat"
 
 
 def _facts_of_adapter(adapter: AdapterInfo) -> dict[str, Any]:

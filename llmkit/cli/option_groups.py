@@ -16,9 +16,11 @@ from llmkit.errors import InputError
 from llmkit.models import DEFAULT_MODEL
 from llmkit.models.generation.ranges import RANGES
 from llmkit.models.weights import catalog
+from llmkit.models.weights.model_folder import has_head
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.encoder import HuggingFaceEncoder
     from llmkit.models.generation.settings import GenerationSettings
 
 
@@ -139,9 +141,24 @@ class ModelOptions:
 
             return HuggingFaceChat(model=self.model, settings=settings, context_window=self.context_window or 0)
 
+    def load_encoder(self) -> HuggingFaceEncoder:
+        """Load a model that has a head and generates no text."""
+        with console.progress(f"loading {self.model}"):
+            from llmkit.models.encoder import HuggingFaceEncoder
+
+            return HuggingFaceEncoder(self.model, context_window=self.context_window)
+
+    def _is_encoder(self) -> bool:
+        """Return whether the model has a head and generates no text, by its configuration; fetches it if needed."""
+        if self.model in catalog.CATALOG:
+            return catalog.CATALOG[self.model].kind == "embedding"
+        with console.progress(f"preparing {self.model}"):
+            folder = catalog.resolve(self.model)
+        return has_head(folder)
+
     def load_chain(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Load the model, and return the chain of `llmkit.chains` with this name over it."""
-        llm = self.load()
+        llm = self.load_encoder() if self._is_encoder() else self.load()
         with console.progress("loading"):
             from llmkit import chains
 

@@ -15,6 +15,7 @@ from llmkit.models.openmp import limit_busy_waiting as _limit_busy_waiting
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
+    from llmkit.models.decisions import HuggingFaceDecisions
     from llmkit.models.embeddings import default_embedder
     from llmkit.models.encoder import HuggingFaceEncoder
     from llmkit.models.generation.settings import GenerationSettings
@@ -28,6 +29,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "GenerationSettings",
     "HuggingFaceChat",
+    "HuggingFaceDecisions",
     "HuggingFaceEncoder",
     "HuggingFaceLLM",
     "default_embedder",
@@ -39,6 +41,7 @@ __getattr__, __dir__ = _lazy(
     "llmkit.models",
     {
         "chat": ["HuggingFaceChat"],
+        "decisions": ["HuggingFaceDecisions"],
         "embeddings": ["default_embedder"],
         "encoder": ["HuggingFaceEncoder"],
         "generation.settings": ["GenerationSettings"],

@@ -25,6 +25,8 @@ def test_the_examples_run(block: str, default_llm: HuggingFaceChat) -> None:
         assert names["short"].usage_metadata["output_tokens"] <= 8
     elif "result" in names:
         assert (names["result"].label, names["result"].method) == ("sports", "similarity")
+    elif "decisions" in names:
+        assert set(names["response"].answers) == {"team", "anger", "urgent"}
     elif "jobs" in names:
         assert set(names["scores"]) == {"man", "woman"}
         assert all(set(of_jobs) == set(names["jobs"]) for of_jobs in names["scores"].values())

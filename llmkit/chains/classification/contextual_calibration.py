@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llmkit.chains.tuning import NEUTRAL_TEXTS, Tuning
+from llmkit.chains.tuning import Tuning
+from llmkit.text.content_free import NEUTRAL_TEXTS
 
 Prior = NDArray[np.float64]
 

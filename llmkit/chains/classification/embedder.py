@@ -21,8 +21,8 @@ from llmkit.chains.classification.saving import (
     validate_same_embedder,
 )
 from llmkit.chains.classification.scorer import LabelScorer
-from llmkit.chains.tuning import NEUTRAL_TEXTS
 from llmkit.errors import InputError
+from llmkit.text.content_free import NEUTRAL_TEXTS
 from llmkit.text.ranking import unit_rows
 from llmkit.text.segmentation import CharacterCounter, passages
 

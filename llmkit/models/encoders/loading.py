@@ -20,14 +20,12 @@ from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.file_state import file_state
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG
 from llmkit.models.weights.loading import DEVICE_MAPS, choose_device, choose_dtype, known_name, validate_placement
+from llmkit.models.weights.model_folder import SENTENCE_TRANSFORMERS
 from llmkit.models.weights.quantization import quantization_config
 from llmkit.models.weights.reading import check_finite, read_config, read_tokenizer, read_weights
 from llmkit.models.weights.size_limits import check_size, check_tokenizer_file
 from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
-
-MODULES = "modules.json"
-"""The file that makes a folder one of sentence-transformers."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def load(spec: EncoderSpec) -> LoadedEncoder:
     name = known_name(spec.model, folder)
     with library_errors(lambda reason: ModelUnusable(f"{folder} cannot be loaded: {reason}")), quiet_transformers():
         source = hash_text(folder_digest(folder), spec.quantization)
-        if (folder / MODULES).is_file():
+        if (folder / SENTENCE_TRANSFORMERS).is_file():
             return _embedder(_read_embedder(folder, where, spec), name, source)
         config = read_config(folder)
         architecture = next(iter(getattr(config, "architectures", None) or ()), "")

@@ -21,6 +21,11 @@ _OTHERS = ("ForMultipleChoice", "ForNextSentencePrediction")
 _INSTEAD = "choose a causal language model (…ForCausalLM) or an encoder-decoder model (…ForConditionalGeneration)"
 
 
+def is_for_encoder(architecture: str, *, embeds: bool = False) -> bool:
+    """Return whether `HuggingFaceEncoder` loads an architecture: one with a head, or an embedder without one."""
+    return architecture.endswith(_HEADS) or (embeds and architecture.endswith("Model"))
+
+
 def require_generator(config: Any, where: str, *, is_loaded: bool = False) -> None:
     """Raise `ModelUnusable` for the configuration of a model that generates no text.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmkit.errors import ModelUnusable
+from llmkit.models.weights.architectures import is_for_encoder
 from llmkit.models.weights.folder_files import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -16,6 +17,8 @@ from llmkit.models.weights.folder_files import (
     weight_files,
 )
 
+SENTENCE_TRANSFORMERS = "modules.json"
+"""The file that makes a folder one of sentence-transformers."""
 TOKENIZER_FILES = {
     "tokenizer.json",
     "tokenizer.model",
@@ -66,6 +69,15 @@ def validate_model_folder(folder: Path) -> Path:
 def has_base_weights(folder: Path) -> bool:
     """Return whether a folder has weights of a whole model."""
     return any(path.name != ADAPTER_WEIGHTS for path in folder.glob("*.safetensors"))
+
+
+def has_head(folder: Path) -> bool:
+    """Return whether a folder has a model that `HuggingFaceEncoder` loads, by its configuration."""
+    if (folder / ADAPTER_CONFIG).is_file() or not (folder / CONFIG).is_file():
+        return False
+    architectures = read_object(folder / CONFIG).get("architectures")
+    architecture = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+    return is_for_encoder(architecture, embeds=(folder / SENTENCE_TRANSFORMERS).is_file())
 
 
 def _validate_adapter(folder: Path) -> None:

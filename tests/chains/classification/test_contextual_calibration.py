@@ -16,8 +16,9 @@ from llmkit.chains.classification.contextual_calibration import (
     class_mean,
     neutral_scores,
 )
-from llmkit.chains.tuning import NEUTRAL_TEXTS, Tuning
+from llmkit.chains.tuning import Tuning
 from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.text.content_free import NEUTRAL_TEXTS
 from tests.support.classification import LABELS, label_scorer, results_agree, tiny_llm
 
 TEXTS = ["The dog sleeps on.", "What is Paris?", "東京", "def add(a, b):", "The quick brown fox"]
