@@ -77,6 +77,8 @@ class Detokenizer:
     def _release(self, new: str) -> str:
         if self.stopped:
             return ""
+        if not self._stop:
+            return new
         text = self._withheld + new
         # The stop string that is complete first counts.
         ends = [(start + len(stop), start) for stop in self._stop if (start := text.find(stop)) >= 0]
