@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -140,30 +140,31 @@ class RowDecoder:
     def _wanting(self) -> list[Caller]:
         return [caller for caller in self._callers if caller.wants_step]
 
-    def _run(self, callers: Sequence[Caller]) -> None:
+    def _run(self, callers: Collection[Caller]) -> None:
         """Begin rows for completions that wait, and choose a token for those that are ready, or behind one more."""
         self._begin(callers)
         ready = [row for row in self._rows if row.logits is not None]
         if ready:  # their first tokens are not kept waiting for a step
-            self._choose(ready, torch.cat([row.logits for row in ready if row.logits is not None]))
+            self._choose(ready, torch.cat([row.logits for row in ready if row.logits is not None]), callers)
             return
         rows = [row for row in self._rows if row.caller in callers]
         if not rows:
             return
-        logits = self._rows.logits(rows)
-        last = [row for row in rows if row.is_last]
-        if len(last) < len(rows):
-            for row in set(rows).difference(last):
+        computed, logits = self._rows.logits(rows)
+        last = sorted((row for row in computed if row.is_last), key=computed.__getitem__)
+        if len(last) < len(computed):
+            for row in computed.keys() - last:
                 row.length += 1
-        last.sort(key=lambda row: row.index)
         if last:
             if len(last) < len(logits):
-                logits = logits[torch.tensor([row.index for row in last], device=logits.device)]
-            self._choose(last, logits)
+                logits = logits[torch.tensor([computed[row] for row in last], device=logits.device)]
+            self._choose(last, logits, callers)
 
-    def _choose(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
+    def _choose(self, rows: Sequence[Row], logits: torch.Tensor, callers: Collection[Caller]) -> None:
         """Add a token to each row's completion; finished ones give up their rows."""
-        for index, (row, token) in enumerate(zip(rows, self._chooser.choose(rows, logits), strict=True)):
+        tokens = self._chooser.choose(rows, logits)
+        self._look_ahead(dict(zip(rows, tokens, strict=True)), callers)
+        for index, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             row.logits, completion = None, row.completion
             # Making a tensor of each row takes longer than choosing its token.
             scores = logits if completion.request.logprobs is None else logits[index]
@@ -178,7 +179,19 @@ class RowDecoder:
                 row.caller.unfinished -= 1
         self._rows.keep([row for row in self._rows if not row.completion.finish_reason])
 
-    def _begin(self, callers: Sequence[Caller]) -> None:
+    def _look_ahead(self, chosen: Mapping[Row, int | Exception], callers: Collection[Caller]) -> None:
+        """Begin the next step of all rows that go on, unless what the logits tell is needed afterwards."""
+        if any(row.completion.request.logprobs is not None for row in chosen):
+            return
+        others = [row for row in self._rows if row.caller in callers and row not in chosen]
+        following = {row: (row.length, row.next_token) for row in others}
+        for row, token in chosen.items():
+            has_more = len(row.completion.token_ids) + 1 < row.completion.max_new_tokens
+            if not isinstance(token, Exception) and token not in row.caller.ends and has_more:
+                following[row] = row.total, token
+        self._rows.look_ahead(following)
+
+    def _begin(self, callers: Collection[Caller]) -> None:
         """Begin rows for completions that wait, as many as there are free ones."""
         new = self._queue.take(callers)
         rows: dict[Prompt, list[Row]] = {}

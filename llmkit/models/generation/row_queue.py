@@ -67,12 +67,12 @@ class RowQueue:
         if not count or (len(self._table) and free < max(1, min(count, self._most_rows // _REFILLED_SHARE))):
             return []
         steps, taken = self._table.steps, list[Row]()
-        budget = steps.max_tokens() if steps.knows_shape else 0
+        budget = steps.max_tokens() if steps.is_bounded else 0
         longest = max((row.most for row in self._table), default=0)
-        while queues and (steps.knows_shape or not taken):  # the first prompt of all shows how much memory one takes
+        while queues and (steps.is_bounded or not taken):  # the first prompt of all shows how much memory one takes
             caller = queues[0]
             longest = max(longest, caller.waiting[0].most)
-            if steps.knows_shape:
+            if steps.is_bounded:
                 self._most_rows = steps.max_rows(longest, budget)
             if len(self._table) + len(taken) >= self._most_rows:
                 break

@@ -176,9 +176,9 @@ class RowSteps:
         return self._steps[size]
 
     @property
-    def knows_shape(self) -> bool:
-        """Whether the shape of keys and values is known, and so how much memory they take."""
-        return bool(self._like)
+    def is_bounded(self) -> bool:
+        """Whether `max_tokens` can be told: not before it is known how much memory keys and values take."""
+        return self._memory is None or bool(self._like)
 
     def max_tokens(self) -> int:
         """Return how many tokens one step may hold."""

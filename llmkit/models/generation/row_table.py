@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -16,12 +17,24 @@ _OVERSIZED_STEPS = 256
 """How many steps are computed with more rows or slots than needed, before a smaller step is made."""
 
 
+class Next(NamedTuple):
+    """A token of a row that is computed, where, and at which index of the logits its result is."""
+
+    position: int
+    token: int
+    row_index: int
+
+
 class RowTable:
     """Rows, each at an index of the current step; iterates over them.
 
     Args:
         loaded: the model.
         memory: the device's, which bounds the rows.
+
+    Attributes:
+        steps: the steps that are kept.
+        looks_ahead: whether `look_ahead` computes anything: by default on CUDA, which computes beside Python.
     """
 
     def __init__(self, loaded: LoadedModel, memory: DeviceMemory | None) -> None:
@@ -29,6 +42,9 @@ class RowTable:
         self._rows: list[Row] = []
         self._step: RowStep | None = None
         self._oversized_steps = 0
+        self.looks_ahead = loaded.device.type == "cuda"
+        self._ahead: dict[Row, Next] = {}
+        self._logits_ahead: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -42,7 +58,7 @@ class RowTable:
 
     def clear(self) -> None:
         """Give up all rows, and the memory of all steps."""
-        self._rows, self._step = [], None
+        self._rows, self._step, self._ahead = [], None, {}
         self.steps.clear()
 
     def place(self, new: Sequence[Row], like: Prefilled) -> None:
@@ -56,16 +72,43 @@ class RowTable:
         self._step.cache.put([row.index for row in rows], prefilled.key_values, sources)
         self._rows.extend(rows)
 
-    def logits(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Compute the next token of each of these rows; return logits of all rows of the step, at their index."""
+    def logits(self, rows: Sequence[Row]) -> tuple[dict[Row, int], torch.Tensor]:
+        """Compute the next token of rows, or only of those of which that is done; return their indices, and logits."""
+        ahead, logits, self._ahead = self._ahead, self._logits_ahead, {}
+        if ahead and logits is not None:
+            asked = {row: ahead[row] for row in rows if row in ahead}
+            done = {row: at.row_index for row, at in asked.items() if at[:2] == (row.length, row.next_token)}
+            if done:
+                return done, logits
         self._fit([])
         assert self._step is not None
-        tokens, positions = [0] * self._step.size[0], [0] * self._step.size[0]
+        return {row: row.index for row in rows}, self._compute({row: (row.length, row.next_token) for row in rows})
+
+    def look_ahead(self, tokens: Mapping[Row, tuple[int, int]]) -> None:
+        """Begin to compute a token of rows, at its position, before the completion has it.
+
+        The text of tokens is made while a GPU computes. What is not asked for afterwards, because a completion has
+        ended or has another token, is computed again when its row is used.
+        """
+        fits = self._step is not None and all(position < self._step.size[1] for position, _ in tokens.values())
+        if not self.looks_ahead or self._ahead or not tokens or not fits:
+            return
+        try:
+            self._logits_ahead = self._compute(tokens)
+        except (RuntimeError, MemoryError):
+            return  # the step itself will tell
+        self._ahead = {row: Next(*token, row.index) for row, token in tokens.items()}
+
+    def _compute(self, tokens: Mapping[Row, tuple[int, int]]) -> torch.Tensor:
+        """Compute a token of each of these rows at its position; return logits of all rows of the step."""
+        assert self._step is not None
+        rows, slots = self._step.size
+        all_tokens, positions = [0] * rows, [0] * rows
         for row in self._rows:
-            positions[row.index] = row.length
-        for row in rows:
-            tokens[row.index] = row.next_token
-        return self._step.logits(tokens, positions)
+            positions[row.index] = min(row.total, slots - 1)  # of those that take no part, a slot that is still free
+        for row, (position, token) in tokens.items():
+            all_tokens[row.index], positions[row.index] = token, position
+        return self._step.logits(all_tokens, positions)
 
     def _fit(self, new: Sequence[Row]) -> None:
         rows = [*self._rows, *new]

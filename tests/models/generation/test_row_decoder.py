@@ -57,10 +57,11 @@ def make(name: str) -> Tiny:
     return Tiny(tiny.build(class_name, make_tokenizer(), values).double(), make_tokenizer())
 
 
-def rows_engine(model: Tiny) -> Engine:
+def rows_engine(model: Tiny, *, looks_ahead: bool = True) -> Engine:
     engine = Engine(from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW), uses_rows=True)
     assert engine._row_decoder is not None
     assert engine._row_decoder.usable
+    engine._row_decoder._rows.looks_ahead = looks_ahead  # as on a GPU
     return engine
 
 
@@ -88,10 +89,12 @@ def test_greedy_completions_equal_those_of_transformers(name: str) -> None:
     model = base.ending_at(*(row[min(at, len(row) - 1)] for row, at in zip(free, (3, 7, 12), strict=False)))
     expected = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
     assert len({len(rows[0]) for rows in expected}) > 1, "rows are done at different times"
-    engine = rows_engine(model)
-    assert [generate_alone(engine, prompt) for prompt in prompts] == expected
-    assert generate_together(engine, prompts) == expected
-    assert generate_together(rows_engine(model), prompts) == expected, "with empty caches"
+    for looks_ahead in (True, False):
+        engine = rows_engine(model, looks_ahead=looks_ahead)
+        assert [generate_alone(engine, prompt) for prompt in prompts] == expected
+        assert generate_together(engine, prompts) == expected
+        engine = rows_engine(model, looks_ahead=looks_ahead)
+        assert generate_together(engine, prompts) == expected, "with empty caches"
 
 
 @pytest.mark.parametrize("name", ["falcon", "bloom", "mamba", "gemma2", "t5"])
@@ -211,7 +214,19 @@ def test_any_lengths_and_any_order_of_finishing_give_the_completions_of_prompts_
         for length, limit, seed in rows
     ]
     expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
-    assert list(map(tokens_of, rows_engine(model).generate(requests))) == expected
+    for looks_ahead in (True, False):
+        engine = rows_engine(model, looks_ahead=looks_ahead)
+        assert list(map(tokens_of, engine.generate(requests))) == expected
+
+
+def test_looking_ahead_computes_each_step_once() -> None:
+    model = make("llama")
+    prompts = encode_prompts(model)[1:]
+    for looks_ahead in (True, False):
+        engine = rows_engine(model, looks_ahead=looks_ahead)
+        with forward_shapes(engine) as shapes:
+            generate_together(engine, prompts, min_new_tokens=LENGTH)
+        assert sum(tokens == 1 for _, tokens in shapes) == LENGTH, "all rows go on together"
 
 
 def test_a_stream_that_is_closed_gives_up_its_row() -> None:
