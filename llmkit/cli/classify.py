@@ -31,13 +31,13 @@ class LabelOptions:
     """The labels, and how they are chosen."""
 
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="LABELS",
             help='The labels, separated by commas; "a, b" in quotation marks is one.',
             show_default=False,
         ),
-    ]
+    ] = None
     examples: Annotated[
         Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "label"}'))
     ] = None
@@ -70,16 +70,36 @@ class LabelOptions:
         ),
     ] = None
     prompt: Annotated[str | None, options.prompt_for("classify")] = None
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Save what was learned from --examples and --calibrate, for --load."),
+    ] = None
+    load: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Use the labels and all that was learned of a chain that was saved."),
+    ] = None
+
+    @property
+    def chain(self) -> str:
+        """What makes the chain, in `llmkit.chains`."""
+        return "ZeroShotClassificationChain" if self.load is None else "ZeroShotClassificationChain.load"
+
+    def digest(self) -> str | None:
+        """Return a digest of the chain that is loaded, by which a run that continues recognizes it."""
+        from llmkit.chains.classification.saving import digest
+
+        return None if self.load is None else digest(self.load)
 
     def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
         """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
         from llmkit.chains.labels import Labels
 
+        if self.load is not None:
+            return self._read_saved(self.load, learning)
+        if self.labels is None:
+            raise InputError("there are no labels: give --labels, as in --labels good,bad, or --load FOLDER")
         names = options.split_labels(self.labels, 1 if self.multi_label else 2)
-        split = partial(_split_labels, names) if self.multi_label else str
-        examples, rows = (
-            read_labelled(path, parse_cell=split, text_output=False) for path in (self.examples, learning.calibrate)
-        )
+        examples, rows = (_read_rows(path, names, self.multi_label) for path in (self.examples, learning.calibrate))
         descriptions = learning.read_descriptions(names)
         known = Labels.validate(names, descriptions, multi_label=self.multi_label)
         for row in (*examples, *rows):
@@ -89,8 +109,35 @@ class LabelOptions:
             raise InputError("--show-examples needs labelled texts: give --examples FILE")
         if self.prompt is not None:
             options.load_prompt(self.prompt, "classify", ["labels"])
+        arguments = {name: value for name, value in vars(self).items() if name not in ("save", "load")}
         learned = {"labels": names, "descriptions": descriptions, "examples": examples}
-        return {**vars(self), **learned, "embedder": DEFAULT_EMBEDDER if self.embedder else None}, rows
+        return {**arguments, **learned, "embedder": DEFAULT_EMBEDDER if self.embedder else None}, rows
+
+    def _read_saved(self, folder: Path, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
+        """Return the arguments for loading a chain, and the rows to calibrate it with."""
+        from llmkit.chains.classification.saving import read_chain
+        from llmkit.chains.labels import Labels, preview
+
+        saved, _ = read_chain(folder)
+        names = list(saved.labels)
+        if self.labels is not None and sorted(options.split_labels(self.labels)) != sorted(names):
+            raise InputError(f"{folder} was saved with the labels {preview(names)}: leave --labels out")
+        learned = {
+            "--examples": self.examples,
+            "--show-examples": self.show_examples,
+            "--descriptions": learning.descriptions,
+            "--threshold": self.threshold,
+            "--multi-label": self.multi_label or None,
+        }
+        if given := [name for name, value in learned.items() if value is not None]:
+            raise InputError(f"{given[0]} is part of what was saved in {folder}: leave it out, or leave --load out")
+        rows = _read_rows(learning.calibrate, names, saved.multi_label)
+        known = Labels.validate(names, None, multi_label=saved.multi_label)
+        for row in rows:
+            known.indices(row["output"], row.place)
+        learning.check_precision(rows)
+        embedder = DEFAULT_EMBEDDER if saved.noise_variance is not None else None
+        return {"folder": str(folder), "embedder": embedder, "prompt": self.prompt}, rows
 
 
 @with_option_groups()
@@ -116,13 +163,16 @@ def classify(
       llmkit classify q.txt --labels HUM,LOC --descriptions HUM="a person"
       llmkit classify mail.txt --labels good,bad --examples solved.jsonl
       llmkit classify mails.txt --labels good,bad --examples solved.jsonl \\
-        --embedder --lines        with hundreds of examples also much faster
+        --embedder --save fitted  learn once
+      llmkit classify mails.txt --load fitted --lines --output out.jsonl
       llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
         --precision 0.9           a label only where 90 % of such were right
     """
     arguments, rows = labels.read(learning)
     precision = learning.precision
-    task = TextTask("classify", "ZeroShotClassificationChain", "classifying", model, arguments, rows, precision)
+    task = TextTask(
+        "classify", labels.chain, "classifying", model, arguments, rows, precision, labels.save, labels.digest()
+    )
     destination = output.destination(file, labels.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)
@@ -134,6 +184,11 @@ def classify(
     if not result.labels and not output.as_json:
         console.note(f"no label is as likely as {chain.threshold:g}")
     destination.write("classify", fields, ranking(result))
+
+
+def _read_rows(path: Path | None, names: Sequence[str], multi_label: bool) -> list[LabelledRow]:
+    split = partial(_split_labels, names) if multi_label else str
+    return read_labelled(path, parse_cell=split, text_output=False)
 
 
 def _split_labels(names: Sequence[str], cell: str) -> str | list[str]:

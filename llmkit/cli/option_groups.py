@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -162,7 +163,7 @@ class ModelOptions:
         with console.progress("loading"):
             from llmkit import chains
 
-            return getattr(chains, name)(llm, **arguments)
+            return attrgetter(name)(chains)(llm=llm, **arguments)
 
 
 def _setting(name: str, help_: str) -> Any:

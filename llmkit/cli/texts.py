@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llmkit.cli import console, files, learning
@@ -20,6 +21,8 @@ class TextTask:
         doing: what progress says.
         arguments: of the chain, which it is built with.
         rows, precision: of its method `calibrate`, if there are rows.
+        save: the folder in which the chain is saved when it has learned.
+        digest: of a chain that is loaded.
     """
 
     command: str
@@ -29,6 +32,8 @@ class TextTask:
     arguments: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = ()
     precision: float | None = None
+    save: Path | None = None
+    digest: str | None = None
 
     def run(self, file: str, *, as_json: bool) -> tuple[Any, Any, dict[str, Any]]:
         """Return the chain, its result for a text, and the fields of `--json`, in which is what the chain learned."""
@@ -52,12 +57,16 @@ class TextTask:
             return chain
 
         model = {"model": self.model.model, "context_window": self.model.context_window}
-        settings = {**model, "rows": self.rows, "precision": self.precision, **self.arguments}
+        learned = {"rows": self.rows, "precision": self.precision, "digest": self.digest}
+        settings = {**model, **learned, **self.arguments}
         destination.run_lines(self.command, file, load, settings=settings)
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
         chain = self.model.load_chain(self.chain, self.arguments)
-        return chain, learning.learn(chain, self.rows, self.precision)
+        learned = learning.learn(chain, self.rows, self.precision)
+        if self.save is not None:
+            chain.save(self.save)
+        return chain, learned
 
     @staticmethod
     def _note(learned: Mapping[str, Any]) -> None:

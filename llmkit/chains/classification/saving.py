@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,6 +124,15 @@ def read_chain(folder: str | os.PathLike[str]) -> tuple[SavedSettings, Arrays]:
     except (OSError, ValidationError, SafetensorError) as error:
         raise InputError(f"{path} has no saved classification chain that can be read: {error}") from error
     return settings, {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+
+
+def digest(folder: str | os.PathLike[str]) -> str:
+    """Return a digest of both files of a saved chain; raise `InputError` if they cannot be read."""
+    try:
+        parts = [read_regular(Path(folder) / name, MAX_BYTES) for name in (SETTINGS_FILE, ARRAYS_FILE)]
+    except OSError as error:
+        raise InputError(f"{folder} has no saved classification chain that can be read: {error}") from error
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 def take_array(arrays: Mapping[str, NDArray[np.float64]], name: str, *shape: int) -> NDArray[np.float64]:
