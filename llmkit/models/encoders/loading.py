@@ -61,10 +61,17 @@ def find_encoder(spec: EncoderSpec) -> LoadedEncoder:
     with _lock:
         files = file_state(spec.model)
         encoder = _encoders.get(spec)
-        if encoder is None or encoder.files != files or encoder.loaded.check_weights():
+        if encoder is None or not _is_unchanged(encoder, files):
             encoder = _encoders[spec] = load(spec)
             encoder.files = files
         return encoder
+
+
+def _is_unchanged(encoder: LoadedEncoder, files: Sequence[object]) -> bool:
+    try:
+        return encoder.files == files and encoder.loaded.check_weights() == 0
+    except ModelUnusable:  # it is being trained
+        return False
 
 
 def load(spec: EncoderSpec) -> LoadedEncoder:
@@ -121,7 +128,7 @@ def from_objects(model: Any, tokenizer: Any) -> LoadedEncoder:
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
     head = find_head(type(model).__name__, model.config)
-    if head is None:
+    if head is None or type(model).__name__.endswith("ForPreTraining"):  # whose outputs are those of two heads
         raise no_head("this is", type(model).__name__)
     require_eval_mode(model)
     return _with_head(model, tokenizer, head, getattr(model.config, "_name_or_path", "") or type(model).__name__, "")

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
@@ -118,6 +119,46 @@ def test_generators_and_models_without_a_head_are_refused(tmp_path):
     bert.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelUnusable, match="has a BertModel, which HuggingFaceEncoder cannot use"):
         HuggingFaceEncoder(tmp_path)
+
+
+def test_a_model_of_two_heads_is_loaded_as_a_masked_language_model(tmp_path):
+    both = encoders.make("Bert", "ForPreTraining")
+    both.model.save_pretrained(tmp_path)
+    both.tokenizer.save_pretrained(tmp_path)
+    encoder = HuggingFaceEncoder(tmp_path)
+    assert encoder.head is Head.MASKED_LM
+    [found] = encoder.fill_mask("The man works as a [MASK].", top_k=1)
+    inputs = both.tokenizer("The man works as a [MASK].", return_tensors="pt")
+    with torch.no_grad():
+        logits = both.model(**inputs).prediction_logits[0]
+    place = inputs["input_ids"][0].tolist().index(both.tokenizer.mask_token_id)
+    assert found[0].token == int(logits[place].argmax())
+    with pytest.raises(ModelUnusable, match="this is a BertForPreTraining, which HuggingFaceEncoder cannot use"):
+        both.encoder()
+
+
+def test_an_encoder_that_is_trained_is_loaded_anew(folder):
+    first = HuggingFaceEncoder(folder)
+    first._encoder.loaded.model.train()
+    second = HuggingFaceEncoder(folder)
+    assert second._encoder is not first._encoder
+    with pytest.raises(ModelUnusable, match="in training mode"):
+        first.label_scores(TEXTS, LABELS)
+
+
+def test_a_classifier_with_an_encoder_and_a_decoder_works():
+    tokenizer = encoders.roberta_tokenizer()  # BART has the same, with both texts of a pair
+    config = copy.deepcopy(tiny.make("bart").model.config)
+    config.id2label = dict(enumerate(encoders.NLI))
+    config.label2id = {label: index for index, label in enumerate(encoders.NLI)}
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = transformers.BartForSequenceClassification(config).eval()
+    encoder = HuggingFaceEncoder(model, tokenizer=tokenizer)
+    pipe = transformers.pipeline("zero-shot-classification", model=model, tokenizer=tokenizer, device="cpu")
+    for row, result in zip(np.exp(encoder.label_scores(TEXTS, LABELS)), pipe(TEXTS, LABELS), strict=True):
+        scores = dict(zip(result["labels"], result["scores"], strict=True))
+        np.testing.assert_allclose(row, [scores[label] for label in LABELS], atol=1e-5)
 
 
 def test_a_head_without_weights_is_refused(folder):
