@@ -162,7 +162,8 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         self, messages: LanguageModelInput, tools: Sequence[Any] | None = None, **kwargs: Any
     ) -> int:
         """Count the tokens that the model receives for an input of `invoke`, with its markup and the tools."""
-        options = CallOptions.parse(self.settings, None, {"tools": tools, **kwargs})
+        given = {"tools": tools, **kwargs} if tools is not None or kwargs else None
+        options = CallOptions.parse(self.settings, None, given) if given else CallOptions(self.settings)
         prompt = self._convert(messages)
         return 0 if prompt == [] else len(self._encode(prompt, options, self._engine))  # trim_messages counts none too
 

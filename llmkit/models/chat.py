@@ -197,7 +197,8 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
 
     def prompt_changes(self, messages: LanguageModelInput, **kwargs: Any) -> tuple[str, ...]:
         """Return how an input of `invoke` is changed so that the chat template renders all of it, a sentence each."""
-        options, encoder = CallOptions.parse(self.settings, None, kwargs), self.engine.encoder
+        options = CallOptions.parse(self.settings, None, kwargs) if kwargs else CallOptions(self.settings)
+        encoder = self.engine.encoder
         given, template = options.prompt(self._convert(messages), encoder)
         return encoder.changes(given, **template)
 

@@ -40,6 +40,7 @@ class LoadedModel:
     source: str = field(repr=False, default="")
     lock: threading.RLock = field(repr=False, default_factory=threading.RLock)
     _monitor: WeightsMonitor = field(init=False, repr=False)
+    _text_config: tuple[Any, Any] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self._monitor = WeightsMonitor(self.model)
@@ -89,9 +90,17 @@ class LoadedModel:
         return bool(self.model.config.is_encoder_decoder)
 
     @property
+    def vocab_size(self) -> int:
+        """How many tokens the configuration says that the model has."""
+        config = self.model.config
+        if self._text_config is None or self._text_config[0] is not config:
+            self._text_config = config, config.get_text_config()  # found by looking through all of its entries
+        return int(self._text_config[1].vocab_size)
+
+    @property
     def eos_token_ids(self) -> frozenset[int]:
         """The tokens that end a completion: those of the generation config, else the tokenizer's."""
-        size = self.model.config.get_text_config().vocab_size
+        size = self.vocab_size
         for ids in (self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id):
             listed = ids if isinstance(ids, list | tuple) else [ids]
             if found := [token for token in listed if isinstance(token, int) and 0 <= token < size]:

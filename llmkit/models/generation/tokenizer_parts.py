@@ -30,7 +30,7 @@ class TokenizerParts:
             loaded.tokenizer,
             is_encoder_decoder=loaded.is_encoder_decoder,
             bos_token_id=loaded.bos_token_id,
-            vocab_size=loaded.model.config.get_text_config().vocab_size,
+            vocab_size=loaded.vocab_size,
         )
         self.languages = Languages(loaded.tokenizer)
         self._loaded = loaded
@@ -51,7 +51,7 @@ class TokenizerParts:
     @cached_property
     def constraints(self) -> ConstraintFactory:
         """Compiles constraints for this tokenizer."""
-        size = self._loaded.model.config.get_text_config().vocab_size
+        size = self._loaded.vocab_size
         return ConstraintFactory(self._loaded.tokenizer, size, self._loaded.eos_token_ids)
 
 
@@ -61,7 +61,7 @@ def tokenizer_state(loaded: LoadedModel) -> tuple[Any, ...]:
     A look takes some microseconds. Components that were replaced inside of the tokenizer, such as its normalizer, are
     not looked at.
     """
-    tokenizer, size = loaded.tokenizer, loaded.model.config.get_text_config().vocab_size
+    tokenizer, size = loaded.tokenizer, loaded.vocab_size
     return str(tokenizer.chat_template), len(tokenizer), loaded.bos_token_id, loaded.eos_token_ids, size
 
 

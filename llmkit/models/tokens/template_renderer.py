@@ -49,7 +49,8 @@ class TemplateRenderer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._source = str(tokenizer.chat_template or "")
-        self._rendered: Recent[str] = Recent(_KEPT_CHARACTERS)
+        self._rendered: Recent[str] = Recent(_KEPT_CHARACTERS)  # not checked
+        self._conversations: Recent[RenderedConversation] = Recent(_KEPT_CHARACTERS)
         if self._source:
             TEMPLATES.start()  # while the weights are read
 
@@ -76,6 +77,15 @@ class TemplateRenderer:
         """
         if not turns:
             raise InputError(NO_MESSAGES)
+        key = None if _IS_NOT_CONSTANT.search(self._source) else self._key(turns, template, _is_open(turns))
+        conversation = self._conversations.get(key) if key else None
+        if conversation is None:
+            conversation = self._render(turns, template)
+            if key:
+                self._conversations.put(key, conversation, len(key) + len(conversation.text))
+        return conversation
+
+    def _render(self, turns: Sequence[Turn], template: Mapping[str, Any]) -> RenderedConversation:
         self._check_variables(template)
         found, first_problem = self._check(list(turns), template)
         if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def test_conversations_encoded_ahead_are_rendered_in_one_request(monkeypatch: py
 
 
 def test_templates_that_write_the_time_are_rendered_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = chatml_tokenizer()
+    tokenizer = copy.deepcopy(chatml_tokenizer())  # other tests have it too
     tokenizer.chat_template = "{{ strftime_now('%Y') }}" + str(tokenizer.chat_template)
     encoder = encoder_of(tokenizer)
     with counted(monkeypatch) as found:
