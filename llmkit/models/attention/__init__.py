@@ -1,1 +1,1 @@
-"""Attention on GPUs: which kernels compute it, and attention of many rows to one shared prefix."""
+"""Attention: of grouped heads, of many rows to one shared prefix, and which kernels of a GPU compute it."""

@@ -44,7 +44,7 @@ class EmbedderHead:
     def _embed(self, texts: Sequence[str]) -> Matrix:
         loaded = self.passes.loaded
         loaded.check_weights()
-        with loaded.lock, computing_errors(loaded):
+        with loaded.forward_pass(), computing_errors(loaded):
             vectors = loaded.model.encode(
                 list(texts),
                 batch_size=self.passes.batch_size,

@@ -108,12 +108,10 @@ class ForwardPasses:
 
         `read` gets the outputs of a batch, the row of the input in it, and the input's index.
         """
-        import torch
-
         self.loaded.check_weights()
         results: dict[int, Output] = {}
         order = sorted(range(len(inputs)), key=lambda index: len(inputs[index].ids))
-        with self.loaded.lock, torch.inference_mode(), computing_errors(self.loaded):
+        with self.loaded.forward_pass(), computing_errors(self.loaded):
             for batch in self._batches(order, inputs, batch_size or self.batch_size):
                 outputs = self.loaded.model(**self._tensors([inputs[index] for index in batch]))
                 for row, index in enumerate(batch):

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import GenerationError
-from llmkit.models.cpu.int4_linear import pack_nothing
-from llmkit.models.cpu.kernels import CpuKernels
+from llmkit.models.fast.kernels import PlainKernels
 from llmkit.models.fast.llama import FastLlama
 from llmkit.models.generation.engine import Engine
 from llmkit.models.scoring import row_plan, tree_rows
@@ -34,7 +33,7 @@ def engine_of(name: str, *, fast: bool = False) -> Engine:
     model = tiny.make(name)
     loaded = from_objects(model.model, model.tokenizer, context_window=tiny.WINDOW)
     if fast:
-        loaded.fast_forward = FastLlama(model.model, CpuKernels(pack_nothing))
+        loaded.fast_forward = FastLlama(model.model, PlainKernels(fuses=True))
     engine = Engine(loaded)
     engine.scorer.trees = TreeRows(loaded, engine.prefix_cache)
     return engine
