@@ -22,6 +22,8 @@ from llmkit.models.generation.settings import GenerationSettings
 _OF_EACH_COMPLETION: dict[str, Any] = {"seed": None, "stop": (), "max_new_tokens": None}
 """Settings that need not be equal for rows to share a choice."""
 
+_MAX_SHARED = 256  # of settings that are remembered
+
 
 @dataclass(frozen=True, eq=False)
 class SharedChoice:
@@ -62,6 +64,8 @@ class RowChooser:
         settings = settings.model_copy(update=_OF_EACH_COMPLETION)
         key = (settings, str(vars(self._model.generation_config)))
         if key not in self._shared:
+            if len(self._shared) >= _MAX_SHARED:
+                self._shared.clear()
             config = merge_config(self._model, self._config_of(settings))
             is_supported = config.num_beams == 1 and config.guidance_scale in (None, 1)
             found = logits_processors(self._model, config, [0], 1, token_penalties(settings)) if is_supported else []

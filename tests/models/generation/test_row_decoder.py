@@ -9,12 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.messages import HumanMessage
 
+from llmkit import HuggingFaceChat
 from llmkit.errors import GenerationError
 from llmkit.models.cpu.int4_linear import pack_nothing
 from llmkit.models.cpu.kernels import CpuKernels
@@ -353,3 +357,46 @@ def test_an_error_of_one_caller_reaches_no_other(monkeypatch: pytest.MonkeyPatch
 
 def fail(*_: Any) -> Any:
     raise GenerationError("no reason")
+
+
+@pytest.mark.slow
+def test_the_default_model_computes_in_rows_what_transformers_does(default_llm: HuggingFaceChat) -> None:
+    loaded = default_llm.engine.loaded
+    engine = Engine(loaded, uses_rows=True)
+    questions = [
+        "Name a colour.",
+        "What is a telescope, and who built the first one?",
+        "Say hello.",
+        "Why is snow white?",
+    ]
+    prompts = [default_llm.engine.encoder.encode_messages([HumanMessage(question)]) for question in questions]
+    expected = []
+    for prompt in prompts:
+        ids = torch.tensor([prompt])
+        row = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24)
+        expected.append([row[0, len(prompt) :].tolist()])
+    assert generate_together(engine, prompts, max_new_tokens=24) == expected
+    assert [generate_alone(engine, prompt, max_new_tokens=24) for prompt in prompts] == expected
+    sampled = {"temperature": 0.8, "n": 2, "seed": SEED, "max_new_tokens": 12}
+    alone = [generate_alone(default_llm.engine, prompt, **sampled) for prompt in prompts]
+    assert generate_together(engine, prompts, **sampled) == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_rounding_does_not_hide_that_a_model_can_use_rows(
+    default_model_folder: Path, dtype: torch.dtype, is_fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(dtype).removeprefix("torch.")
+    loaded = HuggingFaceChat(model=str(default_model_folder), device="cpu", dtype=name).engine.loaded
+    fast = FastLlama(loaded.model, PlainKernels(fuses=True)) if is_fast else None
+    loaded = replace(loaded, fast_forward=fast)
+    assert row_step.can_use_rows(loaded)
+    logits = row_step.RowStep.logits
+    monkeypatch.setattr(
+        row_step.RowStep,
+        "logits",
+        lambda self, tokens, positions: logits(self, tokens, [position + 1 for position in positions]),
+    )
+    assert not row_step.can_use_rows(loaded), "positions that are one too high"
