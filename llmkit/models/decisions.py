@@ -74,9 +74,10 @@ class HuggingFaceDecisions(BaseDecisionModel):
 
     Example:
         >>> decisions = HuggingFaceDecisions(HuggingFaceChat())
-        >>> questions = {"sports": Noul(instructions="Is this text about sports?")}
-        >>> decisions.invoke({"state": "The match ended 3 to 2.", "questions": questions}).nouls["sports"].noul > 0.5
-        True
+        >>> topic = Choice(instructions="What is this text about?", criteria={"sports": None, "politics": None})
+        >>> request = {"state": "The match ended 3 to 2.", "questions": {"topic": topic}}
+        >>> decisions.invoke(request).choices["topic"].choice
+        'sports'
 
     Args:
         llm: a model with `score`, such as `HuggingFaceChat`, or a `HuggingFaceEncoder` with `label_scores`; default:
@@ -118,7 +119,7 @@ class HuggingFaceDecisions(BaseDecisionModel):
         windows = {name: scorer.window(question) for name, question in asked.items()}
         answers = {}
         for name, question in asked.items():
-            prior = self._prior(scorer, question)
+            prior = self._prior(scorer, question, windows[name])
 
             def score(parts: Sequence[str], question: _Asked = question, prior: Row = prior) -> Matrix:
                 return log_softmax(scorer.scores(parts, question) - prior)
@@ -127,8 +128,8 @@ class HuggingFaceDecisions(BaseDecisionModel):
             answers[name] = _answer(typed[name], asked[name].names, np.exp(log_softmax(row)))
         return ClassifierResponse(model=self.model, answers=answers)
 
-    def _prior(self, scorer: _Scorer, asked: _Asked) -> Row:
-        """Return what the model prefers without a state; it is measured once for a question."""
+    def _prior(self, scorer: _Scorer, asked: _Asked, window: int) -> Row:
+        """Return what the model prefers after texts that say nothing and fit; it is measured once for a question."""
         if not scorer.prefers_options:
             return np.zeros(len(asked.words))
         key = (asked, getattr(self.llm, "weights_version", 0))
@@ -136,7 +137,8 @@ class HuggingFaceDecisions(BaseDecisionModel):
             if key not in self._priors:
                 if len(self._priors) >= _KEPT_PRIORS:
                     self._priors.clear()
-                self._priors[key] = scorer.scores(NEUTRAL_TEXTS, asked).mean(axis=0)
+                texts = [text for text in NEUTRAL_TEXTS if self.llm.get_num_tokens(text) <= window]
+                self._priors[key] = scorer.scores(texts or NEUTRAL_TEXTS[:1], asked).mean(axis=0)
             return self._priors[key]
 
 

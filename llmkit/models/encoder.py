@@ -21,6 +21,8 @@ from llmkit.models.encoders.question_answering import AnswerSpans, QuestionAnswe
 from llmkit.models.encoders.token_classifier import SpanScores, TokenClassifierHead
 from llmkit.text.words import with_article
 
+MAX_PAIRS = 4096
+"""Texts with labels that are encoded at once: with thousands of texts and hundreds of labels all would fill memory."""
 MAX_ANSWER_TOKENS = 15
 """Of a span, as in transformers' former pipeline."""
 
@@ -117,7 +119,11 @@ class HuggingFaceEncoder(LocalEncoder):
             )
         window, words = self.text_window(labels, descriptions), with_words(labels, descriptions)
         return pooled_log_probabilities(
-            lambda parts: head.log_probabilities(parts, words, multi_label=multi_label), list(texts), self, window
+            lambda parts: head.log_probabilities(parts, words, multi_label=multi_label),
+            list(texts),
+            self,
+            window,
+            chunk=max(1, MAX_PAIRS // len(labels)),
         )
 
     def span_scores(

@@ -199,6 +199,14 @@ def test_a_text_has_the_same_scores_alone_and_in_a_batch(texts):
         np.testing.assert_allclose(row, encoder.label_scores([text], LABELS)[0], atol=1e-5)
 
 
+def test_many_texts_are_scored_in_chunks(monkeypatch):
+    encoder = encoders.make("Bert", "ForSequenceClassification", encoders.NLI).encoder()
+    texts = [f"{text} {number}" for number in range(3) for text in TEXTS]
+    expected = encoder.label_scores(texts, LABELS)
+    monkeypatch.setattr("llmkit.models.encoder.MAX_PAIRS", 7)
+    np.testing.assert_allclose(encoder.label_scores(texts, LABELS), expected, atol=1e-5)
+
+
 def test_labels_that_leave_no_tokens_for_a_text_are_an_error():
     encoder = encoders.make("Bert", "ForSequenceClassification", encoders.NLI).encoder(context_window=12)
     with pytest.raises(InputError, match="leave no tokens for a text in the window of 12"):
