@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +16,8 @@ from llmkit.models.library_errors import computing_errors, library_errors
 from llmkit.models.loaded_model import LoadedModel
 
 Output = TypeVar("Output")
+BATCH_TOKENS = 16_384
+"""The most tokens of a forward pass of several inputs: as many as 32 of 512 have."""
 _ADVICE = "shorten it, or choose a model with a larger window"
 
 
@@ -118,13 +120,21 @@ class ForwardPasses:
                     results[index] = read(outputs, row, index)
         return [results[index] for index in range(len(inputs))]
 
-    def _batches(self, order: Sequence[int], inputs: Sequence[EncodedInput], size: int) -> Iterable[Sequence[int]]:
-        if self._pad_id is not None:
-            return (order[start : start + size] for start in range(0, len(order), size))
-        same: dict[int, list[int]] = {}  # without a token for padding, inputs of one length are computed together
+    def _batches(self, order: Sequence[int], inputs: Sequence[EncodedInput], size: int) -> Iterator[Sequence[int]]:
+        """Yield batches of inputs in this order, the shortest first; without a token for padding, of one length each.
+
+        Long inputs are in smaller batches, which have at most `BATCH_TOKENS`.
+        """
+        batch: list[int] = []
         for index in order:
-            same.setdefault(len(inputs[index].ids), []).append(index)
-        return (group[start : start + size] for group in same.values() for start in range(0, len(group), size))
+            length = len(inputs[index].ids)
+            is_full = len(batch) == size or (len(batch) + 1) * length > BATCH_TOKENS
+            if batch and (is_full or (self._pad_id is None and length != len(inputs[batch[0]].ids))):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
 
     @property
     def _pad_id(self) -> int | None:
