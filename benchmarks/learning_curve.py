@@ -31,7 +31,8 @@ from llmkit.models import default_embedder
 
 COUNTS = {"ag": (2, 4, 8, 16, 50), "sst2": (2, 4, 8, 16, 50), "trec": (2, 4, 8, 16, 40), "banking77": (2, 5, 10)}
 METHODS = {"scikit-learn": "tab:gray", "cascade": "tab:orange", "model and embedder": "tab:blue"}
-DRAWS = 5
+TITLES = {"ag": "AG News", "sst2": "SST-2", "trec": "TREC", "banking77": "banking77"}
+DRAWS = 12
 Matrix = np.ndarray[Any, Any]
 
 
@@ -162,7 +163,8 @@ def draw_plot(found: Sequence[Point], file: Path) -> None:
                 axis.fill_between([one.per_label for one in line], *limits, color=color, alpha=0.15)
         model = next(point.accuracy for point in found if (point.task, point.method) == (name, "model"))
         axis.axhline(model, color="tab:green", linestyle=":", label="model alone, no labelled texts")
-        axis.set(title=name, xlabel="labelled texts of each label", xscale="symlog", ylim=(0.2, 1))
+        axis.set(title=TITLES[name], xlabel="labelled texts of each label", xscale="symlog", ylim=(0.2, 1))
+        axis.set_xlim(-0.3, 70)
         axis.set_xticks([0, 2, 8, 50], ["0", "2", "8", "50"])
     axes[0][0].set_ylabel("accuracy")
     axes[0][0].legend(fontsize=7)
