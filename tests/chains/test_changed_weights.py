@@ -9,6 +9,7 @@ import torch
 from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain, QAChain, ZeroShotClassificationChain
 from tests.support import tiny
+from tests.support.classification import WordCounts
 
 TEXT = "Maria Holm built the lighthouse at Karn."
 QUESTION = {"question": "Who built the lighthouse?", "context": TEXT}
@@ -33,8 +34,13 @@ def classifier(llm):
     return ZeroShotClassificationChain(llm, ["good", "bad"])
 
 
+def taught_classifier(llm):
+    return ZeroShotClassificationChain(llm, ["good", "bad"], embedder=WordCounts(), examples=LABELLED)
+
+
 CHAINS = {
     "classification": (classifier, "a fine film", LABELLED),
+    "classification, taught": (taught_classifier, "a fine film", LABELLED),
     "ner": (NERChain, TEXT, NAMED),
     "qa": (QAChain, QUESTION, ANSWERED),
 }
@@ -71,3 +77,14 @@ def test_a_calibration_ends_with_the_weights(llm, name, caplog):
     caplog.clear()
     chain.invoke(given)
     assert not caplog.records, "it is said once"
+
+
+def test_a_loaded_head_ends_with_the_weights(llm, tmp_path, caplog):
+    """It cannot be learned again, for its examples are not saved: that is said."""
+    taught_classifier(llm).save(tmp_path)
+    chain = ZeroShotClassificationChain.load(tmp_path, llm, embedder=WordCounts())
+    assert chain.invoke("a fine film").evidence == "head"
+    change(llm)
+    with caplog.at_level(logging.WARNING, "llmkit"):
+        assert chain.invoke("a fine film").evidence == "both"
+    assert "have changed: calibrate the chain again" in caplog.text
