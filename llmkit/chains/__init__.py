@@ -4,6 +4,7 @@
     ner/              NERChain: spans of the text scored as entities
     qa/               QAChain: sentences retrieved, their spans scored as answers; WebQAChain: fetches pages before that
     summarization/    SummarizationChain: one prompt, or map-reduce over passages
+    capabilities      what chains ask of a model that is no language model, such as `HuggingFaceEncoder`
     base              the plan of every chain: `prepare` one input, `run` all of them together
 
 The four folders do not import each other. The names below are loaded when first used, so that an import stays cheap.
