@@ -5,7 +5,6 @@
 Measured are the odd rows of each file (the second, the fourth, …): all that was chosen was chosen on the others. Each
 number of labelled texts is drawn several times from the pool; the 95 % interval is of the mean accuracy over draws, by
 bootstrap over rows. What the language model says of a text does not depend on the draw, so that it is asked once.
-SetFit is measured if it is installed: `pip install setfit`.
 """
 
 from __future__ import annotations

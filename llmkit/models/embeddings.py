@@ -14,23 +14,29 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
 BATCH_SIZE = 32
+DTYPES = ("float32", "bfloat16")
 
 
-def default_embedder() -> Embeddings:
+def default_embedder(dtype: str = "float32") -> Embeddings:
     """Return the catalog's sentence embedder (`minilm-l6`: 384 dimensions, normalized), loaded once.
 
     It reads the first 256 tokens of a text and ignores the rest.
+
+    Args:
+        dtype: "float32" or "bfloat16": three times as fast on a processor that multiplies it in hardware (`amx_bf16`),
+            with cosines that differ by up to 0.01.
     """
-    return load_embedder(DEFAULT_EMBEDDER)
+    return load_embedder(DEFAULT_EMBEDDER, dtype)
 
 
-@cache
-def load_embedder(name: str) -> Embeddings:
+def load_embedder(name: str, dtype: str = "float32") -> Embeddings:
     """Return a sentence embedder of the catalog, loaded once.
 
     Raises:
-        InputError: the catalog has no embedder of this name.
+        InputError: the catalog has no embedder of this name, or `dtype` is none of "float32" and "bfloat16".
     """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype is {dtype!r}, but an embedder of the catalog has {' or '.join(map(repr, DTYPES))}")
     names = [entry.name for entry in CATALOG.values() if entry.kind == "embedding"]
     if name not in names:
         listed = ", ".join(names)
@@ -38,10 +44,17 @@ def load_embedder(name: str) -> Embeddings:
             f"embedder is the name {name!r}, but the catalog's embedders are: {listed}. For another model give a "
             f"LangChain Embeddings object, such as langchain_huggingface.HuggingFaceEmbeddings(model_name={name!r})"
         )
+    return _load(name, dtype)
+
+
+@cache
+def _load(name: str, dtype: str) -> Embeddings:
     from langchain_huggingface import HuggingFaceEmbeddings
 
     folder = resolve(name)
     with quiet_transformers():
         return HuggingFaceEmbeddings(
-            model_name=str(folder), encode_kwargs={"batch_size": BATCH_SIZE, "normalize_embeddings": True}
+            model_name=str(folder),
+            model_kwargs={"model_kwargs": {"dtype": dtype}},
+            encode_kwargs={"batch_size": BATCH_SIZE, "normalize_embeddings": True},
         )
