@@ -7,6 +7,7 @@ compute. A graph is launched as a whole. It reads and writes the very tensors of
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 _recording = threading.Lock()  # PyTorch allows one recording at a time in a process
 
-_WARM_UPS = 3  # the first passes allocate what libraries keep, which a graph must not
+_MAX_DIFFERENCE = 0.1
+"""The most that rounding may change logits, as a share of their spread."""
+
+_WARM_UPS = 2  # the first passes allocate what libraries keep, which a graph must not
 
 
 class Recorder:
@@ -37,13 +41,19 @@ class Recorder:
         self._memory: Any = None  # of all graphs: one is replayed at a time, and its result read before the next
 
     def record(self, compute: Callable[[], torch.Tensor]) -> Recording | None:
-        """Compute a pass and record it; where it cannot be recorded, log a warning and return `None`.
+        """Record a pass over the present inputs; log a warning and return `None` where that fails.
+
+        A recording whose first replay computes something else than the pass itself is not used either.
 
         Raises:
             RuntimeError: the memory does not suffice.
         """
         try:
-            return self._record(compute)
+            expected = compute().clone()
+            recording = self._record(compute)
+            if _difference(expected, recording.replay()) < _MAX_DIFFERENCE:
+                return recording
+            raise RuntimeError("it computes other results")
         except Exception as error:
             cause = error
             while isinstance(cause.__context__, Exception):  # the last error says only that a recording has failed
@@ -70,6 +80,16 @@ class Recorder:
                     result = compute()
             current.wait_stream(stream)
         return Recording(graph, result)
+
+
+def _difference(expected: torch.Tensor, computed: torch.Tensor) -> float:
+    """Return how far logits `[rows, vocabulary]` differ, as a share of their spread: the median of the rows.
+
+    A model may compute rows that are no numbers; these tell nothing.
+    """
+    valid = expected.isfinite().all(-1)
+    shares = ((expected - computed).std(-1) / expected.std(-1))[valid].nan_to_num(nan=math.inf)
+    return float(shares.median()) if len(shares) else 0.0
 
 
 @dataclass(frozen=True, eq=False)

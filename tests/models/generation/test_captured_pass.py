@@ -25,27 +25,27 @@ from tests.support.tokenizers import chatml_tokenizer
 
 
 class FakeGraph:
-    def __init__(self, compute: Callable[[], torch.Tensor], result: torch.Tensor) -> None:
-        self._compute, self._result = compute, result
+    def __init__(self, compute: Callable[[], torch.Tensor], result: torch.Tensor, scale: float = 1.0) -> None:
+        self._compute, self._result, self._scale = compute, result, scale
 
     def replay(self) -> None:
         """Compute into the tensor of the recorded pass, as a graph does."""
-        self._result.copy_(self._compute())
+        self._result.copy_(self._compute() * self._scale)
 
 
 class FakeRecorder(Recorder):
     """Records on a CPU what a graph would compute on a GPU, or fails as it would."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, scale: float = 1.0) -> None:
         super().__init__(torch.device("cpu"))
-        self.is_usable, self.error, self.count = True, error, 0
+        self.is_usable, self.error, self.scale, self.count = True, error, scale, 0
 
     def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
         self.count += 1
         if self.error:
             raise self.error
         result = compute().clone()
-        return Recording(FakeGraph(compute, result), result)
+        return Recording(FakeGraph(compute, result, self.scale), result)
 
 
 def rows_engine(recorder: Recorder) -> Engine:
@@ -81,7 +81,7 @@ def test_a_change_of_the_weights_is_recorded_anew() -> None:
 
     def compute() -> torch.Tensor:
         passes.append(0.0)
-        return torch.zeros(1)
+        return torch.arange(4.0)[None]
 
     captured = CapturedPass(loaded, compute, recorder)
     for count in (1, 1):
@@ -92,17 +92,24 @@ def test_a_change_of_the_weights_is_recorded_anew() -> None:
     assert recorder.count == 2
 
 
-def test_where_nothing_can_be_recorded_one_warning_says_why(caplog: pytest.LogCaptureFixture) -> None:
-    recorder = FakeRecorder(RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors"))
+FAILURES = {
+    "operation not permitted when stream is capturing": FakeRecorder(
+        RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors")
+    ),
+    "it computes other results": FakeRecorder(scale=-1.0),
+}
+
+
+@pytest.mark.parametrize("reason", FAILURES)
+def test_where_nothing_can_be_recorded_one_warning_says_why(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = FAILURES[reason]
     engine = rows_engine(recorder)
     with caplog.at_level(logging.WARNING, "llmkit"):
         for _ in range(2):
             assert generate_together(engine, encode_prompts(tiny.make("llama"))) == expected()
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("llmkit")]
-    assert messages == [
-        "decoding is slower than it could be: a step cannot be recorded as a CUDA graph (operation not permitted when "
-        "stream is capturing)"
-    ]
+    message = f"decoding is slower than it could be: a step cannot be recorded as a CUDA graph ({reason})"
+    assert messages == [message]
     assert recorder.count == 1
 
 
