@@ -167,8 +167,8 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         prompt = self._convert(messages)
         return 0 if prompt == [] else len(self._encode(prompt, options, self._engine))  # trim_messages counts none too
 
-    def encode_ahead(self, inputs: Sequence[LanguageModelInput]) -> None:
-        """Encode inputs that will soon be counted and computed, in few calls; what is wrong is left to these."""
+    def encode_ahead(self, inputs: Sequence[LanguageModelInput], texts: Sequence[str] = ()) -> None:
+        """Encode inputs and plain texts that will soon be counted, in few calls; what is wrong is left to these."""
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Return the half-open range of characters of `text` that each of its tokens covers."""

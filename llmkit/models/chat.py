@@ -202,12 +202,12 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         given, template = options.prompt(self._convert(messages), encoder)
         return encoder.changes(given, **template)
 
-    def encode_ahead(self, inputs: Sequence[LanguageModelInput]) -> None:
-        """Encode inputs that will soon be counted and computed, in few calls; what is wrong is left to these."""
+    def encode_ahead(self, inputs: Sequence[LanguageModelInput], texts: Sequence[str] = ()) -> None:
+        """Encode inputs and plain texts that will soon be counted, in few calls; what is wrong is left to these."""
         options, encoder = CallOptions(self.settings), self.engine.encoder
         prompts = [options.prompt(self._convert(given), encoder) for given in inputs]
         if prompts:
-            encoder.encode_ahead([messages for messages, _ in prompts], prompts[0][1])
+            encoder.encode_ahead([messages for messages, _ in prompts], prompts[0][1], texts)
 
     def _convert_input(self, model_input: LanguageModelInput) -> PromptValue:
         value = super()._convert_input(model_input)

@@ -81,6 +81,16 @@ class UnfittedPrompt:
         """Return the messages with all examples that may be taken, if they are few enough to fit; else without."""
         return self._messages(self._tried_first)
 
+    @property
+    def may_fit(self) -> bool:
+        """Whether the input is not far too long, which is seen without encoding all of it."""
+        return self.budget.estimate_too_long(self.turn.input) is None
+
+    @property
+    def rendered_input(self) -> str:
+        """The input with its label and its question."""
+        return render_input(self.parts, self.turn, self.budget.layout)
+
     @cached_property
     def _usable(self) -> list[Candidate]:
         return [one for one in self.ranked if not same_text(one.example["input"], self.turn.input)]
@@ -202,7 +212,7 @@ class UnfittedPrompt:
         texts = [
             Part("instruction", budget.count_cached(fill(parts.instruction, turn.values))),
             *(Part(str(candidate), costs[candidate.number]) for candidate in kept),
-            Part("input", budget.count_text(render_input(parts, turn, budget.layout))),
+            Part("input", budget.count_text(self.rendered_input)),
             Part("output start", budget.count_cached(render_output(parts, turn))),
         ]
         return (

@@ -61,10 +61,10 @@ class ContextBudget:
             return self.count_text(str(messages[0].content))  # LangChain would count "Human: " with it
         return self.model.get_num_tokens_from_messages(messages)
 
-    def encode_ahead(self, prompts: Sequence[list[BaseMessage]]) -> None:
-        """Let the model encode whole prompts together that will be counted one by one, if it can."""
+    def encode_ahead(self, prompts: Sequence[list[BaseMessage]], texts: Sequence[str] = ()) -> None:
+        """Let the model encode whole prompts and texts together that will be counted one by one, if it can."""
         if encode := getattr(self.model, "encode_ahead", None):
-            encode(prompts)
+            encode(prompts, texts)
 
     def estimate_too_long(self, text: str) -> int | None:
         """Return about how many tokens a text has that cannot fit; `None` if it may fit."""

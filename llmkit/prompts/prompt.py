@@ -140,7 +140,8 @@ class TaskPrompt(BaseChatPromptTemplate):
         """Do as `fit` for each input, or return the error that it failed with; all are encoded together."""
         budget = ContextBudget(model, max_new_tokens, context_window, self.layout)
         results: list[Any] = [or_error(self._unfitted, input, {}, budget) for input in inputs]
-        budget.encode_ahead([one.likely_messages() for one in results if isinstance(one, UnfittedPrompt)])
+        unfitted = [one for one in results if isinstance(one, UnfittedPrompt) and one.may_fit]
+        budget.encode_ahead([one.likely_messages() for one in unfitted], [one.rendered_input for one in unfitted])
         return [or_error(one.fit) if isinstance(one, UnfittedPrompt) else one for one in results]
 
     def _unfitted(self, input: str, fields: Mapping[str, Any], budget: ContextBudget) -> UnfittedPrompt:

@@ -78,13 +78,27 @@ class PromptEncoder:
         backend = self._escaper.tokenizer_for("", continues=not self._is_encoder_decoder)
         return [self._ids(encoding) for encoding in encode_batch(backend, texts)]
 
-    def encode_ahead(self, conversations: Sequence[Sequence[BaseMessage]], template: Mapping[str, Any]) -> None:
-        """Render and encode conversations in few calls, for `encode_messages`, which is asked for each of them soon.
+    def encode_ahead(
+        self, conversations: Sequence[Sequence[BaseMessage]], template: Mapping[str, Any], texts: Sequence[str] = ()
+    ) -> None:
+        """Render and encode conversations and plain texts in few calls, before they are asked for one by one.
 
-        What cannot be encoded is left to it, and so are conversations with names of special tokens.
+        What cannot be encoded is left to `encode_messages` and `encode_text`, and so are names of special tokens.
         """
-        if self.layout != "chat":
-            return
+        prompts = self._render_ahead(conversations, template) if self.layout == "chat" else []
+        plain = [text for text in texts if _is_encodable(text) and not self._escaper.has_special(text)]
+        keys: list[tuple[Any, ...]] = [
+            *(("prompt", text) for text in prompts),
+            *(("text", False, text) for text in plain),
+        ]
+        new = [key for key in dict.fromkeys(keys) if self._encoded.get(key) is None]
+        with suppress(LlmkitError):
+            encodings = encode_batch(self._escaper.backend, [key[-1] for key in new])
+            for key, encoding in zip(new, encodings, strict=True):
+                self._keep(key, encoding)
+
+    def _render_ahead(self, conversations: Sequence[Sequence[BaseMessage]], template: Mapping[str, Any]) -> list[str]:
+        """Render conversations without names of special tokens, in few requests; others are left out."""
         plain = []
         for messages in conversations:
             with suppress(LlmkitError):
@@ -92,14 +106,11 @@ class PromptEncoder:
                 if turns and not self._escaper.has_special(_validate_text(_join_strings([turns, dict(template)]))):
                     plain.append(turns)
         self._renderer.render_ahead(plain, template)
-        texts = []
+        rendered = []
         for turns in plain:
             with suppress(LlmkitError):
-                texts.append(self._renderer.render(turns, template).text)
-        new = [text for text in dict.fromkeys(texts) if self._encoded.get(("prompt", text)) is None]
-        with suppress(LlmkitError):
-            for text, encoding in zip(new, encode_batch(self._escaper.backend, new), strict=True):
-                self._keep(("prompt", text), encoding)
+                rendered.append(self._renderer.render(turns, template).text)
+        return rendered
 
     def _encode(self, key: Hashable, encoding: Callable[[], Encoding]) -> list[int]:
         """Return the tokens of a key, computed once while it is recent."""
@@ -212,6 +223,12 @@ def _validate_text(text: str) -> str:
         half = f"{text[error.start]!r}, half a surrogate pair"
         raise PromptError(f"the text contains {half}: decode it with errors='replace'") from error
     return text
+
+
+def _is_encodable(text: str) -> bool:
+    with suppress(PromptError):
+        return bool(_validate_text(text))
+    return False
 
 
 def _join_strings(value: Any) -> str:

@@ -12,11 +12,14 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain, ZeroShotClassificationChain
+from llmkit.errors import ContextWindowExceeded
 from llmkit.models.tokens import chat_template, template_renderer
 from llmkit.models.tokens.chat_template import PromptEncoder
 from llmkit.models.tokens.recent import Recent
 from llmkit.models.tokens.special_tokens import encode, encode_batch
 from llmkit.models.tokens.template_process import TEMPLATES
+from llmkit.prompts import FittedPrompt, TaskPrompt
+from tests.support.models import chat
 from tests.support.tokenizers import chatml_tokenizer, gpt2_tokenizer, inst_tokenizer, t5_tokenizer
 
 TEXTS = ["The dog sleeps on.", "What is the capital of France?", "東京 is", " the", "\n", "a </s> b", "x"]
@@ -140,3 +143,12 @@ def test_each_text_of_an_entity_chain_is_encoded_once(
     assert found.pop("requests") == 1
     prompts = [text for text in found if text.startswith("<|im_start|>") and ("Ada" in text or "Maria" in text)]
     assert {found[text] for text in prompts} == {1}
+
+
+def test_a_text_that_is_far_too_long_is_not_encoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    llm, long = chat("llama"), "The dog sleeps on. " * 20_000
+    with counted(monkeypatch) as found:
+        failed, fitted = TaskPrompt("Which animal?").fit_all([long, "The dog sleeps on."], model=llm, max_new_tokens=1)
+    assert isinstance(failed, ContextWindowExceeded)
+    assert isinstance(fitted, FittedPrompt)
+    assert max(map(len, found)) < len(long) / 2
