@@ -39,6 +39,7 @@ class Recorder:
         self.is_usable = device.type == "cuda"
         self._device = device
         self._memory: Any = None  # of all graphs: one is replayed at a time, and its result read before the next
+        self._stream: Any = None  # of all recordings: only those on one stream share memory
 
     def record(self, compute: Callable[[], torch.Tensor]) -> Recording | None:
         """Record a pass over the present inputs; log a warning and return `None` where that fails.
@@ -68,7 +69,8 @@ class Recorder:
 
     def _record(self, compute: Callable[[], torch.Tensor]) -> Recording:
         with _recording, torch.cuda.device(self._device):
-            current, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            current, stream = torch.cuda.current_stream(), self._stream
             stream.wait_stream(current)
             self._memory = self._memory or torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()

@@ -161,7 +161,11 @@ class RowSteps:
         return max(rows for rows in ROWS if rows == 1 or rows <= most)
 
     def learn_shape(self, like: KeyValues) -> None:
-        """Note the shape of the model's keys and values."""
+        """Note the shape of the model's keys and values; drop all steps if their device or data type is another."""
+        known, new = (layers[0][0] if layers else None for layers in (self._like, like))
+        if known is not None and new is not None and (known.device, known.dtype) != (new.device, new.dtype):
+            self._steps.clear()
+            self._like, self._recorder = [], Recorder(new.device)
         self._like = self._like or [(keys[:1, :, :1].clone(), values[:1, :, :1].clone()) for keys, values in like]
 
     def size_for(self, rows: int, tokens: int) -> tuple[int, int]:

@@ -70,6 +70,8 @@ class RowTable:
         """Begin rows that have an index with keys and values of prompts, of which `sources` are those of each row."""
         assert self._step is not None
         self._step.cache.put([row.index for row in rows], prefilled.key_values, sources)
+        for row in rows:  # of one that had made way, what was computed ahead is no longer in the cache
+            self._ahead.pop(row, None)
         self._rows.extend(rows)
 
     def logits(self, rows: Sequence[Row]) -> tuple[dict[Row, int], torch.Tensor]:
@@ -132,7 +134,8 @@ class RowTable:
         Making a step takes as long as hundreds of larger ones, and the last rows of a batch are soon done.
         """
         size, current = self.steps.size_for(rows, tokens), self._step
-        if not self._rows or current is None or current.size == size:
+        is_dropped = current is None or not self.steps.has(current.size)  # of a model that was moved
+        if not self._rows or current is None or is_dropped or current.size == size:
             self._oversized_steps = 0
             return self.steps.find(size)
         is_large_enough = current.size[0] >= size[0] and current.size[1] >= size[1]

@@ -76,9 +76,9 @@ class RowCache(Cache):
     def put(self, rows: Sequence[int], key_values: KeyValues, sources: Sequence[int]) -> None:
         """Begin rows with keys and values of sequences, of which `sources` are those of each row."""
         first = key_values[0][0]
-        target = torch.tensor(rows, device=first.device)
+        target = torch.tensor(rows, device=self.key_values[0][0].device)
         source = torch.tensor(sources, device=first.device)
         tokens = min(first.shape[2], self.key_values[0][0].shape[2])
         for own, new in zip(chain(*self.key_values), chain(*key_values), strict=True):
-            own[target, :, :tokens] = new[source, :, :tokens]
+            own[target, :, :tokens] = new[source, :, :tokens].to(own)  # the model may have been moved
             own[target, :, tokens:] = 0  # a value that is not a number would count in spite of the mask

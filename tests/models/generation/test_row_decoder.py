@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -159,3 +161,22 @@ def test_looking_ahead_computes_each_step_once() -> None:
         with forward_shapes(engine) as shapes:
             generate_together(engine, prompts, min_new_tokens=LENGTH)
         assert sum(tokens == 1 for _, tokens in shapes) == LENGTH, "all rows go on together"
+
+
+def test_a_model_whose_data_type_changes_is_decoded_in_new_rows() -> None:
+    model = Tiny(copy.deepcopy(make("llama").model), make("llama").tokenizer)
+    engine = rows_engine(model)
+    prompts = random_prompts(model, 3, 20)
+    stream = engine.stream(greedy_request(prompts[0]))
+    first = next(stream)[0]
+    recorders = []
+    for dtype in (torch.float64, torch.float32):
+        model.model.to(dtype)
+        expected = [model.reference(prompt, max_new_tokens=LENGTH) for prompt in prompts]
+        assert generate_together(engine, prompts) == expected
+        assert engine._row_decoder is not None
+        recorders.append(engine._row_decoder._rows.steps._recorder)
+    assert recorders[0] is not recorders[1], "a graph of the device that the model was on computes nothing"
+    for _ in stream:  # which had begun before
+        pass
+    assert len(first.token_ids) == LENGTH

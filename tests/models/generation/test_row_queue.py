@@ -74,6 +74,23 @@ def test_a_stream_that_pauses_makes_way_and_goes_on(monkeypatch: pytest.MonkeyPa
         assert [completion.token_ids] == expected[1]
 
 
+def test_completions_that_made_way_are_computed_again_from_their_first_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_step, "ROWS", (1, 2))
+    model = make("llama")
+    engine = rows_engine(model)
+    prompts = encode_prompts(model)[1:3]
+    decoder = engine._row_decoder
+    assert decoder is not None
+    completions = [engine._new_completions(greedy_request(prompt))[0] for prompt in prompts]
+    with closing(decoder.decode(completions)) as steps:
+        next(steps)
+        with closing(engine.stream(greedy_request(random_prompts(model, 1, 20)[0]))) as stream:
+            next(stream)
+        for _ in steps:
+            pass
+    assert [[one.token_ids] for one in completions] == [generate_alone(model.engine(), prompt) for prompt in prompts]
+
+
 class FakeMemory:
     """A device's memory of a fixed size."""
 
