@@ -47,6 +47,11 @@ class LabelModel(CapableModel, Protocol):
         ...
 
     @property
+    def template(self) -> str:
+        """The sentence in which it reads a label, with `{}` in the label's place."""
+        ...
+
+    @property
     def is_independent(self) -> bool:
         """Whether it judges each label by itself; if not, it compares labels with one another."""
         ...

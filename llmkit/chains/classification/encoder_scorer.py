@@ -12,6 +12,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.capabilities import LabelModel
+from llmkit.chains.classification.saving import MAX_PROBABILITY_DIFFERENCE, PROBES_OF_ENCODERS
 from llmkit.chains.classification.scorer import LabelScorer, against_the_rest
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row
@@ -53,6 +54,19 @@ class EncoderScorer:
     ) -> EncoderScorer:
         """Return the scorer itself: it reads no examples, which then only serve the prior."""
         return self
+
+    probes = PROBES_OF_ENCODERS
+    max_difference = MAX_PROBABILITY_DIFFERENCE
+
+    @property
+    def method(self) -> str:
+        """How the model scores labels."""
+        return self.llm.label_method
+
+    @property
+    def template(self) -> str:
+        """The sentence in which the model reads a label."""
+        return self.llm.template
 
     @property
     def verbalized(self) -> tuple[str, ...]:

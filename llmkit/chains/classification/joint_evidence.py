@@ -62,6 +62,7 @@ class JointEvidence:
         self._lock = CopyableLock()
         self._head: Head | None = None
         self._learned = False
+        self._loaded_count = 0
 
     @property
     def shows_examples(self) -> bool:
@@ -73,7 +74,12 @@ class JointEvidence:
         if (head := self.head()) is None:
             return self.model.report()
         losses = head.log_loss_before, head.log_loss_after
-        return ExamplesReport(len(self._examples.examples), "head", "log-loss", *losses)
+        return ExamplesReport(self._example_count, "head", "log-loss", *losses)
+
+    @property
+    def _example_count(self) -> int:
+        """How many examples the head was learned from, which a loaded chain does not have."""
+        return len(self._examples.examples) or self._loaded_count
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> None:
         """Learn a head from labelled examples, instead of the former ones."""
@@ -107,7 +113,7 @@ class JointEvidence:
         parts = [self.model.state(), self.embedder.state()]
         facts = {"noise_variance": self.model.noise_variance(), "max_accuracy_loss": self._max_loss}
         if head := self.head():
-            saved, arrays = save_head(head)
+            saved, arrays = save_head(head, self._example_count)
             parts.append(({"head": saved}, arrays))
         for more, _ in parts:
             facts |= more
@@ -121,6 +127,7 @@ class JointEvidence:
         if settings.head:
             sizes = len(self.embedder.center), len(scorer.verbalized)
             self._head = load_head(settings.head, arrays, *sizes, independent=scorer.multi_label)
+            self._loaded_count = settings.head.examples
         self._learned = True
 
     def measure_prior(self, texts: Sequence[str]) -> None:

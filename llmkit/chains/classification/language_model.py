@@ -13,11 +13,11 @@ from llmkit.chains.classification.contextual_calibration import ClassificationTu
 from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
 from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
 from llmkit.chains.classification.saving import (
-    PROBE,
     Arrays,
     SavedSettings,
     ShownExample,
     take_array,
+    validate_same_method,
     validate_same_model,
 )
 from llmkit.chains.scoring import Row, WeightsWatch
@@ -109,16 +109,18 @@ class LanguageModelEvidence:
         rows = zip(few_shot.examples, few_shot.labels, strict=True) if few_shot.shown else ()
         shown = [ShownExample(input=row["input"], labels=list(labels)) for row, labels in rows]
         facts = {"contextual_calibration": self._calibrated, "tuning": self.tuning, "shown": shown}
-        return facts, {"prior": scorer.prior, "probe": scorer.scorer.scores([PROBE])[0]}
+        facts |= {"method": scorer.scorer.method, "template": scorer.scorer.template}
+        return facts, {"prior": scorer.prior, "probe": scorer.scorer.scores(scorer.scorer.probes).ravel()}
 
     def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is of another model or prompt."""
         few_shot = self._few_shot
         scorer = few_shot.few_shot if few_shot.shown else few_shot.zero_shot
-        probe = scorer.scores([PROBE])[0]
-        validate_same_model(take_array(arrays, "probe", len(probe)), probe)
+        validate_same_method(settings, scorer.method, scorer.template)
+        probe = scorer.scores(scorer.probes).ravel()
+        validate_same_model(take_array(arrays, "probe", len(probe)), probe, scorer.max_difference)
         with self._lock:
-            self._scorers = (CalibratedScorer(scorer, take_array(arrays, "prior", len(probe))),)
+            self._scorers = (CalibratedScorer(scorer, take_array(arrays, "prior", len(scorer.continuations))),)
             self._noise = settings.noise_variance
 
     def scorers(self) -> tuple[CalibratedScorer, ...]:

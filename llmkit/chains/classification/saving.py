@@ -26,6 +26,10 @@ PROBE = "N/A"
 """A text of which the model's scores and the embedder's vector are saved, to recognize both."""
 MAX_SCORE_DIFFERENCE = 1.0
 """In nats: the same model in another precision differs by some tenths at most, another model by many nats."""
+PROBES_OF_ENCODERS = (PROBE, "The match ended 3 to 2.", "I want my money back.", "The vote is on Monday.")
+"""The same for encoders: their log-probabilities add up to one, so that those of two encoders are more alike."""
+MAX_PROBABILITY_DIFFERENCE = 0.25
+"""In nats, for encoders: in bfloat16 `minilm-l6` differs by up to 0.1."""
 MIN_COSINE = 0.999
 
 
@@ -49,6 +53,7 @@ class SavedHead(BaseModel):
     sure: float | None
     log_loss_before: float
     log_loss_after: float
+    examples: int
 
 
 class SavedSettings(BaseModel):
@@ -58,6 +63,8 @@ class SavedSettings(BaseModel):
         labels: the words of each label.
         shown: the examples in the prompt.
         noise_variance: of the language model's scores; `None` without an embedder.
+        method: how the model scores labels.
+        template: the sentence in which an encoder reads a label.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,6 +72,8 @@ class SavedSettings(BaseModel):
     format: Literal["llmkit classification chain, version 1"] = "llmkit classification chain, version 1"
     labels: dict[str, str]
     multi_label: bool
+    method: str = "likelihood"
+    template: str | None = None
     contextual_calibration: bool
     threshold: float | None
     uncalibrated_threshold: float | None
@@ -146,12 +155,26 @@ def take_array(arrays: Mapping[str, NDArray[np.float64]], name: str, *shape: int
     return found
 
 
-def validate_same_model(saved: NDArray[np.float64], found: NDArray[np.float64]) -> None:
-    """Raise `InputError` if the scores of the probe are those of another model or prompt."""
-    difference = float(np.abs(saved - found).max())
-    if difference > MAX_SCORE_DIFFERENCE:
+def validate_same_method(saved: SavedSettings, method: str, template: str | None) -> None:
+    """Raise `InputError` if the model scores labels in another way than the one that the chain was saved with."""
+    if saved.method != method:
         raise InputError(
-            f"the chain was saved with another language model or prompt: its labels' log-likelihoods differ by up to "
+            f"the chain was saved with a model that scores labels by {saved.method}, but this one does by {method}: "
+            "load it with the same model, or fit a new chain"
+        )
+    if saved.template != template:
+        raise InputError(
+            f"the chain was saved with the template {saved.template!r}, but this model's is {template!r}: load the "
+            "model with the same one, or fit a new chain"
+        )
+
+
+def validate_same_model(saved: NDArray[np.float64], found: NDArray[np.float64], max_difference: float) -> None:
+    """Raise `InputError` if the scores of the probes are those of another model or prompt."""
+    difference = float(np.abs(saved - found).max())
+    if difference > max_difference:
+        raise InputError(
+            f"the chain was saved with another model or prompt: its labels' scores differ by up to "
             f"{difference:.1f} nats. Load it with the same ones, or fit a new chain"
         )
 
@@ -171,12 +194,13 @@ def validate_same_embedder(saved: NDArray[np.float64] | None, found: NDArray[np.
         raise InputError("the chain was saved with another embedder: load it with the same one, or fit a new chain")
 
 
-def save_head(head: Head) -> tuple[SavedHead, Arrays]:
-    """Return the numbers and the arrays of a head."""
+def save_head(head: Head, examples: int) -> tuple[SavedHead, Arrays]:
+    """Return the numbers and the arrays of a head that was learned from so many examples."""
     arrays = {"head.center": head.center, "head.weights": head.weights}
     for name, mixture in (("joint", head.joint), ("alone", head.alone)):
         arrays[f"head.{name}"] = np.concatenate([[mixture.zero_shot, mixture.learned], mixture.bias])
-    return SavedHead(sure=head.sure, log_loss_before=head.log_loss_before, log_loss_after=head.log_loss_after), arrays
+    losses = {"log_loss_before": head.log_loss_before, "log_loss_after": head.log_loss_after}
+    return SavedHead(sure=head.sure, examples=examples, **losses), arrays
 
 
 def load_head(saved: SavedHead, arrays: Arrays, dimensions: int, labels: int, *, independent: bool) -> Head:

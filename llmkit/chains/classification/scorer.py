@@ -11,6 +11,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.base import apply_to_good, unwrap_all
 from llmkit.chains.calibration import Matrix
+from llmkit.chains.classification.saving import MAX_SCORE_DIFFERENCE, PROBE
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, score_continuations, separator
 from llmkit.errors import ContextWindowExceeded, InputError
@@ -39,6 +40,11 @@ class LabelScorer:
     multi_label: bool
     max_label_tokens: int
     context_window: int
+
+    method = "likelihood"
+    template = None
+    probes = (PROBE,)
+    max_difference = MAX_SCORE_DIFFERENCE
 
     @classmethod
     def from_labels(

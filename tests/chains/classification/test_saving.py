@@ -1,6 +1,8 @@
 """A fitted chain is saved as data, and what is loaded gives the same results, or is refused."""
 
+import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.errors import InputError
 from llmkit.prompts import LexicalExamples, TaskPrompt
+from tests.support import encoders
 from tests.support.classification import WordCounts, results_agree, taught, tiny_llm
 from tests.support.without_scores import ChatWithoutScores
 
@@ -90,11 +93,67 @@ def test_another_model_prompt_or_embedder_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "both")
     with pytest.raises(InputError, match="saved without an embedder"):
         load(tmp_path / "model", embedder=WordCounts())
-    with pytest.raises(InputError, match=r"another language model or prompt: .* differ by up to \d+\.\d nats"):
+    with pytest.raises(InputError, match=r"another model or prompt: .* differ by up to \d+\.\d nats"):
         other = TaskPrompt("Say at length what it is, and why, and for whom: {labels}")
         ZeroShotClassificationChain.load(tmp_path / "model", tiny_llm("gpt_neox"), prompt=other)
     with pytest.raises(InputError, match="nothing to fit"):
         ZeroShotClassificationChain.load(tmp_path / "model", ChatWithoutScores(llm=tiny_llm("llama")))
+
+
+def entailment(architecture: str = "Bert", **options: Any) -> Any:
+    return encoders.make(architecture, "ForSequenceClassification", encoders.NLI).encoder(**options)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_what_an_encoder_was_saved_with_is_loaded_and_anything_else_refused(multi_label: bool, tmp_path: Path) -> None:
+    chain = ZeroShotClassificationChain(entailment(), LABELS, multi_label=multi_label)
+    chain.save(tmp_path)
+    loaded = ZeroShotClassificationChain.load(tmp_path, entailment())
+    assert results_agree(loaded.invoke(TEXTS[0]), chain.invoke(TEXTS[0]))
+    refused = {
+        "by entailment, but this one does by relevance": encoders.make("Bert", "ForSequenceClassification").encoder(),
+        "by entailment, but this one does by masked words": encoders.make("Bert", "ForMaskedLM").encoder(),
+        "by entailment, but this one does by classifier": encoders.make(
+            "Bert", "ForSequenceClassification", tuple(LABELS)
+        ).encoder(),
+        "by entailment, but this one does by likelihood": tiny_llm("llama"),
+        "template 'This example is {}.', but this model's is 'It is {}.'": entailment(template="It is {}."),
+        "another model or prompt": entailment("Roberta"),
+    }
+    for message, other in refused.items():
+        with pytest.raises(InputError, match=re.escape(message)):
+            ZeroShotClassificationChain.load(tmp_path, other)
+
+
+def test_a_language_models_chain_is_not_loaded_with_an_encoder(tmp_path: Path) -> None:
+    chain_of(contextual_calibration=False).save(tmp_path)
+    with pytest.raises(InputError, match="by likelihood, but this one does by entailment"):
+        ZeroShotClassificationChain.load(tmp_path, entailment())
+
+
+def test_another_encoder_with_the_same_head_and_nearly_the_same_scores_is_refused(tmp_path: Path) -> None:
+    model = encoders.make("Bert", "ForSequenceClassification", encoders.NLI)
+    changed = copy.deepcopy(model)
+    ZeroShotClassificationChain(model.encoder(), LABELS).save(tmp_path)
+    changed.model.classifier.weight.data.mul_(1.5)
+    scores, other = (one.encoder().label_scores(["N/A"], LABELS) for one in (model, changed))
+    assert np.abs(other - scores).max() < 1
+    with pytest.raises(InputError, match="another model or prompt"):
+        ZeroShotClassificationChain.load(tmp_path, changed.encoder())
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_a_loaded_chain_reports_how_many_examples_its_head_was_learned_from(count: int, tmp_path: Path) -> None:
+    examples = taught(count, labels=LABELS)
+    chain = chain_of(embedder=WordCounts(), examples=[*examples, examples[0]])
+    chain.save(tmp_path / "once")
+    loaded = load(tmp_path / "once", embedder=WordCounts())
+    assert loaded.examples_report() == chain.examples_report()
+    loaded.save(tmp_path / "twice")
+    again = load(tmp_path / "twice", embedder=WordCounts())
+    assert again.examples_report() == chain.examples_report()
+    assert again.examples_report().examples == 2 * count + 1
+    assert again.fit(taught(3, labels=LABELS)).examples_report().examples == 6
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
