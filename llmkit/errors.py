@@ -61,7 +61,7 @@ class ContextWindowExceeded(InputError):
         advice: str = "shorten the input, lower max_new_tokens, or choose a model with a larger window",
     ) -> None:
         self.needed, self.available, self.advice = needed, available, advice
-        need = "needs" if what == "the prompt" else "need"
+        need = "need" if " and " in what or what.startswith("the tokens") else "needs"
         super().__init__(f"{what} {need} {needed} tokens, but the model's context window has {available}: {advice}")
 
 

@@ -76,7 +76,7 @@ def test_errors_survive_pickling(error_class, protocol):
 def test_a_pickled_error_keeps_its_attributes_and_says_its_advice_once():
     exceeded = pickle.loads(pickle.dumps(ContextWindowExceeded(9000, 8192, "a prompt", advice="shorten it")))
     assert (exceeded.needed, exceeded.available) == (9000, 8192)
-    assert str(exceeded) == "a prompt need 9000 tokens, but the model's context window has 8192: shorten it"
+    assert str(exceeded) == "a prompt needs 9000 tokens, but the model's context window has 8192: shorten it"
     reduction = ReductionError("the summaries stay too long")
     assert str(pickle.loads(pickle.dumps(reduction))) == str(reduction)
     assert isinstance(pickle.loads(pickle.dumps(GenerationTimeout(2.5, 7))), TimeoutError)

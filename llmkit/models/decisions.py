@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from langchain_core.decisions import (
     Box,
     Choice,
     ChoiceAnswer,
+    ClassifierRequest,
     ClassifierResponse,
     Noul,
     NoulAnswer,
@@ -24,6 +25,7 @@ from langchain_core.decisions import (
 )
 from langchain_core.language_models import BaseLLM
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
@@ -108,6 +110,18 @@ class HuggingFaceDecisions(BaseDecisionModel):
     @property
     def _provider(self) -> str:
         return "llmkit"
+
+    def invoke(
+        self, input: ClassifierRequest, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> ClassifierResponse:
+        """Answer the questions of a request; see `BaseDecisionModel.invoke`."""
+        return super().invoke(_validate_request(input), config, **kwargs)
+
+    async def ainvoke(
+        self, input: ClassifierRequest, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> ClassifierResponse:
+        """Answer the questions of a request; see `BaseDecisionModel.ainvoke`."""
+        return await super().ainvoke(_validate_request(input), config, **kwargs)
 
     def _classify(self, state: State, questions: dict[str, Question]) -> ClassifierResponse:
         text = state_text(state)
@@ -212,6 +226,18 @@ class _EncoderScorer:
         """Return the log-probability of each option for each state: [states, options]."""
         texts = [f"{state}\n{asked.question}" if self._reads_question else state for state in states]
         return np.asarray(self.llm.label_scores(texts, asked.names, asked.descriptions))
+
+
+def _validate_request(request: Any) -> Any:
+    """Return a request that has a state and questions by name, or raise `InputError`."""
+    form = "give {'state': …, 'questions': {name: question}}"
+    if not isinstance(request, Mapping):
+        raise InputError(f"the request is {type(request).__name__}, but must be a dictionary: {form}")
+    if missing := [key for key in ("state", "questions") if key not in request]:
+        raise InputError(f"the request has no {missing[0]!r}: {form}")
+    if not isinstance(request["questions"], Mapping):
+        raise InputError(f"questions is {type(request['questions']).__name__}, but must be a dictionary: {form}")
+    return request
 
 
 def _parse(name: str, question: Any) -> Noul | Choice | Score:

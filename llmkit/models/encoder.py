@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmkit.errors import InputError
-from llmkit.models.encoders.arguments import validate_count, validate_texts, with_words
+from llmkit.models.encoders.arguments import validate_count, validate_text, validate_texts, with_words
 from llmkit.models.encoders.base import LocalEncoder
 from llmkit.models.encoders.embedder import EmbedderHead
 from llmkit.models.encoders.heads import Head
@@ -175,11 +175,13 @@ class HuggingFaceEncoder(LocalEncoder):
         head = self._answer_head
         validate_count(top_k=top_k, max_answer_tokens=max_answer_tokens)
         for question, passages in queries:
-            validate_texts(question=[question], passages=passages)
+            validate_text(question=question)
+            validate_texts(passages=passages)
         return head.answer(queries, top_k, max_answer_tokens)
 
     def check_question(self, question: str) -> None:
-        """Raise `ContextWindowExceeded` for a question that leaves no tokens for a passage."""
+        """Raise `InputError` for a question that is no text, or that leaves no tokens for a passage."""
+        validate_text(question=question)
         self._answer_head.check_question(question)
 
     @property
@@ -204,7 +206,7 @@ class HuggingFaceEncoder(LocalEncoder):
         """
         head = self._masked_head
         validate_count(top_k=top_k)
-        validate_texts(text=[text])
+        validate_text(text=text)
         if targets is not None:
             validate_texts(targets=targets)
         return head.fill(text, top_k, targets)

@@ -135,12 +135,18 @@ def adapter_state(module: Any) -> str:
 
 
 def require_eval_mode(model: Any) -> None:
-    """Raise `ModelUnusable` if the model is being trained, or has a dropout layer that is, as of an adapter added."""
+    """Raise `ModelUnusable` if the model is being trained, or has a dropout layer that is, as of an adapter added.
+
+    What wraps a model of transformers, such as a new `SentenceTransformer`, may be in training mode: it has no effect.
+    """
     _require_eval_mode(list(walk_modules(model)))
 
 
 def _require_eval_mode(modules: list[Any]) -> None:
-    dropout, model = torch.nn.modules.dropout._DropoutNd, modules[0]
+    from transformers import PreTrainedModel
+
+    dropout = torch.nn.modules.dropout._DropoutNd
+    model = next((module for module in modules if isinstance(module, PreTrainedModel)), modules[0])
     if model.training or any(module.training and isinstance(module, dropout) and module.p > 0 for module in modules):
         raise ModelUnusable(
             f"this {type(model).__name__} is in training mode, in which its answers are random: call its eval() first"

@@ -264,3 +264,25 @@ def test_completion_models_get_plain_text():
     scores = np.asarray(llm.score(prompts, [" fox", " the dog"]))
     odds = np.exp(scores[0] - scores[1:].mean(axis=0))
     assert list(team.probabilities.values()) == pytest.approx(list(odds / odds.sum()), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ("text", r"the request is str, but must be a dictionary: give \{'state': "),
+        ({"questions": QUESTIONS}, "the request has no 'state'"),
+        ({"state": STATE}, "the request has no 'questions'"),
+        ({"state": STATE, "questions": [QUESTIONS["team"]]}, "questions is list, but must be a dictionary"),
+        ({"state": "\ud800", "questions": QUESTIONS}, "half a surrogate pair at 0"),
+        ({"state": STATE, "questions": {"c": {"instructions": "Which?"}}}, "question 'c': it is "),
+    ],
+)
+async def test_a_request_that_is_none_is_an_error(request_, message):
+    decisions = HuggingFaceDecisions(entailment())
+    with pytest.raises(InputError, match=message):
+        decisions.invoke(request_)
+    with pytest.raises(InputError, match=message):
+        await decisions.ainvoke(request_)
+    [failed, answered] = decisions.batch([request_, {"state": STATE, "questions": QUESTIONS}], return_exceptions=True)
+    assert isinstance(failed, InputError)
+    assert answered.answers

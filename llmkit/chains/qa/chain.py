@@ -180,6 +180,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             reader.check_question(question)
         query = Query(question, find_documents(self.retriever, question, input))
         if self._head_reader:
+            self._head_reader.check_texts(query)
             return PreparedQuery(query, [])
         sentences = self.sentence_retriever.retrieve(question, query.texts, self.top_k)
         if not self._reader or not self._yes_no_reader or not sentences:

@@ -10,6 +10,7 @@ from llmkit.chains.capabilities import AnswerModel
 from llmkit.chains.qa.calibration import QATuning
 from llmkit.chains.qa.inputs import Query
 from llmkit.chains.qa.reader import AnswerSpan
+from llmkit.prompts.validation import validate_text
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span, sentences
 from llmkit.text.words import count_words
@@ -31,6 +32,11 @@ class HeadReader:
     def check_question(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""
         self.llm.check_question(question)
+
+    def check_texts(self, query: Query) -> None:
+        """Raise `PromptError` for a text that no tokenizer takes: all of each is read."""
+        for number, text in enumerate(query.texts, 1):
+            validate_text(text, "the context" if len(query.texts) == 1 else f"document {number}")
 
     def read(self, queries: Sequence[Query]) -> list[AnswerSpan | None]:
         """Return the best span for each question, with the sentence that it is in; `None` if it has no span."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from llmkit.errors import InputError
 from llmkit.models.encoders.arguments import validate_count, validate_template, validate_window
@@ -58,6 +58,16 @@ class LocalEncoder:
                 "(save_pretrained(folder), the tokenizer too) and load the folder"
             )
         return _restore, (type(self), self._spec, self._options)
+
+    def __copy__(self) -> Self:
+        """Return an encoder that shares the weights."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return an encoder that shares the weights: nothing in it changes by its use."""
+        return self.__copy__()
 
     @property
     def head(self) -> Head:

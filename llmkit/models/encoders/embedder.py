@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llmkit.errors import InputError
 from llmkit.models.encoders.forward_passes import ForwardPasses
 from llmkit.models.encoders.label_heads import LabelWords, Matrix, log_softmax
 from llmkit.models.library_errors import computing_errors
@@ -29,11 +30,21 @@ class EmbedderHead:
     prefers_labels = True
 
     def text_window(self, labels: LabelWords) -> int:
-        """Return the most tokens of a text that are read at once."""
+        """Return the most tokens of a text that are read at once.
+
+        Raises:
+            InputError: a label is longer, of which sentence-transformers would leave out the end.
+        """
         model: Any = self.passes.loaded.model
         prompt = model.prompts.get(model.default_prompt_name, "") if model.default_prompt_name else ""
         special = self.passes.special_tokens(is_pair=False) + len(self.passes.encode_text(prompt).ids)
-        return self.passes.window - special
+        window = self.passes.window - special
+        for label, words in labels:
+            tokens = len(self.passes.encode_text(self.template.replace("{}", words)).ids)
+            if tokens > window > 0:
+                what = f"the label {label!r:.80}" if words == label else f"the description of {label!r:.80}"
+                raise InputError(f"{what} is {tokens} tokens, but the model reads {window}: give a shorter one")
+        return window
 
     def log_probabilities(self, texts: Sequence[str], labels: LabelWords, *, multi_label: bool) -> Matrix:
         """Return the log-probability of each label: [texts, labels]."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from tokenizers import Encoding, Tokenizer
 
 from llmkit.errors import ContextWindowExceeded, ModelUnusable
+from llmkit.models.encoders.arguments import validate_characters
 from llmkit.models.library_errors import computing_errors, library_errors
 from llmkit.models.loaded_model import LoadedModel
 
@@ -74,6 +75,7 @@ class ForwardPasses:
 
     def encode_text(self, text: str) -> Encoding:
         """Encode a text alone, without special tokens."""
+        validate_characters("the text", text)
         with self._lock, library_errors(_damaged):
             self.backend.no_truncation()
             return self.backend.encode(text, add_special_tokens=False)

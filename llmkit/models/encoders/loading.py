@@ -20,12 +20,17 @@ from llmkit.models.weights.digest import folder_digest, hash_text
 from llmkit.models.weights.file_state import file_state
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG
 from llmkit.models.weights.loading import DEVICE_MAPS, choose_device, choose_dtype, known_name, validate_placement
-from llmkit.models.weights.model_folder import SENTENCE_TRANSFORMERS
+from llmkit.models.weights.model_folder import sentence_transformers_class
 from llmkit.models.weights.quantization import quantization_config
 from llmkit.models.weights.reading import check_finite, read_config, read_tokenizer, read_weights
 from llmkit.models.weights.size_limits import check_size, check_tokenizer_file
 from llmkit.models.weights_monitor import require_eval_mode
 from llmkit.quiet import quiet_transformers
+from llmkit.text.words import with_article
+
+_EMBEDDER, _CROSS_ENCODER = "SentenceTransformer", "CrossEncoder"
+_REFUSED = ("SparseEncoder", "MultiVectorEncoder")
+"""Classes of sentence-transformers. A `CrossEncoder` is a classifier of transformers, and has its files."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +96,15 @@ def load(spec: EncoderSpec) -> LoadedEncoder:
             f"{folder} has an adapter, which HuggingFaceEncoder does not apply: merge it into its base "
             "(merge_and_unload) and save that"
         )
+    saved_by = sentence_transformers_class(folder)
+    if saved_by not in ("", _EMBEDDER, _CROSS_ENCODER):
+        raise _refused(str(folder), saved_by)
     where = choose_device() if spec.device == "auto" else spec.device
     warn_of_busy_waiting(where)
     name = known_name(spec.model, folder)
     with library_errors(lambda reason: ModelUnusable(f"{folder} cannot be loaded: {reason}")), quiet_transformers():
         source = hash_text(folder_digest(folder), spec.quantization)
-        if (folder / SENTENCE_TRANSFORMERS).is_file():
+        if saved_by == _EMBEDDER:
             return _embedder(_read_embedder(folder, where, spec), name, source)
         config = read_config(folder)
         architecture = next(iter(getattr(config, "architectures", None) or ()), "")
@@ -120,11 +128,17 @@ def from_objects(model: Any, tokenizer: Any) -> LoadedEncoder:
         InputError: these are no such objects.
         ModelUnusable: the model has no head that can be used or is being trained, or the tokenizer is not a fast one.
     """
-    if _is_embedder(model):
+    if refused := [name for name in _REFUSED if _is_a(model, name)]:
+        raise _refused("this", refused[0])
+    if _is_a(model, _CROSS_ENCODER):
+        model, tokenizer = model.model, tokenizer or model.tokenizer
+    if _is_a(model, _EMBEDDER):
         require_eval_mode(model)
         return _embedder(model, type(model).__name__, "")
     if not hasattr(model, "config"):
-        raise InputError(f"model is {type(model).__name__}, but must be a name, or a model of transformers")
+        raise InputError(
+            f"model is {type(model).__name__}, but must be a name, or a model of transformers or sentence-transformers"
+        )
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
     head = find_head(type(model).__name__, model.config)
@@ -134,9 +148,16 @@ def from_objects(model: Any, tokenizer: Any) -> LoadedEncoder:
     return _with_head(model, tokenizer, head, getattr(model.config, "_name_or_path", "") or type(model).__name__, "")
 
 
-def _is_embedder(model: Any) -> bool:
-    """Return whether this is a `SentenceTransformer`, without importing its library."""
-    return any(base.__name__ == "SentenceTransformer" for base in type(model).__mro__)
+def _is_a(model: Any, name: str) -> bool:
+    """Return whether this is an object of a class of sentence-transformers, without importing that library."""
+    return any(base.__name__ == name for base in type(model).__mro__)
+
+
+def _refused(what: str, name: str) -> ModelUnusable:
+    return ModelUnusable(
+        f"{what} is {with_article(name)} of sentence-transformers, which HuggingFaceEncoder cannot use: choose a "
+        "SentenceTransformer or a CrossEncoder"
+    )
 
 
 def _with_head(model: Any, tokenizer: Any, head: Head, name: str, source: str) -> LoadedEncoder:

@@ -86,8 +86,9 @@ class TokenClassifierHead:
         step = size - min(OVERLAP, size // 2)
         inputs, places = [], []
         for number, encoding in enumerate(encodings):
-            for start in range(0, max(len(encoding.ids) - (size - step), 1), step):
-                ids = encoding.ids[start : start + size]
+            all_ids = encoding.ids  # each access makes a new list
+            for start in range(0, max(len(all_ids) - (size - step), 1), step):
+                ids = all_ids[start : start + size]
                 inputs.append(EncodedInput([*before, *ids, *after], [0] * (len(before) + len(ids) + len(after))))
                 places.append((number, start, len(ids)))
         logits = self.passes.run(inputs, read_logits)
@@ -113,11 +114,12 @@ class TokenClassifierHead:
     def _words(self, text: str, encoding: Encoding, probabilities: Matrix) -> Iterator[_Word]:
         """Yield the words of a text; a token whose characters belong to no word is one of its own."""
         keys = _word_keys(text, encoding, simple=self.aggregation == "simple")
+        offsets = encoding.offsets  # each access makes a new list
         reached = 0  # tokenizers that replace characters may say that two tokens have the same ones
         for _, members in groupby(range(len(keys)), keys.__getitem__):
             tokens = list(members)
-            start = max(encoding.offsets[tokens[0]][0], reached)
-            span = _stripped(text, start, max(start, encoding.offsets[tokens[-1]][1]))
+            start = max(offsets[tokens[0]][0], reached)
+            span = _stripped(text, start, max(start, offsets[tokens[-1]][1]))
             if span.start < span.end:
                 reached = span.end
                 yield _Word(span, self._aggregate(probabilities[tokens]))
@@ -151,17 +153,18 @@ def _word_keys(text: str, encoding: Encoding, *, simple: bool) -> list[object]:
     tokenizers of bytes divide, are always together.
     """
     found = words(text)
+    word_ids, offsets = encoding.word_ids, encoding.offsets  # each access makes a new list
     place = 0
     keys: list[object] = []
-    for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+    for word, (start, end) in zip(word_ids, offsets, strict=True):
         span = _stripped(text, start, end)
         while place < len(found) and found[place].end <= span.start:
             place += 1
         is_inside = place < len(found) and found[place].start <= span.start < found[place].end
         keys.append(("word", word, place) if is_inside and not simple else ("token", span.start, span.end))
     for index in range(len(keys) - 2, -1, -1):  # a token of white space alone is the first one of the word after it
-        start, end = encoding.offsets[index]
-        if not simple and not text[start:end].strip() and encoding.word_ids[index] == encoding.word_ids[index + 1]:
+        start, end = offsets[index]
+        if not simple and not text[start:end].strip() and word_ids[index] == word_ids[index + 1]:
             keys[index] = keys[index + 1]
     return keys
 

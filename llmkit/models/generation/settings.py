@@ -205,6 +205,7 @@ def explain(error: ValidationError) -> str:
     context = first.get("ctx", {})
     if first["type"] == "value_error":
         return f"{name} is {first['input']!r}, but {context['error']}" if name else str(context["error"])
+    name = name or "it"
     if first["type"] == "too_long":
         return f"{name} has {context['actual_length']} items, but may have at most {context['max_length']}"
     wanted = _WANTED.get(first["type"])

@@ -19,6 +19,7 @@ from llmkit.models.weights.folder_files import (
 
 SENTENCE_TRANSFORMERS = "modules.json"
 """The file that makes a folder one of sentence-transformers."""
+_SENTENCE_TRANSFORMERS_CONFIG = "config_sentence_transformers.json"
 TOKENIZER_FILES = {
     "tokenizer.json",
     "tokenizer.model",
@@ -71,13 +72,27 @@ def has_base_weights(folder: Path) -> bool:
     return any(path.name != ADAPTER_WEIGHTS for path in folder.glob("*.safetensors"))
 
 
+def sentence_transformers_class(folder: Path) -> str:
+    """Return the class of sentence-transformers that a folder was saved by; "" for a folder of another library.
+
+    It is `model_type` of the configuration, which older versions did not write; they saved `SentenceTransformer` alone
+    with a list of modules:
+    https://github.com/huggingface/sentence-transformers/blob/main/sentence_transformers/base/model.py
+    """
+    if not (folder / SENTENCE_TRANSFORMERS).is_file():
+        return ""
+    config = folder / _SENTENCE_TRANSFORMERS_CONFIG
+    name = read_object(config).get("model_type") if config.is_file() else None
+    return str(name or "SentenceTransformer")
+
+
 def has_head(folder: Path) -> bool:
     """Return whether a folder has a model that `HuggingFaceEncoder` loads, by its configuration."""
     if (folder / ADAPTER_CONFIG).is_file() or not (folder / CONFIG).is_file():
         return False
     architectures = read_object(folder / CONFIG).get("architectures")
     architecture = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
-    return is_for_encoder(architecture, embeds=(folder / SENTENCE_TRANSFORMERS).is_file())
+    return is_for_encoder(architecture, embeds=sentence_transformers_class(folder) == "SentenceTransformer")
 
 
 def _validate_adapter(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Question-answering heads in place of a language model: the same chain, results, calibration and errors."""
 
+import copy
 import pickle
 
 import pytest
@@ -9,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import FakeEmbeddings
 
 from llmkit.chains import QAChain
-from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.models import HuggingFaceEncoder
 from llmkit.text.segmentation import Span
 from tests.support import encoders
@@ -159,3 +160,21 @@ def test_every_quote_and_answer_is_a_span_of_the_text(text):
         assert text[citation.start : citation.end] == citation.quote
         assert citation.start <= citation.answer_start < citation.answer_end <= citation.end
         assert text[citation.answer_start : citation.answer_end] == answer.text
+
+
+@pytest.mark.parametrize(
+    "bad", [{"context": "a \ud800"}, {"context": ["ok", "\udc00"]}, {"question": "Who \ud800 is it?"}]
+)
+def test_half_a_surrogate_pair_fails_its_own_row(bad):
+    chain = QAChain(encoder_of(), threshold=0.0)
+    good = {"question": QUESTION, "context": CONTEXT}
+    first, failed, last = chain.batch([good, {**good, **bad}, good], return_exceptions=True)
+    assert isinstance(failed, PromptError)
+    assert "half a surrogate pair at" in str(failed)
+    assert first == last == ask(chain)
+
+
+def test_copies_of_a_chain_share_the_encoder():
+    chain = QAChain(encoder_of(), threshold=0.0)
+    for copied in (copy.copy(chain), copy.deepcopy(chain)):
+        assert ask(copied) == ask(chain)

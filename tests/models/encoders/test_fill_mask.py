@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from tests.support import encoders
 
 every_architecture = pytest.mark.parametrize("architecture", encoders.ARCHITECTURES)
@@ -113,3 +113,13 @@ def test_every_mask_of_any_text_gets_probabilities(left, right):
         found = encoder.fill_mask(f"{left}{mask}{right}{mask}", top_k=2)
         assert len(found) == 2
         assert all(0 < item.score <= 1 for row in found for item in row)
+
+
+def test_a_text_that_no_tokenizer_takes_is_an_error():
+    encoder = model_of().encoder()
+    with pytest.raises(PromptError, match="text has half a surrogate pair at 0"):
+        encoder.fill_mask(f"\ud800 {encoder.mask_token}")
+    with pytest.raises(InputError, match="text is 7, but must be text, and not empty"):
+        encoder.fill_mask(7)
+    with pytest.raises(ContextWindowExceeded, match="the text needs"):
+        encoder.fill_mask(f"{encoder.mask_token} dog" * 200)

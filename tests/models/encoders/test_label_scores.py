@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmkit.errors import InputError, ModelUnusable
+from llmkit.errors import InputError, ModelUnusable, PromptError
 from llmkit.models import HuggingFaceEncoder
 from tests.support import encoders
 
@@ -240,3 +240,13 @@ def test_heads_of_several_labels_must_say_which_is_the_contradiction():
     encoder = encoders.make("Bert", "ForSequenceClassification", ("entailment", "A", "B")).encoder()
     with pytest.raises(ModelUnusable, match="labels of this head are entailment, A, B, of which none is called contra"):
         encoder.label_scores(["text"], ["dog"], multi_label=True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "descriptions"),
+    [(["\ud800"], ["a", "b"], {}), (["a"], ["b", "\udfff"], {}), (["a"], ["b", "c"], {"b": "\ud800"})],
+)
+def test_half_a_surrogate_pair_is_an_error_of_the_text(texts, labels, descriptions):
+    for head in ("ForMaskedLM", "ForSequenceClassification"):
+        with pytest.raises(PromptError, match="half a surrogate pair at 0: decode the text"):
+            encoders.make("Bert", head, encoders.NLI).encoder().label_scores(texts, labels, descriptions)

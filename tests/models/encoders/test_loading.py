@@ -225,3 +225,12 @@ def test_a_decoder_with_a_classification_head_works_without_a_padding_token():
     together = encoder.label_scores(["The dog", "The quick brown fox jumps"], ["good", "bad"])
     for row, text in zip(together, ["The dog", "The quick brown fox jumps"], strict=True):
         np.testing.assert_allclose(row, encoder.label_scores([text], ["good", "bad"])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("make_copy", [copy.copy, copy.deepcopy])
+def test_copies_share_the_weights(make_copy):
+    encoder = encoders.make("Bert", "ForSequenceClassification", encoders.NLI).encoder(batch_size=3)
+    copied = make_copy(encoder)
+    assert copied is not encoder
+    assert copied._encoder is encoder._encoder
+    np.testing.assert_array_equal(copied.label_scores(TEXTS, LABELS), encoder.label_scores(TEXTS, LABELS))

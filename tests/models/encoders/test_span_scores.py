@@ -193,3 +193,25 @@ def test_a_text_without_entities_has_no_spans():
 def test_spans_are_offsets():
     [(spans, _)] = tagger().span_scores([TEXT], TYPES)
     assert all(isinstance(span, Span) for span in spans)
+
+
+def test_a_long_text_is_read_from_its_encoding_once():
+    class Counted:
+        """An encoding, whose lists are made anew at each access."""
+
+        def __init__(self, encoding):
+            self.encoding, self.accesses = encoding, 0
+
+        def __getattr__(self, name):
+            self.accesses += 1
+            return getattr(self.encoding, name)
+
+    head = tagger()._token_head
+    accesses = []
+    for count in (1, 40):
+        text = " ".join([TEXT] * count)
+        encoding = Counted(head.passes.encode_text(text))
+        [rows] = head._token_probabilities([encoding])
+        assert list(head._words(text, encoding, rows))
+        accesses.append(encoding.accesses)
+    assert accesses[0] == accesses[1]
