@@ -100,8 +100,12 @@ class HelpfulCommand(FittedCommand):
         """Parse the arguments; raise `UsageError` for those that are too many."""
         ctx.allow_extra_args = True
         _check_opposites(ctx, self.params, args)
+        given = list(args)  # the parser takes them out
         rest = super().parse_args(ctx, args)
-        if rest and not ctx.resilient_parsing:
+        if ctx.resilient_parsing:
+            return rest
+        _check_switches(ctx, self.params, given, rest)
+        if rest:
             ctx.fail(_too_many(str(ctx.info_name), ctx.params, rest))
         return rest
 
@@ -113,6 +117,18 @@ def _check_opposites(ctx: Any, options: Iterable[Any], args: Sequence[str]) -> N
         for on, off in zip(option.opts, option.secondary_opts, strict=False):
             if {on, off} <= given:
                 ctx.fail(f"{on} and {off} are opposites: give one of them")
+
+
+def _check_switches(ctx: Any, options: Iterable[Any], args: Sequence[str], rest: Sequence[str]) -> None:
+    """Raise `UsageError` for a word after a switch, such as `--embedder minilm-l6`, which is no file."""
+    switches = {name for option in options if getattr(option, "is_flag", False) for name in option.opts}
+    before = list(itertools.takewhile(lambda argument: argument != "--", args))
+    after = {word: switch for switch, word in itertools.pairwise(before) if switch in switches and not is_file(word)}
+    if found := next((word for word in rest if word in after), None):
+        ctx.fail(f"{after[found]} takes no value: leave {found} out")
+    file = str(ctx.params.get("file"))
+    if file in after and (all(map(is_file, rest)) if rest else re.fullmatch(r"[\w-]+", file)):
+        ctx.fail(f"{after[file]} takes no value, and there is no file {file}: leave it out")
 
 
 def _too_many(command: str, params: Mapping[str, Any], rest: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ TEXT = "Anna founded Acme in Berlin."
 HEADS = {
     "nli": ("ForSequenceClassification", encoders.NLI),
     "tagger": ("ForTokenClassification", encoders.TAGS),
+    "joy": ("ForSequenceClassification", ("sadness", "joy", "love")),
     "reader": ("ForQuestionAnswering", ("LABEL_0", "LABEL_1")),
 }
 
@@ -72,16 +73,33 @@ def test_ask(llmkit, folders, text_file):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["entities"], "an entailment classifier, which has no span_scores: it does label_scores"),
-        (["summarize"], "an entailment classifier, which has no text generation: it does label_scores"),
+        (["entities"], "an entailment classifier, which llmkit entities cannot use: it is for llmkit classify"),
+        (["summarize"], "an entailment classifier, which generates no text: it is for llmkit classify"),
+        (
+            ["classify", "--labels", "a,b", "--model", "tagger"],
+            "a classifier of tokens, which llmkit classify cannot use: it is for llmkit entities",
+        ),
+        (
+            ["classify", "--labels", "a,b", "--embedder"],
+            "--embedder is given, but --model is no language model: leave it out",
+        ),
+        (["classify", "--labels", "a,b c", "--model", "joy"], "say which one it is by --descriptions a=sadness"),
     ],
 )
 def test_what_a_head_cannot_do_is_one_line(llmkit, folders, text_file, command, message):
-    code, out, err = llmkit(*command, text_file, "--model", folders["nli"])
+    *command, name = command if "--model" in command else [*command, "--model", "nli"]
+    code, out, err = llmkit(*command[:1], text_file, *command[1:], folders[name])
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_chat_with_an_encoder_names_the_commands_that_take_it(llmkit, folders):
+    code, _, err = llmkit("chat", "Hi", "--model", folders["nli"])
+    assert code in (1, 2)
+    assert "use it with llmkit classify, entities or ask" in err
+    assert "HuggingFaceEncoder" not in err
 
 
 def test_show_says_what_loads_a_folder(llmkit, folders):

@@ -44,6 +44,23 @@ def folder(tmp_path, monkeypatch):
         (["summarize", "Ann", "comes."], 'a text itself is given through a pipe: echo "…" | llmkit summarize'),
         (["classify", "notes.txt", "good", "--labels", "a,b"], "labels are one option, --labels a,b"),
         (
+            ["classify", "notes.txt", "--labels", "a,b", "--embedder", "minilm-l6"],
+            "error: --embedder takes no value: leave minilm-l6 out; see llmkit classify --help",
+        ),
+        (
+            ["classify", "--embedder", "minilm-l6", "notes.txt", "--labels", "a,b"],
+            "--embedder takes no value, and there is no file minilm-l6: leave it out",
+        ),
+        (
+            ["classify", "--labels", "a,b", "--embedder", "minilm-l6"],
+            "--embedder takes no value, and there is no file minilm-l6: leave it out",
+        ),
+        (["entities", "notes.txt", "--json", "true"], "--json takes no value: leave true out"),
+        (["ask", "Who?", "--file", "notes.txt", "--embedder", "minilm-l6"], "--embedder takes no value: leave minilm"),
+        (["summarize", "notes.txt", "--json", "more.txt"], "one file at a time"),
+        (["summarize", "--json", "Ann", "comes."], "a text itself is given through a pipe"),
+        (["summarize", "--json", "missing.txt"], "missing.txt cannot be read: No such file or directory"),
+        (
             ["summarize", "https://a.example/b"],
             'save the page as a file and name that, or ask about it: llmkit ask "…" --',
         ),

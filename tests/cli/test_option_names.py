@@ -1,5 +1,8 @@
 """Messages of the library, as a person at a command line reads them."""
 
+import re
+import shlex
+
 import pytest
 
 from llmkit.cli import option_names
@@ -67,6 +70,57 @@ def test_a_switch_is_named_with_its_direction(names):
     names({"multi_label", "show_examples"})
     assert option_names.as_typed("for more, set multi_label=True") == "for more, set --multi-label"
     assert option_names.as_typed("or set show_examples=False") == "or set --no-show-examples"
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        ({"sports": "sadness"}, ["sports=sadness"]),
+        ({"my sports": "great sadness", "b": "c"}, ["my sports=great sadness", "b=c"]),
+        ({"it's": 'a "quote"'}, ['it\'s=a "quote"']),
+        ({"a}": "{b: [c]"}, ["a}={b: [c]"]),
+        (["a, b", "c"], ["a, b", "c"]),
+        ("a b's", ["a b's"]),
+        ("back\\slash", ["back\\slash"]),
+        ("", [""]),
+    ],
+)
+def test_values_are_given_as_a_shell_reads_them(names, value, typed):
+    names({"descriptions", "labels", "stop"})
+    for name in ("descriptions", "stop"):
+        words = shlex.split(option_names.as_typed(f"say which one it is by {name}={value!r}"))[6:]
+        assert words == [part for word in typed for part in (f"--{name}", word)]
+
+
+HEADS = ("label_scores (ZeroShotClassificationChain)", "span_scores (NERChain)", "fill_mask (fill_mask)")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            f"m has a head, which has no label_scores: it does {HEADS[1]}",
+            "which llmkit classify cannot use: it is for ",
+        ),
+        (f"m has a head, which has no span_scores: it does {HEADS[0]} and {HEADS[2]}", "it is for llmkit classify"),
+        (f"m has a head, which has no text generation: it does {HEADS[0]}", "which generates no text: it is for "),
+        (
+            f"m has a head, which has no text generation, which style='abstractive' needs: it does {HEADS[1]}",
+            "which generates no text, which --style abstractive needs: it is for llmkit entities",
+        ),
+        (
+            "prompt is given, but HuggingFaceEncoder is no language model: leave it out",
+            "but --model is no language mod",
+        ),
+    ],
+)
+def test_an_encoders_head_is_described_by_commands(names, text, shown):
+    names({"model", "prompt", "style"})
+    found = option_names.as_typed(text)
+    assert shown in found
+    assert not re.search("_scores|Chain|fill_mask|HuggingFace", found)
+    names(())
+    assert option_names.as_typed(text) == text
 
 
 @pytest.mark.parametrize(
