@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from langchain_core.messages import AIMessageChunk
 
-from benchmarks.devices import texts
+from benchmarks.devices import models, texts
 from benchmarks.devices.records import Records
 from benchmarks.devices.table import measure_table
 
@@ -42,6 +45,16 @@ def test_nothing_is_begun_after_the_time_limit(tmp_path: Path) -> None:
     path = tmp_path / "table.jsonl"
     Records("a card", path, seconds=0, rounds=1).measure("row", "llmkit", "texts/s", lambda: pytest.fail("begun"))
     assert lines_of(path)[0]["skipped"] == "the time limit was reached"
+
+
+def test_tokens_without_a_text_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    timings = {"timings": {"time_to_first_token": 1.0, "time_per_output_token": 0.5}}
+    usage: Any = {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}
+    pieces = [AIMessageChunk(content="a"), AIMessageChunk(content="", usage_metadata=usage, response_metadata=timings)]
+    llm: Any = SimpleNamespace(engine=MagicMock(), stream=lambda _: iter(pieces))
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr(models, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert models.stream_rate(llm)() == 4 / 2
 
 
 def test_texts_come_from_a_folder_or_are_generated(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stopped": {"stop": ("a", "e")},
     "penalties": {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "min_new_tokens": 5},
     "sampled with penalties": {"temperature": 0.8, "repetition_penalty": 1.2, "presence_penalty": 0.5, "seed": SEED},
+    "at least some tokens": {"min_new_tokens": 9},
     "presence": {"presence_penalty": 0.6, "frequency_penalty": 0.4},
     "long": {"max_new_tokens": 60},
 }

@@ -10,7 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
-from transformers.generation.logits_process import ForcedEOSTokenLogitsProcessor, RepetitionPenaltyLogitsProcessor
+from transformers.generation.logits_process import (
+    ForcedEOSTokenLogitsProcessor,
+    MinLengthLogitsProcessor,
+    MinNewTokensLengthLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+)
 
 from llmkit.errors import GenerationError
 from llmkit.models.generation.completion import Completion
@@ -21,6 +26,9 @@ from llmkit.models.generation.settings import GenerationSettings
 
 _OF_EACH_COMPLETION: dict[str, Any] = {"seed": None, "stop": (), "max_new_tokens": None}
 """Settings that need not be equal for rows to share a choice."""
+
+_OF_LENGTHS = (MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor)
+"""Logits processors that read only how many tokens a row has."""
 
 _MAX_SHARED = 256  # of settings that are remembered
 
@@ -131,17 +139,34 @@ def _apply_processors(rows: Sequence[Row], allowed: torch.Tensor) -> torch.Tenso
         return allowed
     scores = allowed.clone()
     for indices in alike.values():
-        for at, processor in enumerate(rows[indices[0]].processors):
-            if isinstance(processor, RepetitionPenaltyLogitsProcessor):  # a token counts once, so rows can be padded
-                width = max(rows[index].total for index in indices)
-                tokens = np.stack([rows[index].token_array(width) for index in indices])
-                scores[indices] = processor(_on_device(tokens, scores), scores[indices])
-                continue
-            for index in indices:
-                tokens = rows[index].token_array()[None]
-                one = slice(index, index + 1)
-                scores[one] = rows[index].processors[at](_on_device(tokens, scores), scores[one])
+        for at in range(len(rows[indices[0]].processors)):
+            _apply_processor(at, rows, indices, scores)
     return scores
+
+
+def _apply_processor(at: int, rows: Sequence[Row], indices: Sequence[int], scores: torch.Tensor) -> None:
+    """Change the scores of these rows by the processor number `at` of each, all of one class with the same settings."""
+    processor = rows[indices[0]].processors[at]
+    if isinstance(processor, RepetitionPenaltyLogitsProcessor):  # a token counts once, so rows can be padded
+        width = max(rows[index].total for index in indices)
+        tokens = np.stack([rows[index].token_array(width) for index in indices])
+        scores[indices] = processor(_on_device(tokens, scores), scores[indices])
+    elif isinstance(processor, _OF_LENGTHS):
+        short = [index for index in indices if _is_too_short(rows[index], processor)]
+        if short:  # all are changed alike
+            first, selected = rows[short[0]], slice(None) if len(short) == len(scores) else short
+            scores[selected] = first.processors[at](torch.empty(1, first.total), scores[selected])
+    else:
+        for index in indices:
+            one = slice(index, index + 1)
+            tokens = rows[index].token_array()[None]
+            scores[one] = rows[index].processors[at](_on_device(tokens, scores), scores[one])
+
+
+def _is_too_short(row: Row, processor: Any) -> bool:
+    if isinstance(processor, MinNewTokensLengthLogitsProcessor):
+        return len(row.completion.token_ids) < int(processor.min_new_tokens)
+    return row.total < int(processor.min_length)
 
 
 def _on_device(tokens: npt.NDArray[np.int64], scores: torch.Tensor) -> Any:

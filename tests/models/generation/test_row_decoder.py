@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.generation.logits_process import MinNewTokensLengthLogitsProcessor
 
 from llmkit.models.cpu.int4_linear import pack_nothing
 from llmkit.models.cpu.kernels import CpuKernels
@@ -86,7 +87,7 @@ def test_rows_with_other_settings_share_steps() -> None:
     model = make("llama")
     requests = [
         greedy_request(prompt, **options)
-        for prompt, options in zip(encode_prompts(model) * 2, (*OPTIONS.values(), {}, {}), strict=True)
+        for prompt, options in zip(encode_prompts(model) * 2, (*OPTIONS.values(), {}), strict=True)
     ]
     expected = [tokens_of(model.engine().generate([request])[0]) for request in requests]
     engine = rows_engine(model)
@@ -161,6 +162,23 @@ def test_looking_ahead_computes_each_step_once() -> None:
         with forward_shapes(engine) as shapes:
             generate_together(engine, prompts, min_new_tokens=LENGTH)
         assert sum(tokens == 1 for _, tokens in shapes) == LENGTH, "all rows go on together"
+
+
+def test_ends_are_forbidden_in_all_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("llama")
+    prompts = random_prompts(model, 4, 20)
+    free = [model.reference(prompt, max_new_tokens=LENGTH)[0] for prompt in prompts]
+    model, shapes = model.ending_at(*(row[at] for row, at in zip(free, (1, 2, 3, 4), strict=True))), list[int]()
+    expected = [model.reference(prompt, max_new_tokens=LENGTH, min_new_tokens=3) for prompt in prompts]
+    compute = MinNewTokensLengthLogitsProcessor.__call__
+
+    def count(self: Any, input_ids: Any, scores: torch.Tensor) -> Any:
+        shapes.append(len(scores))
+        return compute(self, input_ids, scores)
+
+    monkeypatch.setattr(MinNewTokensLengthLogitsProcessor, "__call__", count)
+    assert generate_together(rows_engine(model), prompts, min_new_tokens=3) == expected
+    assert shapes == [4, 4, 4]
 
 
 def test_a_model_whose_data_type_changes_is_decoded_in_new_rows() -> None:
