@@ -96,8 +96,10 @@ class DecodeLoop:
         """Compute the new tokens of all rows; one token of one row with drafts, and with those of other callers."""
         if self._drafted_steps and self._loaded.fast_forward and key_values_of(self.cache):
             if new_tokens == 1:
-                sequence = [*self._rows[0].request.prompt, *self._rows[0].token_ids]
-                logits = self._drafted_steps.logits(sequence, self.cache)
+                row = self._rows[0]
+                most_drafts = row.max_new_tokens - len(row.token_ids) - 1  # none behind the completion's end
+                sequence = [*row.request.prompt, *row.token_ids]
+                logits = self._drafted_steps.logits(sequence, self.cache, most_drafts)
                 return CausalLMOutputWithPast(logits=logits[None], cache=self.cache)
             self._drafted_steps.remove_drafts(self.cache)
         with self._loaded.forward_pass():

@@ -59,10 +59,10 @@ class DraftedSteps:
         self._ahead: deque[tuple[int, torch.Tensor]] = deque()  # drafts that are in the cache, and logits behind them
         self._rate, self._passes = _FIRST_RATE, 0
 
-    def logits(self, tokens: Sequence[int], cache: Any) -> torch.Tensor:
+    def logits(self, tokens: Sequence[int], cache: Any, most_drafts: int = _MAX_DRAFTS) -> torch.Tensor:
         """Return the logits behind the last token of the sequence `tokens`, `[1, vocabulary]`.
 
-        The cache, of all tokens before it, is extended by it, and by drafts; see `remove_drafts`.
+        The cache, of all tokens before it, is extended by it, and by at most so many drafts; see `remove_drafts`.
         """
         if self._ahead:
             draft, logits = self._ahead[0]
@@ -76,7 +76,7 @@ class DraftedSteps:
         self._lookup.extend(tokens)
         drafts = self._lookup.find(self._count())
         if drafts:
-            drafts = drafts[: self._steps.free_rows]
+            drafts = drafts[: min(self._steps.free_rows, most_drafts)]
         rows = self._steps.logits([tokens[-1], *drafts], cache)
         self._ahead.extend(zip(drafts, rows[1:, None], strict=True))
         return rows[:1]

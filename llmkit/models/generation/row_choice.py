@@ -119,14 +119,19 @@ def _apply_constraints(rows: Sequence[Row], logits: torch.Tensor, errors: dict[i
     """Return logits with -inf where a row's constraint forbids the token."""
     if not any(row.completion.matcher or row.completion.request.logprobs is not None for row in rows):
         return logits  # not a copy, as nobody reads them afterwards
-    allowed = np.ones(logits.shape, dtype=bool)
+    constrained, masks = [], []
     for index, row in enumerate(rows):
         if row.completion.matcher:
             try:
-                allowed[index] = row.completion.matcher.allowed_tokens(logits.shape[1])
+                masks.append(row.completion.matcher.allowed_tokens(logits.shape[1]))
+                constrained.append(index)
             except Exception as error:  # of this row alone
                 errors[index] = error
-    return logits.masked_fill(~torch.from_numpy(allowed).to(logits.device), -torch.inf)
+    allowed = logits.clone()
+    if constrained:
+        forbidden = ~torch.from_numpy(np.stack(masks)).to(logits.device)
+        allowed[constrained] = allowed[constrained].masked_fill(forbidden, -torch.inf)
+    return allowed
 
 
 def _apply_processors(rows: Sequence[Row], allowed: torch.Tensor) -> torch.Tensor:

@@ -114,6 +114,14 @@ def test_what_a_further_row_costs_is_measured(seconds: dict[int, float], monkeyp
     assert steps.row_cost == pytest.approx((seconds[3] - 1) / 2, abs=0.01)
 
 
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_no_draft_is_behind_the_end_of_a_completion(most: int) -> None:
+    steps = KnowsOneSequence([*range(40), *range(40)])
+    drafted, cache = DraftedSteps(steps), Tokens(steps.sequence[:49])  # type: ignore[arg-type]
+    drafted.logits(steps.sequence[:50], cache, most)
+    assert cache == steps.sequence[: 50 + most]
+
+
 @pytest.mark.skipif(not has_int4_kernel(), reason="PyTorch has no 4-bit kernel for this processor")
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_completions_are_the_same_with_drafts(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
