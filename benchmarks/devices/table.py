@@ -230,4 +230,7 @@ def measure_table(
     records = Records(device_name(device), path, seconds, rounds)
     table = Table(Models(model, device, scale), records, data, scale)
     for name in which or ROWS:
-        ROWS[name](table)
+        try:
+            ROWS[name](table)
+        except Exception as error:  # before anything of the row was measured, such as a kernel that is missing
+            records.write(name, "llmkit", "", error=f"{type(error).__name__}: {error}"[:300])

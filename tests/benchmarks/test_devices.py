@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from benchmarks.devices import models, texts
+from benchmarks.devices import models, table, texts
 from benchmarks.devices.records import Records
 from benchmarks.devices.table import measure_table
 
@@ -39,6 +39,17 @@ def test_an_error_is_recorded_and_the_next_variant_is_measured(tmp_path: Path) -
     assert broken["error"].startswith("ZeroDivisionError")
     assert broken["median"] is None
     assert good["median"] == 5.0
+
+
+def test_a_row_that_cannot_be_prepared_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.jsonl"
+    rows = {"broken": lambda table: {}["kernel"], "good": lambda table: table.records.write("good", "llmkit", "s", [1])}
+    monkeypatch.setattr(table, "ROWS", rows)
+    options: dict[str, Any] = {"data": None, "which": (), "rounds": 1, "scale": 1.0, "seconds": 60, "path": path}
+    measure_table("a model", "cpu", **options)
+    broken, good = lines_of(path)
+    assert broken["error"] == "KeyError: 'kernel'"
+    assert good["median"] == 1
 
 
 def test_nothing_is_begun_after_the_time_limit(tmp_path: Path) -> None:
