@@ -24,12 +24,13 @@ from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.errors import InputError
 from llmkit.text.content_free import NEUTRAL_TEXTS
 from llmkit.text.ranking import unit_rows
-from llmkit.text.segmentation import CharacterCounter, passages
+from llmkit.text.segmentation import TokenCounter, passages
+from llmkit.text.token_estimate import QUARTERS, TokenEstimate
 
 NATS = 1.14
 """What one standard deviation of the cosines of unrelated texts is worth, in nats: with `minilm-l6` that is 12 times
 the cosine. Chosen by log-loss and accuracy on AG News, SST-2, TREC and banking77."""
-MAX_CHARACTERS = 1000
+MAX_TOKENS = 250
 """Of the longest passage that is embedded whole: the usual embedder reads 256 tokens and ignores the rest."""
 
 
@@ -51,8 +52,9 @@ class EmbedderEvidence:
     """The labels' scores by an embedder, with the prior subtracted.
 
     A text is compared with the mean embedding of two texts for each label: its words, and the sentence that a language
-    model would complete with them ("The category of this text is sports."). A text of over `MAX_CHARACTERS` is the mean
-    of its passages.
+    model would complete with them ("The category of this text is sports."). A text of over `MAX_TOKENS`, or
+    more than the embedder reads, is the mean of its passages; so are the words of a label. The tokens are the
+    embedder's own, or estimated where it does not show its tokenizer.
 
     Args:
         embedder: the embedder.
@@ -67,7 +69,7 @@ class EmbedderEvidence:
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """Return the unit vector of each text, [texts, dimensions]."""
-        divided = [_divide(text) for text in texts]
+        divided = [self._divide(text) for text in texts]
         vectors = iter(unit_rows(self.embedder.embed_documents([part for parts in divided for part in parts])))
         means = []
         for parts in divided:
@@ -106,6 +108,21 @@ class EmbedderEvidence:
         """The mean embedding of content-free texts, [dimensions]."""
         return np.asarray(self._neutral.mean(axis=0))
 
+    @cached_property
+    def _counter(self) -> tuple[TokenCounter, int]:
+        """What counts the tokens of a passage, and the most that it may have."""
+        from llmkit.models.embedder_window import find_embedder_window
+
+        if window := find_embedder_window(self.embedder):
+            return window, min(window.window, MAX_TOKENS)
+        return TokenEstimate(), QUARTERS * MAX_TOKENS
+
+    def _divide(self, text: str) -> list[str]:
+        counter, most = self._counter
+        if counter.get_num_tokens(text) <= most:
+            return [text]
+        return [part.text for part in passages(text, counter, most) if part.text.strip()]
+
     @property
     def _prior(self) -> Prior:
         return blend(self._neutral_prior, *self._measured) if self._measured else self._neutral_prior
@@ -130,9 +147,3 @@ class EmbedderEvidence:
 
     def _similarities(self, vectors: Matrix) -> Any:
         return vectors @ self._label_vectors.T
-
-
-def _divide(text: str) -> list[str]:
-    if len(text) <= MAX_CHARACTERS:
-        return [text]
-    return [part.text for part in passages(text, CharacterCounter(), MAX_CHARACTERS) if part.text.strip()]

@@ -1,19 +1,21 @@
 """A language model and an embedder together: each counts by what it knows."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from llmkit.chains import Classification, ZeroShotClassificationChain
 from llmkit.chains.calibration import Calibration
 from llmkit.chains.classification.contextual_calibration import noise_variance
-from llmkit.chains.classification.embedder import MAX_CHARACTERS
+from llmkit.chains.classification.embedder import MAX_TOKENS, EmbedderEvidence
 from llmkit.chains.classification.joint_evidence import LEAST_VARIANCE, JointEvidence
 from llmkit.errors import InputError
-from tests.support.classification import LABELS, WordCounts, results_agree, taught, tiny_llm
+from llmkit.models.embeddings import load_embedder
+from tests.support.classification import LABELS, WordCounts, label_scorer, results_agree, taught, tiny_llm
 from tests.support.generation import forward_shapes
 from tests.support.without_scores import ChatWithoutScores
 
@@ -92,10 +94,60 @@ def test_results_do_not_depend_on_the_batch_or_the_order_of_labels(options: dict
         assert results_agree(other, one)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "经济增长放缓，专家们认为明年的形势会更好。" * 45,
+        "字" * 900,
+        "Экономика растёт медленнее, чем ожидали эксперты. " * 20,
+        "अर्थव्यवस्था धीमी गति से बढ़ रही है। " * 25,
+        "4815162342 " * 90,
+        "{[(a=b);]} " * 90,
+        "Growth was slower than the experts had expected. " * 30,
+    ],
+)
+def test_each_character_of_a_long_text_counts_in_every_script(text: str, default_embedder_folder: Path) -> None:
+    embedder = load_embedder("minilm-l6")
+    client: Any = embedder
+    seen: list[str] = []
+
+    class Watched(Embeddings):
+        """Shows no tokenizer."""
+
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            seen.extend(texts)
+            return embedder.embed_documents(texts)
+
+        def embed_query(self, text: str) -> list[float]:
+            return embedder.embed_query(text)
+
+    changed = f"{text[:-20]} football goal match"
+    first, second = joint(chain_of(embedder)).embedder.embed([text, changed])
+    assert first @ second < 0.9999
+    first, second = joint(chain_of(Watched())).embedder.embed([text, changed])
+    assert first @ second < 0.9999
+    tokenizer = client._client.tokenizer
+    assert max(len(tokenizer(part, truncation=False)["input_ids"]) for part in seen) <= client._client.max_seq_length
+    assert "".join("".join(seen).split()) == "".join((text + changed).split())
+
+
+@pytest.mark.slow
+def test_a_labels_description_counts_to_its_end(default_embedder_folder: Path) -> None:
+    embedder = load_embedder("minilm-l6")
+    scorer = label_scorer(tiny_llm("llama"), ["good", "bad"])
+    first, second = (
+        EmbedderEvidence(embedder, replace(scorer, verbalized=(f"{'经济增长放缓' * 60}{end}", "bad")))
+        for end in ("", "狗在睡觉" * 10)
+    )
+    [text] = first.embed(TEXTS[:1])
+    assert first.scores(text[None])[0, 0] != pytest.approx(second.scores(text[None])[0, 0], abs=1e-3)
+
+
 def test_a_long_text_is_embedded_in_passages() -> None:
     embedder = joint(chain_of(WordCounts())).embedder
     first, second = "dog. " * 150, "Paris. " * 150
-    assert len(first) < MAX_CHARACTERS < len(second) + len(first)
+    assert len(first) < 4 * MAX_TOKENS < len(second) + len(first)
     [both] = embedder.embed([first + second])
     apart = embedder.embed([first, second])
     assert both @ apart[0] > 0.5
