@@ -1,6 +1,7 @@
 """How many tokens an embedder reads of a text."""
 
 import pickle
+from typing import Any
 
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -12,7 +13,7 @@ from llmkit.models.embeddings import default_embedder
 @pytest.mark.slow
 @pytest.mark.usefixtures("default_embedder_folder")
 def test_the_catalogs_embedder_shows_its_window():
-    embedder = default_embedder()
+    embedder: Any = default_embedder()
     found = find_embedder_window(embedder)
     assert found.window == 254
     assert found.get_num_tokens("字" * 900) == 900, "nothing is cut where it is counted"
