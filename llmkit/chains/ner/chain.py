@@ -38,6 +38,7 @@ from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
+MAX_WORDS, MAX_PASSAGE_TOKENS = 6, 96
 
 
 class NERChain(Chain[Text, str, Entities]):
@@ -57,7 +58,8 @@ class NERChain(Chain[Text, str, Entities]):
     Args:
         llm: a LangChain chat model. With `score` (llmkit's own models), spans are scored; without, the model names
             entities by structured output, which are then looked up in the text. Or a `HuggingFaceEncoder` that
-            classifies tokens: its own tags are decoded, and what is below about a language model does not matter.
+            classifies tokens: its own tags are decoded, and what only a language model uses is an error: prompts,
+            `proper_names`, `max_words`, `max_passage_tokens`, `tuning` and `context_window`.
         labels: what to find.
         descriptions: what a label means, as phrases divided by commas: {"site": "a building, an airport, a bridge"}.
         examples: labelled texts, `{"input": text, "output": [{"text": …, "label": …}, …]}`, with all of their
@@ -90,8 +92,8 @@ class NERChain(Chain[Text, str, Entities]):
         examples: Sequence[Mapping[str, Any]] = (),
         proper_names: bool = True,
         threshold: float = 0.5,
-        max_words: int = 6,
-        max_passage_tokens: int = 96,
+        max_words: int = MAX_WORDS,
+        max_passage_tokens: int = MAX_PASSAGE_TOKENS,
         prompt: str | TaskPrompt | None = None,
         structured_prompt: str | TaskPrompt | None = None,
         tuning: NERTuning | None = None,
@@ -112,7 +114,16 @@ class NERChain(Chain[Text, str, Entities]):
         self._scorer: SpanScorer | TokenLabelScorer | None = None
         self._naming: StructuredTask[str, list[Entity]] | None = None
         if hasattr(local, "span_scores"):
-            refuse_unread(llm, prompt=prompt, structured_prompt=structured_prompt)
+            refuse_unread(
+                llm,
+                prompt=prompt,
+                structured_prompt=structured_prompt,
+                max_words=max_words != MAX_WORDS,
+                max_passage_tokens=max_passage_tokens != MAX_PASSAGE_TOKENS,
+                proper_names=not proper_names,
+                tuning=tuning,
+                context_window=context_window,
+            )
             self._scorer = TokenLabelScorer.from_labels(local, self._labels)
             self._plain = EntityDecoder(self.labels, NO_ENTITY_SCORE)
         elif local:

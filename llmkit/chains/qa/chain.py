@@ -49,6 +49,7 @@ from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import SentenceRetriever
 
 Style = Literal["extractive", "abstractive"]
+TOP_K, MAX_NEW_TOKENS = 3, 64
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 
@@ -70,7 +71,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         llm: any LangChain chat model. With `score` (llmkit's own models) every span of the text is scored; another
             model is asked for quotes by structured output, and they are looked up. Settings that are bound to it apply
             to what it generates; scores do not depend on them. Or a `HuggingFaceEncoder` with a question-answering
-            head, which reads the whole text, and answers yes/no questions with a phrase too.
+            head, which reads the whole text, and answers yes/no questions with a phrase too; what only a language model
+            uses is an error then: prompts, `examples`, `embedder`, `top_k`, `max_new_tokens` and `context_window`.
         embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words.
         retriever: any LangChain retriever. Where an input has no `context`, the retriever's documents for the question
             take its place.
@@ -110,12 +112,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         style: Style = "extractive",
         examples: Sequence[Mapping[str, str]] = (),
         threshold: float | None = None,
-        top_k: int = 3,
+        top_k: int = TOP_K,
         max_answer_words: int = 8,
         prompt: str | TaskPrompt | None = None,
         abstractive_prompt: str | TaskPrompt | None = None,
         structured_prompt: str | TaskPrompt | None = None,
-        max_new_tokens: int = 64,
+        max_new_tokens: int = MAX_NEW_TOKENS,
         context_window: int | None = None,
         tuning: QATuning | None = None,
     ) -> None:
@@ -143,12 +145,10 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self._generator: AnswerGenerator | None = None
         self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if is_head:
-            unread = {
-                "prompt": prompt,
-                "abstractive_prompt": abstractive_prompt,
-                "structured_prompt": structured_prompt,
-            }
-            refuse_unread(llm, **unread, examples=examples, embedder=embedder)
+            prompts_given = {"prompt": prompt, "abstractive_prompt": abstractive_prompt}
+            numbers = {"top_k": top_k != TOP_K, "max_new_tokens": max_new_tokens != MAX_NEW_TOKENS}
+            refuse_unread(llm, **prompts_given, structured_prompt=structured_prompt, **numbers)
+            refuse_unread(llm, examples=examples, embedder=embedder, context_window=context_window)
             if style == "abstractive":
                 raise scorer.cannot("text generation, which style='abstractive' needs")
             self._head_reader = HeadReader(scorer, max_words)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmkit.chains import NERChain
+from llmkit.chains.ner.tuning import NEUTRAL
 from llmkit.errors import InputError
 from llmkit.models import HuggingFaceEncoder
 from tests.support import encoders
@@ -104,6 +105,10 @@ def test_labels_and_arguments_that_it_lacks_are_errors_before_any_work(tagger):
         NERChain(tagger.encoder(), ["person", "date"])
     with pytest.raises(InputError, match="prompt is given, but HuggingFaceEncoder is no language model"):
         NERChain(tagger.encoder(), prompt="mentions")
+    unread = {"max_words": 3, "proper_names": False, "max_passage_tokens": 50, "context_window": 64, "tuning": NEUTRAL}
+    for name, value in unread.items():
+        with pytest.raises(InputError, match=f"{name} is given, but HuggingFaceEncoder is no language model"):
+            NERChain(tagger.encoder(), **{name: value})
     classifier = encoders.make("Bert", "ForSequenceClassification", encoders.NLI).encoder()
     with pytest.raises(InputError, match=r"which has no span_scores: it does label_scores"):
         NERChain(classifier)

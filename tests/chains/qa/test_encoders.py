@@ -130,6 +130,9 @@ def test_calibrate_fits_confidence_and_threshold():
         ({"prompt": "question-answering"}, "prompt is given, but HuggingFaceEncoder is no language model"),
         ({"examples": [{"input": "a", "question": "b", "output": "c"}]}, "examples is given"),
         ({"embedder": FakeEmbeddings(size=2)}, "embedder is given"),
+        ({"top_k": 5}, "top_k is given"),
+        ({"max_new_tokens": 8}, "max_new_tokens is given"),
+        ({"context_window": 64}, "context_window is given"),
     ],
 )
 def test_what_a_head_cannot_do_is_an_error_before_any_work(options, message):
