@@ -23,6 +23,8 @@ MAX_LABEL_TEXTS = 128
 """Of hundreds of labels, about so many serve as content-free texts."""
 MAX_SCORES = MAX_LABEL_TEXTS**2
 """About the most labels that are scored after content-free texts, all texts together: each takes milliseconds."""
+MAX_SLOW_SCORES = MAX_SCORES // 4
+"""The same for a model that reads a text again for each label, such as a masked language model."""
 LEAST_TEXTS = 3
 """Content-free texts for thousands of labels."""
 
@@ -81,7 +83,9 @@ class NeutralScores:
 
 
 def neutral_scores(
-    try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]], labels: Sequence[str]
+    try_scores: Callable[[Sequence[str]], Sequence[Prior | Exception]],
+    labels: Sequence[str],
+    max_scores: int = MAX_SCORES,
 ) -> NeutralScores:
     """Return the score of each continuation after content-free texts and after the other labels' words.
 
@@ -89,7 +93,7 @@ def neutral_scores(
     Texts that are too long for a prompt are left out; if even the first one is, its error is raised. For thousands of
     labels there are fewer texts, so that the prior takes no longer than for hundreds.
     """
-    neutral, words = _content_free_texts(labels)
+    neutral, words = _content_free_texts(labels, max_scores)
     texts = [*neutral, *words]
     rows = try_scores(texts)
     if isinstance(rows[0], Exception):
@@ -117,10 +121,10 @@ def noise_variance(scores: NDArray[np.float64], counts: NDArray[np.bool_]) -> fl
     return float(spread.mean() * count / (count - 1))
 
 
-def _content_free_texts(labels: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+def _content_free_texts(labels: Sequence[str], max_scores: int) -> tuple[Sequence[str], Sequence[str]]:
     """Return texts that say nothing, and words of the labels' field."""
     words = sorted(labels)[:: max(1, len(labels) // MAX_LABEL_TEXTS)]
-    count = max(LEAST_TEXTS, MAX_SCORES // len(labels))
+    count = max(LEAST_TEXTS, max_scores // len(labels))
     if len(NEUTRAL_TEXTS) + len(words) <= count:
         return NEUTRAL_TEXTS, words
     neutral = NEUTRAL_TEXTS[: count // 2]

@@ -12,6 +12,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.capabilities import LabelModel
+from llmkit.chains.classification.contextual_calibration import MAX_SCORES, MAX_SLOW_SCORES
 from llmkit.chains.classification.saving import MAX_PROBABILITY_DIFFERENCE, PROBES_OF_ENCODERS
 from llmkit.chains.classification.scorer import LabelScorer, against_the_rest
 from llmkit.chains.labels import Labels
@@ -72,6 +73,11 @@ class EncoderScorer:
     def verbalized(self) -> tuple[str, ...]:
         """The words of each label."""
         return self.labels.verbalized
+
+    @property
+    def max_prior_scores(self) -> int:
+        """About the most scores that the prior is measured with."""
+        return MAX_SLOW_SCORES if self.llm.label_method == "masked words" else MAX_SCORES
 
     @property
     def multi_label(self) -> bool:

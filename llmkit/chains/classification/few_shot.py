@@ -88,7 +88,9 @@ class CalibratedScorer:
 
     def noise_variance(self) -> float:
         """Return how much the calibrated scores vary where the text says nothing; measured here if it was not yet."""
-        neutral = self.neutral or neutral_scores(self.scorer.try_scores, self.scorer.verbalized)
+        neutral = self.neutral or neutral_scores(
+            self.scorer.try_scores, self.scorer.verbalized, self.scorer.max_prior_scores
+        )
         scores = self.scorer.label_scores(neutral.scores - neutral.prior)
         return noise_variance(scores, neutral.counts)
 
@@ -170,14 +172,14 @@ class FewShot:
             return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
         if not self.shown:
             return (self._zero_shot_scorer(),)
-        neutral = neutral_scores(self.few_shot.try_scores, self.few_shot.verbalized)
+        neutral = neutral_scores(self.few_shot.try_scores, self.few_shot.verbalized, self.few_shot.max_prior_scores)
         if not self.selected:
             return (CalibratedScorer(self.few_shot, neutral.prior, neutral=neutral),)
         few_shot = CalibratedScorer(self.few_shot, neutral.prior, self.tuning.selected_share, neutral)
         return (self._zero_shot_scorer(), few_shot)
 
     def _zero_shot_scorer(self) -> CalibratedScorer:
-        neutral = neutral_scores(self.zero_shot.try_scores, self.zero_shot.verbalized)
+        neutral = neutral_scores(self.zero_shot.try_scores, self.zero_shot.verbalized, self.zero_shot.max_prior_scores)
         if len(self._sample) < MIN_MEASURED:
             return CalibratedScorer(self.zero_shot, neutral.prior, neutral=neutral)
         measured = self._class_mean(self._zero_shot_scores, self._sample)

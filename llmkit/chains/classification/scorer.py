@@ -11,6 +11,7 @@ from langchain_core.example_selectors import BaseExampleSelector
 
 from llmkit.chains.base import apply_to_good, unwrap_all
 from llmkit.chains.calibration import Matrix
+from llmkit.chains.classification.contextual_calibration import MAX_SCORES
 from llmkit.chains.classification.saving import MAX_SCORE_DIFFERENCE, PROBE
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import Row, score_continuations, separator
@@ -74,6 +75,11 @@ class LabelScorer:
     ) -> LabelScorer:
         """Return the scorer with examples in its prompt."""
         return replace(self, prompt=self.prompt.with_examples(examples, selector))
+
+    @property
+    def max_prior_scores(self) -> int:
+        """About the most scores that the prior is measured with."""
+        return MAX_SCORES
 
     @property
     def continuations(self) -> list[str]:

@@ -9,6 +9,8 @@ import pytest
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.classification.contextual_calibration import (
+    LEAST_TEXTS,
+    MAX_SLOW_SCORES,
     NEUTRAL,
     SMOLLM2_135M,
     ClassificationTuning,
@@ -65,6 +67,18 @@ def test_a_long_description_gives_valid_probabilities() -> None:
     chain = chain_of(descriptions={"Paris": "the capital of France " * 25})
     found = chain.invoke("x")
     assert sum(found.scores.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("count", "texts"), [(6, len(NEUTRAL_TEXTS) + 6), (77, 53), (300, 13), (2000, 3)])
+def test_a_model_that_reads_a_text_for_each_label_has_fewer_texts(count: int, texts: int) -> None:
+    asked: list[Sequence[str]] = []
+
+    def attempts(texts: Sequence[str]) -> list[Any]:
+        asked.append(texts)
+        return [np.zeros(count) for _ in texts]
+
+    neutral_scores(attempts, [f"label {number}" for number in range(count)], MAX_SLOW_SCORES)
+    assert LEAST_TEXTS <= len(asked[0]) <= texts
 
 
 @pytest.mark.parametrize(
