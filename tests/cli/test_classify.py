@@ -5,17 +5,9 @@ import sys
 
 import pytest
 
-from tests.support.cli_runs import parse_rows, resume_run, run_until_interrupted
+from tests.support.cli_runs import EXAMPLES, LABELS, parse_rows, resume_run, run_until_interrupted
 
 TEXT = "The match ended 3 to 2 after extra time."
-LABELS = ["--labels", "sports,politics,technology"]
-EXAMPLES = [
-    {"input": "The team lost the final.", "output": "sports"},
-    {"input": "A goal in the last minute", "output": "sports"},
-    {"input": "The parliament passed the law.", "output": "politics"},
-    {"input": "The election is on Sunday.\u2028Or on Monday.", "output": "politics", "id": 3},
-    {"input": "A new phone\u0085with a faster chip", "output": "technology"},
-]
 
 
 @pytest.mark.usefixtures("default_model")
@@ -97,55 +89,6 @@ class TestLabels:
         assert err == "note: 5 examples are in the prompt\n"
         _, _, err = llmkit(*given, "--no-show-examples")
         assert err.startswith("note: 5 examples are not in the prompt; the prior of the labels is measured on them")
-
-    @pytest.mark.slow
-    def test_an_embedder_learns_from_examples(self, llmkit, tiny_model, text_file, tmp_path):
-        given = ["classify", text_file, *LABELS, *tiny_model, "--embedder"]
-        assert json.loads(llmkit(*given, "--json")[1])["evidence"] == "both"
-        path = tmp_path / "examples.jsonl"
-        path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
-        code, _, err = llmkit(*given, "--examples", str(path))
-        assert code == 0
-        assert re.fullmatch(
-            r"note: 5 examples teach a classifier head beside the model and the embedder; "
-            r"cross-validated log-loss [\d.]+ without them, [\d.]+ with them\n",
-            err,
-        )
-        found = json.loads(llmkit(*given, "--examples", str(path), "--json")[1])
-        assert (found["evidence"], found["examples"]["use"]) == ("head", "head")
-        out = tmp_path / "out.jsonl"
-        assert llmkit(*given, "--examples", str(path), "--lines", "--output", str(out))[0] == 0
-        assert {json.loads(line)["evidence"] for line in out.read_text().splitlines()} == {"head"}
-
-    @pytest.mark.slow
-    def test_what_was_learned_is_saved_and_loaded(self, llmkit, tiny_model, text_file, tmp_path):
-        path, folder = tmp_path / "examples.jsonl", str(tmp_path / "fitted")
-        path.write_text("".join(json.dumps(each) + "\n" for each in EXAMPLES), encoding="utf-8")
-        taught = ["--embedder", "--examples", str(path), "--calibrate", str(path), "--save", folder]
-        wanted = json.loads(llmkit("classify", text_file, *LABELS, *tiny_model, *taught, "--json")[1])
-        found = json.loads(llmkit("classify", text_file, *tiny_model, "--load", folder, "--json")[1])
-        assert found["scores"] == pytest.approx(wanted["scores"])
-        assert (found["evidence"], found["calibrated"]) == ("head", True)
-        out = str(tmp_path / "out.jsonl")
-        assert llmkit("classify", text_file, *tiny_model, "--load", folder, "--lines", "--output", out)[0] == 0
-        for given, says in [
-            (["--labels", "a,b"], "was saved with the labels"),
-            (["--examples", str(path)], "--examples is part of what was saved"),
-            (["--multi-label"], "--multi-label is part of what was saved"),
-        ]:
-            code, _, err = llmkit("classify", text_file, *tiny_model, "--load", folder, *given)
-            assert (code, says in err) == (2, True)
-
-    @pytest.mark.parametrize(
-        ("given", "says"),
-        [
-            ([], "there are no labels: give --labels, as in --labels good,bad, or --load FOLDER"),
-            (["--load", "nowhere"], "nowhere has no saved classification chain that can be read"),
-        ],
-    )
-    def test_labels_come_from_somewhere(self, llmkit, text_file, given, says):
-        code, _, err = llmkit("classify", text_file, *given)
-        assert (code, says in err) == (2, True)
 
     def test_descriptions(self, llmkit, tiny_model, tmp_path):
         path = tmp_path / "descriptions.json"

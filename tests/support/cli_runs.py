@@ -9,6 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+LABELS = ["--labels", "sports,politics,technology"]
+EXAMPLES: list[dict[str, Any]] = [
+    {"input": "The team lost the final.", "output": "sports"},
+    {"input": "A goal in the last minute", "output": "sports"},
+    {"input": "The parliament passed the law.", "output": "politics"},
+    {"input": "The election is on Sunday.\u2028Or on Monday.", "output": "politics", "id": 3},
+    {"input": "A new phone\u0085with a faster chip", "output": "technology"},
+]
+
 
 def parse_rows(out: str) -> list[Any]:
     return [json.loads(line) for line in out.splitlines()]

@@ -129,23 +129,22 @@ def test_nothing_is_recorded_on_a_cpu() -> None:
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen3", "opt", "gpt_neox"])
 def test_a_step_reads_no_value_and_no_other_device(name: str) -> None:
     model = copy.deepcopy(tiny.make(name).model).to("meta")  # where no tensor has values
-    assert_can_be_recorded(model, None)
+    assert step_logits(model, None).device.type == "meta"
 
 
 @pytest.mark.parametrize("fuses", [True, False])
 def test_a_fast_step_reads_no_value_and_no_other_device(fuses: bool) -> None:
     model = tiny.build("Llama", chatml_tokenizer(), tiny.BODY).to("meta")
-    assert_can_be_recorded(model, FastLlama(model, PlainKernels(fuses=fuses)))
+    assert step_logits(model, FastLlama(model, PlainKernels(fuses=fuses))).device.type == "meta"
 
 
-def assert_can_be_recorded(model: Any, fast: FastLlama | None) -> None:
-    """Check what makes a recording fail or wrong, on a device that a CPU can stand in for."""
+def step_logits(model: Any, fast: FastLlama | None) -> torch.Tensor:
+    """Compute a step of rows; on the device `meta` it fails where a recording would, or would be wrong."""
     tokenizer = tiny.make("llama").tokenizer
     loaded = replace(from_objects(model, tokenizer, context_window=tiny.WINDOW), fast_forward=fast)
     with torch.inference_mode():
         prefilled = Prefill(loaded, PrefixCache(loaded))._compute_together([(3, 4, 5, 6), (7, 8, 9)])
         step = RowStep(loaded, prefilled.key_values, 4, 64, Recorder(loaded.device))
         step.cache.put([0, 1], prefilled.key_values, [0, 1])
-        logits = step.logits([1, 2, 3, 4], [3, 2, 0, 0])
-    assert logits.device.type == "meta"
+        return step.logits([1, 2, 3, 4], [3, 2, 0, 0])
     assert logits.shape == (4, model.config.vocab_size)
