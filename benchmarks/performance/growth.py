@@ -174,7 +174,7 @@ def drafts(run_options: RunOptions) -> Growth:
         {name: sorted(line) for name, line in lines.items()},
         f"A story, a summary, a quote and a repeated text, greedy, up to {4 * TOKENS} tokens, without the prefill; "
         "the share is that of sequences of three words that stand in the prompt. The answers are the same.",
-        [f"With drafts to without, in this order: {', '.join(gains)}."],
+        [f"With drafts to without, for the story, the summary, the quote and the repeated text: {', '.join(gains)}."],
     )
 
 
