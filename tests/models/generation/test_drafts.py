@@ -144,4 +144,4 @@ def test_completions_are_the_same_with_drafts(settings: dict[str, Any], monkeypa
     monkeypatch.setattr(PromptLookup, "find", lambda lookup, count: [])
     alone = engine.generate([request])[0][0]
     assert with_drafts.token_ids == with_wrong_drafts.token_ids == alone.token_ids
-    assert len(alone.token_ids) < 3 or max(widths) > 1
+    assert len(alone.token_ids) < 3 or max(widths) > 1 or fast.shared_rows == 1
