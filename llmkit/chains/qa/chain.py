@@ -8,13 +8,11 @@ from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.language_models import BaseLLM
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain
 from llmkit.chains.calibration import validate_precision, warn_of_few
-from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.calibration import (
@@ -31,8 +29,8 @@ from llmkit.chains.qa.head_reader import HEAD_TUNING, HeadReader
 from llmkit.chains.qa.inputs import (
     QAInput,
     Query,
-    QuestionInput,
     find_documents,
+    input_type,
     parse_question,
     validate_question_prompt,
 )
@@ -103,6 +101,12 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     tool_description = "Answer a question from a text, with verbatim quotes."
     tool_input: Any = QAInput
 
+    _reader: Reader | None = None
+    _head_reader: HeadReader | None = None
+    _yes_no_reader: YesNoReader | None = None
+    _generator: AnswerGenerator | None = None
+    _structured: StructuredTask[QuotedQuery, Answer] | None = None
+
     def __init__(
         self,
         llm: Any,
@@ -123,10 +127,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     ) -> None:
         if style not in get_args(Style):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
-        if retriever is not None:
-            if not isinstance(retriever, BaseRetriever):
-                raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
-            self.tool_input = QuestionInput
+        self.tool_input = input_type(retriever)
         self.style, self.retriever = style, retriever
         self.sentence_retriever = SentenceRetriever(embedder)
         self.top_k = validate_positive(top_k, "top_k")
@@ -139,39 +140,34 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         self.calibrated = scorer is not None and is_fitted_on(self.tuning, scorer)
         self.threshold = self.tuning.threshold if threshold is None else validate_share(threshold, "threshold")
         self.yes_no_threshold = self.tuning.yes_no_threshold if threshold is None else threshold
-        self._reader: Reader | None = None
-        self._head_reader: HeadReader | None = None
-        self._yes_no_reader: YesNoReader | None = None
-        self._generator: AnswerGenerator | None = None
-        self._structured: StructuredTask[QuotedQuery, Answer] | None = None
         if is_head:
-            prompts_given = {"prompt": prompt, "abstractive_prompt": abstractive_prompt}
-            numbers = {"top_k": top_k != TOP_K, "max_new_tokens": max_new_tokens != MAX_NEW_TOKENS}
-            refuse_unread(llm, **prompts_given, structured_prompt=structured_prompt, **numbers)
-            refuse_unread(llm, examples=examples, embedder=embedder, context_window=context_window)
-            if style == "abstractive":
-                raise scorer.cannot("text generation, which style='abstractive' needs")
-            self._head_reader = HeadReader(scorer, max_words)
-            return
-        if scorer is None:
+            unread: dict[str, Any] = {"prompt": prompt, "abstractive_prompt": abstractive_prompt, "examples": examples}
+            unread |= {"structured_prompt": structured_prompt, "embedder": embedder, "context_window": context_window}
+            unread |= {"top_k": top_k != TOP_K, "max_new_tokens": max_new_tokens != MAX_NEW_TOKENS}
+            self._head_reader = HeadReader.for_chain(scorer, style, max_words, unread)
+        elif scorer is None:
             refuse_prompts(llm, "structured_prompt", prompt=prompt, abstractive_prompt=abstractive_prompt)
-            asking = validate_question_prompt(structured_prompt or "answer-with-quotes", "question", "form")
-            asking = asking.with_examples(examples) if examples else asking
-            self._structured = answer_with_quotes(llm, asking, _FORMS[style])
-            return
-        refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
+            self._structured = self._ask_for_quotes(structured_prompt or "answer-with-quotes", examples)
+        else:
+            refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
+            limits = {"max_new_tokens": max_new_tokens, "context_window": context_window}
+            self._reader = reader = self._span_reader(scorer, prompt, examples, max_words, **limits)
+            sentence = TaskPrompt.load("sentence-for-answer")
+            self._yes_no_reader = YesNoReader(reader.llm, sentence, context_window)
+            self._generator = AnswerGenerator.for_style(style, llm, abstractive_prompt, reader, **limits)
+
+    def _ask_for_quotes(self, prompt: str | TaskPrompt, examples: Any) -> StructuredTask[QuotedQuery, Answer]:
+        asking = validate_question_prompt(prompt, "question", "form")
+        asking = asking.with_examples(examples) if examples else asking
+        return answer_with_quotes(self.llm, asking, _FORMS[self.style])
+
+    def _span_reader(
+        self, scorer: Any, prompt: Any, examples: Any, max_words: int, max_new_tokens: Any, context_window: Any
+    ) -> Reader:
         prompts = reader_prompts(validate_question_prompt(prompt or "question-answering", "question"), examples)
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
-        reserve = max_new_tokens if style == "abstractive" else 0
-        self._reader = Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
-        self._yes_no_reader = YesNoReader(completion, TaskPrompt.load("sentence-for-answer"), context_window)
-        if style == "abstractive":
-            if isinstance(scorer, BaseLLM):
-                raise InputError(f"{type(scorer).__name__} is a completion model: use a chat model to generate answers")
-            asking = validate_question_prompt(abstractive_prompt or "answer-in-words", "question")
-            self._generator = AnswerGenerator(llm, asking, self._reader, max_new_tokens, context_window)
-        elif abstractive_prompt is not None:
-            raise InputError("abstractive_prompt is given, but style is 'extractive': set style='abstractive' too")
+        reserve = max_new_tokens if self.style == "abstractive" else 0
+        return Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
 
     def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
         """Check the question and its documents, and find the sentences that matter."""

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from langchain_core.language_models.llms import BaseLLM
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import apply_to_good
 from llmkit.chains.lockstep import BatchCaller, ModelCall
 from llmkit.chains.postprocess import clean_completion, is_complete
-from llmkit.chains.qa.inputs import Query
+from llmkit.chains.qa.inputs import Query, validate_question_prompt
 from llmkit.chains.qa.prepared import PreparedQuery
 from llmkit.chains.qa.reader import Reader, ReaderInput
 from llmkit.chains.qa.results import Answer
-from llmkit.chains.scoring import score_continuations
+from llmkit.chains.scoring import score_continuations, scoring_model
+from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.ranking import descending
@@ -45,6 +47,24 @@ class AnswerGenerator:
     reader: Reader
     max_new_tokens: int
     context_window: int | None = None
+
+    @classmethod
+    def for_style(
+        cls, style: str, llm: Any, prompt: str | TaskPrompt | None, reader: Reader, **limits: Any
+    ) -> AnswerGenerator | None:
+        """Return the generator of a chain, or `None` for the style "extractive".
+
+        Raises:
+            InputError: the model only completes text, or a prompt is given for the other style.
+            PromptError: the prompt has not the right fields.
+        """
+        if style != "abstractive":
+            if prompt is not None:
+                raise InputError("abstractive_prompt is given, but style is 'extractive': set style='abstractive' too")
+            return None
+        if isinstance(model := scoring_model(llm), BaseLLM):
+            raise InputError(f"{type(model).__name__} is a completion model: use a chat model to generate answers")
+        return cls(llm, validate_question_prompt(prompt or "answer-in-words", "question"), reader, **limits)
 
     def prepare(self, item: ReaderInput) -> ModelCall:
         """Fit the question and its sentences into the prompt, or raise `ContextWindowExceeded`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from llmkit.chains.capabilities import AnswerModel
+from llmkit.chains.capabilities import AnswerModel, refuse_unread
 from llmkit.chains.qa.calibration import QATuning
 from llmkit.chains.qa.inputs import Query
 from llmkit.chains.qa.reader import AnswerSpan
@@ -28,6 +29,24 @@ class HeadReader:
 
     llm: AnswerModel
     max_words: int
+
+    @classmethod
+    def for_chain(cls, llm: AnswerModel, style: str, max_words: int, unread: Mapping[str, Any]) -> HeadReader:
+        """Return the reader of a chain.
+
+        Args:
+            llm: the model.
+            style: the chain's.
+            max_words: the longest answer, in words.
+            unread: the chain's arguments that only language models use, by name.
+
+        Raises:
+            InputError: one of these is given, or the style needs a language model.
+        """
+        refuse_unread(llm, **unread)
+        if style == "abstractive":
+            raise llm.cannot("text generation, which style='abstractive' needs")
+        return cls(llm, max_words)
 
     def check_question(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""

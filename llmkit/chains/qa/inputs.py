@@ -99,6 +99,15 @@ def parse_context(context: Any) -> tuple[Document, ...]:
     return documents
 
 
+def input_type(retriever: Any) -> type[QuestionInput]:
+    """Return the type of a chain's inputs; raise `InputError` if something is given that is no LangChain retriever."""
+    if retriever is None:
+        return QAInput
+    if not isinstance(retriever, BaseRetriever):
+        raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
+    return QuestionInput
+
+
 def find_documents(retriever: BaseRetriever | None, question: str, input: Mapping[str, Any]) -> tuple[Document, ...]:
     """Return the documents of an input or, where it has none, those that a retriever finds for the question."""
     if retriever is None or "context" in input:
