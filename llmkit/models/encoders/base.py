@@ -10,8 +10,9 @@ from llmkit.errors import InputError
 from llmkit.models.encoders.arguments import validate_count, validate_template, validate_window
 from llmkit.models.encoders.forward_passes import ForwardPasses
 from llmkit.models.encoders.heads import USES, Head
-from llmkit.models.encoders.loading import EncoderSpec, find_encoder, from_objects
+from llmkit.models.encoders.loading import find_encoder, from_objects
 from llmkit.models.encoders.token_classifier import Aggregation
+from llmkit.models.weights.file_state import ModelSpec
 from llmkit.models.weights.quantization import weights_nbytes
 from llmkit.text.words import with_article
 
@@ -42,7 +43,7 @@ class LocalEncoder:
             **{"aggregation": aggregation, "batch_size": batch_size},
         }
         validate_count(batch_size=batch_size)
-        self._spec = EncoderSpec(model, device, dtype, quantization) if isinstance(model, str) else None
+        self._spec = ModelSpec(model, device, dtype, quantization) if isinstance(model, str) else None
         self._encoder = find_encoder(self._spec) if self._spec else from_objects(model, tokenizer)
         self._aggregation: Aggregation = aggregation
         self.template = validate_template(template, self._encoder.head)
@@ -124,6 +125,6 @@ class LocalEncoder:
             raise self.cannot(capability)
 
 
-def _restore(made: type[LocalEncoder], spec: EncoderSpec, options: Mapping[str, Any]) -> LocalEncoder:
+def _restore(made: type[LocalEncoder], spec: ModelSpec, options: Mapping[str, Any]) -> LocalEncoder:
     where: dict[str, Any] = {"device": spec.device, "dtype": spec.dtype, "quantization": spec.quantization}
     return made(spec.model, **where, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from llmkit.models.openmp import warn_of_busy_waiting
 from llmkit.models.weights.catalog import CATALOG, resolve
 from llmkit.models.weights.context_window import NO_LIMIT
 from llmkit.models.weights.digest import folder_digest, hash_text
-from llmkit.models.weights.file_state import file_state
+from llmkit.models.weights.file_state import ModelSpec, file_state, is_unchanged
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG
 from llmkit.models.weights.loading import DEVICE_MAPS, choose_device, choose_dtype, known_name, validate_placement
 from llmkit.models.weights.model_folder import sentence_transformers_class
@@ -33,16 +32,6 @@ _REFUSED = ("SparseEncoder", "MultiVectorEncoder")
 """Classes of sentence-transformers. A `CrossEncoder` is a classifier of transformers, and has its files."""
 
 
-@dataclass(frozen=True)
-class EncoderSpec:
-    """What an encoder is loaded from."""
-
-    model: str
-    device: str = "auto"
-    dtype: str = "auto"
-    quantization: str | None = None
-
-
 @dataclass(eq=False)
 class LoadedEncoder:
     """An encoder-only model with its tokenizer and its head.
@@ -54,32 +43,25 @@ class LoadedEncoder:
 
     loaded: LoadedModel
     head: Head
-    files: Sequence[object] = ()
+    files: tuple[object, ...] = ()
 
 
 _lock = threading.RLock()
-_encoders: WeakValueDictionary[EncoderSpec, LoadedEncoder] = WeakValueDictionary()
+_encoders: WeakValueDictionary[ModelSpec, LoadedEncoder] = WeakValueDictionary()
 
 
-def find_encoder(spec: EncoderSpec) -> LoadedEncoder:
+def find_encoder(spec: ModelSpec) -> LoadedEncoder:
     """Return the encoder in this process that was loaded in the same way and has not changed since, or load one."""
     with _lock:
         files = file_state(spec.model)
         encoder = _encoders.get(spec)
-        if encoder is None or not _is_unchanged(encoder, files):
+        if encoder is None or not is_unchanged(encoder.loaded, encoder.files, files):
             encoder = _encoders[spec] = load(spec)
             encoder.files = files
         return encoder
 
 
-def _is_unchanged(encoder: LoadedEncoder, files: Sequence[object]) -> bool:
-    try:
-        return encoder.files == files and encoder.loaded.check_weights() == 0
-    except ModelUnusable:  # it is being trained
-        return False
-
-
-def load(spec: EncoderSpec) -> LoadedEncoder:
+def load(spec: ModelSpec) -> LoadedEncoder:
     """Load an encoder-only model by name (see `llmkit.models.weights.catalog.resolve`).
 
     Raises:
@@ -171,7 +153,7 @@ def _embedder(model: Any, name: str, source: str) -> LoadedEncoder:
     return LoadedEncoder(LoadedModel(name, model, model.tokenizer, int(window), 0, source=source), Head.EMBEDDER)
 
 
-def _read_embedder(folder: Path, device: str, spec: EncoderSpec) -> Any:
+def _read_embedder(folder: Path, device: str, spec: ModelSpec) -> Any:
     from sentence_transformers import SentenceTransformer
 
     dtype = _dtype(spec, device)
@@ -186,7 +168,7 @@ def _read_embedder(folder: Path, device: str, spec: EncoderSpec) -> Any:
     return model.eval()
 
 
-def _dtype(spec: EncoderSpec, device: str) -> Any:
+def _dtype(spec: ModelSpec, device: str) -> Any:
     """Return the type of the weights; "auto" is float32 on a CPU, where encoders are small enough to be exact."""
     import torch
 

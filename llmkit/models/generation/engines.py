@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from llmkit.errors import InputError, ModelUnusable
+from llmkit.errors import InputError
 from llmkit.models.generation.engine import Engine
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.weights.context_window import validate_window
-from llmkit.models.weights.file_state import file_state
+from llmkit.models.weights.file_state import ModelSpec, file_state, is_unchanged
 from llmkit.models.weights.loading import from_objects, load
 
 _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
-class EngineSpec:
+class EngineSpec(ModelSpec):
     """What an engine is loaded from; `context_window` is 0 for the model's own."""
 
-    model: str
-    device: str = "auto"
-    dtype: str = "auto"
-    quantization: str | None = None
     context_window: int = 0
 
 
@@ -56,7 +52,7 @@ def find_engine(spec: EngineSpec) -> NamedEngine:
     with _lock:
         files = file_state(spec.model)
         engine = _engines.get(spec)
-        if engine is None or not _is_unchanged(engine, files):
+        if engine is None or not is_unchanged(engine.loaded, engine.files, files):
             loaded = _with_window(spec, files) or _load(spec)
             engine = _engines[spec] = NamedEngine(loaded, spec, files)
         return engine
@@ -87,15 +83,8 @@ def _with_window(spec: EngineSpec, files: tuple[object, ...]) -> LoadedModel | N
         return None
     for other, engine in list(_engines.items()):
         loaded = engine.loaded
-        if replace(other, context_window=spec.context_window) == spec and _is_unchanged(engine, files):
+        if replace(other, context_window=spec.context_window) == spec and is_unchanged(loaded, engine.files, files):
             validate_window(loaded.model, spec.context_window)
             completion = loaded.completion_window if loaded.is_encoder_decoder else spec.context_window
             return replace(loaded, window=spec.context_window, completion_window=completion)
     return None
-
-
-def _is_unchanged(engine: NamedEngine, files: tuple[object, ...]) -> bool:
-    try:
-        return engine.files == files and engine.loaded.check_weights() == 0
-    except ModelUnusable:  # it is being trained
-        return False

@@ -1,14 +1,34 @@
-"""Whether the files of a model have changed since it was loaded."""
+"""What a model was loaded from, and whether its files or weights have changed since."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from llmkit.errors import LlmkitError
+from llmkit.errors import LlmkitError, ModelUnusable
+from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.weights import catalog
 from llmkit.models.weights.adapters import AdapterInfo
 from llmkit.models.weights.folder_files import ADAPTER_CONFIG, readable_files
 from llmkit.models.weights.gguf_parts import model_of_folder, parts_of
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is loaded from; see `validate_placement` for what is allowed."""
+
+    model: str
+    device: str = "auto"
+    dtype: str = "auto"
+    quantization: str | None = None
+
+
+def is_unchanged(loaded: LoadedModel, files: tuple[object, ...], files_now: tuple[object, ...]) -> bool:
+    """Return whether a model has the weights that were loaded, and its files their state of then."""
+    try:
+        return files == files_now and loaded.check_weights() == 0
+    except ModelUnusable:  # it is being trained
+        return False
 
 
 def file_state(name: str) -> tuple[object, ...]:
