@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport
     from llmkit.chains.classification.chain import ZeroShotClassificationChain
     from llmkit.chains.classification.contextual_calibration import ClassificationTuning
+    from llmkit.chains.classification.label_sets import LabelSet
     from llmkit.chains.classification.results import Classification
+    from llmkit.chains.guarantees.guarantee import Guarantee
     from llmkit.chains.lockstep import Progress
     from llmkit.chains.ner.chain import NERChain
     from llmkit.chains.ner.results import Entities, Entity
@@ -44,6 +46,8 @@ __all__ = [
     "Entities",
     "Entity",
     "ExamplesReport",
+    "Guarantee",
+    "LabelSet",
     "NERChain",
     "NERTuning",
     "Progress",
@@ -64,7 +68,9 @@ __getattr__, __dir__ = _lazy(
         "calibration": ["Calibration", "CalibrationReport", "ExamplesReport"],
         "classification.chain": ["ZeroShotClassificationChain"],
         "classification.contextual_calibration": ["ClassificationTuning"],
+        "classification.label_sets": ["LabelSet"],
         "classification.results": ["Classification"],
+        "guarantees.guarantee": ["Guarantee"],
         "lockstep": ["Progress"],
         "ner.chain": ["NERChain"],
         "ner.results": ["Entities", "Entity"],

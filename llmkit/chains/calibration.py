@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from llmkit.chains.guarantees.guarantee import Guarantee
 from llmkit.errors import InputError
 
 Matrix = NDArray[np.float64]
@@ -91,7 +92,8 @@ class CalibrationReport:
         rows: how many rows it was given.
         calibration: what turns the chain's scores into probabilities from now on.
         log_loss_before, log_loss_after: mean log-loss of labelled rows, in nats.
-        threshold: the threshold that was set for a precision.
+        threshold: the threshold that was set for a precision or a guarantee.
+        guarantee: what is guaranteed for an error, or why nothing is; nothing was fitted then.
     """
 
     rows: int
@@ -99,6 +101,7 @@ class CalibrationReport:
     log_loss_before: float | None = None
     log_loss_after: float | None = None
     threshold: float | None = None
+    guarantee: Guarantee | None = None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.calibration import (
-    CalibrationReport,
-    ExamplesReport,
-    validate_precision,
-)
+from llmkit.chains.calibration import CalibrationReport, ExamplesReport, validate_precision
 from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.classification.calibrated import CalibratedClassifier
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
@@ -25,8 +21,17 @@ from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.joint_evidence import collect_evidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.results import Classification, Method, parse_rows
-from llmkit.chains.classification.saving import SavedSettings, read_chain, validate_embedder_given, write_chain
+from llmkit.chains.classification.saving import (
+    SavedSettings,
+    load_rows,
+    read_chain,
+    save_rows,
+    validate_embedder_given,
+    write_chain,
+)
 from llmkit.chains.classification.structured import LabelChoice, refuse_unscored
+from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, validate_guarantee
+from llmkit.chains.guarantees.seen import SeenTexts, example_texts
 from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt
 from llmkit.chains.labels import Labels
 from llmkit.chains.scoring import scoring_model
@@ -143,6 +148,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         self._evidence = collect_evidence(
             model, find_embedder(embedder), scorer, examples, shown=shown, max_accuracy_loss=max_accuracy_loss
         )
+        self._seen = SeenTexts().with_texts(example_texts(examples))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -178,6 +184,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
                 return self
             self._evidence.fit(examples)
             self._undo_calibration()
+            self._seen = SeenTexts().with_texts(example_texts(examples))
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -197,7 +204,9 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             "threshold": self.threshold,
             "uncalibrated_threshold": self._uncalibrated_threshold,
             "calibration": self.calibration,
+            "guarantee": self.guarantee,
         }
+        facts, arrays = save_rows(facts, arrays, self._seen, self._truth_probabilities)
         write_chain(folder, SavedSettings.model_validate(facts), arrays)
 
     @classmethod
@@ -226,7 +235,8 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         validate_embedder_given(saved, embedder)
         chain = cls(llm, embedder=embedder, prompt=prompt, context_window=context_window, **saved.arguments())
         chain._require_evidence().restore(saved, arrays)
-        chain.calibration, chain.threshold = saved.calibration, saved.threshold
+        chain.calibration, chain.threshold, chain._guarantee = saved.calibration, saved.threshold, saved.guarantee
+        chain._seen, chain._truth_probabilities = load_rows(saved, arrays)
         return chain
 
     def prepare(self, input: Text) -> str:
@@ -246,7 +256,14 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             for scored in self._require_evidence().try_pooled_scores(prepared)
         ]
 
-    def calibrate(self, rows: Sequence[Any], *, precision: float | None = None) -> CalibrationReport:
+    def calibrate(
+        self,
+        rows: Sequence[Any],
+        *,
+        precision: float | None = None,
+        error: float | None = None,
+        confidence: float = DEFAULT_CONFIDENCE,
+    ) -> CalibrationReport:
         """Measure the prior on texts like those to come or, if they are labelled, fit the probabilities to them.
 
         Without labels, fifty texts are plenty, and ten help; an earlier calibration is undone, so measure the prior
@@ -256,16 +273,24 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         Args:
             rows: texts or Documents; or labelled texts in the form of the examples, `{"input": …, "output": label}`.
             precision: for labelled rows: also set `threshold` to the lowest one at which labels were right this often.
+            error: for labelled rows that the chain has not learned from: fit nothing, and set `threshold` so that of
+                the labels that are given at most this share is wrong (Learn-then-Test, Angelopoulos et al. 2021).
+                `report.guarantee` says so, or why nothing is guaranteed; then the threshold stays as it is.
+            confidence: the probability, over the draw of the rows, that this is so.
 
         Raises:
-            InputError: a row is wrong, says which; the model returns no log-likelihoods; or no threshold reaches the
-                precision. Nothing changes then.
+            InputError: a row is wrong, says which; the model returns no log-likelihoods; no threshold reaches the
+                precision; or the chain has learned from a row on which a guarantee shall stand. Nothing changes then.
         """
         validate_precision(precision)
+        validate_guarantee(error, confidence, precision)
         self._forget_stale()
         texts, labels = parse_rows(rows)
         if labels is None:
-            if precision is not None:
-                raise InputError("precision needs labelled rows: give {'input': text, 'output': label}")
+            if precision is not None or error is not None:
+                what = "precision" if error is None else "error"
+                raise InputError(f"{what} needs labelled rows: give {{'input': text, 'output': label}}")
             return self._measure_prior(texts)
+        if error is not None:
+            return self._guarantee_error(texts, labels, error, confidence)
         return self._fit(texts, labels, precision)

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from llmkit.chains.calibration import Calibration
 from llmkit.chains.classification.contextual_calibration import ClassificationTuning
 from llmkit.chains.classification.head import Head, Mixture
+from llmkit.chains.classification.label_sets import TruthProbabilities
+from llmkit.chains.guarantees.guarantee import Guarantee
+from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.errors import InputError
 from llmkit.regular_files import read_regular
 
@@ -65,6 +68,8 @@ class SavedSettings(BaseModel):
         noise_variance: of the language model's scores; `None` without an embedder.
         method: how the model scores labels.
         template: the sentence in which an encoder reads a label.
+        sets_calibration, sets_rows: of the probabilities that label sets stand on, which are an array.
+        seen_texts: of how many texts, which the chain learned from, a digest is in an array.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -84,6 +89,10 @@ class SavedSettings(BaseModel):
     noise_variance: float | None = None
     embedder_prior: EmbedderPrior | None = None
     head: SavedHead | None = None
+    guarantee: Guarantee | None = None
+    sets_calibration: Calibration | None = None
+    sets_rows: int = 0
+    seen_texts: int = 0
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the chain's constructor."""
@@ -192,6 +201,27 @@ def validate_same_embedder(saved: NDArray[np.float64] | None, found: NDArray[np.
     """Raise `InputError` if the vector of the probe is that of another embedder."""
     if saved is None or saved.shape != found.shape or not saved @ found >= MIN_COSINE:  # also for NaN
         raise InputError("the chain was saved with another embedder: load it with the same one, or fit a new chain")
+
+
+def save_rows(
+    facts: Mapping[str, Any], arrays: Arrays, seen: SeenTexts, truth: TruthProbabilities | None
+) -> tuple[dict[str, Any], Arrays]:
+    """Return facts and arrays with digests of the texts that a chain learned from, and what its label sets stand on."""
+    found = {**facts, "seen_texts": len(seen.digests)}
+    added = {**arrays, "seen": np.array(sorted(seen.digests), dtype=np.float64)}
+    if truth is None:
+        return found, added
+    found |= {"sets_calibration": truth.calibration, "sets_rows": len(truth.values)}
+    return found, {**added, "sets": truth.values}
+
+
+def load_rows(saved: SavedSettings, arrays: Arrays) -> tuple[SeenTexts, TruthProbabilities | None]:
+    """Return what `save_rows` added; a chain that was saved by an earlier version has neither."""
+    digests = take_array(arrays, "seen", saved.seen_texts) if saved.seen_texts else ()
+    seen = SeenTexts(int(digest) for digest in digests)
+    if saved.sets_calibration is None:
+        return seen, None
+    return seen, TruthProbabilities(saved.sets_calibration, take_array(arrays, "sets", saved.sets_rows))
 
 
 def save_head(head: Head, examples: int) -> tuple[SavedHead, Arrays]:

@@ -1,0 +1,1 @@
+"""What a calibrated chain guarantees of its answers, and how that follows from labelled rows."""
