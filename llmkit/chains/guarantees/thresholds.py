@@ -182,8 +182,8 @@ def _shortfall(rows: int, totals: Row, target: Target) -> tuple[str, int | None]
     """Return why nothing is guaranteed, and about how many rows would be needed."""
     least, count = target.least_rows, len(totals)
     if count < least:
-        needed = max(least, math.ceil(least * rows / max(count, 1)))
-        return f"{count} of {rows} rows can be answered, but {least} would have to be, and all of them right", needed
+        reason = f"{count} of {rows} rows can be answered, but {least} would have to be, and all of them right"
+        return reason, max(least, math.ceil(least * rows / max(count, 1)))
     first = min(target.first_rank(rows), count)
     shares = totals / np.arange(1, count + 1)
     best = int(np.argmin(shares[first - 1 :])) + first
@@ -191,9 +191,8 @@ def _shortfall(rows: int, totals: Row, target: Target) -> tuple[str, int | None]
     reason = f"of the {target.unit} to the {best} rows with the highest scores {100 * share:.3g} % are wrong"
     if share >= target.error:
         return f"{reason}, so that no threshold is known to reach {100 * target.error:.3g} %", None
-    sizes = np.unique(
-        np.geomspace(least, MAX_ROWS_NEEDED, 400).astype(int)
-    )  # of the first rank; one deviation is allowed
+    sizes = np.unique(np.geomspace(least, MAX_ROWS_NEEDED, 400).astype(int))
+    # as many answers as up to the first rank, with one standard deviation more of wrong ones than here
     wrong = np.ceil(share * sizes + np.sqrt(share * (1 - share) * sizes))
     enough = sizes[binomial_p_values(wrong, sizes, target.error) <= 1 - target.confidence]
     needed = max(math.ceil(float(enough[0]) / FIRST_SHARE), rows + math.ceil(rows / 4)) if len(enough) else None
