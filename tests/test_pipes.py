@@ -9,6 +9,7 @@ import time
 import pytest
 
 from llmkit import pipes
+from llmkit.batch import ChainSpec, ChainWorker
 from llmkit.cli import jsonl_batch
 from llmkit.errors import InputError, PromptError
 from llmkit.files import load
@@ -31,7 +32,7 @@ def test_a_pipe_without_a_writer_is_refused(pipe, read):
         if read == "file":
             load(pipe)
         elif read == "lines":
-            jsonl_batch.run(str(pipe), None, lambda: None, settings={})
+            jsonl_batch.run(str(pipe), None, ChainWorker(ChainSpec("tests.support:none", model=None)))
         else:
             TaskPrompt.load(pipe)
     assert f"{pipe}" in str(raised.value)

@@ -79,17 +79,6 @@ class LabelOptions:
         typer.Option(metavar="FOLDER", help="Use the labels and all that was learned of a chain that was saved."),
     ] = None
 
-    @property
-    def chain(self) -> str:
-        """What makes the chain, in `llmkit.chains`."""
-        return "ZeroShotClassificationChain" if self.load is None else "ZeroShotClassificationChain.load"
-
-    def digest(self) -> str | None:
-        """Return a digest of the chain that is loaded, by which a run that continues recognizes it."""
-        from llmkit.chains.classification.saving import digest
-
-        return None if self.load is None else digest(self.load)
-
     def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
         """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
         from llmkit.chains.labels import Labels
@@ -137,7 +126,7 @@ class LabelOptions:
             known.indices(row["output"], row.place)
         learning.check_precision(rows)
         embedder = DEFAULT_EMBEDDER if saved.noise_variance is not None else None
-        return {"folder": str(folder), "embedder": embedder, "prompt": self.prompt}, rows
+        return {"embedder": embedder, "prompt": self.prompt}, rows
 
 
 @with_option_groups()
@@ -170,9 +159,7 @@ def classify(
     """
     arguments, rows = labels.read(learning)
     precision = learning.precision
-    task = TextTask(
-        "classify", labels.chain, "classifying", model, arguments, rows, precision, labels.save, labels.digest()
-    )
+    task = TextTask("classify", "classifying", model, arguments, rows, precision, labels.save, labels.load)
     destination = output.destination(file, labels.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)

@@ -91,7 +91,7 @@ def entities(
       llmkit entities mails.jsonl --lines --output entities.csv    an entity a row
     """
     arguments, rows = entity.read(learning)
-    task = TextTask("entities", "NERChain", "finding entities", model, arguments, rows, learning.precision)
+    task = TextTask("entities", "finding entities", model, arguments, rows, learning.precision)
     destination = output.destination(file, entity.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)

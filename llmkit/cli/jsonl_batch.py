@@ -6,8 +6,8 @@ Line n of the output is `{"line": n, …}` with the fields of the chain's result
 document n failed.
 
 A run with an output file can be interrupted at any time, and the same command continues it. Each of its lines has a
-`"key"`: a hash of the settings and of all input lines so far. So the key of the last line says whether the file
-belongs to this input and these settings. A line that was written only in part is written again.
+`"key"`: a hash of the worker's fingerprint and of all input lines so far. So the key of the last line says whether the
+file belongs to this input and these settings. A line that was written only in part is written again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from llmkit.cli import console, files, hints
 from llmkit.cli.control_characters import to_json
@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 8  # documents that are computed and written together: what an interruption may cost
 BATCH_CHARACTERS = 50_000  # batches are smaller where documents are long
+
+
+class Worker(Protocol):
+    """What a `ChainWorker` is to a run."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for everything that changes results."""
+
+    def results(self, inputs: Sequence[str]) -> list[Any]:
+        """Return the result of each text, or its error."""
 
 
 @dataclass
@@ -50,16 +61,15 @@ class _Document:
 def run(
     file: str,
     output: Path | None,
-    load_chain: Callable[[], Any],
+    worker: Worker,
     *,
-    settings: Mapping[str, Any],
     finish: Callable[[], None] = lambda: None,
     finished: Path | None = None,
 ) -> None:
-    """Run a chain on every line of a file.
+    """Run a worker on every line of a file.
 
-    Input `-` is standard input, and output None standard output. `load_chain` is called once, and only if there is a
-    document to compute; `settings` are all that the results depend on, apart from the input. `finish` is called when
+    Input `-` is standard input, and output None standard output. The worker is used only if there is a document to
+    compute, and its fingerprint only if there is a line. `finish` is called when
     all documents are done, whether or not some of them failed, and makes the file `finished` of the output. The output
     is then a file that nobody named, so a link or a device is refused.
 
@@ -80,13 +90,11 @@ def run(
                 raise InputError(f"{files.shown_name(file)} cannot be read: {error.strerror or error}") from error
             sink = _Output(output, file, stack, is_named=finished is None)
             update = stack.enter_context(console.progress("documents", _total(file, output)))
-            chain = None
             lines = encodings.utf8_lines(stream, name)
-            for batch in _batches(_unwritten(_documents(lines, settings), sink)):
+            for batch in _batches(_unwritten(_documents(lines, worker), sink)):
                 update(completed=sink.written)
                 texts = [document.text for document in batch if not document.error]
-                chain = chain or (load_chain() if texts else None)
-                results = iter(chain.batch(texts, return_exceptions=True) if chain and texts else ())
+                results = iter(worker.results(texts) if texts else ())
                 for document in batch:
                     sink.write(document, document.error or next(results))
     except KeyboardInterrupt:
@@ -178,9 +186,11 @@ def _total(file: str, output: Path | None) -> int | None:
         return sum(1 for _ in encodings.utf8_lines(stream, file))
 
 
-def _documents(lines: Iterable[bytes], settings: Mapping[str, Any]) -> Iterator[_Document]:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+def _documents(lines: Iterable[bytes], worker: Worker) -> Iterator[_Document]:
+    digest = hashlib.sha256()
     for number, line in enumerate(lines, 1):
+        if number == 1:
+            digest.update(worker.fingerprint.encode())
         line = line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"").rstrip(b"\r\n")
         digest.update(b"\n" + line)
         document = _Document(number, digest.hexdigest()[:16])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from llmkit.batch.spec import ChainSpec
 from llmkit.cli import console, options
 from llmkit.cli.output import Destination
 from llmkit.errors import InputError
@@ -157,9 +158,19 @@ class ModelOptions:
             folder = catalog.resolve(self.model)
         return has_head(folder)
 
+    def spec(self, chain: str, arguments: Mapping[str, Any], **others: Any) -> ChainSpec:
+        """Return a chain over the model as plain data, with all settings that were given."""
+        settings = self.settings().model_dump(mode="json", exclude_defaults=True)
+        given: dict[str, Any] = {"model": self.model, "context_window": self.context_window, "settings": settings}
+        return ChainSpec(chain, arguments, **given, **others)
+
+    def load_any(self) -> Any:
+        """Load the model, whether it generates text or has a head."""
+        return self.load_encoder() if self._is_encoder() else self.load()
+
     def load_chain(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Load the model, and return the chain of `llmkit.chains` with this name over it."""
-        llm = self.load_encoder() if self._is_encoder() else self.load()
+        llm = self.load_any()
         with console.progress("loading"):
             from llmkit import chains
 

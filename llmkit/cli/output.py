@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,21 +88,20 @@ class Destination:
             return
         _write_table(self.path, self.format, command, lambda: iter(tables.rows_of(command, fields)))
 
-    def run_lines(self, command: str, file: str, load_chain: Callable[[], Any], *, settings: Mapping[str, Any]) -> None:
-        """Run a chain on every line of a file (see `jsonl_batch.run`), and write the results.
+    def run_lines(self, command: str, file: str, worker: jsonl_batch.Worker) -> None:
+        """Run a worker on every line of a file (see `jsonl_batch.run`), and write the results.
 
         JSON Lines are written as they come. Another format is written when all documents are done; until then the
         results are in a `.partial.jsonl` file beside it, from which an interrupted run continues.
         """
-        settings = {"command": command, **settings}
         if self.path is None or self.format == "jsonl":
-            jsonl_batch.run(file, self.path, load_chain, settings=settings)
+            jsonl_batch.run(file, self.path, worker)
             return
         path, done = self.path, self.path.with_name(f"{self.path.name}.partial.jsonl")
         if path.exists() and not files.is_device(path):
             raise InputError(f"{path} exists already: name another file, or remove it")
         convert = partial(_convert, path, self.format, command, done)
-        jsonl_batch.run(file, done, load_chain, settings=settings, finish=convert, finished=path)
+        jsonl_batch.run(file, done, worker, finish=convert, finished=path)
 
 
 def _convert(path: Path, format: Format, command: str, done: Path) -> None:

@@ -13,6 +13,7 @@ from llmkit.cli import console, files, options
 from llmkit.cli.labelled_files import examples_help, read_labelled
 from llmkit.cli.option_groups import GenerationOptions, LinesOptions, with_option_groups
 from llmkit.cli.output import Destination
+from llmkit.cli.texts import CommandWorker
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ def summarize(
         "max_new_tokens": model.max_new_tokens,
     }
     if output.as_lines:
-        settings = {"prompt": summary.prompt, **arguments, **asdict(model)}
-        destination.run_lines("summarize", file, lambda: _load(model, summary.prompt, arguments), settings=settings)
+        spec = model.spec("summarize", {"prompt": summary.prompt, **arguments})
+        worker = CommandWorker(spec, lambda: _load(model, summary.prompt, arguments))
+        destination.run_lines("summarize", file, worker)
         return
     text = files.read_text(file)
     validate_length(text)  # before the model is loaded

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmkit.batch.spec import ChainSpec
+from llmkit.batch.worker import ChainWorker
 from llmkit.cli import console, files, learning
 from llmkit.cli.option_groups import ModelOptions
 from llmkit.cli.output import Destination
+
+
+class CommandWorker(ChainWorker):
+    """A worker in this process whose chain a command loads, with its progress and notes."""
+
+    def __init__(self, spec: ChainSpec, load: Callable[[], Any]) -> None:
+        super().__init__(spec)
+        self._load_chain = load
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for everything that changes results; a model that is not here is fetched for it."""
+        with console.progress(f"preparing {self.spec.model}"):
+            return super().fingerprint
+
+    def load(self) -> Any:
+        """Return the chain."""
+        return self._load_chain()
 
 
 @dataclass(frozen=True)
@@ -17,23 +37,29 @@ class TextTask:
     """A chain over a text, or over each line of a file.
 
     Attributes:
-        command, chain: the names of the command and of its chain in `llmkit.chains`.
+        command: its name.
         doing: what progress says.
         arguments: of the chain, which it is built with.
         rows, precision: of its method `calibrate`, if there are rows.
         save: the folder in which the chain is saved when it has learned.
-        digest: of a chain that is loaded.
+        saved: the folder of a chain that is loaded.
     """
 
     command: str
-    chain: str
     doing: str
     model: ModelOptions
     arguments: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = ()
     precision: float | None = None
     save: Path | None = None
-    digest: str | None = None
+    saved: Path | None = None
+
+    @property
+    def spec(self) -> ChainSpec:
+        """The chain as plain data."""
+        calibration = {"rows": self.rows, "precision": self.precision} if self.rows else {}
+        saved = None if self.saved is None else str(self.saved)
+        return self.model.spec(self.command, self.arguments, calibration=calibration, saved=saved)
 
     def run(self, file: str, *, as_json: bool) -> tuple[Any, Any, dict[str, Any]]:
         """Return the chain, its result for a text, and the fields of `--json`, in which is what the chain learned."""
@@ -56,13 +82,12 @@ class TextTask:
             self._note(learned)
             return chain
 
-        model = {"model": self.model.model, "context_window": self.model.context_window}
-        learned = {"rows": self.rows, "precision": self.precision, "digest": self.digest}
-        settings = {**model, **learned, **self.arguments}
-        destination.run_lines(self.command, file, load, settings=settings)
+        destination.run_lines(self.command, file, CommandWorker(self.spec, load))
 
     def _load(self) -> tuple[Any, dict[str, Any]]:
-        chain = self.model.load_chain(self.chain, self.arguments)
+        llm = self.model.load_any()
+        with console.progress("loading"):
+            chain = self.spec.build(llm)
         learned = learning.learn(chain, self.rows, self.precision)
         if self.save is not None:
             chain.save(self.save)

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,16 @@ class Length(BaseModel):
 
 
 class Worker:
-    """A chain that measures texts; it notes what it was given, fails on some, and is interrupted at one."""
+    """Measures texts; it notes what it was given, fails on some, and is interrupted at one."""
+
+    fingerprint = ""
 
     def __init__(self, fails_on: str = "bad", breaks_at: str = "") -> None:
-        self.fails_on, self.breaks_at, self.loads = fails_on, breaks_at, 0
+        self.fails_on, self.breaks_at, self.calls = fails_on, breaks_at, 0
         self.seen: list[str] = []
 
-    def load(self) -> "Worker":
-        self.loads += 1
-        return self
-
-    def batch(self, texts: list[str], *, return_exceptions: bool) -> list[Length | Exception]:
-        assert return_exceptions
+    def results(self, texts: Sequence[str]) -> list[Length | Exception]:
+        self.calls += 1
         if self.breaks_at in texts and self.breaks_at:
             raise KeyboardInterrupt
         self.seen += texts
@@ -44,7 +43,8 @@ def output(tmp_path):
 
 
 def run(source: Path, output: Path | None, worker: Worker, **settings: object) -> list[dict[str, object]]:
-    jsonl_batch.run(str(source), output, worker.load, settings=settings)
+    worker.fingerprint = str(settings)
+    jsonl_batch.run(str(source), output, worker)
     return read(output) if output else []
 
 
@@ -59,7 +59,6 @@ def test_one_object_a_line_in_order(source, capfdbinary):
     rows = [json.loads(line) for line in out.splitlines()]
     assert rows == [{"line": number, "length": len(f"text {number - 1}")} for number in range(1, 41)]
     assert err == b""
-    assert worker.loads == 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
@@ -135,7 +134,7 @@ def test_completed_rows_are_not_computed_again_and_need_no_model(source, output)
     run(source, output, Worker())
     worker = Worker()
     run(source, output, worker)
-    assert worker.loads == 0
+    assert worker.calls == 0
     with source.open("a", encoding="utf-8") as file:
         file.write("one more\n")
     assert len(run(source, output, worker)) == 41
@@ -175,14 +174,14 @@ def test_invalid_files_fail_before_the_model_is_loaded(source, tmp_path):
     ):
         with pytest.raises(InputError, match=says):
             run(file, output, worker)
-    assert worker.loads == 0
+    assert worker.calls == 0
 
 
 def test_empty_input_gives_empty_output(source, output):
     source.write_bytes(b"")
     worker = Worker()
     assert run(source, output, worker) == []
-    assert worker.loads == 0
+    assert worker.calls == 0
 
 
 def test_a_run_in_which_documents_fail_has_failed(source, output):

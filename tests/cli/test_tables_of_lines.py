@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,13 +15,15 @@ from llmkit.errors import InputError, RunError
 
 
 class Worker:
-    """A chain that finds one entity in each text, and fails on `bad`."""
+    """Finds one entity in each text, and fails on `bad`."""
+
+    fingerprint = "one"
 
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.breaks = False
 
-    def batch(self, texts: list[str], *, return_exceptions: bool) -> list[Any]:
+    def results(self, texts: Sequence[str]) -> list[Any]:
         from llmkit.chains import Entities, Entity
 
         if self.breaks and self.seen:
@@ -36,7 +39,7 @@ class Worker:
 
 def run(source: Any, output: Any, worker: Worker) -> None:
     destination = Destination.choose(output, source, as_json=False, lines=True)
-    destination.run_lines("entities", str(source), lambda: worker, settings={"a": 1})
+    destination.run_lines("entities", str(source), worker)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "md", "json", "txt"])
