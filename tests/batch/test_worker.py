@@ -106,7 +106,9 @@ def test_a_worker_that_would_compute_something_else_computes_nothing(tmp_path):
 
     log = tmp_path / "log"
     spec = lengths_spec(log=str(log))
-    with pytest.raises(InputError, match='something else than the run that it belongs to: llmkit is "0.2.0", and was'):
+    with pytest.raises(
+        InputError, match=r'something else than the run that it belongs to: llmkit is "0\.2\.0", and was'
+    ):
         ChainWorker(spec, {**identify(spec), "llmkit": "0.1"})(ROWS)
     assert not log.exists()
     assert ChainWorker(spec, identify(spec))(ROWS[:1])
