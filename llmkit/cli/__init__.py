@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from llmkit import __version__
-from llmkit.cli import config, console, help_text, hints, models, option_names, options, prompts, streams
+from llmkit.cli import batch, config, console, help_text, hints, models, option_names, options, prompts, streams
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 for _command in (chat, summarize, classify, entities, ask):
     app.command(epilog=options.EPILOG, cls=hints.HelpfulCommand)(_command)
+app.add_typer(batch.app, name="batch")
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(config.app, name="config")
@@ -58,6 +59,7 @@ def llmkit(
     llmkit classify mail.txt --labels complaint,praise
     llmkit entities article.txt        people, organizations and locations
     llmkit ask "Who built it?" --url https://example.com
+    llmkit batch classify --help       millions of documents
     llmkit models                      the models with short names
     llmkit config                      defaults of all options, and how to set them
     llmkit COMMAND --help              examples and options of a command

@@ -23,7 +23,7 @@ SHARED = (
     *("source_language", "target_language", "quiet"),
 )
 """Options that mean the same in every command, so that one value may be set for all."""
-OWN_MEANING = {("ask", "top_k")}
+OWN_MEANING = {("ask", "top_k"), ("batch ask", "top_k")}
 """Options of a command that only have the name of a shared one: how many sentences, not how many tokens."""
 ONE_RUN = {
     *("debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
@@ -102,10 +102,11 @@ def default_map(group: Any) -> dict[str, dict[str, Any]]:
     commands = configurable(group)
     warn_of_unknown_variables(commands)
     file = _read_file(commands)
-    return {
+    values: dict[str, dict[str, Any]] = {
         command: {option.name: found.value for key, option in known.items() if (found := _find(file, command, option))}
         for command, known in commands.items()
     }
+    return {**values, "batch": {command: values[command] for command in group.commands["batch"].commands}}
 
 
 def configurable(group: Any) -> Commands:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmkit.cli.terminal import CleanConsole
 
 DELAY = 1.0  # seconds before progress is shown: what is done by then needs none
+RATE_SECONDS = 300  # over which a rate is measured: a batch may take a minute
 TIME_WIDTH = 10  # characters that progress leaves to the time
 LEAST_COLUMN = 20  # characters: no column is made narrower
 INDENT = 4  # characters before a cell that is below the others
@@ -118,21 +119,33 @@ def _show_line(begin: str, text: str) -> None:
 
 
 @contextmanager
-def progress(text: str, total: int | None = None) -> Iterator[Callable[..., Any]]:
+def progress(
+    text: str, total: int | None = None, *, completed: int = 0, shows_rate: bool = False
+) -> Iterator[Callable[..., Any]]:
     """Show what is being done and for how long, after a second and until it ends; only on a terminal.
 
     Yields a function that takes `completed=`, the steps done, and `total=` if that changes.
+
+    Args:
+        text: what is being done.
+        total: how many steps there are.
+        completed: how many of them were done before.
+        shows_rate: whether the steps a second and the time that is left are shown.
     """
     if _state["quiet"] or not sys.stderr.isatty() or not _terminal().is_interactive:
         yield lambda **_: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from llmkit.cli.terminal import rate_columns
+
     count = [] if total is None else [*([BarColumn()] if shows_unicode(sys.stderr) else []), MofNCompleteColumn()]
     columns = [TimeElapsedColumn(), TextColumn("{task.description}", markup=False), *count]
-    shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, refresh_per_second=2)
+    columns += rate_columns() if shows_rate else []
+    options: dict[str, Any] = {"refresh_per_second": 2, "speed_estimate_period": RATE_SECONDS}
+    shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, **options)
     text = show_controls(" ".join(text.split()))
-    task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total)
+    task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total, completed=completed)
     timer = threading.Timer(DELAY, partial(_start, shown))
     timer.daemon = True
     timer.start()

@@ -135,6 +135,8 @@ def _too_many(command: str, params: Mapping[str, Any], rest: Sequence[str]) -> s
     """Return the error of arguments that are too many."""
     what = f"Got unexpected extra argument(s) ({' '.join(rest)})"
     first = rest[0]
+    if "batch_size" in params:
+        return f"{what}: the input is one file, or a folder with all files"
     match command:
         case "ask":
             return f"{what}: {_advice_of_ask(str(params['question']), first)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from operator import attrgetter
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from llmkit.models.generation.settings import GenerationSettings
 
 
-def with_option_groups(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_option_groups(
+    *, without: Collection[str] = (), **defaults: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace each parameter of a command whose type is a dataclass by an option for each of its fields.
 
     Args:
+        without: fields that are no options of this command, and have their defaults.
         **defaults: defaults of this command that differ from those of the dataclasses.
     """
 
@@ -41,7 +44,7 @@ def with_option_groups(**defaults: Any) -> Callable[[Callable[..., Any]], Callab
         @wraps(command)
         def run(**given: Any) -> Any:
             for name, group in groups.items():
-                made = group(**{field.name: given.pop(field.name) for field in fields(group)})
+                made = group(**{field.name: given.pop(field.name) for field in fields(group) if field.name in given})
                 if isinstance(made, ModelOptions):
                     made.settings()  # what is wrong is said before any work
                 given[name] = made
@@ -50,7 +53,8 @@ def with_option_groups(**defaults: Any) -> Callable[[Callable[..., Any]], Callab
         parameters: list[inspect.Parameter] = []
         for name, parameter in signature.parameters.items():
             is_group = name in groups
-            parameters += _parameters(groups[name], defaults) if is_group else [parameter.replace(kind=_KEYWORD)]
+            found = _parameters(groups[name], defaults) if is_group else [parameter.replace(kind=_KEYWORD)]
+            parameters += [each for each in found if each.name not in without]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run

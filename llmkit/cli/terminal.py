@@ -6,10 +6,25 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.text import Text
 
 from llmkit.cli import streams
 from llmkit.cli.control_characters import show_controls
+
+
+class RateColumn(ProgressColumn):
+    """How many steps are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, and nothing before it is known."""
+        return Text("" if task.speed is None else f"{task.speed:.1f} a second")
+
+
+def rate_columns() -> list[ProgressColumn]:
+    """Return the columns of a rate and of the time that is left."""
+    return [RateColumn(), TimeRemainingColumn(), TextColumn("left")]
 
 
 class CleanConsole(Console):

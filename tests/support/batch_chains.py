@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from llmkit.batch import ChainSpec
 from llmkit.errors import InputError
 
 
-def lengths(log: str = "", kill_at: str = "", once: str = "", memory: str = "") -> Runnable[Any, Any]:
+def lengths(
+    log: str = "", kill_at: str = "", once: str = "", memory: str = "", memory_until: str = "", seconds: float = 0
+) -> Runnable[Any, Any]:
     """Return a chain that measures texts.
 
     Args:
         log: a file to which each text is written that is measured.
         kill_at: a text at which the process kills itself, if the file `once` is not there yet.
         once: that file.
-        memory: a text at which memory runs out.
+        memory: a text at which memory runs out, until the file `memory_until` is there.
+        seconds: that each text takes.
     """
 
     def measure(text: Any) -> dict[str, int]:
@@ -29,8 +33,9 @@ def lengths(log: str = "", kill_at: str = "", once: str = "", memory: str = "") 
         if text == kill_at and not Path(once).exists():
             Path(once).touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        if text == memory:
+        if text == memory and not Path(memory_until or "none").exists():
             raise MemoryError("no memory is left")
+        time.sleep(seconds)
         if log:
             with open(log, "a", encoding="utf-8") as file:
                 file.write(f"{text}\n")

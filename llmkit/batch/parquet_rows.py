@@ -1,0 +1,109 @@
+"""Rows in Parquet files: Arrow record batches, which are passed on as they are, with three more columns of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import ipc, parquet
+
+from llmkit.batch.row_files import Block, Status, id_key, refuse_columns
+from llmkit.batch.worker import ERROR, OUTPUT_COLUMNS, Outcome
+from llmkit.errors import InputError
+
+_IDS = 10_000  # that are passed on together
+_ADDED = [pyarrow.field(name, pyarrow.string()) for name in OUTPUT_COLUMNS]
+
+
+class ParquetRows:
+    """The format; results, errors and how they were made are JSON texts in columns of their own."""
+
+    ending = ".parquet"
+
+    def read_ids(self, path: Path, id_column: str, columns: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the ids of all rows, in lists; raise `InputError` if one has none, or a column is missing."""
+        with _open(path) as file:
+            refuse_columns(path, file.schema_arrow.names, [id_column, *columns], OUTPUT_COLUMNS)
+            done = 0
+            for batch in file.iter_batches(_IDS, columns=[id_column]):
+                cells = batch.column(id_column).to_pylist()
+                yield [id_key(cell, f"row {done + index} of {path}") for index, cell in enumerate(cells, 1)]
+                done += len(cells)
+
+    def read(self, path: Path, id_column: str, columns: Sequence[str], size: int) -> Iterator[Block]:
+        """Yield all rows, in blocks of at most `size`."""
+        with _open(path) as file:
+            for batch in file.iter_batches(max(size, 1)):
+                ids = [id_key(cell, str(path)) for cell in batch.column(id_column).to_pylist()]
+                yield Block(batch.schema, ids, [batch.column(name).to_pylist() for name in columns], batch)
+
+    def take(self, block: Block, indices: Sequence[int]) -> Block:
+        """Return some rows of a block."""
+        ids, columns = [block.ids[index] for index in indices], [[cells[i] for i in indices] for cells in block.columns]
+        return Block(block.schema, ids, columns, block.rows.take(pyarrow.array(indices, "int64")))
+
+    def open_journal(self, path: Path) -> ArrowJournal:
+        """Create a journal."""
+        return ArrowJournal(path)
+
+    def finish(self, journal: Path, part: Path) -> None:
+        """Write an output file with all that the journal has completely, then remove the journal."""
+        batches: list[Any] = []
+        with suppress(pyarrow.ArrowInvalid, OSError), pyarrow.OSFile(str(journal)) as source:
+            batches.extend(ipc.open_stream(source))  # up to the one that was written in part
+        if batches and not part.exists():
+            draft = part.with_name(f".{part.name}.draft")
+            try:
+                parquet.write_table(pyarrow.Table.from_batches(batches), draft)
+                draft.replace(part)
+            finally:
+                draft.unlink(missing_ok=True)
+        journal.unlink()
+
+    def read_status(self, part: Path, id_column: str) -> Iterator[list[Status]]:
+        """Yield which rows an output file has."""
+        with _open(part) as file:
+            for batch in file.iter_batches(_IDS, columns=[id_column, ERROR]):
+                ids = [id_key(cell, str(part)) for cell in batch.column(id_column).to_pylist()]
+                yield list(zip(ids, batch.column(ERROR).to_pylist(), strict=True))
+
+    def write_without_errors(self, part: Path, target: Path) -> int:
+        """Write the rows of an output file that have no error to another file; return how many there are."""
+        table = parquet.read_table(part)
+        table = table.filter(table[ERROR].is_null())
+        parquet.write_table(table, target)
+        return int(table.num_rows)
+
+
+class ArrowJournal:
+    """A journal in Arrow's stream format, of which each batch can be read without those after it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._writer: Any = None
+
+    def append(self, block: Block, outcomes: Sequence[Outcome]) -> None:
+        """Write rows with what was added to them."""
+        added = [pyarrow.array([getattr(row, field.name) for row in outcomes], pyarrow.string()) for field in _ADDED]
+        schema = pyarrow.schema([*block.rows.schema, *_ADDED], metadata=block.rows.schema.metadata)
+        if self._writer is None:
+            self._writer = ipc.new_stream(self._file, schema)
+        self._writer.write_batch(pyarrow.record_batch([*block.rows.columns, *added], schema=schema))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):  # the end of a stream need not be there
+            if self._writer is not None:
+                self._writer.close()
+        self._file.close()
+
+
+def _open(path: Path) -> Any:
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
