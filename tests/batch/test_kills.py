@@ -17,7 +17,7 @@ BATCH = 4
 
 
 @pytest.fixture(params=["jsonl", "parquet"])
-def source(request, tmp_path) -> Path:
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "parquet":
         pytest.importorskip("pyarrow")
     return write_rows(tmp_path / f"in.{request.param}", TEXTS)

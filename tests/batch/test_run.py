@@ -16,14 +16,14 @@ TEXTS = [f"text {number}" for number in range(50)]
 
 
 @pytest.fixture(params=["jsonl", "parquet"])
-def source(request, tmp_path) -> Path:
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "parquet":
         pytest.importorskip("pyarrow")
     return write_rows(tmp_path / f"in.{request.param}", TEXTS)
 
 
 @pytest.fixture
-def output(tmp_path) -> Path:
+def output(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
