@@ -5,7 +5,7 @@
     worker        ChainWorker: rows in, rows out; what all engines and `--lines` run
     run           run_batch: a specification over files of rows, as `llmkit batch` does it
     local_engine, ray_engine, spark_engine    the engines
-    row_files, json_rows, parquet_rows        the formats of input and output
+    row_files, row_format, json_rows, parquet_rows    the formats of input and output
     output_folder, id_index                   what is done, and what is left
 
 The names below are loaded when first used.

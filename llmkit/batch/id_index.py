@@ -84,6 +84,19 @@ class IdIndex:
             done.update(key for (key,) in self._database.execute(question, part))
         return [index for index, key in enumerate(ids) if key not in done]
 
+    def done(self, size: int) -> Iterator[list[str]]:
+        """Yield the ids that are done, in lists of at most `size`."""
+        rows = self._database.execute("select id from ids where done = 1")
+        while found := rows.fetchmany(size):
+            yield [key for (key,) in found]
+
     def count_done(self) -> int:
         """Return how many rows are done."""
-        return int(self._database.execute("select count(*) from ids where done = 1").fetchone()[0])
+        return self._count(1)
+
+    def count_left(self) -> int:
+        """Return how many rows are not done."""
+        return self._count(0)
+
+    def _count(self, done: int) -> int:
+        return int(self._database.execute("select count(*) from ids where done = ?", (done,)).fetchone()[0])

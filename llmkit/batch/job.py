@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from llmkit.batch.id_index import IdIndex
 from llmkit.batch.output_folder import OutputFolder
-from llmkit.batch.row_files import Block, RowFiles
+from llmkit.batch.row_files import RowFiles
+from llmkit.batch.row_format import Block
 from llmkit.batch.worker import ChainWorker
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from llmkit.batch.row_files import Block, Status, id_key, refuse_columns
+from llmkit.batch.row_format import Block, Status, id_key, refuse_columns
 from llmkit.batch.worker import ERROR, OUTPUT_COLUMNS, Outcome
 from llmkit.errors import InputError
 from llmkit.files.encodings import utf8_lines
@@ -109,6 +109,12 @@ class JsonJournal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def read_lines(path: Path, id_column: str, size: int) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the ids, as JSON, and the lines of a file, in lists of at most `size`."""
+    for block in JsonRows().read(path, id_column, (), size):
+        yield block.ids, [line.decode() for line in block.rows]
 
 
 def with_outcome(line: bytes, outcome: Sequence[str | None]) -> bytes:

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from llmkit.batch.job import Job
-from llmkit.batch.row_files import Block
+from llmkit.batch.row_format import Block
 from llmkit.batch.worker import ChainWorker, Outcome
 from llmkit.errors import RunError
 

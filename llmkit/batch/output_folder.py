@@ -3,6 +3,7 @@
     _manifest.json         the fingerprint and all that is in it, the specification, the engine and the format
     part-00000.jsonl       rows; or .parquet
     .part-00001.journal    rows of the next part, added as they are done; a run that goes on makes a part of them
+    .ray/                  Ray's checkpoints: which ids are done, and which files it was writing
 
 Names that begin with `_` or `.` are no data to Spark, Ray and Arrow.
 """
@@ -19,12 +20,13 @@ from typing import Any, ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from llmkit.batch.fingerprint import Identity, differences, fingerprint
-from llmkit.batch.row_files import Block, Journal, RowFormat, Status
+from llmkit.batch.row_format import Block, Journal, RowFormat, Status
 from llmkit.batch.spec import ChainSpec
 from llmkit.batch.worker import Outcome
 from llmkit.errors import InputError, RunError
 
 MANIFEST = "_manifest.json"
+CHECKPOINTS = ".ray"
 VERSION = "llmkit batch, version 1"
 ROWS_PER_PART = 10_000
 """The most rows of a part file, but for those of its last batch."""
@@ -147,6 +149,12 @@ class OutputFolder:
                 draft.unlink(missing_ok=True)
 
     @_writes
+    def rename_text_files(self) -> None:
+        """Give JSON Lines that Spark wrote as text their ending."""
+        for text in self.path.glob("part-*.txt"):
+            text.replace(text.with_suffix(self.format.ending))
+
+    @_writes
     def append(self, block: Block, outcomes: Sequence[Outcome]) -> None:
         """Add rows to the current part; rows with other columns begin another one."""
         if self._journal is not None and (self._journal_rows >= ROWS_PER_PART or block.schema != self._schema):
@@ -178,6 +186,11 @@ class OutputFolder:
             draft.unlink()
         for journal in sorted(self.path.glob(".part-*.journal")):
             self._finish(journal)
+        for note in self.path.glob(f"{CHECKPOINTS}/*.pending.parquet"):
+            for part in self.path.glob(f"{note.name.removesuffix('.pending.parquet')}*"):
+                part.unlink()
+            note.unlink()
+        self.rename_text_files()
 
     def _finish(self, journal: Path) -> None:
         self.format.finish(journal, self.path / f"{journal.stem.removeprefix('.')}{self.format.ending}")

@@ -7,21 +7,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-from pyarrow import ipc, parquet
-
-from llmkit.batch.row_files import Block, Status, id_key, refuse_columns
+from llmkit.batch.row_format import Block, Status, id_key, refuse_columns
 from llmkit.batch.worker import ERROR, OUTPUT_COLUMNS, Outcome
 from llmkit.errors import InputError
 
 _IDS = 10_000  # that are passed on together
-_ADDED = [pyarrow.field(name, pyarrow.string()) for name in OUTPUT_COLUMNS]
 
 
 class ParquetRows:
     """The format; results, errors and how they were made are JSON texts in columns of their own."""
 
     ending = ".parquet"
+
+    def __init__(self) -> None:
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise InputError('.parquet needs pyarrow: python -m pip install "llmkit[parquet]"') from error
 
     def read_ids(self, path: Path, id_column: str, columns: Sequence[str]) -> Iterator[list[str]]:
         """Yield the ids of all rows, in lists; raise `InputError` if one has none, or a column is missing."""
@@ -42,6 +44,8 @@ class ParquetRows:
 
     def take(self, block: Block, indices: Sequence[int]) -> Block:
         """Return some rows of a block."""
+        import pyarrow
+
         ids, columns = [block.ids[index] for index in indices], [[cells[i] for i in indices] for cells in block.columns]
         return Block(block.schema, ids, columns, block.rows.take(pyarrow.array(indices, "int64")))
 
@@ -51,6 +55,9 @@ class ParquetRows:
 
     def finish(self, journal: Path, part: Path) -> None:
         """Write an output file with all that the journal has completely, then remove the journal."""
+        import pyarrow
+        from pyarrow import ipc, parquet
+
         batches: list[Any] = []
         with suppress(pyarrow.ArrowInvalid, OSError), pyarrow.OSFile(str(journal)) as source:
             batches.extend(ipc.open_stream(source))  # up to the one that was written in part
@@ -72,6 +79,8 @@ class ParquetRows:
 
     def write_without_errors(self, part: Path, target: Path) -> int:
         """Write the rows of an output file that have no error to another file; return how many there are."""
+        from pyarrow import parquet
+
         table = parquet.read_table(part)
         table = table.filter(table[ERROR].is_null())
         parquet.write_table(table, target)
@@ -87,8 +96,13 @@ class ArrowJournal:
 
     def append(self, block: Block, outcomes: Sequence[Outcome]) -> None:
         """Write rows with what was added to them."""
-        added = [pyarrow.array([getattr(row, field.name) for row in outcomes], pyarrow.string()) for field in _ADDED]
-        schema = pyarrow.schema([*block.rows.schema, *_ADDED], metadata=block.rows.schema.metadata)
+        import pyarrow
+        from pyarrow import ipc
+
+        text = pyarrow.string()
+        added = [pyarrow.array([getattr(row, name) for row in outcomes], text) for name in OUTPUT_COLUMNS]
+        fields = [*block.rows.schema, *(pyarrow.field(name, text) for name in OUTPUT_COLUMNS)]
+        schema = pyarrow.schema(fields, metadata=block.rows.schema.metadata)
         if self._writer is None:
             self._writer = ipc.new_stream(self._file, schema)
         self._writer.write_batch(pyarrow.record_batch([*block.rows.columns, *added], schema=schema))
@@ -103,6 +117,9 @@ class ArrowJournal:
 
 
 def _open(path: Path) -> Any:
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         return parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowInvalid) as error:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,6 +22,7 @@ from llmkit.errors import InputError
 
 Engine = Literal["local", "ray", "spark"]
 BATCH_ROWS = 32
+_LIBRARIES = {"local": (), "ray": ("ray", "pyarrow"), "spark": ("pyspark", "pandas", "pyarrow")}
 
 Progress = Callable[[int, int], None]
 
@@ -108,10 +110,11 @@ def _require(engine: str) -> Any:
     """Return the module of an engine; raise `InputError` if there is none, or its library is not installed."""
     if engine not in get_args(Engine):
         raise InputError(f"engine is {engine!r}, but must be one of {', '.join(get_args(Engine))}")
-    try:
-        return import_module(f"llmkit.batch.{engine}_engine")
-    except ImportError as error:
-        raise InputError(f'--engine {engine} needs a library: python -m pip install "llmkit[{engine}]"') from error
+    for library in _LIBRARIES[engine]:
+        if find_spec(library) is None:
+            advice = f'python -m pip install "llmkit[{engine}]"'
+            raise InputError(f"the engine {engine} needs {library}: {advice}, or use the local engine")
+    return import_module(f"llmkit.batch.{engine}_engine")
 
 
 def _summarize(folder: OutputFolder, before: int) -> Summary:

@@ -20,7 +20,8 @@ CHAIN_ROWS = 8
 CHAIN_CHARACTERS = 50_000
 """A chain is given so many texts or characters at once, so that one long text among many does not fill memory."""
 
-_loaded: dict[str, Any] = {}
+_loaded: dict[str, tuple[Any, Identity]] = {}
+"""The last chain that was built in this process: Spark unpickles a worker for each of its tasks."""
 _loading = Lock()
 
 
@@ -56,31 +57,37 @@ class ChainWorker:
     """
 
     def __init__(self, spec: ChainSpec, identity: Identity | None = None) -> None:
-        self.spec, self._identity = spec, identity
+        self.spec, self.identity = spec, identity
         self._chain: Any = None
         self._fingerprint = ""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"spec": self.spec, "_identity": self._identity, "_chain": None, "_fingerprint": ""}
+        return {"spec": self.spec, "identity": self.identity, "_chain": None, "_fingerprint": ""}
 
     @property
     def fingerprint(self) -> str:
         """Stands for everything that changes results; it is known before the model is loaded."""
         if not self._fingerprint:
-            found = identify(self.spec)
-            if self._identity is not None and (other := differences(self._identity, found)):
-                raise InputError(f"this worker computes something else than the run that it belongs to: {other[0]}")
-            self._fingerprint = fingerprint(found)
+            self._fingerprint = self._check(identify(self.spec))
         return self._fingerprint
+
+    def _check(self, found: Identity) -> str:
+        if self.identity is not None and (other := differences(self.identity, found)):
+            raise InputError(f"this worker computes something else than the run that it belongs to: {other[0]}")
+        return fingerprint(found)
 
     def load(self) -> Any:
         """Return the chain; workers with one specification in a process share it."""
         key = self.spec.to_json()
         with _loading:
             if key not in _loaded:
+                found = identify(self.spec)
+                self._check(found)  # a worker that does not belong to the run loads no model
                 _loaded.clear()
-                _loaded[key] = self.spec.load()
-            return _loaded[key]
+                _loaded[key] = self.spec.load(), found
+            chain, found = _loaded[key]
+            self._fingerprint = self._check(found)
+            return chain
 
     def __call__(self, batch: Any) -> Any:
         """Return a batch with three more columns, in the same form."""
@@ -113,7 +120,6 @@ class ChainWorker:
     def results(self, inputs: Sequence[Any]) -> list[Any]:
         """Return the result of each input of the chain, or its error."""
         if self._chain is None:
-            _ = self.fingerprint  # a worker that does not belong to the run loads no model
             self._chain = self.load()
         found = self._chain.batch(list(inputs), return_exceptions=True)
         if len(found) > 1 and isinstance(found[0], Exception) and all(result is found[0] for result in found):
