@@ -10,6 +10,7 @@ import typer
 
 from llmkit.cli import console, files, hints, options
 from llmkit.cli.labelled_files import LabelledRow, examples_help, read_labelled
+from llmkit.cli.learning import CalibrationOptions, guarantee_facts
 from llmkit.cli.option_groups import FetchOptions, ModelOptions, OutputOptions, with_option_groups
 from llmkit.cli.option_names import as_typed
 from llmkit.errors import InputError, LlmkitError
@@ -94,6 +95,7 @@ def ask(
     sources: SourceOptions,
     fetching: FetchOptions,
     answering: AnswerOptions,
+    calibration: CalibrationOptions,
     model: ModelOptions,
     output: OutputOptions,
 ) -> None:
@@ -111,25 +113,60 @@ def ask(
       llmkit ask "Who comes?" --file notes.txt --top-k 5     read more sentences
       llmkit ask "Who comes?" --file notes.txt --threshold 0.6    only if it is likely right
       llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
+      llmkit ask "Who comes?" --file notes.txt --calibrate solved.jsonl \\
+        --error 0.3      an answer only if at most 30 % of such are wrong
     """
     from llmkit.chains.qa.inputs import parse_question
 
     question = parse_question({"question": question})
     sources.check()
     names = sources.file or []
-    destination = output.destination(*names, answering.examples)
-    examples = read_labelled(answering.examples, "question")
+    destination = output.destination(*names, answering.examples, calibration.calibrate)
+    examples, rows = read_labelled(answering.examples, "question"), _read_rows(calibration)
     texts = [document for name in names for document in files.load(name)]
     model.check()  # what is wrong until here is said before anything is fetched
     pages, unread = _fetch_pages(sources.url or [], required=not names, **fetching.arguments())
     documents = pages + texts
     chain = model.load_chain("QAChain", answering.arguments(examples))
+    learned = _calibrate(chain, rows, calibration, as_json=output.as_json)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
-    fields = {**answer.model_dump(mode="json"), "unread": unread}
+    fields = {**answer.model_dump(mode="json"), **learned, "unread": unread}
     destination.write("ask", fields, shown(answer, documents))
     if unread:
         raise typer.Exit(1)
+
+
+def _read_rows(calibration: CalibrationOptions) -> list[dict[str, Any]]:
+    """Return the labelled questions to calibrate with; an empty output, or null, is that the text has no answer."""
+    rows = read_labelled(calibration.calibrate, "question", text_output=False)
+    for row in rows:
+        if row["output"] is not None and not isinstance(row["output"], str):
+            raise InputError(
+                f'{row.place} has the "output" {row["output"]!r:.80}, but must have a text, or null for none'
+            )
+    calibration.check(rows)
+    return [
+        {"question": row["question"], "context": row["input"], "answer": (row["output"] or "").strip() or None}
+        for row in rows
+    ]
+
+
+def _calibrate(
+    chain: Any, rows: list[dict[str, Any]], calibration: CalibrationOptions, *, as_json: bool
+) -> dict[str, Any]:
+    """Calibrate the chain with labelled questions; return what that did, as fields of `--json`."""
+    if not rows:
+        return {}
+    with console.progress("calibrating"):
+        report = chain.calibrate(rows, **calibration.targets())
+    facts = guarantee_facts(report.guarantee)
+    if not facts:
+        note = f"calibrated with {len(rows)} questions: threshold {report.threshold:.2f}"
+        facts = {"rows": len(rows), "threshold": report.threshold, "note": note}
+    if not as_json:
+        console.note(facts["note"])
+    return {"calibration": facts}
 
 
 def shown(answer: Answer, documents: list[Document]) -> list[Text]:

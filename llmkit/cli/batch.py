@@ -161,7 +161,7 @@ def classify(
       llmkit batch classify mails/ --output out --load fitted --engine spark
     """
     arguments, rows = labels.read(learning)
-    calibration = {"rows": rows, "precision": learning.precision} if rows else {}
+    calibration = {"rows": rows, **learning.targets()} if rows else {}
     saved = None if labels.load is None else str(labels.load)
     batch.run(file, batch.spec("classify", model, arguments, calibration=calibration, saved=saved))
 
@@ -183,7 +183,7 @@ def entities(
       llmkit batch entities articles/ --output out --engine ray --workers 8
     """
     arguments, rows = entity.read(learning)
-    calibration = {"rows": rows, "precision": learning.precision} if rows else {}
+    calibration = {"rows": rows, **learning.targets()} if rows else {}
     batch.run(file, batch.spec("entities", model, arguments, calibration=calibration))
 
 

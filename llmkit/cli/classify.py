@@ -93,7 +93,7 @@ class LabelOptions:
         known = Labels.validate(names, descriptions, multi_label=self.multi_label)
         for row in (*examples, *rows):
             known.indices(row["output"], row.place)
-        learning.check_precision(rows)
+        learning.check(rows)
         if self.show_examples is not None and self.examples is None:
             raise InputError("--show-examples needs labelled texts: give --examples FILE")
         if self.prompt is not None:
@@ -124,7 +124,7 @@ class LabelOptions:
         known = Labels.validate(names, None, multi_label=saved.multi_label)
         for row in rows:
             known.indices(row["output"], row.place)
-        learning.check_precision(rows)
+        learning.check(rows)
         embedder = DEFAULT_EMBEDDER if saved.noise_variance is not None else None
         return {"embedder": embedder, "prompt": self.prompt}, rows
 
@@ -156,10 +156,12 @@ def classify(
       llmkit classify mails.txt --load fitted --lines --output out.jsonl
       llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
         --precision 0.9           a label only where 90 % of such were right
+      llmkit classify mail.txt --labels good,bad --calibrate solved.jsonl \\
+        --error 0.1               guarantee it of other mails, too
     """
     arguments, rows = labels.read(learning)
-    precision = learning.precision
-    task = TextTask("classify", "classifying", model, arguments, rows, precision, labels.save, labels.load)
+    targets = learning.targets()
+    task = TextTask("classify", "classifying", model, arguments, rows, targets, labels.save, labels.load)
     destination = output.destination(file, labels.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)

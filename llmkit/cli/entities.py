@@ -54,7 +54,7 @@ class EntityOptions:
         known = Labels.validate(names, descriptions, multi_label=True).names
         for row in (*examples, *rows):
             LabelledText.parse(row, known, row.place)
-        learning.check_precision(rows)
+        learning.check(rows)
         arguments = {
             "labels": names,
             "descriptions": descriptions,
@@ -91,7 +91,7 @@ def entities(
       llmkit entities mails.jsonl --lines --output entities.csv    an entity a row
     """
     arguments, rows = entity.read(learning)
-    task = TextTask("entities", "finding entities", model, arguments, rows, learning.precision)
+    task = TextTask("entities", "finding entities", model, arguments, rows, learning.targets())
     destination = output.destination(file, entity.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)

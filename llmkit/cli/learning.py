@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE
 from llmkit.cli import console, files
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
-    from llmkit.chains import CalibrationReport, ExamplesReport
+    from llmkit.chains import CalibrationReport, ExamplesReport, Guarantee
 
 
 @dataclass(frozen=True)
-class LearningOptions:
-    """What labels mean, and labelled texts to calibrate with."""
+class CalibrationOptions:
+    """Labelled texts to calibrate with, and what they shall show."""
 
-    descriptions: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL=WORDS",
-            help="What a label means, such as HUM='a person'; may be repeated. Or a JSON file: {label: words}.",
-        ),
-    ] = None
     calibrate: Annotated[
         Path | None,
         typer.Option(
@@ -43,6 +37,58 @@ class LearningOptions:
             help="Set the lowest --threshold with which at least this share of the --calibrate texts was right.",
         ),
     ] = None
+    error: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Guarantee that at most this share of answers is wrong, by the --calibrate texts; fit nothing.",
+        ),
+    ] = None
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The probability with which --error is guaranteed.",
+            show_default=str(DEFAULT_CONFIDENCE),
+        ),
+    ] = None
+
+    def targets(self) -> dict[str, float]:
+        """Return the arguments of the chain's `calibrate`, besides the rows."""
+        if self.error is not None:
+            return {"error": self.error, "confidence": self.confidence or DEFAULT_CONFIDENCE}
+        return {} if self.precision is None else {"precision": self.precision}
+
+    def check(self, rows: Sequence[Any]) -> None:
+        """Check that what is asked for is possible, and that there are rows to calibrate with."""
+        for name in ("precision", "error"):
+            if getattr(self, name) is not None and self.calibrate is None:
+                raise InputError(f"--{name} needs labelled texts: give --calibrate FILE")
+        if self.precision is not None and not 0 < self.precision <= 1:
+            raise InputError(f"--precision is {self.precision:g}, but must be above 0 and at most 1")
+        for name in ("error", "confidence"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise InputError(f"--{name} is {value:g}, but must be above 0 and below 1")
+        if self.error is not None and self.precision is not None:
+            raise InputError("--error and --precision are both given: leave one out")
+        if self.confidence is not None and self.error is None:
+            raise InputError("--confidence is that of a guarantee: give --error, too")
+        if self.calibrate is not None and not rows:
+            raise InputError(f"{self.calibrate} has no labelled texts")
+
+
+@dataclass(frozen=True)
+class LearningOptions(CalibrationOptions):
+    """What labels mean, and labelled texts to calibrate with."""
+
+    descriptions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=WORDS",
+            help="What a label means, such as HUM='a person'; may be repeated. Or a JSON file: {label: words}.",
+        ),
+    ] = None
 
     def read_descriptions(self, labels: Sequence[str]) -> dict[str, str]:
         """Return the description of each label, from `label=words` and from JSON files."""
@@ -52,15 +98,6 @@ class LearningOptions:
             is_pair = equals and (label.strip() in labels or not Path(text).exists())
             _add(found, {label.strip(): words.strip()} if is_pair else _read_descriptions(text))
         return found
-
-    def check_precision(self, rows: Sequence[Any]) -> None:
-        """Check that there are rows to calibrate with where a precision is asked for."""
-        if self.precision is not None and self.calibrate is None:
-            raise InputError("--precision needs labelled texts: give --calibrate FILE")
-        if self.precision is not None and not 0 < self.precision <= 1:
-            raise InputError(f"--precision is {self.precision:g}, but must be above 0 and at most 1")
-        if self.calibrate is not None and not rows:
-            raise InputError(f"{self.calibrate} has no labelled texts")
 
 
 def _read_descriptions(file: str) -> dict[str, str]:
@@ -82,13 +119,19 @@ def _add(found: dict[str, str], more: Mapping[str, str]) -> None:
     found |= more
 
 
-def learn(chain: Any, rows: Sequence[Mapping[str, Any]], precision: float | None) -> dict[str, Any]:
-    """Let a chain learn from its examples and calibrate it with rows; return what that did, as fields of `--json`."""
+def learn(chain: Any, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, float]) -> dict[str, Any]:
+    """Let a chain learn from its examples and calibrate it with rows; return what that did, as fields of `--json`.
+
+    Args:
+        chain: a chain that has `calibrate`.
+        rows: labelled texts.
+        targets: the other arguments of `calibrate`.
+    """
     facts: dict[str, Any] = {}
     with console.progress("learning from labelled texts"):
         if rows:
-            report = chain.calibrate(rows, precision=precision)
-            facts["calibration"] = _calibration_facts(report)
+            report = chain.calibrate(rows, **targets)
+            facts["calibration"] = guarantee_facts(report.guarantee) or _calibration_facts(report)
         if (examples := chain.examples_report()) is not None:
             facts["examples"] = {name: value for name, value in vars(examples).items() if value is not None}
             facts["examples"] |= {"note": _describe_examples(examples)}
@@ -98,6 +141,13 @@ def learn(chain: Any, rows: Sequence[Mapping[str, Any]], precision: float | None
 def notes(facts: Mapping[str, Any]) -> list[str]:
     """Return what was learned in words."""
     return [fact["note"] for fact in facts.values()]
+
+
+def guarantee_facts(guarantee: Guarantee | None) -> dict[str, Any]:
+    """Return what is guaranteed, or why nothing is, as fields of `--json`; none where it was not asked for."""
+    if guarantee is None:
+        return {}
+    return {"holds": guarantee.holds, **vars(guarantee), "note": guarantee.statement}
 
 
 def _calibration_facts(report: CalibrationReport) -> dict[str, Any]:

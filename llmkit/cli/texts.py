@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class TextTask:
         command: its name.
         doing: what progress says.
         arguments: of the chain, which it is built with.
-        rows, precision: of its method `calibrate`, if there are rows.
+        rows, targets: the arguments of its method `calibrate`, if there are rows.
         save: the folder in which the chain is saved when it has learned.
         saved: the folder of a chain that is loaded.
     """
@@ -50,14 +50,14 @@ class TextTask:
     model: ModelOptions
     arguments: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]] = ()
-    precision: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
     save: Path | None = None
     saved: Path | None = None
 
     @property
     def spec(self) -> ChainSpec:
         """The chain as plain data."""
-        calibration = {"rows": self.rows, "precision": self.precision} if self.rows else {}
+        calibration = {"rows": self.rows, **self.targets} if self.rows else {}
         saved = None if self.saved is None else str(self.saved)
         return self.model.spec(self.command, self.arguments, calibration=calibration, saved=saved)
 
@@ -88,7 +88,7 @@ class TextTask:
         llm = self.model.load_any()
         with console.progress("loading"):
             chain = self.spec.build(llm)
-        learned = learning.learn(chain, self.rows, self.precision)
+        learned = learning.learn(chain, self.rows, self.targets)
         if self.save is not None:
             chain.save(self.save)
         return chain, learned

@@ -174,6 +174,7 @@ class TestEntities:
         (["--descriptions", "ship=a boat"], "the description of 'ship' is of no label"),
         (["--labels", "person;place"], "separate labels by commas, as in --labels person,place"),
         (["--precision", "0.9"], "--precision needs labelled texts: give --calibrate FILE"),
+        (["--error", "0.1"], "--error needs labelled texts: give --calibrate FILE"),
     ],
 )
 def test_invalid_options_print_an_error(refused, text_file, tmp_path, monkeypatch, options, says):

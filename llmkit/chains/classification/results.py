@@ -7,9 +7,9 @@ from html import escape
 from typing import Any, Literal
 
 from langchain_core.documents import Document
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from llmkit.chains.guarantees.guarantee import Guarantee
+from llmkit.chains.guarantees.guarantee import GuaranteedResult
 from llmkit.chains.html import bars
 from llmkit.chains.inputs import parse_text
 from llmkit.errors import InputError
@@ -20,7 +20,7 @@ Method = Literal[
 ]
 
 
-class Classification(BaseModel):
+class Classification(GuaranteedResult):
     """The labels of a text.
 
     Attributes:
@@ -38,7 +38,6 @@ class Classification(BaseModel):
         evidence: what the probabilities stand on: "model", the model alone; "both", the language model and the
             embedder; "head", both and what was learned from labelled texts; "embedder", the embedder and what was
             learned, because it was sure enough without the language model.
-        guarantee: what `calibrate` guaranteed for an error; `None` if it did not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +49,6 @@ class Classification(BaseModel):
     passages: int = 1
     method: Method = "likelihood"
     evidence: Evidence = "model"
-    guarantee: Guarantee | None = None
 
     def _repr_html_(self) -> str:
         if not self.scores:

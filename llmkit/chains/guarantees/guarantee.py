@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
+
 from llmkit.errors import InputError
 
 Unit = Literal["answers", "labels", "entities"]
@@ -68,6 +70,21 @@ class Guarantee:
         if self.must_abstain > 0:
             parts.append(f"at least {_percent(self.must_abstain)} of the rows must stay unanswered, whatever the rule")
         return parts
+
+
+class GuaranteedResult(BaseModel):
+    """A result that carries what its chain guarantees.
+
+    Attributes:
+        guarantee: what `calibrate` guaranteed for an error; `None`, and not dumped, if it did not.
+    """
+
+    guarantee: Guarantee | None = None
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        return {name: value for name, value in fields.items() if name != "guarantee" or value is not None}
 
 
 def validate_guarantee(error: Any, confidence: Any, precision: float | None) -> None:

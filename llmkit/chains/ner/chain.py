@@ -12,6 +12,8 @@ from langchain_core.runnables import RunnableConfig
 from llmkit.chains.base import Chain, unwrap_all
 from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision, warn_of_few
 from llmkit.chains.capabilities import refuse_unread
+from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, Guarantee, validate_guarantee
+from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.chains.inputs import (
     Text,
     TextInput,
@@ -25,6 +27,7 @@ from llmkit.chains.labels import Labels
 from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
 from llmkit.chains.ner.candidates import Truecaser
 from llmkit.chains.ner.entity_typing import USUAL_LABELS, EntityTyper
+from llmkit.chains.ner.guarantees import guarantee_share
 from llmkit.chains.ner.results import Entities, Entity
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
@@ -83,6 +86,8 @@ class NERChain(Chain[Text, str, Entities]):
     tool_description = "Find what a text names, such as people, organizations and places, with exact offsets."
     tool_input = TextInput
 
+    _guarantee: Guarantee | None = None
+
     def __init__(
         self,
         llm: Any,
@@ -102,6 +107,7 @@ class NERChain(Chain[Text, str, Entities]):
         self.llm, local = llm, scoring_model(llm, "span_scores")
         self._labels = Labels.validate(labels, descriptions, multi_label=True)
         self._examples = self._parse_rows(examples, "example")
+        self._seen = SeenTexts().with_texts(row.text for row in self._examples)
         self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
@@ -172,6 +178,7 @@ class NERChain(Chain[Text, str, Entities]):
             else:
                 self._decoder, self._report = fit_if_better(self._plain, self._score_labelled(parsed))
             self._examples, self.threshold = parsed, self._uncalibrated_threshold
+            self._seen, self._guarantee = SeenTexts().with_texts(row.text for row in parsed), None
         return self
 
     @property
@@ -196,34 +203,62 @@ class NERChain(Chain[Text, str, Entities]):
                 decoder, scored = self._learned_decoder(), self._score(prepared)
             calibrated = self._is_tuned or decoder.calibration != Calibration()
             found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
-        entities = partial(Entities, calibrated=calibrated, method=self._method)
+        entities = partial(Entities, calibrated=calibrated, method=self._method, guarantee=self.guarantee)
         return [
             row if isinstance(row, Exception) else entities(text=text, entities=tuple(row))
             for text, row in zip(prepared, found, strict=True)
         ]
 
-    def calibrate(self, rows: Sequence[Mapping[str, Any]], *, precision: float | None = None) -> CalibrationReport:
+    def calibrate(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        precision: float | None = None,
+        error: float | None = None,
+        confidence: float | None = DEFAULT_CONFIDENCE,
+    ) -> CalibrationReport:
         """Fit the probabilities to labelled texts: a temperature and a bias for each label (Guo et al. 2017).
 
         Args:
             rows: labelled texts in the form of the examples, with all of their entities.
             precision: also set `threshold` to the lowest one at which entities were right this often.
+            error: for texts that the chain has not learned from: fit nothing, and set `threshold` so that on average at
+                most this share of a text's entities is false. `report.guarantee` says so, or why nothing is guaranteed;
+                then the threshold stays as it is.
+            confidence: the probability, over the draw of the rows, that this is so (Learn-then-Test, Angelopoulos et
+                al. 2021). `None`: the share is the expected one (conformal risk control, Angelopoulos et al. 2022).
 
         Raises:
-            InputError: a row is wrong, says which; the model returns no log-likelihoods; or no threshold reaches the
-                precision. Nothing changes then.
+            InputError: a row is wrong, says which; the model returns no log-likelihoods; no threshold reaches the
+                precision; or the chain has learned from a row on which a guarantee shall stand. Nothing changes then.
         """
         validate_precision(precision)
+        validate_guarantee(error, DEFAULT_CONFIDENCE if confidence is None else confidence, precision)
         labelled = self._parse_rows(rows, "row")
         if not labelled:
             raise InputError("there are no rows to calibrate with")
+        texts = [row.text for row in labelled]
         with self._lock:
             self._forget_stale()
+            if error is not None:
+                self._seen.refuse(texts)
+                decoder = self._learned_decoder()
+                found = guarantee_share(decoder, self._score_labelled(labelled), error, confidence)
+                self._guarantee = found if found.holds else None
+                self.threshold = self.threshold if found.threshold is None else found.threshold
+                return CalibrationReport(len(labelled), decoder.calibration, threshold=found.threshold, guarantee=found)
             report = self._plain.calibrate(self._score_labelled(labelled), precision)
             self._decoder, self._report = replace(self._plain, calibration=report.calibration), None
             self.threshold = self.threshold if report.threshold is None else report.threshold
+            self._guarantee, self._seen = None, self._seen.with_texts(texts)
         warn_of_few(len(labelled))
         return report
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """What `calibrate` guaranteed for an error; `None` if it did not, or the threshold was changed since."""
+        found = self._guarantee
+        return found if found and found.threshold == self.threshold else None
 
     def _parse_rows(self, rows: Sequence[Any], what: str) -> list[LabelledText]:
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
@@ -237,7 +272,7 @@ class NERChain(Chain[Text, str, Entities]):
         self._scorer = self._scorer.unmeasured()
         if self._is_tuned or (self._decoder and self._decoder.calibration != Calibration()):
             self._weights.warn_uncalibrated()
-        self._decoder, self._report, self._is_tuned = None, None, False
+        self._decoder, self._report, self._is_tuned, self._guarantee = None, None, False, None
         self.threshold = self._uncalibrated_threshold
 
     def _learned_decoder(self) -> EntityDecoder:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.calibration import Matrix
+from llmkit.chains.guarantees.guarantee import GuaranteedResult
 from llmkit.chains.html import highlight
 from llmkit.text.segmentation import Span
 
@@ -30,7 +31,7 @@ class Entity(BaseModel):
     score: float | None = None
 
 
-class Entities(BaseModel):
+class Entities(GuaranteedResult):
     """The entities of a text, in order, as a sequence: `len(entities)`, `entities[0]`, `for entity in entities`.
 
     Attributes:

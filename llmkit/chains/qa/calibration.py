@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.calibration import threshold_for
+from llmkit.chains.guarantees.guarantee import Guarantee
 from llmkit.chains.qa.question_form import YesNoWords
 from llmkit.chains.tuning import Tuning
 from llmkit.errors import InputError
@@ -87,6 +88,8 @@ class QACalibrationReport:
         answered: the share of the questions with an answer that get one.
         abstained: the share of those without that get none.
         yes_no: the same for yes/no questions, which the other fields leave out; `None` if there were none.
+        guarantee: what is guaranteed for an error, or why nothing is; nothing was fitted then, and the other fields
+            are of all questions.
     """
 
     threshold: float
@@ -95,6 +98,7 @@ class QACalibrationReport:
     answered: float
     abstained: float
     yes_no: QACalibrationReport | None = None
+    guarantee: Guarantee | None = None
 
 
 def validate_truths(rows: Any) -> list[str | None]:
@@ -139,11 +143,13 @@ class ScoredRow:
         score: in nats; minus infinity where there was nothing to read.
         correctness: from 0 to 1; `None` where the text has no answer.
         is_yes_no: whether the question asks for yes or no.
+        is_measured: whether the chain answers such a question at all: yes and no only in some languages.
     """
 
     score: float
     correctness: float | None
     is_yes_no: bool = False
+    is_measured: bool = True
 
     @classmethod
     def from_phrase(cls, answer: str, score: float, truth: str | None) -> ScoredRow:
@@ -216,29 +222,36 @@ def fit_threshold(
     With a precision it is the lowest threshold at which the answers that are given have this mean correctness. Without
     any questions it is the former one, and the figures are NaN.
     """
-    pairs = list(zip(confidences, correctness, strict=True))
-
-    def mean_correctness(threshold: float) -> float:
-        gains = (
-            float(confidence < threshold) if correct is None else correct * (confidence >= threshold)
-            for confidence, correct in pairs
-        )
-        return sum(gains) / len(pairs)
-
-    if not pairs:
+    if not confidences:
         return QACalibrationReport(former, math.nan, math.nan, math.nan, math.nan)
     if precision is None:
         ordered = sorted(set(confidences))
         between = [(low + high) / 2 for low, high in pairwise(ordered)]
-        best = max([0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))], key=mean_correctness)
+        candidates = [0.0, *between, min(1.0, math.nextafter(ordered[-1], 2))]
+        best = max(candidates, key=lambda threshold: _mean_correctness(confidences, correctness, threshold))
     else:
         right = np.array([correct or 0.0 for correct in correctness])
         best = threshold_for(np.array(confidences), right, precision)
-    answered = [confidence >= best for confidence, correct in pairs if correct is not None]
-    abstained = [confidence < best for confidence, correct in pairs if correct is None]
-    return QACalibrationReport(
-        best, mean_correctness(former), mean_correctness(best), _share(answered), _share(abstained)
+    return report_thresholds(confidences, correctness, former, best)
+
+
+def report_thresholds(
+    confidences: Sequence[float], correctness: Sequence[float | None], former: float, threshold: float
+) -> QACalibrationReport:
+    """Return the figures of a threshold, beside those of the former one."""
+    pairs = list(zip(confidences, correctness, strict=True))
+    before, after = (_mean_correctness(confidences, correctness, one) for one in (former, threshold))
+    answered = [confidence >= threshold for confidence, correct in pairs if correct is not None]
+    abstained = [confidence < threshold for confidence, correct in pairs if correct is None]
+    return QACalibrationReport(threshold, before, after, _share(answered), _share(abstained))
+
+
+def _mean_correctness(confidences: Sequence[float], correctness: Sequence[float | None], threshold: float) -> float:
+    gains = (
+        float(confidence < threshold) if correct is None else correct * (confidence >= threshold)
+        for confidence, correct in zip(confidences, correctness, strict=True)
     )
+    return sum(gains) / len(confidences)
 
 
 def _share(values: Sequence[bool]) -> float:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.base import Chain
-from llmkit.chains.calibration import validate_precision, warn_of_few
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
-from llmkit.chains.qa.calibration import (
-    NEUTRAL,
-    SMOLLM2_135M,
-    QACalibrationReport,
-    QATuning,
-    ScoredRow,
-    calibrated_tuning,
-    validate_truths,
-)
+from llmkit.chains.qa.calibrated import CalibratedQuestionAnswering
+from llmkit.chains.qa.calibration import NEUTRAL, SMOLLM2_135M, QATuning
 from llmkit.chains.qa.generator import AnswerGenerator, with_generated_texts
 from llmkit.chains.qa.head_reader import HEAD_TUNING, HeadReader
 from llmkit.chains.qa.inputs import (
@@ -51,7 +40,7 @@ TOP_K, MAX_NEW_TOKENS = 3, 64
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 
-class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
+class QAChain(CalibratedQuestionAnswering):
     """Answers questions about a text: `{"question": …, "context": …}` in, `Answer` out.
 
     The context is text, a `Document` or a list of Documents; other keys of the input are ignored. Quotes are verbatim:
@@ -101,11 +90,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
     tool_description = "Answer a question from a text, with verbatim quotes."
     tool_input: Any = QAInput
 
-    _reader: Reader | None = None
-    _head_reader: HeadReader | None = None
-    _yes_no_reader: YesNoReader | None = None
     _generator: AnswerGenerator | None = None
-    _structured: StructuredTask[QuotedQuery, Answer] | None = None
 
     def __init__(
         self,
@@ -134,6 +119,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         max_words = validate_positive(max_answer_words, "max_answer_words")
         validate_positive(max_new_tokens, "max_new_tokens")
         self.llm, scorer = llm, scoring_model(llm, "answer_spans")
+        self._learn_from(examples)
         is_head = hasattr(scorer, "batch_answer_spans")
         self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, HEAD_TUNING if is_head else NEUTRAL)
         self._weights = WeightsWatch(scorer)
@@ -188,7 +174,8 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
 
     def run(self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
         """Answer all questions together, in true batches."""
-        self.calibrated = self._weights.keeps(calibrated=self.calibrated)
+        if not self._weights.keeps(calibrated=self.calibrated or self._guarantee is not None):
+            self.calibrated, self._guarantee = False, None
         if self._structured:
             queries = [(item.query, item.sentences) for item in prepared]
             replies = self._structured.run(queries, configs)
@@ -200,59 +187,6 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         generator = self._generator
         return with_generated_texts(generator, prepared, configs, answers) if generator else list(answers)
 
-    def calibrate(self, rows: Sequence[Mapping[str, Any]], *, precision: float | None = None) -> QACalibrationReport:
-        """Fit confidence and threshold to labelled questions; sets `tuning`, `threshold` and `calibrated`.
-
-        Args:
-            rows: `{"question": …, "context": …, "answer": …}`; the answer is `None` where the text has none.
-            precision: set the threshold to the lowest one at which given answers were right this often, by the F1 of
-                their words; else to the one with which most questions are treated right.
-
-        Raises:
-            InputError: there are no rows, or one is wrong, says which; the model returns no log-likelihoods; or no
-                threshold reaches the precision. Nothing changes then.
-        """
-        validate_precision(precision)
-        if self._structured:
-            raise InputError("the model returns no log-likelihoods, which calibrate needs: set the threshold yourself")
-        truths = validate_truths(rows)
-        prepared = [self._prepare_row(number, row) for number, row in enumerate(rows, 1)]
-        answers = zip(prepared, truths, self._read(prepared), self._read_yes_no(prepared), strict=True)
-        scored = []
-        for number, (item, truth, span, words) in enumerate(answers, 1):
-            if item.yes_no_input and words:
-                row = ScoredRow.from_yes_no(words.text, words.score, truth, item.yes_no_input.words, number)
-            else:
-                row = ScoredRow.from_phrase(span.text if span else "", span.score if span else -math.inf, truth)
-            scored.append(row)
-        former = replace(self.tuning, threshold=self.threshold, yes_no_threshold=self.yes_no_threshold)
-        self.tuning, report = calibrated_tuning(former, scored, precision)
-        self.threshold, self.yes_no_threshold = self.tuning.threshold, self.tuning.yes_no_threshold
-        self.calibrated = True
-        warn_of_few(len(scored))
-        return report
-
-    def _prepare_row(self, number: int, row: Mapping[str, Any]) -> PreparedQuery:
-        try:
-            return self.prepare(row)
-        except InputError as error:
-            raise InputError(f"row {number}: {error}") from error
-
-    def _read(self, prepared: Sequence[PreparedQuery]) -> list[AnswerSpan | None]:
-        """Return the best span for each question that has any sentences and does not ask for yes or no."""
-        if self._head_reader:
-            return self._head_reader.read([item.query for item in prepared])
-        inputs = [None if item.yes_no_input else item.reader_input for item in prepared]
-        given = [item for item in inputs if item]
-        spans = iter(self._reader.read(given) if self._reader and given else ())
-        return [next(spans) if item else None for item in inputs]
-
-    def _read_yes_no(self, prepared: Sequence[PreparedQuery]) -> list[YesNoAnswer | None]:
-        """Return yes or no for each question that asks for it and has any sentences."""
-        given = [item.yes_no_input for item in prepared if item.yes_no_input]
-        answers = iter(self._yes_no_reader.read(given) if self._yes_no_reader and given else ())
-        return [next(answers) if item.yes_no_input else None for item in prepared]
-
     def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
         if span is None:
             return self._without_answer(item, 0.0)
@@ -260,15 +194,13 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
         confidence = self.tuning.confidence(span.score)
         if confidence < self.threshold:
             return self._without_answer(item, confidence)
-        return Answer(
-            text=span.text, found=True, confidence=confidence, calibrated=self.calibrated, citations=citations
-        )
+        return Answer(text=span.text, found=True, confidence=confidence, **self._standing(), citations=citations)
 
     def _without_answer(self, item: PreparedQuery, confidence: float) -> Answer:
         """Return that there is no answer; where alternatives were named, with the sentences near to the question."""
         has_alternatives = item.reader_input is not None and item.reader_input.alternatives is not None
         citations = item.cite_related(item.sentences, self.sentence_retriever)[:MAX_NEAR] if has_alternatives else ()
-        return Answer(text="", found=False, confidence=confidence, calibrated=self.calibrated, citations=citations)
+        return Answer(text="", found=False, confidence=confidence, **self._standing(), citations=citations)
 
     def _yes_or_no(self, item: PreparedQuery, answer: YesNoAnswer) -> Answer:
         """Return yes or no; below the threshold only the sentences, if they share words with the question."""
@@ -281,7 +213,7 @@ class QAChain(Chain[Mapping[str, Any], PreparedQuery, Answer]):
             text=answer.text if found else "",
             found=found,
             confidence=confidence,
-            calibrated=self.calibrated,
+            **self._standing(),
             citations=(item.query.cite(answer.sentence.document, answer.sentence),) if found else near,
             method="yes or no",
         )

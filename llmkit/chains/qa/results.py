@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmkit.chains.guarantees.guarantee import GuaranteedResult
 from llmkit.chains.html import highlight
 
 NOT_FOUND = "The text does not say."
@@ -51,7 +52,7 @@ class Citation(BaseModel):
         return f"<blockquote>{highlight(text, spans)}<small>{place}</small></blockquote>"
 
 
-class Answer(BaseModel):
+class Answer(GuaranteedResult):
     """An answer, or that the documents do not contain one.
 
     Attributes:
