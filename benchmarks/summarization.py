@@ -24,8 +24,7 @@ from rich.table import Table
 from rouge_score.rouge_scorer import RougeScorer
 
 from llmkit import HuggingFaceChat
-from llmkit.chains import SummarizationChain
-from llmkit.chains.summarization.chain import Summary
+from llmkit.chains import SummarizationChain, Summary
 from llmkit.errors import ContextWindowExceeded
 from llmkit.text.segmentation import passages
 

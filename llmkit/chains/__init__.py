@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from llmkit.chains.qa.chain import QAChain
     from llmkit.chains.qa.results import Answer, Citation
     from llmkit.chains.qa.web import WebQAChain
-    from llmkit.chains.summarization.chain import SummarizationChain, Summary
+    from llmkit.chains.summarization.chain import SummarizationChain
     from llmkit.chains.summarization.documents import SourcePassage
+    from llmkit.chains.summarization.results import Summary
     from llmkit.chains.summarization.tuning import SummarizationTuning
 
 __all__ = [
@@ -79,8 +80,9 @@ __getattr__, __dir__ = _lazy(
         "qa.chain": ["QAChain"],
         "qa.results": ["Answer", "Citation"],
         "qa.web": ["WebQAChain"],
-        "summarization.chain": ["SummarizationChain", "Summary"],
+        "summarization.chain": ["SummarizationChain"],
         "summarization.documents": ["SourcePassage"],
+        "summarization.results": ["Summary"],
         "summarization.tuning": ["SummarizationTuning"],
     },
 )

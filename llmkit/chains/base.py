@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
@@ -12,8 +13,11 @@ from langchain_core.runnables.config import get_config_list, patch_config, run_i
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
+from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.tools import ChainTool
 from llmkit.errors import LlmkitError
+
+logger = logging.getLogger(__name__)
 
 Input = TypeVar("Input")
 Prepared = TypeVar("Prepared")
@@ -34,6 +38,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
     tool_name: ClassVar[str]
     tool_description: ClassVar[str]
     tool_input: Any
+    _has_logged_language = False
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name, None) for name in ("llm", "labels")}
@@ -121,6 +126,7 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
         config: list[RunnableConfig],
     ) -> list[Output | Exception]:
         """Prepare each input, run the good ones together, and put results and errors back in the order of inputs."""
+        self._log_unknown_language(inputs)
         prepared = [attempt(self.prepare, input) for input in inputs]
         configs = [
             patch_config(parent, callbacks=manager.get_child())
@@ -128,6 +134,15 @@ class Chain(Runnable[Input, Output], Generic[Input, Prepared, Output]):
             if not isinstance(item, Exception)
         ]
         return apply_to_good(lambda items: self.run(items, configs), prepared)
+
+    def _log_unknown_language(self, inputs: Sequence[Input]) -> None:
+        """Log once that an input is in a language that the model does not know."""
+        llm = getattr(self, "llm", None)
+        for input in () if self._has_logged_language else inputs:
+            if notice := language_notice(llm, text_sample(input)):
+                logger.warning("%s", notice)
+                self._has_logged_language = True
+                return
 
 
 def attempt(function: Callable[[Input], Output], input: Input) -> Output | LlmkitError:

@@ -88,6 +88,7 @@ def show(context: typer.Context, name: Name, as_json: options.Json = False) -> N
         return
     for fact, value in facts.items():
         shown = _yes(value) if isinstance(value, bool) else "unknown" if value is None else value
+        shown = ", ".join(shown) if isinstance(shown, list) else shown
         console.output(f"{fact.replace('_', ' '):<15} {shown}")
 
 
@@ -116,6 +117,7 @@ def _facts(name: str) -> dict[str, Any]:
     entry = catalog.get_entry(name)
     return {
         **{fact: getattr(entry, fact) for fact in ("name", "kind", "description", "licence", "context_window")},
+        "languages": list(entry.languages),
         "download_bytes": entry.wheel.size,
         "wheel": entry.wheel.requirement,
         "sha256": entry.wheel.sha256,

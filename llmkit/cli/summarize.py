@@ -108,6 +108,8 @@ def _summarize(
 
 def _explanation(reports: Sequence[Report]) -> str:
     """Return the budget of each prompt, as a table below a title."""
+    if not reports:
+        return "The text is so short that it is its own summary: there is no prompt"
     titles = [f"Token budget of prompt {number} of {len(reports)}" for number in range(1, len(reports) + 1)]
     titles = titles if len(titles) > 1 else ["Token budget of the prompt"]
     return "\n\n".join(f"{title}\n\n{report}" for title, report in zip(titles, reports, strict=True))

@@ -38,6 +38,7 @@ from llmkit.models.langchain.copies import Copies
 from llmkit.models.langchain.settings_access import SettingsAccess
 from llmkit.models.scoring.continuations import encode_continuations
 from llmkit.models.tokens.chat_template import Layout
+from llmkit.models.weights.catalog import CATALOG
 from llmkit.models.weights.quantization import weights_nbytes
 
 _others_lock = threading.RLock()
@@ -134,6 +135,12 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
     def tokenizer_state(self) -> object:
         """Equal values mean that the tokenizer has not been changed, such as by tokens or another chat template."""
         return self._engine.tokenizer_parts.state
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the model knows, by their codes of ISO 639-1; empty where the catalog does not say."""
+        entry = CATALOG.get(self.model_name)
+        return entry.languages if entry and not self.weights_version else ()
 
     def reset_caches(self) -> None:
         """Drop all that was computed from the weights, such as cached keys and values.

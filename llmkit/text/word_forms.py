@@ -44,10 +44,15 @@ def stop_words() -> Mapping[str, frozenset[str]]:
     return {language: frozenset(term for word in words for term in terms(word)) for language, words in lists.items()}
 
 
+def stop_word_counts(words: Sequence[str]) -> dict[str, int]:
+    """Return how many of a text's terms are stop words of each language."""
+    return {language: sum(word in stops for word in words) for language, stops in stop_words().items()}
+
+
 def recognize_language(words: Sequence[str]) -> str:
     """Return the language whose stop words make up most of a text's terms; English if too few are anyone's."""
     first = words[:_RECOGNIZED_FROM]
-    counts = {language: sum(word in stops for word in first) for language, stops in stop_words().items()}
+    counts = stop_word_counts(first)
     best = max(counts, key=lambda language: counts[language])
     return best if counts[best] > LEAST_STOP_WORDS * len(first) else DEFAULT_LANGUAGE
 

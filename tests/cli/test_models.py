@@ -16,6 +16,7 @@ FACTS = {
     "description",
     "licence",
     "context_window",
+    "languages",
     "download_bytes",
     "wheel",
     "sha256",

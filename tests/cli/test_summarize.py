@@ -159,3 +159,21 @@ def test_invalid_options_print_an_error(refused, dialogue, tmp_path, monkeypatch
 def test_no_such_file(llmkit):
     code, _, err = llmkit("summarize", "nowhere.txt")
     assert (code, err) == (2, "error: nowhere.txt cannot be read: No such file or directory\n")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_model")
+def test_a_language_that_the_model_does_not_know_is_one_note(llmkit, tmp_path):
+    german = "Der Aufzug ist noch immer kaputt, und niemand weiß, wann er repariert wird. Ich nehme die Treppe."
+    (tmp_path / "in.txt").write_text(f"{german}\n{german} Gut.\n{DIALOGUE}".replace(":", ""), encoding="utf-8")
+    code, out, err = llmkit("summarize", str(tmp_path / "in.txt"), "--lines", "--max-new-tokens", "2")
+    assert code == 0
+    assert err.count("seems to be in German, but smollm2-135m knows English") == 1
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [bool(row["notices"]) for row in rows[:2]] == [True, True]
+
+
+@pytest.mark.usefixtures("default_model")
+def test_a_title_has_no_prompt_to_explain(llmkit):
+    code, out, _ = llmkit("summarize", "-", "--explain", stdin="How to repair a watch")
+    assert (code, out) == (0, "The text is so short that it is its own summary: there is no prompt\n")

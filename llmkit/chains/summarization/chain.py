@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from html import escape
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from langchain_core.example_selectors import BaseExampleSelector
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel, ConfigDict
 
 from llmkit.chains.base import Chain
 from llmkit.chains.inputs import TextInput, validate_positive, validate_prompt
+from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
 from llmkit.chains.scoring import validate_llm
-from llmkit.chains.summarization.documents import Source, SourcePassage
-from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts, Strategy, Summarizer
+from llmkit.chains.summarization.documents import Source
+from llmkit.chains.summarization.results import Summary
+from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts, Strategy, StrategyChoice, Summarizer
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.chains.tuning import is_fitted_on
 from llmkit.errors import InputError
@@ -28,47 +28,9 @@ from llmkit.models.langchain.threads import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import unbind
 from llmkit.prompts.rendering import fill
+from llmkit.text.words import count_words
 
-StrategyChoice = Literal["auto", "stuff", "map_reduce"]
 MAX_NEW_TOKENS = 96
-
-
-class Summary(BaseModel):
-    """A summary.
-
-    Attributes:
-        text: the summary itself.
-        strategy: how it was made.
-        passages: the parts of the source that it covers, in order, with their offsets and first summaries.
-        model_calls: how often the model was called.
-        complete: whether the model finished the summary, or at least one of the sentences that were selected for it;
-            if not, it was cut, after a whole sentence if it has one.
-        calibrated: whether the chain's numbers were chosen on this model (`SummarizationTuning`), and are not neutral.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    strategy: Strategy
-    passages: tuple[SourcePassage, ...]
-    model_calls: int
-    complete: bool
-    calibrated: bool = False
-
-    def __add__(self, next_chunk: Summary) -> Summary:
-        """Join two chunks of a stream; the last chunk has all but the text."""
-        return next_chunk.model_copy(update={"text": self.text + next_chunk.text})
-
-    def _repr_html_(self) -> str:
-        """The summary, and the summary of each part below it, for notebooks."""
-        parts = "".join(
-            f"<li>{escape(passage.summary)} <small>characters {passage.start} to {passage.end}</small></li>"
-            for passage in self.passages
-            if passage.summary
-        )
-        calls = f"{self.strategy}, {self.model_calls} model calls{'' if self.complete else ', cut'}"
-        details = f"<details><summary>Summaries of parts</summary><ol>{parts}</ol></details>" if parts else ""
-        return f"<p>{escape(self.text)}</p><small>{calls}</small>{details}"
 
 
 class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
@@ -164,7 +126,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
 
     def prepare(self, input: Source) -> Run[Outcome]:
         """Divide the source into passages, and fit the first prompts."""
-        run: Run[Outcome] = Run(getattr(self._summarizer, self.strategy)(input))
+        run: Run[Outcome] = Run(self._summarizer.steps(self.strategy, input))
         if run.error:
             raise run.error
         return run
@@ -194,11 +156,16 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             yield chunk
 
     def _chunks(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[Summary]:
-        caller, run = BatchCaller(self.llm, self.progress), self.prepare(next(inputs))
+        source = next(inputs)
+        self._log_unknown_language([source])
+        caller, run = BatchCaller(self.llm, self.progress), self.prepare(source)
         run_in_lockstep([run], [config], caller, self._remaining_calls)
         outcome = run.unwrap()
-        if outcome.call is None:
-            yield self._finish(run, None)
+        if outcome.call is None or count_words(outcome.text) <= outcome.call.max_tokens:  # may be given back
+            [answer] = caller.batch([outcome.call], [config]) if outcome.call else [None]
+            if isinstance(answer, Exception):
+                raise answer
+            yield self._finish(run, answer)
             return
         cleaner, complete = CompletionCleaner(self.max_words), True
         with closing(caller.stream(outcome.call, config)) as chunks:
@@ -207,23 +174,32 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
                 if text := cleaner.push(chunk.text):
                     yield Summary(text=text, strategy=outcome.strategy, passages=(), model_calls=0, complete=False)
         text = cleaner.finish(complete)
-        yield self._summary(run, text, cleaner.truncated, complete)
+        yield self._summary(run, text, complete=complete and not cleaner.truncated)
 
     def _finish(self, run: Run[Outcome], answer: AIMessage | None) -> Summary:
-        """Return the summary from the answer to the final call, or from the selected sentences."""
+        """Return the summary from the answer to the final call, or from the outcome's text."""
         outcome = run.unwrap()
+        if outcome.strategy == "source":
+            return self._summary(run, outcome.text)
         text, complete = (outcome.text, outcome.complete) if answer is None else (answer.text, is_complete(answer))
-        return self._summary(run, *clean_completion(text, complete, self.max_words), complete)
+        text, truncated = clean_completion(text, complete, self.max_words)
+        if answer is not None and count_words(text) >= count_words(outcome.text) > 0:
+            return self._summary(run, outcome.text, strategy="source")
+        return self._summary(run, text, complete=complete and not truncated)
 
-    def _summary(self, run: Run[Outcome], text: str, truncated: bool, complete: bool) -> Summary:
+    def _summary(
+        self, run: Run[Outcome], text: str, *, complete: bool = True, strategy: Strategy | None = None
+    ) -> Summary:
         outcome = run.unwrap()
+        notice = language_notice(self.llm, text_sample(outcome.passages[0].text))
         return Summary(
             text=text,
-            strategy=outcome.strategy,
+            strategy=strategy or outcome.strategy,
             passages=outcome.passages,
             model_calls=run.call_count + bool(outcome.call),
-            complete=complete and not truncated,
+            complete=complete,
             calibrated=is_fitted_on(self.tuning, unbind(self.llm)[0]),
+            notices=(notice,) if notice else (),
         )
 
     def _remaining_calls(self, run: Run[Outcome]) -> int:

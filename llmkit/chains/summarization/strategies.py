@@ -35,8 +35,10 @@ from llmkit.prompts.context_budget import ContextBudget
 from llmkit.text.segmentation import count_tokens, sentences
 from llmkit.text.words import count_words
 
-Strategy = Literal["stuff", "map_reduce"]
+Strategy = Literal["stuff", "map_reduce", "source"]
+StrategyChoice = Literal["auto", "stuff", "map_reduce"]
 
+MAX_TITLE_WORDS = 10  # a text of so few words is a title or a remark: a summary of it would only add to it
 MIN_SUMMARIES = 4  # a prompt that combines summaries must have space for so many of the longest ones
 MIN_TOKENS = 8  # a summary of a part cannot say anything in fewer
 MAX_LEVELS = 12  # enough for millions of parts
@@ -45,9 +47,11 @@ MARGIN = 16  # tokens that stay free, because texts that are joined may have mor
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a strategy returns: the model call whose answer is the summary, or the sentences selected for it.
+    """What a strategy returns.
 
     Attributes:
+        call: the model call whose answer is the summary; `None` if `text` is it.
+        text: the summary, if there is no call; with "stuff" the source, which may be shorter than its summary.
         complete: whether the model finished any of the selected sentences.
     """
 
@@ -94,28 +98,30 @@ class Summarizer:
         """Whether map-reduce selects sentences, without a final model call."""
         return self.final_prompts.combine is None
 
-    def auto(self, source: Source) -> Steps[Outcome]:
-        """Read the whole source if it fits and is at most two passages long, else map-reduce."""
+    def steps(self, strategy: StrategyChoice, source: Source) -> Steps[Outcome]:
+        """Summarize by a strategy; give a title, which cannot be shorter, back."""
         whole = whole_source(source, self._counter)
+        if self._is_title(whole.text):
+            return Outcome("source", whole.passages, text=whole.text.strip())
+        if strategy == "auto":
+            return (yield from self._auto(whole))
+        return (yield from (self._stuff(whole) if strategy == "stuff" else self._map_reduce(whole)))
+
+    def _auto(self, whole: Part) -> Steps[Outcome]:
+        """Read the whole source if it fits and is at most two passages long, else map-reduce."""
         size = whole.passages[0].tokens if len(whole.passages) == 1 else count_tokens(whole.text, self._counter)
         if size <= 2 * self._limit(size):  # two parts would have to be combined again, which costs more
             with suppress(ContextWindowExceeded):
                 return (yield from self._stuff(whole))
         return (yield from self._map_reduce(whole))
 
-    def stuff(self, source: Source) -> Steps[Outcome]:
-        """Put the whole source into one prompt."""
-        return (yield from self._stuff(whole_source(source, self._counter)))
-
     def _stuff(self, whole: Part) -> Steps[Outcome]:
+        """Put the whole source into one prompt."""
         yield from ()
-        return Outcome("stuff", whole.passages, self._call(self.final_prompts.part, whole.text))
-
-    def map_reduce(self, source: Source) -> Steps[Outcome]:
-        """Summarize parts and combine their summaries, level by level, until one prompt holds them; or select."""
-        return (yield from self._map_reduce(whole_source(source, self._counter)))
+        return Outcome("stuff", whole.passages, self._call(self.final_prompts.part, whole.text), whole.text.strip())
 
     def _map_reduce(self, whole: Part) -> Steps[Outcome]:
+        """Summarize parts and combine their summaries, level by level, until one prompt holds them; or select."""
         combine, combine_some = self.final_prompts.combine, self.prompts.combine
         tokens = self._part_tokens(self.final_prompts.part if combine is None else combine)
         parts, calls = self._divide(self.prompts.part, tokens, lambda size: split_part(whole, self._counter, size))
@@ -169,6 +175,12 @@ class Summarizer:
                 size -= max(error.needed - error.available, MARGIN)
                 if size < MIN_TOKENS:
                     raise
+
+    def _is_title(self, text: str) -> bool:
+        """Return whether a text is so short that no summary is shorter, and within the limits of a summary."""
+        if count_words(text) > min(MAX_TITLE_WORDS, self.max_words or MAX_TITLE_WORDS):
+            return False
+        return self._counter.get_num_tokens(text) <= self.max_new_tokens
 
     def _limit(self, tokens: int) -> int:
         return min(tokens, self.max_passage_tokens or tokens)

