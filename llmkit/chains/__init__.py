@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmkit.chains.qa.web import WebQAChain
     from llmkit.chains.summarization.chain import SummarizationChain
     from llmkit.chains.summarization.documents import SourcePassage
-    from llmkit.chains.summarization.results import Summary
+    from llmkit.chains.summarization.results import Summary, SummarySentence
     from llmkit.chains.summarization.tuning import SummarizationTuning
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "SummarizationChain",
     "SummarizationTuning",
     "Summary",
+    "SummarySentence",
     "WebQAChain",
     "ZeroShotClassificationChain",
 ]
@@ -82,7 +83,7 @@ __getattr__, __dir__ = _lazy(
         "qa.web": ["WebQAChain"],
         "summarization.chain": ["SummarizationChain"],
         "summarization.documents": ["SourcePassage"],
-        "summarization.results": ["Summary"],
+        "summarization.results": ["Summary", "SummarySentence"],
         "summarization.tuning": ["SummarizationTuning"],
     },
 )

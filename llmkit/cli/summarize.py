@@ -97,12 +97,18 @@ def summarize(
 def _summarize(
     text: str, prompt: str, model: GenerationOptions, arguments: dict[str, Any], destination: Destination
 ) -> None:
+    from llmkit.chains.summarization.support import UNSUPPORTED
+
     model.check()
     with console.progress("summarizing") as update:
         chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
         summary = chain.invoke(text)
     if not summary.complete:
         console.note(f"the summary reached {_limit(chain, model)}, and ends there")
+    for sentence in summary.left_out:
+        console.note(f"left out, because the text does not support it: {sentence.text}")
+    if UNSUPPORTED in summary.notices:
+        console.note(UNSUPPORTED)
     destination.write("summarize", summary.model_dump(mode="json"), summary.text)
 
 

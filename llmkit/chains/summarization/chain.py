@@ -12,8 +12,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.base import Chain
-from llmkit.chains.inputs import TextInput, validate_positive, validate_prompt
+from llmkit.chains.base import Chain, apply_to_good
+from llmkit.chains.inputs import TextInput, validate_positive, validate_prompt, validate_share
 from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
@@ -21,6 +21,7 @@ from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source
 from llmkit.chains.summarization.results import Summary
 from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts, Strategy, StrategyChoice, Summarizer
+from llmkit.chains.summarization.support import SupportCheck
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.chains.tuning import is_fitted_on
 from llmkit.errors import InputError
@@ -55,6 +56,9 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         combine_prompt: asks for one summary of many; "combine-summaries" if left out. With a tuning that selects
             sentences, the model combines summaries only if this is given.
         max_passage_tokens: the longest passage; if left out, the tuning's.
+        check_support: whether the support of each sentence by the source is measured (`Summary.sentences`).
+        min_support: sentences with less support are left out (`Summary.left_out`), unless none has as much; 0 leaves
+            nothing out; if left out itself, the tuning's.
         context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         progress: is called, in any thread, after every model call.
         tuning: the numbers that depend on the model; if left out, those of this model, or neutral ones.
@@ -83,6 +87,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         max_new_tokens: int | None = None,
         combine_prompt: str | TaskPrompt | None = None,
         max_passage_tokens: int | None = None,
+        check_support: bool = True,
+        min_support: float | None = None,
         context_window: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         tuning: SummarizationTuning | None = None,
@@ -106,6 +112,9 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             part = _with_length(self.prompt, words, self.max_new_tokens)
             return Prompts(part, combine and _with_length(combine, words, self.max_new_tokens))
 
+        least = self.tuning.min_support if min_support is None else validate_share(min_support, "min_support")
+        check = SupportCheck(llm, self.prompt, self.tuning, least, context_window)
+        self._support_check = check if check_support else None
         self._summarizer = Summarizer(
             llm,
             prompts(None),
@@ -142,7 +151,14 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         for run in prepared:
             answer = next(answers) if run.result and run.result.call else None
             results.append(run.error or (answer if isinstance(answer, Exception) else self._finish(run, answer)))
-        return results
+        good = [run for run, result in zip(prepared, results, strict=True) if not isinstance(result, Exception)]
+        return apply_to_good(lambda summaries: self._checked(summaries, good), results)
+
+    def _checked(self, summaries: Sequence[Summary], runs: Sequence[Run[Outcome]]) -> list[Summary]:
+        """Return the summaries with the support of their sentences, if it is to be checked."""
+        if self._support_check is None:
+            return list(summaries)
+        return self._support_check.apply(summaries, [run.unwrap() for run in runs])
 
     def stream(self, input: Source, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Summary]:
         """Yield chunks of the summary as it is generated; their sum is what `invoke` returns."""
@@ -165,16 +181,19 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             [answer] = caller.batch([outcome.call], [config]) if outcome.call else [None]
             if isinstance(answer, Exception):
                 raise answer
-            yield self._finish(run, answer)
+            yield from self._checked([self._finish(run, answer)], [run])
             return
-        cleaner, complete = CompletionCleaner(self.max_words), True
+        cleaner, complete, whole = CompletionCleaner(self.max_words), True, ""
         with closing(caller.stream(outcome.call, config)) as chunks:
             for chunk in chunks:
                 complete = complete and is_complete(chunk)
                 if text := cleaner.push(chunk.text):
+                    whole += text
                     yield Summary(text=text, strategy=outcome.strategy, passages=(), model_calls=0, complete=False)
         text = cleaner.finish(complete)
-        yield self._summary(run, text, complete=complete and not cleaner.truncated)
+        summary = self._summary(run, whole + text, complete=complete and not cleaner.truncated)
+        [checked] = self._checked([summary], [run])
+        yield checked.model_copy(update={"text": text})
 
     def _finish(self, run: Run[Outcome], answer: AIMessage | None) -> Summary:
         """Return the summary from the answer to the final call, or from the outcome's text."""

@@ -46,6 +46,14 @@ MARGIN = 16  # tokens that stay free, because texts that are joined may have mor
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """A part of the source, and the prompt in which the model reads it."""
+
+    text: str
+    prompt: FittedPrompt
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a strategy returns.
 
@@ -53,6 +61,7 @@ class Outcome:
         call: the model call whose answer is the summary; `None` if `text` is it.
         text: the summary, if there is no call; with "stuff" the source, which may be shorter than its summary.
         complete: whether the model finished any of the selected sentences.
+        evidence: the parts of the source that the model reads.
     """
 
     strategy: Strategy
@@ -60,6 +69,7 @@ class Outcome:
     call: ModelCall | None = None
     text: str = ""
     complete: bool = True
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,8 @@ class Summarizer:
     def _stuff(self, whole: Part) -> Steps[Outcome]:
         """Put the whole source into one prompt."""
         yield from ()
-        return Outcome("stuff", whole.passages, self._call(self.final_prompts.part, whole.text), whole.text.strip())
+        call, text = self._call(self.final_prompts.part, whole.text), whole.text.strip()
+        return Outcome("stuff", whole.passages, call, text, evidence=(Evidence(text, call.prompt),))
 
     def _map_reduce(self, whole: Part) -> Steps[Outcome]:
         """Summarize parts and combine their summaries, level by level, until one prompt holds them; or select."""
@@ -127,13 +138,14 @@ class Summarizer:
         parts, calls = self._divide(self.prompts.part, tokens, lambda size: split_part(whole, self._counter, size))
         if len(parts) == 1:
             return (yield from self._stuff(whole))
+        evidence = tuple(Evidence(part.text, call.prompt) for part, call in zip(parts, calls, strict=True))
         for _ in range(MAX_LEVELS):
             parts = _summarized(parts, (yield calls))
             passages = tuple(passage for part in parts for passage in part.passages)
             if combine is None or combine_some is None:
-                return Outcome("map_reduce", passages, None, *self._select(parts))
+                return Outcome("map_reduce", passages, None, *self._select(parts), evidence)
             try:
-                return Outcome("map_reduce", passages, self._call(combine, join_texts(parts)))
+                return Outcome("map_reduce", passages, self._call(combine, join_texts(parts)), evidence=evidence)
             except ContextWindowExceeded:
                 parts, calls = self._combine(combine_some, parts, tokens)
         raise ReductionError(f"after {MAX_LEVELS} levels there are still {len(parts)} summaries of parts")
