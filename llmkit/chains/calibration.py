@@ -111,17 +111,17 @@ class ExamplesReport:
     Attributes:
         examples: how many it was given.
         use: "prompt": the model sees them; "prior": the prior of the labels was measured on them; "calibration":
-            probabilities were fitted to them; "head": a classifier head was learned from them; "none": they changed
-            nothing.
-        measure: what was cross-validated on them: "log-loss", in nats, or "F1"; `None` if nothing was.
+            probabilities were fitted to them; "head": a classifier head was learned from them; "length": only that of
+            their outputs was taken; "none": they changed nothing.
+        measure: what was cross-validated on them: "log-loss", in nats, "F1" or "ROUGE-1"; `None` if nothing was.
         without_examples, with_examples: this measure without the examples, and with them.
         prior_weight: for "prior": their share of the prior; the rest is from content-free texts.
         temperature, bias: for "calibration": what was fitted, and the bias of each label in nats.
     """
 
     examples: int
-    use: Literal["prompt", "prior", "calibration", "head", "none"]
-    measure: Literal["log-loss", "F1"] | None = None
+    use: Literal["prompt", "prior", "calibration", "head", "length", "none"]
+    measure: Literal["log-loss", "F1", "ROUGE-1"] | None = None
     without_examples: float | None = None
     with_examples: float | None = None
     prior_weight: float | None = None

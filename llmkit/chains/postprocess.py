@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage
 
@@ -15,6 +16,14 @@ _NO_LETTERS = re.compile(r"[\W\d]*")
 _CONTENT_WORD = re.compile(r"[^\W\d_]{4,}|\w*\d\w*|[^\W\d_a-z]\w+")
 
 
+@dataclass(frozen=True)
+class OutputForm:
+    """How long a text may be: what comes after is left out, but never the first sentence."""
+
+    max_words: float
+    max_sentences: int
+
+
 class CompletionCleaner:
     """Cleans a completion that comes in chunks, and says whether it was `truncated`.
 
@@ -22,8 +31,9 @@ class CompletionCleaner:
     are at least four. The first sentence is passed on as it comes, each later one when it is whole.
     """
 
-    def __init__(self, max_words: int | None = None) -> None:
-        self.max_words = max_words
+    def __init__(self, max_words: int | None = None, form: OutputForm | None = None) -> None:
+        self.max_words, self.form = max_words, form
+        self._has_form = False  # what follows would be beyond it
         self.truncated = False
         self._pending = ""  # what follows the last whole sentence
         self._emitted = 0  # characters of the first sentence that were passed on
@@ -32,7 +42,7 @@ class CompletionCleaner:
 
     def push(self, text: str) -> str:
         """Add a chunk, and return what can be shown."""
-        if self.truncated:
+        if self.truncated or self._has_form:
             return ""
         self._pending += text
         spans = sentences(self._pending, is_whole=False)
@@ -48,7 +58,7 @@ class CompletionCleaner:
     def finish(self, complete: bool) -> str:
         """Return the rest; if the completion is not `complete`, an unfinished last sentence is left out."""
         text = self._pending.strip()
-        if self.truncated or not text:
+        if self.truncated or self._has_form or not text:
             return ""
         if self._earlier and not complete and not _CERTAIN_END.search(text):
             self.truncated = True
@@ -57,7 +67,10 @@ class CompletionCleaner:
 
     def _add_sentence(self, gap: str, text: str) -> str:
         content = _content(text)
-        if self.truncated or any(content <= earlier for earlier in self._earlier):
+        if self.truncated or self._has_form or any(content <= earlier for earlier in self._earlier):
+            return ""
+        self._has_form = self._is_beyond_form(text)
+        if self._has_form:
             return ""
         if not self._earlier:
             out = self._extend_first(text)
@@ -67,6 +80,12 @@ class CompletionCleaner:
             out = "" if self.truncated else gap + text
         self._earlier.append(content)
         return out
+
+    def _is_beyond_form(self, text: str) -> bool:
+        if self.form is None or not self._earlier:
+            return False
+        words = self._word_count + count_words(text)
+        return len(self._earlier) >= self.form.max_sentences or words > self.form.max_words
 
     def _extend_first(self, text: str) -> str:
         """Return what is new of the first sentence."""
@@ -81,9 +100,11 @@ class CompletionCleaner:
         return new
 
 
-def clean_completion(completion: str, complete: bool, max_words: int | None = None) -> tuple[str, bool]:
-    """Clean a whole completion, and say whether something was left out at its end."""
-    cleaner = CompletionCleaner(max_words)
+def clean_completion(
+    completion: str, complete: bool, max_words: int | None = None, form: OutputForm | None = None
+) -> tuple[str, bool]:
+    """Clean a whole completion, and say whether it was cut to `max_words` or an unfinished sentence was left out."""
+    cleaner = CompletionCleaner(max_words, form)
     text = cleaner.push(completion) + cleaner.finish(complete)
     return text, cleaner.truncated
 

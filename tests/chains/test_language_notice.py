@@ -38,7 +38,8 @@ def test_the_text_of_every_form_of_input() -> None:
     for input in (GERMAN, Document(GERMAN), [Document(GERMAN)], {"text": GERMAN}, {"question": "?", "context": GERMAN}):
         assert text_sample(input) == GERMAN
     assert text_sample({"question": "?", "url": "http://localhost"}) == "?"
-    for other in (None, [], 3, {}):
+    others: list[Any] = [None, [], 3, {}]
+    for other in others:
         assert text_sample(other) == ""
 
 

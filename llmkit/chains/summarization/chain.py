@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import Any, get_args
 
 from langchain_core.example_selectors import BaseExampleSelector
@@ -13,14 +14,18 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, apply_to_good
+from llmkit.chains.calibration import ExamplesReport
 from llmkit.chains.inputs import TextInput, validate_positive, validate_prompt, validate_share
 from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
 from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source
+from llmkit.chains.summarization.few_shot import FewShot
 from llmkit.chains.summarization.results import Summary
-from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Prompts, Strategy, StrategyChoice, Summarizer
+from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Strategy, StrategyChoice, Summarizer
+from llmkit.chains.summarization.summary_prompts import combine_prompt as combine_prompt_of
+from llmkit.chains.summarization.summary_prompts import prompts_with_length
 from llmkit.chains.summarization.support import SupportCheck
 from llmkit.chains.summarization.tuning import SummarizationTuning, repetition_settings, tuning_for
 from llmkit.chains.tuning import is_fitted_on
@@ -28,7 +33,6 @@ from llmkit.errors import InputError
 from llmkit.models.langchain.threads import in_threads
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.prompts.context_budget import unbind
-from llmkit.prompts.rendering import fill
 from llmkit.text.words import count_words
 
 MAX_NEW_TOKENS = 96
@@ -46,7 +50,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
     Args:
         llm: any chat model of LangChain that counts its tokens.
         prompt: asks for a summary: the name of a prompt text or a prompt. For conversations, "summarize-dialogue".
-        examples: `{"input": …, "output": …}`.
+        examples: `{"input": …, "output": …}`; of their outputs the length is taken.
         selector: ranks the examples.
         strategy: "stuff" reads the whole text in one prompt; "map_reduce" summarizes parts and combines their
             summaries; "auto" takes "stuff" for a text that fits and is at most two passages long.
@@ -56,6 +60,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         combine_prompt: asks for one summary of many; "combine-summaries" if left out. With a tuning that selects
             sentences, the model combines summaries only if this is given.
         max_passage_tokens: the longest passage; if left out, the tuning's.
+        show_examples: whether the examples go into the prompt. `None` measures once, on at least four examples, whether
+            that helps; with fewer, the tuning decides. See `examples_report`.
         check_support: whether the support of each sentence by the source is measured (`Summary.sentences`).
         min_support: sentences with less support are left out (`Summary.left_out`), unless none has as much; 0 leaves
             nothing out; if left out itself, the tuning's.
@@ -87,6 +93,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         max_new_tokens: int | None = None,
         combine_prompt: str | TaskPrompt | None = None,
         max_passage_tokens: int | None = None,
+        show_examples: bool | None = None,
         check_support: bool = True,
         min_support: float | None = None,
         context_window: int | None = None,
@@ -102,30 +109,44 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         self.max_new_tokens = tokens if max_new_tokens is None else validate_positive(max_new_tokens, "max_new_tokens")
         if max_passage_tokens is not None and validate_positive(max_passage_tokens, "max_passage_tokens") < MIN_TOKENS:
             raise InputError(f"max_passage_tokens is {max_passage_tokens}, but a passage needs at least {MIN_TOKENS}")
-        validated = validate_prompt(prompt, "summarize", ["max_words"])
-        self.prompt = validated.with_examples(examples, selector) if examples or selector else validated
-        if combine_prompt is None and not self.tuning.selects_sentences:
-            combine_prompt = _with_output_start_of(self.prompt, TaskPrompt.load("combine-summaries"))
-        combine = None if combine_prompt is None else validate_prompt(combine_prompt, "summarize", ["max_words"])
-
-        def prompts(words: int | None) -> Prompts:
-            part = _with_length(self.prompt, words, self.max_new_tokens)
-            return Prompts(part, combine and _with_length(combine, words, self.max_new_tokens))
-
-        least = self.tuning.min_support if min_support is None else validate_share(min_support, "min_support")
-        check = SupportCheck(llm, self.prompt, self.tuning, least, context_window)
-        self._support_check = check if check_support else None
-        self._summarizer = Summarizer(
-            llm,
-            prompts(None),
-            prompts(max_words),
-            self.max_new_tokens,
-            max_words=self.max_words,
-            max_passage_tokens=max_passage_tokens or self.tuning.max_passage_tokens,
-            context_window=context_window,
-            relevance=self.tuning.relevance,
-            settings=repetition_settings(llm, self.tuning),
+        zero_shot = validate_prompt(prompt, "summarize", ["max_words"])
+        few_shot = zero_shot.with_examples(examples, selector) if examples or selector else None
+        self._few_shot = FewShot(
+            llm, zero_shot, few_shot, show_examples, self.tuning, self.max_new_tokens, context_window
         )
+        self._combine = combine_prompt_of(combine_prompt, zero_shot, selects_sentences=self.tuning.selects_sentences)
+        self._min_support = None if min_support is None else validate_share(min_support, "min_support")
+        self._checks_support, self._context_window = check_support, context_window
+        self._max_passage_tokens = max_passage_tokens or self.tuning.max_passage_tokens
+
+    @property
+    def prompt(self) -> TaskPrompt:
+        """The prompt for summaries; whether it has the examples is measured at its first use."""
+        return self._few_shot.prompt
+
+    def examples_report(self) -> ExamplesReport | None:
+        """Return what was done with the examples, which may have to be measured first; `None` if there are none."""
+        return self._few_shot.report()
+
+    @cached_property
+    def _summarizer(self) -> Summarizer:
+        prompt, tokens = self.prompt, self.max_new_tokens
+        return Summarizer(
+            self.llm,
+            prompts_with_length(prompt, self._combine, None, tokens),
+            prompts_with_length(prompt, self._combine, self.max_words, tokens),
+            tokens,
+            max_words=self.max_words,
+            max_passage_tokens=self._max_passage_tokens,
+            context_window=self._context_window,
+            relevance=self.tuning.relevance,
+            settings=repetition_settings(self.llm, self.tuning),
+        )
+
+    @cached_property
+    def _support_check(self) -> SupportCheck:
+        least = self.tuning.min_support if self._min_support is None else self._min_support
+        return SupportCheck(self.llm, self._summarizer.prompts.part, self.tuning, least, self._context_window)
 
     def plan(self, source: Source) -> list[FittedPrompt]:
         """Return the prompts of the first step: one for the whole source, or one for each part."""
@@ -156,7 +177,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
 
     def _checked(self, summaries: Sequence[Summary], runs: Sequence[Run[Outcome]]) -> list[Summary]:
         """Return the summaries with the support of their sentences, if it is to be checked."""
-        if self._support_check is None:
+        if not self._checks_support:
             return list(summaries)
         return self._support_check.apply(summaries, [run.unwrap() for run in runs])
 
@@ -183,7 +204,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
                 raise answer
             yield from self._checked([self._finish(run, answer)], [run])
             return
-        cleaner, complete, whole = CompletionCleaner(self.max_words), True, ""
+        cleaner, complete, whole = CompletionCleaner(self.max_words, self._few_shot.form), True, ""
         with closing(caller.stream(outcome.call, config)) as chunks:
             for chunk in chunks:
                 complete = complete and is_complete(chunk)
@@ -201,7 +222,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         if outcome.strategy == "source":
             return self._summary(run, outcome.text)
         text, complete = (outcome.text, outcome.complete) if answer is None else (answer.text, is_complete(answer))
-        text, truncated = clean_completion(text, complete, self.max_words)
+        form = None if answer is None else self._few_shot.form
+        text, truncated = clean_completion(text, complete, self.max_words, form)
         if answer is not None and count_words(text) >= count_words(outcome.text) > 0:
             return self._summary(run, outcome.text, strategy="source")
         return self._summary(run, text, complete=complete and not truncated)
@@ -224,20 +246,3 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
     def _remaining_calls(self, run: Run[Outcome]) -> int:
         """Return the model calls that a run needs after its steps, as far as is known."""
         return not self._summarizer.selects_sentences if run.is_active else bool(run.result and run.result.call)
-
-
-def _with_output_start_of(other: TaskPrompt, prompt: TaskPrompt) -> TaskPrompt:
-    """Return the prompt with the label and the beginning of the output of another one."""
-    label, start = (
-        fill(text, other.partial_variables) for text in (other.parts.output_label, other.parts.output_start)
-    )
-    return prompt.with_parts(output_label=label, output_start=start)
-
-
-def _with_length(prompt: TaskPrompt, max_words: int | None, max_new_tokens: int) -> TaskPrompt:
-    """Return the prompt that tells the model how long a summary may be."""
-    if "max_words" in prompt.input_variables:
-        return prompt.partial(max_words=max_words or max_new_tokens // 2)
-    if max_words is None:
-        return prompt
-    return prompt.with_parts(instruction=f"{prompt.parts.instruction} Use at most {max_words} words.".strip())

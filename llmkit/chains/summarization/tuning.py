@@ -40,6 +40,7 @@ class SummarizationTuning(Tuning):
             to combine them.
         relevance: how much the selection values what is central, against what is new (MMR), from 0 to 1.
         presence_penalty: against repetition, unless the model already has a setting against it.
+        shows_examples: whether examples go into the prompt where it cannot be measured whether they help.
         support: how the support of a summary's sentences is computed.
         support_by_words: the same where there are no log-likelihoods.
         min_support: sentences with less support are left out.
@@ -49,6 +50,7 @@ class SummarizationTuning(Tuning):
     selects_sentences: bool = False
     relevance: float = 0.7
     presence_penalty: float = 0.0
+    shows_examples: bool = True
     support: SupportWeights = BY_WORDS
     support_by_words: SupportWeights = BY_WORDS
     min_support: float = 0.0
@@ -60,6 +62,7 @@ SMOLLM2_135M = SummarizationTuning(
     max_passage_tokens=512,
     selects_sentences=True,
     presence_penalty=0.8,
+    shows_examples=False,
     support=SupportWeights(intercept=-7.4, source_words=9.4, log_ratio=1.7),
     min_support=0.1,
 )

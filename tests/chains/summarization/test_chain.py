@@ -135,7 +135,7 @@ def test_an_invalid_input_does_not_fail_the_rest_of_the_batch(chain):
 
 def test_examples_are_rendered_as_turns(llm):
     example = {"input": "A: Bye.\nB: Bye.", "output": "A and B say goodbye."}
-    chain = SummarizationChain(llm, "summarize-dialogue", examples=[example])
+    chain = SummarizationChain(llm, "summarize-dialogue", examples=[example], show_examples=True)
     assert [message.text for message in chain.plan(DIALOGUE)[0].messages[1:3]] == [
         example["input"],
         "In this conversation, A and B say goodbye.",
