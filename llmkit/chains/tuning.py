@@ -7,10 +7,20 @@ calibrated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from llmkit.errors import InputError
+from llmkit.regular_files import read_regular
+
+FORMAT = "llmkit tunings, version 1"
 
 NEUTRAL_SENTENCES = (
     "The weather was cold in the morning, and it rained for most of the afternoon.",
@@ -29,6 +39,65 @@ class Tuning:
     """The numbers of a chain that were fitted on `model`, an `llm.model_name`; `None` for neutral values."""
 
     model: str | None = None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the numbers of this chain from a file that `python -m benchmarks.tune` or `save_tunings` wrote.
+
+        Raises:
+            InputError: the file cannot be read, has none of this chain, or has names or values that are wrong.
+        """
+        try:
+            content = json.loads(read_regular(Path(path)))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path} is no file of tunings: {error}") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise InputError(f"{path} is no file of tunings: its format is not {FORMAT!r}")
+        if cls.__name__ not in content:
+            found = ", ".join(name for name in content if name != "format") or "none"
+            raise InputError(f"{path} has no {cls.__name__}, but {found}")
+        given = content[cls.__name__]
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(given) - known):
+            raise InputError(
+                f"{path} has {unknown[0]!r}, which is no number of {cls.__name__}: was it written earlier?"
+            )
+        try:
+            loaded: Self = TypeAdapter(cls).validate_python(given)
+        except ValidationError as error:
+            raise InputError(f"{path} has wrong values for {cls.__name__}: {error}") from error
+        return loaded
+
+
+def save_tunings(path: str | os.PathLike[str], tunings: Sequence[Tuning]) -> None:
+    """Write the numbers of one or more chains into a JSON file, for `Tuning.load`; others in the file stay.
+
+    Raises:
+        InputError: the file cannot be written, or is another one.
+    """
+    target, content = Path(path), dict[str, Any](format=FORMAT)
+    try:
+        if target.exists():
+            content = json.loads(read_regular(target))
+            if not isinstance(content, dict) or content.get("format") != FORMAT:
+                raise InputError(f"{path} exists, and is no file of tunings: name another file")
+        for tuning in tunings:
+            dumped = TypeAdapter(type(tuning)).dump_python(tuning, mode="python")
+            content[type(tuning).__name__] = _with_named_infinities(dumped)
+        target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be written: {error}") from error
+
+
+def _with_named_infinities(value: Any) -> Any:
+    """Return values with "inf" for infinity, which JSON has no number for and pydantic reads."""
+    if isinstance(value, Mapping):
+        return {name: _with_named_infinities(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_named_infinities(inner) for inner in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 T = TypeVar("T", bound=Tuning)

@@ -69,3 +69,10 @@ def test_the_code_of_the_entities_page_runs(default_llm):
     assert all(text[each.start : each.end] == each.text for each in names["entities"])
     drugs = {each.text for each in names["found"] if each.label == "drug"}
     assert {"aspirin", "insulin"} <= drugs
+
+
+def test_the_code_of_the_guarantees_page_runs(default_llm, capsys):
+    names = run("guarantees.md", default_llm)
+    assert names["report"].guarantee.rows == 30
+    assert capsys.readouterr().out.startswith(("of the labels at most 20 % are wrong", "nothing is guaranteed"))
+    assert names["sets"].invoke("So kind!").rows == 15

@@ -1,0 +1,1 @@
+"""Chooses the numbers of each chain that depend on the model, by cross-validation."""
