@@ -7,6 +7,7 @@
     │   ├── ContextWindowExceeded  a prompt and its completion do not fit the model's context window
     │   ├── ModelNotFound          no model has this name
     │   ├── ModelUnusable          the model's files are damaged or incomplete, or it cannot do this task
+    │   ├── ServerUnusable         an address is no model server's, refuses the key, or cannot do this task
     │   ├── ConstraintError        a schema, pattern or tool cannot be compiled into a decoding constraint
     │   └── PageRefused            a URL is not a public web page with text, or is closed by robots.txt
     └── RunError                   the input was fine; the work failed
@@ -14,6 +15,7 @@
         ├── CacheError             the cache folder cannot be written
         ├── GenerationError        the model could not finish its answer
         │   └── GenerationTimeout  it took longer than `timeout`; also a TimeoutError
+        ├── ServerError            a model server cannot be reached, is busy, or stops in the middle
         ├── ReductionError         summaries of parts do not get shorter than what they summarize
         └── PageError              a web page cannot be fetched, or is empty
 
@@ -73,6 +75,10 @@ class ModelUnusable(InputError):
     """Raised when a model's files are damaged or incomplete, or when the model cannot do the task."""
 
 
+class ServerUnusable(InputError):
+    """Raised when an address is no model server's, when it refuses the key, or cannot do the task; says why."""
+
+
 class ConstraintError(InputError):
     """Raised when a schema, regular expression or tool cannot be compiled; has the compiler's reason."""
 
@@ -105,6 +111,10 @@ class GenerationTimeout(GenerationError, TimeoutError):
             f"the completion was not done within timeout={timeout:g} seconds, after {tokens} tokens: raise timeout, or "
             "lower max_new_tokens"
         )
+
+
+class ServerError(RunError):
+    """Raised when a model server cannot be reached, stays busy, takes too long, or stops in the middle."""
 
 
 class ReductionError(RunError):

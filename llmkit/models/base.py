@@ -36,7 +36,7 @@ from llmkit.models.langchain.cache_keys import CacheKeys
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.copies import Copies
 from llmkit.models.langchain.settings_access import SettingsAccess
-from llmkit.models.scoring.continuations import encode_continuations
+from llmkit.models.scoring.continuations import continuation_lists, encode_continuations
 from llmkit.models.tokens.chat_template import Layout
 from llmkit.models.weights.catalog import CATALOG
 from llmkit.models.weights.quantization import weights_nbytes
@@ -202,14 +202,8 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
             InputError: there is nothing to score, or a text is empty (an input only if no token begins a text).
             ContextWindowExceeded: an input and its longest continuation do not fit the window together.
         """
-        for name, value in (("inputs", inputs), ("continuations", continuations)):
-            if isinstance(value, str):
-                raise InputError(f"{name} is {value!r}, but must be a list")
+        lists, shared = continuation_lists(inputs, continuations)
         encoder = self._engine.encoder
-        shared = not continuations or isinstance(continuations[0], str)
-        lists: list[Any] = [continuations] * len(inputs) if shared else list(continuations)
-        if not inputs or len(lists) != len(inputs) or not all(lists):
-            raise InputError("score needs at least one input, and at least one continuation for each")
         end = self._engine.loaded.likeliest_eos if include_eos else []
         options = CallOptions(self.settings)
         prompts = [self._encode(self._convert(given), options, self._engine) for given in inputs]

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.library_errors import computing_errors
 from llmkit.models.loaded_model import LoadedModel
+from llmkit.models.scoring.continuations import check_sizes
 from llmkit.models.scoring.teacher_forcing import Scores, score_decoder, score_rows
 from llmkit.models.scoring.token_tree import Tokens
 from llmkit.models.scoring.tree_passes import TreePasses
@@ -73,16 +73,7 @@ class Scorer:
         """
         self._loaded.check_weights()
         window, is_encoder_decoder = self._loaded.window, self._loaded.is_encoder_decoder
-        for prompt, options in zip(prompts, continuations, strict=True):
-            if not prompt:
-                raise InputError(
-                    "the prompt is empty, but needs at least one token: this model has none that begins a text"
-                )
-            if not all(options):
-                raise InputError("cannot score an empty continuation: it needs at least one token")
-            longest = max(map(len, options), default=0)
-            if (needed := len(prompt) if is_encoder_decoder else len(prompt) + longest) > window:
-                raise ContextWindowExceeded(needed, window, "a prompt and its longest continuation")
+        check_sizes(prompts, continuations, window, counts_continuations=not is_encoder_decoder)
         with computing_errors(self._loaded):
             if not is_encoder_decoder and self.supports_token_trees:
                 return self.trees.score(prompts, continuations)

@@ -18,10 +18,11 @@ def is_hub_id(name: str) -> bool:
     return _ID.fullmatch(name) is not None
 
 
-def snapshot(name: str, *, local: bool = False) -> Path:
+def snapshot(name: str, *, local: bool = False, weights: bool = True) -> Path:
     """Return the folder of a hub model, fetched if it is not in huggingface_hub's cache.
 
-    Without a network, with `HF_HUB_OFFLINE=1` or with `local`, only the cache is used.
+    Without a network, with `HF_HUB_OFFLINE=1` or with `local`, only the cache is used. Without `weights`, only the
+    tokenizer and the configuration are fetched.
 
     Raises:
         ModelNotFound: the hub has no such model, or not for this user.
@@ -29,8 +30,9 @@ def snapshot(name: str, *, local: bool = False) -> Path:
     """
     from huggingface_hub import errors, snapshot_download
 
+    wanted = _WANTED if weights else [pattern for pattern in _WANTED if "safetensors" not in pattern]
     try:
-        found = snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=local)
+        found = snapshot_download(name, allow_patterns=wanted, ignore_patterns=_UNWANTED, local_files_only=local)
     except errors.GatedRepoError as error:
         raise DownloadError(
             f"the hub keeps {name} behind a licence: accept it on its page, then log in with 'hf auth login'"
