@@ -41,7 +41,10 @@ def validate_llm(llm: Any) -> Any:
 
 
 def scoring_model(llm: Any, capability: str = "score") -> Any:
-    """Return the model that has `score`, without bound arguments, or another capability; `None` if it has neither."""
+    """Return the model that has `score`, without bound arguments, or another capability; `None` if it has neither.
+
+    A served model has `score`, but `exactness` "none" if its server tells no log-likelihoods.
+    """
     if is_capable(llm, capability):
         return llm
     validate_llm(llm)
@@ -49,6 +52,9 @@ def scoring_model(llm: Any, capability: str = "score") -> Any:
         if "model" in llm.kwargs:
             raise InputError("llm has model= bound to it, which score ignores: load that model instead")
         llm = llm.bound
+    if getattr(llm, "exactness", "exact") == "none":
+        logger.warning("%s; until then, it is asked for structured output", llm.refusal)
+        return None
     return llm if hasattr(llm, "score") else None
 
 

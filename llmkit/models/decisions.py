@@ -127,6 +127,8 @@ class HuggingFaceDecisions(BaseDecisionModel):
         text = state_text(state)
         if not questions:
             raise InputError("there are no questions: give at least one")
+        if hasattr(self.llm, "require_scores"):  # a served model, whose server may tell none
+            self.llm.require_scores()
         typed = {name: _parse(name, question) for name, question in questions.items()}
         asked = {name: _as_asked(name, question) for name, question in typed.items()}  # all errors come before any work
         scorer = _EncoderScorer(self.llm) if hasattr(self.llm, "label_scores") else _LikelihoodScorer(self.llm)

@@ -129,7 +129,8 @@ class Connection:
         tokens: the tokenizer of the model.
         adapter: how log-probabilities are read; `None` if the server tells none.
         refusal: why there are none, a reason for each way that was tried.
-        window: the context window; 0 if nobody says.
+        window: the context window; 0 if nobody says. One token less where the server generates one behind what it
+            scores.
     """
 
     client: ServerClient
@@ -149,6 +150,7 @@ class Connection:
         if not known and not window and isinstance(adapter, LlamaCppPythonAdapter):
             known = await ask_window_by_error(client, model)
         limit = min(filter(None, (known, window)), default=0)
+        limit -= adapter.reserved_tokens if adapter and limit else 0
         return cls(client, facts, tokens, adapter, refusal, limit)
 
     @property
@@ -156,16 +158,10 @@ class Connection:
         """Whether scores are exact, bounds, or none."""
         return "none" if self.adapter is None else self.adapter.exactness
 
-    @property
-    def score_window(self) -> int:
-        """The most tokens that a prompt and a continuation may have together.
-
-        Raises:
-            InputError: neither the server nor the caller says it.
-        """
+    def require_window(self) -> None:
+        """Raise `InputError` if neither the server nor the caller says how long the context window is."""
         if not self.window:
             raise InputError(f"{self.client.address} does not say how long its context window is: pass context_window=")
-        return self.window - (self.adapter.reserved_tokens if self.adapter else 0)
 
     def require_scores(self) -> None:
         """Raise `ServerUnusable` if the server tells no log-likelihoods."""

@@ -148,17 +148,27 @@ class ScoringModel(BaseModel):
         scores = await run_async(self.connection.score(prompts, encoded))
         return np.stack(scores) if shared else scores
 
+    def require_scores(self) -> None:
+        """Check, before any work, that there are scores and that the context window is known.
+
+        Raises:
+            ServerUnusable: the server tells no log-likelihoods; says why.
+            InputError: neither the server nor `context_window` says how long the window is.
+        """
+        self.connection.require_scores()
+        self.connection.require_window()
+
     def _prepare_scores(
         self, inputs: Sequence[Any], continuations: Sequence[Any], include_eos: bool
     ) -> tuple[list[list[int]], list[list[list[int]]], bool]:
         """Return the tokens of prompts and continuations, checked, and whether all inputs share the continuations."""
         lists, shared = continuation_lists(inputs, continuations)
+        self.require_scores()
         connection = self.connection
-        connection.require_scores()
         prompts = [self._encode(given) for given in inputs]
         end = connection.tokens.end if include_eos else []
         encoded = encode_continuations(connection.tokens.encoder, prompts, lists, end=end)
-        check_sizes(prompts, encoded, connection.score_window)
+        check_sizes(prompts, encoded, connection.window)
         return prompts, encoded, shared
 
     def _messages(self: Any, given: LanguageModelInput) -> list[BaseMessage]:
