@@ -73,7 +73,7 @@ def test_retry_after_is_obeyed(server: ModelServer, monkeypatch: pytest.MonkeyPa
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(http_client.asyncio, "sleep", sleep)
+    monkeypatch.setattr("llmkit.models.serving.http_client.asyncio.sleep", sleep)
     server.before.append(refuse(1, 429, Retry_After="7"))
     run(client_of(server).get("models"))
     assert waits == [7.0]
