@@ -10,7 +10,7 @@ from pathlib import Path
 from llmkit.batch.row_files import RowFiles
 from llmkit.errors import InputError, RunError
 
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 8 * 1024
 _ASKED = 500  # ids in one question
 
 

@@ -142,6 +142,7 @@ class OutputFolder:
             draft = part.with_name(f".{part.name}.draft")
             try:
                 left = self.format.write_without_errors(part, draft)
+                _remove_checksum(part)
                 draft.replace(part)
                 if not left:
                     part.unlink()
@@ -152,6 +153,7 @@ class OutputFolder:
     def rename_text_files(self) -> None:
         """Give JSON Lines that Spark wrote as text their ending."""
         for text in self.path.glob("part-*.txt"):
+            _remove_checksum(text)
             text.replace(text.with_suffix(self.format.ending))
 
     @_writes
@@ -194,3 +196,8 @@ class OutputFolder:
 
     def _finish(self, journal: Path) -> None:
         self.format.finish(journal, self.path / f"{journal.stem.removeprefix('.')}{self.format.ending}")
+
+
+def _remove_checksum(part: Path) -> None:
+    """Remove the checksum that Hadoop wrote beside a file which is changed."""
+    part.with_name(f".{part.name}.crc").unlink(missing_ok=True)

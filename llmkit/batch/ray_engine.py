@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from llmkit.batch.worker import ChainWorker
 from llmkit.errors import InputError, RunError
 
 _IDS = 100_000  # that are written together
+_OTHERS = 2  # tasks that read and write beside the workers
 
 
 def run(job: Job, progress: Callable[[int], None]) -> None:
@@ -37,7 +39,7 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
     is_parquet = job.rows.format.ending == ".parquet"
     id_column = job.folder.id_column if is_parquet else LINE_COLUMNS[0]
     checkpoints = _write_checkpoints(job, id_column, as_json=not is_parquet)
-    with _session(), _checkpointing(id_column, str(checkpoints)):
+    with _session(job.workers), _checkpointing(id_column, str(checkpoints)):
         try:
             (_compute_parquet if is_parquet else _compute_lines)(job)
         except Exception as error:  # Ray has errors of its own for each that a worker raises
@@ -87,14 +89,17 @@ def _explained(error: BaseException) -> Exception:
 
 
 @contextmanager
-def _session() -> Iterator[None]:
+def _session(workers: int) -> Iterator[None]:
     """Use the cluster that this process is connected to, else the one that RAY_ADDRESS names, else this machine."""
-    import ray
+    import ray.data  # sets its loggers up
 
     if ray.is_initialized():
         yield
         return
-    ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    processors = max(os.cpu_count() or 1, workers + _OTHERS)
+    where: dict[str, Any] = {} if "RAY_ADDRESS" in os.environ else {"address": "local", "num_cpus": processors}
+    ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
     try:
         yield
     finally:

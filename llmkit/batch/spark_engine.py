@@ -10,6 +10,9 @@ a file is complete or absent, a task that is tried again writes nothing twice, a
 from __future__ import annotations
 
 import math
+import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +21,11 @@ from typing import Any
 from llmkit.batch.job import Job
 from llmkit.batch.line_worker import ID, LINE, LINE_COLUMNS, LineWorker
 from llmkit.batch.worker import OUTPUT_COLUMNS
-from llmkit.errors import RunError
+from llmkit.errors import InputError, RunError
 
 ATTEMPTS = 4  # of a task on this machine; a cluster has its own setting
 _COMMITTER = "mapreduce.fileoutputcommitter.algorithm.version"
+_RAISED = re.compile(r"^(?!org\.|java\.)([\w.]+(?:Error|Exception)): (.+)$", re.MULTILINE)
 
 
 def run(job: Job, progress: Callable[[int], None]) -> None:
@@ -37,10 +41,16 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
         try:
             (_compute_parquet if is_parquet else _compute_lines)(spark, job)
         except PySparkException as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunError(
-                f"Spark gave up ({reason}); what is written is kept, and the same command goes on"
-            ) from error
+            raise _explained(str(error)) from error
+
+
+def _explained(text: str) -> Exception:
+    """Return llmkit's error that a worker raised, or else one with the reason that Spark gives."""
+    raised = _RAISED.findall(text)
+    name, reason = raised[-1] if raised else ("", text.strip().splitlines()[0])
+    if name == "llmkit.errors.InputError":
+        return InputError(reason)
+    return RunError(f"Spark gave up ({reason}); what is written is kept, and the same command goes on")
 
 
 def _compute_parquet(spark: Any, job: Job) -> None:
@@ -97,6 +107,7 @@ def _session(job: Job) -> Iterator[Any]:
         return
     builder: Any = SparkSession.builder.appName("llmkit batch")
     if not SparkConf().contains("spark.master"):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = builder.master(f"local[{job.workers},{ATTEMPTS}]").config("spark.ui.enabled", "false")
     spark = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", str(job.batch_rows)).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
