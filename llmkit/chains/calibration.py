@@ -104,6 +104,35 @@ class CalibrationReport:
     guarantee: Guarantee | None = None
 
 
+ExampleUse = Literal["prompt", "prior", "calibration", "head", "length", "none"]
+
+
+@dataclass(frozen=True)
+class TriedUse:
+    """A way to use labelled examples, compared with zero-shot on examples that it did not learn from.
+
+    Attributes:
+        use: the way, as in `ExamplesReport`.
+        texts: how many examples it was tried on.
+        log_loss, accuracy: of this way; the log-loss is in nats.
+        zero_shot_log_loss, zero_shot_accuracy: without examples, on the same texts.
+        margin: by how much the log-loss must be lower for the way to be chosen.
+    """
+
+    use: ExampleUse
+    texts: int
+    log_loss: float
+    accuracy: float
+    zero_shot_log_loss: float
+    zero_shot_accuracy: float
+    margin: float
+
+    @property
+    def advantage(self) -> float:
+        """By how much the log-loss is lower than without examples, less the margin."""
+        return self.zero_shot_log_loss - self.log_loss - self.margin
+
+
 @dataclass(frozen=True)
 class ExamplesReport:
     """What a chain did with its labelled examples.
@@ -114,19 +143,36 @@ class ExamplesReport:
             probabilities were fitted to them; "head": a classifier head was learned from them; "length": only that of
             their outputs was taken; "none": they changed nothing.
         measure: what was cross-validated on them: "log-loss", in nats, "F1" or "ROUGE-1"; `None` if nothing was.
-        without_examples, with_examples: this measure without the examples, and with them.
+        without_examples, with_examples: this measure without the examples, and with them, used in this way or, for
+            "none", in the best other way.
         prior_weight: for "prior": their share of the prior; the rest is from content-free texts.
         temperature, bias: for "calibration": what was fitted, and the bias of each label in nats.
+        tried: the ways that were compared with zero-shot, where the chain had a choice. The one wins whose log-loss,
+            with its margin, is lowest by most; if none is lower at all, the examples are not used.
     """
 
     examples: int
-    use: Literal["prompt", "prior", "calibration", "head", "length", "none"]
+    use: ExampleUse
     measure: Literal["log-loss", "F1", "ROUGE-1"] | None = None
     without_examples: float | None = None
     with_examples: float | None = None
     prior_weight: float | None = None
     temperature: float | None = None
     bias: Mapping[str, float] | None = None
+    tried: tuple[TriedUse, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why the examples are used in this way: each way that was tried, in words."""
+        if not self.tried:
+            return ""
+        ways = [
+            f"{one.use}: log-loss {one.log_loss:.3f} instead of {one.zero_shot_log_loss:.3f}, accuracy "
+            f"{one.accuracy:.2f} instead of {one.zero_shot_accuracy:.2f} on {one.texts} examples"
+            f"{'' if one.advantage > 0 else f', not better by more than {one.margin:.3f}'}"
+            for one in sorted(self.tried, key=lambda one: -one.advantage)
+        ]
+        return f"{self.use} was chosen; {'; '.join(ways)}"
 
 
 def fit_calibration(

@@ -134,8 +134,15 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             self._choice = self._show_to_model(examples)
             return
         scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
-        show = True if show_examples is None and not contextual_calibration else show_examples
-        learn = partial(FewShot.from_examples, scorer, self._labels, selector, show, self.tuning)
+        learn = partial(
+            FewShot.from_examples,
+            scorer,
+            self._labels,
+            selector,
+            show_examples,
+            self.tuning,
+            calibrated=contextual_calibration,
+        )
         model = partial(
             LanguageModelEvidence,
             local,

@@ -1,22 +1,25 @@
-"""Labelled examples: shown in the prompt where that helps, else used to measure the prior only.
+"""Labelled examples: what a model scores of them, without them in its prompt, with them, and with them in its prior.
 
 Small models often get worse with examples in their prompt: they copy the labels that they have just seen. So it is
-measured on the examples themselves before any of them is shown. Examples that are selected for each text are always
-shown, and the prompt without them gets half of the weight.
+measured on the examples themselves before any of them is shown (see `example_use`). Examples that are selected for each
+text are always shown, and the prompt without them gets half of the weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from langchain_core.example_selectors import BaseExampleSelector
+from numpy.typing import NDArray
 
-from llmkit.chains.base import apply_to_good
-from llmkit.chains.calibration import Calibration, ExamplesReport, Matrix
+from llmkit.chains.base import attempt
+from llmkit.chains.calibration import ExampleUse, Matrix
+from llmkit.chains.classification.calibrated_scorer import CalibratedScorer
 from llmkit.chains.classification.contextual_calibration import (
     ClassificationTuning,
     NeutralScores,
@@ -24,19 +27,24 @@ from llmkit.chains.classification.contextual_calibration import (
     blend,
     class_mean,
     neutral_scores,
-    noise_variance,
 )
 from llmkit.chains.classification.encoder_scorer import Scorer
+from llmkit.chains.classification.mixture import Mixture, Truth, assign_folds, balanced_order
 from llmkit.chains.labels import Labels
-from llmkit.chains.scoring import Row
 from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
 
 MAX_SHOWN = 16
 """At most so many examples go into a prompt, where the caller gives no selector."""
 MAX_MEASURED = 32
-"""At most so many examples are scored to measure the prior, and whether examples help."""
+"""At most so many examples are scored to measure the prior, and with others in the prompt."""
 MIN_MEASURED = 4
 """With fewer examples nothing can be measured: they are shown."""
+MAX_SCORES = 8192
+"""About the most labels that a language model scores after labelled texts, all texts together."""
+MIN_SCORED = 64
+"""Labelled texts that it scores at least, if there are so many."""
+MAX_TRIAL_SCORES = 64
+"""About the most labels that are scored after content-free texts where a prompt with examples is only tried."""
 
 
 class _VerbalizingSelector(BaseExampleSelector):
@@ -67,40 +75,6 @@ def verbalize(
 
 
 @dataclass(frozen=True)
-class CalibratedScorer:
-    """A scorer and the prior of its continuations, of which a share is subtracted from its scores.
-
-    Attributes:
-        neutral: the scores of content-free texts.
-    """
-
-    scorer: Scorer
-    prior: Prior
-    share: float = 1.0
-    neutral: NeutralScores | None = None
-
-    def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:
-        """Return the calibrated label scores of each text, or the error that it failed with."""
-        return apply_to_good(
-            lambda rows: self.scorer.label_scores(np.stack(rows) - self.share * self.prior),
-            self.scorer.try_scores(texts),
-        )
-
-    def noise_variance(self) -> float:
-        """Return how much the calibrated scores vary where the text says nothing; measured here if it was not yet."""
-        neutral = self.neutral or neutral_scores(
-            self.scorer.try_scores, self.scorer.verbalized, self.scorer.max_prior_scores
-        )
-        scores = self.scorer.label_scores(neutral.scores - neutral.prior)
-        return noise_variance(scores, neutral.counts)
-
-    def refit(self, texts: Sequence[str], neutral_weight: float) -> CalibratedScorer:
-        """Return the scorer with its prior measured on texts too."""
-        measured = self.scorer.scores(texts).mean(axis=0)
-        return replace(self, prior=blend(self.prior, measured, len(texts), neutral_weight), share=1.0)
-
-
-@dataclass(frozen=True)
 class FewShot:
     """Labelled examples, and the prompt without and with them.
 
@@ -109,6 +83,8 @@ class FewShot:
         examples, labels: with the labels' words as outputs, and the indices of the labels.
         selected: whether a selector of the caller chooses examples for each text.
         show: whether the examples go into the prompt; `None` measures it.
+        calibrated: whether a prior is subtracted.
+        measured_neutral: the content-free scores of `zero_shot`, if they are known.
     """
 
     zero_shot: Scorer
@@ -118,6 +94,8 @@ class FewShot:
     selected: bool
     show: bool | None
     tuning: ClassificationTuning
+    calibrated: bool = True
+    measured_neutral: NeutralScores | None = None
 
     @classmethod
     def from_examples(
@@ -128,96 +106,138 @@ class FewShot:
         show: bool | None,
         tuning: ClassificationTuning,
         examples: Sequence[Mapping[str, Any]],
+        *,
+        calibrated: bool = True,
     ) -> FewShot:
         """Validate the examples and verbalize their labels."""
         verbalized, indices, selector = verbalize(labels, examples, selector)
         few_shot = zero_shot
         if verbalized or selector:
             few_shot = zero_shot.with_examples(verbalized, selector or BalancedExamples(FirstExamples(), MAX_SHOWN))
-        return cls(zero_shot, few_shot, verbalized, indices, selector is not None, show, tuning)
-
-    @cached_property
-    def shown(self) -> bool:
-        """Whether the examples go into the prompt."""
-        if self.few_shot is self.zero_shot:
-            return False
-        if self.show is not None:
-            return self.show
-        return not self._is_measured or self._cross_validated[1] < self._cross_validated[0]
+        return cls(zero_shot, few_shot, verbalized, indices, selector is not None, show, tuning, calibrated)
 
     @property
-    def _is_measured(self) -> bool:
-        return self.show is None and not self.selected and len(self._sample) >= MIN_MEASURED
-
-    def report(self, *, calibrated: bool) -> ExamplesReport | None:
-        """Return what was done with the examples, which may have to be measured first; `None` if there are none."""
-        if not self.examples:
-            return None
-        without, with_examples = self._cross_validated if self._is_measured else (None, None)
-        in_prior = calibrated and not self.shown and len(self._sample) >= MIN_MEASURED
-        weight = len(self._sample) / (len(self._sample) + self.tuning.neutral_weight)
-        return ExamplesReport(
-            len(self.examples),
-            "prompt" if self.shown else "prior" if in_prior else "none",
-            "log-loss" if self._is_measured else None,
-            without,
-            with_examples,
-            prior_weight=weight if in_prior else None,
-        )
-
-    def scorers(self, *, calibrated: bool) -> tuple[CalibratedScorer, ...]:
-        """Return the scorers whose scores are averaged for each text, and measure their priors if `calibrated`."""
-        if not calibrated:
-            scorer = self.few_shot if self.shown else self.zero_shot
-            return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations))),)
-        if not self.shown:
-            return (self._zero_shot_scorer(),)
-        neutral = neutral_scores(self.few_shot.try_scores, self.few_shot.verbalized, self.few_shot.max_prior_scores)
-        if not self.selected:
-            return (CalibratedScorer(self.few_shot, neutral.prior, neutral=neutral),)
-        few_shot = CalibratedScorer(self.few_shot, neutral.prior, self.tuning.selected_share, neutral)
-        return (self._zero_shot_scorer(), few_shot)
-
-    def _zero_shot_scorer(self) -> CalibratedScorer:
-        neutral = neutral_scores(self.zero_shot.try_scores, self.zero_shot.verbalized, self.zero_shot.max_prior_scores)
-        if len(self._sample) < MIN_MEASURED:
-            return CalibratedScorer(self.zero_shot, neutral.prior, neutral=neutral)
-        measured = self._class_mean(self._zero_shot_scores, self._sample)
-        prior = blend(neutral.prior, measured, len(self._sample), self.tuning.neutral_weight)
-        return CalibratedScorer(self.zero_shot, prior, neutral=neutral)
+    def fixed_use(self) -> ExampleUse | None:
+        """What the caller, or the number of the examples, says that they are used for; `None` if that is measured."""
+        is_few = len(self.measured) < MIN_MEASURED
+        can_show = self.few_shot is not self.zero_shot and self.show is not False
+        if can_show and (self.show or self.selected or is_few or not self.calibrated):
+            return "prompt"
+        return "none" if is_few else None
 
     @cached_property
-    def _sample(self) -> list[int]:
-        """The indices of the examples to learn from: one of each label, then a second of each."""
-        ranked = BalancedExamples(FirstExamples(), examples=[dict(example) for example in self.examples]).rank("")
-        return [index for index in ranked if self.labels[index]][:MAX_MEASURED]
+    def distinct(self) -> list[int]:
+        """The indices of the different examples, in an order that does not depend on that in which they were given."""
+        keys = {(tuple(labels), row["input"]): place for place, (row, labels) in enumerate(self._rows)}
+        return [keys[key] for key in sorted(keys)]
 
     @cached_property
-    def _zero_shot_scores(self) -> Matrix:
-        return self._scores(self.zero_shot, self._sample)
-
-    def _scores(self, scorer: Scorer, sample: Sequence[int]) -> Matrix:
-        return scorer.scores([self.examples[index]["input"] for index in sample])
-
-    def _class_mean(self, scores: Matrix, sample: Sequence[int]) -> Prior:
-        return class_mean(scores, [self.labels[index][0] for index in sample])
+    def texts(self) -> list[str]:
+        """The texts of the different examples."""
+        return [self.examples[place]["input"] for place in self.distinct]
 
     @cached_property
-    def _cross_validated(self) -> tuple[float, float]:
-        """The mean log-loss of each half of the sample, without examples and after the other half was shown."""
-        middle = len(self._sample) // 2
-        halves = slice(0, middle), slice(middle, None)
-        without = shown_loss = 0.0
+    def truth(self) -> Truth:
+        """Which labels hold for the different examples, [examples, labels]."""
+        count = len(self.zero_shot.verbalized)
+        rows = [[label in self.labels[place] for label in range(count)] for place in self.distinct]
+        return np.array(rows, dtype=bool).reshape(-1, count)
+
+    @cached_property
+    def sample(self) -> list[int]:
+        """The places of the different examples that the model scores; as many of each label, if there are so many."""
+        size = max(MIN_SCORED, MAX_SCORES // len(self.zero_shot.verbalized))
+        return balanced_order(self.truth)[:size]
+
+    @cached_property
+    def measured(self) -> list[int]:
+        """Those of the sample that the prior is measured on: they have a label, and fit the prompt."""
+        labelled = (place for place in self.sample if self.truth[place].any())
+        return list(islice((place for place in labelled if self._fits(self.texts[place])), MAX_MEASURED))
+
+    @property
+    def prior_weight(self) -> float:
+        """The weight of the examples in the prior."""
+        return len(self.measured) / (len(self.measured) + self.tuning.neutral_weight)
+
+    @cached_property
+    def neutral(self) -> NeutralScores:
+        """The scores of content-free texts, without examples."""
+        scorer = self.zero_shot
+        return self.measured_neutral or neutral_scores(scorer.try_scores, scorer.verbalized, scorer.max_prior_scores)
+
+    @cached_property
+    def raw_scores(self) -> Matrix:
+        """The scores of the measured examples without examples in the prompt, [measured, continuations]."""
+        return self.zero_shot.scores([self.texts[place] for place in self.measured])
+
+    def zero_shot_scores(self) -> tuple[Matrix, Truth]:
+        """Return the label scores of the sample without examples, first those of the measured ones, and their truth.
+
+        Examples that do not fit the prompt are left out.
+        """
+        known = set(self.measured)
+        rest = [place for place in self.sample if place not in known and self._fits(self.texts[place])]
+        raw = self.raw_scores
+        if rest:
+            raw = np.vstack([raw, self.zero_shot.scores([self.texts[place] for place in rest])])
+        prior = self.neutral.prior if self.calibrated else 0.0
+        return self.zero_shot.label_scores(raw - prior), self.truth[[*self.measured, *rest]]
+
+    def scorers(self, use: ExampleUse, mixture: Mixture | None = None) -> tuple[CalibratedScorer, ...]:
+        """Return the scorers whose scores are averaged for each text, and measure their priors."""
+        if not self.calibrated:
+            scorer = self.few_shot if use == "prompt" else self.zero_shot
+            return (CalibratedScorer(scorer, np.zeros(len(scorer.continuations)), mixture=mixture),)
+        prior = self.neutral.prior if use != "prompt" or self.selected else None
+        if use == "prior" or (use == "prompt" and self.selected and len(self.measured) >= MIN_MEASURED):
+            prior = self._blended(range(len(self.measured)))
+        without = [] if prior is None else [CalibratedScorer(self.zero_shot, prior, 1.0, self.neutral, mixture)]
+        if use != "prompt":
+            return tuple(without)
+        scorer = self.few_shot
+        neutral = neutral_scores(scorer.try_scores, scorer.verbalized, scorer.max_prior_scores)
+        share = self.tuning.selected_share if self.selected else 1.0
+        return (*without, CalibratedScorer(scorer, neutral.prior, share, neutral))
+
+    def try_prior(self) -> Matrix:
+        """Return the label scores of the measured examples, each with a prior measured on others."""
+        folds, scores = assign_folds(self.truth[self.measured]), np.empty_like(self.raw_scores)
+        for fold in np.unique(folds):
+            scores[folds == fold] = self.raw_scores[folds == fold] - self._blended(np.flatnonzero(folds != fold))
+        return self.zero_shot.label_scores(scores)
+
+    def try_prompt(self) -> Iterator[tuple[list[int], Matrix, float]]:
+        """Yield the indices of a half of the measured examples, their label scores after the other half, and the noise.
+
+        The noise is the variance of the scores where the text says nothing. The prior is measured for each half.
+        """
+        middle = len(self.measured) // 2
+        halves = list(range(middle)), list(range(middle, len(self.measured)))
         for scored, shown in (halves, halves[::-1]):
-            sample = self._sample[scored]
-            few_shot = self.zero_shot.with_examples([self.examples[index] for index in self._sample[shown]])
-            scores = self._scores(few_shot, sample)
-            without += self._log_loss(self._zero_shot_scores[scored], sample)
-            shown_loss += self._log_loss(scores, sample)
-        return without / len(self._sample), shown_loss / len(self._sample)
+            places = [self.distinct[self.measured[index]] for index in shown]
+            scorer: Any = self.zero_shot.with_examples([self.examples[place] for place in places])
+            neutral = neutral_scores(scorer.try_scores, scorer.verbalized, MAX_TRIAL_SCORES)
+            found = CalibratedScorer(scorer, neutral.prior, neutral=neutral)
+            raw = scorer.scores([self.texts[self.measured[index]] for index in scored])
+            yield scored, scorer.label_scores(raw - neutral.prior), found.noise_variance()
 
-    def _log_loss(self, scores: Matrix, sample: Sequence[int]) -> float:
-        """Return the summed log-loss of examples, with the mean of each label subtracted from the scores."""
-        scores = self.zero_shot.label_scores(scores - self._class_mean(scores, sample))
-        truth = np.array([[label in self.labels[index] for label in range(scores.shape[1])] for index in sample])
-        return len(sample) * Calibration(independent=self.zero_shot.multi_label).log_loss(scores, truth)
+    @property
+    def can_try_prompt(self) -> bool:
+        """Whether a prompt with examples is one of the ways: not with more labels than it shows examples of."""
+        is_open = self.few_shot is not self.zero_shot and self.show is None and not self.selected
+        return is_open and len(self.zero_shot.verbalized) <= MAX_SHOWN
+
+    @property
+    def _rows(self) -> Iterator[tuple[Mapping[str, str], Sequence[int]]]:
+        return zip(self.examples, self.labels, strict=True)
+
+    def _fits(self, text: str) -> bool:
+        return not isinstance(attempt(self.zero_shot.fit, text), Exception)
+
+    def _blended(self, indices: Sequence[int] | NDArray[np.intp]) -> Prior:
+        """Return the prior that some of the measured examples count in."""
+        places = [self.measured[index] for index in indices]
+        first = [int(self.truth[place].argmax()) for place in places]
+        measured = class_mean(self.raw_scores[list(indices)], first)
+        return blend(self.neutral.prior, measured, len(places), self.tuning.neutral_weight)

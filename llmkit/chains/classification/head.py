@@ -14,32 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmkit.chains.calibration import Calibration, Matrix
-
-Truth = NDArray[np.bool_]
+from llmkit.chains.classification.mixture import Mixture, Truth, assign_folds, right_shares, summed_loss
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the squared weights of the regression, on unit vectors (L2)."""
-FOLDS = 5
-MIX_PENALTY, MIX_PENALTY_OF_FEW = 4.0, 72.0
-"""Of the squared distance of the mixture's weights from 1 for zero-shot and 0 for the head: the more, the more labelled
-texts it takes to leave zero-shot. The second is divided by the number of texts: a dozen may mislead even when
-cross-validated. Chosen on AG News, SST-2 and TREC with 2 to 50 texts a label."""
-BIAS_PENALTY = 10.0
 MIN_CASCADED = 100
 """With fewer labelled texts, a loss of half a point of accuracy cannot be seen."""
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """The sum of zero-shot scores and the head's: the weight of each, and a bias for each label, [labels]."""
-
-    zero_shot: float
-    learned: float
-    bias: NDArray[np.float64]
-
-    def scores(self, zero_shot: Matrix, learned: Matrix) -> Matrix:
-        """Return the sum, [texts, labels]."""
-        return np.asarray(self.zero_shot * zero_shot + self.learned * learned + self.bias)
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,6 @@ class Head:
         alone: the mixture with those of the embedder, for texts that it is sure of.
         sure: the least probability, by the embedder alone, at which the language model is not asked; `None` is never.
         independent: whether each label holds or not by itself.
-        log_loss_before, log_loss_after: cross-validated, of zero-shot scores and of the mixture.
     """
 
     center: NDArray[np.float64]
@@ -62,8 +41,6 @@ class Head:
     alone: Mixture
     sure: float | None
     independent: bool
-    log_loss_before: float
-    log_loss_after: float
 
     def learned(self, vectors: Matrix) -> Matrix:
         """Return the scores of the regression for embedded texts, [texts, labels]."""
@@ -97,8 +74,10 @@ class LabelledTexts:
 
 def learn_head(
     texts: LabelledTexts, center: NDArray[np.float64], *, independent: bool, max_loss: float | None
-) -> Head | None:
+) -> tuple[Head, Matrix] | None:
     """Return the head with the least cross-validated log-loss; `None` if there are not two labels to tell apart.
+
+    Beside it, the scores of the sample by regressions that were not fitted to the text in question, [sample, labels].
 
     Args:
         texts: the labelled texts.
@@ -116,33 +95,25 @@ def learn_head(
     for penalty in PENALTIES:
         unseen = _cross_validated(features, truth, penalty, independent)
         spread = float(unseen.std()) or 1.0
-        mixture, loss = _mix(zero_shot, unseen[sample] / spread, truth[sample], independent)
+        mixture, loss = Mixture.fit(zero_shot, unseen[sample] / spread, truth[sample], independent=independent)
         tried.append((loss, penalty, spread, unseen / spread, mixture))
     _, penalty, spread, unseen, joint = min(tried, key=lambda one: one[0])
-    alone, _ = _mix(similar, unseen, truth, independent)
+    alone, _ = Mixture.fit(similar, unseen, truth, independent=independent)
     mixed, sure = joint.scores(zero_shot, unseen[sample]), None
     if max_loss is not None and len(sample) >= MIN_CASCADED:
         by_itself = alone.scores(similar[sample], unseen[sample])
         sure = _sureness(by_itself, mixed, truth[sample], max_loss, independent)
     weights = _centered(_regress(features, truth, penalty, independent), independent) / spread
-    calibration, labels = Calibration(independent=independent), texts.truth.shape[1]
-    return Head(
+    labels = texts.truth.shape[1]
+    head = Head(
         center,
         _among(weights, known, labels),
         replace(joint, bias=_among(joint.bias, known, labels)),
         replace(alone, bias=_among(alone.bias, known, labels)),
         sure,
         independent,
-        calibration.log_loss(zero_shot, truth[sample]),
-        calibration.log_loss(mixed, truth[sample]),
     )
-
-
-def balanced_sample(truth: Truth, size: int) -> list[int]:
-    """Return the indices of so many texts, one of each label, then a second of each."""
-    first = truth.argmax(axis=1)
-    turn = np.array([np.count_nonzero(first[:place] == label) for place, label in enumerate(first)])
-    return sorted(np.lexsort((first, turn))[:size].tolist())
+    return head, _among(unseen[sample], known, labels)
 
 
 def _among(values: NDArray[np.float64], known: NDArray[np.intp], count: int) -> NDArray[np.float64]:
@@ -156,15 +127,6 @@ def _centered(scores: Matrix, independent: bool) -> Matrix:
     return scores if independent else scores - scores.mean(axis=1, keepdims=True)
 
 
-def _loss(scores: Matrix, truth: Truth, independent: bool) -> tuple[float, Matrix]:
-    """Return the summed log-loss and its gradient by the scores."""
-    log_probabilities = Calibration(independent=independent).log_probabilities(scores)
-    loss = -log_probabilities[truth].sum()
-    if independent:
-        loss -= (log_probabilities - scores)[~truth].sum()
-    return float(loss), np.exp(log_probabilities) - truth
-
-
 def _regress(features: Matrix, truth: Truth, penalty: float, independent: bool) -> Matrix:
     """Return the weights of the logistic regression, [dimensions, labels]."""
     from scipy.optimize import minimize
@@ -173,7 +135,7 @@ def _regress(features: Matrix, truth: Truth, penalty: float, independent: bool) 
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(shape)
-        value, gradient = _loss(features @ weights, truth, independent)
+        value, gradient = summed_loss(features @ weights, truth, independent)
         return value + penalty / 2 * float(flat @ flat), (features.T @ gradient + penalty * weights).ravel()
 
     return np.asarray(minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape))
@@ -181,38 +143,12 @@ def _regress(features: Matrix, truth: Truth, penalty: float, independent: bool) 
 
 def _cross_validated(features: Matrix, truth: Truth, penalty: float, independent: bool) -> Matrix:
     """Return the scores of each text by a regression on the others; each fold has as many of each label."""
-    first = truth.argmax(axis=1)
-    folds = np.empty(len(truth), dtype=int)
-    of_each = np.bincount(first)
-    count = min(FOLDS, max(2, int(of_each[of_each > 0].min())))
-    folds[np.argsort(first, kind="stable")] = np.arange(len(truth)) % count
+    folds = assign_folds(truth)
     scores = np.empty(truth.shape)
-    for fold in range(count):
+    for fold in np.unique(folds):
         unseen = folds == fold
-        if unseen.any():
-            scores[unseen] = features[unseen] @ _regress(features[~unseen], truth[~unseen], penalty, independent)
+        scores[unseen] = features[unseen] @ _regress(features[~unseen], truth[~unseen], penalty, independent)
     return _centered(scores, independent)
-
-
-def _mix(zero_shot: Matrix, learned: Matrix, truth: Truth, independent: bool) -> tuple[Mixture, float]:
-    """Return the mixture with the least penalized log-loss, and this loss."""
-    from scipy.optimize import minimize
-
-    start = np.concatenate([[1.0, 0.0], np.zeros(truth.shape[1])])
-    by_count = MIX_PENALTY + MIX_PENALTY_OF_FEW / len(truth)
-    penalties = np.concatenate([[by_count] * 2, np.full(truth.shape[1], BIAS_PENALTY)])
-
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        mixture = Mixture(float(values[0]), float(values[1]), values[2:])
-        value, gradient = _loss(mixture.scores(zero_shot, learned), truth, independent)
-        by_weights = [float((gradient * scores).sum()) for scores in (zero_shot, learned)]
-        away = values - start
-        penalized = value + float(penalties @ away**2) / 2
-        return penalized, np.concatenate([by_weights, gradient.sum(axis=0)]) + penalties * away
-
-    bounds = [(0.0, None)] * 2 + [(None, None)] * truth.shape[1]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return Mixture(float(found.x[0]), float(found.x[1]), np.asarray(found.x[2:])), float(found.fun)
 
 
 def _confidence(scores: Matrix, independent: bool) -> NDArray[np.float64]:
@@ -223,13 +159,6 @@ def _confidence(scores: Matrix, independent: bool) -> NDArray[np.float64]:
     )
 
 
-def _right(scores: Matrix, truth: Truth, independent: bool) -> NDArray[np.float64]:
-    """Return the share of right decisions about each text."""
-    if independent:
-        return np.asarray(((scores >= 0) == truth).mean(axis=1))
-    return np.asarray(truth[np.arange(len(truth)), scores.argmax(axis=1)], dtype=np.float64)
-
-
 def _sureness(alone: Matrix, joint: Matrix, truth: Truth, max_loss: float, independent: bool) -> float | None:
     """Return the least confidence from which on not asking the language model costs at most so much accuracy.
 
@@ -238,7 +167,7 @@ def _sureness(alone: Matrix, joint: Matrix, truth: Truth, max_loss: float, indep
     """
     confidence = _confidence(alone, independent)
     order = np.argsort(-confidence, kind="stable")
-    lost = (_right(joint, truth, independent) - _right(alone, truth, independent))[order]
+    lost = (right_shares(joint, truth, independent) - right_shares(alone, truth, independent))[order]
     mean, square = np.cumsum(lost) / len(lost), np.cumsum(lost**2) / len(lost)
     error = np.sqrt(np.maximum(square - mean**2, 0) / len(lost))
     ordered = confidence[order]

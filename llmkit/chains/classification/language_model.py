@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.calibration import ExamplesReport
+from llmkit.chains.classification.calibrated_scorer import CalibratedScorer
 from llmkit.chains.classification.contextual_calibration import ClassificationTuning
-from llmkit.chains.classification.few_shot import CalibratedScorer, FewShot
+from llmkit.chains.classification.example_use import ExampleChoice, choose, try_calibration, try_model_uses
+from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
 from llmkit.chains.classification.saving import (
     Arrays,
     SavedSettings,
     ShownExample,
+    load_mixture,
+    save_mixture,
     take_array,
     validate_same_method,
     validate_same_model,
@@ -52,33 +57,65 @@ class LanguageModelEvidence:
         self._calibrated, self._independent = contextual_calibration, multi_label
         self._lock, self._weights = CopyableLock(), WeightsWatch(llm)
         self._few_shot = learn(examples)
+        self._choice: ExampleChoice | None = None
         self._scorers: tuple[CalibratedScorer, ...] | None = None
         self._noise: float | None = None
+        self._loaded_report: ExamplesReport | None = None
 
     @property
     def shows_examples(self) -> bool:
         """Whether the examples go into the prompt; may have to measure it first."""
+        return self.choice().use == "prompt"
+
+    def choice(self) -> ExampleChoice:
+        """Return what the examples are used for, which is measured at the first use."""
         with self._lock:
-            return self._few_shot.shown
+            if self._choice is None:
+                self._choice = self._choose()
+            return self._choice
 
     def report(self) -> ExamplesReport | None:
         """Return what was done with the examples, which may have to be measured first; `None` if there are none."""
         with self._lock:
-            return self._few_shot.report(calibrated=self._calibrated)
+            few_shot = self._few_shot
+            if not few_shot.examples or self._loaded_report:
+                return self._loaded_report
+            words = few_shot.zero_shot.verbalized
+            return self.choice().report(len(few_shot.examples), words, few_shot.prior_weight)
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> None:
         """Learn from labelled examples, instead of the former ones; measure them now."""
-        few_shot = self.learn(examples)
-        scorers = few_shot.scorers(calibrated=self._calibrated)
+        found = self.using(self.learn(examples), None)
+        found.scorers()
         with self._lock:
-            self._few_shot, self._scorers, self._noise = few_shot, scorers, None
+            self._few_shot, self._choice, self._scorers = found._few_shot, found._choice, found._scorers
+            self._noise = self._loaded_report = None
+
+    def using(self, few_shot: FewShot, choice: ExampleChoice | None) -> LanguageModelEvidence:
+        """Return the evidence of the same model that uses other examples; `None` measures for what."""
+        other = copy.copy(self)
+        other._lock, other._few_shot, other._choice = CopyableLock(), few_shot, choice
+        other._scorers = other._noise = other._loaded_report = None
+        return other
+
+    def _choose(self) -> ExampleChoice:
+        few_shot = self._few_shot
+        if (fixed := few_shot.fixed_use) is not None:
+            return ExampleChoice(fixed)
+        zero_shot, truth = few_shot.zero_shot_scores()
+        measured = zero_shot[: len(few_shot.measured)]
+        mixture, calibration = try_calibration(zero_shot, truth, independent=self._independent)
+        tried = [calibration, *try_model_uses(few_shot, measured, lambda _, scores, __: scores)]
+        use = choose(tried)
+        return ExampleChoice(use, tuple(tried), mixture if use == "calibration" else None)
 
     def forget_stale(self) -> bool:
         """Return whether the weights have changed; then all is measured again at the next use."""
         with self._lock:
             if not self._weights.has_changed():
                 return False
-            self._few_shot, self._scorers, self._noise = replace(self._few_shot), None, None
+            self._few_shot = replace(self._few_shot, measured_neutral=None)
+            self._choice = self._scorers = self._noise = self._loaded_report = None
             return True
 
     def warn_uncalibrated(self) -> None:
@@ -106,28 +143,35 @@ class LanguageModelEvidence:
         if few_shot.selected:
             raise InputError("a chain with a selector cannot be saved: give examples without a selector")
         [scorer] = self.scorers()
-        rows = zip(few_shot.examples, few_shot.labels, strict=True) if few_shot.shown else ()
+        rows = zip(few_shot.examples, few_shot.labels, strict=True) if self.shows_examples else ()
         shown = [ShownExample(input=row["input"], labels=list(labels)) for row, labels in rows]
         facts = {"contextual_calibration": self._calibrated, "tuning": self.tuning, "shown": shown}
-        facts |= {"method": scorer.scorer.method, "template": scorer.scorer.template}
-        return facts, {"prior": scorer.prior, "probe": scorer.scorer.scores(scorer.scorer.probes).ravel()}
+        facts |= {"method": scorer.scorer.method, "template": scorer.scorer.template, "examples": self.report()}
+        facts["has_mixture"] = scorer.mixture is not None
+        arrays = {"prior": scorer.prior, "probe": scorer.scorer.scores(scorer.scorer.probes).ravel()}
+        if scorer.mixture:
+            arrays["mixture"] = save_mixture(scorer.mixture)
+        return facts, arrays
 
     def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is of another model or prompt."""
         few_shot = self._few_shot
-        scorer = few_shot.few_shot if few_shot.shown else few_shot.zero_shot
+        scorer = few_shot.few_shot if self.shows_examples else few_shot.zero_shot
         validate_same_method(settings, scorer.method, scorer.template)
         probe = scorer.scores(scorer.probes).ravel()
         validate_same_model(take_array(arrays, "probe", len(probe)), probe, scorer.max_difference)
+        prior = take_array(arrays, "prior", len(scorer.continuations))
+        mixture = load_mixture(arrays, "mixture", len(scorer.verbalized)) if settings.has_mixture else None
         with self._lock:
-            self._scorers = (CalibratedScorer(scorer, take_array(arrays, "prior", len(scorer.continuations))),)
-            self._noise = settings.noise_variance
+            self._scorers = (CalibratedScorer(scorer, prior, mixture=mixture),)
+            self._noise, self._loaded_report = settings.noise_variance, settings.examples
 
     def scorers(self) -> tuple[CalibratedScorer, ...]:
         """Return the scorers, whose priors are measured at the first use."""
         with self._lock:
             if self._scorers is None:
-                self._scorers = self._few_shot.scorers(calibrated=self._calibrated)
+                choice = self.choice()
+                self._scorers = self._few_shot.scorers(choice.use, choice.mixture)
             return self._scorers
 
     def try_scores(self, texts: Sequence[str]) -> list[Row | Exception]:

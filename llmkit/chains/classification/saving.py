@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from llmkit.chains.calibration import Calibration
+from llmkit.chains.calibration import Calibration, ExamplesReport
 from llmkit.chains.classification.contextual_calibration import ClassificationTuning
-from llmkit.chains.classification.head import Head, Mixture
+from llmkit.chains.classification.head import Head
 from llmkit.chains.classification.label_sets import TruthProbabilities
+from llmkit.chains.classification.mixture import Mixture
 from llmkit.chains.guarantees.guarantee import Guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.errors import InputError
@@ -51,12 +52,9 @@ class EmbedderPrior(BaseModel):
 
 
 class SavedHead(BaseModel):
-    """The numbers of a head that are no arrays."""
+    """What is saved of a head, but for its arrays."""
 
     sure: float | None
-    log_loss_before: float
-    log_loss_after: float
-    examples: int
 
 
 class SavedSettings(BaseModel):
@@ -65,6 +63,8 @@ class SavedSettings(BaseModel):
     Attributes:
         labels: the words of each label.
         shown: the examples in the prompt.
+        examples: what was done with the labelled examples.
+        has_mixture: whether a temperature and biases were fitted to them.
         noise_variance: of the language model's scores; `None` without an embedder.
         method: how the model scores labels.
         template: the sentence in which an encoder reads a label.
@@ -86,6 +86,8 @@ class SavedSettings(BaseModel):
     tuning: ClassificationTuning
     max_accuracy_loss: float | None = None
     shown: list[ShownExample] = []
+    examples: ExamplesReport | None = None
+    has_mixture: bool = False
     noise_variance: float | None = None
     embedder_prior: EmbedderPrior | None = None
     head: SavedHead | None = None
@@ -224,25 +226,33 @@ def load_rows(saved: SavedSettings, arrays: Arrays) -> tuple[SeenTexts, TruthPro
     return seen, TruthProbabilities(saved.sets_calibration, take_array(arrays, "sets", saved.sets_rows))
 
 
-def save_head(head: Head, examples: int) -> tuple[SavedHead, Arrays]:
-    """Return the numbers and the arrays of a head that was learned from so many examples."""
+def save_head(head: Head) -> tuple[SavedHead, Arrays]:
+    """Return the numbers and the arrays of a head."""
     arrays = {"head.center": head.center, "head.weights": head.weights}
-    for name, mixture in (("joint", head.joint), ("alone", head.alone)):
-        arrays[f"head.{name}"] = np.concatenate([[mixture.zero_shot, mixture.learned], mixture.bias])
-    losses = {"log_loss_before": head.log_loss_before, "log_loss_after": head.log_loss_after}
-    return SavedHead(sure=head.sure, examples=examples, **losses), arrays
+    arrays |= {
+        f"head.{name}": save_mixture(mixture) for name, mixture in (("joint", head.joint), ("alone", head.alone))
+    }
+    return SavedHead(sure=head.sure), arrays
 
 
 def load_head(saved: SavedHead, arrays: Arrays, dimensions: int, labels: int, *, independent: bool) -> Head:
     """Return a saved head; raise `InputError` if it is damaged."""
-    joint, alone = (take_array(arrays, f"head.{name}", labels + 2) for name in ("joint", "alone"))
     return Head(
         take_array(arrays, "head.center", dimensions),
         take_array(arrays, "head.weights", dimensions, labels),
-        Mixture(float(joint[0]), float(joint[1]), joint[2:]),
-        Mixture(float(alone[0]), float(alone[1]), alone[2:]),
+        load_mixture(arrays, "head.joint", labels),
+        load_mixture(arrays, "head.alone", labels),
         saved.sure,
         independent,
-        saved.log_loss_before,
-        saved.log_loss_after,
     )
+
+
+def save_mixture(mixture: Mixture) -> NDArray[np.float64]:
+    """Return a mixture as an array."""
+    return np.concatenate([[mixture.zero_shot, mixture.learned], mixture.bias])
+
+
+def load_mixture(arrays: Arrays, name: str, labels: int) -> Mixture:
+    """Return a saved mixture; raise `InputError` if it is damaged."""
+    values = take_array(arrays, name, labels + 2)
+    return Mixture(float(values[0]), float(values[1]), values[2:])

@@ -11,8 +11,9 @@ from langchain_core.prompts import PromptTemplate
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
-from llmkit.chains.classification.contextual_calibration import NEUTRAL, neutral_scores
-from llmkit.chains.classification.few_shot import MAX_SHOWN, MIN_MEASURED, FewShot
+from llmkit.chains.classification.contextual_calibration import NEUTRAL, blend, neutral_scores
+from llmkit.chains.classification.few_shot import MAX_SHOWN, MAX_TRIAL_SCORES, MIN_MEASURED, FewShot
+from llmkit.chains.classification.mixture import assign_folds
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.labels import Labels
 from llmkit.errors import InputError, PromptError
@@ -96,24 +97,40 @@ def test_too_few_examples_to_measure_are_put_into_the_prompt() -> None:
     assert chain_of(examples=EXAMPLES[: MIN_MEASURED - 1]).shows_examples
     assert chain_of(examples=EXAMPLES, contextual_calibration=False).shows_examples
     assert not chain_of().shows_examples
-    bare = chain_of(examples=EXAMPLES, contextual_calibration=False, show_examples=False)
-    assert results_agree(bare.invoke(TEXT), chain_of(contextual_calibration=False).invoke(TEXT))
+    bare = chain_of(examples=EXAMPLES, contextual_calibration=False, show_examples=False).examples_report()
+    assert bare
+    assert [one.use for one in bare.tried] == ["calibration"]
 
 
-def test_measuring_chooses_the_lower_log_loss() -> None:
-    """Each half of the examples, behind the other half; computed from the results of chains that show or hide them."""
-    halves = [EXAMPLES[:1] + EXAMPLES[2:4], [EXAMPLES[1], *EXAMPLES[4:]]]
-    losses = {True: 0.0, False: 0.0}
-    for half, other in (halves, halves[::-1]):
-        texts, places = [each["input"] for each in half], [LABELS.index(each["output"]) for each in half]
-        for show in losses:
-            held = few_shot(other, show=show)
-            scores = (held.few_shot if show else held.zero_shot).scores(texts)
-            odds = np.exp(scores - scores.mean(axis=0))
-            chances = odds / odds.sum(axis=1, keepdims=True)
-            losses[show] -= float(np.log(chances[range(3), places]).sum())
-    assert abs(losses[True] - losses[False]) > 1e-3
-    assert few_shot(EXAMPLES).shown == (losses[True] < losses[False])
+def test_a_prompt_is_tried_on_examples_that_it_does_not_show() -> None:
+    """Each half of the examples, behind the other half, with the prior of that prompt."""
+    held = few_shot(EXAMPLES)
+    tried = list(held.try_prompt())
+    assert sorted(index for half, _, _ in tried for index in half) == list(range(len(EXAMPLES)))
+    texts = [held.texts[place] for place in held.measured]
+    for half, scores, noise in tried:
+        hidden = [each for each in EXAMPLES if each["input"] not in [texts[index] for index in half]]
+        order = [
+            next(each for each in hidden if each["input"] == text)
+            for text in texts
+            if text not in [texts[index] for index in half]
+        ]
+        scorer = held.zero_shot.with_examples(order)
+        prior = neutral_scores(scorer.try_scores, LABELS, MAX_TRIAL_SCORES).prior
+        expected = scorer.scores([texts[index] for index in half]) - prior
+        np.testing.assert_allclose(scores, expected, atol=1e-3)
+        assert noise > 0
+
+
+def test_the_prior_of_an_example_does_not_know_its_label() -> None:
+    held = few_shot(EXAMPLES)
+    scores, raw, folds = held.try_prior(), held.raw_scores, assign_folds(held.truth[held.measured])
+    labels = held.truth[held.measured].argmax(axis=1)
+    for fold in np.unique(folds):
+        rest = folds != fold
+        measured = np.mean([raw[rest & (labels == label)].mean(axis=0) for label in range(3)], axis=0)
+        prior = blend(held.neutral.prior, measured, int(rest.sum()), NEUTRAL.neutral_weight)
+        np.testing.assert_allclose(scores[~rest], raw[~rest] - prior)
 
 
 @pytest.mark.slow
@@ -128,7 +145,7 @@ def test_examples_in_the_prompt_have_a_separate_prior() -> None:
 @pytest.mark.slow
 def test_a_selector_ranks_for_each_text() -> None:
     scorers = few_shot(EXAMPLES, LexicalExamples(2))
-    assert scorers.shown
+    assert scorers.fixed_use == "prompt"
     assert [each["input"] for each in scorers.few_shot.fit("Seven dogs sleep.").examples][-1] == "Seven and ten."
     assert [each["input"] for each in scorers.few_shot.fit("The fox in Paris").examples][-1] in (
         "The fox jumps.",

@@ -255,7 +255,7 @@ def test_texts_that_the_embedder_is_sure_of_do_not_reach_the_model() -> None:
     assert always.invoke("A dog sleeps").evidence == "head"
     head = joint(chain).head()
     assert head
-    joint(chain)._head = replace(head, sure=0.999999)
+    joint(chain)._learned = replace(joint(chain).learned(), head=replace(head, sure=0.999999))
     mixed = chain.batch(["A dog sleeps", "x", "Paris"])
     assert [each.evidence for each in mixed] == [chain.invoke(text).evidence for text in ("A dog sleeps", "x", "Paris")]
 

@@ -1,0 +1,121 @@
+"""A sum of scores whose weights are fitted to labelled texts, and shrunk to zero-shot scores where these are few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmkit.chains.calibration import Calibration, Matrix
+
+Truth = NDArray[np.bool_]
+
+PENALTY, PENALTY_OF_FEW = 4.0, 72.0
+"""Of the squared distance of the weights from 1 for zero-shot and 0 for the head: the more, the more labelled texts it
+takes to leave zero-shot. The second is divided by the number of texts: a dozen may mislead even when cross-validated.
+Chosen on AG News, SST-2 and TREC with 2 to 50 texts a label."""
+BIAS_PENALTY = 10.0
+BIAS_PENALTY_ALONE = 30.0
+"""The same for the biases of the labels, beside a head and without one. Without one, a lower penalty makes the log-loss
+lower, but also the accuracy on TREC: its labels are not as frequent as in a balanced set of examples."""
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The sum of zero-shot scores and the head's: the weight of each, and a bias for each label, [labels]."""
+
+    zero_shot: float
+    learned: float
+    bias: NDArray[np.float64]
+
+    def scores(self, zero_shot: Matrix, learned: Matrix | None = None) -> Matrix:
+        """Return the sum, [texts, labels]."""
+        return np.asarray(self.zero_shot * zero_shot + (0.0 if learned is None else self.learned * learned) + self.bias)
+
+    @classmethod
+    def fit(cls, zero_shot: Matrix, learned: Matrix | None, truth: Truth, *, independent: bool) -> tuple[Self, float]:
+        """Return the mixture with the least penalized log-loss, and this loss, summed over texts.
+
+        The loss is at most that of the zero-shot scores, which are what the penalties shrink to.
+
+        Args:
+            zero_shot: scores of labelled texts, [texts, labels].
+            learned: the head's scores of the same texts, by heads that were not fitted to them; `None` without a head.
+            truth: which labels hold, [texts, labels].
+            independent: whether each label holds or not by itself.
+        """
+        from scipy.optimize import minimize
+
+        parts = [zero_shot, np.zeros_like(zero_shot) if learned is None else learned]
+        start = np.concatenate([[1.0, 0.0], np.zeros(truth.shape[1])])
+        penalties = _penalties(len(truth), truth.shape[1], alone=learned is None)
+
+        def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            mixture = cls(float(values[0]), float(values[1]), values[2:])
+            value, gradient = summed_loss(mixture.scores(*parts), truth, independent)
+            by_weights = [float((gradient * scores).sum()) for scores in parts]
+            away = values - start
+            penalized = value + float(penalties @ away**2) / 2
+            return penalized, np.concatenate([by_weights, gradient.sum(axis=0)]) + penalties * away
+
+        bounds = [(0.0, None)] * 2 + [(None, None)] * truth.shape[1]
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        return cls(float(found.x[0]), float(found.x[1]), np.asarray(found.x[2:])), float(found.fun)
+
+    def penalty(self, texts: int, *, alone: bool) -> float:
+        """Return the penalty for the distance from zero-shot, summed over so many texts.
+
+        Args:
+            texts: how many it was fitted to.
+            alone: whether that was without a head.
+        """
+        away = np.concatenate([[self.zero_shot - 1, self.learned], self.bias])
+        return float(_penalties(texts, len(self.bias), alone=alone) @ away**2) / 2
+
+
+def _penalties(texts: int, labels: int, *, alone: bool) -> NDArray[np.float64]:
+    by_count = PENALTY + PENALTY_OF_FEW / texts
+    return np.concatenate([[by_count] * 2, np.full(labels, BIAS_PENALTY_ALONE if alone else BIAS_PENALTY)])
+
+
+def summed_loss(scores: Matrix, truth: Truth, independent: bool) -> tuple[float, Matrix]:
+    """Return the summed log-loss and its gradient by the scores."""
+    log_probabilities = Calibration(independent=independent).log_probabilities(scores)
+    loss = -log_probabilities[truth].sum()
+    if independent:
+        loss -= (log_probabilities - scores)[~truth].sum()
+    return float(loss), np.exp(log_probabilities) - truth
+
+
+def log_losses(scores: Matrix, truth: Truth, independent: bool) -> NDArray[np.float64]:
+    """Return the log-loss of each text, [texts]; with independent labels, the mean over them."""
+    rows = zip(scores, truth, strict=True)
+    losses = [summed_loss(row[None], holds[None], independent)[0] for row, holds in rows]
+    return np.array(losses) / (truth.shape[1] if independent else 1)
+
+
+def right_shares(scores: Matrix, truth: Truth, independent: bool) -> NDArray[np.float64]:
+    """Return the share of right decisions about each text, [texts]."""
+    if independent:
+        return np.asarray(((scores >= 0) == truth).mean(axis=1))
+    return np.asarray(truth[np.arange(len(truth)), scores.argmax(axis=1)], dtype=np.float64)
+
+
+def assign_folds(truth: Truth) -> NDArray[np.intp]:
+    """Return the fold of each text, [texts]; each fold has as many of each label."""
+    first = truth.argmax(axis=1)
+    folds = np.empty(len(truth), dtype=np.intp)
+    of_each = np.bincount(first)
+    count = min(FOLDS, max(2, int(of_each[of_each > 0].min())))
+    folds[np.argsort(first, kind="stable")] = np.arange(len(truth)) % count
+    return folds
+
+
+def balanced_order(truth: Truth) -> list[int]:
+    """Return the indices of the texts: one of each label, then a second of each."""
+    first = truth.argmax(axis=1)
+    turn = np.array([np.count_nonzero(first[:place] == label) for place, label in enumerate(first)])
+    return [int(place) for place in np.lexsort((first, turn))]
