@@ -4,7 +4,7 @@
 
 Measured are the odd rows of each file (the second, the fourth, …): all that was chosen was chosen on the others. Each
 number of labelled texts is drawn several times from the pool; the 95 % interval is of the mean accuracy over draws, by
-bootstrap over rows. What the language model says of a text does not depend on the draw, so that it is asked once.
+bootstrap over rows. The language model scores each prompt once, whatever the draw.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from langchain_core.embeddings import Embeddings
+from pydantic import PrivateAttr
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.classification import FILES, Row, Task, draw_examples, load_task
+from benchmarks.setfit_peer import setfit_probabilities
 from llmkit import HuggingFaceChat
 from llmkit.chains import ZeroShotClassificationChain
 from llmkit.chains.calibration import expected_calibration_error
@@ -32,6 +34,7 @@ COUNTS = {"ag": (2, 4, 8, 16, 50), "sst2": (2, 4, 8, 16, 50), "trec": (2, 4, 8, 
 METHODS = {"scikit-learn": "tab:gray", "cascade": "tab:orange", "model and embedder": "tab:blue"}
 TITLES = {"ag": "AG News", "sst2": "SST-2", "trec": "TREC", "banking77": "banking77"}
 DRAWS = 12
+SETFIT_COUNT = 8
 Matrix = np.ndarray[Any, Any]
 
 
@@ -68,17 +71,19 @@ def quality(task: Task, method: str, per_label: int, draws: Sequence[tuple[Matri
     return Point(task.name, method, per_label, float(right.mean()), float(low), float(high), *others)
 
 
-def remember(model: Any) -> Any:
-    """Let the language model's part of a chain answer from what it said before."""
-    ask, known = model.try_pooled_scores, dict[str, Any]()
+class RememberingChat(HuggingFaceChat):
+    """The language model, which scores each prompt once."""
 
-    def remembered(texts: Sequence[str]) -> list[Any]:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        known.update(zip(new, ask(new), strict=True) if new else ())
-        return [known[text] for text in texts]
+    _known: dict[Any, Any] = PrivateAttr(default_factory=dict)
 
-    model.try_pooled_scores = remembered
-    return model
+    def score(self, inputs: Sequence[Any], continuations: Any, **options: Any) -> Any:
+        lists = [continuations] * len(inputs) if isinstance(continuations[0], str) else continuations
+        keys = [(repr(one), tuple(words)) for one, words in zip(inputs, lists, strict=True)]
+        new = list({key: place for place, key in enumerate(keys) if key not in self._known}.values())
+        if new:
+            rows = super().score([inputs[place] for place in new], [lists[place] for place in new], **options)
+            self._known.update({keys[place]: row for place, row in zip(new, rows, strict=True)})
+        return [self._known[key] for key in keys]
 
 
 class Remembered(Embeddings):
@@ -112,25 +117,25 @@ def regression(task: Task, embedder: Embeddings, examples: Sequence[Row]) -> tup
     return model.predict_proba(embed([row["input"] for row in task.rows])), 1.0
 
 
-def points(llm: HuggingFaceChat, task: Task, draws: int) -> Iterator[Point]:
+def points(llm: HuggingFaceChat, task: Task, draws: int, *, setfit: bool = False) -> Iterator[Point]:
     """Yield the quality of each method with each number of labelled texts."""
     embedder = Remembered(default_embedder())
-    plain: Any = ZeroShotClassificationChain(llm, task.labels)
+    plain = ZeroShotClassificationChain(llm, task.labels)
     chain, cascade = (
         ZeroShotClassificationChain(llm, task.labels, embedder=embedder, max_accuracy_loss=loss)
         for loss in (None, 0.005)
     )
-    first: Any = chain._evidence
-    second: Any = cascade._evidence
-    plain._evidence = first.model = second.model = remember(first.model)
     yield quality(task, "model", 0, [classify(plain, task)])
     yield quality(task, "model and embedder", 0, [classify(chain, task)])
     for count in COUNTS[task.name]:
         samples = [draw_examples(task, count * len(task.labels), seed) for seed in range(draws)]
         if len(samples[0]) == len(task.pool):
             samples = samples[:1]
+        if setfit and count == SETFIT_COUNT:
+            yield quality(task, "SetFit", count, [(setfit_probabilities(task, samples[0]), 1.0)])
         yield quality(task, "scikit-learn", count, [regression(task, embedder, sample) for sample in samples])
-        for name, one in (("model and embedder", chain), ("cascade", cascade)):
+        methods = {"model, examples": plain, "model and embedder": chain, "cascade": cascade}
+        for name, one in methods.items():
             yield quality(task, name, count, [classify(one.fit(sample), task) for sample in samples])
 
 
@@ -178,13 +183,14 @@ def main(
     plot: Annotated[Path | None, typer.Option(help="Draw the accuracies into this file.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures into this JSON file.")] = None,
     speed: Annotated[bool, typer.Option(help="Measure the texts a second, too.")] = True,
+    setfit: Annotated[bool, typer.Option(help=f"SetFit beside it, with {SETFIT_COUNT} of each label.")] = False,
     model: Annotated[str, typer.Option()] = "smollm2-135m",
 ) -> None:
-    console, llm, found, rates = Console(width=120), HuggingFaceChat(model=model), list[Point](), {}
+    console, llm, found, rates = Console(width=120), RememberingChat(model=model), list[Point](), {}
     for name in only or FILES:
         task = load_task(data, name, 10_000)
         table = Table("method", "a label", "accuracy", "log-loss", "Brier", "ECE", "without model", title=name)
-        for point in points(llm, task, draws):
+        for point in points(llm, task, draws, setfit=setfit):
             found.append(point)
             interval = f"{point.accuracy:.3f} ({point.low:.3f} to {point.high:.3f})"
             others = (point.log_loss, point.brier, point.calibration_error, point.without_model)
@@ -193,7 +199,7 @@ def main(
             print(name, *cells, sep="\t", flush=True)
         console.print(table)
         if speed:
-            rates[name] = speeds(llm, task)
+            rates[name] = speeds(HuggingFaceChat(model=model), task)
             console.print(name, "texts a second:", rates[name])
     if output:
         output.write_text(json.dumps({"points": [asdict(point) for point in found], "texts_a_second": rates}, indent=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,7 +133,7 @@ def learn(chain: Any, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, f
             report = chain.calibrate(rows, **targets)
             facts["calibration"] = guarantee_facts(report.guarantee) or _calibration_facts(report)
         if (examples := chain.examples_report()) is not None:
-            facts["examples"] = {name: value for name, value in vars(examples).items() if value is not None}
+            facts["examples"] = {name: value for name, value in asdict(examples).items() if value not in (None, ())}
             facts["examples"] |= {"note": _describe_examples(examples)}
     return facts
 
@@ -177,6 +177,9 @@ def _describe_examples(report: ExamplesReport) -> str:
     if report.measure and report.without_examples is not None and report.with_examples is not None:
         without, with_them = f"{report.without_examples:.2f}", f"{report.with_examples:.2f}"
         parts.append(f"cross-validated {report.measure} {without} without them, {with_them} with them")
+        if others := [one for one in report.tried if one.log_loss != report.with_examples]:
+            losses = (f"{one.use} {one.log_loss:.2f} instead of {one.zero_shot_log_loss:.2f}" for one in others)
+            parts.append(f"also tried: {', '.join(losses)}")
     elif report.examples < MIN_MEASURED:
         parts.append("too few to compare what comes with and without them")
     if report.prior_weight is not None:

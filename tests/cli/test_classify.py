@@ -76,19 +76,20 @@ class TestLabels:
         code, _, err = llmkit(*given)
         assert code == 0
         assert re.fullmatch(
-            r"note: 5 examples are (not )?in the prompt.*; cross-validated log-loss [\d.]+ without them, "
-            r"[\d.]+ with them(; their weight in the prior is \d+%)?\n",
+            r"note: 5 examples (are|set) .*; cross-validated log-loss [\d.]+ without them, [\d.]+ with them; "
+            r"also tried: (\w+ [\d.]+ instead of [\d.]+(, |; |\n)){2}.*",
             err,
         )
         assert llmkit(*given, "--quiet")[2] == ""
         fields = json.loads(llmkit(*given, "--json")[1])["examples"]
         assert (fields["examples"], fields["measure"]) == (5, "log-loss")
-        helps = fields["with_examples"] < fields["without_examples"]
-        assert fields["use"] == ("prompt" if helps else "prior")
+        gains = {one["use"]: one["zero_shot_log_loss"] - one["log_loss"] - one["margin"] for one in fields["tried"]}
+        assert set(gains) == {"calibration", "prior", "prompt"}
+        assert fields["use"] == max(gains, key=gains.__getitem__)
         _, _, err = llmkit(*given, "--show-examples")
         assert err == "note: 5 examples are in the prompt\n"
         _, _, err = llmkit(*given, "--no-show-examples")
-        assert err.startswith("note: 5 examples are not in the prompt; the prior of the labels is measured on them")
+        assert "in the prompt" not in err.replace("are not in the prompt", "")
 
     def test_descriptions(self, llmkit, tiny_model, tmp_path):
         path = tmp_path / "descriptions.json"

@@ -88,7 +88,7 @@ class Trying(FewShot):
 def test_a_prompt_that_is_worse_is_tried_on_half_of_the_examples(knows: float, halves: int) -> None:
     labels = Labels.validate(LABELS, None, multi_label=False)
     scorer = label_scorer(tiny_llm("llama"), labels.verbalized)
-    examples = Trying.from_examples(scorer, labels, None, None, NEUTRAL, taught(8, labels=LABELS))
+    examples: Any = Trying.from_examples(scorer, labels, None, None, NEUTRAL, taught(8, labels=LABELS))
     object.__setattr__(examples, "known", knows)
     object.__setattr__(examples, "halves", 0)
     zero_shot = np.zeros((len(examples.measured), 2))
