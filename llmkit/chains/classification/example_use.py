@@ -106,7 +106,7 @@ def try_calibration(zero_shot: Matrix, truth: Truth, *, independent: bool) -> tu
     """Return a temperature and biases for the zero-shot scores of labelled texts, and how they compare with these."""
     mixture, _ = Mixture.fit(zero_shot, None, truth, independent=independent)
     scale = len(truth) * (truth.shape[1] if independent else 1)
-    margin = mixture.penalty(len(truth), alone=True) / scale
+    margin = mixture.penalty(len(truth)) / scale
     return mixture, compare(
         "calibration", mixture.scores(zero_shot), zero_shot, truth, independent=independent, margin=margin
     )

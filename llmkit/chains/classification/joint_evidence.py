@@ -160,7 +160,7 @@ class JointEvidence:
         for place, sure in enumerate(is_sure):
             row = PooledRow(alone[place], evidence="embedder") if sure else next(joint)
             if not sure and isinstance(row, PooledRow):
-                row = PooledRow(head.joint.scores(row.row, learned[place]), row.passages, "head")
+                row = PooledRow(head.joint.scores(row.row, learned[:, place]), row.passages, "head")
             results.append(row)
         return results
 
@@ -196,7 +196,7 @@ class JointEvidence:
             return None, []
         head, unseen = found
         truth = texts.truth[texts.sample]
-        margin = head.joint.penalty(len(truth), alone=False) / (truth.size if independent else len(truth))
+        margin = head.joint.penalty(len(truth)) / (truth.size if independent else len(truth))
         scores = head.joint.scores(texts.joint, unseen)
         return head, [compare("head", scores, texts.joint, truth, independent=independent, margin=margin)]
 

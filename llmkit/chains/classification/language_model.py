@@ -161,7 +161,7 @@ class LanguageModelEvidence:
         probe = scorer.scores(scorer.probes).ravel()
         validate_same_model(take_array(arrays, "probe", len(probe)), probe, scorer.max_difference)
         prior = take_array(arrays, "prior", len(scorer.continuations))
-        mixture = load_mixture(arrays, "mixture", len(scorer.verbalized)) if settings.has_mixture else None
+        mixture = load_mixture(arrays, "mixture", 0, len(scorer.verbalized)) if settings.has_mixture else None
         with self._lock:
             self._scorers = (CalibratedScorer(scorer, prior, mixture=mixture),)
             self._noise, self._loaded_report = settings.noise_variance, settings.examples

@@ -25,60 +25,72 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Mixture:
-    """The sum of zero-shot scores and the head's: the weight of each, and a bias for each label, [labels]."""
+    """The sum of zero-shot scores and those of the parts of a head.
+
+    Attributes:
+        zero_shot: the weight of the zero-shot scores.
+        learned: the weight of each part of the head, [parts]; empty without a head.
+        bias: of each label, [labels].
+    """
 
     zero_shot: float
-    learned: float
+    learned: NDArray[np.float64]
     bias: NDArray[np.float64]
 
-    def scores(self, zero_shot: Matrix, learned: Matrix | None = None) -> Matrix:
-        """Return the sum, [texts, labels]."""
-        return np.asarray(self.zero_shot * zero_shot + (0.0 if learned is None else self.learned * learned) + self.bias)
+    def scores(self, zero_shot: Matrix, learned: NDArray[np.float64] | None = None) -> Matrix:
+        """Return the sum, [texts, labels], with the scores of each part of the head, [parts, texts, labels]."""
+        sum_of_both = self.zero_shot * zero_shot + self.bias
+        return np.asarray(sum_of_both if learned is None else sum_of_both + np.tensordot(self.learned, learned, 1))
 
     @classmethod
-    def fit(cls, zero_shot: Matrix, learned: Matrix | None, truth: Truth, *, independent: bool) -> tuple[Self, float]:
+    def fit(
+        cls, zero_shot: Matrix, learned: NDArray[np.float64] | None, truth: Truth, *, independent: bool
+    ) -> tuple[Self, float]:
         """Return the mixture with the least penalized log-loss, and this loss, summed over texts.
 
         The loss is at most that of the zero-shot scores, which are what the penalties shrink to.
 
         Args:
             zero_shot: scores of labelled texts, [texts, labels].
-            learned: the head's scores of the same texts, by heads that were not fitted to them; `None` without a head.
+            learned: those of each part of a head, learned from other texts, [parts, texts, labels]; `None` without one.
             truth: which labels hold, [texts, labels].
             independent: whether each label holds or not by itself.
         """
         from scipy.optimize import minimize
 
-        parts = [zero_shot, np.zeros_like(zero_shot) if learned is None else learned]
-        start = np.concatenate([[1.0, 0.0], np.zeros(truth.shape[1])])
-        penalties = _penalties(len(truth), truth.shape[1], alone=learned is None)
+        parts = np.zeros((0, *zero_shot.shape)) if learned is None else learned
+        count, labels = 1 + len(parts), truth.shape[1]
+        start, penalties = _start(count, labels), _penalties(len(truth), count, labels)
+
+        def mixture(values: NDArray[np.float64]) -> Self:
+            return cls(float(values[0]), values[1:count].copy(), values[count:].copy())
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            mixture = cls(float(values[0]), float(values[1]), values[2:])
-            value, gradient = summed_loss(mixture.scores(*parts), truth, independent)
-            by_weights = [float((gradient * scores).sum()) for scores in parts]
+            value, gradient = summed_loss(mixture(values).scores(zero_shot, parts), truth, independent)
+            by_weights = [float((gradient * scores).sum()) for scores in (zero_shot, *parts)]
             away = values - start
             penalized = value + float(penalties @ away**2) / 2
             return penalized, np.concatenate([by_weights, gradient.sum(axis=0)]) + penalties * away
 
-        bounds = [(0.0, None)] * 2 + [(None, None)] * truth.shape[1]
+        bounds = [(0.0, None)] * count + [(None, None)] * labels
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-        return cls(float(found.x[0]), float(found.x[1]), np.asarray(found.x[2:])), float(found.fun)
+        return mixture(found.x), float(found.fun)
 
-    def penalty(self, texts: int, *, alone: bool) -> float:
-        """Return the penalty for the distance from zero-shot, summed over so many texts.
-
-        Args:
-            texts: how many it was fitted to.
-            alone: whether that was without a head.
-        """
-        away = np.concatenate([[self.zero_shot - 1, self.learned], self.bias])
-        return float(_penalties(texts, len(self.bias), alone=alone) @ away**2) / 2
+    def penalty(self, texts: int) -> float:
+        """Return the penalty for the distance from zero-shot, summed over so many texts, those it was fitted to."""
+        values = np.concatenate([[self.zero_shot], self.learned, self.bias])
+        count, labels = 1 + len(self.learned), len(self.bias)
+        return float(_penalties(texts, count, labels) @ (values - _start(count, labels)) ** 2) / 2
 
 
-def _penalties(texts: int, labels: int, *, alone: bool) -> NDArray[np.float64]:
+def _start(parts: int, labels: int) -> NDArray[np.float64]:
+    """Return the weights and biases of zero-shot."""
+    return np.concatenate([[1.0], np.zeros(parts - 1 + labels)])
+
+
+def _penalties(texts: int, parts: int, labels: int) -> NDArray[np.float64]:
     by_count = PENALTY + PENALTY_OF_FEW / texts
-    return np.concatenate([[by_count] * 2, np.full(labels, BIAS_PENALTY_ALONE if alone else BIAS_PENALTY)])
+    return np.concatenate([[by_count] * parts, np.full(labels, BIAS_PENALTY_ALONE if parts == 1 else BIAS_PENALTY)])
 
 
 def summed_loss(scores: Matrix, truth: Truth, independent: bool) -> tuple[float, Matrix]:

@@ -239,9 +239,9 @@ def load_head(saved: SavedHead, arrays: Arrays, dimensions: int, labels: int, *,
     """Return a saved head; raise `InputError` if it is damaged."""
     return Head(
         take_array(arrays, "head.center", dimensions),
-        take_array(arrays, "head.weights", dimensions, labels),
-        load_mixture(arrays, "head.joint", labels),
-        load_mixture(arrays, "head.alone", labels),
+        take_array(arrays, "head.weights", 2, dimensions + 1, labels),
+        load_mixture(arrays, "head.joint", 2, labels),
+        load_mixture(arrays, "head.alone", 2, labels),
         saved.sure,
         independent,
     )
@@ -249,10 +249,10 @@ def load_head(saved: SavedHead, arrays: Arrays, dimensions: int, labels: int, *,
 
 def save_mixture(mixture: Mixture) -> NDArray[np.float64]:
     """Return a mixture as an array."""
-    return np.concatenate([[mixture.zero_shot, mixture.learned], mixture.bias])
+    return np.concatenate([[mixture.zero_shot], mixture.learned, mixture.bias])
 
 
-def load_mixture(arrays: Arrays, name: str, labels: int) -> Mixture:
-    """Return a saved mixture; raise `InputError` if it is damaged."""
-    values = take_array(arrays, name, labels + 2)
-    return Mixture(float(values[0]), float(values[1]), values[2:])
+def load_mixture(arrays: Arrays, name: str, parts: int, labels: int) -> Mixture:
+    """Return a saved mixture with so many parts of a head; raise `InputError` if it is damaged."""
+    values = take_array(arrays, name, 1 + parts + labels)
+    return Mixture(float(values[0]), values[1 : 1 + parts], values[1 + parts :])

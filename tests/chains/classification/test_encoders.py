@@ -115,11 +115,13 @@ def test_calibrate_fits_probabilities_and_a_threshold(caplog):
     assert chain.invoke(TEXTS[0]).calibrated
 
 
-def test_examples_serve_the_prior_alone():
+def test_examples_serve_the_prior_or_the_temperature():
     masked = encoders.make("Bert", "ForMaskedLM").encoder()
     rows = labelled(["dog", "fox"])
     chain = ZeroShotClassificationChain(masked, ["dog", "fox"], examples=rows)
-    assert chain.examples_report().use == "prior"
+    report = chain.examples_report()
+    assert {one.use for one in report.tried} == {"calibration", "prior"}
+    assert report.use in ("calibration", "prior")
     assert not chain.shows_examples
     assert chain.invoke(TEXTS[0]).scores != ZeroShotClassificationChain(masked, ["dog", "fox"]).invoke(TEXTS[0]).scores
 

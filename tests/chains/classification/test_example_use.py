@@ -68,7 +68,7 @@ def test_a_fitted_temperature_is_never_worse_than_zero_shot(seed: int, independe
     mixture, found = try_calibration(zero_shot, truth, independent=independent)
     assert found.use == "calibration"
     assert found.advantage > -1e-6
-    assert mixture.learned == 0
+    assert not mixture.learned.size
 
 
 class Trying(FewShot):
