@@ -59,11 +59,12 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             embedder, a masked language model, or a classifier that has these labels.
         labels: at least two; with `multi_label`, at least one.
         descriptions: words for a label, which the model sees instead of it: for codes and bare names.
-        examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels.
+        examples: `{"input": text, "output": label}`; with `multi_label`, `output` may be a list of labels. They are
+            used in the way that is best on examples that it did not learn from, if that is better than zero-shot by
+            more than chance: in the prompt, the prior, a temperature and biases or, with an embedder, a head.
         selector: ranks the examples for each text. Without one, up to 16 are shown, as many of each label.
         embedder: a second kind of evidence: any LangChain `Embeddings`, or one of the catalog by its name,
-            "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart. From
-            examples a classifier head is learned then, which needs no more than some of each label.
+            "minilm-l6". It counts beside the model, which counts by how well it can tell the labels apart.
         multi_label: whether any number of labels may hold: each is scored against what else the text could be.
         contextual_calibration: whether the prior of each label is subtracted (Zhao et al. 2021): its mean score over
             content-free texts and, where there are enough, the examples. By default it is, except for models that are
@@ -71,9 +72,8 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         threshold: the least probability of a label; 0.5 with `multi_label`, else none.
         prompt: a prompt text by name, or a prompt; its field {labels}, if any, lists the labels.
         structured_prompt: the same for a model that returns no log-likelihoods, which is asked to choose a label.
-        show_examples: whether the examples go into the prompt. `None` measures once whether that helps; if not, they
-            are only used for the prior. With a selector, with `contextual_calibration=False`, or with fewer than
-            four, they are shown. With an embedder they are shown only if this is `True` or there is a selector.
+        show_examples: whether the examples go into the prompt. `None` measures whether that helps. With a selector and,
+            without an embedder, with `contextual_calibration=False` or fewer than four examples, they are shown.
         max_accuracy_loss: with an embedder and at least 100 examples: the language model is not asked about texts of
             which the embedder is so sure that this costs at most this much accuracy, measured by cross-validation on
             the examples; 0.005 is half a point. `None` always asks it.
@@ -114,41 +114,28 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         if self._method != "likelihood":
             refuse_unread(llm, prompt=prompt, selector=selector, embedder=embedder, show_examples=show_examples)
             show_examples = False
-        if contextual_calibration is None:
-            contextual_calibration = getattr(local, "prefers_labels", True)
         super().__init__(Labels.validate(labels, descriptions, multi_label=multi_label), threshold)
-        self.contextual_calibration = contextual_calibration
+        calibrated = (
+            getattr(local, "prefers_labels", True) if contextual_calibration is None else contextual_calibration
+        )
+        self.contextual_calibration: bool = has_prior
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._choice: LabelChoice | None = None
         if local is None:
             refuse_unscored(llm, {"a threshold": threshold, "an embedder": embedder})
-            refuse_prompts(llm, "structured_prompt", prompt=prompt)
-        else:
-            refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
-        fallback = "classify" if local else "choose-label"
-        task = validate_prompt(prompt or structured_prompt or fallback, "classify", ["labels"])
-        if "labels" in task.input_variables:
-            task = task.partial(labels=self._labels.listed())
+        task = self._find_prompt(prompt, structured_prompt, scores=local is not None)
         if local is None:
             self._show_to_model = partial(LabelChoice.from_labels, llm, task, self._labels, selector, context_window)
             self._choice = self._show_to_model(examples)
             return
         scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
-        learn = partial(
-            FewShot.from_examples,
-            scorer,
-            self._labels,
-            selector,
-            show_examples,
-            self.tuning,
-            calibrated=contextual_calibration,
-        )
+        learn = partial(FewShot.from_examples, scorer, self._labels, selector, show_examples, self.tuning)
         model = partial(
             LanguageModelEvidence,
             local,
-            learn,
+            partial(learn, calibrated=has_prior),
             tuning=self.tuning,
-            contextual_calibration=contextual_calibration,
+            contextual_calibration=has_prior,
             multi_label=multi_label,
         )
         shown = bool(show_examples) or selector is not None
@@ -156,6 +143,18 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             model, find_embedder(embedder), scorer, examples, shown=shown, max_accuracy_loss=max_accuracy_loss
         )
         self._seen = SeenTexts().with_texts(example_texts(examples))
+
+    def _find_prompt(
+        self, prompt: str | TaskPrompt | None, structured_prompt: str | TaskPrompt | None, *, scores: bool
+    ) -> TaskPrompt:
+        """Return the prompt that was given, or the usual one, with the labels in it."""
+        if scores:
+            refuse_prompts(self.llm, "prompt", structured_prompt=structured_prompt)
+        else:
+            refuse_prompts(self.llm, "structured_prompt", prompt=prompt)
+        fallback = "classify" if scores else "choose-label"
+        task = validate_prompt(prompt or structured_prompt or fallback, "classify", ["labels"])
+        return task.partial(labels=self._labels.listed()) if "labels" in task.input_variables else task
 
     @property
     def labels(self) -> tuple[str, ...]:

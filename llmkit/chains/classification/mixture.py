@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +41,10 @@ class Mixture:
         sum_of_both = self.zero_shot * zero_shot + self.bias
         return np.asarray(sum_of_both if learned is None else sum_of_both + np.tensordot(self.learned, learned, 1))
 
-    @classmethod
+    @staticmethod
     def fit(
-        cls, zero_shot: Matrix, learned: NDArray[np.float64] | None, truth: Truth, *, independent: bool
-    ) -> tuple[Self, float]:
+        zero_shot: Matrix, learned: NDArray[np.float64] | None, truth: Truth, *, independent: bool
+    ) -> tuple[Mixture, float]:
         """Return the mixture with the least penalized log-loss, and this loss, summed over texts.
 
         The loss is at most that of the zero-shot scores, which are what the penalties shrink to.
@@ -62,8 +61,8 @@ class Mixture:
         count, labels = 1 + len(parts), truth.shape[1]
         start, penalties = _start(count, labels), _penalties(len(truth), count, labels)
 
-        def mixture(values: NDArray[np.float64]) -> Self:
-            return cls(float(values[0]), values[1:count].copy(), values[count:].copy())
+        def mixture(values: NDArray[np.float64]) -> Mixture:
+            return Mixture(float(values[0]), values[1:count].copy(), values[count:].copy())
 
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             value, gradient = summed_loss(mixture(values).scores(zero_shot, parts), truth, independent)
