@@ -115,9 +115,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             refuse_unread(llm, prompt=prompt, selector=selector, embedder=embedder, show_examples=show_examples)
             show_examples = False
         super().__init__(Labels.validate(labels, descriptions, multi_label=multi_label), threshold)
-        calibrated = (
-            getattr(local, "prefers_labels", True) if contextual_calibration is None else contextual_calibration
-        )
+        has_prior = getattr(local, "prefers_labels", True) if contextual_calibration is None else contextual_calibration
         self.contextual_calibration: bool = has_prior
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._choice: LabelChoice | None = None
