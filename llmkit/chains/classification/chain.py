@@ -128,14 +128,8 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             return
         scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
         learn = partial(FewShot.from_examples, scorer, self._labels, selector, show_examples, self.tuning)
-        model = partial(
-            LanguageModelEvidence,
-            local,
-            partial(learn, calibrated=has_prior),
-            tuning=self.tuning,
-            contextual_calibration=has_prior,
-            multi_label=multi_label,
-        )
+        learn = partial(learn, calibrated=has_prior)
+        model = partial(LanguageModelEvidence, local, learn, tuning=self.tuning, multi_label=multi_label)
         shown = bool(show_examples) or selector is not None
         self._evidence = collect_evidence(
             model, find_embedder(embedder), scorer, examples, shown=shown, max_accuracy_loss=max_accuracy_loss

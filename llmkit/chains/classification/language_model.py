@@ -39,7 +39,6 @@ class LanguageModelEvidence:
         learn: makes of labelled examples what is learned from them.
         examples: labelled examples.
         tuning: the numbers that depend on the model.
-        contextual_calibration: whether the prior is subtracted.
         multi_label: whether each label holds or not by itself.
     """
 
@@ -50,11 +49,10 @@ class LanguageModelEvidence:
         examples: Sequence[Mapping[str, Any]],
         *,
         tuning: ClassificationTuning,
-        contextual_calibration: bool,
         multi_label: bool,
     ) -> None:
         self.tuning, self.learn = tuning, learn
-        self._calibrated, self._independent = contextual_calibration, multi_label
+        self._independent = multi_label
         self._lock, self._weights = CopyableLock(), WeightsWatch(llm)
         self._few_shot = learn(examples)
         self._choice: ExampleChoice | None = None
@@ -124,7 +122,7 @@ class LanguageModelEvidence:
 
     def measure_prior(self, texts: Sequence[str]) -> None:
         """Measure the prior on texts too."""
-        if not self._calibrated:
+        if not self._few_shot.calibrated:
             raise InputError("contextual_calibration=False subtracts no prior: give rows with labels, or leave it out")
         parts = [part.text for text in texts for part in self.divide(text)]
         with self._lock:
@@ -145,7 +143,7 @@ class LanguageModelEvidence:
         [scorer] = self.scorers()
         rows = zip(few_shot.examples, few_shot.labels, strict=True) if self.shows_examples else ()
         shown = [ShownExample(input=row["input"], labels=list(labels)) for row, labels in rows]
-        facts = {"contextual_calibration": self._calibrated, "tuning": self.tuning, "shown": shown}
+        facts = {"contextual_calibration": self._few_shot.calibrated, "tuning": self.tuning, "shown": shown}
         facts |= {"method": scorer.scorer.method, "template": scorer.scorer.template, "examples": self.report()}
         facts["has_mixture"] = scorer.mixture is not None
         arrays = {"prior": scorer.prior, "probe": scorer.scorer.scores(scorer.scorer.probes).ravel()}
