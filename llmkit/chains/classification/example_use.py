@@ -2,9 +2,9 @@
 
 An example may go into the prompt, into the prior of the labels, into a classifier head on embeddings, or, without
 an embedder, into a temperature and biases for the model's scores. Every way is compared with zero-shot scores of the
-same examples. To be chosen, its log-loss must be lower by more than a margin: one standard error of the mean difference
-(as in the one-standard-error rule, Breiman et al. 1984); for what is itself shrunk to zero-shot, the head and the
-temperature, the penalty of its distance from it. Of these the one wins whose log-loss, with its margin, is lowest by
+same examples. To be chosen, its log-loss must be lower by more than a margin: two standard errors of the mean
+difference, so that it is no matter of chance; for what is itself shrunk to zero-shot, the head and the temperature, the
+penalty of its distance from it. Of these the one wins whose log-loss, with its margin, is lowest by
 most. If there is none, the examples are not used.
 """
 
@@ -19,6 +19,7 @@ from llmkit.chains.calibration import ExamplesReport, ExampleUse, Matrix, TriedU
 from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.mixture import Mixture, Truth, log_losses, right_shares
 
+STANDARD_ERRORS = 2.0
 ROUNDING = 1e-6
 """In nats: what is shrunk to zero-shot is at least as good, but for the rounding of the fit."""
 
@@ -71,11 +72,12 @@ def compare(
         zero_shot: without examples, [texts, labels].
         truth: which labels hold, [texts, labels].
         independent: whether each label holds or not by itself.
-        margin: by how much its log-loss must be lower; by default one standard error of the difference.
+        margin: by how much its log-loss must be lower; by default `STANDARD_ERRORS` of the mean difference.
     """
     losses, before = (log_losses(each, truth, independent) for each in (scores, zero_shot))
     if margin is None:
-        margin = float((before - losses).std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else float("inf")
+        error = (before - losses).std(ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else np.inf
+        margin = float(STANDARD_ERRORS * error)
     return TriedUse(
         use=use,
         texts=len(truth),
@@ -117,7 +119,7 @@ def try_model_uses(
 ) -> Iterator[TriedUse]:
     """Yield how the ways that concern the language model alone compare with zero-shot: in the prior, in the prompt.
 
-    If the prompt is no better for the half of the examples that comes first, the other half is not scored.
+    If the prompt is no better for the part of the examples that comes first, the others are not scored.
 
     Args:
         few_shot: the examples.
@@ -133,8 +135,8 @@ def try_model_uses(
     if not few_shot.can_try_prompt:
         return
     indices, parts = list[int](), list[Matrix]()
-    for half, scores, noise in few_shot.try_prompt():
-        indices, parts = indices + half, [*parts, combine(half, scores, noise)]
+    for part, scores, noise in few_shot.try_prompt():
+        indices, parts = indices + part, [*parts, combine(part, scores, noise)]
         found = compare("prompt", np.vstack(parts), zero_shot[indices], truth[indices], independent=independent)
         if found.log_loss >= found.zero_shot_log_loss:
             break

@@ -35,16 +35,14 @@ from llmkit.prompts import BalancedExamples, ExampleSelector, FirstExamples
 
 MAX_SHOWN = 16
 """At most so many examples go into a prompt, where the caller gives no selector."""
-MAX_MEASURED = 32
-"""At most so many examples are scored to measure the prior, and with others in the prompt."""
+MAX_MEASURED = 48
+"""At most so many examples are scored to measure the prior, and to try a prompt that has a third of them."""
 MIN_MEASURED = 4
 """With fewer examples nothing can be measured: they are shown."""
 MAX_SCORES = 8192
 """About the most labels that a language model scores after labelled texts, all texts together."""
 MIN_SCORED = 64
 """Labelled texts that it scores at least, if there are so many."""
-MAX_TRIAL_SCORES = 64
-"""About the most labels that are scored after content-free texts where a prompt with examples is only tried."""
 
 
 class _VerbalizingSelector(BaseExampleSelector):
@@ -195,10 +193,34 @@ class FewShot:
         without = [] if prior is None else [CalibratedScorer(self.zero_shot, prior, 1.0, self.neutral, mixture)]
         if use != "prompt":
             return tuple(without)
+        if self.fixed_use is None:
+            return (self.tried_prompt,)
         scorer = self.few_shot
         neutral = neutral_scores(scorer.try_scores, scorer.verbalized, scorer.max_prior_scores)
         share = self.tuning.selected_share if self.selected else 1.0
         return (*without, CalibratedScorer(scorer, neutral.prior, share, neutral))
+
+    @property
+    def shown(self) -> list[int]:
+        """The indices of the examples that a prompt shows, unless a selector ranks them.
+
+        Where that is measured, they are the examples of the prompt that was tried: with others, or in another order, a
+        prompt may be far worse (Lu et al. 2022).
+        """
+        if self.fixed_use == "prompt":
+            return list(range(len(self.examples)))
+        return [self.distinct[place] for place in self.measured[: self._tried_count]]
+
+    @cached_property
+    def tried_prompt(self) -> CalibratedScorer:
+        """The prompt with some of the measured examples, and its prior."""
+        scorer: Any = self.zero_shot.with_examples([self.examples[place] for place in self.shown])
+        neutral = neutral_scores(scorer.try_scores, scorer.verbalized, scorer.max_prior_scores)
+        return CalibratedScorer(scorer, neutral.prior, neutral=neutral)
+
+    @property
+    def _tried_count(self) -> int:
+        return min(MAX_SHOWN, len(self.measured) // 2)
 
     def try_prior(self) -> Matrix:
         """Return the label scores of the measured examples, each with a prior measured on others."""
@@ -208,19 +230,15 @@ class FewShot:
         return self.zero_shot.label_scores(scores)
 
     def try_prompt(self) -> Iterator[tuple[list[int], Matrix, float]]:
-        """Yield the indices of a half of the measured examples, their label scores after the other half, and the noise.
+        """Yield indices of measured examples that are not in the tried prompt, their label scores, and the noise.
 
-        The noise is the variance of the scores where the text says nothing. The prior is measured for each half.
+        The noise is the variance of the scores where the text says nothing. The examples come in two parts.
         """
-        middle = len(self.measured) // 2
-        halves = list(range(middle)), list(range(middle, len(self.measured)))
-        for scored, shown in (halves, halves[::-1]):
-            places = [self.distinct[self.measured[index]] for index in shown]
-            scorer: Any = self.zero_shot.with_examples([self.examples[place] for place in places])
-            neutral = neutral_scores(scorer.try_scores, scorer.verbalized, MAX_TRIAL_SCORES)
-            found = CalibratedScorer(scorer, neutral.prior, neutral=neutral)
-            raw = scorer.scores([self.texts[self.measured[index]] for index in scored])
-            yield scored, scorer.label_scores(raw - neutral.prior), found.noise_variance()
+        found, rest = self.tried_prompt, range(self._tried_count, len(self.measured))
+        for part in (rest[:MAX_SHOWN], rest[MAX_SHOWN:]):
+            if part:
+                raw = found.scorer.scores([self.texts[self.measured[index]] for index in part])
+                yield list(part), found.scorer.label_scores(raw - found.prior), found.noise_variance()
 
     @property
     def can_try_prompt(self) -> bool:

@@ -141,8 +141,9 @@ class LanguageModelEvidence:
         if few_shot.selected:
             raise InputError("a chain with a selector cannot be saved: give examples without a selector")
         [scorer] = self.scorers()
-        rows = zip(few_shot.examples, few_shot.labels, strict=True) if self.shows_examples else ()
-        shown = [ShownExample(input=row["input"], labels=list(labels)) for row, labels in rows]
+        places = few_shot.shown if self.shows_examples else ()
+        rows = ((few_shot.examples[place]["input"], few_shot.labels[place]) for place in places)
+        shown = [ShownExample(input=text, labels=list(labels)) for text, labels in rows]
         facts = {"contextual_calibration": self._few_shot.calibrated, "tuning": self.tuning, "shown": shown}
         facts |= {"method": scorer.scorer.method, "template": scorer.scorer.template, "examples": self.report()}
         facts["has_mixture"] = scorer.mixture is not None
