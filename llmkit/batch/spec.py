@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
@@ -20,6 +21,8 @@ CHAINS = {
 """The chain of each command, in `llmkit.chains`."""
 PROMPTS = ("prompt", "abstractive_prompt", "structured_prompt", "combine_prompt")
 """Arguments of chains that are the name of a prompt text that ships with llmkit, or a prompt text."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ class ChainSpec:
         chain = self.build()
         if self.calibration.get("rows"):
             options = {name: value for name, value in self.calibration.items() if name != "rows" and value is not None}
-            chain.calibrate(self.calibration["rows"], **options)
+            report = chain.calibrate(self.calibration["rows"], **options)
+            if report.guarantee is not None and not report.guarantee.holds:
+                logger.warning("%s", report.guarantee.statement)
         return chain
 
     def chain_input(self, text: Any, question: Any = None) -> Any:

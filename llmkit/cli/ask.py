@@ -88,6 +88,20 @@ class AnswerOptions:
             return {**found, "embedder": default_embedder()}
 
 
+@dataclass(frozen=True)
+class QuestionCalibrationOptions(CalibrationOptions):
+    """Labelled questions to calibrate with."""
+
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit confidence and threshold to labelled questions, at least 30, in a file like --examples; "
+            "the output is null, or empty in a table, where the text has no answer.",
+        ),
+    ] = None
+
+
 @with_option_groups()
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question.", show_default=False)],
@@ -95,7 +109,7 @@ def ask(
     sources: SourceOptions,
     fetching: FetchOptions,
     answering: AnswerOptions,
-    calibration: CalibrationOptions,
+    calibration: QuestionCalibrationOptions,
     model: ModelOptions,
     output: OutputOptions,
 ) -> None:

@@ -139,7 +139,7 @@ class CalibratedClassifier(Chain[Text, str, Classification]):
             found = control_error(probabilities.max(axis=1), is_wrong, target)
         with self._lock:
             self._truth_probabilities = TruthProbabilities.from_scores(self.calibration, scores, truth)
-            self._guarantee = found if found.holds else None
+            self._guarantee = found if found.holds else self._guarantee
             self.threshold = self.threshold if found.threshold is None else found.threshold
         return CalibrationReport(len(texts), self.calibration, threshold=found.threshold, guarantee=found)
 

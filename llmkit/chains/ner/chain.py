@@ -244,7 +244,7 @@ class NERChain(Chain[Text, str, Entities]):
                 self._seen.refuse(texts)
                 decoder = self._learned_decoder()
                 found = guarantee_share(decoder, self._score_labelled(labelled), error, confidence)
-                self._guarantee = found if found.holds else None
+                self._guarantee = found if found.holds else self._guarantee
                 self.threshold = self.threshold if found.threshold is None else found.threshold
                 return CalibrationReport(len(labelled), decoder.calibration, threshold=found.threshold, guarantee=found)
             report = self._plain.calibrate(self._score_labelled(labelled), precision)

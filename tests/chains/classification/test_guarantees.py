@@ -56,6 +56,15 @@ def test_where_nothing_can_be_guaranteed_nothing_changes() -> None:
     assert (chain.threshold, chain.guarantee, chain.invoke("x").guarantee) == (0.3, None, None)
 
 
+def test_an_attempt_that_fails_keeps_an_earlier_guarantee() -> None:
+    chain = chain_of()
+    rows = rows_of(chain, 30)
+    held = chain.calibrate(rows, error=0.1).guarantee
+    assert not chain.calibrate(rows, error=0.01).guarantee.holds
+    assert chain.guarantee == held
+    assert held
+
+
 def test_a_threshold_that_is_changed_by_hand_is_no_longer_guaranteed() -> None:
     chain = chain_of()
     chain.calibrate(rows_of(chain), error=0.1)
