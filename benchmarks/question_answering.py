@@ -29,7 +29,7 @@ from rich.table import Table
 from benchmarks.peer import stock_chat
 from llmkit import HuggingFaceChat
 from llmkit.chains import QAChain
-from llmkit.chains.qa.calibration import SMOLLM2_135M
+from llmkit.chains.qa.tuning import SMOLLM2_135M
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 

@@ -30,7 +30,7 @@ from benchmarks.question_answering import exact, f1, normalized
 from benchmarks.webpages import scores
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain
-from llmkit.chains.qa.calibration import SMOLLM2_135M
+from llmkit.chains.qa.tuning import SMOLLM2_135M
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 from llmkit.web import fetch

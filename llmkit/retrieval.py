@@ -12,21 +12,26 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
+from llmkit.models.embeddings import cached_embedder
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import CharacterCounter, Span, passages, sentences
-from llmkit.text.word_forms import character_ngrams, content_words, recognize_language, stems
+from llmkit.text.word_forms import DEFAULT_LANGUAGE, character_ngrams, content_words, recognize_language, stems
 from llmkit.text.words import terms
 
 MAX_CHARACTERS = 400
 """The longest sentence, in characters; a longer one is split."""
 NGRAM_WEIGHT = 0.4
 """The weight of the BM25 score of character n-grams beside that of stems; see docs/question-answering.md."""
+
+LEAST_ASCII = 0.9
+"""The least share of English letters in a text that the catalog's embedder, which knows English only, is used for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,13 @@ class RetrievedSentence(Span):
 
     Attributes:
         relevance: how much it has in common with the words of the question; 0 is nothing.
+        similarity: the cosine of its vector and the question's; `None` where no embedder was used.
     """
 
     document: int
     text: str
     relevance: float = 0.0
+    similarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,15 @@ class SentenceRetriever:
     """Finds the sentences that matter for a question. May be used by several threads.
 
     Args:
-        embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; without one, only
-            words count.
+        embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; with "auto" this
+            one for English texts, if its weights are in the cache. Without one, only words count.
         cache_size: how many documents are kept; those of the latest question are kept in any case.
     """
 
-    def __init__(self, embedder: Embeddings | None = None, cache_size: int = 64) -> None:
+    def __init__(self, embedder: Embeddings | Literal["auto"] | None = None, cache_size: int = 64) -> None:
+        self._is_english_only = embedder == "auto"
+        if embedder == "auto":
+            embedder = cached_embedder()
         if embedder is not None and not isinstance(embedder, Embeddings):
             raise InputError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
         self.embedder = embedder
@@ -108,16 +118,19 @@ class SentenceRetriever:
             return []
         by_words = index.scores(question)
         rankings = [by_words]
-        if self.embedder is not None:
+        similarities: Vector | None = None
+        if self.embedder is not None and all(document.vectors is not None for document in indexed if document.spans):
             query = unit_rows([self.embedder.embed_query(question)])[0]
             similar = [() if document.vectors is None else document.vectors @ query for document in indexed]
-            rankings.append(np.array([similar[number][place] for number, place in index.places]))
+            similarities = np.array([similar[number][place] for number, place in index.places])
+            rankings.append(similarities)
         found = []
         for best in descending(reciprocal_rank_fusion(*rankings))[:top_k]:
             number, place = index.places[best]
             span = indexed[number].spans[place]
             text = span.of(documents[number])
-            found.append(RetrievedSentence(span.start, span.end, number, text, float(by_words[best])))
+            similarity = None if similarities is None else float(similarities[best])
+            found.append(RetrievedSentence(span.start, span.end, number, text, float(by_words[best]), similarity))
         return found
 
     def _word_index(self, documents: tuple[str, ...], indexed: Sequence[_IndexedDocument]) -> _WordIndex:
@@ -146,10 +159,9 @@ class SentenceRetriever:
             if document is None:
                 spans = split_sentences(text)
                 texts = [span.of(text) for span in spans]
-                embedded = self.embedder.embed_documents(texts) if self.embedder is not None and texts else None
-                vectors = None if embedded is None else unit_rows(embedded)
                 words = [terms(one) for one in texts]
                 language = recognize_language([word for sentence in words for word in sentence])
+                vectors = self._embed(texts, language)
                 document = self._cache[text] = _IndexedDocument(
                     spans,
                     language,
@@ -161,6 +173,18 @@ class SentenceRetriever:
             while len(self._cache) > cache_size:
                 self._cache.popitem(last=False)
         return document
+
+    def _embed(self, texts: list[str], language: str) -> Matrix | None:
+        """Return unit vectors of sentences; `None` without an embedder, or where it does not know their language."""
+        if self.embedder is None or not texts or (self._is_english_only and not _may_be_english(texts, language)):
+            return None
+        return unit_rows(self.embedder.embed_documents(texts))
+
+
+def _may_be_english(texts: Sequence[str], language: str) -> bool:
+    """Return whether no other language was recognized, and most letters are those of English."""
+    letters = [sign for text in texts for sign in text if sign.isalpha()]
+    return language == DEFAULT_LANGUAGE and sum(map(str.isascii, letters)) >= LEAST_ASCII * len(letters)
 
 
 def split_sentences(text: str) -> list[Span]:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from llmkit.chains.ner.chain import NERChain
     from llmkit.chains.ner.results import Entities, Entity
     from llmkit.chains.ner.tuning import NERTuning
-    from llmkit.chains.qa.calibration import QACalibrationReport, QATuning
+    from llmkit.chains.qa.calibration import QACalibrationReport
     from llmkit.chains.qa.chain import QAChain
     from llmkit.chains.qa.results import Answer, Citation
+    from llmkit.chains.qa.tuning import QATuning
     from llmkit.chains.qa.web import WebQAChain
     from llmkit.chains.summarization.chain import SummarizationChain
     from llmkit.chains.summarization.documents import SourcePassage
@@ -77,9 +78,10 @@ __getattr__, __dir__ = _lazy(
         "ner.chain": ["NERChain"],
         "ner.results": ["Entities", "Entity"],
         "ner.tuning": ["NERTuning"],
-        "qa.calibration": ["QACalibrationReport", "QATuning"],
+        "qa.calibration": ["QACalibrationReport"],
         "qa.chain": ["QAChain"],
         "qa.results": ["Answer", "Citation"],
+        "qa.tuning": ["QATuning"],
         "qa.web": ["WebQAChain"],
         "summarization.chain": ["SummarizationChain"],
         "summarization.documents": ["SourcePassage"],

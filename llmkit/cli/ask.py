@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llmkit.cli import console, files, hints, options
+from llmkit.cli import console, files, hints
 from llmkit.cli.labelled_files import LabelledRow, examples_help, read_labelled
 from llmkit.cli.learning import CalibrationOptions, guarantee_facts
 from llmkit.cli.option_groups import FetchOptions, ModelOptions, OutputOptions, with_option_groups
@@ -65,9 +65,13 @@ class AnswerOptions:
         ),
     ] = None
     embedder: Annotated[
-        bool,
-        options.switch("--embedder/--no-embedder", help="Find sentences by meaning too, with a second small model."),
-    ] = False
+        bool | None,
+        typer.Option(
+            "--embedder/--no-embedder",
+            help="Find sentences by meaning too, with a second small model.",
+            show_default="if it was fetched before",
+        ),
+    ] = None
     top_k: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.")] = 3
     max_answer_words: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="The most words of an extractive answer.")
@@ -78,9 +82,9 @@ class AnswerOptions:
     ] = None
 
     def arguments(self, examples: list[LabelledRow]) -> dict[str, Any]:
-        """Return the arguments of the chain, with the examples that were read; this loads the embedder."""
-        found = {**vars(self), "examples": examples}
-        if not found.pop("embedder"):
+        """Return the arguments of the chain, with the examples that were read; this fetches the embedder."""
+        found = {**vars(self), "examples": examples, "embedder": "auto" if self.embedder is None else None}
+        if not self.embedder:
             return found
         with console.progress(f"loading {DEFAULT_EMBEDDER}"):
             from llmkit.models import default_embedder

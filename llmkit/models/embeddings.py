@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+
+from langchain_core.embeddings import Embeddings
 
 from llmkit.errors import InputError
 from llmkit.models import DEFAULT_EMBEDDER
-from llmkit.models.weights.catalog import CATALOG, resolve
+from llmkit.models.weights.catalog import CATALOG, is_cached, resolve
 from llmkit.quiet import quiet_transformers
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 BATCH_SIZE = 32
 DTYPES = ("float32", "bfloat16")
+
+
+class LazyEmbedder(Embeddings):
+    """The catalog's default embedder, loaded when it first embeds a text; a copy of it loads nothing again."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return a vector of length 1 for each text."""
+        return default_embedder().embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector, of length 1, of a query."""
+        return default_embedder().embed_query(text)
+
+
+def cached_embedder() -> Embeddings | None:
+    """Return the catalog's default embedder, loaded at its first use; `None` if its weights are not in the cache."""
+    return LazyEmbedder() if is_cached(DEFAULT_EMBEDDER) else None
 
 
 def default_embedder(dtype: str = "float32") -> Embeddings:

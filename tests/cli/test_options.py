@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from llmkit.chains.qa.calibration import NEUTRAL, SMOLLM2_135M
+from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M
 from llmkit.cli import app, options
 from llmkit.models.generation.ranges import RANGES
 from tests.support import tiny

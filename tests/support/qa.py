@@ -13,7 +13,9 @@ MODELS = {"llama": chat, "mistral": chat, "t5": chat, "gpt2": completion}
 
 
 def tiny_chain(name: str = "llama", **options: Any) -> QAChain:
-    return QAChain(MODELS[name](name), **{"threshold": 0, "top_k": 2, "max_answer_words": 3, **options})
+    return QAChain(
+        MODELS[name](name), **{"embedder": None, "threshold": 0, "top_k": 2, "max_answer_words": 3, **options}
+    )
 
 
 def qa_input(context: Any, question: str = "Who built it?") -> dict[str, Any]:

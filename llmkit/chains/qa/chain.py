@@ -12,7 +12,6 @@ from langchain_core.runnables import RunnableConfig
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.calibrated import CalibratedQuestionAnswering
-from llmkit.chains.qa.calibration import NEUTRAL, SMOLLM2_135M, QATuning
 from llmkit.chains.qa.generator import AnswerGenerator, with_generated_texts
 from llmkit.chains.qa.head_reader import HEAD_TUNING, HeadReader
 from llmkit.chains.qa.inputs import (
@@ -23,10 +22,11 @@ from llmkit.chains.qa.inputs import (
     parse_question,
     validate_question_prompt,
 )
-from llmkit.chains.qa.prepared import PreparedQuery
+from llmkit.chains.qa.prepared import PreparedQuery, record_embedder
 from llmkit.chains.qa.reader import AnswerSpan, Reader, reader_prompts
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
+from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M, QATuning
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
@@ -60,7 +60,8 @@ class QAChain(CalibratedQuestionAnswering):
             to what it generates; scores do not depend on them. Or a `HuggingFaceEncoder` with a question-answering
             head, which reads the whole text, and answers yes/no questions with a phrase too; what only a language model
             uses is an error then: prompts, `examples`, `embedder`, `top_k`, `max_new_tokens` and `context_window`.
-        embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words.
+        embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words; `None`
+            for none. "auto": that of the catalog if its weights are in the cache, else none; nothing is fetched.
         retriever: any LangChain retriever. Where an input has no `context`, the retriever's documents for the question
             take its place.
         style: "extractive" answers with a phrase of the text; "abstractive" with a generated sentence and its quotes.
@@ -95,7 +96,7 @@ class QAChain(CalibratedQuestionAnswering):
     def __init__(
         self,
         llm: Any,
-        embedder: Embeddings | None = None,
+        embedder: Embeddings | Literal["auto"] | None = "auto",
         retriever: BaseRetriever | None = None,
         *,
         style: Style = "extractive",
@@ -128,7 +129,8 @@ class QAChain(CalibratedQuestionAnswering):
         self.yes_no_threshold = self.tuning.yes_no_threshold if threshold is None else threshold
         if is_head:
             unread: dict[str, Any] = {"prompt": prompt, "abstractive_prompt": abstractive_prompt, "examples": examples}
-            unread |= {"structured_prompt": structured_prompt, "embedder": embedder, "context_window": context_window}
+            unread |= {"structured_prompt": structured_prompt, "context_window": context_window}
+            unread |= {"embedder": None if embedder == "auto" else embedder}
             unread |= {"top_k": top_k != TOP_K, "max_new_tokens": max_new_tokens != MAX_NEW_TOKENS}
             self._head_reader = HeadReader.for_chain(scorer, style, max_words, unread)
         elif scorer is None:
@@ -179,13 +181,15 @@ class QAChain(CalibratedQuestionAnswering):
         if self._structured:
             queries = [(item.query, item.sentences) for item in prepared]
             replies = self._structured.run(queries, configs)
-            return [reply if isinstance(reply, Exception) else self._apply_threshold(reply) for reply in replies]
+            checked = [reply if isinstance(reply, Exception) else self._apply_threshold(reply) for reply in replies]
+            return record_embedder(checked, prepared)
         rows = zip(prepared, self._read(prepared), self._read_yes_no(prepared), strict=True)
         answers = [
             self._yes_or_no(item, words) if words else self._extractive(item, span) for item, span, words in rows
         ]
         generator = self._generator
-        return with_generated_texts(generator, prepared, configs, answers) if generator else list(answers)
+        final = with_generated_texts(generator, prepared, configs, answers) if generator else answers
+        return record_embedder(final, prepared)
 
     def _extractive(self, item: PreparedQuery, span: AnswerSpan | None) -> Answer:
         if span is None:
@@ -199,7 +203,7 @@ class QAChain(CalibratedQuestionAnswering):
     def _without_answer(self, item: PreparedQuery, confidence: float) -> Answer:
         """Return that there is no answer; where alternatives were named, with the sentences near to the question."""
         has_alternatives = item.reader_input is not None and item.reader_input.alternatives is not None
-        citations = item.cite_related(item.sentences, self.sentence_retriever)[:MAX_NEAR] if has_alternatives else ()
+        citations = item.cite_related(item.sentences)[:MAX_NEAR] if has_alternatives else ()
         return Answer(text="", found=False, confidence=confidence, **self._standing(), citations=citations)
 
     def _yes_or_no(self, item: PreparedQuery, answer: YesNoAnswer) -> Answer:
@@ -208,7 +212,7 @@ class QAChain(CalibratedQuestionAnswering):
         is_measured = languages is None or answer.language in languages
         confidence = self.tuning.yes_no_confidence(answer.score) if is_measured else 0.0
         found = is_measured and confidence >= self.yes_no_threshold
-        near = item.cite_related(answer.evidence, self.sentence_retriever)
+        near = item.cite_related(answer.evidence)
         return Answer(
             text=answer.text if found else "",
             found=found,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.qa.alternatives import Alternatives, find_alternatives
-from llmkit.chains.qa.calibration import QATuning
+from llmkit.chains.qa.tuning import QATuning
 from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
 from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError

@@ -63,6 +63,7 @@ class Answer(GuaranteedResult):
         calibrated: whether the confidence was fitted on this very model, as it ships or by `QAChain.calibrate`.
         citations: the sentences that support it, the most important first. Where yes or no was asked for and could not
             be told, the sentences nearest to the question.
+        used_embedder: whether an embedder took part in finding the sentences; without one only words did.
         unverified: quotes of the model that are not in the source.
         method: "spans": the likeliest span of the text; "yes or no": one of both words, in the language of the
             question; "generated": a written sentence; "structured output": an answer and quotes of a model without
@@ -76,6 +77,7 @@ class Answer(GuaranteedResult):
     confidence: float
     calibrated: bool = False
     citations: tuple[Citation, ...] = ()
+    used_embedder: bool = False
     unverified: tuple[str, ...] = ()
     method: Literal["spans", "yes or no", "generated", "structured output"] = "spans"
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llmkit.chains.qa.calibration import QATuning, ScoredRow, calibrated_tuning, fit_threshold
+from llmkit.chains.qa.calibration import ScoredRow, calibrated_tuning, fit_threshold
+from llmkit.chains.qa.tuning import QATuning
 from llmkit.errors import InputError
 from tests.support.qa import LIGHTHOUSE, qa_input, tiny_chain
 

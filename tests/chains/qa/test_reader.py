@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from llmkit import HuggingFaceLLM
-from llmkit.chains.qa.calibration import SMOLLM2_135M
 from llmkit.chains.qa.reader import Reader, ReaderInput
+from llmkit.chains.qa.tuning import SMOLLM2_135M
 from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded
 from llmkit.prompts import TaskPrompt

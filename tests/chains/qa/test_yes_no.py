@@ -8,7 +8,8 @@ import pytest
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain, QATuning
-from llmkit.chains.qa.calibration import SMOLLM2_135M, ScoredRow, calibrated_tuning
+from llmkit.chains.qa.calibration import ScoredRow, calibrated_tuning
+from llmkit.chains.qa.tuning import SMOLLM2_135M
 from llmkit.chains.qa.yes_no import coverage
 from llmkit.errors import InputError
 from llmkit.retrieval import RetrievedSentence
