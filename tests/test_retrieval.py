@@ -144,6 +144,28 @@ def test_all_documents_of_one_question_stay_cached() -> None:
     assert embedder.seen == Counter({"One.": 1, "Two.": 1, "Three.": 1})
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_embedder_folder")
+def test_the_embedder_of_the_cache_reads_english_only() -> None:
+    retriever = SentenceRetriever("auto")
+    found = retriever.retrieve("Is an animal lazy?", [PARIS], 1)
+    assert found == SentenceRetriever(default_embedder()).retrieve("Is an animal lazy?", [PARIS], 1)
+    assert found[0].similarity is not None
+    for text in ("Der Turm steht in Paris. Er wurde im Jahr 1889 fertig.", "猫は寝る。東京は関東にある。"):
+        words_only = SentenceRetriever().retrieve("Paris 東京", [text], 2)
+        assert retriever.retrieve("Paris 東京", [text], 2) == words_only
+        assert words_only[0].similarity is None
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_without_weights_in_the_cache_only_words_count() -> None:
+    retriever = SentenceRetriever("auto")
+    assert retriever.embedder is None
+    assert retriever.retrieve("When was it finished?", [PARIS], 4) == SentenceRetriever().retrieve(
+        "When was it finished?", [PARIS], 4
+    )
+
+
 def test_an_invalid_embedder_raises_input_error() -> None:
     with pytest.raises(InputError, match="embedder is str"):
         SentenceRetriever("minilm")  # type: ignore[arg-type]

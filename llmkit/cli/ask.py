@@ -61,7 +61,7 @@ class AnswerOptions:
             min=0,
             max=1,
             help="Answer only if the answer is right with at least this probability.",
-            show_default="0.25; 0.7 for yes and no; 0 with other models",
+            show_default="0.3; 0.7 for yes and no; 0 with other models",
         ),
     ] = None
     embedder: Annotated[

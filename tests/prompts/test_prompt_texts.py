@@ -129,12 +129,6 @@ Question: <question>
 Context: Milk is free.
 Question: <question>
 Answer:""",
-    "question-for-answer": """\
-Context: Tea costs 2 francs.
-Answer: 2 francs
-
-Context: Milk is free.
-Answer:""",
     "sentence-for-answer": """\
 Question: Tea costs 2 francs.
 Answer: <answer>. 2 francs

@@ -11,13 +11,15 @@ from llmkit.chains.base import Chain
 from llmkit.chains.calibration import validate_precision, warn_of_few
 from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, Guarantee, validate_guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
-from llmkit.chains.qa.calibration import QACalibrationReport, QATuning, ScoredRow, calibrated_tuning, validate_truths
+from llmkit.chains.qa.answer_spans import AnswerSpan
+from llmkit.chains.qa.calibration import QACalibrationReport, ScoredRow, calibrated_tuning, validate_truths
 from llmkit.chains.qa.guarantees import guaranteed_report
 from llmkit.chains.qa.head_reader import HeadReader
 from llmkit.chains.qa.prepared import PreparedQuery
-from llmkit.chains.qa.reader import AnswerSpan, Reader
+from llmkit.chains.qa.reader import Reader
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery
+from llmkit.chains.qa.tuning import QATuning
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
 from llmkit.chains.structured import StructuredTask
 from llmkit.errors import InputError

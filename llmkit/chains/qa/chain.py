@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
+from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.calibrated import CalibratedQuestionAnswering
 from llmkit.chains.qa.generator import AnswerGenerator, with_generated_texts
 from llmkit.chains.qa.head_reader import HEAD_TUNING, HeadReader
@@ -21,9 +22,10 @@ from llmkit.chains.qa.inputs import (
     input_type,
     parse_question,
     validate_question_prompt,
+    with_question_examples,
 )
 from llmkit.chains.qa.prepared import PreparedQuery, record_embedder
-from llmkit.chains.qa.reader import AnswerSpan, Reader, reader_prompts
+from llmkit.chains.qa.reader import Reader
 from llmkit.chains.qa.results import Answer
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M, QATuning
@@ -152,10 +154,11 @@ class QAChain(CalibratedQuestionAnswering):
     def _span_reader(
         self, scorer: Any, prompt: Any, examples: Any, max_words: int, max_new_tokens: Any, context_window: Any
     ) -> Reader:
-        prompts = reader_prompts(validate_question_prompt(prompt or "question-answering", "question"), examples)
+        asking = validate_question_prompt(prompt or "question-answering", "question")
+        asking = with_question_examples(asking, examples)
         completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if self.style == "abstractive" else 0
-        return Reader(completion, *prompts, self.tuning, max_words, context_window, reserve)
+        return Reader(completion, asking, self.tuning, max_words, context_window, reserve)
 
     def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
         """Check the question and its documents, and find the sentences that matter."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llmkit.chains.guarantees.thresholds import Target, control_error
-from llmkit.chains.qa.calibration import QACalibrationReport, QATuning, ScoredRow, report_thresholds
+from llmkit.chains.qa.calibration import QACalibrationReport, ScoredRow, report_thresholds
+from llmkit.chains.qa.tuning import QATuning
 
 RIGHT_F1 = 0.5
 """An answer is right if the F1 of its words and the true ones is at least this; any other, and each answer to a

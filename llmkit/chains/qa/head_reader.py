@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmkit.chains.capabilities import AnswerModel, refuse_unread
+from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.inputs import Query
-from llmkit.chains.qa.reader import AnswerSpan
 from llmkit.chains.qa.tuning import QATuning
 from llmkit.prompts.validation import validate_text
 from llmkit.retrieval import RetrievedSentence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -125,3 +125,11 @@ def validate_question_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskProm
     if "question" not in validated.input_variables:
         raise PromptError("the prompt has no field {question}")
     return validated
+
+
+def with_question_examples(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) -> TaskPrompt:
+    """Return the prompt with more examples; raise `PromptError` if one has no question."""
+    for number, example in enumerate(examples, 1):
+        if "question" not in example:
+            raise PromptError(f"example {number} has no 'question': give input, question and output")
+    return prompt.with_examples([*prompt.examples, *examples]) if examples else prompt

@@ -1,35 +1,33 @@
 """The reader: scores every span of the retrieved sentences as an answer, and takes the best.
 
 A span's score is its log-likelihood as the answer to the question, less a share of that as the answer to a content-free
-question (a phrase may be likely after a text whatever is asked). For the best spans, the log-likelihood of the question
-given the answer counts too (noisy channel: Lewis & Fan 2019; Min et al. 2022).
+question (a phrase may be likely after a text whatever is asked), and what a head adds for the look of the span (see
+`span_features`). The score of the best one becomes the evidence that it is right.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from llmkit.chains.qa.alternatives import Alternatives, find_alternatives
+from llmkit.chains.qa.answer_spans import AnswerSpan, SpansFrom, spans_of
+from llmkit.chains.qa.asked_question import AskedQuestion
+from llmkit.chains.qa.evidence import weigh
+from llmkit.chains.qa.span_features import FEATURES, REPETITION, span_features, weight_vector
 from llmkit.chains.qa.tuning import QATuning
-from llmkit.chains.scoring import Row, score_continuations, separator, spans_from
+from llmkit.chains.scoring import Row, score_continuations, separator
 from llmkit.chains.tuning import NEUTRAL_QUESTION
-from llmkit.errors import ContextWindowExceeded, InputError, PromptError
+from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.retrieval import RetrievedSentence
-from llmkit.text.fields import number_answer_fields
 from llmkit.text.ranking import descending
-from llmkit.text.segmentation import Span
-from llmkit.text.words import terms, words
 
 MAX_STARTS = 12
 """Spans are scored only from the likeliest first words: so many with the prior subtracted, and so many without."""
-MAX_CHANNEL_SPANS = 8
-"""The question's log-likelihood is computed for so many of the best spans."""
 MARGIN = 8
 """Tokens that stay free, because a span alone may have other tokens than inside its sentence."""
 
@@ -38,15 +36,14 @@ MARGIN = 8
 class ReaderInput:
     """A question with the sentences that may answer it, the most relevant first, and its prompts.
 
-    They ask the question, a content-free question instead, and for the question that belongs to an answer. Where the
-    question names alternatives, only these are answers.
+    They ask the question, and a content-free question instead. Where the question names alternatives, only these are
+    answers.
     """
 
     question: str
     sentences: list[RetrievedSentence]
     prompt: FittedPrompt
     neutral_prompt: FittedPrompt
-    reverse_prompt: FittedPrompt
     alternatives: Alternatives | None = None
 
     @property
@@ -56,32 +53,16 @@ class ReaderInput:
 
 
 @dataclass(frozen=True)
-class AnswerSpan:
-    """A span of a document as an answer, the sentence that it is in, and its score in nats."""
-
-    sentence: RetrievedSentence
-    span: Span
-    text: str
-    score: float = 0.0
-
-
-SpansFrom = tuple[str, list[AnswerSpan]]
-"""A word, and the spans that begin with it."""
-
-
-@dataclass(frozen=True)
 class Reader:
     """Finds answers of at most `max_words` in sentences, with a model that has `score`.
 
     Attributes:
         prompt: asks for an answer; has the field `question`.
-        reverse_prompt: asks for the question that belongs to an answer.
         min_reserve: the least tokens that are reserved for an answer.
     """
 
     llm: Any
     prompt: TaskPrompt
-    reverse_prompt: TaskPrompt
     tuning: QATuning
     max_words: int
     context_window: int | None = None
@@ -113,13 +94,11 @@ class Reader:
         text = in_source_order(sentences)
         longest = max(self.llm.get_num_tokens(sentence.text) for sentence in sentences)
         reserve = max(self.min_reserve, longest) + MARGIN
-        reverse_reserve = reserve + self.llm.get_num_tokens(_then_question(question)) + MARGIN
         return ReaderInput(
             question,
             sentences,
             self._fit(self.prompt, text, reserve, question=question),
             self._fit(self.prompt, text, reserve, question=NEUTRAL_QUESTION),
-            self._fit(self.reverse_prompt, text, reverse_reserve),
             find_alternatives(question),
         )
 
@@ -131,20 +110,21 @@ class Reader:
         spans = [[span for _, group in starts for span in group] for starts in self._likeliest_starts(inputs)]
         texts = [[span.text for span in row] for row in spans]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=True)
-        scores = [
-            likelihood - self.tuning.prior_weight * prior - self._penalties(item, row)
-            for likelihood, prior, item, row in zip(likelihoods, priors, inputs, spans, strict=True)
-        ]
-        best = [_best_distinct(*pair) for pair in zip(scores, texts, strict=True)]
-        best_texts = [[row[index] for index in indices] for indices, row in zip(best, texts, strict=True)]
-        channels = self._channel(inputs, best_texts)
-        rows = zip(spans, scores, best, channels, strict=True)
-        return [_choose(*row, self.tuning.channel_weight) for row in rows]
+        rows = zip(inputs, spans, likelihoods, priors, strict=True)
+        return [self._choose(item, row, *found) if row else None for item, row, *found in rows]
+
+    def _choose(self, item: ReaderInput, spans: Sequence[AnswerSpan], likelihoods: Row, priors: Row) -> AnswerSpan:
+        """Return the span with the highest score; its own becomes the evidence that it is right."""
+        asked = AskedQuestion.about(item.question, item.text)
+        scores = likelihoods - self.tuning.prior_weight * priors + self._span_scores(item, asked, spans)
+        score = weigh(asked, item.text, spans, scores, self.tuning.evidence_weights)
+        return replace(spans[int(np.argmax(scores))], score=score)
 
     def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[SpansFrom]]:
         """Return the words at which the best spans are likely to begin, with their spans."""
         starts = [
-            [start for one in item.sentences for start in self._starts(one, item.alternatives)] for item in inputs
+            [start for one in item.sentences for start in spans_of(one, self.max_words, item.alternatives)]
+            for item in inputs
         ]
         texts = [[word for word, _ in row] for row in starts]
         likelihoods, priors = self._likelihoods(inputs, texts, include_eos=False)
@@ -154,22 +134,6 @@ class Reader:
             indices = {*descending(likelihood)[:MAX_STARTS], *descending(corrected)[:MAX_STARTS]}
             kept.append([row[index] for index in sorted(indices)])
         return kept
-
-    def _starts(self, sentence: RetrievedSentence, alternatives: Alternatives | None) -> list[SpansFrom]:
-        """Return each word of a sentence with the answers that begin with it, whose offsets are in the document."""
-        text, offset, found = sentence.text, sentence.start, words(sentence.text)
-        fields, starts = number_answer_fields(text, found), [word.start for word in found]
-        groups = [
-            [span for span in spans if fields[bisect_left(starts, span.end) - 1] == field]
-            for spans, field in zip(spans_from(text, found, self.max_words), fields, strict=True)
-        ]
-        if alternatives:
-            groups = [[span for span in spans if alternatives.allow(span.of(text))] for spans in groups]
-        return [
-            (word.of(text), [AnswerSpan(sentence, Span(offset + s.start, offset + s.end), s.of(text)) for s in spans])
-            for word, spans in zip(found, groups, strict=True)
-            if spans
-        ]
 
     def _likelihoods(
         self, inputs: Sequence[ReaderInput], texts: Sequence[Sequence[str]], *, include_eos: bool
@@ -181,66 +145,23 @@ class Reader:
         )
         return rows[: len(inputs)], rows[len(inputs) :]
 
-    def _penalties(self, item: ReaderInput, spans: Sequence[AnswerSpan]) -> Row:
-        """Return the nats that each span loses for its sentence's rank and for repeating the question."""
-        question = set(terms(item.question))
-        ranks = np.array([item.sentences.index(span.sentence) for span in spans], dtype=np.float64)
-        repeats = np.array([set(terms(span.text)) <= question for span in spans], dtype=np.float64)
-        if item.alternatives:  # "Is it open on Monday or Sunday?": the answer is a part of it
-            repeats[:] = 0
-        return np.asarray(self.tuning.rank_penalty * ranks + self.tuning.repetition_penalty * repeats)
-
-    def _channel(self, inputs: Sequence[ReaderInput], answers: Sequence[Sequence[str]]) -> list[Row]:
-        """Return the log-likelihood of each question after each of its answers."""
-        texts = [
-            [*(f"{answer}{_then_question('')}" for answer in row), *(f"{answer}{question}" for answer in row)]
-            for row, question in zip(answers, (_then_question(item.question) for item in inputs), strict=True)
-        ]
-        rows = score_continuations(self.llm, [item.reverse_prompt for item in inputs], texts)
-        return [row[len(row) // 2 :] - row[: len(row) // 2] for row in rows]
-
-
-def reader_prompts(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) -> tuple[TaskPrompt, TaskPrompt]:
-    """Return the prompt for an answer and the one for its question, both with the examples."""
-    reverse = TaskPrompt.load("question-for-answer")
-    for number, example in enumerate(examples, 1):
-        if "question" not in example:
-            raise PromptError(f"example {number} has no 'question': give input, question and output")
-    if not examples:
-        return prompt, reverse
-    prompt = prompt.with_examples([*prompt.examples, *examples])
-    reversed_examples = [
-        {"input": example["input"], "output": f"{example['output']}{_then_question(example['question'])}"}
-        for example in prompt.examples
-    ]
-    return prompt, reverse.with_examples(reversed_examples)
+    def _span_scores(self, item: ReaderInput, asked: AskedQuestion, spans: Sequence[AnswerSpan]) -> Row:
+        """Return what the head adds to each span; 0 with neutral values."""
+        scores = np.zeros(len(spans))
+        if not self.tuning.span_weights:
+            return scores
+        most = max(sentence.relevance for sentence in item.sentences)
+        for rank, sentence in enumerate(item.sentences):
+            places = [place for place, span in enumerate(spans) if span.sentence is sentence]
+            relative = sentence.relevance / most if most > 0 else 0.0
+            features = span_features(asked, sentence, [spans[place].span for place in places], rank, relative)
+            if item.alternatives:  # "Is it open on Monday or Sunday?": the answer is a part of the question
+                features[:, REPETITION] = 0
+            scores[places] = features @ weight_vector(self.tuning.span_weights, FEATURES)
+        return scores
 
 
 def in_source_order(sentences: Sequence[RetrievedSentence]) -> str:
     """Return the text of sentences in the order of the source."""
     ordered = sorted(sentences, key=lambda sentence: (sentence.document, sentence.start))
     return " ".join(sentence.text for sentence in ordered)
-
-
-def _then_question(question: str) -> str:
-    return f"\nQuestion: {question}".rstrip()
-
-
-def _best_distinct(scores: Row, texts: Sequence[str]) -> list[int]:
-    """Return the indices of the best spans, no two of which have the same text."""
-    kept: dict[str, int] = {}
-    for index in descending(scores):
-        kept.setdefault(texts[index].casefold(), index)
-        if len(kept) == MAX_CHANNEL_SPANS:
-            break
-    return list(kept.values())
-
-
-def _choose(
-    spans: Sequence[AnswerSpan], scores: Row, best: list[int], channel: Row, weight: float
-) -> AnswerSpan | None:
-    if not best:
-        return None
-    totals = scores[best] + weight * channel
-    chosen = int(np.argmax(totals))
-    return replace(spans[best[chosen]], score=float(totals[chosen]))

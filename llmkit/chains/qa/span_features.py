@@ -9,41 +9,29 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from llmkit.chains.qa.asked_question import AskedQuestion
+from llmkit.errors import InputError
+from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span
-from llmkit.text.word_forms import content_words, recognize_language, stems, stop_words
+from llmkit.text.word_forms import stems, stop_words
 from llmkit.text.words import terms, words
 
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 
 DECAY = 4.0
 """Words at which the nearness of a question's word has fallen to 1/e."""
 
 _FLAGS = regex.VERBOSE | regex.IGNORECASE
 _ARTICLES = frozenset(("a", "an", "the"))
-_AMOUNT = regex.compile(
-    r"""\bhow\s+(?:many|much|long|old|far|often|big|large|tall|high|deep|wide|fast|heavy|early|late|frequently)\b
-    | \bwhat\s+(?:\w+\s+)?(?:percent|percentage|number|amount|age|price|cost|size|rate|speed|distance|share|total)\b
-    | \bwhat\s+(?:is|was|were|are)\s+the\s+(?:\w+\s+){0,2}(?:percentage|number|population|price|cost|age|length|height|
-      size)\b""",
-    _FLAGS,
-)
-_TIME = regex.compile(
-    r"""\bwhen\b | \b(?:what|which)\s+(?:\w+\s+)?(?:year|years|month|day|date|decade|century|time|season|era|
-    period|weekday)\b | \bsince\s+when\b | \bhow\s+long\s+ago\b""",
-    _FLAGS,
-)
-_PERSON = regex.compile(r"\bwho(?:m|se)?\b | \b(?:what|which)\s+(?:person|king|queen|president|author)\b", _FLAGS)
-_PLACE = regex.compile(r"\bwhere\b | \b(?:what|which)\s+(?:city|country|town|place|state|region|river)\b", _FLAGS)
-_REASON = regex.compile(r"\bwhy\b | \bfor\s+what\s+reason\b | \bwhat\s+(?:caused|causes)\b | \bhow\b", _FLAGS)
-_ASKED_NOUN = regex.compile(r"\b(?:what|which)\s+(?:(?:kinds?|types?|sorts?)\s+of\s+)?(\w+)", _FLAGS)
+_OF = frozenset(("of", "de", "du", "del", "di", "von", "van"))
 _TIME_WORD = regex.compile(
     r"""(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|october|(?:mon|tues|wednes|thurs|fri|
     satur|sun)days?|(?:spring|summer|autumn|winter|noon|midnight|today|tomorrow|yesterday|morning|evening|night|century|
@@ -59,6 +47,9 @@ _NUMBER_WORD = regex.compile(
 _DIVIDES = regex.compile(r"[,;:()\[\]\"“”—–]|\s-\s")
 
 FEATURES = (
+    "rank",
+    "relevance",
+    "question_words_in_sentence",
     "words",
     "begins_with_article",
     "begins_with_stop_word",
@@ -67,7 +58,9 @@ FEATURES = (
     "begins_at_border",
     "ends_at_border",
     "cuts_name",
+    "cuts_number",
     "repeated",
+    "repeated_at_edge",
     "only_repeated",
     "near_question_words",
     "asked_noun",
@@ -84,38 +77,8 @@ FEATURES = (
 )
 """The names of the columns of `span_features`."""
 
-
-@dataclass(frozen=True)
-class AskedQuestion:
-    """A question, the language of its text as the Snowball stemmer names it, and what it asks for."""
-
-    text: str
-    language: str
-
-    @cached_property
-    def stems(self) -> frozenset[str]:
-        """The stems of its content words."""
-        return frozenset(stems(content_words(terms(self.text), self.language), self.language))
-
-    @cached_property
-    def terms(self) -> frozenset[str]:
-        """All of its terms."""
-        return frozenset(terms(self.text))
-
-    @cached_property
-    def asked_noun(self) -> str | None:
-        """The stem of the noun after "what" or "which", as in "which treaty"."""
-        found = _ASKED_NOUN.search(self.text) if self.language == "english" else None
-        kept = content_words(terms(found[1]), self.language) if found else []
-        return stems(kept[:1], self.language)[0] if kept else None
-
-    @cached_property
-    def asks_for(self) -> str | None:
-        """The type of its answer: "amount", "time", "person", "place" or "reason"; `None` where that is unknown."""
-        if self.language != "english" or recognize_language(terms(self.text)) != "english":
-            return None
-        patterns = {"amount": _AMOUNT, "time": _TIME, "person": _PERSON, "place": _PLACE, "reason": _REASON}
-        return next((name for name, pattern in patterns.items() if pattern.search(self.text)), None)
+REPETITION = [FEATURES.index(name) for name in ("repeated", "repeated_at_edge", "only_repeated")]
+"""The columns that say what a span repeats of the question."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +96,39 @@ class _Word:
     is_asked: bool
 
 
-def span_features(question: AskedQuestion, sentence: str, spans: Sequence[Span]) -> Matrix:
-    """Return the features of spans of a sentence, [spans, features]; the spans begin and end at words."""
-    found = _words_of(question, sentence)
+def span_features(
+    question: AskedQuestion, sentence: RetrievedSentence, spans: Sequence[Span], rank: int, relevance: float
+) -> Matrix:
+    """Return the features of spans of a sentence, [spans, features].
+
+    Args:
+        question: what is asked.
+        sentence: the sentence.
+        spans: spans of its document, inside the sentence, that begin and end at words.
+        rank: how many sentences are more relevant.
+        relevance: of the sentence, as a share of the highest one.
+    """
+    found = _words_of(question, sentence.text)
     starts = [word.start for word in found]
+    of_sentence = [float(rank), relevance, question.share_in(sentence.text)]
     rows = []
     for span in spans:
-        first, last = bisect_right(starts, span.start) - 1, bisect_left(starts, span.end) - 1
-        rows.append(_features(question, sentence, found, max(first, 0), max(last, first, 0), span))
+        inside = Span(span.start - sentence.start, span.end - sentence.start)
+        first = max(bisect_right(starts, inside.start) - 1, 0)
+        last = max(bisect_left(starts, inside.end) - 1, first)
+        rows.append([*of_sentence, *_features(question, sentence.text, found, first, last, inside)])
     return np.array(rows, dtype=np.float64).reshape(len(spans), len(FEATURES))
+
+
+def weight_vector(weights: Mapping[str, float], names: Sequence[str]) -> Vector:
+    """Return the weights of named features in this order; what has none gets 0.
+
+    Raises:
+        InputError: a weight has another name.
+    """
+    if unknown := weights.keys() - set(names):
+        raise InputError(f"there is no feature {', '.join(sorted(unknown))}: the features are {', '.join(names)}")
+    return np.array([weights.get(name, 0.0) for name in names])
 
 
 def _words_of(question: AskedQuestion, sentence: str) -> list[_Word]:
@@ -187,8 +174,10 @@ def _features(
         float(bool(_DIVIDES.search(span.of(sentence)))),
         float(before is None or before.is_stop or bool(_DIVIDES.search(between_before))),
         float(after is None or after.is_stop or bool(_DIVIDES.search(between_after))),
-        float(_continues_name(before, inside[0], between_before) or _continues_name(inside[-1], after, between_after)),
+        float(_cuts_name(found, first, sentence) or _cuts_name(found, last + 1, sentence)),
+        float(_cuts_number(found, first, sentence) or _cuts_number(found, last + 1, sentence)),
         len(asked) / len(content) if content else 1.0,
+        float(0 < len(asked) < len(content) and (content[0].is_asked or content[-1].is_asked)),
         float(len(asked) == len(content)),
         _nearness(question, found, first, last),
         float(any(word.stem == question.asked_noun for word in inside) and len(asked) < len(content)),
@@ -196,8 +185,22 @@ def _features(
     ]
 
 
-def _continues_name(one: _Word | None, two: _Word | None, between: str) -> bool:
-    return bool(one and two and one.is_capital and two.is_capital and between.isspace())
+def _cuts_name(found: Sequence[_Word], place: int, sentence: str) -> bool:
+    """Return whether a border before this word parts capitalized words, as in "Edict of | Nantes"."""
+    if not 0 < place < len(found) or not found[place].is_capital or found[place].is_number:
+        return False
+    if found[place - 1].is_capital:
+        return sentence[found[place - 1].end : found[place].start].isspace()
+    of_name = place > 1 and found[place - 2].is_capital and found[place - 1].stem in _OF
+    return bool(of_name) and sentence[found[place - 2].end : found[place].start].count(" ") == 2
+
+
+def _cuts_number(found: Sequence[_Word], place: int, sentence: str) -> bool:
+    """Return whether a border before this word parts a number or a date, as in "3 | October" and "5 | million"."""
+    if not 0 < place < len(found) or not sentence[found[place - 1].end : found[place].start].isspace():
+        return False
+    one, two = found[place - 1], found[place]
+    return (one.is_number and (two.is_number or two.is_time)) or (one.is_time and two.is_number)
 
 
 def _nearness(question: AskedQuestion, found: Sequence[_Word], first: int, last: int) -> float:

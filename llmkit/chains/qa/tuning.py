@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from llmkit.chains.tuning import Tuning
 
@@ -14,21 +15,20 @@ class QATuning(Tuning):
 
     Attributes:
         prior_weight: the share of a span's log-likelihood after a content-free question that is subtracted.
-        channel_weight: the weight of the question's log-likelihood given the answer.
-        rank_penalty: nats that a sentence loses for each one ranked before it.
-        repetition_penalty: nats that a span loses if the question has all its words.
-        confidence_midpoint: the score, in nats, at which an answer is as likely right as wrong.
-        confidence_scale: the nats over which that changes: the confidence is
-            sigmoid((score - midpoint) / scale) (Platt 1999).
+        span_weights: the nats that a span gets for a unit of each of `span_features.FEATURES`; none for those left out.
+        evidence_weights: the weight of each of `evidence.EVIDENCE` in the evidence that the best span is right; where
+            there are none, the evidence is the span's score in nats.
+        confidence_midpoint: the evidence at which an answer is as likely right as wrong.
+        confidence_scale: the evidence over which that changes: the confidence is
+            sigmoid((evidence - midpoint) / scale) (Platt 1999).
         threshold: the least confidence of an answer; 0 always answers.
         yes_no_midpoint, yes_no_scale, yes_no_threshold: the same for yes and no.
         yes_no_languages: those in which yes/no questions are answered; `None` for all.
     """
 
     prior_weight: float = 0.0
-    channel_weight: float = 0.0
-    rank_penalty: float = 0.0
-    repetition_penalty: float = 0.0
+    span_weights: Mapping[str, float] = field(default_factory=dict)
+    evidence_weights: Mapping[str, float] = field(default_factory=dict)
     confidence_midpoint: float = 0.0
     confidence_scale: float = 1.0
     threshold: float = 0.0
@@ -49,13 +49,46 @@ class QATuning(Tuning):
 NEUTRAL = QATuning()
 SMOLLM2_135M = QATuning(
     model="smollm2-135m",
-    prior_weight=0.5,
-    channel_weight=0.3,
-    rank_penalty=1.0,
-    repetition_penalty=4.0,
-    confidence_midpoint=-9.0,
-    confidence_scale=5.5,
-    threshold=0.25,
+    prior_weight=0.58,
+    span_weights={
+        "rank": -1.04,
+        "relevance": 4.65,
+        "question_words_in_sentence": -0.49,
+        "words": 0.65,
+        "begins_with_article": 0.08,
+        "begins_with_stop_word": -1.14,
+        "ends_with_stop_word": -1.86,
+        "divided": -1.31,
+        "begins_at_border": -0.09,
+        "ends_at_border": 0.54,
+        "cuts_name": -2.69,
+        "cuts_number": -5.68,
+        "repeated": -1.38,
+        "repeated_at_edge": -0.14,
+        "only_repeated": -4.58,
+        "near_question_words": 7.36,
+        "asked_noun": -0.69,
+        "number_asked": 0.54,
+        "number_missing": -1.36,
+        "time_asked": 0.90,
+        "time_missing": -1.14,
+        "name_asked": 0.38,
+        "name_missing": -1.06,
+        "place_asked": 0.26,
+        "place_missing": -0.58,
+        "reason_length": -0.38,
+        "number_not_asked": -3.61,
+    },
+    evidence_weights={
+        "score": 0.104,
+        "lead": 0.199,
+        "similarity": 1.029,
+        "question_words_in_sentence": -0.153,
+        "missing_names": -0.828,
+    },
+    confidence_midpoint=1.52,
+    confidence_scale=1.0,
+    threshold=0.3,
     yes_no_midpoint=-0.06,
     yes_no_scale=0.81,
     yes_no_threshold=0.7,

@@ -35,6 +35,13 @@ def test_an_answer_is_a_span_of_its_document(name: str) -> None:
     assert found.method == "spans"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_embedder_folder")
+@pytest.mark.parametrize(("embedder", "is_used"), [("auto", True), (None, False)])
+def test_an_answer_says_whether_an_embedder_was_used(embedder: Any, is_used: bool) -> None:
+    assert tiny_chain(embedder=embedder).invoke(qa_input(LIGHTHOUSE)).used_embedder is is_used
+
+
 SIGNS = 'aé 日本語。ター ภาษา، ؟ مرحبا 😀👨\u200d👩\u200d👧"()«».!?-–%$\u200b\u202e\x00\x1b\n\r\u0301{}<|im_end|>'
 
 

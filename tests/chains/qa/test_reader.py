@@ -7,7 +7,7 @@ import pytest
 
 from llmkit import HuggingFaceLLM
 from llmkit.chains.qa.reader import Reader, ReaderInput
-from llmkit.chains.qa.tuning import SMOLLM2_135M
+from llmkit.chains.qa.tuning import QATuning
 from llmkit.chains.tuning import NEUTRAL_QUESTION
 from llmkit.errors import ContextWindowExceeded
 from llmkit.prompts import TaskPrompt
@@ -20,22 +20,21 @@ TEXT = "The dog sleeps. Paris is old."
 SENTENCES = [RetrievedSentence(16, 29, 0, "Paris is old."), RetrievedSentence(0, 15, 0, "The dog sleeps.")]
 QUESTION = "What is old?"
 
+TUNING = QATuning(prior_weight=0.5, span_weights={"rank": -1.0, "only_repeated": -4.0})
+
 ASKED = f"Question: {QUESTION}\nContext: {TEXT}\nQuestion: {QUESTION}\nAnswer:"
 
 
 def reader(name: str = "llama", **options: Any) -> Reader:
     llm = HuggingFaceLLM(model=chat(name).engine)
-    prompt, reverse = (
-        TaskPrompt.load(each).with_examples([]) for each in ("question-answering", "question-for-answer")
-    )
-    return Reader(llm, prompt, reverse, SMOLLM2_135M, max_words=2, **options)
+    prompt = TaskPrompt.load("question-answering").with_examples([])
+    return Reader(llm, prompt, options.pop("tuning", TUNING), max_words=2, **options)
 
 
 def test_the_prompts() -> None:
     item: ReaderInput = reader().prepare(QUESTION, SENTENCES)
     assert item.prompt.text == ASKED
     assert item.neutral_prompt.text == ASKED.replace(QUESTION, NEUTRAL_QUESTION)
-    assert item.reverse_prompt.text == f"Context: {TEXT}\nAnswer:"
     led = TaskPrompt.load("question-answering").fit(TEXT, model=reader().llm, max_new_tokens=9, question=QUESTION)
     assert led.text.endswith(f"\nQuestion: When was the mill built?\nAnswer: 1821\n\n{ASKED}")
     assert led.text.count("Context:") == 3
@@ -43,7 +42,7 @@ def test_the_prompts() -> None:
 
 @pytest.mark.parametrize("name", ["llama", "gpt_neox", "mamba"])
 def test_scores_equal_teacher_forcing(name: str) -> None:
-    span_reader, weights = reader(name), SMOLLM2_135M
+    span_reader = reader(name)
     item = span_reader.prepare(QUESTION, SENTENCES)
     [found] = span_reader.read([item])
     assert found
@@ -54,18 +53,12 @@ def test_scores_equal_teacher_forcing(name: str) -> None:
         encoder = engine.encoder
         return teacher_forcing(model, encoder.encode_text(prompt), [*encoder.encode_continuation(answer), *end])
 
-    answer, back = f" {found.text}", item.reverse_prompt.text
+    answer = f" {found.text}"
     likely, usual = (
         forced(each.text, answer, *engine.loaded.likeliest_eos) for each in (item.prompt, item.neutral_prompt)
     )
-    channel = forced(back, f"{answer}\nQuestion: {QUESTION}") - forced(back, f"{answer}\nQuestion:")
-    wanted = (
-        likely
-        - weights.prior_weight * usual
-        + weights.channel_weight * channel
-        - weights.rank_penalty * SENTENCES.index(found.sentence)
-    )
-    wanted -= weights.repetition_penalty * (found.text in ("is", "old", "is old"))
+    wanted = likely - TUNING.prior_weight * usual + TUNING.span_weights["rank"] * SENTENCES.index(found.sentence)
+    wanted += TUNING.span_weights["only_repeated"] * (found.text == "old")
     assert found.score == pytest.approx(wanted, abs=1e-3)
 
 
@@ -77,3 +70,40 @@ def test_the_worst_sentences_that_do_not_fit_are_left_out() -> None:
         except ContextWindowExceeded:
             kept.append([])
     assert [hits for hits, _ in groupby(kept)] == [[], SENTENCES[:1], SENTENCES]
+
+
+def test_the_head_outweighs_the_log_likelihood() -> None:
+    for name, chosen in {"cuts_name": {"Holm", "Maria"}, "begins_with_stop_word": {"is", "is old"}}.items():
+        found = {}
+        for weight in (-1000.0, 1000.0):
+            tuning = QATuning(span_weights={name: weight})
+            item = reader(tuning=tuning).prepare("Who?", [RetrievedSentence(0, 19, 0, "Maria Holm is old.")])
+            [answer] = reader(tuning=tuning).read([item])
+            assert answer
+            found[weight] = answer
+        assert found[-1000.0].text not in chosen
+        assert found[1000.0].text in chosen | {"Holm is"}
+        assert found[-1000.0].score > -500
+        assert found[1000.0].score > 500
+
+
+def test_an_alternative_is_no_repetition() -> None:
+    tuning = QATuning(span_weights={"only_repeated": -1000.0})
+    sentences = [RetrievedSentence(0, 17, 0, "The dog is black.")]
+    for question, repeated in (("Is the dog black or white?", True), ("Which dog is black?", False)):
+        span_reader = reader(tuning=tuning)
+        [answer] = span_reader.read([span_reader.prepare(question, sentences)])
+        assert answer
+        assert (answer.score > -500) or not repeated
+        assert (answer.text == "black") == repeated
+
+
+def test_the_evidence_replaces_the_score() -> None:
+    plain, lead = (reader(tuning=QATuning(evidence_weights=weights)) for weights in ({}, {"missing_names": 1.0}))
+    item = plain.prepare("What is old in 1066?", SENTENCES)
+    [one], [two] = plain.read([item]), lead.read([item])
+    assert one
+    assert two
+    assert one.text == two.text
+    assert one.score < 0
+    assert two.score == 1
