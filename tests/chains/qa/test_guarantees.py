@@ -9,8 +9,8 @@ import pytest
 
 from llmkit.chains import QAChain
 from llmkit.chains.qa.calibration import ScoredRow
-from llmkit.chains.qa.tuning import QATuning
 from llmkit.chains.qa.guarantees import guaranteed_report
+from llmkit.chains.qa.tuning import QATuning
 from llmkit.errors import InputError
 from tests.support.qa import LIGHTHOUSE, qa_input, tiny_chain
 
