@@ -113,7 +113,7 @@ def main(
     rows = read(Path(__file__).with_suffix(".jsonl"))
     llm = HuggingFaceChat(model=str(resolve("smollm2-135m")), temperature=0)
     methods: dict[str, Callable[[], QAChain]] = {
-        "words": lambda: QAChain(llm, threshold=0),
+        "words": lambda: QAChain(llm, embedder=None, threshold=0),
         "words and sense": lambda: QAChain(llm, default_embedder(), threshold=0),
     }
     bodies = {name: gzip.decompress((folder / row["file"]).read_bytes()) for name, row in references.items()}

@@ -99,11 +99,10 @@ def test_an_alternative_is_no_repetition() -> None:
 
 
 def test_the_evidence_replaces_the_score() -> None:
-    plain, lead = (reader(tuning=QATuning(evidence_weights=weights)) for weights in ({}, {"missing_names": 1.0}))
-    item = plain.prepare("What is old in 1066?", SENTENCES)
+    plain, lead = (reader(tuning=QATuning(evidence_weights=weights)) for weights in ({}, {"lead": 1.0}))
+    item = plain.prepare(QUESTION, SENTENCES)
     [one], [two] = plain.read([item]), lead.read([item])
     assert one
     assert two
     assert one.text == two.text
-    assert one.score < 0
-    assert two.score == 1
+    assert one.score < 0 <= two.score
