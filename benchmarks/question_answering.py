@@ -4,9 +4,10 @@
 
 F1 and exact match are those of SQuAD's script: lowercase, without punctuation and articles, for the best of the
 reference answers. AUC is the probability that a right answer (an exact match) has a higher confidence than another one,
-a wrong one or any to a question without an answer. Brackets are 95 % intervals (bootstrap over questions). "Words" finds sentences by BM25 alone, "words and sense" with sentence embeddings too. The stock
-recipe is `ChatPromptTemplate | HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 tokens, of
-which the first line counts; "unanswerable" is an abstention.
+a wrong one or any to a question without an answer. Brackets are 95 % intervals (bootstrap over questions). "Words"
+finds sentences by BM25 alone, "words and sense" with sentence embeddings too. The stock recipe is `ChatPromptTemplate |
+HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 tokens, of which the first line counts;
+"unanswerable" is an abstention.
 """
 
 from __future__ import annotations
