@@ -15,8 +15,8 @@ from benchmarks.tune.search import Figures, Objective
 from llmkit.chains import NERChain, QAChain, QATuning, SummarizationChain, ZeroShotClassificationChain
 from llmkit.chains.classification import contextual_calibration
 from llmkit.chains.ner import tuning as ner_tuning
-from llmkit.chains.qa.chain import NEUTRAL as QA_NEUTRAL
-from llmkit.chains.qa.chain import SMOLLM2_135M as QA_FITTED
+from llmkit.chains.qa.tuning import NEUTRAL as QA_NEUTRAL
+from llmkit.chains.qa.tuning import SMOLLM2_135M as QA_FITTED
 from llmkit.chains.summarization import tuning as summarization_tuning
 from llmkit.chains.tuning import Tuning
 from llmkit.prompts import LexicalExamples
@@ -230,7 +230,7 @@ TASKS = {
         [
             name
             for name in vars(QA_NEUTRAL)
-            if name not in ("model", "threshold") and not name.startswith(("confidence", "yes_no"))
+            if name not in ("model", "threshold") and not name.startswith(("confidence", "evidence", "yes_no"))
         ],
         "F1 where there is an answer",
         read_questions,
