@@ -225,5 +225,5 @@ def _type_features(question: AskedQuestion, inside: Sequence[_Word], content: Se
     for kind, has in (("amount", has_number), ("time", has_time), ("person", has_name), ("place", has_name)):
         found += [float(asked == kind and has), float(asked == kind and not has)]
     has_digit = any(word.is_number and word.is_time for word in inside)
-    is_number_asked = asked in ("amount", "time") or bool(question.asked_noun and has_time and not has_digit)
-    return [*found, len(inside) * float(asked == "reason"), float(has_digit and not is_number_asked)]
+    is_other_asked = asked in ("person", "place", "reason")
+    return [*found, len(inside) * float(asked == "reason"), float(has_digit and is_other_asked)]
