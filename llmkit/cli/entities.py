@@ -32,11 +32,12 @@ class EntityOptions:
     ] = None
     threshold: Annotated[
         float, typer.Option(metavar="NUMBER", min=0, max=1, help="List only entities with at least this probability.")
-    ] = 0.5
+    ] = 0.4
     any_words: Annotated[
         bool,
         options.switch(
-            "--any-words/--no-any-words", help="Find any words, such as dates or foods, not only proper names."
+            "--any-words/--no-any-words",
+            help="Find any words, also with labels that stand for people, organizations or places.",
         ),
     ] = False
     max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6
@@ -60,7 +61,7 @@ class EntityOptions:
             "descriptions": descriptions,
             "examples": examples,
             "threshold": self.threshold,
-            "proper_names": not self.any_words,
+            "proper_names": False if self.any_words else None,
             "max_words": self.max_words,
         }
         return arguments, rows

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, Matrix, threshold_for
+from llmkit.chains.ner.head import LabelledSpans, SpanHead, label_log_probabilities, learn_head
+from llmkit.chains.ner.lattice import SpanLattice
 from llmkit.chains.ner.results import Entity, resolve_overlaps
 from llmkit.chains.ner.span_scorer import ScoredText
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
 from llmkit.text.words import occurrences
 
-FOLDS = 5
-MIN_GAIN = 0.03
-"""Fitting must improve the F1 of examples that it was not fitted to by this much."""
+LEAST_EXAMPLES = 4
+"""From fewer texts nothing is learned."""
+_LEAST_LOG_PROBABILITY = -200.0
+_MOST_LOG_ODDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -56,36 +59,53 @@ LabelledScores = tuple[LabelledText, ScoredText]
 
 @dataclass(frozen=True)
 class EntityDecoder:
-    """Turns the scores of candidates into entities.
+    """Turns the log-odds of candidates into entities.
 
     Attributes:
         labels: names of the score columns.
-        no_entity_score: the score of "no entity", the last column of the calibration, in nats.
+        head: what was learned from examples.
+        calibration: of the probabilities; "no entity" is its last column.
     """
 
     labels: Sequence[str]
-    no_entity_score: float
+    head: SpanHead | None = None
     calibration: Calibration = field(default_factory=Calibration)
 
     def probabilities(self, scored: ScoredText) -> Matrix:
         """Return the probability of each label for each candidate: [candidates, labels]."""
-        return self.calibration.probabilities(self._with_no_entity(scored.scores))[:, :-1]
+        return self.calibration.probabilities(self.log_probabilities(scored))[:, :-1]
+
+    def log_probabilities(self, scored: ScoredText) -> Matrix:
+        """Return the log-probabilities before calibration, of each label and of no entity: [candidates, labels + 1]."""
+        log_odds = scored.scores
+        if self.head is not None and len(log_odds):
+            log_odds = self.head.log_odds(log_odds, _evidence(scored))
+        _, of_labels = label_log_probabilities(SpanLattice.build([scored.candidates]), log_odds)
+        of_labels = np.maximum(of_labels, _LEAST_LOG_PROBABILITY)
+        rest = np.maximum(1 - np.exp(of_labels).sum(axis=1, keepdims=True), np.exp(_LEAST_LOG_PROBABILITY))
+        return np.concatenate([of_labels, np.log(rest)], axis=1)
 
     def entities(self, scored: ScoredText, threshold: float) -> list[Entity]:
         """Return the entities of a text."""
         return resolve_overlaps(scored.text, scored.candidates, self.probabilities(scored), self.labels, threshold)
 
-    def fit(self, rows: Sequence[LabelledScores]) -> EntityDecoder:
-        """Return the decoder with the temperature and biases that fit labelled texts best."""
-        scores, truth = self.training_rows(rows)
-        return replace(self, calibration=self.calibration.fit(scores, truth)) if len(scores) else self
-
-    def fit_label_bias(self, rows: Sequence[LabelledScores]) -> EntityDecoder:
-        """Return the decoder with only the differences of the labels' biases fitted."""
-        bias = np.array(self.fit(rows).calibration.bias or ())
-        if not bias.size:
-            return self
-        return replace(self, calibration=Calibration(bias=(*(bias[:-1] - bias[:-1].mean()).tolist(), 0.0)))
+    def fit(self, rows: Sequence[LabelledScores]) -> tuple[EntityDecoder, ExamplesReport]:
+        """Return the decoder with a head learned from labelled texts, if cross-validation finds it better."""
+        usable = [(labelled, scored) for labelled, scored in rows if len(scored.candidates)]
+        if len(usable) < LEAST_EXAMPLES:
+            return self, ExamplesReport(len(rows), "none")
+        truth = [_truth(labelled, scored, self.labels) for labelled, scored in usable]
+        learned = learn_head(
+            LabelledSpans(
+                [scored.candidates for _, scored in usable],
+                np.concatenate([scored.scores for _, scored in usable]),
+                np.concatenate([_evidence(scored) for _, scored in usable]),
+                np.concatenate(truth),
+            )
+        )
+        use: Literal["head", "none"] = "none" if learned.head is None else "head"
+        report = ExamplesReport(len(rows), use, "log-loss", learned.loss_before, learned.loss_after)
+        return replace(self, head=learned.head), report
 
     def calibrate(self, rows: Sequence[LabelledScores], precision: float | None) -> CalibrationReport:
         """Return the best calibration for labelled texts and the threshold for a precision; else `InputError`."""
@@ -97,21 +117,12 @@ class EntityDecoder:
         losses = self.calibration.log_loss(scores, truth), after.calibration.log_loss(scores, truth)
         return CalibrationReport(len(rows), after.calibration, *losses, threshold)
 
-    def f1(self, rows: Sequence[LabelledScores]) -> float:
-        """Return the harmonic mean of precision and recall of exact spans with their labels."""
-        right = found = expected = 0
-        for labelled, scored in rows:
-            predicted = {(Span(entity.start, entity.end), entity.label) for entity in self.entities(scored, 0.5)}
-            right += len(predicted & set(labelled.entities.items()))
-            found, expected = found + len(predicted), expected + len(labelled.entities)
-        return 2 * right / max(found + expected, 1)
-
     def training_rows(self, rows: Sequence[LabelledScores]) -> tuple[Matrix, NDArray[np.bool_]]:
         """Return the scores and truth, [candidates, labels and none], of entities and the best candidates."""
         scores, truth = [], []
         for labelled, scored in rows:
             winners = {Span(entity.start, entity.end) for entity in self.entities(scored, 0.0)}
-            for candidate, row in zip(scored.candidates, self._with_no_entity(scored.scores), strict=True):
+            for candidate, row in zip(scored.candidates, self.log_probabilities(scored), strict=True):
                 label = labelled.entities.get(candidate.span)
                 if label is not None or candidate.span in winners:
                     scores.append(row)
@@ -127,25 +138,14 @@ class EntityDecoder:
         ]
         return threshold_for(np.array([p for p, _ in found]), np.array([right for _, right in found]), precision)
 
-    def _with_no_entity(self, scores: Matrix) -> Matrix:
-        return np.concatenate([scores, np.full((len(scores), 1), self.no_entity_score)], axis=1)
+
+def _evidence(scored: ScoredText) -> Matrix:
+    """Return the evidence, and the log-odds themselves, whose weights are a temperature."""
+    evidence = scored.evidence.reshape(len(scored.candidates), -1)
+    return np.concatenate([np.clip(scored.scores, -_MOST_LOG_ODDS, _MOST_LOG_ODDS), evidence], axis=1)
 
 
-def fit_if_better(decoder: EntityDecoder, rows: Sequence[LabelledScores]) -> tuple[EntityDecoder, ExamplesReport]:
-    """Return the decoder, fitted to labelled texts if cross-validation shows that it finds entities better then."""
-    if len(rows) < 2:
-        return decoder, ExamplesReport(len(rows), "none")
-
-    def cross_validated_f1(fit: Callable[[Sequence[LabelledScores]], EntityDecoder]) -> float:
-        folds = range(min(FOLDS, len(rows)))
-        rests = ([row for index, row in enumerate(rows) if index % FOLDS != fold] for fold in folds)
-        return float(np.mean([fit(rest).f1(rows[fold::FOLDS]) for fold, rest in zip(folds, rests, strict=True)]))
-
-    biased, fitted = cross_validated_f1(decoder.fit_label_bias), cross_validated_f1(decoder.fit)
-    plain = cross_validated_f1(lambda _: decoder)
-    report = ExamplesReport(len(rows), "none", "F1", plain, max(biased, fitted))
-    if max(biased, fitted) <= plain + MIN_GAIN:
-        return decoder, report
-    learned = decoder.fit_label_bias(rows) if biased >= fitted else decoder.fit(rows)
-    bias = dict(zip(decoder.labels, learned.calibration.bias or (), strict=False))
-    return learned, replace(report, use="calibration", temperature=learned.calibration.temperature, bias=bias)
+def _truth(labelled: LabelledText, scored: ScoredText, labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which candidates have which label, [candidates, labels]."""
+    named = [labelled.entities.get(candidate.span) for candidate in scored.candidates]
+    return np.array([[name == label for label in labels] for name in named], dtype=bool)

@@ -20,7 +20,10 @@ from typing import Any
 import numpy as np
 import regex
 
+from llmkit.chains.calibration import Matrix
+from llmkit.chains.ner.function_words import function_words, names_nothing
 from llmkit.chains.ner.inverted_names import divides_name, inverted_names
+from llmkit.chains.ner.shapes import shapes
 from llmkit.chains.ner.tuning import Capitals, NERTuning
 from llmkit.chains.scoring import score_continuations, spans_from
 from llmkit.prompts import FittedPrompt
@@ -120,6 +123,7 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
     whole = inverted_names(text, found, max_words)
     titles, of_names = _titles(text, found) if truecaser else ([False] * len(found), [False] * len(found))
     starts = [word.start for word in found]
+    texts, functions = [word.of(text) for word in found], function_words(text, found)
     candidates = []
     for first, spans in enumerate(spans_from(text, found, max_words)):
         before = 0.0 if not first or apart[first - 1] else neighbor[first - 1]
@@ -131,9 +135,19 @@ def find_candidates(text: str, max_words: int, truecaser: Truecaser | None) -> l
             cost = edge[first] + edge[last] + before + after
             if of_names[last] or all(titles[first : last + 1]) or divides_name(whole, first, last):
                 continue
+            words = slice(first, last + 1)
+            if names_nothing(functions[words], texts[words], proper_names=truecaser is not None):
+                continue
             if cost <= limit and span.end - span.start <= max_words * _LONGEST_WORD:
                 candidates.append(Candidate(span.start, span.end, cost))
     return candidates
+
+
+def shape_evidence(text: str, candidates: Sequence[Span], truecaser: Truecaser | None) -> Matrix:
+    """Return what the words of candidates and those beside them look like, [candidates, `SHAPES`]."""
+    found = name_words(text)
+    probabilities = _name_probabilities(text, found, sentences(text), truecaser) if truecaser else {}
+    return shapes(text, found, probabilities, candidates)
 
 
 def _fields_and_gaps(text: str, found: Sequence[Word], ends: Sequence[int]) -> tuple[list[int], list[bool]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from langchain_core.runnables import RunnableConfig
 
 from llmkit.chains.base import Chain, unwrap_all
-from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, validate_precision, warn_of_few
+from llmkit.chains.calibration import CalibrationReport, ExamplesReport, validate_precision, warn_of_few
 from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, Guarantee, validate_guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
@@ -24,14 +24,14 @@ from llmkit.chains.inputs import (
     validate_share,
 )
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
+from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText
 from llmkit.chains.ner.candidates import Truecaser
 from llmkit.chains.ner.entity_typing import USUAL_LABELS, EntityTyper
 from llmkit.chains.ner.guarantees import guarantee_share
 from llmkit.chains.ner.results import Entities, Entity
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
 from llmkit.chains.ner.structured import name_entities
-from llmkit.chains.ner.token_labels import NO_ENTITY_SCORE, TokenLabelScorer
+from llmkit.chains.ner.token_labels import TokenLabelScorer
 from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
@@ -41,6 +41,8 @@ from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
+DEFAULT_THRESHOLD = 0.4
+"""Of calibrated probabilities, the threshold with the best F1 is half of this F1 (Lipton et al. 2014)."""
 MAX_WORDS, MAX_PASSAGE_TOKENS = 6, 96
 
 
@@ -66,9 +68,9 @@ class NERChain(Chain[Text, str, Entities]):
         labels: what to find.
         descriptions: what a label means, as phrases divided by commas: {"site": "a building, an airport, a bridge"}.
         examples: labelled texts, `{"input": text, "output": [{"text": …, "label": …}, …]}`, with all of their
-            entities. Probabilities are fitted to them, if cross-validation shows that it helps.
+            entities. A head is learned from them, if cross-validation shows that it helps.
         proper_names: whether entities are proper names, for which capitals and rare words are evidence; `False` for
-            dates, foods and the like.
+            dates, foods and the like. By default they are if all labels stand for people, organizations or places.
         threshold: the least probability of an entity.
         max_words: the longest entity that a language model is asked about.
         max_passage_tokens: longer texts are read in passages of about so many tokens.
@@ -95,8 +97,8 @@ class NERChain(Chain[Text, str, Entities]):
         *,
         descriptions: Mapping[str, str] | None = None,
         examples: Sequence[Mapping[str, Any]] = (),
-        proper_names: bool = True,
-        threshold: float = 0.5,
+        proper_names: bool | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
         max_words: int = MAX_WORDS,
         max_passage_tokens: int = MAX_PASSAGE_TOKENS,
         prompt: str | TaskPrompt | None = None,
@@ -111,10 +113,11 @@ class NERChain(Chain[Text, str, Entities]):
         self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        usual = proper_names and not descriptions and all(name.lower() in USUAL_LABELS for name in self.labels)
+        usual = proper_names is not False and not descriptions
+        usual = usual and all(name.lower() in USUAL_LABELS for name in self.labels)
         self._is_tuned = usual and is_fitted_on(self.tuning, local)  # it was fitted on these labels
         self._lock, self._weights = CopyableLock(), WeightsWatch(local)
-        self._plain = EntityDecoder(self.labels, self.tuning.no_entity_score)
+        self._plain = EntityDecoder(self.labels)
         self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
         self._report: ExamplesReport | None = None
         self._scorer: SpanScorer | TokenLabelScorer | None = None
@@ -126,16 +129,16 @@ class NERChain(Chain[Text, str, Entities]):
                 structured_prompt=structured_prompt,
                 max_words=max_words != MAX_WORDS,
                 max_passage_tokens=max_passage_tokens != MAX_PASSAGE_TOKENS,
-                proper_names=not proper_names,
+                proper_names=proper_names is False,
                 tuning=tuning,
                 context_window=context_window,
             )
             self._scorer = TokenLabelScorer.from_labels(local, self._labels)
-            self._plain = EntityDecoder(self.labels, NO_ENTITY_SCORE)
         elif local:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
             task = validate_prompt(prompt or "mentions", "entities")
             typer = EntityTyper.from_labels(local, task, self._labels, self.tuning, context_window)
+            proper_names = bool(typer.of_names.all()) if proper_names is None else proper_names
             truecaser = Truecaser(local, typer.fit("N/A"), self.tuning) if proper_names else None
             self._scorer = SpanScorer(typer, truecaser, *sizes)
         else:
@@ -176,7 +179,7 @@ class NERChain(Chain[Text, str, Entities]):
             if self._naming:
                 self._naming = self._show_to_model(examples)
             else:
-                self._decoder, self._report = fit_if_better(self._plain, self._score_labelled(parsed))
+                self._decoder, self._report = self._plain.fit(self._score_labelled(parsed))
             self._examples, self.threshold = parsed, self._uncalibrated_threshold
             self._seen, self._guarantee = SeenTexts().with_texts(row.text for row in parsed), None
         return self
@@ -201,7 +204,7 @@ class NERChain(Chain[Text, str, Entities]):
             with self._lock:
                 self._forget_stale()
                 decoder, scored = self._learned_decoder(), self._score(prepared)
-            calibrated = self._is_tuned or decoder.calibration != Calibration()
+            calibrated = self._is_tuned or decoder != self._plain
             found = [row if isinstance(row, Exception) else decoder.entities(row, self.threshold) for row in scored]
         entities = partial(Entities, calibrated=calibrated, method=self._method, guarantee=self.guarantee)
         return [
@@ -270,7 +273,7 @@ class NERChain(Chain[Text, str, Entities]):
         if not self._weights.has_changed() or self._scorer is None:
             return
         self._scorer = self._scorer.unmeasured()
-        if self._is_tuned or (self._decoder and self._decoder.calibration != Calibration()):
+        if self._is_tuned or (self._decoder and self._decoder != self._plain):
             self._weights.warn_uncalibrated()
         self._decoder, self._report, self._is_tuned, self._guarantee = None, None, False, None
         self.threshold = self._uncalibrated_threshold
@@ -278,7 +281,7 @@ class NERChain(Chain[Text, str, Entities]):
     def _learned_decoder(self) -> EntityDecoder:
         """Return the decoder, which is fitted to the examples at the first use."""
         if self._decoder is None:
-            self._decoder, self._report = fit_if_better(self._plain, self._score_labelled(self._examples))
+            self._decoder, self._report = self._plain.fit(self._score_labelled(self._examples))
         return self._decoder
 
     def _score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:

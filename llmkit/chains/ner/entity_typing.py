@@ -2,7 +2,8 @@
 
 The model reads the text and then `"Paris" is` for each candidate; the phrases of each label follow: `a person`, `a
 city`. All candidates of a text with all phrases are one token tree. A label's score is the mean likelihood of its
-phrases over that of a reference phrase, in nats, less a share of the same for words that name nothing, the prior.
+phrases over that of a reference phrase, in nats, less a share of the same for words that name nothing, the prior. So
+is that of other readings, such as `a month`: see `evidence`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from llmkit.chains.base import attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels, preview
+from llmkit.chains.ner.evidence import READINGS
 from llmkit.chains.ner.tuning import NERTuning
 from llmkit.chains.ner.values import stands_for_names
 from llmkit.chains.scoring import Row, score_continuations
@@ -106,13 +108,13 @@ class EntityTyper:
         return self.prompt.format_messages(input=text)
 
     def scores(self, prompts: Sequence[FittedPrompt], candidates: Sequence[Sequence[str]]) -> list[Matrix]:
-        """Return the score of each label, in nats, for the candidates of each prompt: [candidates, labels]."""
+        """Return scores, in nats, for the candidates of each prompt: [candidates, labels and `READINGS`]."""
         rows = self._scores_with_prior(prompts, candidates)
         return [scores - self.tuning.prior_share * self.prior for scores in rows]
 
     @cached_property
     def prior(self) -> Row:
-        """The mean score of each label over the words of sentences that name nothing: [labels]."""
+        """The mean of each score over the words of sentences that name nothing: [labels and `READINGS`]."""
         candidates = [[word.of(text) for word in words(text)] for text in NEUTRAL_SENTENCES]
         rows = self._scores_with_prior(self._neutral_prompts, candidates)
         return np.asarray(np.concatenate(rows).mean(axis=0))
@@ -123,7 +125,8 @@ class EntityTyper:
 
     @cached_property
     def _continuations(self) -> list[str]:
-        return [self.tuning.reference_phrase, *(phrase for phrases in self.phrases for phrase in phrases)]
+        phrases = (phrase for phrases in self.phrases for phrase in phrases)
+        return [self.tuning.reference_phrase, *phrases, *READINGS]
 
     @cached_property
     def _phrase_tokens(self) -> int:
@@ -135,11 +138,11 @@ class EntityTyper:
         return [self._label_scores(row.reshape(-1, len(self._continuations))) for row in rows]
 
     def _label_scores(self, scores: Matrix) -> Matrix:
-        """Return the mean likelihood of each label's phrases over that of the reference phrase, in nats."""
+        """Return the mean likelihood of each label's phrases over that of the reference phrase, and of each reading."""
         ends = np.cumsum([len(phrases) for phrases in self.phrases])
-        parts = np.split(scores[:, 1:], ends[:-1], axis=1)
+        *parts, readings = np.split(scores[:, 1:], ends, axis=1)
         columns = [np.logaddexp.reduce(part, axis=1) - np.log(part.shape[1]) for part in parts]
-        return np.stack(columns, axis=1) - scores[:, :1]
+        return np.column_stack([*columns, readings]) - scores[:, :1]
 
 
 def _as_noun_phrase(phrase: str) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from llmkit.chains.base import apply_to_good, attempt
 from llmkit.chains.calibration import Matrix
-from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates
+from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates, shape_evidence
 from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.evidence import READINGS, EvidenceWeights, decoys
 from llmkit.chains.ner.lists import decide_lists_together, doubtful_cells, join_inverted_names
-from llmkit.chains.ner.values import is_value
+from llmkit.chains.ner.values import is_calendar_word, is_value
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Passage, passages
 
-VALUE_COST = 100.0
+IMPOSSIBLE = 100.0
 """What a number, a date or an address costs as a name, in nats: its probability is 0 at any temperature."""
 
 Prompts = list[tuple[FittedPrompt, list[Candidate]]]
@@ -29,7 +30,22 @@ Plan = tuple[str, Prompts]
 
 @dataclass(frozen=True)
 class ScoredText:
-    """The candidates of a text and the score of each label, less the border cost, in nats: [candidates, labels]."""
+    """The candidates of a text.
+
+    Attributes:
+        scores: the log-odds of each label against "no entity", [candidates, labels].
+        evidence: what `EVIDENCE` names, [candidates, evidence]; a model that classifies tokens has none.
+    """
+
+    text: str
+    candidates: Sequence[Candidate]
+    scores: Matrix
+    evidence: Matrix = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The candidates of a text with the scores of the labels and readings, [candidates, labels and readings]."""
 
     text: str
     candidates: Sequence[Candidate]
@@ -57,6 +73,12 @@ class SpanScorer:
         """Return a copy whose priors are measured again."""
         return replace(self, typer=replace(self.typer), truecaser=self.truecaser and self.truecaser.unmeasured())
 
+    @property
+    def weights(self) -> EvidenceWeights:
+        """What the scores and the evidence count: of names, or of labels of any kind."""
+        tuning = self.typer.tuning
+        return tuning.names if self.truecaser and self.typer.of_names.all() else tuning.any_labels
+
     def _plan(self, text: str) -> Plan:
         candidates = find_candidates(text, self.max_words, self.truecaser)
         if self.typer.of_names.all():
@@ -70,27 +92,51 @@ class SpanScorer:
         names = [[span.of(text) for span in candidates] for text, passages in plans for _, candidates in passages]
         scores = iter(self.typer.scores(prompts, names) if prompts else ())
         joined = [self._join(text, passages, [next(scores) for _ in passages]) for text, passages in plans]
-        return [self._decide_lists(item) for item in self._rescore_doubtful_cells(joined)]
+        weighed = [self._weigh(reading) for reading in joined]
+        return [self._decide_lists(item) for item in self._rescore_doubtful_cells(joined, weighed)]
 
-    def _rescore_doubtful_cells(self, scored: Sequence[ScoredText]) -> list[ScoredText]:
-        """Return the scores with those of doubtful cells averaged with what they are without the text around them."""
-        least = self.typer.tuning.no_entity_score
-        places = [doubtful_cells(item.text, item.candidates, item.scores, least) for item in scored]
-        names = [item.candidates[at].of(item.text) for item, row in zip(scored, places, strict=True) for at in row]
+    def _join(self, text: str, prompts: Prompts, scores: Sequence[Matrix]) -> _Reading:
+        candidates = [candidate for _, share in prompts for candidate in share]
+        columns = len(self.typer.phrases) + len(READINGS)
+        return _Reading(text, candidates, np.concatenate([np.zeros((0, columns)), *scores]))
+
+    def _weigh(self, reading: _Reading) -> ScoredText:
+        """Return the candidates with their log-odds: those that name nothing of a label have none as it."""
+        text, candidates = reading.text, reading.candidates
+        scores, readings = np.split(reading.scores, [len(self.typer.phrases)], axis=1)
+        costs = np.array([candidate.border_cost for candidate in candidates]).reshape(-1, 1)
+        evidence = np.concatenate([costs, shape_evidence(text, candidates, self.truecaser), readings], axis=1)
+        log_odds = self.weights.log_odds(scores, evidence, decoys(self.typer.phrases))
+        impossible = [[is_value(name), is_calendar_word(name)] for name in (each.of(text) for each in candidates)]
+        flags = np.array(impossible, dtype=bool).reshape(-1, 2)
+        of_names = self.typer.of_names
+        not_people = of_names & (np.arange(len(of_names)) != (-1 if self.typer.person is None else self.typer.person))
+        log_odds -= IMPOSSIBLE * ((flags[:, :1] & of_names) | (flags[:, 1:] & not_people))
+        return ScoredText(text, candidates, log_odds, evidence)
+
+    def _rescore_doubtful_cells(
+        self, readings: Sequence[_Reading], weighed: Sequence[ScoredText]
+    ) -> Sequence[ScoredText]:
+        """Return the texts with the scores of doubtful cells averaged with those without the text around them."""
+        places = [doubtful_cells(item.text, item.candidates, item.scores, 0.0) for item in weighed]
+        names = [item.candidates[at].of(item.text) for item, row in zip(weighed, places, strict=True) for at in row]
         if not names:
-            return list(scored)
+            return weighed
         alone = iter(self.typer.scores([self.typer.fit(name) for name in names], [[name] for name in names]))
-        averaged = []
-        for item, row in zip(scored, places, strict=True):
-            scores = item.scores.copy()
+        rescored = []
+        for reading, item, row in zip(readings, weighed, places, strict=True):
+            scores = reading.scores.copy()
             for place in row:
-                scores[place] = (scores[place] + next(alone)[0] - item.candidates[place].border_cost) / 2
-            averaged.append(replace(item, scores=scores))
-        return averaged
+                scores[place] = (scores[place] + next(alone)[0]) / 2
+            again = self._weigh(replace(reading, scores=scores)) if row else item
+            mixed = item.scores.copy()
+            mixed[row] = again.scores[row]
+            rescored.append(replace(item, scores=mixed))
+        return rescored
 
     def _decide_lists(self, scored: ScoredText) -> ScoredText:
         text, spans = scored.text, scored.candidates
-        scores = decide_lists_together(text, spans, scored.scores, self.typer.tuning.no_entity_score)
+        scores = decide_lists_together(text, spans, scored.scores, 0.0)
         if (person := self.typer.person) is not None:
             scores = join_inverted_names(text, spans, scores, person)
         return replace(scored, scores=scores)
@@ -101,16 +147,6 @@ class SpanScorer:
         starts = [start for start, _ in self.typer.llm.token_offsets(text)]
         tokens = (bisect_left(starts, span.end) - bisect_left(starts, span.start) for span in candidates)
         return passages(text, self.typer.llm, most, min(max(tokens, default=0) + 4, most // 2))
-
-    def _join(self, text: str, prompts: Prompts, scores: Sequence[Matrix]) -> ScoredText:
-        candidates = [candidate for _, share in prompts for candidate in share]
-        if not candidates:
-            return ScoredText(text, [], np.zeros((0, len(self.typer.phrases))))
-        costs = np.array([candidate.border_cost for candidate in candidates])[:, None]
-        if self.typer.of_names.any():
-            values = np.array([is_value(candidate.of(text)) for candidate in candidates])
-            costs = costs + VALUE_COST * (values[:, None] & self.typer.of_names)
-        return ScoredText(text, candidates, np.concatenate(scores) - costs)
 
 
 def assign_to_passages(candidates: Sequence[Candidate], parts: Sequence[Passage], length: int) -> list[list[Candidate]]:

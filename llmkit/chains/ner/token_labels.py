@@ -10,9 +10,6 @@ from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import Candidate
 from llmkit.chains.ner.span_scorer import ScoredText
 
-NO_ENTITY_SCORE = 0.0
-"""The scores below are log-odds against "no entity", whose own score is this one."""
-
 
 @dataclass(frozen=True)
 class TokenLabelScorer:

@@ -51,6 +51,7 @@ _MONTHS = """
 _NUMBER = (
     r"[^\p{L}\s]* \d [^\p{L}\s]* (?: st | nd | rd | th | s | er | e | h | am | pm | [ap]\.m\.? | [TZ] [\d:.]* Z? )*"
 )
+_CALENDAR_WORD = regex.compile(rf"(?! mars\b ) (?: {_DAYS} | {_MONTHS} ) s? [.,]?", regex.VERBOSE | regex.IGNORECASE)
 _DAY = regex.compile(rf"(?: {_DAYS} ) s? [.,]?", regex.VERBOSE | regex.IGNORECASE)
 _DATE_WORD = regex.compile(
     rf"""{_NUMBER} | (?: {_MONTHS} ) [.,]? | am | pm | [ap]\.m\.? | uhr | heures? | o['’]clock | hours?
@@ -87,3 +88,8 @@ def is_value(text: str) -> bool:
     if (days or _HAS_DIGIT.search(text)) and all(_DATE_WORD.fullmatch(word) for word in others):
         return True
     return bool(_LAST_VALUE.fullmatch(text))
+
+
+def is_calendar_word(text: str) -> bool:
+    """Return whether a candidate is a day of the week or a month, which may be a person's name: "May", "June"."""
+    return bool(_CALENDAR_WORD.fullmatch(text))

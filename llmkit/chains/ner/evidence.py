@@ -1,0 +1,83 @@
+"""The log-odds of each candidate as each label: a weighted sum of the label's score and of other evidence.
+
+The score counts by itself, by how much it exceeds the mean of the text's candidates, and by how much it exceeds the
+likeliest decoy: the usual things that nobody asked for, so that a price is no product. What a candidate's words look
+like, and how the model reads it, is evidence for an entity of any label: the weights are the same for all labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from llmkit.chains.calibration import Matrix
+from llmkit.chains.ner.shapes import SHAPES
+
+READINGS = (
+    *("a person", "a man", "a woman", "a character", "a player", "an actor", "a politician"),
+    *("an organization", "a company", "a team", "a group", "a band", "a party", "a club", "a school"),
+    *("a university", "a newspaper", "a journal", "a league", "a brand"),
+    *("a place", "a location", "a city", "a country", "a town", "a state", "a region", "a river", "a street"),
+    *("an event", "a war", "a festival", "a season", "a championship", "a holiday", "an award", "a law"),
+    *("a film", "a song", "a book", "a game", "an album", "a show", "a product", "a car", "a ship", "a website"),
+    *("a day", "a month", "a year", "a date", "a time", "a number", "a price", "an amount"),
+    *("a language", "a nationality", "a religion", "a role", "a job", "a food", "a disease", "a drug"),
+    *("an animal", "a plant", "a species"),
+    *("a name", "a title", "a word", "a noun", "a pronoun", "a verb", "an adjective", "a phrase", "a sentence"),
+    *("a quote", "a message", "a question", "a reference"),
+)
+"""What the model may read a candidate as, whatever the labels: nouns of one token, which cost a forward pass nothing
+beyond "a" and "an"."""
+DECOYS = tuple(reading for reading in READINGS if READINGS.index(reading) < READINGS.index("a noun"))
+"""Those that a label may be taken for."""
+EVIDENCE = ("border cost", *SHAPES, *READINGS)
+"""The columns of the evidence."""
+
+
+@dataclass(frozen=True)
+class EvidenceWeights:
+    """The weights of the sum.
+
+    Attributes:
+        constant: added, in nats. The default is the log-odds of one entity among fifty spans.
+        score: of the label's score.
+        over_text: of how much it exceeds its mean over the text's candidates.
+        over_decoys: of how much it exceeds the likeliest decoy.
+        evidence: by names of `EVIDENCE`; of those left out, none.
+    """
+
+    constant: float = -3.9
+    score: float = 1.0
+    over_text: float = 0.0
+    over_decoys: float = 0.0
+    evidence: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"border cost": -1.0}))
+
+    def log_odds(self, scores: Matrix, evidence: Matrix, decoys: Sequence[int]) -> Matrix:
+        """Return the log-odds of each candidate of a text as each label, [candidates, labels].
+
+        Args:
+            scores: of the labels, [candidates, labels].
+            evidence: [candidates, evidence].
+            decoys: the columns of the evidence that are decoys.
+        """
+        weights = np.array([self.evidence.get(name, 0.0) for name in EVIDENCE])
+        log_odds = self.constant + self.score * scores + (evidence @ weights)[:, None]
+        if self.over_text and len(scores):
+            log_odds = log_odds + self.over_text * (scores - scores.mean(axis=0))
+        if self.over_decoys and decoys:
+            likeliest = evidence[:, list(decoys)].max(axis=1, keepdims=True)
+            log_odds = log_odds + self.over_decoys * (scores - likeliest)
+        return np.asarray(log_odds)
+
+
+BORDERS_AND_SCORE = EvidenceWeights()
+"""The weights for a model that nothing was fitted on."""
+
+
+def decoys(phrases: Sequence[Sequence[str]]) -> list[int]:
+    """Return the columns of the evidence that are decoys for labels with these phrases: those that no label has."""
+    asked = {phrase for row in phrases for phrase in row}
+    return [EVIDENCE.index(reading) for reading in DECOYS if reading not in asked]
