@@ -126,7 +126,7 @@ class EntityTyper:
     @cached_property
     def _continuations(self) -> list[str]:
         phrases = (phrase for phrases in self.phrases for phrase in phrases)
-        return [self.tuning.reference_phrase, *phrases, *READINGS]
+        return list(dict.fromkeys([self.tuning.reference_phrase, *phrases, *READINGS]))
 
     @cached_property
     def _phrase_tokens(self) -> int:
@@ -139,9 +139,9 @@ class EntityTyper:
 
     def _label_scores(self, scores: Matrix) -> Matrix:
         """Return the mean likelihood of each label's phrases over that of the reference phrase, and of each reading."""
-        ends = np.cumsum([len(phrases) for phrases in self.phrases])
-        *parts, readings = np.split(scores[:, 1:], ends, axis=1)
-        columns = [np.logaddexp.reduce(part, axis=1) - np.log(part.shape[1]) for part in parts]
+        places = [[self._continuations.index(phrase) for phrase in phrases] for phrases in self.phrases]
+        columns = [np.logaddexp.reduce(scores[:, row], axis=1) - np.log(len(row)) for row in places]
+        readings = scores[:, [self._continuations.index(reading) for reading in READINGS]]
         return np.column_stack([*columns, readings]) - scores[:, :1]
 
 

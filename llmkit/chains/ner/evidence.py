@@ -16,23 +16,17 @@ import numpy as np
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.ner.shapes import SHAPES
 
-READINGS = (
-    *("a person", "a man", "a woman", "a character", "a player", "an actor", "a politician"),
-    *("an organization", "a company", "a team", "a group", "a band", "a party", "a club", "a school"),
-    *("a university", "a newspaper", "a journal", "a league", "a brand"),
-    *("a place", "a location", "a city", "a country", "a town", "a state", "a region", "a river", "a street"),
-    *("an event", "a war", "a festival", "a season", "a championship", "a holiday", "an award", "a law"),
-    *("a film", "a song", "a book", "a game", "an album", "a show", "a product", "a car", "a ship", "a website"),
-    *("a day", "a month", "a year", "a date", "a time", "a number", "a price", "an amount"),
-    *("a language", "a nationality", "a religion", "a role", "a job", "a food", "a disease", "a drug"),
-    *("an animal", "a plant", "a species"),
-    *("a name", "a title", "a word", "a noun", "a pronoun", "a verb", "an adjective", "a phrase", "a sentence"),
-    *("a quote", "a message", "a question", "a reference"),
+DECOYS = (
+    *("a person", "a man", "a woman", "a player", "an organization", "a company", "a team", "a group", "a band"),
+    *("a university", "a newspaper", "a journal", "a place", "a location", "a city", "a country", "a town", "a river"),
+    *("an event", "a championship", "a film", "an album", "a product", "a ship", "a job", "a food", "a disease"),
+    *("an animal", "a day", "a date", "a time", "a number", "a price", "an amount"),
 )
-"""What the model may read a candidate as, whatever the labels: nouns of one token, which cost a forward pass nothing
-beyond "a" and "an"."""
-DECOYS = tuple(reading for reading in READINGS if READINGS.index(reading) < READINGS.index("a noun"))
-"""Those that a label may be taken for."""
+"""The usual things that a candidate may be, beside what the labels ask for: nouns of one token, which cost a forward
+pass nothing beyond "a" and "an"."""
+READINGS = (*DECOYS, "a name", "a title", "a word", "a verb", "an adjective", "a question", "a quote")
+"""What the model may read a candidate as, whatever the labels. Chosen by F1 without examples on labelled texts that the
+weights were not fitted to: fewer find less, and all of seventy nouns find no more."""
 EVIDENCE = ("border cost", *SHAPES, *READINGS)
 """The columns of the evidence."""
 

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from llmkit.chains.calibration import ExamplesReport
-from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText, fit_if_better
+from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText
 from llmkit.chains.ner.candidates import Candidate
 from llmkit.chains.ner.span_scorer import ScoredText
-from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
 
 LABELS = ("person", "place")
-NO_ENTITY = SMOLLM2_135M.no_entity_score
-PLAIN = EntityDecoder(LABELS, NO_ENTITY)
+PLAIN = EntityDecoder(LABELS)
 TEXT = "Ada met Bob in Rome"
 WORDS = {"Ada": (0, 3), "met": (4, 7), "Bob": (8, 11), "in": (12, 14), "Rome": (15, 19)}
 
@@ -32,8 +30,8 @@ def texts_with(person: float, place: float, neither: float, count: int = 6) -> l
     """Texts in which a person, a place and other words have these scores, give or take a little."""
     made = []
     for shift in np.linspace(-0.2, 0.2, count):
-        rest = (neither + shift, 0.0)
-        scores_by_word = {"Ada": (person + shift, -3.0), "Bob": (person - shift, -3.0), "Rome": (-3.0, place + shift)}
+        rest = (neither + shift, -9.0)
+        scores_by_word = {"Ada": (person + shift, -9.0), "Bob": (person - shift, -9.0), "Rome": (-9.0, place + shift)}
         made.append(labelled({**scores_by_word, "met": rest, "in": rest}))
     return made
 
@@ -45,42 +43,42 @@ def found(decoder: EntityDecoder, given: LabelledScores) -> list[tuple[str, str]
 RIGHT = [("Ada", "person"), ("Bob", "person"), ("Rome", "place")]
 
 
-def test_probabilities_are_a_softmax_that_includes_no_label() -> None:
-    given = labelled({"Ada": (NO_ENTITY, -30.0), "met": (NO_ENTITY - 2, NO_ENTITY - 2)})
+def test_probabilities_of_spans_that_overlap_nothing_are_a_softmax_with_no_entity() -> None:
+    given = labelled({"Ada": (0.0, -34.0), "met": (-2.0, -2.0)})
     ada, met = PLAIN.probabilities(given[1])
     assert ada == pytest.approx([0.5, 0.0], abs=1e-9)
     assert met == pytest.approx([1 / (2 + np.e**2)] * 2)
 
 
-def test_correct_results_leave_the_parameters_unchanged() -> None:
-    assert fit_if_better(PLAIN, texts_with(9, 9, 0))[0] == PLAIN
-    assert fit_if_better(PLAIN, texts_with(2, 2, 0)[:1]) == (PLAIN, ExamplesReport(1, "none"))
-    assert fit_if_better(PLAIN, [])[0] == PLAIN
+def test_spans_that_overlap_share_their_probability() -> None:
+    spans = [Candidate(0, 3), Candidate(0, 7)]
+    probabilities = PLAIN.probabilities(ScoredText(TEXT, spans, np.array([[0.0, -50.0], [0.0, -50.0]])))
+    assert probabilities == pytest.approx(np.array([[1 / 3, 0], [1 / 3, 0]]), abs=1e-9)
 
 
-@pytest.mark.parametrize(("person", "place", "neither"), [(3.5, 3.5, 0), (9, 9, 6.5), (3, 8, 0)])
-def test_parameters_that_improve_the_result_are_fitted(person: float, place: float, neither: float) -> None:
+def test_of_few_or_no_texts_nothing_is_learned() -> None:
+    assert PLAIN.fit(texts_with(2, 2, 0)[:3]) == (PLAIN, ExamplesReport(3, "none"))
+    assert PLAIN.fit([]) == (PLAIN, ExamplesReport(0, "none"))
+
+
+@pytest.mark.parametrize(("person", "place", "neither"), [(-1, -1, -5), (4, 4, 1), (-2, 3, -5)])
+def test_a_head_is_learned_where_it_improves_texts_that_it_was_not_fitted_to(
+    person: float, place: float, neither: float
+) -> None:
     given = texts_with(person, place, neither, 12)
     assert any(found(PLAIN, each) != RIGHT for each in given)
-    learned, report = fit_if_better(PLAIN, given)
-    assert learned != PLAIN
-    assert learned.f1(given) > PLAIN.f1(given) + 0.03
-    assert (report.examples, report.use, report.measure) == (12, "calibration", "F1")
-    assert (report.without_examples or 0) + 0.03 < (report.with_examples or 0)
-    assert (report.temperature, set(report.bias or ())) == (learned.calibration.temperature, set(LABELS))
+    learned, report = PLAIN.fit(given)
+    assert learned.head is not None
+    assert (report.examples, report.use, report.measure) == (12, "head", "log-loss")
+    assert (report.with_examples or 0) < (report.without_examples or 0)
+    assert sum(found(learned, each) == RIGHT for each in given) > sum(found(PLAIN, each) == RIGHT for each in given)
 
 
-def test_a_repeated_example_gives_the_same_fit() -> None:
-    first, second = texts_with(3.5, 3.5, 0, 2)
-    learned, _ = fit_if_better(PLAIN, [first, first, second, labelled({"Ada": (3.0, 0.0)})])
-    assert found(PLAIN, first) != RIGHT
-    assert found(learned, first) == RIGHT
-
-
-def test_f1_counts_spans_with_their_labels() -> None:
-    assert PLAIN.f1([labelled({"Ada": (9, 0), "Bob": (9, 0), "Rome": (0, 9)})]) == 1
-    assert PLAIN.f1([labelled({"Ada": (9, 0), "Bob": (0, 9), "met": (9, 0)})]) == pytest.approx(2 / 6)
-    assert PLAIN.f1([labelled({"Ada": (0, 0)})]) == 0
+def test_labels_that_teach_nothing_leave_the_zero_shot_probabilities() -> None:
+    given = texts_with(9, 9, -9, 12)
+    learned, report = PLAIN.fit(given)
+    assert report.use == "none" or (report.with_examples or 0) <= (report.without_examples or 0)
+    assert all(found(learned, each) == RIGHT for each in given)
 
 
 def test_a_labelled_text_has_every_occurrence_of_its_names() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from llmkit import HuggingFaceChat
 from llmkit.chains.ner import candidates as module
 from llmkit.chains.ner.candidates import Truecaser, find_candidates, name_words
+from llmkit.chains.ner.function_words import function_words, names_nothing
 from llmkit.chains.ner.tuning import SMOLLM2_135M
 from llmkit.chains.scoring import spans_from
 from llmkit.prompts import TaskPrompt
@@ -59,6 +60,15 @@ def knowing(*names: str, common: str = "the in of was and") -> Truecaser:
 SHARED = truecaser()
 
 
+def is_nothing(text: str, span: Span) -> bool:
+    """Return whether a span begins or ends with a function word, or has nothing else."""
+    places = [place for place, word in enumerate(name_words(text)) if span.start < word.end and word.start < span.end]
+    flags = function_words(text, name_words(text))
+    within = slice(places[0], places[-1] + 1)
+    texts = [word.of(text) for word in name_words(text)]
+    return names_nothing(flags[within], texts[within], proper_names=False)
+
+
 @given(TEXTS, st.integers(1, 4))
 @example("0¦0", 2)
 @example("0:\x1f0", 2)
@@ -72,6 +82,7 @@ def test_candidates_are_valid_spans_of_any_text(text: str, most: int) -> None:
         for span in each
         if not any(span.start < end < span.end for end in ends)
         and not any(BORDER.search(gap.of(text)) for gap in gaps(name_words(text), span))
+        and not is_nothing(text, span)
     ]
     assert [each.span for each in every] == spans
     assert all(each.border_cost == 0 for each in every)

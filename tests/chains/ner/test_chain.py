@@ -14,7 +14,7 @@ from llmkit.chains import NERChain
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import name_words
 from llmkit.chains.ner.entity_typing import EntityTyper
-from llmkit.chains.ner.tuning import SMOLLM2_135M
+from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M
 from llmkit.chains.ner.values import is_value
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
@@ -85,11 +85,12 @@ def test_results_do_not_depend_on_the_batch(name: str) -> None:
 def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     llm = MODELS[name](name)
     labels = Labels.validate(LABELS, DESCRIPTIONS, multi_label=True)
-    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), labels, SMOLLM2_135M, None)
+    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), labels, NEUTRAL, None)
     text = "The dog is in Paris."
-    found = chain(name, 0.0, False).invoke(text)
+    found = chain_of(name, tuning=NEUTRAL, threshold=0.0, max_words=1, proper_names=False).invoke(text)
+    assert [each.text for each in found] == ["dog", "Paris"]
     [scores] = typer.scores([typer.fit(text)], [[each.text for each in found]])
-    odds = np.exp(np.concatenate([scores, np.full((len(found), 1), SMOLLM2_135M.no_entity_score)], axis=1))
+    odds = np.exp(np.concatenate([scores[:, :2], np.full((2, 1), -NEUTRAL.names.constant)], axis=1))
     chances = (odds / odds.sum(axis=1, keepdims=True))[:, :-1]
     wanted = [row[LABELS.index(each.label)] for row, each in zip(chances, found, strict=True)]
     assert [each.score for each in found] == pytest.approx(wanted, abs=1e-4)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from llmkit.chains import ClassificationTuning, NERChain
+from llmkit.chains.ner.chain import DEFAULT_THRESHOLD
 from llmkit.chains.ner.tuning import NEUTRAL
 from llmkit.errors import InputError
 from tests.support.ner import TEXT, chain, chain_of, entities_are_close
@@ -89,4 +90,4 @@ def test_invalid_calibration_rows_raise_an_error() -> None:
         ner.calibrate(NAMED, precision=2)
     with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
         chain_of(tuning=ClassificationTuning())
-    assert ner.threshold == 0.5
+    assert ner.threshold == DEFAULT_THRESHOLD

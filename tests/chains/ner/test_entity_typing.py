@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from llmkit import HuggingFaceChat
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.entity_typing import LABEL_PHRASES, EntityTyper
+from llmkit.chains.ner.evidence import READINGS
 from llmkit.chains.ner.tuning import NEUTRAL, NERTuning
 from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import ContextWindowExceeded, InputError
@@ -65,16 +66,20 @@ def test_scores_equal_teacher_forcing(name: str) -> None:
     fitted = [entity_typer.fit(text) for text in (TEXT, "x", "Paris")]
     first, none, last = entity_typer.scores(fitted, [MENTIONS, [], ["Paris"]])
     taken = TUNING.prior_share * entity_typer.prior
-    np.testing.assert_allclose(first + taken, [forced(name, TEXT, each) for each in MENTIONS], atol=1e-4)
-    np.testing.assert_allclose(last + taken, [forced(name, "Paris", "Paris")], atol=1e-4)
-    assert none.shape == (0, 2)
+    labels = slice(None, 2)
+    np.testing.assert_allclose((first + taken)[:, labels], [forced(name, TEXT, each) for each in MENTIONS], atol=1e-4)
+    np.testing.assert_allclose((last + taken)[:, labels], [forced(name, "Paris", "Paris")], atol=1e-4)
+    a_man = 2 + READINGS.index("a man"), 2 + READINGS.index("a woman")
+    of_people = np.logaddexp(*(first + taken)[:, a_man].T) - np.log(2)
+    np.testing.assert_allclose(of_people, (first + taken)[:, 0], atol=1e-4)
+    assert none.shape == (0, 2 + len(READINGS))
 
 
 @pytest.mark.slow
 @every
 def test_the_bias_is_measured_on_words_that_are_not_names(name: str) -> None:
     rows = [forced(name, text, word.of(text)) for text in NEUTRAL_SENTENCES for word in words(text)]
-    np.testing.assert_allclose(made(name).prior, np.mean(rows, axis=0), atol=1e-4)
+    np.testing.assert_allclose(made(name).prior[:2], np.mean(rows, axis=0), atol=1e-4)
 
 
 def test_phrases() -> None:
@@ -122,7 +127,7 @@ def test_the_complete_prompt_of_the_default_model(default_llm: HuggingFaceChat) 
         "<|im_start|>assistant\nIn this text,"
     )
     [rows] = entity_typer.scores([entity_typer.fit(text)], [["Ada Lovelace", "London", "born"]])
-    assert rows.argmax(axis=1)[:2].tolist() == [0, 1]
+    assert rows[:, :2].argmax(axis=1)[:2].tolist() == [0, 1]
     assert rows[0, 0] > rows[2, 0]
     assert rows[1, 1] > rows[2, 1]
 
