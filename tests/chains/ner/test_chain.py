@@ -14,7 +14,7 @@ from llmkit.chains import NERChain
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import name_words
 from llmkit.chains.ner.entity_typing import EntityTyper
-from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M
+from llmkit.chains.ner.tuning import NEUTRAL
 from llmkit.chains.ner.values import is_value
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
