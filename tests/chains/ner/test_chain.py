@@ -14,10 +14,12 @@ from llmkit.chains import NERChain
 from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import name_words
 from llmkit.chains.ner.entity_typing import EntityTyper
+from llmkit.chains.ner.function_words import function_words
 from llmkit.chains.ner.tuning import NEUTRAL
 from llmkit.chains.ner.values import is_value
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.prompts import TaskPrompt
+from llmkit.text.segmentation import Span
 from tests.support.ner import (
     DESCRIPTIONS,
     LABELS,
@@ -81,6 +83,12 @@ def test_results_do_not_depend_on_the_batch(name: str) -> None:
     assert all(entities_are_close(*pair) for pair in zip(together, ner.batch(texts[::-1])[::-1], strict=True))
 
 
+def naming_words(text: str) -> list[Span]:
+    """Return the words of a text but for function words, which are no entities."""
+    found = name_words(text)
+    return [word for word, is_function in zip(found, function_words(text, found), strict=True) if not is_function]
+
+
 @every
 def test_scores_are_probabilities_against_no_entity_at_all(name: str) -> None:
     llm = MODELS[name](name)
@@ -105,7 +113,7 @@ def test_every_occurrence_has_its_offsets() -> None:
 @pytest.mark.parametrize("text", [TEXT, "東京は日本の首都。", "مرحبا بالعالم 2011"])
 def test_a_higher_threshold_finds_fewer_entities(text: str) -> None:
     covered = covered_characters(chain("llama", 0.0, False).invoke(text))
-    assert all(covered_characters([word]) <= covered for word in name_words(text) if not is_value(word.of(text)))
+    assert all(covered_characters([word]) <= covered for word in naming_words(text) if not is_value(word.of(text)))
     assert chain("llama", 1.0).invoke(text).entities == ()
     half = chain("llama", 0.5).invoke(text)
     assert are_valid_entities(text, half, 0.5)
@@ -116,7 +124,7 @@ def test_passages_find_every_candidate_of_the_text() -> None:
     text = "\n\n".join([TEXT] * 6)
     found = chain_of(max_passage_tokens=40, threshold=0.0, proper_names=False).invoke(text)
     assert are_valid_entities(text, found, 0.0)
-    assert all(covered_characters([word]) <= covered_characters(found) for word in name_words(text))
+    assert all(covered_characters([word]) <= covered_characters(found) for word in naming_words(text))
 
 
 @pytest.mark.slow
