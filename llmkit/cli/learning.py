@@ -170,7 +170,7 @@ def _describe_examples(report: ExamplesReport) -> str:
         "prompt": "are in the prompt",
         "prior": "are not in the prompt; the prior of the labels is measured on them",
         "calibration": "set the probabilities",
-        "head": "teach a classifier head beside the model and the embedder",
+        "head": "teach a head that is added to the zero-shot scores",
         "none": "are not used",
     }
     parts = [f"{count} {uses[report.use] if report.examples != 1 else uses[report.use].replace('are ', 'is ')}"]

@@ -21,7 +21,7 @@ def test_an_embedder_learns_from_examples(llmkit, tiny_model, text_file, tmp_pat
     code, _, err = llmkit(*given, "--examples", str(path))
     assert code == 0
     assert re.fullmatch(
-        r"note: 5 examples teach a classifier head beside the model and the embedder; "
+        r"note: 5 examples teach a head that is added to the zero-shot scores; "
         r"cross-validated log-loss [\d.]+ without them, [\d.]+ with them; also tried: .*\n",
         err,
     )

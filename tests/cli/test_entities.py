@@ -15,7 +15,7 @@ PLAIN = "it rained all day, and nothing else happened."
 
 def stands(found: Any, text: str) -> bool:
     """Whether each entity stands at its place, and is likely enough."""
-    return all(text[each["start"] : each["end"]] == each["text"] and 0.5 <= each["score"] <= 1 for each in found)
+    return all(text[each["start"] : each["end"]] == each["text"] and 0.4 <= each["score"] <= 1 for each in found)
 
 
 @pytest.mark.usefixtures("default_model")
@@ -26,7 +26,7 @@ class TestEntities:
         rows = [line.split(maxsplit=3) for line in out.splitlines()]
         assert [(text, label) for _, label, _, text in rows] == FOUND
         assert [row[0] for row in rows] == ["0-12", "25-31", "46-61", "81-86"]
-        assert all(50 <= float(row[2].removesuffix("%")) <= 100 for row in rows)
+        assert all(40 <= float(row[2].removesuffix("%")) <= 100 for row in rows)
         columns = [
             (line.index(row[1]), line.index("%"), line.index(row[3]))
             for line, row in zip(out.splitlines(), rows, strict=True)
@@ -86,17 +86,19 @@ class TestEntities:
         path.write_text(
             '{"input": "Bob flew to Rome.", "output": [{"text": "Bob", "label": "person"}]}\n'
             '{"input": "It rained.", "output": []}\n'
+            '{"input": "Ann met Bob.", "output": [{"text": "Ann", "label": "person"}]}\n'
+            '{"input": "Rome is old.", "output": []}\n'
         )
         given = ["entities", text_file, *tiny_model, "--examples", str(path)]
         code, _, err = llmkit(*given)
         assert code == 0
         assert re.match(
-            r"note: 2 examples (are not used|set the probabilities); cross-validated F1 [\d.]+ without them, [\d.]+ ",
+            r"note: 4 examples (are not used|teach a head [^;]+); cross-validated log-loss [\d.]+ without them, [\d.]+ ",
             err,
         )
         fields = json.loads(llmkit(*given, "--json")[1])["examples"]
-        gains = fields["with_examples"] > fields["without_examples"] + 0.03
-        assert (fields["use"], "temperature" in fields) == ("calibration" if gains else "none", gains)
+        gains = fields["with_examples"] < fields["without_examples"]
+        assert fields["use"] == ("head" if gains else "none")
 
     @pytest.mark.slow
     def test_descriptions_and_the_longest_entity(self, llmkit, text_file):

@@ -130,7 +130,7 @@ def test_passages_find_every_candidate_of_the_text() -> None:
 @pytest.mark.slow
 @every
 def test_a_text_longer_than_the_context_window_is_split(name: str) -> None:
-    small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=200, threshold=0.1)
+    small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=220, threshold=0.1)
     text = TEXT * 5
     assert small.invoke(text)
     assert are_valid_entities(text, small.invoke(text), 0.1)

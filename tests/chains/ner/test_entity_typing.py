@@ -103,7 +103,7 @@ def test_phrases() -> None:
 
 @every
 def test_the_longest_text_fits_with_any_mention_repeated(name: str) -> None:
-    entity_typer = typer(MODELS[name](name), window=200)
+    entity_typer = typer(MODELS[name](name), window=220)
     assert 20 < entity_typer.max_text_tokens < 100
     count = entity_typer.llm.get_num_tokens
     text = "x"

@@ -11,7 +11,7 @@ from llmkit.chains.labels import Labels
 from llmkit.chains.ner.candidates import Candidate, Truecaser, find_candidates
 from llmkit.chains.ner.entity_typing import EntityTyper
 from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer, assign_to_passages
-from llmkit.chains.ner.tuning import SMOLLM2_135M
+from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
 from llmkit.chains.ner.values import is_value
 from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
@@ -22,10 +22,12 @@ TEXT = "The dog is in Paris. " * 3 + "What is the quick brown fox of Lille? " + 
 LABELS = Labels.validate(["person"], {"person": "a man"}, multi_label=True)
 
 
-def span_scorer(max_tokens: int = 40, *, names: bool = True, max_words: int = 3) -> SpanScorer:
+def span_scorer(
+    max_tokens: int = 40, *, names: bool = True, max_words: int = 3, tuning: NERTuning = SMOLLM2_135M
+) -> SpanScorer:
     llm = chat("llama", context_window=1024)
-    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), LABELS, SMOLLM2_135M, None)
-    return SpanScorer(typer, Truecaser(llm, typer.fit("N/A"), SMOLLM2_135M) if names else None, max_words, max_tokens)
+    typer = EntityTyper.from_labels(llm, TaskPrompt.load("mentions"), LABELS, tuning, None)
+    return SpanScorer(typer, Truecaser(llm, typer.fit("N/A"), tuning) if names else None, max_words, max_tokens)
 
 
 def scored(scorer: SpanScorer, text: str) -> ScoredText:
@@ -121,12 +123,12 @@ def test_an_invalid_text_does_not_fail_the_rest_of_the_batch() -> None:
 
 
 def test_boundary_costs_are_subtracted_from_the_scores() -> None:
-    scorer = span_scorer(400)
+    scorer = span_scorer(400, tuning=NEUTRAL)
     got = scored(scorer, TEXT)
     fitted = scorer.typer.fit(TEXT)
     [plain] = scorer.typer.scores([fitted], [[each.of(TEXT) for each in got.candidates]])
     costs = np.array([each.border_cost for each in got.candidates])
-    np.testing.assert_allclose(got.scores[:, 0], plain[:, 0] - costs, atol=1e-4)
+    np.testing.assert_allclose(got.scores[:, 0], NEUTRAL.names.constant + plain[:, 0] - costs, atol=1e-4)
     assert any(costs > 0)
 
 
