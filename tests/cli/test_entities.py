@@ -92,10 +92,8 @@ class TestEntities:
         given = ["entities", text_file, *tiny_model, "--examples", str(path)]
         code, _, err = llmkit(*given)
         assert code == 0
-        assert re.match(
-            r"note: 4 examples (are not used|teach a head [^;]+); cross-validated log-loss [\d.]+ without them, [\d.]+ ",
-            err,
-        )
+        used, compared = r"(are not used|teach a head [^;]+)", r"log-loss [\d.]+ without them, [\d.]+ "
+        assert re.match(f"note: 4 examples {used}; cross-validated {compared}", err)
         fields = json.loads(llmkit(*given, "--json")[1])["examples"]
         gains = fields["with_examples"] < fields["without_examples"]
         assert fields["use"] == ("head" if gains else "none")
