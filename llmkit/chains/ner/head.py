@@ -94,8 +94,8 @@ def learn_head(texts: LabelledSpans) -> LearnedHead:
             losses[unseen] = _losses(others, head.log_odds(others.zero_shot, others.evidence))
         tried.append((float(losses.mean()), penalty))
     loss, penalty = min(tried)
-    head = _fit(texts, penalty) if loss < before.mean() else None
-    return LearnedHead(head, float(before.mean()), loss)
+    learned = _fit(texts, penalty) if loss < before.mean() else None
+    return LearnedHead(learned, float(before.mean()), loss)
 
 
 def _fit(texts: LabelledSpans, penalty: float) -> SpanHead:
