@@ -18,6 +18,8 @@ from llmkit.text.segmentation import Span
 
 IMPROBABLE = 20.0
 """Nats that the parts of one name lose."""
+LEAST_ODDS_OF_ITEMS = 0.1
+"""A list's item of lower odds to be an entity at all is none, whatever the other items are."""
 
 _LINE = regex.compile(r"[^\n\r]+")
 _CELL = regex.compile(r"[^\n\r\t|¦•·]+")
@@ -93,7 +95,7 @@ def decide_lists_together(text: str, spans: Sequence[Span], scores: Matrix, no_e
     """Return the scores with those of doubtful items of a list replaced by the sum over the list's items.
 
     Each item is evidence of what the list names, and the log-odds of independent evidence add up. An item is doubtful
-    if it is likely to be an entity, but no label is likelier than all else. [spans, labels]
+    if it may be an entity, but no label is likelier than all else. [spans, labels]
     """
     places = {(span.start, span.end): place for place, span in enumerate(spans)}
     decided = scores.copy()
@@ -102,7 +104,7 @@ def decide_lists_together(text: str, spans: Sequence[Span], scores: Matrix, no_e
         if len(rows) == len(items):
             together = (scores[rows] - no_entity).sum(axis=0) + no_entity
             for row in rows:
-                if _is_doubtful(scores[row], no_entity):
+                if _is_doubtful(scores[row], no_entity, LEAST_ODDS_OF_ITEMS):
                     decided[row] = together
     return decided
 
@@ -123,9 +125,9 @@ def doubtful_cells(text: str, spans: Sequence[Span], scores: Matrix, no_entity: 
     ]
 
 
-def _is_doubtful(row: Matrix, no_entity: float) -> bool:
+def _is_doubtful(row: Matrix, no_entity: float, least: float = 1.0) -> bool:
     odds = np.exp(row - no_entity)
-    return bool(odds.sum() > 1 and odds.max() < 1 + odds.sum() - odds.max())
+    return bool(odds.sum() > least and odds.max() < 1 + odds.sum() - odds.max())
 
 
 def _overlapping(spans: Iterable[Span], name: Span) -> list[int]:
