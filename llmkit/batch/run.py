@@ -61,10 +61,6 @@ def run_batch(
 ) -> Summary:
     """Run a chain on all rows of an input that the output does not have yet.
 
-    Example:
-        >>> run_batch(ChainSpec("classify", {"labels": ["good", "bad"]}), "mails.jsonl", "out", workers=2)
-        Summary(rows=1000, computed=1000, failed=0, first_failed='', first_error='')
-
     Args:
         spec: what is computed.
         source: a file of JSON Lines or Parquet, or a folder of such files.
@@ -83,27 +79,30 @@ def run_batch(
     """
     validate_positive(workers, "workers")
     validate_positive(batch_rows, "batch_rows")
-    rows = RowFiles.find(Path(source))
+    module, rows = _require(engine), RowFiles.find(Path(source))
     folder = OutputFolder(Path(output), rows.format, id_column)
     if folder.path.resolve() == Path(source).resolve():
         raise InputError(f"{output} is the input: name another folder for --output")
-    module = _require(engine)
     with folder.opened():
-        identity = identify(spec)
         with IdIndex.create(folder.path / ".ids.sqlite") as index:
-            total = index.add_all(rows, id_column, spec.columns)
+            total, identity = index.add_all(rows, id_column, spec.columns), identify(spec)
             folder.check_manifest(spec, identity, engine)
-            if retry_failed:
-                folder.remove_errors()
-            for found in folder.read_status():
-                index.mark_done(key for key, _ in found)
-            before = index.count_done()
+            before = _find_done(folder, index, retry_failed)
             job = Job(rows, folder, index, ChainWorker(spec, identity), workers, batch_rows, gpus)
             progress(before, total)
             if before < total:
                 module.run(job, lambda done: progress(done, total))
         folder.finish_part()
         return _summarize(folder, before)
+
+
+def _find_done(folder: OutputFolder, index: IdIndex, retry_failed: bool) -> int:
+    """Mark the rows of the input that the output has; return how many there are."""
+    if retry_failed:
+        folder.remove_errors()
+    for found in folder.read_status():
+        index.mark_done(key for key, _ in found)
+    return index.count_done()
 
 
 def _require(engine: str) -> Any:

@@ -143,3 +143,18 @@ def test_a_table_in_a_file_has_a_line_for_each_row(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "20")
     console.table([("a", "word " * 20), ("b" * 40, "x")])
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_rate_is_shown_once_it_is_known():
+    from rich.progress import Progress
+
+    from llmkit.cli.terminal import RateColumn, rate_columns
+
+    now = 0.0
+    shown = Progress(*rate_columns(), get_time=lambda: now)
+    shown.add_task("documents", total=100, completed=40)
+    [task] = shown.tasks
+    assert RateColumn().render(task).plain == ""
+    for now in (1.0, 2.0, 3.0):
+        shown.update(task.id, completed=40 + int(now) * 5)
+    assert RateColumn().render(task).plain == "5.0 a second"
