@@ -77,5 +77,6 @@ def wait_for(log: Path, lines: int, process: Any) -> None:
 
 
 def finish_run(process: Any) -> str:
-    """Wait for the end of a run; return its error."""
-    return str(process.communicate()[1]).strip()
+    """Wait for the end of a run; return its error, and nothing if it ended well."""
+    err = str(process.communicate()[1]).strip()
+    return err if process.returncode else ""
