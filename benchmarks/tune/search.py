@@ -150,7 +150,10 @@ def _blend(neutral: Any, fitted: Any, share: float) -> Any:
 
 
 def _number(neutral: float, fitted: float, share: float) -> Any:
+    """Return the number so far from one to the other; what is beyond both has no other sign than they have."""
     if not np.isfinite([neutral, fitted]).all():
         return _NOTHING
     value = neutral + share * (fitted - neutral)
+    if (min(neutral, fitted) >= 0 > value) or (max(neutral, fitted) <= 0 < value):
+        return _NOTHING
     return round(value) if isinstance(neutral, int) and isinstance(fitted, int) else round(value, 6)

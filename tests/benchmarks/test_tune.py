@@ -71,6 +71,8 @@ def test_values_begin_with_the_neutral_one_and_have_the_fitted_one(neutral: floa
     values = values_of(neutral, fitted)
     assert values[0] == neutral
     assert any(value == fitted for value in values)
+    if min(neutral, fitted) >= 0:
+        assert min(values) >= 0
 
 
 def test_values_of_tuples_mappings_infinities_and_nested_numbers() -> None:
@@ -78,6 +80,7 @@ def test_values_of_tuples_mappings_infinities_and_nested_numbers() -> None:
     assert {"rank": -0.5, "old": 0.5} in values_of({"old": 1.0}, {"rank": -1.0})
     assert values_of(math.inf, 4.0) == [math.inf, 4.0]
     assert values_of(None, 512) == [None, 512]
+    assert values_of(512, 128) == [512, 320, 128], "no passage has a negative length"
     assert values_of(False, True) == [False, True]
     assert TwoNumbers(share=0.5, cost=1.0) in values_of(TwoNumbers(), TwoNumbers(share=0.0, cost=2.0))
 
