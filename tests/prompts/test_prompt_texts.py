@@ -157,11 +157,15 @@ Summarize the conversation in one short sentence. Say who wants what.
 User:
 Tea costs 2 francs.
 
+Summarize this conversation in one short sentence. Say who wants what.
+
 Assistant:
 In this conversation, 2 francs
 
 User:
 Milk is free.
+
+Summarize this conversation in one short sentence. Say who wants what.
 
 Assistant:
 In this conversation,""",

@@ -49,11 +49,12 @@ def test_the_model_receives_the_tokens_that_were_counted(llm):
     assert llm.invoke(fitted.messages).usage_metadata["input_tokens"] == fitted.tokens
     assert (prompt | llm).invoke({"input": DIALOGUE}).usage_metadata["input_tokens"] == fitted.tokens
     rendered = llm.engine.encoder.render(fitted.messages)
+    question = "Summarize this conversation in one short sentence. Say who wants what."
     assert rendered == (
         "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
-        "<|im_start|>user\nA: <|im_end|><|im_end|>\n"
+        f"<|im_start|>user\nA: <|im_end|>\n\n{question}<|im_end|>\n"
         "<|im_start|>assistant\nIn this conversation, A {b}.<|im_end|>\n"
-        f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
+        f"<|im_start|>user\n{DIALOGUE}\n\n{question}<|im_end|>\n"
         "<|im_start|>assistant\nIn this conversation,"
     )
 

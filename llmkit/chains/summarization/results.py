@@ -19,7 +19,7 @@ class SummarySentence(BaseModel):
         support: the probability that the sentence is of this source, and not of another.
         source_words: the share of its content words that the source has; of a long source, one of its parts.
         log_ratio: how much likelier the model finds it with that part before it than without, in nats a token; `None`
-            for a model that returns no log-likelihoods, or whose tuning does not use them.
+            where the words decide, for a model that returns no log-likelihoods, and if the tuning does not use them.
     """
 
     model_config = ConfigDict(frozen=True)

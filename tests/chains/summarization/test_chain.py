@@ -10,7 +10,7 @@ from langchain_core.language_models import FakeListChatModel
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Progress, SummarizationChain, Summary
-from llmkit.chains.postprocess import is_sentence
+from llmkit.chains.postprocess import clean_completion, is_complete, is_sentence
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
 from llmkit.text.segmentation import sentences
 from tests.support import tiny
@@ -19,6 +19,8 @@ from tests.support.models import chat
 DIALOGUE = """#Person1#: The lift is broken again, I had to walk up nine floors with the shopping.
 #Person2#: I called the landlord this morning. He says that it will be repaired on Thursday.
 #Person1#: Thursday! Then let's eat at home until then."""
+
+QUESTION = "Summarize this conversation in one short sentence. Say who wants what."
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def chain(llm):
 def test_the_complete_prompt(chain, llm):
     assert llm.engine.encoder.render(chain.plan(DIALOGUE)[0].messages) == (
         "<|im_start|>system\nSummarize the conversation in one short sentence. Say who wants what.<|im_end|>\n"
-        f"<|im_start|>user\n{DIALOGUE}<|im_end|>\n"
+        f"<|im_start|>user\n{DIALOGUE}\n\n{QUESTION}<|im_end|>\n"
         "<|im_start|>assistant\nIn this conversation,"
     )
 
@@ -46,8 +48,9 @@ def test_a_summary_has_the_source_passages(chain, llm):
     assert (summary.strategy, summary.model_calls) == ("stuff", 1)
     [passage] = summary.passages
     assert (DIALOGUE[passage.start : passage.end], passage.tokens) == (DIALOGUE, llm.get_num_tokens(DIALOGUE))
-    said = llm.invoke(chain.plan(DIALOGUE)[0].messages, max_new_tokens=24).text.strip()
-    assert summary.text.lower() == said.lower()
+    answer = llm.invoke(chain.plan(DIALOGUE)[0].messages, max_new_tokens=24, presence_penalty=0.8)
+    assert summary.text == clean_completion(answer.text, is_complete(answer))[0]
+    assert [one.text for one in summary.sentences] == [summary.text]
     assert summary.text[0].isupper()
     assert chain.invoke(Document(DIALOGUE)) == summary
 
@@ -112,11 +115,12 @@ def test_the_default_presence_penalty_does_not_replace_given_penalties(llm):
 def test_a_batch_equals_single_calls_with_one_forward_pass_per_token(chain, llm):
     texts = [DIALOGUE, DIALOGUE.replace("Thursday", "Friday"), DIALOGUE + "\n#Person2#: All right."]
     alone = [chain.invoke(text).text for text in texts]
+    unchecked = SummarizationChain(llm, "summarize-dialogue", max_new_tokens=24, check_support=False)
+    assert [summary.text for summary in chain.batch(texts)] == alone
     calls = []
     hook = llm.engine.loaded.model.register_forward_hook(lambda *_: calls.append(1))
-    together = [summary.text for summary in chain.batch(texts)]
+    unchecked.batch(texts)
     hook.remove()
-    assert together == alone
     assert len(calls) <= 26  # the shared beginning, and one step for each token of the longest summary
     assert [summary.text for summary in asyncio.run(chain.abatch(texts))] == alone
 
@@ -137,7 +141,7 @@ def test_examples_are_rendered_as_turns(llm):
     example = {"input": "A: Bye.\nB: Bye.", "output": "A and B say goodbye."}
     chain = SummarizationChain(llm, "summarize-dialogue", examples=[example], show_examples=True)
     assert [message.text for message in chain.plan(DIALOGUE)[0].messages[1:3]] == [
-        example["input"],
+        f"{example['input']}\n\n{QUESTION}",
         "In this conversation, A and B say goodbye.",
     ]
 

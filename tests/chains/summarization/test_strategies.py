@@ -208,7 +208,7 @@ def test_short_documents_share_a_prompt():
 def test_examples_leave_half_of_the_context_window_to_the_text():
     examples = [{"input": "Tom: It is ten. " * 4, "output": "Tom tells the time."}] * 20
     llm = Reader(context_window=400)
-    chain = SummarizationChain(llm, examples=examples, max_new_tokens=24)
+    chain = SummarizationChain(llm, examples=examples, max_new_tokens=24, show_examples=True)
     summary = chain.invoke(make_text(300))
     assert max(passage.tokens for passage in summary.passages) > 100
     assert sum(type(message).__name__ == "HumanMessage" for message in llm.asked[0][0]) > 1

@@ -49,7 +49,8 @@ def test_a_sentence_has_more_support_in_its_own_source(default_llm: Any) -> None
         found[name] = summary.sentences
     for own, other in ((found["lift"][0], found["baker"][0]), (found["baker"][1], found["lift"][1])):
         assert own.text == other.text
-        assert own.log_ratio > other.log_ratio + 1
+        assert own.log_ratio is None  # its words decide
+        assert other.log_ratio is not None
         assert own.source_words > other.source_words
         assert own.support > 0.5 > 0.1 > other.support
 
@@ -96,6 +97,17 @@ def test_a_long_source_supports_a_sentence_by_the_part_with_most_of_its_words() 
     assert summary.strategy == "map_reduce"
     [sentence] = summary.sentences
     assert sentence.source_words == 1.0
+
+
+def test_likelihood_decides_where_words_leave_it_open(default_llm: Any) -> None:
+    chain = SummarizationChain(default_llm, "summarize-dialogue")
+    lift, baker = (chain.prepare(source).unwrap() for source in (LIFT, BAKER))
+    text = "The elevator of the building has to be fixed on Thursday."
+    draft = Summary(text=text, strategy="stuff", passages=lift.passages, model_calls=1, complete=True)
+    check = SupportCheck(default_llm, chain.prompt, chain.tuning, 0.0)
+    own, other = (summary.sentences[0] for summary in check.apply([draft, draft], [lift, baker]))
+    assert own.log_ratio > other.log_ratio + 0.5
+    assert own.support > other.support
 
 
 def test_the_check_takes_two_more_passes_for_a_batch(default_llm: Any) -> None:
