@@ -134,7 +134,7 @@ def learn(chain: Any, rows: Sequence[Mapping[str, Any]], targets: Mapping[str, f
             facts["calibration"] = guarantee_facts(report.guarantee) or _calibration_facts(report)
         if (examples := chain.examples_report()) is not None:
             facts["examples"] = {name: value for name, value in asdict(examples).items() if value not in (None, ())}
-            facts["examples"] |= {"note": _describe_examples(examples)}
+            facts["examples"] |= {"note": describe_examples(examples)}
     return facts
 
 
@@ -162,7 +162,8 @@ def _calibration_facts(report: CalibrationReport) -> dict[str, Any]:
     return facts | {"note": f"calibrated with {report.rows} texts: {losses}{threshold}"}
 
 
-def _describe_examples(report: ExamplesReport) -> str:
+def describe_examples(report: ExamplesReport) -> str:
+    """Return in words what a chain did with its examples."""
     from llmkit.chains.classification.few_shot import MIN_MEASURED
 
     count = f"{report.examples} example{'s' * (report.examples != 1)}"
@@ -171,6 +172,7 @@ def _describe_examples(report: ExamplesReport) -> str:
         "prior": "are not in the prompt; the prior of the labels is measured on them",
         "calibration": "set the probabilities",
         "head": "teach a head that is added to the zero-shot scores",
+        "length": "are not in the prompt; only the length is taken",
         "none": "are not used",
     }
     parts = [f"{count} {uses[report.use] if report.examples != 1 else uses[report.use].replace('are ', 'is ')}"]

@@ -11,6 +11,7 @@ import typer
 
 from llmkit.cli import console, files, options
 from llmkit.cli.labelled_files import examples_help, read_labelled
+from llmkit.cli.learning import describe_examples
 from llmkit.cli.option_groups import GenerationOptions, LinesOptions, with_option_groups
 from llmkit.cli.output import Destination
 from llmkit.cli.texts import CommandWorker
@@ -103,6 +104,8 @@ def _summarize(
     with console.progress("summarizing") as update:
         chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
         summary = chain.invoke(text)
+    if report := chain.examples_report():
+        console.note(describe_examples(report))
     if not summary.complete:
         console.note(f"the summary reached {_limit(chain, model)}, and ends there")
     for sentence in summary.left_out:

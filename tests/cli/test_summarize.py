@@ -177,3 +177,12 @@ def test_a_language_that_the_model_does_not_know_is_one_note(llmkit, tmp_path):
 def test_a_title_has_no_prompt_to_explain(llmkit):
     code, out, _ = llmkit("summarize", "-", "--explain", stdin="How to repair a watch")
     assert (code, out) == (0, "The text is so short that it is its own summary: there is no prompt\n")
+
+
+@pytest.mark.usefixtures("default_model")
+def test_what_was_done_with_the_examples_is_a_note(llmkit, dialogue, tmp_path):
+    examples = tmp_path / "examples.jsonl"
+    examples.write_text(json.dumps({"input": "Ann: Tea?\nBen: No, coffee.", "output": "Ben wants coffee."}) + "\n")
+    code, _, err = llmkit("summarize", dialogue, "--max-new-tokens", "2", "--examples", str(examples))
+    assert code == 0
+    assert "note: 1 example is not in the prompt; only the length is taken; too few to compare" in err
