@@ -18,7 +18,7 @@ from llmkit.lazy import lazy as _lazy
 from llmkit.lazy import take_over as _take_over
 
 if TYPE_CHECKING:
-    from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport
+    from llmkit.chains.calibration import Calibration, CalibrationReport, ExamplesReport, TriedUse
     from llmkit.chains.classification.chain import ZeroShotClassificationChain
     from llmkit.chains.classification.contextual_calibration import ClassificationTuning
     from llmkit.chains.classification.label_sets import LabelSet
@@ -61,6 +61,7 @@ __all__ = [
     "SummarizationTuning",
     "Summary",
     "SummarySentence",
+    "TriedUse",
     "WebQAChain",
     "ZeroShotClassificationChain",
 ]
@@ -68,7 +69,7 @@ __all__ = [
 __getattr__, __dir__ = _lazy(
     "llmkit.chains",
     {
-        "calibration": ["Calibration", "CalibrationReport", "ExamplesReport"],
+        "calibration": ["Calibration", "CalibrationReport", "ExamplesReport", "TriedUse"],
         "classification.chain": ["ZeroShotClassificationChain"],
         "classification.contextual_calibration": ["ClassificationTuning"],
         "classification.label_sets": ["LabelSet"],
