@@ -118,7 +118,7 @@ class LabelScorer:
 
 
 def _explained(error: ContextWindowExceeded) -> ContextWindowExceeded:
-    what = "the prompt with its text and the longest label"
+    what = "the prompt, its text and the longest label"
     return ContextWindowExceeded(error.needed, error.available, what, _ADVICE)
 
 
