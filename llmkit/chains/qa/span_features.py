@@ -50,8 +50,6 @@ FEATURES = (
     "rank",
     "relevance",
     "question_words_in_sentence",
-    "words",
-    "begins_with_article",
     "begins_with_stop_word",
     "ends_with_stop_word",
     "divided",
@@ -167,8 +165,6 @@ def _features(
     between_before = sentence[before.end : span.start] if before else ","
     between_after = sentence[span.end : after.start] if after else ","
     return [
-        float(len(inside)),
-        float(inside[0].is_article),
         float(inside[0].is_stop and not inside[0].is_article),
         float(inside[-1].is_stop),
         float(bool(_DIVIDES.search(span.of(sentence)))),

@@ -28,8 +28,8 @@ def features_of(text: str, question: str, sentence: str = SENTENCE, language: st
     [
         ("Maria Holm", {"rank", "relevance"}, {"cuts_name", "begins_with_stop_word", "repeated", "divided"}),
         ("Maria", {"cuts_name"}, {"ends_with_stop_word"}),
-        ("Karn", {"cuts_name", "ends_at_border"}, {"begins_with_article"}),
-        ("the Tower of Karn", {"begins_with_article"}, {"cuts_name", "begins_with_stop_word"}),
+        ("Karn", {"cuts_name", "ends_at_border"}, {"divided"}),
+        ("the Tower of Karn", {"ends_at_border"}, {"cuts_name", "begins_with_stop_word"}),
         ("in 3 May 1874", {"begins_with_stop_word", "ends_at_border"}, {"cuts_number"}),
         ("3", {"cuts_number"}, {"ends_at_border"}),
         ("May 1874", {"cuts_number"}, {"divided"}),
