@@ -18,8 +18,8 @@ from llmkit.text.segmentation import Span
 
 IMPROBABLE = 20.0
 """Nats that the parts of one name lose."""
-LEAST_ODDS_OF_ITEMS = 0.1
-"""A list's item of lower odds to be an entity at all is none, whatever the other items are."""
+LEAST_ODDS = 0.1
+"""An item of a list, or a cell, of lower odds to be an entity at all is none, whatever else tells."""
 
 _LINE = regex.compile(r"[^\n\r]+")
 _CELL = regex.compile(r"[^\n\r\t|¦•·]+")
@@ -104,7 +104,7 @@ def decide_lists_together(text: str, spans: Sequence[Span], scores: Matrix, no_e
         if len(rows) == len(items):
             together = (scores[rows] - no_entity).sum(axis=0) + no_entity
             for row in rows:
-                if _is_doubtful(scores[row], no_entity, LEAST_ODDS_OF_ITEMS):
+                if _is_doubtful(scores[row], no_entity):
                     decided[row] = together
     return decided
 
@@ -125,9 +125,9 @@ def doubtful_cells(text: str, spans: Sequence[Span], scores: Matrix, no_entity: 
     ]
 
 
-def _is_doubtful(row: Matrix, no_entity: float, least: float = 1.0) -> bool:
+def _is_doubtful(row: Matrix, no_entity: float) -> bool:
     odds = np.exp(row - no_entity)
-    return bool(odds.sum() > least and odds.max() < 1 + odds.sum() - odds.max())
+    return bool(odds.sum() > LEAST_ODDS and odds.max() < 1 + odds.sum() - odds.max())
 
 
 def _overlapping(spans: Iterable[Span], name: Span) -> list[int]:

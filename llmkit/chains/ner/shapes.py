@@ -35,6 +35,7 @@ UNKNOWN = 0.5
 """The probability that a word is part of a name where nothing tells."""
 
 _SENTENCE_SIGNS = (".", "!", "?", ":")
+_CELL_END = regex.compile(r"[^\S\n\r\t]*(?:[\n\r\t|]|\Z)")
 _OPENED = regex.compile(r"[\"'(\[“‘«„]\Z")
 
 
@@ -121,8 +122,15 @@ def _around(known: _Words, candidate: Span, first: int, last: int) -> list[float
     left = begins or function_before or bool(text[known.spans[first - 1].end : candidate.start].strip())
     right = at_end or function_after or bool(text[candidate.end : known.spans[last + 1].start].strip())
     capital_after = not at_end and known.has_capital(last + 1)
+    has_rest = not (begins and _CELL_END.match(text, candidate.end))  # a whole line or cell begins no sentence
     return [
-        *(begins, at_end, not begins and known.has_capital(first - 1), capital_after, not at_end and not capital_after),
+        *(
+            begins and has_rest,
+            at_end,
+            not begins and known.has_capital(first - 1),
+            capital_after,
+            not at_end and not capital_after,
+        ),
         *(bool(_OPENED.search(before)), after in ("'", "’"), before == "@", before == "#"),
         *(function_before, function_after, left, right, left and right),
         known.probability(first - 1) if first else 0.0,
