@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -82,8 +82,7 @@ def save_tunings(path: str | os.PathLike[str], tunings: Sequence[Tuning]) -> Non
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise InputError(f"{path} exists, and is no file of tunings: name another file")
         for tuning in tunings:
-            dumped = TypeAdapter(type(tuning)).dump_python(tuning, mode="python")
-            content[type(tuning).__name__] = _with_named_infinities(dumped)
+            content[type(tuning).__name__] = _plain(tuning)
         target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -91,12 +90,14 @@ def save_tunings(path: str | os.PathLike[str], tunings: Sequence[Tuning]) -> Non
         raise InputError(f"{path} cannot be written: {error}") from error
 
 
-def _with_named_infinities(value: Any) -> Any:
-    """Return values with "inf" for infinity, which JSON has no number for and pydantic reads."""
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; infinity, which JSON has no number for, is "inf", which pydantic reads."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {name: _with_named_infinities(inner) for name, inner in value.items()}
+        return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_named_infinities(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import dataclass, replace
@@ -88,6 +89,7 @@ def test_values_of_tuples_mappings_infinities_and_nested_numbers() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_numbers_of_every_chain_go_through_a_file(task: str, tmp_path: Path) -> None:
     path, fitted = tmp_path / "tuning.json", TASKS[task].fitted
+    assert copy.deepcopy(TASKS[task].neutral) == TASKS[task].neutral
     save_tunings(path, [fitted])
     save_tunings(path, [TwoNumbers(cost=math.inf)])
     assert type(fitted).load(path) == fitted

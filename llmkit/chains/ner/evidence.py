@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class EvidenceWeights:
     score: float = 1.0
     over_text: float = 0.0
     over_decoys: float = 0.0
-    evidence: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"border cost": -1.0}))
+    evidence: Mapping[str, float] = field(default_factory=lambda: {"border cost": -1.0})
 
     def log_odds(self, scores: Matrix, evidence: Matrix, decoys: Sequence[int]) -> Matrix:
         """Return the log-odds of each candidate of a text as each label, [candidates, labels].
