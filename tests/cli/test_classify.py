@@ -77,7 +77,7 @@ class TestLabels:
         assert code == 0
         assert re.fullmatch(
             r"note: 5 examples (are|set) .*; cross-validated log-loss [\d.]+ without them, [\d.]+ with them; "
-            r"also tried: (\w+ [\d.]+ instead of [\d.]+(, |; |\n)){2}.*",
+            r"also tried: (\w+ [\d.]+ instead of [\d.]+(, |; |\n)){2}.*\n?",
             err,
         )
         assert llmkit(*given, "--quiet")[2] == ""
