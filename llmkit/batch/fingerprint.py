@@ -20,7 +20,8 @@ _SHOWN = 60
 def identify(spec: ChainSpec) -> Identity:
     """Return everything that changes the results of a specification, as plain data.
 
-    Fetches the model if it is not here, but does not load it. The model's name and the folder of a saved chain are left
+    Fetches the model if it is not here, but does not load it. Of a served model, address and name count. The name of a
+    model and the folder of a saved chain are left
     out: what counts is the content of their files. "auto" is resolved to the data type of this machine.
 
     Raises:
@@ -30,7 +31,9 @@ def identify(spec: ChainSpec) -> Identity:
     for name in ("model", "device", "saved"):
         found.pop(name)
     found |= {"llmkit": __version__, "prompts": _prompts_digest()}
-    if spec.model is not None:
+    if spec.base_url is not None:  # whose weights are not seen from here
+        found["model"] = spec.model
+    elif spec.model is not None:
         from llmkit.models.weights.identity import chosen_dtype, weights_digest
 
         found["weights"] = weights_digest(spec.model)

@@ -40,6 +40,9 @@ class ChainSpec:
         arguments: those of the chain's constructor. A prompt is a name or a prompt text (`TaskPrompt.to_markdown()`),
             an embedder is a name of the catalog.
         model: a name or a path; `None` for a function that needs none.
+        base_url: the server that runs the model, which is then the server's name for it; its key is the environment
+            variable `LLMKIT_API_KEY`.
+        tokenizer: the name or the folder of a served model, if its name is neither.
         device, dtype, quantization, context_window: how the model is loaded, as for `HuggingFaceChat`.
         settings: generation settings.
         calibration: the arguments of the chain's method `calibrate`: `rows` and others.
@@ -58,6 +61,8 @@ class ChainSpec:
     dtype: str = "auto"
     quantization: str | None = None
     context_window: int | None = None
+    base_url: str | None = None
+    tokenizer: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     saved: str | None = None
@@ -139,6 +144,8 @@ def load_model(spec: ChainSpec) -> Any:
     from llmkit.models.weights.model_folder import has_head
 
     name = str(spec.model)
+    if spec.base_url is not None:
+        return _served_model(spec, spec.base_url)
     where: dict[str, Any] = {"device": spec.device, "dtype": spec.dtype, "quantization": spec.quantization}
     is_encoder = CATALOG[name].kind == "embedding" if name in CATALOG else has_head(resolve(name))
     if is_encoder:
@@ -150,6 +157,14 @@ def load_model(spec: ChainSpec) -> Any:
 
     settings = GenerationSettings(**spec.settings)
     return HuggingFaceChat(name, settings=settings, context_window=spec.context_window or 0, **where)
+
+
+def _served_model(spec: ChainSpec, base_url: str) -> Any:
+    from llmkit.models.generation.settings import GenerationSettings
+    from llmkit.models.serving.served_settings import served_chat
+
+    settings = GenerationSettings(**spec.settings)
+    return served_chat(base_url, str(spec.model), settings, spec.tokenizer, spec.context_window)
 
 
 def _prompt(value: Any) -> Any:

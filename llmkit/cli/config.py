@@ -19,7 +19,18 @@ from llmkit.paths import config_file
 from llmkit.regular_files import read_regular
 
 SHARED = (
-    *("model", "context_window", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "stop"),
+    *(
+        "model",
+        "base_url",
+        "tokenizer",
+        "context_window",
+        "max_new_tokens",
+        "temperature",
+        "top_k",
+        "top_p",
+        "seed",
+        "stop",
+    ),
     *("source_language", "target_language", "quiet"),
 )
 """Options that mean the same in every command, so that one value may be set for all."""
@@ -131,7 +142,7 @@ def warn_of_unknown_variables(commands: Commands) -> None:
             console.warning(f"{variable} is set, but is no setting: {advice}")
 
 
-_PLACES = ("CONFIG", "CACHE", "DATA")
+_PLACES = ("CONFIG", "CACHE", "DATA", "API_KEY")
 
 
 def _shared(commands: Commands) -> Mapping[str, Any]:

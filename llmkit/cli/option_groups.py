@@ -119,6 +119,8 @@ class ModelOptions:
 
     model: options.Model = DEFAULT_MODEL
     context_window: options.ContextWindow = None
+    base_url: options.BaseUrl = None
+    tokenizer: options.Tokenizer = None
 
     def settings(self) -> GenerationSettings:
         """Return the generation settings that were given, which are checked."""
@@ -133,6 +135,10 @@ class ModelOptions:
         Loads no torch, so that what is wrong is said at once.
         """
         settings = self.settings()
+        if self.tokenizer is not None and self.base_url is None:
+            raise InputError("--tokenizer is that of a model that a server runs: give --base-url, or leave it out")
+        if self.base_url is not None:
+            return settings
         if self.model in catalog.CATALOG and catalog.CATALOG[self.model].kind != "chat":
             raise InputError(f"{self.model} makes sentence embeddings and cannot generate text: see llmkit models")
         with console.progress(f"preparing {self.model}"):
@@ -146,6 +152,15 @@ class ModelOptions:
             from llmkit.models.chat import HuggingFaceChat
 
             return HuggingFaceChat(model=self.model, settings=settings, context_window=self.context_window or 0)
+
+    def load_served(self) -> Any:
+        """Return the model that a server runs, with the server checked."""
+        from llmkit.models.serving.served_settings import served_chat
+
+        with console.progress(f"connecting to the server of {self.model}"):
+            llm = served_chat(self.base_url or "", self.model, self.settings(), self.tokenizer, self.context_window)
+            llm.connection  # noqa: B018  what is wrong is said before any other work
+            return llm
 
     def load_encoder(self) -> HuggingFaceEncoder:
         """Load a model that has a head and generates no text."""
@@ -165,11 +180,14 @@ class ModelOptions:
     def spec(self, chain: str, arguments: Mapping[str, Any], **others: Any) -> ChainSpec:
         """Return a chain over the model as plain data, with all settings that were given."""
         settings = self.settings().model_dump(mode="json", exclude_defaults=True)
-        given: dict[str, Any] = {"model": self.model, "context_window": self.context_window, "settings": settings}
+        where = {"context_window": self.context_window, "base_url": self.base_url, "tokenizer": self.tokenizer}
+        given: dict[str, Any] = {"model": self.model, "settings": settings, **where}
         return ChainSpec(chain, arguments, **given, **others)
 
     def load_any(self) -> Any:
         """Load the model, whether it generates text or has a head."""
+        if self.base_url is not None:
+            return self.load_served()
         return self.load_encoder() if self._is_encoder() else self.load()
 
     def load_chain(self, name: str, arguments: Mapping[str, Any]) -> Any:

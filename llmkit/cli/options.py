@@ -67,6 +67,21 @@ ContextWindow = Annotated[
         help="The most tokens of a prompt and its completion; needed for a model that states no context window.",
     ),
 ]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Use a model that a server runs: the address of its OpenAI-compatible API, such as "
+        "http://127.0.0.1:8000/v1. --model is then the server's name for it; a key is LLMKIT_API_KEY.",
+    ),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The name or the folder of the model that the server runs, if --model is neither.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _QUIET = "Show no progress and no notes, only warnings and errors."
 Quiet = Annotated[bool, switch("--quiet/--no-quiet", "-q", help=_QUIET, callback=console.set_quiet)]

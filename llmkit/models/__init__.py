@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmkit.models.encoder import HuggingFaceEncoder
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.llm import HuggingFaceLLM
+    from llmkit.models.served import ServedChat, scoring
 
 DEFAULT_MODEL = "smollm2-135m"
 DEFAULT_EMBEDDER = "minilm-l6"
@@ -32,7 +33,9 @@ __all__ = [
     "HuggingFaceDecisions",
     "HuggingFaceEncoder",
     "HuggingFaceLLM",
+    "ServedChat",
     "default_embedder",
+    "scoring",
 ]
 
 _limit_busy_waiting()
@@ -46,5 +49,6 @@ __getattr__, __dir__ = _lazy(
         "encoder": ["HuggingFaceEncoder"],
         "generation.settings": ["GenerationSettings"],
         "llm": ["HuggingFaceLLM"],
+        "served": ["ServedChat", "scoring"],
     },
 )

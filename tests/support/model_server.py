@@ -1,27 +1,24 @@
 """A model server on this machine, over the engine of a model of this process, in the wire format of a known program.
 
-The log-probabilities of next tokens are computed by transformers itself (float32 logits of the model, log-softmax), not
-by the scorer that the tests compare with. Each format is that of the program's documentation.
+The log-probabilities are those of `prompt_computer`, not of the scorer that the tests compare with. Each format is
+that of the program's documentation.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
-import torch
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from llmkit import HuggingFaceChat
-from llmkit.models.kv_cache.layers import common_prefix_length
+from tests.support.prompt_computer import Computer
 
 KEY = "sk-right"
 WINDOW = 8192
@@ -34,51 +31,6 @@ class Refused(Exception):
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
         self.status, self.headers = status, headers
-
-
-@dataclass(frozen=True)
-class Computed:
-    """The log-probability of each token of a prompt, and of all tokens after it; `past` are its keys and values."""
-
-    tokens: list[int]
-    given: list[float | None]
-    row: np.ndarray
-    past: Any
-
-    @property
-    def best(self) -> int:
-        return int(self.row.argmax())
-
-
-class Computer:
-    """Computes prompts by transformers' own forward pass, with the keys and values of what recent ones begin with."""
-
-    def __init__(self, llm: HuggingFaceChat) -> None:
-        self._model = llm.engine.loaded.model
-        self._recent: list[Computed] = []
-        self._lock = threading.Lock()
-
-    def compute(self, tokens: Sequence[int]) -> Computed:
-        prompt = list(tokens)
-        with self._lock:
-            best = max(self._recent, key=lambda known: common_prefix_length([known.tokens, prompt]), default=None)
-            shared = 0 if best is None else common_prefix_length([best.tokens, prompt])
-            if best is not None and shared == len(prompt) == len(best.tokens):
-                return best
-            start = max(shared - 1, 0)
-            past = None
-            with torch.inference_mode():
-                if best is not None and start:
-                    past = copy.deepcopy(best.past)
-                    if removed := len(best.tokens) - start:
-                        past.crop(-removed)
-                found = self._model(torch.tensor([prompt[start:]]), cache=past, use_cache=True)
-                rows = found.logits[0].double().log_softmax(-1).numpy()
-            given = [None] if best is None or not start else best.given[: start + 1]
-            after = zip(rows[:-1], prompt[start + 1 :], strict=True)
-            computed = Computed(prompt, [*given, *(float(row[token]) for row, token in after)], rows[-1], found.cache)
-            self._recent = [*self._recent[-5:], computed]
-            return computed
 
 
 class ModelServer:
@@ -97,7 +49,7 @@ class ModelServer:
         self.before: list[Callable[[str, dict[str, Any], Any], bool]] = []
         self.changed: Callable[[str, Any], Any] = lambda path, answer: answer
         self.window, self.key, self.url = WINDOW, "", ""
-        self.most_probs = 10**9
+        self.most_probs, self.tells_window = 10**9, True
         self._computer = computer or Computer(llm)
 
     def paths(self) -> list[str]:
@@ -115,9 +67,9 @@ class ModelServer:
 
     def _entry(self) -> dict[str, Any]:
         facts: dict[str, dict[str, Any]] = {
-            "vllm": {"owned_by": "vllm", "max_model_len": self.window, "root": self.name},
-            "old vllm": {"owned_by": "vllm", "max_model_len": self.window, "root": self.name},
-            "sglang": {"owned_by": "sglang", "max_model_len": self.window, "root": self.name},
+            "vllm": {"owned_by": "vllm", "max_model_len": self.window * self.tells_window, "root": self.name},
+            "old vllm": {"owned_by": "vllm", "max_model_len": self.window * self.tells_window, "root": self.name},
+            "sglang": {"owned_by": "sglang", "max_model_len": self.window * self.tells_window, "root": self.name},
             "llama.cpp": {"owned_by": "llamacpp", "aliases": [], "meta": {"n_ctx_train": 8192}},
             "llama-cpp-python": {"owned_by": "me", "permissions": []},
             "transformers": {"owned_by": "hf-internal"},
@@ -227,6 +179,13 @@ class ModelServer:
         counts = {"prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"]}
         message = {"role": "assistant", "content": found.text}
         choice = {"index": 0, "message": message, "finish_reason": found.response_metadata["finish_reason"]}
+        if body.get("stream"):
+            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": self.name}
+            parts = [found.text[:3], found.text[3:]]
+            deltas = [{"role": "assistant", "content": part} for part in parts]
+            events = [{**chunk, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+            events.append({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+            return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
         shown = {"id": "1", "object": "chat.completion", "created": 0, "model": self.name, "choices": [choice]}
         return {**shown, "usage": {**counts, "total_tokens": usage["total_tokens"]}}
 
@@ -264,6 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send(refused.status, {"error": {"message": str(refused)}}, **refused.headers)
 
     def send(self, status: int, answer: Any, content_type: str = "application/json", **headers: str) -> None:
+        if isinstance(answer, str):
+            content_type, answer = "text/event-stream", answer.encode()
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)

@@ -81,11 +81,13 @@ def tuning_for(llm: Any, tuning: SummarizationTuning | None) -> SummarizationTun
 
 
 def repetition_settings(llm: Any, tuning: SummarizationTuning) -> Mapping[str, float]:
-    """Return the settings against repetition for each call of a local decoder-only model that has none."""
+    """Return the settings against repetition for each call of a local or served decoder-only model that has none."""
     model, bound = unbind(llm)
     loaded = getattr(getattr(model, "engine", None), "loaded", None)
-    if not tuning.presence_penalty or loaded is None or loaded.is_encoder_decoder or bound.keys() & REPETITION_SETTINGS:
+    sources: tuple[Any, ...] = (model,) if hasattr(type(model), "exactness") else ()  # a served model
+    if loaded is not None and not loaded.is_encoder_decoder:
+        sources = (getattr(model, "settings", None), loaded.model.generation_config)
+    if not tuning.presence_penalty or not sources or bound.keys() & REPETITION_SETTINGS:
         return {}
-    sources = (getattr(model, "settings", None), loaded.model.generation_config)
     values = [getattr(source, name, None) for source in sources for name in REPETITION_SETTINGS]
     return {} if any(value not in (None, 0, 1) for value in values) else {"presence_penalty": tuning.presence_penalty}

@@ -59,7 +59,7 @@ class ConversationOptions:
         return self.save if self.save is not None else (sys.stdin.isatty() and not message) or self.continues
 
 
-@with_option_groups()
+@with_option_groups(without=["base_url", "tokenizer"])
 def chat(
     context: typer.Context,
     message: Annotated[

@@ -11,7 +11,6 @@ import json
 import random
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 from llmkit.errors import ServerError, ServerUnusable
 from llmkit.models.serving.address import ServerAddress
 from llmkit.models.serving.background_loop import background_loop
+from llmkit.models.serving.client_options import ClientOptions
 
 if TYPE_CHECKING:
     import httpx
 
-IN_FLIGHT = 16
-TIMEOUT = 120.0
-MAX_RETRIES = 4
 MAX_ANSWER = 256 * 2**20  # bytes: the log-probabilities of a whole vocabulary are a few MiB
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 30.0
 _BUSY = (429, 503)
@@ -47,19 +44,6 @@ class HttpStatusError(ServerError):
 
 class KeyRefused(ServerUnusable):
     """Raised for a key that is missing or wrong."""
-
-
-@dataclass(frozen=True)
-class ClientOptions:
-    """How requests are sent."""
-
-    api_key: str | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    query: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
-    proxy: str | None = field(default=None, repr=False)
-    timeout: float = TIMEOUT
-    max_retries: int = MAX_RETRIES
-    in_flight: int = IN_FLIGHT
 
 
 class ServerClient:

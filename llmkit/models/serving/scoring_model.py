@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import run_in_executor
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, Field, PrivateAttr
 
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
@@ -22,10 +22,16 @@ from llmkit.models.scoring.continuations import check_sizes, continuation_lists,
 from llmkit.models.serving.adapters import Exactness
 from llmkit.models.serving.address import ServerAddress, without_password
 from llmkit.models.serving.background_loop import run, run_async
+from llmkit.models.serving.client_options import ClientOptions
 from llmkit.models.serving.connection import Connection
-from llmkit.models.serving.http_client import MAX_RETRIES, TIMEOUT, ClientOptions, ServerClient
+from llmkit.models.serving.http_client import ServerClient
 from llmkit.models.tokens.chat_template import Layout, PromptEncoder
 from llmkit.models.tokens.content_blocks import with_plain_text_blocks
+
+if TYPE_CHECKING:
+    from llmkit.models.serving.completion import ServedCompletion
+
+Encode = Callable[[Any], list[int]]
 
 _CLIENTS = ("client", "async_client", "root_client", "root_async_client")
 _GIVEN_CLIENTS = ("http_client", "http_async_client")
@@ -59,7 +65,7 @@ class ScoringModel(BaseModel):
             ServerError: the server cannot be reached.
         """
         address = ServerAddress.parse(self.openai_api_base or "")
-        options = _client_options(self)
+        options = ClientOptions.of(self)
         key = (address, options, self.model_name, id(self.tokenizer), self.window_limit, os.getpid())
         with self._lock:
             if self._opened is None or self._opened[0] != key:
@@ -93,6 +99,12 @@ class ScoringModel(BaseModel):
     def layout(self) -> Layout:
         """How a prompt is rendered: "chat", or "completion" if the tokenizer has no chat template."""
         return self.encoder.layout
+
+    def as_completion(self) -> ServedCompletion:
+        """Return the same served model as one whose prompt is plain text, as `HuggingFaceChat.as_completion` does."""
+        from llmkit.models.serving.completion import ServedCompletion
+
+        return ServedCompletion(chat=self)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the model's own tokens of plain text, without start or end tokens."""
@@ -131,7 +143,13 @@ class ScoringModel(BaseModel):
             ServerUnusable: the server tells no log-likelihoods; says why.
             ServerError: the server cannot be reached, stays busy, or stops in the middle.
         """
-        prompts, encoded, shared = self._prepare_scores(inputs, continuations, include_eos)
+        return self.score_prompts(self._encode, inputs, continuations, include_eos)
+
+    def score_prompts(
+        self, encode: Encode, inputs: Sequence[Any], continuations: Sequence[Any], include_eos: bool, **how: bool
+    ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
+        """Compute the log-likelihoods after inputs whose tokens `encode` returns."""
+        prompts, encoded, shared = self._prepare_scores(encode, inputs, continuations, include_eos, **how)
         scores = run(self.connection.score(prompts, encoded))
         return np.stack(scores) if shared else scores
 
@@ -143,7 +161,7 @@ class ScoringModel(BaseModel):
         include_eos: bool = False,
     ) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
         """Do as `score`; a task that is cancelled cancels its requests."""
-        prepared = run_in_executor(None, self._prepare_scores, inputs, continuations, include_eos)
+        prepared = run_in_executor(None, self._prepare_scores, self._encode, inputs, continuations, include_eos)
         prompts, encoded, shared = await prepared
         scores = await run_async(self.connection.score(prompts, encoded))
         return np.stack(scores) if shared else scores
@@ -159,15 +177,22 @@ class ScoringModel(BaseModel):
         self.connection.require_window()
 
     def _prepare_scores(
-        self, inputs: Sequence[Any], continuations: Sequence[Any], include_eos: bool
+        self,
+        encode: Encode,
+        inputs: Sequence[Any],
+        continuations: Sequence[Any],
+        include_eos: bool,
+        *,
+        is_completion: bool = False,
     ) -> tuple[list[list[int]], list[list[list[int]]], bool]:
         """Return the tokens of prompts and continuations, checked, and whether all inputs share the continuations."""
         lists, shared = continuation_lists(inputs, continuations)
         self.require_scores()
         connection = self.connection
-        prompts = [self._encode(given) for given in inputs]
+        prompts = [encode(given) for given in inputs]
         end = connection.tokens.end if include_eos else []
-        encoded = encode_continuations(connection.tokens.encoder, prompts, lists, end=end)
+        encoder = connection.tokens.encoder
+        encoded = encode_continuations(encoder, prompts, lists, end=end, is_completion=is_completion)
         check_sizes(prompts, encoded, connection.window)
         return prompts, encoded, shared
 
@@ -257,23 +282,3 @@ def with_scores(llm: Any, fields: Mapping[str, Any]) -> Any:
     private = {**(state["__pydantic_private__"] or {}), "_opened": None, "_lock": CopyableLock()}
     BaseModel.__setstate__(model, {**state, "__dict__": values, "__pydantic_private__": private})
     return model
-
-
-def _client_options(model: Any) -> ClientOptions:
-    key = model.openai_api_key
-    secret = key.get_secret_value() if isinstance(key, SecretStr) else key() if callable(key) else None
-    if secret is not None and not isinstance(secret, str):
-        raise InputError("api_key is an asynchronous function, but scores need a text or a synchronous one")
-    timeout = model.request_timeout
-    if isinstance(timeout, tuple):
-        timeout = timeout[-1]
-    seconds = getattr(timeout, "read", timeout)
-    return ClientOptions(
-        api_key=secret,
-        headers=tuple((model.default_headers or {}).items()),
-        query=tuple((model.default_query or {}).items()),
-        proxy=model.openai_proxy,
-        timeout=TIMEOUT if seconds is None else float(seconds),
-        max_retries=MAX_RETRIES if model.max_retries is None else model.max_retries,
-        in_flight=model.max_in_flight,
-    )

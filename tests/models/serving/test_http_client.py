@@ -15,7 +15,8 @@ from llmkit.errors import ServerError
 from llmkit.models.serving import http_client
 from llmkit.models.serving.address import ServerAddress
 from llmkit.models.serving.background_loop import gather, run
-from llmkit.models.serving.http_client import ClientOptions, HttpStatusError, ServerClient
+from llmkit.models.serving.client_options import ClientOptions
+from llmkit.models.serving.http_client import HttpStatusError, ServerClient
 from tests.support.counting_model import counting_llm, counting_server, served
 from tests.support.model_server import ModelServer
 
