@@ -38,7 +38,7 @@ def test_scoring_adds_score_and_keeps_the_class_settings_and_key() -> None:
         llm = held(server, max_tokens=7, max_retries=1)
         model = scoring(llm, tokenizer=tokenizer)
         assert isinstance(model, ChatOpenAI)
-        assert not hasattr(llm, "score")
+        assert "score" not in dir(llm)
         assert (model.max_tokens, model.temperature, model.root_client) == (7, 0, llm.root_client)
         np.testing.assert_allclose(
             model.score(INPUTS, CONTINUATIONS), counting_llm().score(INPUTS, CONTINUATIONS), atol=1e-3
