@@ -6,6 +6,7 @@ server computes one request at a time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from llmkit.models.serving import wire_formats as wire
 from llmkit.models.serving.adapters import Adapter, Row, VllmAdapter, token_ids
 from llmkit.models.serving.background_loop import gather
 from llmkit.models.serving.continuation_tree import longest_only, sum_paths
+from llmkit.models.serving.http_client import ServerClient
+from llmkit.models.serving.served_tokens import ServedTokens
 from llmkit.models.serving.wire_formats import EchoedPrompt, NextLogprobs, Tokens, UnexpectedAnswer
 
 
@@ -72,6 +75,10 @@ class LlamaCppPythonAdapter(EchoAdapter):
     field = "llama-cpp-python's echo"
     _adds_bos: bool | None = None
 
+    def __init__(self, client: ServerClient, model: str, tokens: ServedTokens) -> None:
+        super().__init__(client, model, tokens)
+        self._one = asyncio.Lock()  # requests that wait in the server would be timed out
+
     async def _echo(self, tokens: Tokens) -> _Echo:
         bos = self.tokens.bos
         if bos is None or tokens[0] != bos:
@@ -80,7 +87,9 @@ class LlamaCppPythonAdapter(EchoAdapter):
                 "does not begin with the token that begins texts: use llama.cpp's own server (llama-server)"
             )
         body = wire.echo_request(self.model, await self._exact_text(tokens))
-        return _align(wire.read_echo(await self.client.post("completions", body)), tokens, bos)
+        async with self._one:
+            answer = await self.client.post("completions", body)
+        return _align(wire.read_echo(answer), tokens, bos)
 
     async def _exact_text(self, tokens: Tokens) -> str:
         """Return the text that the server reads as these very tokens."""
