@@ -161,7 +161,7 @@ def load_model(spec: ChainSpec) -> Any:
 
 def _served_model(spec: ChainSpec, base_url: str) -> Any:
     from llmkit.models.generation.settings import GenerationSettings
-    from llmkit.models.serving.served_settings import served_chat
+    from llmkit.models.served_settings import served_chat
 
     settings = GenerationSettings(**spec.settings)
     return served_chat(base_url, str(spec.model), settings, spec.tokenizer, spec.context_window)

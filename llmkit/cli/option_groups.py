@@ -155,7 +155,7 @@ class ModelOptions:
 
     def load_served(self) -> Any:
         """Return the model that a server runs, with the server checked."""
-        from llmkit.models.serving.served_settings import served_chat
+        from llmkit.models.served_settings import served_chat
 
         with console.progress(f"connecting to the server of {self.model}"):
             llm = served_chat(self.base_url or "", self.model, self.settings(), self.tokenizer, self.context_window)
