@@ -44,6 +44,8 @@ class ChainWorker:
     - `meta`: `tokens` of the text (null if the model cannot count them), `seconds` (those of the rows that were
       computed together, divided by their number), `model` and `fingerprint`.
 
+    With `dtype="float32"` each row is computed by itself, so that no bit of a result depends on the rows beside it.
+
     Example:
         >>> worker = ChainWorker(ChainSpec("classify", {"labels": ["good", "bad"]}))
         >>> dataset.map_batches(worker)                           # Ray Data; `map_batches(ChainWorker, …)` for actors
@@ -109,7 +111,8 @@ class ChainWorker:
         """Return what is added to rows with these texts, in their order."""
         inputs = [self.spec.chain_input(*cells) for cells in zip(texts, *filter(None, [questions]), strict=True)]
         made: list[Outcome] = []
-        for part in _parts(texts):
+        most = 1 if self.spec.dtype == "float32" else CHAIN_ROWS
+        for part in _parts(texts, most):
             start = time.perf_counter()
             results = self.results(inputs[part])
             seconds = (time.perf_counter() - start) / len(results)
@@ -146,11 +149,11 @@ def _count(count: Any, text: Any) -> int | None:
     return None
 
 
-def _parts(texts: Sequence[Any]) -> Iterator[slice]:
+def _parts(texts: Sequence[Any], most: int) -> Iterator[slice]:
     """Yield slices of texts that are given to a chain together."""
     start = characters = 0
     for index, text in enumerate(texts):
         characters += len(text) if isinstance(text, str) else 0
-        if index + 1 - start == CHAIN_ROWS or characters >= CHAIN_CHARACTERS or index + 1 == len(texts):
+        if index + 1 - start == most or characters >= CHAIN_CHARACTERS or index + 1 == len(texts):
             yield slice(start, index + 1)
             start, characters = index + 1, 0

@@ -87,7 +87,9 @@ class BatchOptions:
     )
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option(help="The data type of the model; float32 gives the same results, to the bit, on all machines."),
+        typer.Option(
+            help="The data type of the model; float32 computes each text alone: the same bits in all batches."
+        ),
     ] = "auto"
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute rows that have an error again.")] = False
     as_json: options.Json = False

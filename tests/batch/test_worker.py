@@ -114,6 +114,16 @@ def test_a_worker_that_would_compute_something_else_computes_nothing(tmp_path):
     assert ChainWorker(spec, identify(spec))(ROWS[:1])
 
 
+@pytest.mark.parametrize(("dtype", "calls"), [("auto", [8, 3]), ("float32", [1] * 11)])
+def test_float32_computes_each_row_by_itself(dtype, calls, monkeypatch):
+    given: list[int] = []
+    worker = ChainWorker(ChainSpec("tests.support.batch_chains:lengths", model=None, dtype=dtype))
+    results = worker.results
+    monkeypatch.setattr(worker, "results", lambda inputs: given.append(len(inputs)) or results(inputs))
+    assert len(worker.outcomes(["text"] * 11)) == 11
+    assert given == calls
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("default_model_folder")
 def test_rows_equal_those_of_the_chain(default_llm):
@@ -123,7 +133,7 @@ def test_rows_equal_those_of_the_chain(default_llm):
     worker = ChainWorker(ChainSpec("classify", {"labels": ["sports", "politics"]}, dtype="float32", device="cpu"))
     rows = worker([{"id": index, "text": text} for index, text in enumerate([*texts, "x" * 6_000_000])])
     chain = ZeroShotClassificationChain(llm=default_llm, labels=["sports", "politics"])
-    expected = [json.dumps(result.model_dump(mode="json")) for result in chain.batch(texts[:2])]
+    expected = [json.dumps(chain.invoke(text).model_dump(mode="json")) for text in texts[:2]]
     assert [row["result"] for row in rows[:2]] == expected
     assert json.loads(rows[2]["result"])["passages"] > 1
     assert json.loads(rows[3]["error"])["message"].startswith("the text has 6,000,000 characters, more than 5,000,000")
