@@ -119,7 +119,12 @@ def test_float32_computes_each_row_by_itself(dtype, calls, monkeypatch):
     given: list[int] = []
     worker = ChainWorker(ChainSpec("tests.support.batch_chains:lengths", model=None, dtype=dtype))
     results = worker.results
-    monkeypatch.setattr(worker, "results", lambda inputs: given.append(len(inputs)) or results(inputs))
+
+    def count(inputs: list[str]) -> list[Any]:
+        given.append(len(inputs))
+        return results(inputs)
+
+    monkeypatch.setattr(worker, "results", count)
     assert len(worker.outcomes(["text"] * 11)) == 11
     assert given == calls
 
