@@ -19,19 +19,8 @@ from llmkit.paths import config_file
 from llmkit.regular_files import read_regular
 
 SHARED = (
-    *(
-        "model",
-        "base_url",
-        "tokenizer",
-        "context_window",
-        "max_new_tokens",
-        "temperature",
-        "top_k",
-        "top_p",
-        "seed",
-        "stop",
-    ),
-    *("source_language", "target_language", "quiet"),
+    *("model", "context_window", "base_url", "tokenizer", "max_new_tokens", "temperature", "top_k", "top_p", "seed"),
+    *("stop", "source_language", "target_language", "quiet"),
 )
 """Options that mean the same in every command, so that one value may be set for all."""
 OWN_MEANING = {("ask", "top_k"), ("batch ask", "top_k")}
