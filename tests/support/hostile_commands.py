@@ -70,6 +70,10 @@ def _attempt(
     return arguments, stdin, environment
 
 
+def _batch(world: World, command: str, *options: str) -> list[str]:
+    return ["batch", command, world.input(f"{EVIL}.jsonl", f"{EVIL}\n"), "--output", f"{EVIL} out", *options]
+
+
 CHAT = "\n".join(
     [
         "Hello",
@@ -134,6 +138,11 @@ QUICK: dict[str, Attempt] = {
     "ask: a page": _attempt(
         lambda world: ["ask", "Who?", "--url", world.url, "--allow-private", "--ignore-robots", "--model", world.model]
     ),
+    "batch classify": _attempt(lambda world: _batch(world, "classify", "--labels", "a,b")),
+    "batch entities": _attempt(lambda world: _batch(world, "entities")),
+    "batch summarize": _attempt(lambda world: _batch(world, "summarize")),
+    "batch ask": _attempt(lambda world: _batch(world, "ask", "--question", "Who?")),
+    "batch": _attempt(lambda world: ["batch", EVIL]),
     "chat: a conversation": _attempt(lambda world: ["chat", "--load", EVIL]),
     "chat: no model": _attempt(lambda world: ["chat", "Hi", "--model", f"no {EVIL}"]),
     "chat: a command": _attempt(lambda world: ["chat", f"/undo {EVIL}"]),

@@ -125,8 +125,10 @@ class FewShot:
 
     @cached_property
     def distinct(self) -> list[int]:
-        """The indices of the different examples, in an order that does not depend on that in which they were given."""
-        keys = {(tuple(labels), row["input"]): place for place, (row, labels) in enumerate(self._rows)}
+        """The indices of the different examples, in an order that depends on neither theirs nor that of the labels."""
+        words = [str(each) for each in self.zero_shot.verbalized]
+        rows = [(tuple(sorted(words[label] for label in labels)), row["input"]) for row, labels in self._rows]
+        keys = {key: place for place, key in enumerate(rows)}
         return [keys[key] for key in sorted(keys)]
 
     @cached_property

@@ -115,9 +115,16 @@ def right_shares(scores: Matrix, truth: Truth, independent: bool) -> NDArray[np.
     return np.asarray(truth[np.arange(len(truth)), scores.argmax(axis=1)], dtype=np.float64)
 
 
+def _groups(truth: Truth) -> NDArray[np.intp]:
+    """Return a number for each text, [texts], that texts of one label share, whatever the order of the labels."""
+    count = len(truth)
+    appears = np.where(truth, np.arange(count)[:, None], count).min(axis=0, initial=count)
+    return np.asarray(np.where(truth, appears, count).min(axis=1, initial=count))
+
+
 def assign_folds(truth: Truth) -> NDArray[np.intp]:
     """Return the fold of each text, [texts]; each fold has as many of each label."""
-    first = truth.argmax(axis=1)
+    first = _groups(truth)
     folds = np.empty(len(truth), dtype=np.intp)
     of_each = np.bincount(first)
     count = min(FOLDS, max(2, int(of_each[of_each > 0].min())))
@@ -127,6 +134,6 @@ def assign_folds(truth: Truth) -> NDArray[np.intp]:
 
 def balanced_order(truth: Truth) -> list[int]:
     """Return the indices of the texts: one of each label, then a second of each."""
-    first = truth.argmax(axis=1)
+    first = _groups(truth)
     turn = np.array([np.count_nonzero(first[:place] == label) for place, label in enumerate(first)])
     return [int(place) for place in np.lexsort((first, turn))]
