@@ -26,12 +26,19 @@ class SeenTexts:
         return any(_digest(text) in self.digests for text in texts)
 
     def refuse(self, texts: Sequence[str]) -> None:
-        """Raise `InputError` if the chain has learned from one of these texts; names the first."""
+        """Raise `InputError` if the chain has learned from one of these texts, or if two are the same."""
+        first: dict[int, int] = {}
         for number, text in enumerate(texts, 1):
-            if _digest(text) in self.digests:
+            digest = _digest(text)
+            if digest in self.digests:
                 raise InputError(
                     f"row {number} is one of the texts that the chain learned from, as an example or in calibrate: a "
-                    "guarantee needs rows that it has not seen, so leave it out of one of them"
+                    "guarantee needs rows that it has not seen, so leave this row out"
+                )
+            if first.setdefault(digest, number) != number:
+                raise InputError(
+                    f"rows {first[digest]} and {number} have the same text: a guarantee counts rows that were drawn "
+                    "independently, so give each text once"
                 )
 
 

@@ -38,7 +38,7 @@ class LabelledText:
             raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
         text, named = example["input"], example["output"]
         if not isinstance(text, str) or not text.strip():
-            raise InputError(f"{what}'s 'input' is {text!r:.80}, but must be text")
+            raise InputError(f"{what}'s 'input' is {text!r:.80}, but must be text that is not empty")
         if isinstance(named, str | Mapping) or not isinstance(named, Iterable):
             raise InputError(f"{what}'s 'output' is {named!r:.80}, but must be a list of {{'text': …, 'label': …}}")
         entities: dict[Span, str] = {}

@@ -89,6 +89,10 @@ class NERChain(Chain[Text, str, Entities]):
     tool_input = TextInput
 
     _guarantee: Guarantee | None = None
+    _decoder: EntityDecoder | None = None  # learned at the first use, under the lock
+    _report: ExamplesReport | None = None
+    _scorer: SpanScorer | TokenLabelScorer | None = None
+    _naming: StructuredTask[str, list[Entity]] | None = None
 
     def __init__(
         self,
@@ -113,15 +117,9 @@ class NERChain(Chain[Text, str, Entities]):
         self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
-        usual = proper_names is not False and not descriptions
-        usual = usual and all(name.lower() in USUAL_LABELS for name in self.labels)
-        self._is_tuned = usual and is_fitted_on(self.tuning, local)  # it was fitted on these labels
+        self._is_tuned = proper_names is not False and not descriptions and self._is_fitted(local)
         self._lock, self._weights = CopyableLock(), WeightsWatch(local)
         self._plain = EntityDecoder(self.labels)
-        self._decoder: EntityDecoder | None = None  # learned at the first use, under the lock
-        self._report: ExamplesReport | None = None
-        self._scorer: SpanScorer | TokenLabelScorer | None = None
-        self._naming: StructuredTask[str, list[Entity]] | None = None
         if hasattr(local, "span_scores"):
             refuse_unread(
                 llm,
@@ -151,6 +149,10 @@ class NERChain(Chain[Text, str, Entities]):
     def labels(self) -> tuple[str, ...]:
         """The labels, as they were given."""
         return self._labels.names
+
+    def _is_fitted(self, local: Any) -> bool:
+        """Return whether the tuning was fitted on this model with these labels."""
+        return all(name.lower() in USUAL_LABELS for name in self.labels) and is_fitted_on(self.tuning, local)
 
     def examples_report(self) -> ExamplesReport | None:
         """Return what was done with the examples, which may have to be measured first.
@@ -266,7 +268,10 @@ class NERChain(Chain[Text, str, Entities]):
     def _parse_rows(self, rows: Sequence[Any], what: str) -> list[LabelledText]:
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise InputError(f"{what}s is {type(rows).__name__}, but must be a list of labelled texts")
-        return [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
+        parsed = [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
+        if what == "row":
+            return parsed
+        return [row for place, row in enumerate(parsed) if row not in parsed[:place]]  # copies teach nothing more
 
     def _forget_stale(self) -> None:
         """Forget what was measured with other weights: priors are measured again, a calibration is undone."""

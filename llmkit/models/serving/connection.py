@@ -75,8 +75,8 @@ async def ask_facts(client: ServerClient, model: str) -> ServerFacts:
         if error.status not in _NO_ROUTE:
             raise
         raise ServerUnusable(
-            f"{client.address} has no route /models (status {error.status}): base_url must be that of an "
-            "OpenAI-compatible API, which usually ends in /v1"
+            f"{client.address} has no route /models (status {error.status}), so it is no OpenAI-compatible API: "
+            "check the address of the model server, whose base_url usually ends in /v1"
         ) from error
     entries = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(entries, list):

@@ -32,6 +32,12 @@ def test_examples_improve_the_result() -> None:
     assert taught > plain
 
 
+def test_copies_of_examples_teach_nothing_more() -> None:
+    once, twice = chain_of(examples=NAMED[:3]), chain_of(examples=NAMED[:3] * 2)
+    assert once.examples_report() == twice.examples_report()
+    assert once.examples_report() is not None
+
+
 NAMED = [
     {"input": f"{name} met {other}", "output": [{"text": name, "label": "place"}]}
     for name in ("Paris", "Lille", "France", "The Dog")
