@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmkit.models.encoder import HuggingFaceEncoder
     from llmkit.models.generation.settings import GenerationSettings
     from llmkit.models.llm import HuggingFaceLLM
-    from llmkit.models.served import ServedChat, scoring
+    from llmkit.models.served import ServedChat
 
 DEFAULT_MODEL = "smollm2-135m"
 DEFAULT_EMBEDDER = "minilm-l6"
@@ -35,7 +35,6 @@ __all__ = [
     "HuggingFaceLLM",
     "ServedChat",
     "default_embedder",
-    "scoring",
 ]
 
 _limit_busy_waiting()
@@ -49,6 +48,6 @@ __getattr__, __dir__ = _lazy(
         "encoder": ["HuggingFaceEncoder"],
         "generation.settings": ["GenerationSettings"],
         "llm": ["HuggingFaceLLM"],
-        "served": ["ServedChat", "scoring"],
+        "served": ["ServedChat"],
     },
 )
