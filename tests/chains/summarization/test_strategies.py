@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import RunnableLambda
 from pydantic import Field
 
@@ -20,7 +20,8 @@ from llmkit.errors import ContextWindowExceeded, GenerationError, InputError, Pr
 from llmkit.prompts import TaskPrompt
 from llmkit.text.segmentation import passages
 from tests.support import tiny
-from tests.support.counting import TOKENIZER_NAMES, CountingChat
+from tests.support.counting import TOKENIZER_NAMES
+from tests.support.summary_models import Reader
 
 WORDS = ["station", "Tom", "time", "is", "the", "close", "watch", "by", "it", "今天天气", "שלום", "😀", "ten", "to"]
 STRATEGIES = ["auto", "map_reduce"]
@@ -31,25 +32,6 @@ def make_text(count: int, seed: int = 0) -> str:
     draw = random.Random(seed)
     ends = [". ", ".\n", " ", " ", " ", " ", "\n\n", "? "]
     return "".join(draw.choice(WORDS) + draw.choice(ends) for _ in range(count)) + "end."
-
-
-class Reader(CountingChat):
-    """Keeps what it was asked, and answers with as many words as it may; or passes over its limit by a factor."""
-
-    asked: list[tuple[list[BaseMessage], int]] = Field(default_factory=list)
-    factor: int = 1
-    words: str = "it is the time "
-    context_window: int = 300
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, max_tokens: int = 0, **kwargs: Any) -> ChatResult:
-        self.asked.append((messages, max_tokens))
-        most = max_tokens * self.factor
-        pieces = passages(self.words * most, self, most)
-        text = pieces[0].text if pieces else ""
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
-
-    def texts(self) -> list[str]:
-        return ["\n".join(str(message.content) for message in messages) for messages, _ in self.asked]
 
 
 @pytest.mark.parametrize("tokenizer_name", TOKENIZER_NAMES)
@@ -79,46 +61,6 @@ def test_a_text_that_fits_takes_one_model_call():
         assert (summary.strategy, summary.model_calls, len(llm.asked)) == ("stuff", 1, 1)
         [passage] = summary.passages
         assert (passage.start, passage.end, passage.summary) == (0, len(SHORT), "")
-
-
-class Brief(CountingChat):
-    """Answers every prompt with the same words."""
-
-    answer: str = "Tom has a watch."
-    context_window: int = 300
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.answer))])
-
-
-@pytest.mark.parametrize("text", ["Tom", " How to repair a watch\n", "时间", "It is ten. Is it? Yes."])
-def test_a_title_is_given_back_without_a_model_call(text: str) -> None:
-    for strategy in ("auto", "stuff", "map_reduce"):
-        llm = Reader()
-        chain = SummarizationChain(llm, strategy=strategy, max_new_tokens=24)
-        summary = chain.invoke(text)
-        assert (summary.text, summary.strategy, summary.model_calls) == (text.strip(), "source", 0)
-        assert summary.complete
-        assert [passage.text for passage in summary.passages] == [text]
-        assert list(chain.stream(text)) == [summary]
-        assert chain.plan(text) == []
-        assert llm.asked == []
-
-
-def test_a_text_that_is_no_longer_than_its_summary_is_given_back() -> None:
-    text = "Ann: Is the lift still broken?\nBo: Yes, until Thursday.\nAnn: Then I will take the stairs."
-    longer = Brief(answer="Ann says that the lift of her house is broken. Bo expects them to repair it on Thursday.")
-    summary = SummarizationChain(longer, max_new_tokens=80).invoke(text)
-    assert (summary.text, summary.strategy, summary.model_calls) == (text, "source", 1)
-    assert reduce(add, SummarizationChain(longer, max_new_tokens=80).stream(text)) == summary
-    shorter = SummarizationChain(Brief(), max_new_tokens=80).invoke(text)
-    assert (shorter.text, shorter.strategy) == ("Tom has a watch.", "stuff")
-
-
-def test_the_limits_of_a_summary_hold_for_a_title() -> None:
-    llm = Brief(answer="Tom has it.")
-    assert SummarizationChain(llm, max_words=3).invoke("Tom has the time by it.").text == "Tom has it."
-    assert SummarizationChain(llm, max_new_tokens=2).invoke("Tom has the time by it.").strategy == "stuff"
 
 
 def test_each_level_has_fewer_parts_than_the_one_before():
