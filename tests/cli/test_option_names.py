@@ -149,5 +149,6 @@ def test_errors_of_the_configuration_keep_its_names(refused, monkeypatch, tmp_pa
 
 
 def test_a_prompt_that_does_not_fit(refused, default_model):
-    error = refused("summarize", "--context-window", "20", stdin="Ann leaves.")
+    text = "Ann leaves for the lake at noon, and Bo stays at home with the dog."
+    error = refused("summarize", "--context-window", "20", stdin=text)
     assert "but the model's context window has 20: without any input the prompt has" in error
