@@ -165,7 +165,7 @@ class ExamplesReport:
     def reason(self) -> str:
         """Why the examples are used in this way: each way that was tried, in words."""
         if not self.tried:
-            return ""
+            return "they are too few, or all of one label" if self.use == "none" else ""
         ways = [
             f"{one.use}: log-loss {one.log_loss:.3f} instead of {one.zero_shot_log_loss:.3f}, accuracy "
             f"{one.accuracy:.2f} instead of {one.zero_shot_accuracy:.2f} on {one.texts} examples"

@@ -14,7 +14,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from llmkit import HuggingFaceChat
 from llmkit.models.served import ServedChat
 from tests.support import tiny
-from tests.support.model_server import ModelServer, model_server
+from tests.support.model_server import model_server
+from tests.support.model_server_formats import ModelServer
 from tests.support.prompt_computer import Computer
 
 NAME = "counting"

@@ -117,6 +117,8 @@ class FewShot:
     @property
     def fixed_use(self) -> ExampleUse | None:
         """What the caller, or the number of the examples, says that they are used for; `None` if that is measured."""
+        if not self.show and not self.selected and len(np.unique(self.truth, axis=0)) < 2:
+            return "none"  # examples of one label say only that it is frequent
         is_few = len(self.measured) < MIN_MEASURED
         can_show = self.few_shot is not self.zero_shot and self.show is not False
         if can_show and (self.show or self.selected or is_few or not self.calibrated):

@@ -170,7 +170,8 @@ class JointEvidence:
     def _learn(self, examples: FewShot, zero_shot: LanguageModelEvidence) -> _Learned:
         """Return what the examples are best used for: in the head, in the model's prompt, or for its prior."""
         if not examples.examples or len(np.unique(examples.truth, axis=0)) < 2:
-            return _Learned(zero_shot, None, zero_shot.report())
+            unused = ExampleChoice("none").report(len(examples.examples), examples.zero_shot.verbalized, None)
+            return _Learned(zero_shot, None, zero_shot.report() or (unused if examples.examples else None))
         examples = replace(examples, measured_neutral=zero_shot.scorers()[0].neutral)
         texts = self._labelled_texts(examples, zero_shot)
         head, tried = self._learn_head(texts)

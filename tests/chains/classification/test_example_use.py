@@ -149,3 +149,15 @@ def test_examples_of_the_default_model_are_put_to_use(default_llm: HuggingFaceCh
     assert report
     assert report.use == "head"
     assert report.with_examples < report.without_examples
+
+
+@pytest.mark.parametrize("embedder", [None, WordCounts()], ids=["model", "embedder"])
+def test_examples_of_one_label_are_not_used(embedder: WordCounts | None) -> None:
+    examples = [{"input": f"The dog number {number} sleeps.", "output": "animal"} for number in range(8)]
+    chain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, examples=examples, embedder=embedder)
+    report = chain.examples_report()
+    assert report is not None
+    assert (report.use, report.examples, report.tried) == ("none", 8, ())
+    assert "all of one label" in report.reason
+    plain = ZeroShotClassificationChain(tiny_llm("llama"), LABELS, embedder=embedder)
+    assert chain.invoke("The dog sleeps.").scores == pytest.approx(plain.invoke("The dog sleeps.").scores)

@@ -18,7 +18,7 @@ from llmkit.models.serving.background_loop import gather, run
 from llmkit.models.serving.client_options import ClientOptions
 from llmkit.models.serving.http_client import HttpStatusError, ServerClient
 from tests.support.counting_model import counting_llm, counting_server, served
-from tests.support.model_server import ModelServer
+from tests.support.model_server_formats import ModelServer
 
 Hook = Callable[[str, Any, Any], bool]
 
