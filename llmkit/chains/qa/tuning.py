@@ -92,7 +92,7 @@ SMOLLM2_135M = QATuning(
 )
 """The weights were fitted on 424 questions of SQuAD 2, 135 of them without an answer, of 18 articles (8 of its
 development set and 10 of its training set), with an L2 penalty that was chosen by leaving out one article at a time;
-the evidence was fitted on answers of such left-out articles. At the threshold, nine of ten right answers are given, and
+the evidence was fitted on answers of such left-out articles. There nine of ten right answers reach the threshold, and
 more than two of five questions without an answer get none. Yes and no were fitted on 42 questions, 6 of them without an
 answer (`benchmarks/yes_no_questions.jsonl`)."""
 
