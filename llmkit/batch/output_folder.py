@@ -120,7 +120,7 @@ class OutputFolder:
         other = differences({**was, **before}, {**facts, **identity})
         if other or is_other:
             reason = "; ".join(other[:3]) or "another version of llmkit wrote it"
-            advice = "run what began it, or name another folder"
+            advice = "run the command that began it, or name another folder"
             raise InputError(f"{self.path} has results of another run, which are not mixed ({reason}): {advice}")
 
     def parts(self) -> list[Path]:

@@ -45,7 +45,7 @@ def test_classify_says_what_would_be_needed(llmkit, tiny_model, labelled):
         "classify", *LABELS, *tiny_model, "--calibrate", labelled(10), "--error", "0.1", stdin="Hello"
     )
     assert (code, "*" in out) == (0, True)
-    assert err.startswith("note: nothing is guaranteed; 10 of 10 rows can be answered, but 29 would have to be")
+    assert err.startswith("note: nothing is guaranteed; 10 of 10 rows can be answered; at least 29 answers are needed")
 
 
 @pytest.mark.slow

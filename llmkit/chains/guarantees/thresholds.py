@@ -182,7 +182,7 @@ def _shortfall(rows: int, totals: Row, target: Target) -> tuple[str, int | None]
     """Return why nothing is guaranteed, and about how many rows would be needed."""
     least, count = target.least_rows, len(totals)
     if count < least:
-        reason = f"{count} of {rows} rows can be answered, but {least} would have to be, and all of them right"
+        reason = f"{count} of {rows} rows can be answered; at least {least} answers are needed, all of them right"
         return reason, max(least, math.ceil(least * rows / max(count, 1)))
     first = min(target.first_rank(rows), count)
     shares = totals / np.arange(1, count + 1)
