@@ -49,7 +49,8 @@ def test_other_options_are_refused(llmkit, source, tmp_path, monkeypatch):
     llmkit(*command, "--labels", "sports,politics", "--threshold", "0.5")
     code, _, err = llmkit(*command, "--labels", "sports,politics", "--threshold", "0.6")
     assert code == 2
-    assert "has results of another run, which are not mixed (threshold is 0.6, and was 0.5): run the command that began it" in err
+    assert "has results of another run, which are not mixed (threshold is 0.6, and was 0.5)" in err
+    assert "run the command that began it" in err
 
 
 @pytest.mark.parametrize(
