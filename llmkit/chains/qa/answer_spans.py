@@ -10,7 +10,7 @@ from llmkit.chains.scoring import spans_from
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.fields import number_answer_fields
 from llmkit.text.segmentation import Span
-from llmkit.text.words import words
+from llmkit.text.words import terms, words
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ class AnswerSpan:
 
 SpansFrom = tuple[str, list[AnswerSpan]]
 """A word, and the spans that begin with it."""
+
+
+QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")  # Latin, full-width, Arabic and Greek
+
+
+def repeats_question(text: str, question: str) -> bool:
+    """Return whether a sentence is the question itself, after whatever words: then it asks, and does not answer."""
+    if not text.rstrip(" \"'»”’)]").endswith(QUESTION_MARKS):
+        return False
+    return f" {' '.join(terms(question))} " in f" {' '.join(terms(text))} "
 
 
 def spans_of(sentence: RetrievedSentence, max_words: int, alternatives: Alternatives | None) -> list[SpansFrom]:

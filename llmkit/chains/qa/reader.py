@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from llmkit.chains.qa.alternatives import Alternatives, find_alternatives
-from llmkit.chains.qa.answer_spans import AnswerSpan, SpansFrom, spans_of
+from llmkit.chains.qa.answer_spans import AnswerSpan, SpansFrom, repeats_question, spans_of
 from llmkit.chains.qa.asked_question import AskedQuestion
 from llmkit.chains.qa.evidence import weigh
 from llmkit.chains.qa.span_features import FEATURES, REPETITION, span_features, weight_vector
@@ -78,6 +78,8 @@ class Reader:
 
     def prepare(self, question: str, sentences: Sequence[RetrievedSentence]) -> ReaderInput:
         """Fit as many of the sentences as possible into the prompts; raise `ContextWindowExceeded` if not even one."""
+        if not find_alternatives(question):
+            sentences = [one for one in sentences if not repeats_question(one.text, question)] or sentences
         for count in range(len(sentences), 0, -1):
             try:
                 return self._fit_all(question, list(sentences[:count]))
