@@ -82,7 +82,8 @@ def test_doubtful_cells_are_lines_or_cells_of_several() -> None:
     ],
 )
 def test_names_in_signatures_and_attendance_lists(default_llm: HuggingFaceChat, text: str, names: list[str]) -> None:
-    assert [entity.text for entity in NERChain(default_llm).invoke(text)] == names
+    found = NERChain(default_llm, threshold=0.3).invoke(text)  # far enough from what any of the names has
+    assert [entity.text for entity in found] == names
 
 
 @pytest.mark.slow
