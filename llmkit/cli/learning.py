@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE
 from llmkit.cli import console, files
 from llmkit.errors import InputError
 
@@ -49,14 +48,14 @@ class CalibrationOptions:
         typer.Option(
             metavar="NUMBER",
             help="The probability with which --error is guaranteed.",
-            show_default=str(DEFAULT_CONFIDENCE),
+            show_default="0.95",
         ),
     ] = None
 
     def targets(self) -> dict[str, float]:
         """Return the arguments of the chain's `calibrate`, besides the rows."""
         if self.error is not None:
-            return {"error": self.error, "confidence": self.confidence or DEFAULT_CONFIDENCE}
+            return {"error": self.error} | ({} if self.confidence is None else {"confidence": self.confidence})
         return {} if self.precision is None else {"precision": self.precision}
 
     def check(self, rows: Sequence[Any]) -> None:
