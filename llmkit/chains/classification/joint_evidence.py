@@ -100,6 +100,7 @@ class JointEvidence:
                 return False
             if self._loaded:  # what was loaded cannot be learned again
                 self._zero_shot.warn_uncalibrated()
+                self._adopt(_Learned(self._zero_shot, None, None))
             else:
                 self._learned, self.model = None, self._zero_shot
             return True
