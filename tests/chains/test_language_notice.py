@@ -45,7 +45,7 @@ def test_the_text_of_every_form_of_input() -> None:
 
 @pytest.mark.slow
 def test_a_summary_has_the_notice_and_the_log_has_it_once(default_llm: Any, caplog: pytest.LogCaptureFixture) -> None:
-    chain = SummarizationChain(default_llm, max_new_tokens=2)
+    chain = SummarizationChain(default_llm, max_new_tokens=2, check_support=False)
     with caplog.at_level(logging.WARNING, "llmkit"):
         first, second, english = chain.batch([GERMAN, f"{GERMAN} Gut.", ENGLISH])
         *_, streamed = chain.stream(GERMAN)
