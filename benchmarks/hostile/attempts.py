@@ -73,7 +73,7 @@ def run(attempt: Attempt, seconds: int, megabytes: int = MEGABYTES) -> Outcome:
 def _make(attempt: Attempt, written: int, seconds: int, megabytes: int) -> None:
     from llmkit.errors import LlmkitError
 
-    addresses, before = _memory()
+    addresses, before = _addresses(), _peak()
     size = int(addresses + megabytes) << 20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -90,8 +90,7 @@ def _make(attempt: Attempt, written: int, seconds: int, megabytes: int) -> None:
         except BaseException as error:
             result, text = ELSE, f"{type(error).__name__}: {error}"
         os.chdir("/")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before  # KiB on Linux
-    os.write(written, json.dumps([result, " ".join(text.split())[:400], max(0, peak)]).encode())
+    os.write(written, json.dumps([result, " ".join(text.split())[:400], _peak() - before]).encode())
     os._exit(0)
 
 
@@ -106,8 +105,11 @@ def _wait(child: int, end: float) -> tuple[int, Any]:
     return status, used
 
 
-def _memory() -> tuple[float, float]:
-    """Return the MB of addresses and of memory that this process has (Linux)."""
-    pages = Path("/proc/self/statm").read_text().split()
-    size = os.sysconf("SC_PAGESIZE") / 2**20
-    return int(pages[0]) * size, int(pages[1]) * size
+def _addresses() -> float:
+    """Return the MB of addresses that this process has (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def _peak() -> float:
+    """Return the MB of memory that this process has had at most; after a fork that is what it has (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

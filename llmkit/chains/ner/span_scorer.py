@@ -73,11 +73,12 @@ class SpanScorer:
         """Return a copy whose priors are measured again."""
         return replace(self, typer=replace(self.typer), truecaser=self.truecaser and self.truecaser.unmeasured())
 
-    @property
-    def weights(self) -> EvidenceWeights:
-        """What the scores and the evidence count: of names, or of labels of any kind."""
+    def weights_for(self, text: str) -> EvidenceWeights:
+        """Return what the scores and the evidence count in a text: of names, or of labels of any kind."""
         tuning = self.typer.tuning
-        return tuning.names if self.truecaser and self.typer.of_names.all() else tuning.any_labels
+        if not self.truecaser or not self.typer.of_names.all():
+            return tuning.any_labels
+        return tuning.names if text.lower() != text.upper() else tuning.names_without_case
 
     def _plan(self, text: str) -> Plan:
         candidates = find_candidates(text, self.max_words, self.truecaser)
@@ -106,7 +107,7 @@ class SpanScorer:
         scores, readings = np.split(reading.scores, [len(self.typer.phrases)], axis=1)
         costs = np.array([candidate.border_cost for candidate in candidates]).reshape(-1, 1)
         evidence = np.concatenate([costs, shape_evidence(text, candidates, self.truecaser), readings], axis=1)
-        log_odds = self.weights.log_odds(scores, evidence, decoys(self.typer.phrases))
+        log_odds = self.weights_for(text).log_odds(scores, evidence, decoys(self.typer.phrases))
         impossible = [[is_value(name), is_calendar_word(name)] for name in (each.of(text) for each in candidates)]
         flags = np.array(impossible, dtype=bool).reshape(-1, 2)
         of_names = self.typer.of_names

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from llmkit.chains.ner.evidence import BORDERS_AND_SCORE, EvidenceWeights
-from llmkit.chains.ner.smollm2_weights import ANY_LABELS, NAMES
+from llmkit.chains.ner.smollm2_weights import ANY_LABELS, NAMES, NAMES_WITHOUT_CASE
 from llmkit.chains.tuning import Tuning
 
 Capitals = tuple[float, float, float]
@@ -20,6 +20,8 @@ class NERTuning(Tuning):
         names: what the scores and the evidence count where all labels stand for people, organizations or places.
             Neutral: the score less the cost of the borders, and a constant of -3.9, the log-odds of one entity among
             fifty spans, whatever the model.
+        names_without_case: the same for names in a text whose letters have no case, such as Chinese. Its words often
+            stand without spaces, so that many spans with nearly the same borders compete for one name.
         any_labels: the same for other labels, and for entities that are no proper names.
         prior_share: the share of each label's prior that is subtracted, from 0 to 1. Neutral: 1, as published
             (contextual calibration, Zhao et al. 2021).
@@ -37,6 +39,7 @@ class NERTuning(Tuning):
     """
 
     names: EvidenceWeights = BORDERS_AND_SCORE
+    names_without_case: EvidenceWeights = BORDERS_AND_SCORE
     any_labels: EvidenceWeights = BORDERS_AND_SCORE
     prior_share: float = 1.0
     reference_phrase: str = "a thing"
@@ -53,6 +56,7 @@ NEUTRAL = NERTuning()
 SMOLLM2_135M = NERTuning(
     model="smollm2-135m",
     names=NAMES,
+    names_without_case=NAMES_WITHOUT_CASE,
     any_labels=ANY_LABELS,
     prior_share=0.5,
     capitals=(1.0, 3.0, -4.0),

@@ -239,6 +239,7 @@ EASY = {
     "The novel was written by Jane Austen.": [("Jane Austen", "person")],
     "They travelled from Madrid to Lisbon by train.": [("Madrid", "location"), ("Lisbon", "location")],
     "The bread does not rise if the water is cold.": [],
+    "安倍晋三は東京で生まれた。": [("安倍晋三", "person"), ("東京", "location")],
 }
 
 
