@@ -36,6 +36,7 @@ UNKNOWN = 0.5
 
 _SENTENCE_SIGNS = (".", "!", "?", ":")
 _CELL_END = regex.compile(r"[^\S\n\r\t]*(?:[\n\r\t|]|\Z)")
+_QUOTED = regex.compile(r"[\"'“„«].*[\"'”“»]", regex.DOTALL)
 _OPENED = regex.compile(r"[\"'(\[“‘«„]\Z")
 
 
@@ -99,6 +100,8 @@ def shapes(text: str, words: Sequence[Span], probabilities: Mapping[int, float],
 def _inside(known: _Words, candidate: Span, first: int, last: int) -> list[float]:
     places = range(first, last + 1)
     named, size = candidate.of(known.text), last - first + 1
+    around = known.text[max(candidate.start - 1, 0) : candidate.end + 1]
+    is_quoted = bool(_QUOTED.fullmatch(around))  # a whole field, in which a comma divides nothing
     capitals = [known.has_capital(place) for place in places]
     probabilities = [known.probability(place) for place in places]
     functions = known.is_function_word[first : last + 1]
@@ -108,7 +111,7 @@ def _inside(known: _Words, candidate: Span, first: int, last: int) -> list[float
         any(sign.isdigit() for sign in named),
         *(functions[0], any(functions[1:-1])),
         any(known.texts[place].lower() in CONJUNCTIONS for place in range(first + 1, last)),
-        *("," in named, any(known.is_apart(place) for place in range(first, last)), is_value(named)),
+        *("," in named and not is_quoted, any(known.is_apart(place) for place in range(first, last)), is_value(named)),
         *(min(probabilities), float(np.mean(probabilities)), probabilities[0], probabilities[-1]),
     ]
 

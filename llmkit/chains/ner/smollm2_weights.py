@@ -2,7 +2,8 @@
 
 Fitted by maximum likelihood of the labelled analyses (see `lattice`) with an L2 penalty that cross-validation chose:
 `NAMES` on texts of WikiNEuRal and WNUT-17 together, `ANY_LABELS` on half of `benchmarks/genre_entities.jsonl`; no
-figure in the documentation is measured on any of these.
+figure in the documentation is measured on any of these. The weight of a comma was fitted as -0.1; with -1.6 the F1 of
+these texts is as high, and "Paris, France" is two places.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NAMES = EvidenceWeights(
         "border cost": -0.646, "one word": -0.224, "two words": 0.0189, "three words": -0.229, "more words": 0.249,
         "length": 0.175, "all have capitals": 0.256, "none has a capital": 0.403, "first is lower": -0.17,
         "last is lower": 0.00963, "all capitals": -0.0626, "has digit": -0.426, "function word first": -0.539,
-        "function word inside": 0.3, "conjunction inside": -0.356, "comma inside": -0.103, "sign inside": -0.204,
+        "function word inside": 0.3, "conjunction inside": -0.356, "comma inside": -1.6, "sign inside": -0.204,
         "least name probability": -0.0126, "mean name probability": 0.0823, "first name probability": 0.0378,
         "last name probability": -0.0784, "begins sentence": -0.834, "ends text": 0.312, "capital before": -0.21,
         "capital after": -0.244, "lower after": -0.014, "opened before": -0.641, "possessive after": 0.565,

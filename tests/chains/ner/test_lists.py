@@ -82,8 +82,7 @@ def test_doubtful_cells_are_lines_or_cells_of_several() -> None:
     ],
 )
 def test_names_in_signatures_and_attendance_lists(default_llm: HuggingFaceChat, text: str, names: list[str]) -> None:
-    found = NERChain(default_llm, threshold=0.3).invoke(text)  # far enough from what any of the names has
-    assert [entity.text for entity in found] == names
+    assert [entity.text for entity in NERChain(default_llm).invoke(text)] == names
 
 
 @pytest.mark.slow

@@ -87,9 +87,10 @@ def test_the_threshold_and_calibration_are_those_of_every_chain(tagger):
 
 def test_examples_are_used_if_they_help(tagger):
     output = [{"text": "Anna", "label": "person"}]
-    rows = [{"input": TEXT + end, "output": output} for end in ("", " Yes.", " No.")]
+    rows = [{"input": TEXT + end, "output": output} for end in ("", " Yes.", " No.", " So.", " Oh.")]
     report = NERChain(tagger.encoder(), ["person"], examples=rows).examples_report()
-    assert (report.examples, report.use) == (3, "none")
+    assert (report.examples, report.measure) == (5, "log-loss")
+    assert (report.use == "head") == (report.with_examples < report.without_examples)
 
 
 def test_changed_weights_undo_a_calibration(tagger):
