@@ -81,7 +81,7 @@ def test_a_bad_row_is_a_row_with_an_error(source, output):
 def test_results_of_another_run_are_refused_with_what_differs(source, output):
     run_batch(lengths_spec(), source, output)
     before = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match=r"not mixed \(seconds is 0.001, and was not set\): run what"):
+    with pytest.raises(InputError, match=r"not mixed \(seconds is 0.001, and was not set\): run the command"):
         run_batch(lengths_spec(seconds=0.001), source, output)
     with pytest.raises(InputError, match=r'not mixed \(id_column is "text", and was "id"\)'):
         run_batch(lengths_spec(), source, output, id_column="text")

@@ -71,7 +71,14 @@ def _attempt(
 
 
 def _batch(world: World, command: str, *options: str) -> list[str]:
-    return ["batch", command, world.input(f"{EVIL}.jsonl", f"{EVIL}\n"), "--output", f"{EVIL} out", *options]
+    return [
+        "batch",
+        command,
+        world.input(f"{EVIL}.jsonl", f"{EVIL}\n"),
+        "--output",
+        str(world.folder / f"{EVIL} out"),
+        *options,
+    ]
 
 
 CHAT = "\n".join(
