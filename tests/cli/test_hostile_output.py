@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import warnings
+from contextlib import closing
 
 import pytest
 from typer.main import get_command
@@ -14,7 +15,7 @@ from tests.support import hostile_commands
 from tests.support.hostile import EVIL, harm_in
 from tests.support.hostile_commands import ANSWERS, ATTEMPTS, CHAT, QUICK, WITH_MODEL, WITHOUT_HOSTILE_TEXT, World
 from tests.support.raw_server import raw_server
-from tests.support.terminal import CTRL_D, TAB, Terminal, pasted
+from tests.support.terminal import CTRL_D, TAB, Commands, Terminal, pasted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files there have no such names")
 
@@ -72,20 +73,23 @@ def test_a_pipe_of_a_command_with_a_model(attempt, server, name):
 
 
 AT_A_TERMINAL = list({name.partition(":")[0]: name for name in ATTEMPTS}.values())
-"""One attempt of each command: a process takes seconds, and what is cleaned in a pipe is cleaned here as well."""
+"""One attempt of each command: what is cleaned in a pipe is cleaned here as well."""
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory):
+    with closing(Commands(tmp_path_factory.mktemp("terminal"))) as commands:
+        yield commands
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AT_A_TERMINAL)
-def test_a_terminal(world, server, name):
+def test_a_terminal(world, server, terminal, name):
     server.answers = [ANSWERS["page"]]
     arguments, stdin, environment = ATTEMPTS[name]
-    (world.folder / "stdin").write_text(stdin, encoding="utf-8")
-    shell = f"< '{world.folder}/stdin'"
-    terminal = Terminal(*arguments(world), shell=shell, columns=400, **environment(world))
-    terminal.ended()
-    assert harm_in(terminal.raw.encode(), terminal=True) == set()
-    assert is_seen(terminal.raw, name)
+    output = terminal.run(arguments(world), stdin, environment(world))
+    assert harm_in(output.encode(), terminal=True) == set()
+    assert is_seen(output, name)
 
 
 @pytest.mark.slow
@@ -155,12 +159,11 @@ def test_what_is_written_to_a_file_is_exact(llmkit, world, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["/dev/tty", "/dev/stdout", "a link.csv"])
-def test_an_output_that_is_a_terminal(world, name):
+def test_an_output_that_is_a_terminal(world, terminal, name):
     output = world.folder / name
     if name == "a link.csv":
         output.symlink_to("/dev/tty")
     arguments = ["--labels", f"{EVIL} a,b", "--model", world.model, "--output", str(output)]
-    terminal = Terminal("classify", world.file, *arguments, columns=400, **world.environment())
-    terminal.ended()
-    assert "^[]52" in terminal.raw
-    assert harm_in(terminal.raw.encode(), terminal=True) == set()
+    written = terminal.run(["classify", world.file, *arguments], environment=world.environment())
+    assert "^[]52" in written
+    assert harm_in(written.encode(), terminal=True) == set()
