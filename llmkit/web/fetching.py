@@ -43,7 +43,6 @@ def fetch(
         PageRefused: it is not the URL of a web page, its address is not allowed, or the page is not text.
         PageError: the page cannot be fetched, or is empty.
     """
-    from llmkit import __version__
     from llmkit.web import robots
     from llmkit.web.download import Downloader, Limits
     from llmkit.web.extraction import read_or_redirect
@@ -52,8 +51,7 @@ def fetch(
 
     limits = Limits(max_bytes, timeout, connect_timeout, read_timeout)
     url = validate_url(url)
-    agent = user_agent or f"{AGENT}/{__version__} (reads single pages that a person asks about)"
-    with Downloader(limits, allow_private=allow_private, use_cache=cache, agent=agent) as downloader:
+    with Downloader(limits, allow_private=allow_private, use_cache=cache, agent=user_agent or _agent()) as downloader:
 
         def allow(url: str) -> None:
             if respect_robots:
@@ -63,3 +61,9 @@ def fetch(
         while isinstance(found := read_or_redirect(page, downloader.check_time), str):
             page = downloader.page(redirect_url(page.url, found), allow)
     return found
+
+
+def _agent() -> str:
+    from llmkit import __version__
+
+    return f"{AGENT}/{__version__} (reads single pages that a person asks about)"

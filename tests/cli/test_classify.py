@@ -172,11 +172,12 @@ class TestLabels:
         assert rows[3]["scores"] == pytest.approx(alone["scores"], abs=0.05)  # in bfloat16
 
     @pytest.mark.slow
-    def test_an_interrupted_run_is_resumed(self, llmkit, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, llmkit, tiny_model, tmp_path):
         source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
         given = [{"text": f"The match number {number} ended 3 to 2.", "id": number} for number in range(20_000)]
         source.write_text("".join(json.dumps(each) + "\n" for each in given))
-        command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output), *LABELS]
+        command = [sys.executable, "-m", "llmkit", "classify", str(source), "--lines", "--output", str(output)]
+        command += [*LABELS, *tiny_model]
         before = run_until_interrupted(command, output)
         assert 0 < before.count(b"\n") < len(given)
         source.write_text("".join(json.dumps(each) + "\n" for each in given[: before.count(b"\n") + 4]))

@@ -141,11 +141,12 @@ class TestEntities:
         assert [(each["text"], each["label"]) for each in rows[0]["entities"]] == FOUND
 
     @pytest.mark.slow
-    def test_an_interrupted_run_is_resumed(self, llmkit, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, llmkit, tiny_model, tmp_path):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
-        texts = [f"Number {number}: Ada went to London." for number in range(2_000)]
+        texts = [f"Number {number}: Ada went to London." for number in range(20_000)]
         source.write_text("\n".join(texts))
         command = [sys.executable, "-m", "llmkit", "entities", str(source), "--lines", "--output", str(output)]
+        command += tiny_model
         before = run_until_interrupted(command, output)
         count = before.count(b"\n")
         assert 0 < count < len(texts)

@@ -96,12 +96,12 @@ class TestSummaries:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-    def test_an_interrupted_run_is_resumed(self, tmp_path, stop):
+    def test_an_interrupted_run_is_resumed(self, tiny_model, tmp_path, stop):
         source, output = tmp_path / "in.txt", tmp_path / "out.jsonl"
-        documents = [f"Ann: The number is {number}." for number in range(2_000)]
+        documents = [f"Ann: The number is {number}." for number in range(20_000)]
         source.write_text("\n".join(documents))
         command = [sys.executable, "-m", "llmkit", "summarize", str(source), "--lines", "--output", str(output)]
-        command += ["--max-new-tokens", "6"]
+        command += ["--max-new-tokens", "6", *tiny_model]
         before = run_until_interrupted(command, output, stop)
         count = before.count(b"\n")
         assert 0 < count < len(documents)

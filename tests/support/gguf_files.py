@@ -44,20 +44,8 @@ def byte_tokens() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(other))]
 
 
-def make_gguf(
-    path: Path,
-    *,
-    width: int = 16,
-    intermediate: int = 32,
-    scale: float = 1.0,
-    dtype: type = numpy.float32,
-    omitted: str = "",
-    end_of_turn: int | None = None,
-) -> Path:
-    """Write a llama of one layer with random weights of this scale; leave out the tensor `omitted`."""
+def _describe(writer: gguf.GGUFWriter, tokens: list[str], width: int, intermediate: int) -> None:
     heads = 2
-    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
-    writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(WINDOW)
     writer.add_embedding_length(width)
     writer.add_block_count(1)
@@ -75,6 +63,22 @@ def make_gguf(
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_pad_token_id(2)
+
+
+def make_gguf(
+    path: Path,
+    *,
+    width: int = 16,
+    intermediate: int = 32,
+    scale: float = 1.0,
+    dtype: type = numpy.float32,
+    omitted: str = "",
+    end_of_turn: int | None = None,
+) -> Path:
+    """Write a llama of one layer with random weights of this scale; leave out the tensor `omitted`."""
+    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *byte_tokens(), "ĠĠ", "ĊĊ"]
+    writer = gguf.GGUFWriter(path, "llama")
+    _describe(writer, tokens, width, intermediate)
     if end_of_turn is not None:
         writer.add_eot_token_id(end_of_turn)
     shapes = {

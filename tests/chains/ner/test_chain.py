@@ -65,11 +65,11 @@ def test_entities_are_valid_in_any_text(text: str, name: str, threshold: float, 
 
 
 @pytest.mark.slow
-def test_a_text_of_three_thousand_words_has_valid_entities() -> None:
-    text = " ".join(TEXT.split() * (3000 // len(TEXT.split()) + 1))
+def test_a_text_of_a_thousand_words_has_valid_entities() -> None:
+    text = " ".join(TEXT.split() * (1000 // len(TEXT.split()) + 1))
     found = chain("llama", 0.01).invoke(text)
     assert are_valid_entities(text, found, 0.01)
-    assert len(found) > 300
+    assert len(found) > 100
 
 
 @every
@@ -132,8 +132,9 @@ def test_passages_find_every_candidate_of_the_text() -> None:
 def test_a_text_longer_than_the_context_window_is_split(name: str) -> None:
     small = NERChain(MODELS[name](name), LABELS, descriptions=DESCRIPTIONS, context_window=220, threshold=0.1)
     text = TEXT * 5
-    assert small.invoke(text)
-    assert are_valid_entities(text, small.invoke(text), 0.1)
+    found = small.invoke(text)
+    assert found
+    assert are_valid_entities(text, found, 0.1)
 
 
 @every
