@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,35 @@ hypothesis.settings.register_profile("llmkit", deadline=None)  # a busy machine 
 hypothesis.settings.load_profile("llmkit")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore interrupts by default
+
+ROOT = Path(__file__).parent.parent
+UNTRACKED = pytest.StashKey[set[str]]()
+
+
+def untracked() -> set[str]:
+    """Return the files of the checkout that git neither has nor ignores; none where there is no git."""
+    command = ["git", "-C", str(ROOT), "ls-files", "--others", "--exclude-standard", "-z"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        return set()
+    return set(os.fsdecode(done.stdout).split("\0")) - {""}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # once, in the process that starts the others
+        session.config.stash[UNTRACKED] = untracked()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that left files in the checkout, which somebody would commit by accident."""
+    before = session.config.stash.get(UNTRACKED, None)
+    if before is not None and (left := sorted(untracked() - before)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.ensure_newline()
+        reporter.write_line(f"error: the tests left files in the checkout: {', '.join(map(repr, left))}", red=True)
+
 
 CACHE = cache_dir()
 """The cache of the catalog's models, shared by test runs: `LLMKIT_CACHE`, or the user's cache."""
