@@ -16,6 +16,7 @@ from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
 from llmkit.cli.entities import entities
+from llmkit.cli.serve import serve
 from llmkit.cli.summarize import summarize
 from llmkit.errors import ContextWindowExceeded, InputError, LlmkitError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (chat, summarize, classify, entities, ask):
+for _command in (chat, summarize, classify, entities, ask, serve):
     app.command(epilog=options.EPILOG, cls=hints.HelpfulCommand)(_command)
 app.add_typer(batch.app, name="batch")
 app.add_typer(models.app, name="models")
@@ -59,6 +60,7 @@ def llmkit(
     llmkit classify mail.txt --labels complaint,praise
     llmkit entities article.txt        people, organizations and locations
     llmkit ask "Who built it?" --url https://example.com
+    llmkit serve                       an API for clients of OpenAI's
     llmkit batch classify --help       millions of documents
     llmkit models                      the models with short names
     llmkit config                      defaults of all options, and how to set them

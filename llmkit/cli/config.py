@@ -26,7 +26,7 @@ SHARED = (
 OWN_MEANING = {("ask", "top_k"), ("batch ask", "top_k")}
 """Options of a command that only have the name of a shared one: how many sentences, not how many tokens."""
 ONE_RUN = {
-    *("debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
+    *("api_key", "debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
     *("calibrate", "confidence", "error", "examples", "file", "load", "output", "precision", "resume", "save", "url"),
 }
 """Options that are for one run, or that should be meant each time: they cannot be set."""

@@ -19,6 +19,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 
 from llmkit.errors import InputError, LlmkitError, SettingsError
 from llmkit.models import DEFAULT_MODEL
+from llmkit.models.cancellation import caller_event
 from llmkit.models.generation.completion import GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.generation.engines import EngineSpec, engine_of_objects, find_engine
@@ -38,6 +39,7 @@ from llmkit.models.langchain.copies import Copies
 from llmkit.models.langchain.settings_access import SettingsAccess
 from llmkit.models.scoring.continuations import continuation_lists, encode_continuations
 from llmkit.models.tokens.chat_template import Layout
+from llmkit.models.tokens.token_ids import is_token_ids
 from llmkit.models.weights.catalog import CATALOG
 from llmkit.models.weights.quantization import weights_nbytes
 
@@ -223,21 +225,26 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         """Decide what the options leave to the model before it generates."""
         return options
 
-    def _prepare(
+    def prepare_call(
         self, prompt: Any, stop: Sequence[str] | None = None, options: Mapping[str, Any] = MappingProxyType({})
     ) -> PreparedCall:
-        """Check and encode one call, before any computation."""
+        """Check and encode one call, before any computation; the options are those of `invoke`.
+
+        The prompt is a list of messages for a chat model; text or a list of token ids for a completion model.
+        """
         given = {name: value for name, value in options.items() if name not in ("model", "_cancel")}
         call = CallOptions.parse(self.settings, stop, given)
-        cancel = Cancellation(call.timeout or self.timeout, options.get("_cancel"))
+        cancel = Cancellation(call.timeout or self.timeout, options.get("_cancel") or caller_event())
         engine = self.engine_for(options.get("model"))
-        engine.encoder.check_length(prompt, engine.loaded.window)
+        if not is_token_ids(prompt):
+            engine.encoder.check_length(prompt, engine.loaded.window)
         call = self._resolve(prompt, call, engine)
         tokens = tuple(self._encode(prompt, call, engine))
         continues = self._continues_prompt and not engine.loaded.is_encoder_decoder
         constraint = call.constraint(engine, continues_prompt=continues)
         visible = call.visible_tokens(engine.encoder)
-        request = GenerationRequest(tokens, call.settings, constraint, call.logprobs, cancel, continues, visible)
+        asked = call.tokens_to_report(engine.loaded.vocab_size)
+        request = GenerationRequest(tokens, call.settings, constraint, call.logprobs, asked, cancel, continues, visible)
         engine.validate(request)
         return PreparedCall(engine, call, request, cancel)
 
@@ -246,7 +253,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
         plan = current_plan.get()
         taken = plan.take(prompt_key(prompt), {**options, "stop": stop}) if plan else None
         if taken is None:
-            call = self._prepare(prompt, stop, options)
+            call = self.prepare_call(prompt, stop, options)
             taken = call, call.engine.generate([call.request])[0]
         taken[0].check_time(taken[1])
         return taken
@@ -260,7 +267,7 @@ class LocalModel(SettingsAccess, CacheKeys, Copies, Batching, BaseLanguageModel[
             with suppress(LlmkitError, ValueError, TypeError, NotImplementedError):
                 prompt = self._convert(given)
                 value = as_prompt_value(prompt)
-                calls.append((prompt_key(prompt), self._prepare(prompt, options.get("stop"), call_options)))
+                calls.append((prompt_key(prompt), self.prepare_call(prompt, options.get("stop"), call_options)))
             prompts.append(value)
         return BatchPlan(prompts, calls, options)
 

@@ -21,7 +21,6 @@ from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.batching import NOT_OPTIONS, PreparedCall, use_plan
 from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import (
-    MessageParser,
     response_metadata,
     usage_metadata,
     without_cut_call,
@@ -152,9 +151,9 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[ChatGenerationChunk, None, None]:
-        call = self._prepare(messages, stop, kwargs)
-        parser = self._parser(call)
-        with closing(call.engine.stream(call.request)) as steps:
+        call = self.prepare_call(messages, stop, kwargs)
+        parser = call.message_parser()
+        with closing(call.stream_one()) as steps:
             for completion, text in steps:
                 last = completion.finish_reason is not None
                 chunk = parser.push(text, last=last)
@@ -176,7 +175,7 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
             yield chunk
 
     def _generation(self, completion: Completion, call: PreparedCall) -> ChatGeneration:
-        parser = self._parser(call)
+        parser = call.message_parser()
         chunk = parser.push(completion.text, last=True)
         self._finish(chunk, completion, call.engine)
         message = message_chunk_to_message(chunk)
@@ -188,12 +187,6 @@ class HuggingFaceChat(LocalModel, BaseChatModel):
         chunk.chunk_position = "last"
         chunk.usage_metadata = usage_metadata(completion)
         chunk.response_metadata = response_metadata(completion, engine)
-
-    def _parser(self, call: PreparedCall) -> MessageParser:
-        # A constraint decides about the first token, whatever the template opened.
-        tokens, engine = list(call.request.prompt[-16:]), call.engine
-        prompt = "" if call.options.is_constrained else str(engine.loaded.tokenizer.decode(tokens))
-        return MessageParser(prompt, call.options.call_parser(engine.encoder))
 
     def prompt_changes(self, messages: LanguageModelInput, **kwargs: Any) -> tuple[str, ...]:
         """Return how an input of `invoke` is changed so that the chat template renders all of it, a sentence each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
@@ -22,6 +22,7 @@ from llmkit.models.langchain.call_options import CallOptions
 from llmkit.models.langchain.message_parser import response_metadata, usage_metadata
 from llmkit.models.langchain.threads import in_threads
 from llmkit.models.tokens.content_blocks import read_text
+from llmkit.models.tokens.token_ids import check_token_ids
 from llmkit.models.tokens.turns import messages_to_text, with_sender, write_call
 
 
@@ -73,7 +74,7 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     ) -> LLMResult:
         together: AbstractContextManager[Any] = nullcontext()
         if len(prompts) > 1:
-            calls = [(prompt, self._prepare(prompt, stop, kwargs)) for prompt in prompts]
+            calls = [(prompt, self.prepare_call(prompt, stop, kwargs)) for prompt in prompts]
             together = use_plan(BatchPlan(prompts, calls, {**kwargs, "stop": stop}))
         with together:
             completed = [self._complete(prompt, stop, kwargs) for prompt in prompts]
@@ -91,8 +92,8 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Generator[GenerationChunk, None, None]:
-        call = self._prepare(prompt, stop, kwargs)
-        with closing(call.engine.stream(call.request)) as steps:
+        call = self.prepare_call(prompt, stop, kwargs)
+        with closing(call.stream_one()) as steps:
             for completion, text in steps:
                 last = completion.finish_reason is not None
                 if last:
@@ -129,9 +130,11 @@ class HuggingFaceLLM(LocalModel, BaseLLM):
     def _convert(self, given: LanguageModelInput) -> str:
         return self._convert_input(given).to_string()
 
-    def _encode(self, prompt: str, options: CallOptions, engine: Engine) -> list[int]:
+    def _encode(self, prompt: str | Sequence[int], options: CallOptions, engine: Engine) -> list[int]:
         if options.tools:
             raise SettingsError("tools are given, but a completion model cannot call them: use HuggingFaceChat")
+        if not isinstance(prompt, str):
+            return check_token_ids(prompt, engine.loaded.vocab_size)
         return engine.with_languages(engine.encoder.encode_text(prompt), options.settings)
 
 

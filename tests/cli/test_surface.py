@@ -13,7 +13,7 @@ from llmkit.cli import app, config, options
 
 SILENT = {"batch", "prompts", "prompts show", "models", "models show", "config", "config path"}
 """Commands without progress or notes."""
-NO_RESULT = {"batch", "chat", "models pull", "models remove", "config path"}
+NO_RESULT = {"batch", "chat", "serve", "models pull", "models remove", "config path"}
 ORDER = ["model", *config.SHARED[1:-1], "lines", "output", "json", "quiet", "help"]
 DOCS = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 

@@ -63,7 +63,7 @@ def test_log_probabilities_equal_teacher_forcing(name: str, options: dict[str, A
     model, prompt = tiny.make(name), prompt_ids(llm, PROMPT)
     answer = llm.invoke(PROMPT, logprobs=True, top_logprobs=3)
     content = answer.response_metadata["logprobs"]["content"]
-    request = llm._prepare(llm._convert(PROMPT), None, {"logprobs": 3}).request
+    request = llm.prepare_call(llm._convert(PROMPT), None, {"logprobs": 3}).request
     [done] = llm.engine.generate([request])[0]
     skipped = 1 if name == "bart" else 0  # the first token is forced, whatever its likelihood
     ids = done.token_ids[skipped:]
@@ -92,7 +92,7 @@ def test_log_probabilities_of_a_batch_of_beams() -> None:
         assert len(group) == 2
         for one in group:
             content = one.message.response_metadata["logprobs"]["content"]
-            request = llm._prepare(llm._convert(prompt), None, {"logprobs": 1}).request
+            request = llm.prepare_call(llm._convert(prompt), None, {"logprobs": 1}).request
             [ids] = [done.token_ids for done in llm.engine.generate([request])[0] if done.text == one.text]
             total = teacher_forcing(tiny.make("llama"), prompt_ids(llm, prompt), ids)
             assert sum(entry["logprob"] for entry in content) == pytest.approx(total, abs=1e-3)

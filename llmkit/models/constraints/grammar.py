@@ -188,6 +188,10 @@ class ConstraintFactory:
         other._compile = lru_cache(_CACHED_CONSTRAINTS)(other._compile_grammar)
         return other
 
+    def token_bytes(self, token: int) -> bytes | None:
+        """Return the bytes that a token writes; `None` for a special token."""
+        return None if self._vocabulary.is_special_token(token) else self._vocabulary.decode_bytes([token])
+
     def json_schema(self, schema: Mapping[str, Any]) -> Constraint:
         """Allow the JSON values that a schema allows, written on one line."""
         try:

@@ -25,6 +25,7 @@ class GenerationRequest:
 
     Attributes:
         logprobs: how many of the likeliest tokens to report at each position; `None` reports no log-probabilities.
+        logprob_token_ids: tokens to report at each position beside these.
         cancel: set it, from any thread, to stop after the current token.
         continues_prompt: whether the completion continues the prompt's text, so that its first space counts.
         visible_tokens: special tokens that the completion's text shows, such as one that begins a tool call.
@@ -34,6 +35,7 @@ class GenerationRequest:
     settings: GenerationSettings
     constraint: Constraint | None = None
     logprobs: int | None = None
+    logprob_token_ids: tuple[int, ...] = ()
     cancel: threading.Event = field(default_factory=threading.Event, compare=False)
     continues_prompt: bool = False
     visible_tokens: frozenset[int] = frozenset()
@@ -41,11 +43,20 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A chosen token, its log-probability in nats, and the likeliest tokens at its position, likeliest first."""
+    """A chosen token, its log-probability in nats, the likeliest tokens at its position, and those asked for by id."""
 
     token_id: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
+    asked: tuple[tuple[int, float], ...] = ()
+
+    @classmethod
+    def of(cls, token: int, logprobs: torch.Tensor, count: int, asked: Sequence[int] = ()) -> TokenLogprob:
+        """Return a token with the `count` likeliest ones and those asked for, by log-probabilities `[vocabulary]`."""
+        best = logprobs.topk(count) if count else None
+        top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)) if best else ()
+        values = logprobs[list(asked)].tolist() if asked else ()
+        return cls(token, float(logprobs[token]), top, tuple(zip(asked, values, strict=True)))
 
 
 @dataclass(eq=False)
@@ -53,6 +64,7 @@ class Completion:
     """A completion while it is generated.
 
     Attributes:
+        index: which of the completions of its request it is.
         token_ids: its tokens, with the one that ended it.
         pending: its last tokens, which the model has not computed yet.
         logprobs: of each token that the model chose, if the request asks for them.
@@ -65,6 +77,7 @@ class Completion:
     max_new_tokens: int
     rng: random.Random
     matcher: Matcher | None
+    index: int = 0
     token_ids: list[int] = field(default_factory=list)
     pending: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -92,6 +105,7 @@ class Completion:
             max_new_tokens,
             make_rng(request.settings.seed, index),
             request.constraint.start(max_new_tokens) if request.constraint else None,
+            index,
             deadline=float("inf") if request.constraint or not max_time else time.perf_counter() + max_time,
         )
 
@@ -171,10 +185,8 @@ class Completion:
         count = self.request.logprobs
         if count is None:
             return
-        logprobs = logits.log_softmax(-1)
-        best = logprobs.topk(count) if count else None
-        top = tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)) if best else ()
-        self.logprobs.append(TokenLogprob(token, float(logprobs[token]), top))
+        asked = self.request.logprob_token_ids
+        self.logprobs.append(TokenLogprob.of(token, logits.log_softmax(-1), count, asked))
 
     def _finish(self, reason: str) -> None:
         self.finish_reason, self.finished_at = reason, time.perf_counter()

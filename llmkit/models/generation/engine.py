@@ -166,18 +166,15 @@ class Engine:
         return [target] if start[0] in self.languages.ids.values() else [start[0], target]
 
     def stream(self, request: GenerationRequest) -> Generator[tuple[Completion, str], None, None]:
-        """Yield the completion with its new text, token by token; closing the iterator stops the computation."""
+        """Yield completions with their new text, token by token; closing the iterator stops the computation."""
         self.loaded.check_weights()
         if (request.settings.num_beams or 1) > 1:
             raise SettingsError(f"num_beams is {request.settings.num_beams}, but beams cannot be streamed: use invoke")
-        if request.settings.n > 1:
-            raise SettingsError(f"n is {request.settings.n}, but a stream has one answer: use invoke or generate")
-        [completion] = self._new_completions(request)
-        if self._config([completion]).num_beams > 1:  # by the model's generation config
-            self._beam_search([completion])
-            yield completion, completion.text
+        completions = self._new_completions(request)
+        if self._config(completions).num_beams > 1:  # by the model's generation config
+            yield from ((completion, completion.text) for completion in self._beam_search(completions))
             return
-        with computing_errors(self.loaded), closing(self._decode([completion])) as steps:
+        with computing_errors(self.loaded), closing(self._decode(completions)) as steps:
             for step in steps:
                 yield from step
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar, copy_context
@@ -23,10 +23,11 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.prompt_values import ChatPromptValue, PromptValue, StringPromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from llmkit.errors import GenerationTimeout
+from llmkit.errors import GenerationTimeout, SettingsError
 from llmkit.models.generation.completion import Completion, GenerationRequest
 from llmkit.models.generation.engine import Engine
 from llmkit.models.langchain.call_options import CallOptions
+from llmkit.models.langchain.message_parser import MessageParser
 
 Configs = RunnableConfig | list[RunnableConfig] | None
 Inputs = Sequence[LanguageModelInput]
@@ -77,6 +78,19 @@ class PreparedCall:
         if cut_short and self.cancel.timed_out:
             tokens = sum(len(completion.token_ids) for completion in completions)
             raise GenerationTimeout(self.cancel.timeout or 0, tokens)
+
+    def stream_one(self) -> Generator[tuple[Completion, str], None, None]:
+        """Yield the only completion with its new text, token by token; closing the iterator stops the computation."""
+        if (count := self.request.settings.n) > 1:
+            raise SettingsError(f"n is {count}, but a stream has one answer: use invoke or generate")
+        yield from self.engine.stream(self.request)
+
+    def message_parser(self) -> MessageParser:
+        """Return what makes a message of the text of one completion."""
+        # A constraint decides about the first token, whatever the template opened.
+        tokens = list(self.request.prompt[-16:])
+        prompt = "" if self.options.is_constrained else str(self.engine.loaded.tokenizer.decode(tokens))
+        return MessageParser(prompt, self.options.call_parser(self.engine.encoder))
 
 
 class BatchPlan:

@@ -32,6 +32,7 @@ from llmkit.models.langchain.tools import (
     with_system,
 )
 from llmkit.models.tokens.chat_template import PromptEncoder
+from llmkit.models.tokens.token_ids import check_token_ids
 
 _RESERVED = {"messages", "conversation", "tools", "tokenize", "add_generation_prompt", "continue_final_message"}
 
@@ -48,6 +49,7 @@ class CallOptions:
             `{"type": "json_schema", "json_schema": {"schema": …}}`, `{"type": "json_object"}` (with an optional
             `"schema"`), `{"type": "regex", "pattern": …}` or `{"type": "choice", "options": […]}`.
         logprobs: how many of the likeliest tokens to report at each position; `None` reports no log-probabilities.
+        logprob_token_ids: tokens whose log-probability is reported at each position, beside the likeliest ones.
         template: further variables for the chat template, such as `enable_thinking`.
         timeout: seconds that the call may take; `None` leaves it to the model.
     """
@@ -59,6 +61,7 @@ class CallOptions:
     parallel_tool_calls: bool = False
     response_format: Mapping[str, Any] | None = None
     logprobs: int | None = None
+    logprob_token_ids: tuple[int, ...] = ()
     template: Mapping[str, Any] | None = None
     timeout: float | None = None
 
@@ -85,8 +88,11 @@ class CallOptions:
             "tool_choice": (tool_choice := rest.pop("tool_choice", None)),
             "parallel_tool_calls": _parse_parallel(rest.pop("parallel_tool_calls", None), tool_choice),
             "logprobs": _parse_logprobs(rest.pop("logprobs", None), rest.pop("top_logprobs", None)),
+            "logprob_token_ids": (asked := tuple(rest.pop("logprob_token_ids", None) or ())),
             "timeout": _validate_timeout(rest.pop("timeout", None)),
         }
+        if asked and parsed["logprobs"] is None:
+            parsed["logprobs"] = 0
         if stop is not None:
             rest["stop"] = stop
         _check_names(rest, [*parsed, "response_format", "chat_template_kwargs", "top_logprobs", *WITHOUT_EFFECT])
@@ -131,6 +137,10 @@ class CallOptions:
     def allowed_tools(self) -> tuple[list[Tool], bool]:
         """The tools that the completion may call, and whether it must call one."""
         return choose_tools(self.tools if self.callable_tools is None else self.callable_tools, self.tool_choice)
+
+    def tokens_to_report(self, vocab_size: int) -> tuple[int, ...]:
+        """Return `logprob_token_ids`, or raise `InputError` if one is no token of a model with so many."""
+        return tuple(check_token_ids(self.logprob_token_ids, vocab_size)) if self.logprob_token_ids else ()
 
     def call_parser(self, encoder: PromptEncoder) -> ToolCallParser | None:
         """Return what finds the calls in the completion's text, or `None` if it has none."""

@@ -12,6 +12,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from llmkit.models.cancellation import check_caller
 from llmkit.models.kv_cache.layers import logits_to_keep
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.scoring.token_tree import Tokens
@@ -72,6 +73,7 @@ def _teacher_forcing(
     order = sorted(range(len(continuations)), key=lambda index: len(continuations[index]))
     scores = np.zeros(len(continuations))
     while order:
+        check_caller()
         width = len(continuations[order[-1]])
         batch = [order.pop() for _ in range(min(len(order), max(1, ROWS_TOKENS // (prompt_length + width))))]
         rows = [[*start, *continuations[i], *([0] * (width - len(continuations[i])))][:-1] for i in batch]

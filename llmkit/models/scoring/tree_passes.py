@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from llmkit.models.cancellation import check_caller
 from llmkit.models.kv_cache.layers import common_prefix_length, logits_to_keep
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.loaded_model import LoadedModel
@@ -65,6 +66,7 @@ class TreePasses:
         self, prefix: Tokens, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
     ) -> list[Scores]:
         """Compute the log-likelihoods of continuations behind a prefix and the rest of prompts, in one forward pass."""
+        check_caller()
         tree = TokenTree.build(prompts, continuations)
         nodes, rows = np.unique(tree.target_nodes, return_inverse=True)
         cache = self._prefix_cache.prefill(prefix)

@@ -16,6 +16,7 @@ import torch
 
 from llmkit.errors import GenerationError
 from llmkit.models.batch_sizes import BatchSizes, memory_of
+from llmkit.models.cancellation import check_caller
 from llmkit.models.kv_cache.layers import common_prefix_length, logits_to_keep
 from llmkit.models.kv_cache.prefix_cache import PrefixCache
 from llmkit.models.library_errors import is_out_of_memory
@@ -86,6 +87,7 @@ class TreeRows:
         rows, most = join_rows(prompts, continuations), self._sizes.max_tokens
         passes = list(pack_rows(rows, most, max(1, int(_LOGITS_SHARE * most))))
         while passes:
+            check_caller()
             batch = passes.pop()
             members = [member for row in batch for member in row.members]
             trees = PaddedTrees.build(

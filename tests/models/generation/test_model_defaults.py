@@ -26,7 +26,7 @@ def llm_with(name: str = "llama", kind: Any = HuggingFaceChat, **own: Any) -> An
 
 
 def tokens_of(llm: Any) -> list[int]:
-    [[completion]] = llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])
+    [[completion]] = llm.engine.generate([llm.prepare_call(llm._convert(PROMPT)).request])
     return list(completion.token_ids)
 
 
@@ -108,16 +108,16 @@ def test_the_time_of_the_model_ends_an_answer() -> None:
 
 
 def test_entries_about_tokens_hold() -> None:
-    plain = llm_with().engine.generate([llm_with()._prepare(llm_with()._convert(PROMPT)).request])[0][0].token_ids
+    plain = llm_with().engine.generate([llm_with().prepare_call(llm_with()._convert(PROMPT)).request])[0][0].token_ids
     for own in (
         {"suppress_tokens": [plain[0]]},
         {"begin_suppress_tokens": [plain[0]]},
         {"bad_words_ids": [[plain[0]]]},
     ):
         llm = llm_with(**own)
-        assert llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])[0][0].token_ids[0] != plain[0]
+        assert llm.engine.generate([llm.prepare_call(llm._convert(PROMPT)).request])[0][0].token_ids[0] != plain[0]
     llm = llm_with(sequence_bias=[[[7], 1000.0]])
-    assert set(llm.engine.generate([llm._prepare(llm._convert(PROMPT)).request])[0][0].token_ids) == {7}
+    assert set(llm.engine.generate([llm.prepare_call(llm._convert(PROMPT)).request])[0][0].token_ids) == {7}
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_the_length_of_the_model_holds_where_no_call_says_another(name: str, len
     llm = llm_with(name, HuggingFaceLLM, max_length=length).model_copy(update={"max_new_tokens": None})
     prompt = llm.engine.encoder.encode_text("The dog")
     expected = tiny.make(name).reference(prompt, max_length=length)[0]
-    [[completion]] = llm.engine.generate([llm._prepare("The dog").request])
+    [[completion]] = llm.engine.generate([llm.prepare_call("The dog").request])
     assert list(completion.token_ids) == expected
     assert len(llm.get_token_ids(llm.invoke("The dog", max_new_tokens=3))) <= 6
 

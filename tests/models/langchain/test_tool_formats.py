@@ -27,7 +27,7 @@ from tests.support.tool_formats import BY_TOKENS, FORMATS, Search, chat_with_for
 def test_a_tool_call_uses_the_special_tokens_of_its_format(format_name: str) -> None:
     llm = chat_with_format(format_name)
     bound = llm.bind_tools([Search], tool_choice="any")
-    request = llm._prepare(llm._convert("Where is it?"), None, bound.kwargs).request  # type: ignore[attr-defined]
+    request = llm.prepare_call(llm._convert("Where is it?"), None, bound.kwargs).request  # type: ignore[attr-defined]
     [answer] = llm.engine.generate([request])[0]
     tokens = [llm.engine.encoder.special_token_ids[name] for name in BY_TOKENS[format_name][1]]
     matcher = request.constraint.start(120)._matcher

@@ -21,7 +21,7 @@ class Town(BaseModel):
 
 def choice(llm: HuggingFaceChat, messages: list[HumanMessage | ToolMessage]) -> object:
     bound: Any = llm.bind_tools([Town], tool_choice="auto")
-    return llm._prepare(list(messages), None, dict(bound.kwargs)).options.tool_choice
+    return llm.prepare_call(list(messages), None, dict(bound.kwargs)).options.tool_choice
 
 
 def test_the_margin_decides_about_calls() -> None:

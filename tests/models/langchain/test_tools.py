@@ -101,7 +101,7 @@ def test_a_tool_conversation_is_rendered_once_in_the_format_of_the_model(format_
     tokens = llm.get_num_tokens_from_messages(messages, tools=[Search])
     assert tokens > llm.get_num_tokens_from_messages(messages) > llm.get_num_tokens_from_messages(messages[:2])
     encoder = llm.engine.encoder
-    request = llm._prepare(llm._convert(messages), None, bound.kwargs).request  # type: ignore[attr-defined]
+    request = llm.prepare_call(llm._convert(messages), None, bound.kwargs).request  # type: ignore[attr-defined]
     prompt = encoder.tokenizer.decode(list(request.prompt), skip_special_tokens=False)
     for text in (
         "Be kind.",

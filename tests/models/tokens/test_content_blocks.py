@@ -182,7 +182,7 @@ def test_nothing_of_a_system_message_is_skipped(options: dict[str, Any]) -> None
     chosen = {name: given[name] for name in options}
     rules: list[Any] = [{**TEXT, "text": "Rules:"}, create_plaintext_block(text="BE KIND")]
     messages = [SystemMessage(rules), HumanMessage("Hi")]
-    prompt = llm._prepare(messages, None, {**chosen, "max_new_tokens": 9, "tool_choice": "none"}).request.prompt
+    prompt = llm.prepare_call(messages, None, {**chosen, "max_new_tokens": 9, "tool_choice": "none"}).request.prompt
     assert "system\nRules:\n\nBE KIND" in llm.engine.loaded.tokenizer.decode(list(prompt))
     with pytest.raises(InputError, match="image_url"):
         llm.invoke([SystemMessage([TEXT, REFUSED["image_url"]]), HumanMessage("Hi")], **chosen)

@@ -54,7 +54,7 @@ def test_the_end_of_turn_token_ends_an_answer(tmp_path, output_folder, token, en
     llm = HuggingFaceLLM(model=model, tokenizer=tokenizer, temperature=0, max_new_tokens=30)
     [unrestricted] = llm.generate(["a b c"]).generations[0]
     assert unrestricted.generation_info["usage_metadata"]["output_tokens"] > 1
-    first_token = llm.engine.generate([llm._prepare(llm._convert("a b c"), None, {}).request])[0][0].token_ids[0]
+    first_token = llm.engine.generate([llm.prepare_call(llm._convert("a b c"), None, {}).request])[0][0].token_ids[0]
     convert(make_gguf(tmp_path / "first.gguf", end_of_turn=first_token), output_folder)
     ended = HuggingFaceLLM(model=str(output_folder), dtype="float32", temperature=0, max_new_tokens=30)
     [answer] = ended.generate(["a b c"]).generations[0]

@@ -1,0 +1,112 @@
+"""The body of a request: read within limits of size and time, and checked against a model of the request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from llmkit.models.generation.settings import explain
+from llmkit.models.langchain.option_names import WITHOUT_EFFECT
+from llmkit.server.errors import ClientGone, Refusal
+from llmkit.server.settings import ServerSettings
+
+_NEUTRAL: Mapping[str, Any] = {
+    "best_of": 1,
+    "functions": [],
+    "ignore_eos": False,
+    "logit_bias": {},
+    "modalities": ["text"],
+    "skip_special_tokens": True,
+    "spaces_between_special_tokens": True,
+    "suffix": "",
+    "use_beam_search": False,
+}
+"""Parameters that are not supported, each with the value that means what happens without it."""
+
+_SHOWN = 60  # characters of a wrong value
+
+
+class ApiRequest(BaseModel):
+    """The body of a request: no other parameters, and no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    model: str | None = None
+
+
+RequestT = TypeVar("RequestT", bound=ApiRequest)
+
+
+async def read_request(request: Request, kind: type[RequestT], settings: ServerSettings) -> RequestT:
+    """Read and check a body.
+
+    Raises:
+        Refusal: it is too large (413), late (408), no JSON, or no such request (400).
+        ClientGone: the client has closed its connection.
+    """
+    return parse_request(kind, _parse_json(await _read_bytes(request, settings)))
+
+
+def parse_request(kind: type[RequestT], body: Any) -> RequestT:
+    """Return a body as a request; parameters without effect are passed over, other unknown ones are refused."""
+    if not isinstance(body, dict):
+        raise Refusal(400, f"the body is {type(body).__name__}, but must be a JSON object")
+    given = {name: value for name, value in body.items() if value is not None and not _has_no_effect(kind, name, value)}
+    if unknown := sorted(given.keys() - kind.model_fields.keys()):
+        name = unknown[0]
+        raise Refusal(400, f"{name} is not supported here: leave it out", param=name, code="unsupported_parameter")
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        place = error.errors()[0]["loc"]
+        raise Refusal(400, explain(error), param=str(place[0]) if place else None) from error
+
+
+def _has_no_effect(kind: type[ApiRequest], name: str, value: Any) -> bool:
+    if name in kind.model_fields:
+        return False
+    return name in WITHOUT_EFFECT or (name in _NEUTRAL and _NEUTRAL[name] == value)
+
+
+async def _read_bytes(request: Request, settings: ServerSettings) -> bytes:
+    limit = settings.max_body_bytes
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(settings.request_timeout):
+            async for part in request.stream():
+                parts.append(part)
+                if (size := size + len(part)) > limit:
+                    raise _too_large(limit)
+    except TimeoutError as error:
+        seconds = f"{settings.request_timeout:g}"
+        raise Refusal(408, f"the body did not arrive within {seconds} seconds", headers=_CLOSE) from error
+    except ClientDisconnect as error:
+        raise ClientGone from error
+    return b"".join(parts)
+
+
+_CLOSE = {"Connection": "close"}  # what is left of the body is not read
+
+
+def _too_large(limit: int) -> Refusal:
+    message = f"the body is larger than {limit:,} bytes, the most that this server takes: divide the request"
+    return Refusal(413, message, headers=_CLOSE)
+
+
+def _parse_json(content: bytes) -> Any:
+    try:
+        return json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # also bytes that are no text
+        raise Refusal(400, f"the body is no JSON: {error!s:.{_SHOWN}}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
