@@ -83,8 +83,8 @@ def serve(
 
     \b
     A client, while it runs:
-      curl http://127.0.0.1:8321/v1/chat/completions \\
-        -d '{"messages": [{"role": "user", "content": "Hi"}]}'
+      curl http://127.0.0.1:8321/v1/completions \\
+        -d '{"prompt": "The capital of France is"}'
       python -c 'import openai
       client = openai.OpenAI(base_url="http://127.0.0.1:8321/v1", api_key="-")
       print(client.models.list().data[0].id)'

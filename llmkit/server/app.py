@@ -72,4 +72,5 @@ def create_app(llm: HuggingFaceChat, settings: ServerSettings | None = None, *, 
         middleware=[Middleware(Security, settings=settings)],
     )
     app.state.service = service
+    app.state.reading = {}  # how many bytes of each body have arrived
     return app

@@ -29,6 +29,7 @@ _NEUTRAL: Mapping[str, Any] = {
 """Parameters that are not supported, each with the value that means what happens without it."""
 
 _SHOWN = 60  # characters of a wrong value
+_BODIES_AT_A_TIME = 8  # of the largest size
 
 
 class ApiRequest(BaseModel):
@@ -64,7 +65,24 @@ def parse_request(kind: type[RequestT], body: Any) -> RequestT:
         return kind.model_validate(given)
     except ValidationError as error:
         place = error.errors()[0]["loc"]
-        raise Refusal(400, explain(error), param=str(place[0]) if place else None) from error
+        raise Refusal(400, _explain(error), param=str(place[0]) if place else None) from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Return the first error as one sentence; where several types are allowed, these."""
+    first, *others = error.errors()
+    name, *tags = first["loc"]
+    if first["type"] == "missing":
+        return f"{'.'.join(map(str, first['loc']))} is missing"
+    if tags and any(other["loc"][0] == name and other["loc"][1] != tags[0] for other in others):
+        types = dict.fromkeys(str(one["loc"][1]) for one in (first, *others) if one["loc"][0] == name)
+        return f"{name} is {_shown(error, name)}, but must be {' or '.join(types)}"
+    return explain(error)
+
+
+def _shown(error: ValidationError, name: Any) -> str:
+    """Return the beginning of a wrong value."""
+    return next(f"{one['input']!r:.{_SHOWN}}" for one in error.errors() if one["loc"][0] == name)
 
 
 def _has_no_effect(kind: type[ApiRequest], name: str, value: Any) -> bool:
@@ -74,7 +92,8 @@ def _has_no_effect(kind: type[ApiRequest], name: str, value: Any) -> bool:
 
 
 async def _read_bytes(request: Request, settings: ServerSettings) -> bytes:
-    limit = settings.max_body_bytes
+    """Read a body; all that are being read at a time have a bound too."""
+    limit, reading = settings.max_body_bytes, request.app.state.reading
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise _too_large(limit)
@@ -83,13 +102,19 @@ async def _read_bytes(request: Request, settings: ServerSettings) -> bytes:
         async with asyncio.timeout(settings.request_timeout):
             async for part in request.stream():
                 parts.append(part)
-                if (size := size + len(part)) > limit:
+                reading[request] = size = size + len(part)
+                if size > limit:
                     raise _too_large(limit)
+                if sum(reading.values()) > _BODIES_AT_A_TIME * limit:
+                    message = "too many large requests arrive at a time: try again later"
+                    raise Refusal(429, message, headers={**_CLOSE, "Retry-After": "5"})
     except TimeoutError as error:
         seconds = f"{settings.request_timeout:g}"
         raise Refusal(408, f"the body did not arrive within {seconds} seconds", headers=_CLOSE) from error
     except ClientDisconnect as error:
         raise ClientGone from error
+    finally:
+        reading.pop(request, None)
     return b"".join(parts)
 
 

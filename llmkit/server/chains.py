@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from langchain_core.documents import Document
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,7 +115,7 @@ class AskRequest(ChainRequest):
     question: str
     text: str | None = None
     documents: list[SourceText] = Field(default_factory=list)
-    url: str | Annotated[list[str], Field(max_length=MAX_URLS)] = Field(default_factory=list)
+    url: str | list[str] = Field(default_factory=list)
     style: Literal["extractive", "abstractive"] = "extractive"
     threshold: float | None = None
     embedder: bool | None = None
@@ -135,6 +135,8 @@ class AskRequest(ChainRequest):
         urls = [self.url] if isinstance(self.url, str) else self.url
         if not urls and not texts:
             raise Refusal(400, "there is nothing to read: give text, documents or url", param="text")
+        if len(urls) > MAX_URLS:
+            raise Refusal(400, f"url has {len(urls)} addresses, but may have at most {MAX_URLS}", param="url")
         pages, unread = _fetch(urls, required=not texts)
         answer = chain.invoke({"question": self.question, "context": pages + texts})
         return {**answer.model_dump(mode="json"), "unread": unread}

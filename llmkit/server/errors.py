@@ -81,7 +81,7 @@ def refusal_of(error: BaseException) -> Refusal:
             return Refusal(404, message, param="model", code="model_not_found")
         case SettingsError():
             return Refusal(400, message, param=_first_name(message, NAMES))
-        case InputError():
+        case InputError() | RecursionError():  # the latter of JSON that is nested deeply
             return Refusal(400, message)
         case GenerationTimeout():
             return Refusal(504, message, code="timeout")

@@ -38,7 +38,7 @@ class DetokenizeRequest(ApiRequest):
 
 
 def encode_with_markup(service: Service, text: str, *, special: bool) -> list[int]:
-    """Return the tokens of a text in which names of special tokens are these tokens; raise `PromptError` for no text."""
+    """Return the tokens of a text in which names of special tokens are these tokens."""
     validate_text(text, "prompt")
     found: Any = service.engine.loaded.tokenizer(text, add_special_tokens=special)["input_ids"]
     return list(found)

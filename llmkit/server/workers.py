@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from llmkit.models.cancellation import cancelled_by
-from llmkit.server.errors import ClientGone, Refusal
+from llmkit.server.errors import ClientGone, Refusal, refusal_of
 
 T = TypeVar("T")
 Steps = Callable[[], Iterator[T]]
@@ -83,7 +83,7 @@ class Workers:
                 if item is _GONE:
                     raise ClientGone
                 if isinstance(item, _Failed):
-                    raise item.error
+                    raise refusal_of(item.error) from item.error
                 yield item
         finally:
             cancel.set()

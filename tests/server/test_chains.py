@@ -39,7 +39,7 @@ def test_entities(server):
     expected = chains.NERChain(server.llm, threshold=0.0, proper_names=False, max_words=3).invoke(TEXT)
     found = result(server, "entities", text=TEXT, threshold=0.0, any_words=True, max_words=3)
     assert found == expected.model_dump(mode="json")
-    for entity in found:
+    for entity in found["entities"]:
         assert TEXT[entity["start"] : entity["end"]] == entity["text"]
 
 
@@ -86,6 +86,7 @@ def test_what_is_wrong_is_told(server, path, body, message):
     assert message in answer.json()["error"]["message"]
 
 
+@pytest.mark.filterwarnings("ignore:The class `OpenAIDecisions` is in beta")
 def test_openai_decisions_gets_the_probabilities_of_the_decision_model(server):
     decisions = OpenAIDecisions(model=NAME, base_url=f"{server.url}/v1", api_key="none")
     levels = ["Calm", "Concerned", "Very angry"]

@@ -1,9 +1,11 @@
 """Bounds: sizes, half requests, a full queue, and clients that leave before their answer is complete."""
 
 import json
+import select
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -56,6 +58,35 @@ def test_a_request_that_does_not_arrive_is_ended(small, sent, answered):
             received += part
     assert received[: len(answered)] == answered
     assert bool(received) == bool(answered)
+
+
+def test_bodies_that_arrive_at_a_time_are_bounded():
+    head = b"POST /tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % LIMIT
+    with api_server(tiny_chat(), max_body_bytes=LIMIT) as server, ExitStack() as stack:
+        halves = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT)) for _ in range(9)
+        ]
+        for half in halves:
+            half.sendall(head + b" " * (LIMIT - 1))
+        answered, _, _ = select.select(halves, [], [], WAIT)
+        assert answered[0].recv(4096).startswith(b"HTTP/1.1 429")
+
+
+def test_an_error_of_the_model_is_told_without_its_details():
+    llm, gate = gated_chat(free=0)
+    gate.open.set()
+    gate.error = RuntimeError("a secret of the server")
+    with api_server(llm) as server:
+        whole = server.chat("Hi")
+        assert whole.status_code == 500
+        assert whole.json()["error"]["type"] == "server_error"
+        assert "secret" not in whole.text
+        streamed = server.chat("Hi", stream=True)
+        assert streamed.status_code == 200
+        assert '"type": "server_error"' in streamed.text
+        assert streamed.text.endswith("data: [DONE]\n\n")
+        gate.error = None
+        assert server.chat("Hi").status_code == 200
 
 
 def test_a_full_queue_refuses_more(client):

@@ -66,6 +66,7 @@ class Gate:
 
     def __init__(self, free: int) -> None:
         self.free, self.passes = free, 0
+        self.error: Exception | None = None
         self.reached, self.open = threading.Event(), threading.Event()
 
     def __call__(self, *_: Any) -> None:
@@ -73,6 +74,8 @@ class Gate:
         if self.passes > self.free:
             self.reached.set()
             assert self.open.wait(WAIT)
+        if self.error:
+            raise self.error
 
 
 def gated_chat(free: int) -> tuple[HuggingFaceChat, Gate]:

@@ -145,6 +145,8 @@ QUICK: dict[str, Attempt] = {
     "ask: a page": _attempt(
         lambda world: ["ask", "Who?", "--url", world.url, "--allow-private", "--ignore-robots", "--model", world.model]
     ),
+    "serve: a host": _attempt(lambda world: ["serve", "--host", EVIL]),
+    "serve: an origin": _attempt(lambda world: ["serve", "--allow-origin", EVIL]),
     "batch classify": _attempt(lambda world: _batch(world, "classify", "--labels", "a,b")),
     "batch entities": _attempt(lambda world: _batch(world, "entities")),
     "batch summarize": _attempt(lambda world: _batch(world, "summarize")),
