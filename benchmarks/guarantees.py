@@ -2,9 +2,10 @@
 
     python -m benchmarks.guarantees --data FOLDER [--scores FOLDER] [--only trec] [--draws 1000]
 
-The rows of a data set are the population: rows are drawn from it with replacement, a threshold is chosen on them, and
-how often the chain is wrong above it is counted on the whole population, so that it is known exactly. The chains'
-scores are computed once and kept in `--scores`. No row is an example or was fitted on by `calibrate`.
+The odd rows of a data set, on which nothing was chosen, are the population: rows are drawn from it with replacement, a
+threshold is chosen on them, and how often the chain is wrong above it is counted on the whole population, so that it is
+known exactly. The chains' scores are computed once and kept in `--scores`. No row is an example or was fitted on by
+`calibrate`.
 """
 
 from __future__ import annotations
@@ -75,14 +76,14 @@ class Population:
 
 def of_classification(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
     test, _, text = classification.FILES[name]
-    rows = [json.loads(line) for line in (data / f"{test}.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = _odd_rows(data / f"{test}.jsonl")
     chain = ZeroShotClassificationChain(llm, sorted({row["label_text"] for row in rows}))
     for row, result in zip(rows, _batches(chain, [row[text] for row in rows]), strict=True):
         yield [max(result.scores.values())], [float(result.label != row["label_text"])]
 
 
 def of_answers(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
-    rows = [json.loads(line) for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = _odd_rows(data / f"{name}.jsonl")
     inputs = [{"question": row["question"], "context": row["context"]} for row in rows]
     for row, answer in zip(rows, _batches(QAChain(llm, threshold=0), inputs), strict=True):
         truths = row["answers"]
@@ -92,7 +93,7 @@ def of_answers(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], l
 
 def of_entities(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
     chain = NERChain(llm, entities.LABELS)
-    rows = entities.read(data / f"{entities.FILES[name]}_test.jsonl")
+    rows = entities.read(data / f"{entities.FILES[name]}_test.jsonl")[1::2]
     for begin in range(0, len(rows), BATCH):
         part = rows[begin : begin + BATCH]
         labelled = [LabelledText.parse(row.example, chain.labels, row.text) for row in part]
@@ -100,6 +101,10 @@ def of_entities(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], 
         for scored in chain._score_labelled(labelled):
             path = share_of_false(decoder, scored)
             yield path.thresholds.tolist(), path.losses.tolist()
+
+
+def _odd_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1::2]]
 
 
 def _batches(chain: Any, inputs: Sequence[Any]) -> Iterator[Any]:

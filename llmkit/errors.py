@@ -24,6 +24,7 @@ A command exits with 2 for an `InputError`, with 1 for any other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -126,6 +127,14 @@ class ReductionError(RunError):
 
 class PageError(RunError):
     """Raised when a web page cannot be fetched within its limits, or has no text; names the URL."""
+
+
+def kind_of(value: Any) -> str:
+    """Return what a message calls a value: "nothing", "a text", "a number", …, else the name of its class."""
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else str(value)
+    kinds: dict[Any, str] = {str: "a text", (int, float): "a number", Mapping: "a dictionary", (list, tuple): "a list"}
+    return next((kind for types, kind in kinds.items() if isinstance(value, types)), type(value).__name__)
 
 
 def _restore(error_class: type[LlmkitError], args: tuple[Any, ...], attributes: dict[str, Any]) -> LlmkitError:

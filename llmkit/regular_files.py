@@ -58,3 +58,8 @@ def parse_object(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")
     return value
+
+
+def reason(error: Exception) -> str:
+    """Return in a line, without a number of the system, why a file could not be read or written."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

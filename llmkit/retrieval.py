@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 from llmkit.locks import CopyableLock
 from llmkit.models.embeddings import cached_embedder
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
@@ -93,14 +93,18 @@ class SentenceRetriever:
         embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; with "auto" this
             one for English texts, if its weights are in the cache. Without one, only words count.
         cache_size: how many documents are kept; those of the latest question are kept in any case.
+
+    Attributes:
+        embedder: the one in use.
+        is_english_only: whether it is used for English texts alone.
     """
 
     def __init__(self, embedder: Embeddings | Literal["auto"] | None = None, cache_size: int = 64) -> None:
-        self._is_english_only = embedder == "auto"
+        self.is_english_only = embedder == "auto"
         if embedder == "auto":
             embedder = cached_embedder()
         if embedder is not None and not isinstance(embedder, Embeddings):
-            raise InputError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
+            raise InputError(f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object")
         self.embedder = embedder
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _IndexedDocument] = OrderedDict()
@@ -176,7 +180,7 @@ class SentenceRetriever:
 
     def _embed(self, texts: list[str], language: str) -> Matrix | None:
         """Return unit vectors of sentences; `None` without an embedder, or where it does not know their language."""
-        if self.embedder is None or not texts or (self._is_english_only and not _may_be_english(texts, language)):
+        if self.embedder is None or not texts or (self.is_english_only and not _may_be_english(texts, language)):
             return None
         return unit_rows(self.embedder.embed_documents(texts))
 

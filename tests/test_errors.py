@@ -10,7 +10,15 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from llmkit import errors
-from llmkit.errors import ContextWindowExceeded, GenerationTimeout, InputError, LlmkitError, ReductionError, RunError
+from llmkit.errors import (
+    ContextWindowExceeded,
+    GenerationTimeout,
+    InputError,
+    LlmkitError,
+    ReductionError,
+    RunError,
+    kind_of,
+)
 
 CLASSES = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, LlmkitError)]
 ARGUMENTS = {ContextWindowExceeded: (9000, 8192), GenerationTimeout: (2.5, 7)}
@@ -91,3 +99,21 @@ def test_errors_cross_a_process_pool():
         assert type(error) is error_class
         assert (str(error), error.args, error.__notes__) == (str(expected), expected.args, ["in row 3"])
         assert vars(error)["row"] == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "nothing"),
+        (True, "True"),
+        (3, "a number"),
+        (0.5, "a number"),
+        ("x", "a text"),
+        ({}, "a dictionary"),
+        ((), "a list"),
+        (b"x", "bytes"),
+        (InputError("x"), "InputError"),
+    ],
+)
+def test_a_message_names_a_value_in_plain_words(value, kind):
+    assert kind_of(value) == kind

@@ -43,7 +43,7 @@ def identify(spec: ChainSpec) -> Identity:
 
         found["embedder weights"] = weights_digest(embedder)
     if spec.saved is not None:
-        from llmkit.chains.classification.saving import digest
+        from llmkit.chains.saving import digest
 
         found["saved chain"] = digest(spec.saved)[:16]
     if ":" in spec.chain:

@@ -19,6 +19,8 @@ CHAINS = {
     "ask": "QAChain",
 }
 """The chain of each command, in `llmkit.chains`."""
+SAVED = ("classify", "entities", "ask")
+"""The chains that can be saved and loaded."""
 PROMPTS = ("prompt", "abstractive_prompt", "structured_prompt", "combine_prompt")
 """Arguments of chains that are the name of a prompt text that ships with llmkit, or a prompt text."""
 
@@ -46,7 +48,7 @@ class ChainSpec:
         device, dtype, quantization, context_window: how the model is loaded, as for `HuggingFaceChat`.
         settings: generation settings.
         calibration: the arguments of the chain's method `calibrate`: `rows` and others.
-        saved: the folder of a classification chain that was saved, which is loaded instead of a new one.
+        saved: the folder of a chain that was saved, which is loaded instead of a new one.
         question: for "ask", the question about each text, if `question_column` has none.
         text_column, question_column: the columns of a row that are read.
 
@@ -74,6 +76,8 @@ class ChainSpec:
         if self.chain not in CHAINS and ":" not in self.chain:
             listed = ", ".join(CHAINS)
             raise InputError(f"chain is {self.chain!r}, but must be one of {listed}, or package.module:function")
+        if self.saved is not None and self.chain not in SAVED:
+            raise InputError(f"{self.chain} cannot be loaded from a folder, only {', '.join(SAVED)}: leave saved out")
         if self.model is None and self.chain in CHAINS:
             raise InputError(f"{self.chain} needs a model")
         if self.chain == "ask" and (self.question is None) == (self.question_column is None):
@@ -118,7 +122,7 @@ class ChainSpec:
 
             arguments["embedder"] = load_embedder(arguments["embedder"])
         if self.saved is not None:
-            return chains.ZeroShotClassificationChain.load(self.saved, llm=llm, **arguments)
+            return getattr(chains, CHAINS[self.chain]).load(self.saved, llm=llm, **arguments)
         return getattr(chains, CHAINS[self.chain])(llm=llm, **arguments)
 
     def load(self) -> Any:

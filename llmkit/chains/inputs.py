@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.documents import Document
@@ -10,10 +11,12 @@ from langchain_core.messages import BaseMessage
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from llmkit.errors import InputError, PromptError
+from llmkit.errors import InputError, PromptError, kind_of
 from llmkit.prompts import TaskPrompt
 from llmkit.prompts.prompt import Task
 from llmkit.prompts.validation import validate_text
+
+logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 5_000_000
 """Of a text that a model reads from its beginning to its end: about a million tokens, which take hours on a CPU."""
@@ -39,7 +42,7 @@ def parse_text(text: Any) -> str:
     content = text.page_content if isinstance(text, Document) else text
     if not isinstance(content, str):
         hint = ": put StrOutputParser() between the two" if isinstance(content, BaseMessage) else ""
-        raise InputError(f"the text is {type(content).__name__}, but must be text or a Document{hint}")
+        raise InputError(f"the text is {kind_of(content)}, but must be text or a Document{hint}")
     if not content.strip():
         raise InputError("the text is empty: give some text")
     validate_length(content)
@@ -66,8 +69,30 @@ def parse_documents(source: Any, what: str) -> list[Document]:
     """Return text, a Document or a list of them as Documents; raise `InputError`, which says `what`, for another."""
     given = [source] if isinstance(source, str | Document) else source
     if not isinstance(given, Sequence) or not all(isinstance(item, str | Document) for item in given):
-        raise InputError(f"the {what} is {type(source).__name__}, but must be text, a Document or a list of Documents")
+        raise InputError(f"the {what} is {kind_of(source)}, but must be text, a Document or a list of Documents")
     return [Document(item) if isinstance(item, str) else item for item in given]
+
+
+def validate_examples(examples: Sequence[Any]) -> None:
+    """Raise `InputError` if there are no examples to learn from."""
+    if not len(examples):
+        raise InputError("there are no examples to learn from: give some; a new chain goes without")
+
+
+def warn_of_contradictions(examples: Iterable[tuple[str, Any]]) -> None:
+    """Log a warning if examples, each a text and its output, have the same text and not the same output."""
+    first: dict[str, tuple[int, Any]] = {}
+    pairs = []
+    for number, (text, output) in enumerate(examples, 1):
+        earlier, other = first.setdefault(" ".join(text.split()), (number, output))
+        if other != output:
+            pairs.append((earlier, number))
+    if pairs:
+        logger.warning(
+            "examples %d and %d have the same text, but not the same output%s: correct one, or leave it out",
+            *pairs[0],
+            f", and {len(pairs) - 1} more contradict each other" if len(pairs) > 1 else "",
+        )
 
 
 def validate_positive(value: Any, what: str) -> int:
@@ -92,7 +117,7 @@ def validate_prompt(prompt: str | TaskPrompt, task: Task, fields: Sequence[str] 
     """
     loaded: Any = TaskPrompt.load(prompt) if isinstance(prompt, str) else prompt
     if not isinstance(loaded, TaskPrompt):
-        raise PromptError(f"prompt is {type(prompt).__name__}, but must be the name of a prompt text or a TaskPrompt")
+        raise PromptError(f"prompt is {kind_of(prompt)}, but must be the name of a prompt text or a TaskPrompt")
     loaded.check_task(task)
     if unknown := [name for name in loaded.input_variables if name not in ("input", *fields)]:
         raise PromptError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmkit.chains.same_labels import describe_difference, find_twins, without_invisible
 from llmkit.errors import InputError
-from llmkit.prompts.validation import validate_text
+from llmkit.prompts.validation import split_example, validate_text
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ class Labels:
         verbalized, indices = [], []
         for number, example in enumerate(examples, 1):
             what = f"{name} {number}"
-            if not isinstance(example, Mapping) or "output" not in example:
-                raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
-            indices.append(self.indices(example["output"], what))
+            _, output = split_example(example, what)
+            indices.append(self.indices(output, what))
             words = ", ".join(self.verbalized[index] for index in indices[-1])
             verbalized.append({**example, "output": words or "none of them"})
         return verbalized, indices

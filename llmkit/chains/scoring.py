@@ -17,7 +17,7 @@ from langchain_core.runnables.base import RunnableBinding
 from numpy.typing import NDArray
 
 from llmkit.chains.capabilities import is_capable
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 from llmkit.prompts import FittedPrompt, TaskPrompt
 from llmkit.text.segmentation import Span
 from llmkit.text.words import Word
@@ -36,7 +36,7 @@ def validate_llm(llm: Any) -> Any:
         raise InputError(f"llm is the name {llm!r}, but must be a model: HuggingFaceChat({llm!r})")
     is_capable(llm, "text generation")
     if not isinstance(llm, Runnable) and not hasattr(llm, "score"):
-        raise InputError(f"llm is {type(llm).__name__}, but must be a LangChain model, such as HuggingFaceChat()")
+        raise InputError(f"llm is {kind_of(llm)}, but must be a LangChain model, such as HuggingFaceChat()")
     return llm
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 from llmkit.regular_files import read_regular
 
 FORMAT = "llmkit tunings, version 1"
@@ -109,7 +109,7 @@ def select_tuning(llm: Any, tuning: T | None, fitted: T, neutral: T) -> T:
     if tuning is None:
         return fitted if is_fitted_on(fitted, llm) else neutral
     if not isinstance(tuning, type(neutral)):
-        raise InputError(f"tuning is {type(tuning).__name__}, but must be a {type(neutral).__name__}")
+        raise InputError(f"tuning is {kind_of(tuning)}, but must be a {type(neutral).__name__}")
     return tuning
 
 

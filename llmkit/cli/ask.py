@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmkit.chains import Answer
+    from llmkit.chains.qa.saving import SavedQA
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,12 @@ class AnswerOptions:
     """How the question is answered."""
 
     style: Annotated[
-        Literal["extractive", "abstractive"],
-        typer.Option(help="extractive: a phrase of the text; abstractive: in the model's words, with quotes."),
-    ] = "extractive"
+        Literal["extractive", "abstractive"] | None,
+        typer.Option(
+            help="extractive: a phrase of the text; abstractive: in the model's words, with quotes.",
+            show_default="extractive",
+        ),
+    ] = None
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -61,7 +65,7 @@ class AnswerOptions:
             min=0,
             max=1,
             help="Answer only if the answer is right with at least this probability.",
-            show_default="0.3; 0.7 for yes and no; 0 with other models",
+            show_default="0.3, 0.7 for yes and no, 0 with other models",
         ),
     ] = None
     embedder: Annotated[
@@ -72,24 +76,32 @@ class AnswerOptions:
             show_default="if it was fetched before",
         ),
     ] = None
-    top_k: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.")] = 3
+    top_k: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", min=1, help="How many sentences the model reads closely.", show_default="3"),
+    ] = None
     max_answer_words: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="The most words of an extractive answer.")
-    ] = 8
+        int | None,
+        typer.Option(metavar="NUMBER", min=1, help="The most words of an extractive answer.", show_default="8"),
+    ] = None
     examples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=examples_help('{"input": "a text", "question": "…", "output": "…"}')),
     ] = None
 
     def arguments(self, examples: list[LabelledRow]) -> dict[str, Any]:
-        """Return the arguments of the chain, with the examples that were read; this fetches the embedder."""
-        found = {**vars(self), "examples": examples, "embedder": "auto" if self.embedder is None else None}
+        """Return the arguments of the chain that are plain data, with the examples that were read."""
+        given = {name: value for name, value in vars(self).items() if name != "embedder" and value is not None}
+        return {**given, "examples": examples}
+
+    def find_embedder(self) -> Any:
+        """Return the embedder as the chain takes it; one that was asked for is fetched."""
         if not self.embedder:
-            return found
+            return "auto" if self.embedder is None else None
         with console.progress(f"loading {DEFAULT_EMBEDDER}"):
             from llmkit.models import default_embedder
 
-            return {**found, "embedder": default_embedder()}
+            return default_embedder()
 
 
 @dataclass(frozen=True)
@@ -132,12 +144,14 @@ def ask(
       llmkit ask "Who comes?" --file notes.txt --threshold 0.6    only if it is likely right
       llmkit ask "Who comes?" --file notes.txt --output a.csv    a quote a row
       llmkit ask "Who comes?" --file notes.txt --calibrate solved.jsonl \\
-        --error 0.3      an answer only if at most 30 % of such are wrong
+        --error 0.3 --save fitted    only if at most 30 % of such are wrong
+      llmkit ask "Who comes?" --file notes.txt --load fitted
     """
     from llmkit.chains.qa.inputs import parse_question
 
     question = parse_question({"question": question})
     sources.check()
+    read_saved(answering, calibration)
     names = sources.file or []
     destination = output.destination(*names, answering.examples, calibration.calibrate)
     examples, rows = read_labelled(answering.examples, "question"), _read_rows(calibration)
@@ -145,14 +159,39 @@ def ask(
     model.check()  # what is wrong until here is said before anything is fetched
     pages, unread = _fetch_pages(sources.url or [], required=not names, **fetching.arguments())
     documents = pages + texts
-    chain = model.load_chain("QAChain", answering.arguments(examples))
+    chain = _load_chain(answering, calibration, model, examples)
     learned = _calibrate(chain, rows, calibration, as_json=output.as_json)
+    if calibration.save is not None:
+        chain.save(calibration.save)
     with console.progress("answering"):
         answer = chain.invoke({"question": question, "context": documents})
     fields = {**answer.model_dump(mode="json"), **learned, "unread": unread}
     destination.write("ask", fields, shown(answer, documents))
     if unread:
         raise typer.Exit(1)
+
+
+def read_saved(answering: AnswerOptions, calibration: CalibrationOptions) -> SavedQA | None:
+    """Return the chain that is to be loaded, if any; check that no option contradicts what was saved."""
+    if calibration.load is None:
+        return None
+    from llmkit.chains.qa.saving import SavedQA
+    from llmkit.chains.saving import read_chain, validate_embedder_given
+
+    saved, _ = read_chain(calibration.load, SavedQA)
+    calibration.refuse_saved(**{name: value for name, value in vars(answering).items() if name != "embedder"})
+    if answering.embedder is not None:
+        validate_embedder_given(saved=saved.has_embedder, given=answering.embedder)
+    return saved
+
+
+def _load_chain(
+    answering: AnswerOptions, calibration: CalibrationOptions, model: ModelOptions, examples: list[LabelledRow]
+) -> Any:
+    embedder = {"embedder": answering.find_embedder()}
+    if calibration.load is not None:
+        return model.load_chain("QAChain.load", {"folder": calibration.load, **embedder})
+    return model.load_chain("QAChain", answering.arguments(examples) | embedder)
 
 
 def _read_rows(calibration: CalibrationOptions) -> list[dict[str, Any]]:

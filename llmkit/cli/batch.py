@@ -14,12 +14,12 @@ import typer
 
 from llmkit.batch.spec import ChainSpec
 from llmkit.cli import console, hints, option_names, options
-from llmkit.cli.ask import AnswerOptions
+from llmkit.cli.ask import AnswerOptions, read_saved
 from llmkit.cli.classify import LabelOptions
 from llmkit.cli.entities import EntityOptions
 from llmkit.cli.help_text import FittedGroup
 from llmkit.cli.labelled_files import read_labelled
-from llmkit.cli.learning import LearningOptions
+from llmkit.cli.learning import CalibrationOptions, LearningOptions
 from llmkit.cli.option_groups import GenerationOptions, ModelOptions, with_option_groups
 from llmkit.cli.summarize import SummaryOptions
 from llmkit.errors import RunError
@@ -164,11 +164,10 @@ def classify(
     """
     arguments, rows = labels.read(learning)
     calibration = {"rows": rows, **learning.targets()} if rows else {}
-    saved = None if labels.load is None else str(labels.load)
-    batch.run(file, batch.spec("classify", model, arguments, calibration=calibration, saved=saved))
+    batch.run(file, batch.spec("classify", model, arguments, calibration=calibration, saved=learning.saved))
 
 
-@with_option_groups()
+@with_option_groups(without=["save"])
 def entities(
     file: RowFiles, *, entity: EntityOptions, learning: LearningOptions, model: ModelOptions, batch: BatchOptions
 ) -> None:
@@ -186,7 +185,7 @@ def entities(
     """
     arguments, rows = entity.read(learning)
     calibration = {"rows": rows, **learning.targets()} if rows else {}
-    batch.run(file, batch.spec("entities", model, arguments, calibration=calibration))
+    batch.run(file, batch.spec("entities", model, arguments, calibration=calibration, saved=learning.saved))
 
 
 @with_option_groups(temperature=0.0, without=["explain"])
@@ -227,9 +226,15 @@ class QuestionOptions:
     ] = None
 
 
-@with_option_groups()
+@with_option_groups(without=["calibrate", "precision", "error", "confidence", "save"])
 def ask(
-    file: RowFiles, *, asked: QuestionOptions, answering: AnswerOptions, model: ModelOptions, batch: BatchOptions
+    file: RowFiles,
+    *,
+    asked: QuestionOptions,
+    answering: AnswerOptions,
+    learning: CalibrationOptions,
+    model: ModelOptions,
+    batch: BatchOptions,
 ) -> None:
     """Answer a question about each text, with quotes.
 
@@ -242,10 +247,11 @@ def ask(
       llmkit batch ask pairs.parquet --output out --question-column question
       llmkit batch ask notes/ --output out --question "Who comes?" --workers 4
     """
-    examples = read_labelled(answering.examples, "question")
-    embedder = DEFAULT_EMBEDDER if answering.embedder else None
-    arguments = {**vars(answering), "examples": examples, "embedder": embedder}
-    batch.run(file, batch.spec("ask", model, arguments, **asdict(asked)))
+    saved = read_saved(answering, learning)
+    has_embedder = saved.has_embedder if saved else answering.embedder
+    arguments = {} if saved else answering.arguments(read_labelled(answering.examples, "question"))
+    arguments |= {"embedder": DEFAULT_EMBEDDER if has_embedder else None}
+    batch.run(file, batch.spec("ask", model, arguments, saved=learning.saved, **asdict(asked)))
 
 
 for _command in (classify, entities, summarize, ask):

@@ -70,21 +70,13 @@ class LabelOptions:
         ),
     ] = None
     prompt: Annotated[str | None, options.prompt_for("classify")] = None
-    save: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Save what was learned from --examples and --calibrate, for --load."),
-    ] = None
-    load: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Use the labels and all that was learned of a chain that was saved."),
-    ] = None
 
     def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
         """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
         from llmkit.chains.labels import Labels
 
-        if self.load is not None:
-            return self._read_saved(self.load, learning)
+        if learning.load is not None:
+            return self._read_saved(learning.load, learning)
         if self.labels is None:
             raise InputError("there are no labels: give --labels, as in --labels good,bad, or --load FOLDER")
         names = options.split_labels(self.labels, 1 if self.multi_label else 2)
@@ -98,28 +90,26 @@ class LabelOptions:
             raise InputError("--show-examples needs labelled texts: give --examples FILE")
         if self.prompt is not None:
             options.load_prompt(self.prompt, "classify", ["labels"])
-        arguments = {name: value for name, value in vars(self).items() if name not in ("save", "load")}
         learned = {"labels": names, "descriptions": descriptions, "examples": examples}
-        return {**arguments, **learned, "embedder": DEFAULT_EMBEDDER if self.embedder else None}, rows
+        return {**vars(self), **learned, "embedder": DEFAULT_EMBEDDER if self.embedder else None}, rows
 
     def _read_saved(self, folder: Path, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
         """Return the arguments for loading a chain, and the rows to calibrate it with."""
-        from llmkit.chains.classification.saving import read_chain
+        from llmkit.chains.classification.saving import SavedClassifier
         from llmkit.chains.labels import Labels, preview
+        from llmkit.chains.saving import read_chain
 
-        saved, _ = read_chain(folder)
+        saved, _ = read_chain(folder, SavedClassifier)
         names = list(saved.labels)
         if self.labels is not None and sorted(options.split_labels(self.labels)) != sorted(names):
             raise InputError(f"{folder} was saved with the labels {preview(names)}: leave --labels out")
-        learned = {
-            "--examples": self.examples,
-            "--show-examples": self.show_examples,
-            "--descriptions": learning.descriptions,
-            "--threshold": self.threshold,
-            "--multi-label": self.multi_label or None,
-        }
-        if given := [name for name, value in learned.items() if value is not None]:
-            raise InputError(f"{given[0]} is part of what was saved in {folder}: leave it out, or leave --load out")
+        learning.refuse_saved(
+            examples=self.examples,
+            show_examples=self.show_examples,
+            descriptions=learning.descriptions,
+            threshold=self.threshold,
+            multi_label=self.multi_label or None,
+        )
         rows = _read_rows(learning.calibrate, names, saved.multi_label)
         known = Labels.validate(names, None, multi_label=saved.multi_label)
         for row in rows:
@@ -161,7 +151,7 @@ def classify(
     """
     arguments, rows = labels.read(learning)
     targets = learning.targets()
-    task = TextTask("classify", "classifying", model, arguments, rows, targets, labels.save, labels.load)
+    task = TextTask("classify", "classifying", model, arguments, rows, targets, learning.save, learning.load)
     destination = output.destination(file, labels.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)

@@ -18,21 +18,35 @@ from llmkit.cli.texts import TextTask
 if TYPE_CHECKING:
     from llmkit.chains import Entities
 
+DEFAULT_LABELS = "person,organization,location"
+
 
 @dataclass(frozen=True)
 class EntityOptions:
     """What is found."""
 
     labels: Annotated[
-        str, typer.Option(metavar="LABELS", help='What to find, separated by commas; "a, b" in quotation marks is one.')
-    ] = "person,organization,location"
+        str | None,
+        typer.Option(
+            metavar="LABELS",
+            help='What to find, separated by commas; "a, b" in quotation marks is one.',
+            show_default=DEFAULT_LABELS,
+        ),
+    ] = None
     examples: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": [{"text": "…", "label": "…"}]}')),
     ] = None
     threshold: Annotated[
-        float, typer.Option(metavar="NUMBER", min=0, max=1, help="List only entities with at least this probability.")
-    ] = 0.4
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="List only entities with at least this probability.",
+            show_default="0.4",
+        ),
+    ] = None
     any_words: Annotated[
         bool,
         options.switch(
@@ -40,31 +54,53 @@ class EntityOptions:
             help="Find any words, also with labels that stand for people, organizations or places.",
         ),
     ] = False
-    max_words: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.")] = 6
+    max_words: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", min=1, help="The most words of an entity.", show_default="6"),
+    ] = None
 
     def read(self, learning: LearningOptions) -> tuple[dict[str, Any], list[LabelledRow]]:
         """Check all that is given; return the arguments of the chain, and the rows to calibrate it with."""
         from llmkit.chains.labels import Labels
         from llmkit.chains.ner.calibration import LabelledText
 
-        names = options.split_labels(self.labels)
-        examples, rows = (
-            read_labelled(path, parse_cell=_parse, text_output=False) for path in (self.examples, learning.calibrate)
-        )
+        if learning.load is not None:
+            return {}, self._read_saved(learning.load, learning)
+        names = options.split_labels(self.labels or DEFAULT_LABELS)
+        examples, rows = (_read_rows(path) for path in (self.examples, learning.calibrate))
         descriptions = learning.read_descriptions(names)
         known = Labels.validate(names, descriptions, multi_label=True).names
         for row in (*examples, *rows):
             LabelledText.parse(row, known, row.place)
         learning.check(rows)
-        arguments = {
-            "labels": names,
-            "descriptions": descriptions,
-            "examples": examples,
+        arguments = {"labels": names, "descriptions": descriptions, "examples": examples}
+        given = {
             "threshold": self.threshold,
             "proper_names": False if self.any_words else None,
             "max_words": self.max_words,
         }
-        return arguments, rows
+        return arguments | {name: value for name, value in given.items() if value is not None}, rows
+
+    def _read_saved(self, folder: Path, learning: LearningOptions) -> list[LabelledRow]:
+        """Return the rows to calibrate a chain with that is loaded; check that no option contradicts what was saved."""
+        from llmkit.chains.ner.calibration import LabelledText
+        from llmkit.chains.ner.saving import SavedNER
+        from llmkit.chains.saving import read_chain
+
+        saved, _ = read_chain(folder, SavedNER)
+        learning.refuse_saved(
+            labels=self.labels,
+            descriptions=learning.descriptions,
+            examples=self.examples,
+            threshold=self.threshold,
+            any_words=self.any_words or None,
+            max_words=self.max_words,
+        )
+        rows = _read_rows(learning.calibrate)
+        for row in rows:
+            LabelledText.parse(row, list(saved.labels), row.place)
+        learning.check(rows)
+        return rows
 
 
 @with_option_groups()
@@ -90,9 +126,12 @@ def entities(
       llmkit entities a.txt --labels site --descriptions site="a port, a bridge"
       llmkit entities mails.jsonl --lines --output entities.jsonl
       llmkit entities mails.jsonl --lines --output entities.csv    an entity a row
+      llmkit entities a.txt --calibrate solved.jsonl --error 0.2 --save fitted
+                                at most 20 % false, and kept for --load fitted
     """
     arguments, rows = entity.read(learning)
-    task = TextTask("entities", "finding entities", model, arguments, rows, learning.targets())
+    targets = learning.targets()
+    task = TextTask("entities", "finding entities", model, arguments, rows, targets, learning.save, learning.load)
     destination = output.destination(file, entity.examples, learning.calibrate)
     if output.as_lines:
         task.run_lines(file, destination)
@@ -102,6 +141,10 @@ def entities(
         console.note("the text has no such entities")
     if found or output.as_json or output.output:
         destination.write("entities", fields, columns(found))
+
+
+def _read_rows(path: Path | None) -> list[LabelledRow]:
+    return read_labelled(path, parse_cell=_parse, text_output=False)
 
 
 def _parse(cell: str) -> Any:

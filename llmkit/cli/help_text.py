@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 _VERBATIM = "\b\n"  # begins a paragraph whose lines stay as they are written
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")  # of a shell command
 _CONTINUED = "    "
+_DEFAULT_IN_BRACKETS = re.compile(r"(\bdefault:\s+)\(([^)]*)\)")  # as typer writes a default in words
 
 
 class _FittedHelp:
@@ -25,6 +26,12 @@ class _FittedHelp:
         formatter.write_paragraph()
         with formatter.indentation():
             formatter.write_text(fit(text, formatter.width - formatter.current_indent))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options; a default in words has no brackets within those around it."""
+        start = len(formatter.buffer)
+        super().format_options(ctx, formatter)  # type: ignore[misc]
+        formatter.buffer[start:] = [_DEFAULT_IN_BRACKETS.sub(r"\1\2", "".join(formatter.buffer[start:]))]
 
 
 class FittedCommand(_FittedHelp, TyperCommand):

@@ -40,17 +40,40 @@ class CalibrationOptions:
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Guarantee that at most this share of answers is wrong, by the --calibrate texts; fit nothing.",
+            help="Guarantee, by the --calibrate texts, that at most this share of the answers to other texts is wrong: "
+            "set the --threshold for it, if there is one. Nothing is fitted then.",
         ),
     ] = None
     confidence: Annotated[
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="The probability with which --error is guaranteed.",
+            help="The probability with which the guarantee of --error holds.",
             show_default="0.95",
         ),
     ] = None
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Save what was learned from --examples and --calibrate, for --load."),
+    ] = None
+    load: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Use a chain that was saved, with its options and all that it learned."),
+    ] = None
+
+    @property
+    def saved(self) -> str | None:
+        """The folder of the chain that is loaded, as plain data."""
+        return None if self.load is None else str(self.load)
+
+    def refuse_saved(self, **given: Any) -> None:
+        """Raise `InputError` for an option that is given and is part of the chain that is loaded."""
+        for name, value in given.items():
+            if value is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(
+                    f"{option} is part of what was saved in {self.load}: leave it out, or leave --load out"
+                )
 
     def targets(self) -> dict[str, float]:
         """Return the arguments of the chain's `calibrate`, besides the rows."""

@@ -29,7 +29,7 @@ from langchain_core.runnables import RunnableConfig
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
-from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.errors import ContextWindowExceeded, InputError, kind_of
 from llmkit.locks import CopyableLock
 from llmkit.models.encoders.label_heads import log_softmax
 from llmkit.models.encoders.long_texts import pooled_log_probabilities
@@ -103,7 +103,7 @@ class HuggingFaceDecisions(BaseDecisionModel):
         if capabilities and "label_scores" not in capabilities:
             raise llm.cannot("label_scores, which decisions need")
         if not capabilities and not hasattr(llm, "score"):
-            raise InputError(f"llm is {type(llm).__name__}, but must be a model with score, such as HuggingFaceChat()")
+            raise InputError(f"llm is {kind_of(llm)}, but must be a model with score, such as HuggingFaceChat()")
         fields = {"llm": llm, "model": str(getattr(llm, "model_name", type(llm).__name__)), **fields}
         super().__init__(**fields)
 
@@ -234,11 +234,11 @@ def _validate_request(request: Any) -> Any:
     """Return a request that has a state and questions by name, or raise `InputError`."""
     form = "give {'state': …, 'questions': {name: question}}"
     if not isinstance(request, Mapping):
-        raise InputError(f"the request is {type(request).__name__}, but must be a dictionary: {form}")
+        raise InputError(f"the request is {kind_of(request)}, but must be a dictionary: {form}")
     if missing := [key for key in ("state", "questions") if key not in request]:
         raise InputError(f"the request has no {missing[0]!r}: {form}")
     if not isinstance(request["questions"], Mapping):
-        raise InputError(f"questions is {type(request['questions']).__name__}, but must be a dictionary: {form}")
+        raise InputError(f"questions is {kind_of(request['questions'])}, but must be a dictionary: {form}")
     return request
 
 

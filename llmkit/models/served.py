@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables.config import run_in_executor
 from pydantic import ValidationError
 
-from llmkit.errors import ContextWindowExceeded, InputError
+from llmkit.errors import ContextWindowExceeded, InputError, kind_of
 from llmkit.models.generation.settings import explain
 from llmkit.models.serving.address import ServerAddress
 from llmkit.models.serving.scoring_model import ScoringModel, with_scores
@@ -145,7 +145,7 @@ def scoring(llm: Any, *, tokenizer: Any = None, context_window: int = 0, max_in_
     """
     if not isinstance(llm, BaseChatOpenAI):
         raise InputError(
-            f"llm is {type(llm).__name__}, but must be a chat model of langchain-openai, such as ChatOpenAI(base_url=…)"
+            f"llm is {kind_of(llm)}, but must be a chat model of langchain-openai, such as ChatOpenAI(base_url=…)"
         )
     if not llm.openai_api_base:
         raise InputError("llm has no base_url: OpenAI's own API tells no log-likelihoods of given texts")

@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables.base import Runnable, RunnableBindingBase
 from pydantic import TypeAdapter
 
-from llmkit.errors import PromptError
+from llmkit.errors import PromptError, kind_of
 from llmkit.prompts.rendering import Layout
 from llmkit.prompts.validation import COUNT, validate
 from llmkit.text.lengths import estimate_too_long
@@ -92,7 +92,7 @@ def unbind(model: Runnable[Any, Any]) -> tuple[BaseLanguageModel[Any], dict[str,
         bound = {**model.kwargs, **bound}
         model = model.bound
     if not isinstance(model, BaseLanguageModel):
-        raise PromptError(f"model is {type(model).__name__}, but must be a LangChain chat model or LLM")
+        raise PromptError(f"model is {kind_of(model)}, but must be a LangChain chat model or LLM")
     return model, bound
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from llmkit.errors import PromptError
+from llmkit.errors import PromptError, kind_of
 from llmkit.prompts.selectors import ExampleSelector
 from llmkit.prompts.validation import SHARE, Example, validate
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, maximal_marginal_relevance, unit_rows
@@ -61,7 +61,7 @@ class SimilarExamples(ExampleSelector):
         self, k: int | None = 4, embedder: Embeddings | None = None, *, examples: Iterable[Example] = ()
     ) -> None:
         if embedder is not None and not isinstance(embedder, Embeddings):
-            raise PromptError(f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object")
+            raise PromptError(f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object")
         self.embedder = embedder
         self._embeddings: dict[str, Vector] = {}
         super().__init__(k, examples=examples)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from llmkit.errors import LlmkitError, PromptError
+from llmkit.errors import LlmkitError, PromptError, kind_of
 
 T = TypeVar("T")
 Example = dict[str, str]
@@ -47,7 +47,7 @@ def pydantic_errors(*name: str) -> Iterator[None]:
 def validate_text(value: Any, name: str) -> str:
     """Check that a value is a string that every tokenizer takes: without half a surrogate pair."""
     if not isinstance(value, str):
-        raise PromptError(f"{name} is {type(value).__name__}, but must be text")
+        raise PromptError(f"{name} is {kind_of(value)}, but must be text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -81,7 +81,7 @@ def validate_values(declared: Sequence[str], values: Mapping[str, Any], *, compl
             known = f"its fields are {', '.join(declared)}" if declared else "it has no fields"
             raise PromptError(f"the prompt has no field {name!r}: {known}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise PromptError(f"field {name!r} is {type(value).__name__}, but must be text or a number")
+            raise PromptError(f"field {name!r} is {kind_of(value)}, but must be text or a number")
     if complete and (missing := [name for name in declared if name not in values]):
         raise PromptError(f"the prompt's field {missing[0]!r} has no value: give {missing[0]}=")
     return {name: validate_text(str(value), f"field {name!r}") for name, value in values.items()}
@@ -93,18 +93,24 @@ def validate_example(example: Any, number: int, fields: Sequence[str] | None) ->
     Besides `input` and `output` it may have the keys in `fields`; `None` allows any.
     """
     name = f"example {number}"
-    if not isinstance(example, Mapping):
-        raise PromptError(f"{name} is {type(example).__name__}, but must be a dictionary with 'input' and 'output'")
-    for key in ("input", "output"):
-        if key not in example:
-            raise PromptError(f"{name} has no {key!r}; its keys are {', '.join(map(repr, example)) or 'none'}")
-        if not validate_text(example[key], f"{name}'s {key!r}").strip():
+    for key, value in zip(("input", "output"), split_example(example, name), strict=True):
+        if not validate_text(value, f"{name}'s {key!r}").strip():
             raise PromptError(f"{name}'s {key!r} is empty")
     for key, value in example.items():
         if fields is not None and key not in ("input", "output", *fields):
             raise PromptError(f"{name} has the key {key!r}, which is no field of the prompt")
         validate_text(value, f"{name}'s {key!r}")
     return dict(example)
+
+
+def split_example(example: Any, name: str) -> tuple[Any, Any]:
+    """Return input and output of an example, or raise `PromptError` if it is no dictionary with both."""
+    if not isinstance(example, Mapping):
+        raise PromptError(f"{name} is {kind_of(example)}, but must be a dictionary with 'input' and 'output'")
+    for key in ("input", "output"):
+        if key not in example:
+            raise PromptError(f"{name} has no {key!r}; its keys are {', '.join(map(repr, example)) or 'none'}")
+    return example["input"], example["output"]
 
 
 def or_error(function: Callable[..., Any], *arguments: Any) -> Any:

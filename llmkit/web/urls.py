@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
-from llmkit.errors import PageError, PageRefused
+from llmkit.errors import PageError, PageRefused, kind_of
 
 MAX_LENGTH = 8192
 _MAX_SHOWN = 200
@@ -30,7 +30,7 @@ def validate_url(url: Any) -> str:
         PageRefused: it is not a URL, not http or https, or has credentials, a backslash or control characters.
     """
     if not isinstance(url, str):
-        raise PageRefused(f"a URL is a text, not {type(url).__name__}: give one such as https://example.com/page")
+        raise PageRefused(f"a URL is a text, not {kind_of(url)}: give one such as https://example.com/page")
     url = url.strip(" \t\r\n")
     shown = printable(url)
     if not url:

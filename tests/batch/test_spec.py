@@ -28,6 +28,10 @@ def test_a_specification_is_not_changed_through_what_it_was_made_of():
     ("arguments", "says"),
     [
         ({"chain": "translate"}, "chain is 'translate', but must be one of classify, entities, summarize, ask"),
+        (
+            {"chain": "summarize", "saved": "x"},
+            "summarize cannot be loaded from a folder, only classify, ent",
+        ),
         ({"chain": "ask"}, "ask needs either a question or the column"),
         ({"chain": "ask", "question": "a?", "question_column": "q"}, "ask needs either"),
         ({"chain": "classify", "model": None}, "classify needs a model"),

@@ -103,7 +103,7 @@ def test_a_subclass_has_the_same_input_and_output_types() -> None:
 def test_a_model_name_instead_of_a_model_raises_an_error(make: Any) -> None:
     with pytest.raises(InputError, match=r"llm is the name 'tiny', but must be a model: HuggingFaceChat\('tiny'\)"):
         make("tiny")
-    with pytest.raises(InputError, match="llm is int, but must be a LangChain model"):
+    with pytest.raises(InputError, match="llm is a number, but must be a LangChain model"):
         make(3)
 
 

@@ -177,7 +177,7 @@ def test_threads_share_one_calibration() -> None:
         ([{"input": "x", "output": ["Paris", "日本"]}], "row 1 has 2 labels, but must have one"),
         ([{"input": "x", "output": "Paris"}, {"input": " ", "output": "Paris"}], "row 2: the text is empty"),
         ([{"input": "x", "output": "Paris"}, {"input": "x"}], "row 2 has no label"),
-        ({"input": "x", "output": "Paris"}, "rows is dict, but must be a list"),
+        ({"input": "x", "output": "Paris"}, "rows is a dictionary, but must be a list"),
         ([{"input": "x", "output": "Paris"}, {"input": "y", "output": "Paris"}], "all rows have the same label"),
     ],
 )

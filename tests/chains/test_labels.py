@@ -38,8 +38,8 @@ from llmkit.errors import InputError
         (["ok", "ok\u200b"], "differ only by invisible characters"),
         (["ok", "\ufeffo\u00adk\u2060"], "differ only by invisible characters"),
         (["ok", "\u200b \u2800"], "label 2 is empty"),
-        (["a", 3], "a label is int, but must be text"),
-        (["a", None], "a label is NoneType, but must be text"),
+        (["a", 3], "a label is a number, but must be text"),
+        (["a", None], "a label is nothing, but must be text"),
         (["a", "\ud800"], "half a surrogate pair"),
     ],
 )
@@ -109,7 +109,7 @@ def test_labels_of_examples_are_replaced_by_their_descriptions() -> None:
 @pytest.mark.parametrize(
     ("example", "says"),
     [
-        ({"input": "x"}, "example 2 is .*, but must be a dictionary with 'input' and 'output'"),
+        ({"input": "x"}, "example 2 has no 'output'; its keys are 'input'"),
         ("x", "example 2 is 'x', but must be a dictionary"),
         ({"input": "x", "output": "c"}, "example 2 has the label 'c', but the labels are 'a', 'b'"),
         ({"input": "x", "output": "A"}, "example 2 has the label 'A'"),

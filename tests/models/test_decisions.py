@@ -208,7 +208,7 @@ def test_a_question_that_cannot_be_answered_is_an_error_before_any_work(question
 def test_there_is_a_question_and_a_model_that_scores():
     with pytest.raises(InputError, match="there are no questions"):
         decide("chat", questions={})
-    with pytest.raises(InputError, match="llm is int, but must be a model with score"):
+    with pytest.raises(InputError, match="llm is a number, but must be a model with score"):
         HuggingFaceDecisions(7)
     tagger = encoders.make("Bert", "ForTokenClassification", encoders.TAGS).encoder()
     with pytest.raises(InputError, match="which has no label_scores, which decisions need: it does span_scores"):
@@ -269,10 +269,10 @@ def test_completion_models_get_plain_text():
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ("text", r"the request is str, but must be a dictionary: give \{'state': "),
+        ("text", r"the request is a text, but must be a dictionary: give \{'state': "),
         ({"questions": QUESTIONS}, "the request has no 'state'"),
         ({"state": STATE}, "the request has no 'questions'"),
-        ({"state": STATE, "questions": [QUESTIONS["team"]]}, "questions is list, but must be a dictionary"),
+        ({"state": STATE, "questions": [QUESTIONS["team"]]}, "questions is a list, but must be a dictionary"),
         ({"state": "\ud800", "questions": QUESTIONS}, "half a surrogate pair at 0"),
         ({"state": STATE, "questions": {"c": {"instructions": "Which?"}}}, "question 'c': it is "),
     ],

@@ -112,7 +112,7 @@ def test_a_symlink_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch)
         ("---\nexamples: " + "[" * 100_000 + "\n---\n", "not YAML"),
         ('---\nquestion: "open\n---\n', "not YAML"),
         ("---\nquestion: !!python/object/apply:os.getcwd []\n---\n", "question is not text"),
-        ("---\nexamples: one\n---\n", "example 1 is str, but must be a dictionary"),
+        ("---\nexamples: one\n---\n", "example 1 is a text, but must be a dictionary"),
         ("---\nexamples: [[1]]\n---\n", "example 1 is list"),
         ("---\nexamples:\n- input: x\n---\n", "example 1 has no 'output'"),
         ("---\nlayout: poem\n---\n", "layout is 'poem', but should be 'chat', 'completion' or 'flan'"),

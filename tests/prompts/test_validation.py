@@ -79,9 +79,9 @@ def test_a_lone_surrogate_raises_prompt_error():
         ({"input": "in", "ouput": "out"}, "example 7 has no 'output'; its keys are 'input', 'ouput'"),
         ({"input": "in", "output": "  \n"}, "example 7's 'output' is empty"),
         ({"input": "", "output": "out"}, "example 7's 'input' is empty"),
-        ({"input": "in", "output": 3}, "example 7's 'output' is int, but must be text"),
+        ({"input": "in", "output": 3}, "example 7's 'output' is a number, but must be text"),
         ({**VALID_EXAMPLE, "topic": "x"}, "example 7 has the key 'topic', which is no field"),
-        ({**VALID_EXAMPLE, "question": None}, "example 7's 'question' is NoneType"),
+        ({**VALID_EXAMPLE, "question": None}, "example 7's 'question' is nothing"),
         ({"input": "\udc00", "output": "out"}, "example 7's 'input' has half a surrogate"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from llmkit.chains.classification.results import Classification, Method
 from llmkit.chains.guarantees.guarantee import Guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.chains.guarantees.thresholds import ShareOfFalse, Target, control_error, control_share
-from llmkit.chains.inputs import Text, validate_share
+from llmkit.chains.inputs import Text, validate_share, warn_of_contradictions
 from llmkit.chains.labels import Labels
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
@@ -95,6 +95,12 @@ class CalibratedClassifier(Chain[Text, str, Classification]):
             if self.calibration != Calibration(independent=self.multi_label):
                 self._evidence.warn_uncalibrated()
             self._undo_calibration()
+
+    def _learn_texts(self, examples: Sequence[Mapping[str, Any]]) -> None:
+        """Remember the texts of examples that were checked; log a warning if some contradict each other."""
+        pairs = [(one["input"], sorted(self._labels.indices(one["output"], "an example"))) for one in examples]
+        warn_of_contradictions(pairs)
+        self._seen = SeenTexts().with_texts(text for text, _ in pairs)
 
     def _undo_calibration(self) -> None:
         self.calibration, self.threshold = Calibration(independent=self.multi_label), self._uncalibrated_threshold

@@ -21,19 +21,12 @@ from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.joint_evidence import collect_evidence
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.results import Classification, Method, parse_rows
-from llmkit.chains.classification.saving import (
-    SavedSettings,
-    load_rows,
-    read_chain,
-    save_rows,
-    validate_embedder_given,
-    write_chain,
-)
+from llmkit.chains.classification.saving import SavedClassifier, load_rows, save_rows
 from llmkit.chains.classification.structured import LabelChoice, refuse_unscored
 from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, validate_guarantee
-from llmkit.chains.guarantees.seen import SeenTexts, example_texts
-from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_prompt
+from llmkit.chains.inputs import Text, TextInput, parse_text, refuse_prompts, validate_examples, validate_prompt
 from llmkit.chains.labels import Labels
+from llmkit.chains.saving import read_chain, validate_embedder_given, write_chain
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
@@ -125,6 +118,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         if local is None:
             self._show_to_model = partial(LabelChoice.from_labels, llm, task, self._labels, selector, context_window)
             self._choice = self._show_to_model(examples)
+            self._learn_texts(examples)
             return
         scorer: Any = find_scorer(local, task, self._labels, self.tuning.alternatives, context_window)
         learn = partial(FewShot.from_examples, scorer, self._labels, selector, show_examples, self.tuning)
@@ -134,7 +128,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         self._evidence = collect_evidence(
             model, find_embedder(embedder), scorer, examples, shown=shown, max_accuracy_loss=max_accuracy_loss
         )
-        self._seen = SeenTexts().with_texts(example_texts(examples))
+        self._learn_texts(examples)
 
     def _find_prompt(
         self, prompt: str | TaskPrompt | None, structured_prompt: str | TaskPrompt | None, *, scores: bool
@@ -174,15 +168,16 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             examples: in the form of the constructor's.
 
         Raises:
-            InputError: an example is wrong, says which. Nothing changes then.
+            InputError: an example is wrong, says which, or there are none. Nothing changes then.
         """
+        validate_examples(examples)
         with self._lock:
             if self._evidence is None:
                 self._choice = self._show_to_model(examples)
-                return self
-            self._evidence.fit(examples)
-            self._undo_calibration()
-            self._seen = SeenTexts().with_texts(example_texts(examples))
+            else:
+                self._evidence.fit(examples)
+                self._undo_calibration()
+            self._learn_texts(examples)
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -205,7 +200,7 @@ class ZeroShotClassificationChain(CalibratedClassifier):
             "guarantee": self.guarantee,
         }
         facts, arrays = save_rows(facts, arrays, self._seen, self._truth_probabilities)
-        write_chain(folder, SavedSettings.model_validate(facts), arrays)
+        write_chain(folder, SavedClassifier.model_validate(facts), arrays)
 
     @classmethod
     def load(
@@ -229,8 +224,8 @@ class ZeroShotClassificationChain(CalibratedClassifier):
         Raises:
             InputError: there is no saved chain, it is damaged, or it is of another model, embedder or prompt.
         """
-        saved, arrays = read_chain(folder)
-        validate_embedder_given(saved, embedder)
+        saved, arrays = read_chain(folder, SavedClassifier)
+        validate_embedder_given(saved=saved.noise_variance is not None, given=embedder is not None)
         chain = cls(llm, embedder=embedder, prompt=prompt, context_window=context_window, **saved.arguments())
         chain._require_evidence().restore(saved, arrays)
         chain.calibration, chain.threshold, chain._guarantee = saved.calibration, saved.threshold, saved.guarantee

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.classification.contextual_calibration import Prior, blend, neutral_scores
-from llmkit.chains.classification.saving import (
-    PROBE,
-    Arrays,
-    EmbedderPrior,
-    SavedSettings,
-    take_array,
-    validate_same_embedder,
-)
+from llmkit.chains.classification.saving import EmbedderPrior, SavedClassifier
 from llmkit.chains.classification.scorer import LabelScorer
-from llmkit.errors import InputError
+from llmkit.chains.saving import PROBE, Arrays, take_array, validate_same_embedder
+from llmkit.errors import InputError, kind_of
 from llmkit.text.content_free import NEUTRAL_TEXTS
 from llmkit.text.ranking import unit_rows
 from llmkit.text.segmentation import TokenCounter, passages
@@ -42,7 +36,7 @@ def find_embedder(embedder: Embeddings | str | None) -> Embeddings | None:
         return load_embedder(embedder)
     if embedder is not None and not isinstance(embedder, Embeddings):
         raise InputError(
-            f"embedder is {type(embedder).__name__}, but must be a LangChain Embeddings object or a name of the "
+            f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object or a name of the "
             "catalog, such as 'minilm-l6'"
         )
     return embedder
@@ -88,7 +82,7 @@ class EmbedderEvidence:
         self._measured = (measured, len(vectors), neutral_weight)
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return what was measured, to be saved: fields of `SavedSettings`, and arrays."""
+        """Return what was measured, to be saved: fields of `SavedClassifier`, and arrays."""
         arrays = {"embedder.probe": self.embed([PROBE])[0]}
         if self._measured is None:
             return {}, arrays
@@ -96,7 +90,7 @@ class EmbedderEvidence:
         prior = EmbedderPrior(texts=count, neutral_weight=neutral_weight)
         return {"embedder_prior": prior}, {**arrays, "embedder.prior": measured}
 
-    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+    def restore(self, settings: SavedClassifier, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is of another embedder."""
         validate_same_embedder(arrays.get("embedder.probe"), self.embed([PROBE])[0])
         if prior := settings.embedder_prior:

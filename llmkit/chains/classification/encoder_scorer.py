@@ -13,9 +13,10 @@ from llmkit.chains.base import apply_to_good, attempt, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.capabilities import LabelModel
 from llmkit.chains.classification.contextual_calibration import MAX_SCORES, MAX_SLOW_SCORES
-from llmkit.chains.classification.saving import MAX_PROBABILITY_DIFFERENCE, PROBES_OF_ENCODERS
+from llmkit.chains.classification.saving import PROBES_OF_ENCODERS
 from llmkit.chains.classification.scorer import LabelScorer, against_the_rest
 from llmkit.chains.labels import Labels
+from llmkit.chains.saving import MAX_PROBABILITY_DIFFERENCE
 from llmkit.chains.scoring import Row
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import TaskPrompt

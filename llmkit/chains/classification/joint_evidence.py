@@ -25,9 +25,10 @@ from llmkit.chains.classification.few_shot import MIN_MEASURED, FewShot
 from llmkit.chains.classification.head import Head, LabelledTexts, learn_head
 from llmkit.chains.classification.language_model import LanguageModelEvidence
 from llmkit.chains.classification.long_texts import PooledRow
-from llmkit.chains.classification.saving import Arrays, SavedSettings, load_head, save_head
+from llmkit.chains.classification.saving import SavedClassifier, load_head, save_head
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.inputs import validate_share
+from llmkit.chains.saving import Arrays
 from llmkit.locks import CopyableLock
 
 LEAST_VARIANCE = 0.25
@@ -110,7 +111,7 @@ class JointEvidence:
         self.model.warn_uncalibrated()
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return what was learned, to be saved: fields of `SavedSettings`, and arrays."""
+        """Return what was learned, to be saved: fields of `SavedClassifier`, and arrays."""
         learned = self.learned()
         parts = [self.model.state(), self.embedder.state()]
         facts = {"noise_variance": self.model.noise_variance(), "max_accuracy_loss": self._max_loss}
@@ -123,7 +124,7 @@ class JointEvidence:
             name: array for _, arrays in parts for name, array in arrays.items()
         }
 
-    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+    def restore(self, settings: SavedClassifier, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is of another model, prompt or embedder."""
         self.embedder.restore(settings, arrays)
         self.model.restore(settings, arrays)

@@ -16,15 +16,13 @@ from llmkit.chains.classification.example_use import ExampleChoice, choose, try_
 from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.long_texts import PooledRow, divide, try_pooled_scores
 from llmkit.chains.classification.saving import (
-    Arrays,
-    SavedSettings,
+    SavedClassifier,
     ShownExample,
     load_mixture,
     save_mixture,
-    take_array,
-    validate_same_method,
-    validate_same_model,
+    validate_same_template,
 )
+from llmkit.chains.saving import Arrays, take_array, validate_same_method, validate_same_model
 from llmkit.chains.scoring import Row, WeightsWatch
 from llmkit.errors import InputError
 from llmkit.locks import CopyableLock
@@ -136,7 +134,7 @@ class LanguageModelEvidence:
             return self._noise
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
-        """Return what was learned, to be saved: fields of `SavedSettings`, and arrays."""
+        """Return what was learned, to be saved: fields of `SavedClassifier`, and arrays."""
         few_shot = self._few_shot
         if few_shot.selected:
             raise InputError("a chain with a selector cannot be saved: give examples without a selector")
@@ -152,13 +150,15 @@ class LanguageModelEvidence:
             arrays["mixture"] = save_mixture(scorer.mixture)
         return facts, arrays
 
-    def restore(self, settings: SavedSettings, arrays: Arrays) -> None:
+    def restore(self, settings: SavedClassifier, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is of another model or prompt."""
         few_shot = self._few_shot
         scorer = few_shot.few_shot if self.shows_examples else few_shot.zero_shot
-        validate_same_method(settings, scorer.method, scorer.template)
+        validate_same_method(settings.method, scorer.method)
+        validate_same_template(settings.template, scorer.template)
         probe = scorer.scores(scorer.probes).ravel()
-        validate_same_model(take_array(arrays, "probe", len(probe)), probe, scorer.max_difference)
+        saved = take_array(arrays, "probe", len(probe))
+        validate_same_model(saved, probe, scorer.max_difference, "its labels' scores")
         prior = take_array(arrays, "prior", len(scorer.continuations))
         mixture = load_mixture(arrays, "mixture", 0, len(scorer.verbalized)) if settings.has_mixture else None
         with self._lock:

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from llmkit.chains.guarantees.guarantee import GuaranteedResult
 from llmkit.chains.html import bars
 from llmkit.chains.inputs import parse_text
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 
 Evidence = Literal["model", "both", "head", "embedder"]
 Method = Literal[
@@ -75,7 +75,7 @@ class Classification(GuaranteedResult):
 def parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:
     """Return the texts of the rows, and their labels if they have any."""
     if isinstance(rows, str | Document | Mapping) or not isinstance(rows, Sequence):
-        raise InputError(f"rows is {type(rows).__name__}, but must be a list of texts or of labelled texts")
+        raise InputError(f"rows is {kind_of(rows)}, but must be a list of texts or of labelled texts")
     if not rows:
         raise InputError("there are no rows to calibrate with")
     labelled = [isinstance(row, Mapping) and {"input", "output"} <= row.keys() for row in rows]

@@ -12,8 +12,8 @@ from langchain_core.example_selectors import BaseExampleSelector
 from llmkit.chains.base import apply_to_good, unwrap_all
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.classification.contextual_calibration import MAX_SCORES
-from llmkit.chains.classification.saving import MAX_SCORE_DIFFERENCE, PROBE
 from llmkit.chains.labels import Labels
+from llmkit.chains.saving import MAX_SCORE_DIFFERENCE, PROBE
 from llmkit.chains.scoring import Row, score_continuations, separator
 from llmkit.errors import ContextWindowExceeded, InputError
 from llmkit.prompts import FittedPrompt, TaskPrompt

@@ -87,12 +87,17 @@ class GuaranteedResult(BaseModel):
         return {name: value for name, value in fields.items() if name != "guarantee" or value is not None}
 
 
-def validate_guarantee(error: Any, confidence: Any, precision: float | None) -> None:
-    """Raise `InputError` for an error or a confidence out of range, or if a precision is asked for too."""
+def validate_guarantee(error: Any, confidence: Any, precision: float | None, *, allows_none: bool = False) -> None:
+    """Raise `InputError` for an error or a confidence out of range, with a precision, or a confidence alone.
+
+    With `allows_none` a confidence of `None` stands for an expected error.
+    """
+    if error is None and confidence is not DEFAULT_CONFIDENCE:  # by identity: 0.95 that is given is one that is given
+        raise InputError("confidence is that of a guarantee: give error, too, or leave confidence out")
     if error is not None and precision is not None:
         raise InputError("precision and error are both given: give error for a guarantee, precision for the rows alone")
     for name, value in (("error", error), ("confidence", confidence)):
-        if name == "error" and value is None:
+        if value is None and (allows_none or name == "error"):
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
             raise InputError(f"{name} is {value!r}, but must be above 0 and below 1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from llmkit.errors import InputError
 
@@ -40,11 +39,6 @@ class SeenTexts:
                     f"rows {first[digest]} and {number} have the same text: a guarantee counts rows that were drawn "
                     "independently, so give each text once"
                 )
-
-
-def example_texts(examples: Iterable[Any]) -> list[str]:
-    """Return the texts of examples that were checked."""
-    return [example["input"] for example in examples if isinstance(example["input"], str)]
 
 
 def _digest(text: str) -> int:

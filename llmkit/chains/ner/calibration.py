@@ -15,6 +15,7 @@ from llmkit.chains.ner.lattice import SpanLattice
 from llmkit.chains.ner.results import Entity, resolve_overlaps
 from llmkit.chains.ner.span_scorer import ScoredText
 from llmkit.errors import InputError
+from llmkit.prompts.validation import split_example
 from llmkit.text.segmentation import Span
 from llmkit.text.words import occurrences
 
@@ -33,25 +34,51 @@ class LabelledText:
 
     @classmethod
     def parse(cls, example: Any, labels: Sequence[str], what: str) -> LabelledText:
-        """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}`, which errors name `what`."""
-        if not isinstance(example, Mapping) or not {"input", "output"} <= set(example):
-            raise InputError(f"{what} is {example!r:.80}, but must be a dictionary with 'input' and 'output'")
-        text, named = example["input"], example["output"]
+        """Return the text of `{"input": text, "output": [{"text": …, "label": …}, …]}`, which errors name `what`.
+
+        An entity without `start` and `end` is every occurrence of its words, but for those within longer entities.
+        """
+        text, named = split_example(example, what)
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{what}'s 'input' is {text!r:.80}, but must be text that is not empty")
         if isinstance(named, str | Mapping) or not isinstance(named, Iterable):
             raise InputError(f"{what}'s 'output' is {named!r:.80}, but must be a list of {{'text': …, 'label': …}}")
-        entities: dict[Span, str] = {}
-        for item in named:
+        items = list(named)
+        for item in items:
             if not isinstance(item, Mapping) or not {"text", "label"} <= set(item):
                 raise InputError(f"{what} has the entity {item!r:.80}, but must have {{'text': …, 'label': …}}")
             if item["label"] not in labels:
                 raise InputError(f"{what} has the label {item['label']!r}, but the labels are {', '.join(labels)}")
-            spans = list(occurrences(str(item["text"]), text))
-            if not spans:
-                raise InputError(f"{what} has the entity {item['text']!r}, which is not in its text")
-            entities |= {span: item["label"] for span in spans}
-        return cls(text, entities)
+        entities: dict[Span, str] = {}
+        for item in sorted(items, key=lambda item: -len(str(item["text"]))):
+            _add_entity(entities, text, item, what)
+        return cls(text, dict(sorted(entities.items(), key=lambda pair: pair[0].start)))
+
+
+def _add_entity(entities: dict[Span, str], text: str, item: Mapping[str, Any], what: str) -> None:
+    """Add the spans of an entity to those of longer ones; raise `InputError` if there is none, or none is free."""
+    words, label = str(item["text"]), item["label"]
+    spans = [span for span in occurrences(words, text) if item.get("start", span.start) == span.start]
+    if not spans:
+        place = f" at character {item['start']}" if words in text and "start" in item else ""
+        raise InputError(f"{what} has the entity {words!r}, which is not in its text{place}")
+    for span in spans:
+        if entities.get(span, label) != label:
+            advice = "give it one label, or each entity its 'start' in the text"
+            raise InputError(f"{what} has the entity {words!r} as {entities[span]!r} and as {label!r}: {advice}")
+    overlapping = {span: _overlapping(span, entities) for span in spans}
+    free = [span for span, other in overlapping.items() if other is None or other == span]
+    if not free:
+        other = next(span for span in overlapping.values() if span)
+        raise InputError(
+            f"{what} has the entities {other.of(text)!r} and {words!r}, which overlap: leave one of them out"
+        )
+    entities |= dict.fromkeys(free, label)
+
+
+def _overlapping(span: Span, spans: Iterable[Span]) -> Span | None:
+    """Return the first of the spans that shares a character with a span."""
+    return next((one for one in spans if one.start < span.end and span.start < one.end), None)
 
 
 LabelledScores = tuple[LabelledText, ScoredText]

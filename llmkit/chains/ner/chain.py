@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Self
 
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.base import Chain, unwrap_all
-from llmkit.chains.calibration import CalibrationReport, ExamplesReport, validate_precision, warn_of_few
 from llmkit.chains.capabilities import refuse_unread
-from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, Guarantee, validate_guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.chains.inputs import (
     Text,
     TextInput,
     parse_text,
     refuse_prompts,
+    validate_examples,
     validate_positive,
     validate_prompt,
-    validate_share,
 )
 from llmkit.chains.labels import Labels
-from llmkit.chains.ner.calibration import EntityDecoder, LabelledScores, LabelledText
+from llmkit.chains.ner.calibrated import CalibratedNER
 from llmkit.chains.ner.candidates import Truecaser
 from llmkit.chains.ner.entity_typing import USUAL_LABELS, EntityTyper
-from llmkit.chains.ner.guarantees import guarantee_share
 from llmkit.chains.ner.results import Entities, Entity
-from llmkit.chains.ner.span_scorer import ScoredText, SpanScorer
+from llmkit.chains.ner.saving import SavedNER
+from llmkit.chains.ner.span_scorer import SpanScorer
 from llmkit.chains.ner.structured import name_entities
 from llmkit.chains.ner.token_labels import TokenLabelScorer
 from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
+from llmkit.chains.saving import read_chain
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
-from llmkit.errors import InputError
-from llmkit.locks import CopyableLock
 from llmkit.prompts import TaskPrompt
 
 DEFAULT_LABELS = ("person", "organization", "location")
@@ -46,7 +42,7 @@ DEFAULT_THRESHOLD = 0.4
 MAX_WORDS, MAX_PASSAGE_TOKENS = 6, 96
 
 
-class NERChain(Chain[Text, str, Entities]):
+class NERChain(CalibratedNER):
     """Find the entities of texts, each with its offsets: `text[entity.start:entity.end] == entity.text`.
 
     Every span of the text is scored as each label, so that nothing can be made up; of spans that overlap, the
@@ -88,10 +84,6 @@ class NERChain(Chain[Text, str, Entities]):
     tool_description = "Find what a text names, such as people, organizations and places, with exact offsets."
     tool_input = TextInput
 
-    _guarantee: Guarantee | None = None
-    _decoder: EntityDecoder | None = None  # learned at the first use, under the lock
-    _report: ExamplesReport | None = None
-    _scorer: SpanScorer | TokenLabelScorer | None = None
     _naming: StructuredTask[str, list[Entity]] | None = None
 
     def __init__(
@@ -111,15 +103,12 @@ class NERChain(Chain[Text, str, Entities]):
         context_window: int | None = None,
     ) -> None:
         self.llm, local = llm, scoring_model(llm, "span_scores")
-        self._labels = Labels.validate(labels, descriptions, multi_label=True)
-        self._examples = self._parse_rows(examples, "example")
-        self._seen = SeenTexts().with_texts(row.text for row in self._examples)
-        self.threshold = self._uncalibrated_threshold = validate_share(threshold, "threshold")
+        super().__init__(Labels.validate(labels, descriptions, multi_label=True), examples, threshold)
         sizes = validate_positive(max_words, "max_words"), validate_positive(max_passage_tokens, "max_passage_tokens")
+        self._arguments = {"proper_names": proper_names, "max_words": max_words, "max_passage_tokens": sizes[1]}
         self.tuning = select_tuning(local, tuning, SMOLLM2_135M, NEUTRAL)
         self._is_tuned = proper_names is not False and not descriptions and self._is_fitted(local)
-        self._lock, self._weights = CopyableLock(), WeightsWatch(local)
-        self._plain = EntityDecoder(self.labels)
+        self._weights = WeightsWatch(local)
         if hasattr(local, "span_scores"):
             refuse_unread(
                 llm,
@@ -145,25 +134,9 @@ class NERChain(Chain[Text, str, Entities]):
             self._show_to_model = partial(name_entities, llm, task, self._labels)
             self._naming = self._show_to_model(examples)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels, as they were given."""
-        return self._labels.names
-
     def _is_fitted(self, local: Any) -> bool:
         """Return whether the tuning was fitted on this model with these labels."""
         return all(name.lower() in USUAL_LABELS for name in self.labels) and is_fitted_on(self.tuning, local)
-
-    def examples_report(self) -> ExamplesReport | None:
-        """Return what was done with the examples, which may have to be measured first.
-
-        `None` without examples, after `calibrate`, and for a model that returns no log-likelihoods, which sees them.
-        """
-        if not self._examples or self._scorer is None:
-            return None
-        with self._lock:
-            self._learned_decoder()
-            return self._report
 
     def fit(self, examples: Sequence[Mapping[str, Any]]) -> Self:
         """Learn from labelled examples, instead of those of the constructor, and return the chain.
@@ -174,9 +147,10 @@ class NERChain(Chain[Text, str, Entities]):
             examples: in the form of the constructor's.
 
         Raises:
-            InputError: an example is wrong, says which. Nothing changes then.
+            InputError: an example is wrong, says which, or there are none. Nothing changes then.
         """
         parsed = self._parse_rows(examples, "example")
+        validate_examples(parsed)
         with self._lock:
             if self._naming:
                 self._naming = self._show_to_model(examples)
@@ -186,11 +160,34 @@ class NERChain(Chain[Text, str, Entities]):
             self._seen, self._guarantee = SeenTexts().with_texts(row.text for row in parsed), None
         return self
 
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        llm: Any,
+        *,
+        prompt: str | TaskPrompt | None = None,
+        context_window: int | None = None,
+    ) -> Self:
+        """Return a chain that was saved; its results are those of the saved one.
+
+        Args:
+            folder: where it was saved.
+            llm: the model that it was saved with.
+            prompt: the prompt, if it was not the usual one.
+            context_window: as for a new chain.
+
+        Raises:
+            InputError: there is no saved chain, it is damaged, or it is of another model or prompt.
+        """
+        saved, arrays = read_chain(folder, SavedNER)
+        chain = cls(llm, prompt=prompt, context_window=context_window, **saved.arguments())
+        chain._restore(saved, arrays)
+        return chain
+
     @property
     def _method(self) -> Literal["likelihood", "token labels", "structured output"]:
-        if self._naming:
-            return "structured output"
-        return "token labels" if isinstance(self._scorer, TokenLabelScorer) else "likelihood"
+        return self._scorer.method if self._scorer else "structured output"
 
     def prepare(self, input: Text) -> str:
         """Check that the text is not empty."""
@@ -213,87 +210,3 @@ class NERChain(Chain[Text, str, Entities]):
             row if isinstance(row, Exception) else entities(text=text, entities=tuple(row))
             for text, row in zip(prepared, found, strict=True)
         ]
-
-    def calibrate(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        *,
-        precision: float | None = None,
-        error: float | None = None,
-        confidence: float | None = DEFAULT_CONFIDENCE,
-    ) -> CalibrationReport:
-        """Fit the probabilities to labelled texts: a temperature and a bias for each label (Guo et al. 2017).
-
-        Args:
-            rows: labelled texts in the form of the examples, with all of their entities.
-            precision: also set `threshold` to the lowest one at which entities were right this often.
-            error: for texts that the chain has not learned from: fit nothing, and set `threshold` so that on average at
-                most this share of a text's entities is false. `report.guarantee` says so, or why nothing is guaranteed;
-                then the threshold stays as it is.
-            confidence: the probability, over the draw of the rows, that this is so (Learn-then-Test, Angelopoulos et
-                al. 2021). `None`: the share is the expected one (conformal risk control, Angelopoulos et al. 2022).
-
-        Raises:
-            InputError: a row is wrong, says which; the model returns no log-likelihoods; no threshold reaches the
-                precision; or the chain has learned from a row on which a guarantee shall stand. Nothing changes then.
-        """
-        validate_precision(precision)
-        validate_guarantee(error, DEFAULT_CONFIDENCE if confidence is None else confidence, precision)
-        labelled = self._parse_rows(rows, "row")
-        if not labelled:
-            raise InputError("there are no rows to calibrate with")
-        texts = [row.text for row in labelled]
-        with self._lock:
-            self._forget_stale()
-            if error is not None:
-                self._seen.refuse(texts)
-                decoder = self._learned_decoder()
-                found = guarantee_share(decoder, self._score_labelled(labelled), error, confidence)
-                self._guarantee = found if found.holds else self._guarantee
-                self.threshold = self.threshold if found.threshold is None else found.threshold
-                return CalibrationReport(len(labelled), decoder.calibration, threshold=found.threshold, guarantee=found)
-            report = self._plain.calibrate(self._score_labelled(labelled), precision)
-            self._decoder, self._report = replace(self._plain, calibration=report.calibration), None
-            self.threshold = self.threshold if report.threshold is None else report.threshold
-            self._guarantee, self._seen = None, self._seen.with_texts(texts)
-        warn_of_few(len(labelled))
-        return report
-
-    @property
-    def guarantee(self) -> Guarantee | None:
-        """What `calibrate` guaranteed for an error; `None` if it did not, or the threshold was changed since."""
-        found = self._guarantee
-        return found if found and found.threshold == self.threshold else None
-
-    def _parse_rows(self, rows: Sequence[Any], what: str) -> list[LabelledText]:
-        if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
-            raise InputError(f"{what}s is {type(rows).__name__}, but must be a list of labelled texts")
-        parsed = [LabelledText.parse(row, self.labels, f"{what} {number}") for number, row in enumerate(rows, 1)]
-        if what == "row":
-            return parsed
-        return [row for place, row in enumerate(parsed) if row not in parsed[:place]]  # copies teach nothing more
-
-    def _forget_stale(self) -> None:
-        """Forget what was measured with other weights: priors are measured again, a calibration is undone."""
-        if not self._weights.has_changed() or self._scorer is None:
-            return
-        self._scorer = self._scorer.unmeasured()
-        if self._is_tuned or (self._decoder and self._decoder != self._plain):
-            self._weights.warn_uncalibrated()
-        self._decoder, self._report, self._is_tuned, self._guarantee = None, None, False, None
-        self.threshold = self._uncalibrated_threshold
-
-    def _learned_decoder(self) -> EntityDecoder:
-        """Return the decoder, which is fitted to the examples at the first use."""
-        if self._decoder is None:
-            self._decoder, self._report = self._plain.fit(self._score_labelled(self._examples))
-        return self._decoder
-
-    def _score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
-        if self._scorer is None:
-            raise InputError("this model returns no log-likelihoods, so there is nothing to fit: use HuggingFaceChat")
-        return self._scorer.score(texts)
-
-    def _score_labelled(self, labelled: Sequence[LabelledText]) -> list[LabelledScores]:
-        scored = unwrap_all(self._score([row.text for row in labelled]))
-        return list(zip(labelled, scored, strict=True))

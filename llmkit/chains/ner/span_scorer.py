@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,12 +17,15 @@ from llmkit.chains.ner.entity_typing import EntityTyper
 from llmkit.chains.ner.evidence import READINGS, EvidenceWeights, decoys
 from llmkit.chains.ner.lists import decide_lists_together, doubtful_cells, join_inverted_names
 from llmkit.chains.ner.values import is_calendar_word, is_value
+from llmkit.chains.scoring import Row
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
 from llmkit.text.segmentation import Passage, passages
 
 IMPOSSIBLE = 100.0
 """What a number, a date or an address costs as a name, in nats: its probability is 0 at any temperature."""
+PROBE_TEXT, PROBE_NAMES = "Ada Lovelace lived in London until it was cold.", ("Ada Lovelace", "London", "cold")
+"""A text and words of it whose scores are saved with a chain, to recognize the model."""
 
 Prompts = list[tuple[FittedPrompt, list[Candidate]]]
 Plan = tuple[str, Prompts]
@@ -61,6 +65,8 @@ class SpanScorer:
     max_words: int
     max_tokens: int
 
+    method: ClassVar[Literal["likelihood"]] = "likelihood"
+
     def score(self, texts: Sequence[str]) -> list[ScoredText | Exception]:
         """Score all texts together; a text that cannot be scored has its error."""
         if self.truecaser:
@@ -68,6 +74,11 @@ class SpanScorer:
                 self.truecaser.score_words(word for text in texts for word in cased_words(text))
         self.typer.encode_ahead(texts)
         return apply_to_good(self._score_plans, [attempt(self._plan, text) for text in texts])
+
+    def probe(self) -> Row:
+        """Return scores by which the model and the prompt are recognized, [names times labels], in nats."""
+        [scores] = self.typer.scores([self.typer.fit(PROBE_TEXT)], [PROBE_NAMES])
+        return scores[:, : len(self.typer.phrases)].ravel()
 
     def unmeasured(self) -> SpanScorer:
         """Return a copy whose priors are measured again."""

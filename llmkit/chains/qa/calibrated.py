@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from llmkit.chains.base import Chain
 from llmkit.chains.calibration import validate_precision, warn_of_few
 from llmkit.chains.guarantees.guarantee import DEFAULT_CONFIDENCE, Guarantee, validate_guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
+from llmkit.chains.inputs import warn_of_contradictions
 from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.calibration import QACalibrationReport, ScoredRow, calibrated_tuning, validate_truths
 from llmkit.chains.qa.guarantees import guaranteed_report
@@ -18,11 +20,27 @@ from llmkit.chains.qa.head_reader import HeadReader
 from llmkit.chains.qa.prepared import PreparedQuery
 from llmkit.chains.qa.reader import Reader
 from llmkit.chains.qa.results import Answer
+from llmkit.chains.qa.saving import SavedQA, Style
 from llmkit.chains.qa.structured import QuotedQuery
 from llmkit.chains.qa.tuning import QATuning
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
+from llmkit.chains.saving import (
+    MAX_SCORE_DIFFERENCE,
+    PROBE,
+    Arrays,
+    seen_array,
+    take_array,
+    take_seen,
+    validate_same_embedder,
+    validate_same_method,
+    validate_same_model,
+    write_chain,
+)
+from llmkit.chains.scoring import WeightsWatch
 from llmkit.chains.structured import StructuredTask
 from llmkit.errors import InputError
+from llmkit.retrieval import SentenceRetriever
+from llmkit.text.ranking import unit_rows
 
 
 class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer]):
@@ -33,14 +51,18 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
         tuning: what turns scores into confidences.
         threshold, yes_no_threshold: the least confidence of an answer, and of yes and no.
         calibrated: whether the confidences were fitted on this model.
+        sentence_retriever: finds the sentences that matter.
     """
 
-    style: str
+    style: Style
     tuning: QATuning
     threshold: float
     yes_no_threshold: float
     calibrated: bool
+    sentence_retriever: SentenceRetriever
 
+    _arguments: dict[str, Any]
+    _weights: WeightsWatch
     _reader: Reader | None = None
     _head_reader: HeadReader | None = None
     _yes_no_reader: YesNoReader | None = None
@@ -99,6 +121,57 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
         warn_of_few(len(scored))
         return report
 
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Save what the chain learned as data, `chain.json` and `arrays.safetensors`, without models and texts.
+
+        Only examples, which are in the prompt, are saved as text.
+
+        Raises:
+            InputError: the folder cannot be written, or the model returns no log-likelihoods.
+        """
+        reader, retriever = self._required_reader(), self.sentence_retriever
+        self._forget_stale()
+        arrays = {"probe": reader.probe(), "seen": seen_array(self._seen)}
+        if retriever.embedder is not None:
+            arrays["embedder.probe"] = unit_rows([retriever.embedder.embed_query(PROBE)])[0]
+        saved = SavedQA(
+            method=reader.method,
+            style=self.style,
+            **self._arguments,
+            tuning=self.tuning,
+            threshold=self.threshold,
+            yes_no_threshold=self.yes_no_threshold,
+            calibrated=self.calibrated,
+            has_embedder=retriever.embedder is not None,
+            english_only=retriever.is_english_only,
+            guarantee=self.guarantee,
+            seen_texts=len(self._seen.digests),
+        )
+        write_chain(folder, saved, arrays)
+
+    def _restore(self, saved: SavedQA, arrays: Arrays) -> None:
+        """Take over what was saved; raise `InputError` if it is damaged, or of another model, embedder or prompt."""
+        reader, retriever = self._required_reader(), self.sentence_retriever
+        validate_same_method(saved.method, reader.method)
+        probe = reader.probe()
+        validate_same_model(take_array(arrays, "probe", len(probe)), probe, MAX_SCORE_DIFFERENCE)
+        if retriever.embedder is not None:
+            validate_same_embedder(arrays.get("embedder.probe"), unit_rows([retriever.embedder.embed_query(PROBE)])[0])
+        retriever.is_english_only = saved.english_only
+        self.threshold, self.yes_no_threshold = saved.threshold, saved.yes_no_threshold
+        self.calibrated, self._guarantee = saved.calibrated, saved.guarantee
+        self._seen = take_seen(saved, arrays)
+
+    def _required_reader(self) -> Reader | HeadReader:
+        if reader := self._reader or self._head_reader:
+            return reader
+        raise InputError("the model returns no log-likelihoods, so that nothing was learned that could be saved")
+
+    def _forget_stale(self) -> None:
+        """Note that a calibration does not hold any more, because the weights have changed."""
+        if not self._weights.keeps(calibrated=self.calibrated or self._guarantee is not None):
+            self.calibrated, self._guarantee = False, None
+
     @property
     def guarantee(self) -> Guarantee | None:
         """What `calibrate` guaranteed for an error; `None` if it did not, or a threshold was changed since."""
@@ -146,7 +219,9 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
     def _learn_from(self, examples: Sequence[Any]) -> None:
         """Remember which labelled questions are examples."""
         shown = [one for one in examples if isinstance(one, Mapping) and {"input", "question"} <= one.keys()]
-        self._seen = SeenTexts().with_texts(_seen_text(one["question"], [one["input"]]) for one in shown)
+        texts = [_seen_text(one["question"], [one["input"]]) for one in shown]
+        warn_of_contradictions((text, one.get("output")) for text, one in zip(texts, shown, strict=True))
+        self._seen = SeenTexts().with_texts(texts)
 
 
 def _seen_text(question: str, texts: Sequence[str]) -> str:

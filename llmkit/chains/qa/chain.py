@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
@@ -27,9 +28,11 @@ from llmkit.chains.qa.inputs import (
 from llmkit.chains.qa.prepared import PreparedQuery, record_embedder
 from llmkit.chains.qa.reader import Reader
 from llmkit.chains.qa.results import Answer
+from llmkit.chains.qa.saving import SavedQA, Style
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M, QATuning
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
+from llmkit.chains.saving import read_chain, validate_embedder_given
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
@@ -37,7 +40,6 @@ from llmkit.errors import InputError
 from llmkit.prompts import TaskPrompt
 from llmkit.retrieval import SentenceRetriever
 
-Style = Literal["extractive", "abstractive"]
 TOP_K, MAX_NEW_TOKENS = 3, 64
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
@@ -123,6 +125,8 @@ class QAChain(CalibratedQuestionAnswering):
         validate_positive(max_new_tokens, "max_new_tokens")
         self.llm, scorer = llm, scoring_model(llm, "answer_spans")
         self._learn_from(examples)
+        self._arguments = {"top_k": self.top_k, "max_answer_words": max_words, "max_new_tokens": max_new_tokens}
+        self._arguments |= {"examples": tuple(examples)}
         is_head = hasattr(scorer, "batch_answer_spans")
         self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, HEAD_TUNING if is_head else NEUTRAL)
         self._weights = WeightsWatch(scorer)
@@ -160,6 +164,41 @@ class QAChain(CalibratedQuestionAnswering):
         reserve = max_new_tokens if self.style == "abstractive" else 0
         return Reader(completion, asking, self.tuning, max_words, context_window, reserve)
 
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        llm: Any,
+        embedder: Embeddings | Literal["auto"] | None = "auto",
+        retriever: BaseRetriever | None = None,
+        *,
+        prompt: str | TaskPrompt | None = None,
+        abstractive_prompt: str | TaskPrompt | None = None,
+        context_window: int | None = None,
+    ) -> Self:
+        """Return a chain that was saved; its results are those of the saved one.
+
+        Args:
+            folder: where it was saved.
+            llm: the model that it was saved with.
+            embedder: the embedder that it was saved with; "auto" is that of the catalog, if it was saved with one.
+            retriever: as for a new chain.
+            prompt: the prompt, if it was not the usual one.
+            abstractive_prompt: the same for the abstractive style.
+            context_window: as for a new chain.
+
+        Raises:
+            InputError: there is no saved chain, it is damaged, or it is of another model, embedder or prompt.
+        """
+        saved, arrays = read_chain(folder, SavedQA)
+        if embedder == "auto" and not saved.has_embedder:
+            embedder = None
+        prompts: dict[str, Any] = {"prompt": prompt, "abstractive_prompt": abstractive_prompt}
+        chain = cls(llm, embedder, retriever, context_window=context_window, **prompts, **saved.arguments())
+        validate_embedder_given(saved=saved.has_embedder, given=chain.sentence_retriever.embedder is not None)
+        chain._restore(saved, arrays)
+        return chain
+
     def prepare(self, input: Mapping[str, Any]) -> PreparedQuery:
         """Check the question and its documents, and find the sentences that matter."""
         question = parse_question(input, None if self.retriever else "context")
@@ -179,8 +218,7 @@ class QAChain(CalibratedQuestionAnswering):
 
     def run(self, prepared: Sequence[PreparedQuery], configs: Sequence[RunnableConfig]) -> list[Answer | Exception]:
         """Answer all questions together, in true batches."""
-        if not self._weights.keeps(calibrated=self.calibrated or self._guarantee is not None):
-            self.calibrated, self._guarantee = False, None
+        self._forget_stale()
         if self._structured:
             queries = [(item.query, item.sentences) for item in prepared]
             replies = self._structured.run(queries, configs)

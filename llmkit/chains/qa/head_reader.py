@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from llmkit.chains.capabilities import AnswerModel, refuse_unread
 from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.inputs import Query
+from llmkit.chains.qa.reader import PROBE_QUESTIONS, PROBE_TEXT
 from llmkit.chains.qa.tuning import QATuning
+from llmkit.chains.scoring import Row
 from llmkit.prompts.validation import validate_text
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span, sentences
@@ -21,6 +25,8 @@ HEAD_TUNING = QATuning(threshold=0.5)
 SPANS = 20
 """The best spans, of which the first with few enough words is the answer."""
 _TINY = 1e-30
+_LEAST_PROBE = 1e-3
+"""Smaller probabilities differ by much in their logarithms where the data type is another one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class HeadReader:
 
     llm: AnswerModel
     max_words: int
+
+    method: ClassVar[Literal["question-answering head"]] = "question-answering head"
 
     @classmethod
     def for_chain(cls, llm: AnswerModel, style: str, max_words: int, unread: Mapping[str, Any]) -> HeadReader:
@@ -47,6 +55,12 @@ class HeadReader:
         if style == "abstractive":
             raise llm.cannot("text generation, which style='abstractive' needs")
         return cls(llm, max_words)
+
+    def probe(self) -> Row:
+        """Return the log-probabilities of the best and of no answer, by which the model is recognized, in nats."""
+        found = self.llm.batch_answer_spans([(question, [PROBE_TEXT]) for question in PROBE_QUESTIONS], top_k=1)
+        best = [max((score for *_, score in spans), default=0.0) for spans, _ in found]
+        return np.log(np.maximum([*best, *(no_answer for _, no_answer in found)], _LEAST_PROBE))
 
     def check_question(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""

@@ -13,8 +13,9 @@ from typing_extensions import TypedDict
 
 from llmkit.chains.inputs import parse_documents, validate_prompt
 from llmkit.chains.qa.results import Citation
-from llmkit.errors import InputError, LlmkitError, PromptError
+from llmkit.errors import InputError, LlmkitError, PromptError, kind_of
 from llmkit.prompts import TaskPrompt
+from llmkit.prompts.validation import split_example, validate_example
 from llmkit.text.segmentation import Span
 from llmkit.text.words import terms
 
@@ -75,12 +76,12 @@ def parse_question(input: Any, other_key: str | None = None) -> str:
     keys = ["question", other_key] if other_key else ["question"]
     wanted = " and ".join(map(repr, keys))
     if not isinstance(input, Mapping):
-        raise InputError(f"the input is {type(input).__name__}, but must be a dictionary with {wanted}")
+        raise InputError(f"the input is {kind_of(input)}, but must be a dictionary with {wanted}")
     if missing := [key for key in keys if key not in input]:
         raise InputError(f"the input has no {missing[0]!r}: give a dictionary with {wanted}")
     question = input["question"]
     if not isinstance(question, str):
-        raise InputError(f"the question is {type(question).__name__}, but must be text")
+        raise InputError(f"the question is {kind_of(question)}, but must be text")
     if not question.strip():
         raise InputError("the question is empty")
     if not terms(question):
@@ -104,7 +105,7 @@ def input_type(retriever: Any) -> type[QuestionInput]:
     if retriever is None:
         return QAInput
     if not isinstance(retriever, BaseRetriever):
-        raise InputError(f"retriever is {type(retriever).__name__}, but must be a LangChain retriever")
+        raise InputError(f"retriever is {kind_of(retriever)}, but must be a LangChain retriever")
     return QuestionInput
 
 
@@ -130,6 +131,8 @@ def validate_question_prompt(prompt: str | TaskPrompt, *fields: str) -> TaskProm
 def with_question_examples(prompt: TaskPrompt, examples: Sequence[Mapping[str, str]]) -> TaskPrompt:
     """Return the prompt with more examples; raise `PromptError` if one has no question."""
     for number, example in enumerate(examples, 1):
+        split_example(example, f"example {number}")
         if "question" not in example:
             raise PromptError(f"example {number} has no 'question': give input, question and output")
+        validate_example(example, number, ["question"])  # here, because the prompt counts its own examples, too
     return prompt.with_examples([*prompt.examples, *examples]) if examples else prompt

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,10 @@ MAX_STARTS = 12
 """Spans are scored only from the likeliest first words: so many with the prior subtracted, and so many without."""
 MARGIN = 8
 """Tokens that stay free, because a span alone may have other tokens than inside its sentence."""
+
+PROBE_TEXT, PROBE_ANSWERS = "Maria Holm built the mill in 1821.", ("1821", "Maria Holm")
+PROBE_QUESTIONS = ("When was the mill built?", "Who built the mill?")
+"""A text, questions about it and their answers whose scores are saved with a chain, to recognize the model."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,16 @@ class Reader:
     max_words: int
     context_window: int | None = None
     min_reserve: int = 0
+
+    method: ClassVar[Literal["likelihood"]] = "likelihood"
+
+    def probe(self) -> Row:
+        """Return log-likelihoods by which the model and the prompt are recognized: [answers], in nats."""
+        sentence = RetrievedSentence(0, len(PROBE_TEXT), 0, PROBE_TEXT)
+        prompts = [self.fit_sentence(question, sentence, max(PROBE_ANSWERS, key=len)) for question in PROBE_QUESTIONS]
+        answers = [PROBE_ANSWERS] * len(prompts)
+        rows = score_continuations(self.llm, prompts, answers, prefix=separator(self.prompt), include_eos=True)
+        return np.concatenate(rows)
 
     def check_question(self, question: str) -> None:
         """Raise `ContextWindowExceeded` for a question that leaves no tokens for a text."""

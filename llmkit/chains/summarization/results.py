@@ -16,7 +16,9 @@ class SummarySentence(BaseModel):
     """A sentence of a summary, and how far the source supports it.
 
     Attributes:
-        support: the probability that the sentence is of this source, and not of another.
+        support: the probability that the sentence was written about this source and not about another one, from
+            `source_words` and `log_ratio` alone. It is not the probability that the sentence is true: who did what, and
+            whether a "not" is missing, these two do not show.
         source_words: the share of its content words that the source has; of a long source, one of its parts.
         log_ratio: how much likelier the model finds it with that part before it than without, in nats a token; `None`
             where the words decide, for a model that returns no log-likelihoods, and if the tuning does not use them.

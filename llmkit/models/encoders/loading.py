@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from llmkit.errors import InputError, ModelUnusable
+from llmkit.errors import InputError, ModelUnusable, kind_of
 from llmkit.models.encoders.heads import Head, auto_class_of, find_head, no_head
 from llmkit.models.library_errors import library_errors
 from llmkit.models.loaded_model import LoadedModel
@@ -119,7 +119,7 @@ def from_objects(model: Any, tokenizer: Any) -> LoadedEncoder:
         return _embedder(model, type(model).__name__, "")
     if not hasattr(model, "config"):
         raise InputError(
-            f"model is {type(model).__name__}, but must be a name, or a model of transformers or sentence-transformers"
+            f"model is {kind_of(model)}, but must be a name, or a model of transformers or sentence-transformers"
         )
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 from llmkit.models.generation.engine import Engine
 from llmkit.models.loaded_model import LoadedModel
 from llmkit.models.weights.context_window import validate_window
@@ -66,7 +66,7 @@ def engine_of_objects(model: Any, tokenizer: Any, context_window: int) -> Engine
         ModelUnusable: the model cannot generate text.
     """
     if not hasattr(model, "config"):
-        raise InputError(f"model is {type(model).__name__}, but must be a name, or a model of transformers")
+        raise InputError(f"model is {kind_of(model)}, but must be a name, or a model of transformers")
     if tokenizer is None:
         raise InputError("a loaded model needs its tokenizer: pass tokenizer= with model=")
     return Engine(from_objects(model, tokenizer, context_window=context_window or None))

@@ -76,7 +76,7 @@ def test_an_invalid_text_does_not_fail_the_rest_of_the_batch() -> None:
     chain = chain_of()
     texts: list[Any] = ["", TEXTS[0], " \n\t", 3, None, "\ud800", TEXTS[1]]
     results: list[Any] = chain.batch(texts, return_exceptions=True)
-    says = ["is empty", None, "is empty", "the text is int", "the text is NoneType", "surrogate", None]
+    says = ["is empty", None, "is empty", "the text is a number", "the text is nothing", "surrogate", None]
     for result, words in zip(results, says, strict=True):
         if words:
             assert isinstance(result, InputError)

@@ -159,8 +159,8 @@ def test_a_new_prior_undoes_an_earlier_calibration() -> None:
     [
         ([], "there are no rows to calibrate with"),
         (["x", ""], "row 2: the text is empty"),
-        ("The dog", "rows is str, but must be a list of texts"),
-        (["x", None], "row 2: the text is NoneType"),
+        ("The dog", "rows is a text, but must be a list of texts"),
+        (["x", None], "row 2: the text is nothing"),
         (["x", {"input": "y", "output": "Paris"}], "row 2 has a label"),
     ],
 )

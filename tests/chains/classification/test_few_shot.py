@@ -258,7 +258,9 @@ def test_fit_equals_examples_in_the_constructor() -> None:
     without = chain.invoke(TEXT)
     assert chain.fit(EXAMPLES) is chain
     assert chain.invoke(TEXT) == by_constructor != without
-    assert chain.fit(()).invoke(TEXT) == without
+    with pytest.raises(InputError, match="there are no examples to learn from"):
+        chain.fit(())
+    assert chain.invoke(TEXT) == by_constructor
 
 
 def test_fit_resets_a_calibration_and_changes_nothing_for_invalid_examples() -> None:

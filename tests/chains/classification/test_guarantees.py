@@ -105,6 +105,10 @@ def test_what_is_asked_for_must_make_sense() -> None:
     for options in ({"error": 0}, {"error": 0.1, "confidence": 1}, {"error": 0.1, "precision": 0.9}):
         with pytest.raises(InputError, match=r"must be above 0|both given"):
             chain.calibrate(rows_of(chain, 2), **options)
+    with pytest.raises(InputError, match="confidence is that of a guarantee: give error, too"):
+        chain.calibrate(rows_of(chain, 2), confidence=0.95)
+    with pytest.raises(InputError, match="confidence is None, but must be above 0 and below 1"):
+        chain.calibrate(rows_of(chain, 2), error=0.1, confidence=None)
     with pytest.raises(InputError, match="error needs labelled rows"):
         chain.calibrate(["a", "b"], error=0.1)
 

@@ -89,11 +89,24 @@ def test_a_labelled_text_has_every_occurrence_of_its_names() -> None:
     assert LabelledText.parse(japanese, LABELS, "it").entities == {Span(5, 7): "place"}
 
 
+def test_an_entity_within_a_longer_one_is_only_where_it_stands_alone() -> None:
+    named = [{"text": "Ada", "label": "person"}, {"text": "Ada Bay", "label": "place"}]
+    parsed = LabelledText.parse({"input": "Ada at Ada Bay", "output": named}, LABELS, "it").entities
+    assert parsed == {Span(0, 3): "person", Span(7, 14): "place"}
+    twice = [{"text": "Ada", "label": "person", "start": 0}, {"text": "Ada", "label": "place", "start": 7}]
+    parsed = LabelledText.parse({"input": "Ada in Ada", "output": twice}, LABELS, "it").entities
+    assert parsed == {Span(0, 3): "person", Span(7, 10): "place"}
+
+
+A = {"label": "place"}
+PLACE_IN_ANOTHER = {"text": "York", "label": "place"}
+
+
 @pytest.mark.parametrize(
     ("example", "says"),
     [
-        ("Ada", "example 3 is 'Ada', but must be a dictionary with 'input' and 'output'"),
-        ({"input": "Ada"}, "example 3 is .* but must be a dictionary with 'input' and 'output'"),
+        ("Ada", "example 3 is a text, but must be a dictionary with 'input' and 'output'"),
+        ({"input": "Ada"}, "example 3 has no 'output'; its keys are 'input'"),
         ({"input": " ", "output": []}, "example 3's 'input' is ' ', but must be text"),
         ({"input": 3, "output": []}, "example 3's 'input' is 3, but must be text"),
         ({"input": "Ada", "output": "Ada"}, "example 3's 'output' is 'Ada', but must be a list"),
@@ -108,6 +121,22 @@ def test_a_labelled_text_has_every_occurrence_of_its_names() -> None:
         (
             {"input": "Adam", "output": [{"text": "Ada", "label": "person"}]},
             "example 3 has the entity 'Ada', which is not in its text",
+        ),
+        (
+            {"input": "New York City", "output": [PLACE_IN_ANOTHER, {"text": "New York City", "label": "place"}]},
+            "example 3 has the entities 'New York City' and 'York', which overlap: leave one of them out",
+        ),
+        (
+            {"input": "New York City", "output": [{"text": "New York", "label": "place"}, {"text": "York City", **A}]},
+            "example 3 has the entities 'York City' and 'New York', which overlap",
+        ),
+        (
+            {"input": "Ada in Ada", "output": [{"text": "Ada", **A}, {"text": "Ada", "label": "person"}]},
+            "example 3 has the entity 'Ada' as 'place' and as 'person': give it one label, or each entity its 'start'",
+        ),
+        (
+            {"input": "Ada in Ada", "output": [{"text": "Ada", **A, "start": 3}]},
+            "example 3 has the entity 'Ada', which is not in its text at character 3",
         ),
     ],
 )

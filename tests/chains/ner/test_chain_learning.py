@@ -79,21 +79,25 @@ def test_fit_equals_examples_in_the_constructor() -> None:
     with pytest.raises(InputError, match="example 1"):
         fitted.fit([{"input": "Ada"}])
     assert fitted.examples_report() == chain_of(examples=NAMED).examples_report()
-    assert entities_are_close(fitted.fit(()).invoke(TEXT), chain_of().invoke(TEXT))
+    with pytest.raises(InputError, match="there are no examples to learn from"):
+        fitted.fit(())
+    assert fitted.examples_report() == chain_of(examples=NAMED).examples_report()
 
 
 def test_invalid_calibration_rows_raise_an_error() -> None:
     ner = chain_of()
     for rows, says in (
         ([], "there are no rows to calibrate with"),
-        ("Paris", "rows is str, but must be a list of labelled texts"),
-        ([*NAMED, {"input": "Ada"}], "row 9 is .* 'input' and 'output'"),
+        ("Paris", "rows is a text, but must be a list of labelled texts"),
+        ([*NAMED, {"input": "Ada"}], "row 9 has no 'output'; its keys are 'input'"),
         ([{"input": "!!!", "output": []}], "nothing in these rows that could be an entity"),
     ):
         with pytest.raises(InputError, match=says):
             ner.calibrate(rows)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="precision is 2, but must be above 0"):
         ner.calibrate(NAMED, precision=2)
+    with pytest.raises(InputError, match="confidence is that of a guarantee: give error, too"):
+        ner.calibrate(NAMED, confidence=None)
     with pytest.raises(InputError, match="tuning is ClassificationTuning, but must be a NERTuning"):
         chain_of(tuning=ClassificationTuning())
     assert ner.threshold == DEFAULT_THRESHOLD

@@ -57,7 +57,7 @@ def test_a_guarantee_sets_the_threshold_and_stands_in_every_result() -> None:
     assert expected
     assert (expected.confidence, expected.holds) == (None, True)
     assert "on average" in expected.statement
-    ner.fit(())
+    ner.fit(rows[20:21])
     assert ner.guarantee is None
     assert "guarantee" not in ner.invoke("The dog met Paris.").model_dump()
 

@@ -83,7 +83,7 @@ def test_results_do_not_depend_on_the_batch() -> None:
 
 
 BAD: list[tuple[Any, str]] = [
-    ("Who?", "the input is str, but must be a dictionary with 'question' and 'context'"),
+    ("Who?", "the input is a text, but must be a dictionary with 'question' and 'context'"),
     ({"question": "Who?"}, "the input has no 'context'"),
     ({"context": "x"}, "the input has no 'question'"),
     (qa_input("x", ""), "the question is empty"),
@@ -140,7 +140,7 @@ def test_sentences_that_do_not_fit_are_left_out_or_raise_an_error() -> None:
         ({"top_k": "3"}, "top_k is '3'"),
         ({"embedder": "minilm"}, "embedder is str"),
         ({"prompt": TaskPrompt("Answer.")}, "no field {question}"),
-        ({"prompt": 3}, "prompt is int, but must be the name of a prompt text or a TaskPrompt"),
+        ({"prompt": 3}, "prompt is a number, but must be the name of a prompt text or a TaskPrompt"),
         ({"prompt": TaskPrompt("{a} {question}", fields=("a", "question"))}, "cannot fill: a"),
         ({"retriever": "shelf"}, "retriever is str"),
         ({"abstractive_prompt": "answer-in-words"}, "but style is 'extractive'"),
@@ -180,7 +180,7 @@ def test_another_model_is_calibrated_only_by_rows() -> None:
     rows = [{**qa_input(LIGHTHOUSE), "answer": before.text}, {**qa_input(LIGHTHOUSE, "When?"), "answer": "nothing"}]
     qa.calibrate(rows)
     assert qa.invoke(qa_input(LIGHTHOUSE)).calibrated
-    with pytest.raises(InputError, match="tuning is int, but must be a QATuning"):
+    with pytest.raises(InputError, match="tuning is a number, but must be a QATuning"):
         tiny_chain(tuning=3)
 
 

@@ -55,6 +55,8 @@ def test_few_rows_seen_rows_and_written_answers_guarantee_nothing() -> None:
     shown = tiny_chain(examples=[example])
     with pytest.raises(InputError, match="row 1"):
         shown.calibrate([{**qa_input(LIGHTHOUSE), "answer": "Maria Holm"}], error=0.2)
+    with pytest.raises(InputError, match="confidence is that of a guarantee: give error, too"):
+        qa.calibrate(rows, confidence=0.9)
     with pytest.raises(InputError, match="style='extractive'"):
         tiny_chain(style="abstractive").calibrate(rows, error=0.2)
 

@@ -164,13 +164,13 @@ URL = "https://example.com/"
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("Who?", "the input is str, but must be a dictionary with 'question' and 'url'"),
+        ("Who?", "the input is a text, but must be a dictionary with 'question' and 'url'"),
         ({}, "the input has no 'question'"),
         ({"question": "Who?"}, "the input has no 'url'"),
         ({"question": "Who?", "context": "x"}, "the input has no 'url'"),
         ({"question": "", "url": URL}, "the question is empty"),
         ({"question": " \n", "url": URL}, "the question is empty"),
-        ({"question": 7, "url": URL}, "the question is int, but must be text"),
+        ({"question": 7, "url": URL}, "the question is a number, but must be text"),
         ({"question": "Who?", "url": []}, r"url is \[\], but must be a URL or a list of URLs"),
         ({"question": "Who?", "url": None}, "url is None"),
         ({"question": "Who?", "url": 7}, "url is 7"),
@@ -187,8 +187,8 @@ def test_invalid_inputs_raise_an_error(given, says):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ([7], "a URL is a text, not int"),
-        ([[URL]], "a URL is a text, not list"),
+        ([7], "a URL is a text, not a number"),
+        ([[URL]], "a URL is a text, not a list"),
         ("", "the URL is empty"),
         ("lighthouse", "lighthouse is not the URL of a web page: it must begin with https:// or http://"),
         ("example.com/page", "it must begin with https://"),

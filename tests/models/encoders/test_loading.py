@@ -173,7 +173,7 @@ def test_bad_objects_names_and_options_are_errors(folder):
     model = encoders.make("Bert", "ForMaskedLM")
     with pytest.raises(InputError, match="a loaded model needs its tokenizer"):
         HuggingFaceEncoder(model.model)
-    with pytest.raises(InputError, match="model is int, but must be a name"):
+    with pytest.raises(InputError, match="model is a number, but must be a name"):
         HuggingFaceEncoder(7)
     with pytest.raises(ModelNotFound):
         HuggingFaceEncoder("no-such-model")
