@@ -73,9 +73,13 @@ def parse_documents(source: Any, what: str) -> list[Document]:
     return [Document(item) if isinstance(item, str) else item for item in given]
 
 
-def validate_examples(examples: Sequence[Any]) -> None:
+def validate_examples(examples: Any) -> None:
     """Raise `InputError` if there are no examples to learn from."""
-    if not len(examples):
+    if isinstance(examples, str | Mapping) or not isinstance(examples, Sequence):
+        raise InputError(
+            f"examples is {kind_of(examples)}, but must be a list of dictionaries with 'input' and 'output'"
+        )
+    if not examples:
         raise InputError("there are no examples to learn from: give some; a new chain goes without")
 
 

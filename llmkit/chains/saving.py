@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,6 +17,7 @@ from llmkit.chains.guarantees.guarantee import Guarantee
 from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.errors import InputError
 from llmkit.regular_files import parse_object, read_regular, reason
+from llmkit.text.words import with_article
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -28,6 +30,7 @@ MAX_SCORE_DIFFERENCE = 1.0
 MAX_PROBABILITY_DIFFERENCE = 0.25
 """In nats, for encoders: in bfloat16 `minilm-l6` differs by up to 0.1."""
 MIN_COSINE = 0.999
+_FORMAT = re.compile(r"llmkit (?P<kind>\S+) chain, version \d+")
 
 
 class SavedChain(BaseModel):
@@ -78,9 +81,11 @@ def read_chain(folder: str | os.PathLike[str], settings_type: type[S]) -> tuple[
     path = Path(folder)
     try:
         fields = parse_object(_read(path, SETTINGS_FILE))
-        _check_format(fields.get("format"), settings_type)
+        _check_format(path, fields.get("format"), settings_type)
         settings = settings_type.model_validate(fields)
         arrays = load(_read(path, ARRAYS_FILE))
+    except InputError:
+        raise
     except (OSError, ValueError, SafetensorError) as error:
         raise _unreadable(path, settings_type.kind, error) from error
     return settings, {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
@@ -100,8 +105,12 @@ def _read(folder: Path, name: str) -> bytes:
     return read_regular(folder / name, MAX_BYTES)
 
 
-def _check_format(found: Any, settings_type: type[SavedChain]) -> None:
+def _check_format(path: Path, found: Any, settings_type: type[SavedChain]) -> None:
     wanted = settings_type.model_fields["format"].default
+    other = _FORMAT.fullmatch(str(found))
+    if other and other["kind"] != settings_type.kind:
+        wanted_kind = f"{with_article(settings_type.kind)} chain"
+        raise InputError(f"{path} has {with_article(other['kind'])} chain, not {wanted_kind}: give another folder")
     if found != wanted:
         raise ValueError(f"its format is {found!r:.80}, but must be {wanted!r}")
 
@@ -109,6 +118,8 @@ def _check_format(found: Any, settings_type: type[SavedChain]) -> None:
 def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
     """Return the error of a folder, which says in a line what is wrong with it and what to do."""
     what = f"{path} has no saved {f'{kind} ' if kind else ''}chain that can be read"
+    if isinstance(error, NotADirectoryError):
+        return InputError(f"{what}: it is a file; give the folder that a chain was saved in")
     if isinstance(error, FileNotFoundError):
         name = SETTINGS_FILE if not (path / SETTINGS_FILE).exists() else ARRAYS_FILE
         return InputError(f"{what}: there is no {name} in it; give the folder that a chain was saved in")
@@ -165,7 +176,7 @@ def validate_same_model(
 def validate_embedder_given(*, saved: bool, given: bool) -> None:
     """Raise `InputError` if a chain was saved with an embedder and none is given, or the reverse."""
     if saved and not given:
-        raise InputError("the chain was saved with an embedder: give the same one, such as embedder='minilm-l6'")
+        raise InputError("the chain was saved with an embedder: give the same one with embedder=")
     if given and not saved:
         raise InputError("the chain was saved without an embedder: leave it out, or fit a new chain")
 

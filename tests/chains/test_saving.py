@@ -95,8 +95,8 @@ def test_a_guarantee_of_answers_is_saved_with_its_threshold(tmp_path: Path) -> N
     assert load_answers(tmp_path).invoke(rows[0]).guarantee == chain.guarantee
 
 
-def head(task: str) -> Any:
-    return encoders.make("Bert", task).encoder()
+def head() -> Any:
+    return encoders.make("Bert", "ForQuestionAnswering", ("LABEL_0", "LABEL_1")).encoder()
 
 
 def refusals(folder: Path) -> dict[str, Callable[[], Chain]]:
@@ -106,15 +106,14 @@ def refusals(folder: Path) -> dict[str, Callable[[], Chain]]:
     tiny_chain().save(folder / "words")
     return {
         "another model or prompt: its scores differ": lambda: load_entities(folder / "entities", "mistral"),
-        "by likelihood, but this one does by question-answering head": lambda: QAChain.load(
-            folder / "words", head("ForQuestionAnswering")
-        ),
+        "by likelihood, but this one does by question-answering head": lambda: QAChain.load(folder / "words", head()),
         "was saved with an embedder": lambda: load_answers(folder / "answers", embedder=None),
         "was saved without an embedder": lambda: load_answers(folder / "words", embedder=WordCounts()),
         "nothing to fit": lambda: NERChain.load(folder / "entities", ChatWithoutScores(llm=tiny_llm("llama"))),
         "nothing was learned": lambda: QAChain.load(folder / "words", ChatWithoutScores(llm=tiny_llm("llama"))),
-        "has no saved question-answering chain that can be read: its format is 'llmkit entity chain": lambda: (
-            load_answers(folder / "entities")
+        "has an entity chain, not a question-answering chain": lambda: load_answers(folder / "entities"),
+        "chain.json has no saved entity chain that can be read: it is a file; give": lambda: load_entities(
+            folder / "words" / "chain.json"
         ),
         "there is no chain.json in it; give the folder": lambda: load_answers(folder / "nowhere"),
     }
@@ -127,9 +126,9 @@ def test_another_model_embedder_chain_or_folder_is_refused(tmp_path: Path) -> No
 
 
 def test_the_head_of_an_encoder_is_recognized(tmp_path: Path) -> None:
-    chain = QAChain(head("ForQuestionAnswering"), embedder=None)
+    chain = QAChain(head(), embedder=None)
     chain.save(tmp_path)
-    loaded = QAChain.load(tmp_path, head("ForQuestionAnswering"))
+    loaded = QAChain.load(tmp_path, head())
     assert loaded.invoke(ASKED[0]) == chain.invoke(ASKED[0])
     with pytest.raises(InputError, match="by question-answering head, but this one does by likelihood"):
         load_answers(tmp_path)

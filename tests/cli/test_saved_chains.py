@@ -55,7 +55,7 @@ def test_options_that_contradict_the_saved_chain_are_refused(refused, tmp_path):
         (["entities", *entities, "--any-words"], "--any-words is part of what was saved in"),
         ([*ask, *answers, "--top-k", "2"], "--top-k is part of what was saved in"),
         ([*ask, *answers, "--embedder"], "the chain was saved without an embedder"),
-        ([*ask, *entities], "has no saved question-answering chain that can be read"),
+        ([*ask, *entities], "has an entity chain, not a question-answering chain"),
         (["entities", "--load", "nowhere"], "nowhere has no saved entity chain that can be read: there is no chain"),
         (
             ["batch", "ask", "rows.jsonl", "--output", "x", "--question", "Who?", *answers, "--style", "extractive"],

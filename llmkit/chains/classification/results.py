@@ -83,6 +83,8 @@ def parse_rows(rows: Any) -> tuple[list[str], list[Any] | None]:
     for number, (row, has_label) in enumerate(zip(rows, labelled, strict=True), 1):
         if has_label != labelled[0]:
             raise InputError(f"row {number} has {'a' if has_label else 'no'} label, but row 1 has not the same form")
+        if isinstance(row, list | tuple):
+            raise InputError(f"row {number} is a list, but must be a text or {{'input': text, 'output': label}}")
         try:
             texts.append(parse_text(row["input"] if has_label else row))
         except InputError as error:

@@ -26,7 +26,6 @@ from llmkit.chains.saving import (
     seen_array,
     take_array,
     take_seen,
-    validate_same_method,
     validate_same_model,
     write_chain,
 )
@@ -153,7 +152,6 @@ class CalibratedNER(Chain[Text, str, Entities]):
         """Take over what was saved; raise `InputError` if it is damaged, or of another model or prompt."""
         if self._scorer is None:
             raise _nothing_to_fit()
-        validate_same_method(saved.method, self._scorer.method)
         probe = self._scorer.probe()
         validate_same_model(take_array(arrays, "probe", len(probe)), probe, MAX_SCORE_DIFFERENCE)
         self._decoder = replace(self._plain, head=load_head(saved, arrays), calibration=saved.calibration)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from langchain_core.runnables import RunnableConfig
 
-from llmkit.chains.capabilities import refuse_unread
+from llmkit.chains.capabilities import is_capable, refuse_unread
 from llmkit.chains.guarantees.seen import SeenTexts
 from llmkit.chains.inputs import (
     Text,
@@ -30,7 +30,7 @@ from llmkit.chains.ner.span_scorer import SpanScorer
 from llmkit.chains.ner.structured import name_entities
 from llmkit.chains.ner.token_labels import TokenLabelScorer
 from llmkit.chains.ner.tuning import NEUTRAL, SMOLLM2_135M, NERTuning
-from llmkit.chains.saving import read_chain
+from llmkit.chains.saving import read_chain, validate_same_method
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
@@ -149,8 +149,8 @@ class NERChain(CalibratedNER):
         Raises:
             InputError: an example is wrong, says which, or there are none. Nothing changes then.
         """
+        validate_examples(examples)
         parsed = self._parse_rows(examples, "example")
-        validate_examples(parsed)
         with self._lock:
             if self._naming:
                 self._naming = self._show_to_model(examples)
@@ -181,6 +181,8 @@ class NERChain(CalibratedNER):
             InputError: there is no saved chain, it is damaged, or it is of another model or prompt.
         """
         saved, arrays = read_chain(folder, SavedNER)
+        is_classifier = is_capable(llm, "span_scores")
+        validate_same_method(saved.method, TokenLabelScorer.method if is_classifier else SpanScorer.method)
         chain = cls(llm, prompt=prompt, context_window=context_window, **saved.arguments())
         chain._restore(saved, arrays)
         return chain

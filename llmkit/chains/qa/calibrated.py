@@ -32,7 +32,6 @@ from llmkit.chains.saving import (
     take_array,
     take_seen,
     validate_same_embedder,
-    validate_same_method,
     validate_same_model,
     write_chain,
 )
@@ -152,7 +151,6 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
     def _restore(self, saved: SavedQA, arrays: Arrays) -> None:
         """Take over what was saved; raise `InputError` if it is damaged, or of another model, embedder or prompt."""
         reader, retriever = self._required_reader(), self.sentence_retriever
-        validate_same_method(saved.method, reader.method)
         probe = reader.probe()
         validate_same_model(take_array(arrays, "probe", len(probe)), probe, MAX_SCORE_DIFFERENCE)
         if retriever.embedder is not None:

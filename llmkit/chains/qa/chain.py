@@ -10,6 +10,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 
+from llmkit.chains.capabilities import is_capable
 from llmkit.chains.inputs import refuse_prompts, validate_positive, validate_share
 from llmkit.chains.qa.alternatives import MAX_NEAR
 from llmkit.chains.qa.answer_spans import AnswerSpan
@@ -32,7 +33,7 @@ from llmkit.chains.qa.saving import SavedQA, Style
 from llmkit.chains.qa.structured import QuotedQuery, answer_with_quotes
 from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M, QATuning
 from llmkit.chains.qa.yes_no import YesNoAnswer, YesNoReader
-from llmkit.chains.saving import read_chain, validate_embedder_given
+from llmkit.chains.saving import read_chain, validate_embedder_given, validate_same_method
 from llmkit.chains.scoring import WeightsWatch, scoring_model
 from llmkit.chains.structured import StructuredTask
 from llmkit.chains.tuning import is_fitted_on, select_tuning
@@ -191,6 +192,8 @@ class QAChain(CalibratedQuestionAnswering):
             InputError: there is no saved chain, it is damaged, or it is of another model, embedder or prompt.
         """
         saved, arrays = read_chain(folder, SavedQA)
+        has_head = is_capable(llm, "answer_spans")
+        validate_same_method(saved.method, HeadReader.method if has_head else Reader.method)
         if embedder == "auto" and not saved.has_embedder:
             embedder = None
         prompts: dict[str, Any] = {"prompt": prompt, "abstractive_prompt": abstractive_prompt}
