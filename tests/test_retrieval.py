@@ -167,5 +167,5 @@ def test_without_weights_in_the_cache_only_words_count() -> None:
 
 
 def test_an_invalid_embedder_raises_input_error() -> None:
-    with pytest.raises(InputError, match="embedder is str"):
+    with pytest.raises(InputError, match="embedder is a text"):
         SentenceRetriever("minilm")  # type: ignore[arg-type]

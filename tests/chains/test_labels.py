@@ -79,7 +79,7 @@ def test_a_description_replaces_its_label_in_the_prompt() -> None:
     [
         ({"c": "x"}, "the description of 'c' is of no label: the labels are 'a', 'b'"),
         ({"a": " "}, "the description of 'a' is empty: leave it out"),
-        ({"a": 3}, "the description of 'a' is int"),
+        ({"a": 3}, "the description of 'a' is a number"),
         (["x", "y"], r"descriptions is \['x', 'y'\], but must say what labels mean"),
         ({"a": "same", "b": " same "}, "the labels 'a', 'b' have the same words"),
         ({"a": "b"}, "the labels 'a', 'b' have the same words, 'b'"),
@@ -110,7 +110,7 @@ def test_labels_of_examples_are_replaced_by_their_descriptions() -> None:
     ("example", "says"),
     [
         ({"input": "x"}, "example 2 has no 'output'; its keys are 'input'"),
-        ("x", "example 2 is 'x', but must be a dictionary"),
+        ("x", "example 2 is a text, but must be a dictionary"),
         ({"input": "x", "output": "c"}, "example 2 has the label 'c', but the labels are 'a', 'b'"),
         ({"input": "x", "output": "A"}, "example 2 has the label 'A'"),
         ({"input": "x", "output": 3}, "example 2 has the label 3, but"),

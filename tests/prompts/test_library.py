@@ -113,7 +113,7 @@ def test_a_symlink_out_of_the_folder_is_not_a_prompt_text(tmp_path, monkeypatch)
         ('---\nquestion: "open\n---\n', "not YAML"),
         ("---\nquestion: !!python/object/apply:os.getcwd []\n---\n", "question is not text"),
         ("---\nexamples: one\n---\n", "example 1 is a text, but must be a dictionary"),
-        ("---\nexamples: [[1]]\n---\n", "example 1 is list"),
+        ("---\nexamples: [[1]]\n---\n", "example 1 is a list"),
         ("---\nexamples:\n- input: x\n---\n", "example 1 has no 'output'"),
         ("---\nlayout: poem\n---\n", "layout is 'poem', but should be 'chat', 'completion' or 'flan'"),
         ("---\nexample_order: middle\n---\n", "example_order is 'middle', but should be 'best_last' or 'best_first'"),

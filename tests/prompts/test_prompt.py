@@ -142,13 +142,13 @@ def test_invalid_arguments_raise_prompt_errors_that_name_the_cause():
         prompt.invoke({"input": "a"})
     with pytest.raises(PromptError, match="input is missing"):
         prompt.invoke({"labels": "a"})
-    with pytest.raises(PromptError, match="the input is int"):
+    with pytest.raises(PromptError, match="the input is a number"):
         prompt.invoke({"labels": "a", "input": 3})
     with pytest.raises(PromptError, match="no field 'label'"):
         prompt.partial(label="a")
     with pytest.raises(PromptError, match="no field 'label'"):
         prompt.fit("a", model=CountingChat(), max_new_tokens=1, labels="a", label="b")
-    with pytest.raises(PromptError, match="instruction is int"):
+    with pytest.raises(PromptError, match="instruction is a number"):
         TaskPrompt(3)  # type: ignore[arg-type]
     with pytest.raises(PromptError, match="example 2 has no 'output'"):
         summary(examples=[TWO_EXAMPLES[0], {"input": "x"}])

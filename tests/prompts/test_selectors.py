@@ -186,7 +186,7 @@ def test_invalid_arguments_raise_prompt_errors_that_name_them():
             FirstExamples(k)  # type: ignore[arg-type]
     with pytest.raises(PromptError, match="relevance is 2"):
         DiverseExamples(relevance=2)
-    with pytest.raises(PromptError, match="embedder is str"):
+    with pytest.raises(PromptError, match="embedder is a text"):
         SimilarExamples(embedder="minilm-l6")  # type: ignore[arg-type]
     with pytest.raises(PromptError, match="not by str"):
         BalancedExamples("first")  # type: ignore[arg-type]

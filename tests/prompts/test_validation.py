@@ -74,7 +74,7 @@ def test_a_lone_surrogate_raises_prompt_error():
 @pytest.mark.parametrize(
     ("example", "message"),
     [
-        ("text", "example 7 is str"),
+        ("text", "example 7 is a text"),
         ({}, "example 7 has no 'input'; its keys are none"),
         ({"input": "in", "ouput": "out"}, "example 7 has no 'output'; its keys are 'input', 'ouput'"),
         ({"input": "in", "output": "  \n"}, "example 7's 'output' is empty"),

@@ -88,12 +88,12 @@ BAD: list[tuple[Any, str]] = [
     ({"context": "x"}, "the input has no 'question'"),
     (qa_input("x", ""), "the question is empty"),
     (qa_input("x", " \n"), "the question is empty"),
-    (qa_input("x", 3), "the question is int"),  # type: ignore[arg-type]
+    (qa_input("x", 3), "the question is a number"),  # type: ignore[arg-type]
     (qa_input(""), "the context is empty"),
     (qa_input(" \n "), "the context is empty"),
     (qa_input([]), "the context is an empty list"),
-    (qa_input(7), "the context is int"),
-    (qa_input([7]), "the context is list"),
+    (qa_input(7), "the context is a number"),
+    (qa_input([7]), "the context is a list"),
     (qa_input([Document("x"), Document(" ")]), "document 2 has no text"),
 ]
 
@@ -138,11 +138,11 @@ def test_sentences_that_do_not_fit_are_left_out_or_raise_an_error() -> None:
         ({"threshold": 2}, "threshold is 2"),
         ({"max_answer_words": 0}, "max_answer_words is 0"),
         ({"top_k": "3"}, "top_k is '3'"),
-        ({"embedder": "minilm"}, "embedder is str"),
+        ({"embedder": "minilm"}, "embedder is a text"),
         ({"prompt": TaskPrompt("Answer.")}, "no field {question}"),
         ({"prompt": 3}, "prompt is a number, but must be the name of a prompt text or a TaskPrompt"),
         ({"prompt": TaskPrompt("{a} {question}", fields=("a", "question"))}, "cannot fill: a"),
-        ({"retriever": "shelf"}, "retriever is str"),
+        ({"retriever": "shelf"}, "retriever is a text"),
         ({"abstractive_prompt": "answer-in-words"}, "but style is 'extractive'"),
         ({"structured_prompt": "answer-with-quotes"}, "structured_prompt is given, but HuggingFaceChat returns log"),
         ({"examples": [{"input": "x", "output": "y"}]}, "example 1 has no 'question'"),
