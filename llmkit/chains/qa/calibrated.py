@@ -68,6 +68,7 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
     _structured: StructuredTask[QuotedQuery, Answer] | None = None
     _guarantee: Guarantee | None = None
     _seen = SeenTexts()
+    _examples: tuple[Any, ...] = ()
 
     def calibrate(
         self,
@@ -137,6 +138,7 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
             method=reader.method,
             style=self.style,
             **self._arguments,
+            examples=self._examples,
             tuning=self.tuning,
             threshold=self.threshold,
             yes_no_threshold=self.yes_no_threshold,
@@ -215,11 +217,11 @@ class CalibratedQuestionAnswering(Chain[Mapping[str, Any], PreparedQuery, Answer
         return [next(answers) if item.yes_no_input else None for item in prepared]
 
     def _learn_from(self, examples: Sequence[Any]) -> None:
-        """Remember which labelled questions are examples."""
+        """Remember the examples, and by what their questions are recognized."""
         shown = [one for one in examples if isinstance(one, Mapping) and {"input", "question"} <= one.keys()]
         texts = [_seen_text(one["question"], [one["input"]]) for one in shown]
         warn_of_contradictions((text, one.get("output")) for text, one in zip(texts, shown, strict=True))
-        self._seen = SeenTexts().with_texts(texts)
+        self._seen, self._examples = SeenTexts().with_texts(texts), tuple(examples)
 
 
 def _seen_text(question: str, texts: Sequence[str]) -> str:

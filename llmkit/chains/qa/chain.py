@@ -118,8 +118,7 @@ class QAChain(CalibratedQuestionAnswering):
     ) -> None:
         if style not in get_args(Style):
             raise InputError(f"style is {style!r}, but must be 'extractive' or 'abstractive'")
-        self.tool_input = input_type(retriever)
-        self.style, self.retriever = style, retriever
+        self.style, self.retriever, self.tool_input = style, retriever, input_type(retriever)
         self.sentence_retriever = SentenceRetriever(embedder)
         self.top_k = validate_positive(top_k, "top_k")
         max_words = validate_positive(max_answer_words, "max_answer_words")
@@ -127,7 +126,6 @@ class QAChain(CalibratedQuestionAnswering):
         self.llm, scorer = llm, scoring_model(llm, "answer_spans")
         self._learn_from(examples)
         self._arguments = {"top_k": self.top_k, "max_answer_words": max_words, "max_new_tokens": max_new_tokens}
-        self._arguments |= {"examples": tuple(examples)}
         is_head = hasattr(scorer, "batch_answer_spans")
         self.tuning = select_tuning(scorer, tuning, SMOLLM2_135M, HEAD_TUNING if is_head else NEUTRAL)
         self._weights = WeightsWatch(scorer)
