@@ -52,8 +52,8 @@ def test_served_chat_scores_as_the_model_does(default_llm):
         [HumanMessage("Taxes rise in May. What is it about?"), AIMessage("It is about")],
     ]
     options = [" sports", " politics", " the weather", " the news of business"]
-    with api_server(default_llm, name=None) as server:
-        served = ServedChat(server.url, default_llm.model_name)
+    with api_server(default_llm, name="smollm2-135m") as server:
+        served = ServedChat(server.url, "smollm2-135m")
         assert served.exactness == "exact"
         assert served.context_window == default_llm.context_window
         found, expected = served.score(inputs, options), default_llm.score(inputs, options)

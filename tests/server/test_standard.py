@@ -1,0 +1,42 @@
+"""LangChain's standard integration suite, through its own client for OpenAI's API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from langchain_openai import ChatOpenAI
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+from llmkit import HuggingFaceChat
+from tests.support.api_server import ApiServer, api_server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def served(default_llm: HuggingFaceChat) -> Iterator[ApiServer]:
+    with api_server(default_llm, name="smollm2-135m") as server:
+        yield server
+
+
+class TestIntegration(ChatModelIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def _use(self, served: ApiServer) -> None:
+        type(self).url = served.url
+
+    url = ""
+
+    @property
+    def chat_model_class(self) -> type[ChatOpenAI]:
+        return ChatOpenAI
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        where = {"base_url": f"{self.url}/v1", "api_key": "none", "model": "smollm2-135m"}
+        return {**where, "max_tokens": 48, "stream_usage": True}
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
