@@ -19,6 +19,7 @@ except ImportError as error:
 
 from llmkit.errors import LlmkitError
 from llmkit.server import chains, chat, completions, decisions, embeddings, tokens
+from llmkit.server.bodies import BodyReader
 from llmkit.server.errors import ClientGone, Refusal, answer_error
 from llmkit.server.security import Security
 from llmkit.server.service import Service
@@ -58,12 +59,13 @@ def create_app(llm: HuggingFaceChat, settings: ServerSettings | None = None, *, 
         InputError: starlette is not installed.
     """
     settings = settings or ServerSettings()
-    service = Service(llm, settings, name or llm.model_name, Workers(settings.max_running, settings.max_waiting))
+    workers = Workers(settings.max_running, settings.max_waiting)
+    service = Service(llm, name or llm.model_name, workers, BodyReader(settings))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
-        service.workers.close()
+        workers.close()
 
     app = Starlette(
         routes=ROUTES,
@@ -72,5 +74,4 @@ def create_app(llm: HuggingFaceChat, settings: ServerSettings | None = None, *, 
         middleware=[Middleware(Security, settings=settings)],
     )
     app.state.service = service
-    app.state.reading = {}  # how many bytes of each body have arrived
     return app

@@ -43,16 +43,6 @@ class ApiRequest(BaseModel):
 RequestT = TypeVar("RequestT", bound=ApiRequest)
 
 
-async def read_request(request: Request, kind: type[RequestT], settings: ServerSettings) -> RequestT:
-    """Read and check a body.
-
-    Raises:
-        Refusal: it is too large (413), late (408), no JSON, or no such request (400).
-        ClientGone: the client has closed its connection.
-    """
-    return parse_request(kind, _parse_json(await _read_bytes(request, settings)))
-
-
 def parse_request(kind: type[RequestT], body: Any) -> RequestT:
     """Return a body as a request; parameters without effect are passed over, other unknown ones are refused."""
     if not isinstance(body, dict):
@@ -91,31 +81,45 @@ def _has_no_effect(kind: type[ApiRequest], name: str, value: Any) -> bool:
     return name in WITHOUT_EFFECT or (name in _NEUTRAL and _NEUTRAL[name] == value)
 
 
-async def _read_bytes(request: Request, settings: ServerSettings) -> bytes:
-    """Read a body; all that are being read at a time have a bound too."""
-    limit, reading = settings.max_body_bytes, request.app.state.reading
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:20]) > limit:
-        raise _too_large(limit)
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(settings.request_timeout):
-            async for part in request.stream():
-                parts.append(part)
-                reading[request] = size = size + len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                if sum(reading.values()) > _BODIES_AT_A_TIME * limit:
-                    message = "too many large requests arrive at a time: try again later"
-                    raise Refusal(429, message, headers={**_CLOSE, "Retry-After": "5"})
-    except TimeoutError as error:
-        seconds = f"{settings.request_timeout:g}"
-        raise Refusal(408, f"the body did not arrive within {seconds} seconds", headers=_CLOSE) from error
-    except ClientDisconnect as error:
-        raise ClientGone from error
-    finally:
-        reading.pop(request, None)
-    return b"".join(parts)
+class BodyReader:
+    """Reads bodies within the bounds of the settings, each and all that arrive at a time."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._limit, self._timeout = settings.max_body_bytes, settings.request_timeout
+        self._arriving: dict[Request, int] = {}  # how many bytes of each body are here
+
+    async def read(self, request: Request) -> Any:
+        """Return the JSON of a body.
+
+        Raises:
+            Refusal: it is too large (413), late (408) or no JSON (400), or too much arrives at a time (429).
+            ClientGone: the client has closed its connection.
+        """
+        announced = request.headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced[:20]) > self._limit:
+            raise _too_large(self._limit)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return _parse_json(await self._read_bytes(request))
+        except TimeoutError as error:
+            message = f"the body did not arrive within {self._timeout:g} seconds"
+            raise Refusal(408, message, headers=_CLOSE) from error
+        except ClientDisconnect as error:
+            raise ClientGone from error
+        finally:
+            self._arriving.pop(request, None)
+
+    async def _read_bytes(self, request: Request) -> bytes:
+        parts, size = [], 0
+        async for part in request.stream():
+            parts.append(part)
+            self._arriving[request] = size = size + len(part)
+            if size > self._limit:
+                raise _too_large(self._limit)
+            if sum(self._arriving.values()) > _BODIES_AT_A_TIME * self._limit:
+                message = "too many large requests arrive at a time: try again later"
+                raise Refusal(429, message, headers={**_CLOSE, "Retry-After": "5"})
+        return b"".join(parts)
 
 
 _CLOSE = {"Connection": "close"}  # what is left of the body is not read

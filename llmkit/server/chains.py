@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 
 from llmkit import chains
 from llmkit.errors import LlmkitError
-from llmkit.server.bodies import ApiRequest, read_request
+from llmkit.server.bodies import ApiRequest
 from llmkit.server.errors import Refusal
-from llmkit.server.service import Service
+from llmkit.server.service import Service, accept
 
 MAX_URLS = 8
 
@@ -174,9 +174,7 @@ def route(kind: type[ChainRequest]) -> Callable[[Request], Any]:
     """Return what answers `POST` requests of this kind."""
 
     async def answer(request: Request) -> JSONResponse:
-        service = Service.of(request)
-        body = await read_request(request, kind, service.settings)
-        service.check_model(body.model)
+        service, body = await accept(request, kind)
 
         def compute() -> dict[str, Any]:
             return body.run(make_chain(service, body))

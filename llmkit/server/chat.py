@@ -16,17 +16,16 @@ from starlette.responses import JSONResponse
 from llmkit.models.generation.completion import Completion
 from llmkit.models.langchain.batching import PreparedCall
 from llmkit.models.langchain.message_parser import MessageParser
-from llmkit.server.bodies import read_request
 from llmkit.server.chat_messages import read_messages
 from llmkit.server.errors import Refusal
 from llmkit.server.event_stream import EventStream
-from llmkit.server.generation import GenerationRequest, usage
+from llmkit.server.generation import BaseCompletionRequest, usage
 from llmkit.server.logprobs import TokenNames, chat_logprobs
-from llmkit.server.service import Service, envelope
+from llmkit.server.service import Service, accept, envelope
 from llmkit.server.workers import started
 
 
-class ChatRequest(GenerationRequest):
+class ChatRequest(BaseCompletionRequest):
     """The body of `/v1/chat/completions`."""
 
     messages: list[dict[str, Any]] = Field(min_length=1)
@@ -182,9 +181,7 @@ def _tool_call(part: Any) -> dict[str, Any]:
 
 async def complete_chat(request: Request) -> Any:
     """Answer `POST /v1/chat/completions`."""
-    service = Service.of(request)
-    body = await read_request(request, ChatRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, ChatRequest)
     identifier = uuid4().hex
     if body.stream:
         head = envelope(service, "chat.completion.chunk", "chatcmpl", identifier)

@@ -14,12 +14,11 @@ from starlette.responses import JSONResponse
 from llmkit.models.generation.completion import Completion, TokenLogprob
 from llmkit.models.generation.prompt_logprobs import prompt_logprobs
 from llmkit.models.langchain.batching import PreparedCall
-from llmkit.server.bodies import read_request
 from llmkit.server.errors import Refusal
 from llmkit.server.event_stream import EventStream
-from llmkit.server.generation import GenerationRequest, usage
-from llmkit.server.logprobs import TokenNames, completion_logprobs, text_offsets
-from llmkit.server.service import Service, envelope
+from llmkit.server.generation import BaseCompletionRequest, usage
+from llmkit.server.logprobs import TextOffsets, TokenNames, completion_logprobs
+from llmkit.server.service import Service, accept, envelope
 from llmkit.server.tokens import encode_with_markup
 from llmkit.server.workers import started
 
@@ -27,7 +26,7 @@ _DEFAULT_MAX_TOKENS = 16
 _OPENING_TOKENS = 4  # at the end of a prompt, that the text of the first new token may depend on
 
 
-class CompletionRequest(GenerationRequest):
+class CompletionRequest(BaseCompletionRequest):
     """The body of `/v1/completions`.
 
     Attributes:
@@ -79,6 +78,22 @@ class CompletionRequest(GenerationRequest):
 
 
 @dataclass
+class _Reported:
+    """The log-probabilities of one completion, of which some were reported."""
+
+    offsets: TextOffsets
+    names: TokenNames
+    count: int = 0
+
+    def more(self, completion: Completion) -> dict[str, Any] | None:
+        """Return those of the tokens since the last call; `None` if there are none."""
+        scores = completion.logprobs[self.count :]
+        self.count += len(scores)
+        tokens = [score.token_id for score in scores]
+        return completion_logprobs(tokens, scores, self.names, self.offsets.of(tokens)) if scores else None
+
+
+@dataclass
 class TextCompletions:
     """The completions of all prompts of a request."""
 
@@ -125,56 +140,49 @@ class TextCompletions:
                     reason = None if self.request.generates else "length"
                     yield {**self._choice(first + index, place, prompt, None), "finish_reason": reason}
             if self.request.generates:
-                yield from self._stream(call, first, group)
+                yield from self._stream(call, first, len(self._text_before(place)), group)
             found.append(list(group.values()))
         if self.request.wants_usage:
             yield {"usage": self._usage(found)}
 
-    def _stream(self, call: PreparedCall, first: int, group: dict[int, Completion]) -> Iterator[dict[str, Any]]:
-        reported: dict[int, int] = {}
+    def _part(self, call: PreparedCall, start: int) -> _Reported:
+        return _Reported(TextOffsets(call.engine, start, call.request.prompt[-_OPENING_TOKENS:]), self.names)
+
+    def _stream(
+        self, call: PreparedCall, first: int, prompt_length: int, group: dict[int, Completion]
+    ) -> Iterator[dict[str, Any]]:
+        parts = [self._part(call, prompt_length) for _ in range(call.request.settings.n)]
         with closing(call.engine.stream(call.request)) as steps:
             for completion, text in steps:
                 group[completion.index] = completion
-                start = reported.get(completion.index, 0)
-                reported[completion.index] = len(completion.logprobs)
-                if not (text or completion.finish_reason or len(completion.logprobs) > start):
+                logprobs = parts[completion.index].more(completion)
+                if not (text or completion.finish_reason or logprobs):
                     continue
                 if completion.finish_reason:
                     call.check_time([completion])
                 chunk = {"index": first + completion.index, "text": text, "finish_reason": completion.finish_reason}
-                yield {**chunk, "logprobs": self._completion_logprobs(call, completion, start)}
+                yield {**chunk, "logprobs": logprobs}
 
     def _choice(
         self, number: int, index: int, prompt: list[TokenLogprob | None], completion: Completion | None
     ) -> dict[str, Any]:
         """Return a choice: the prompt where it is echoed, and what was generated behind it."""
         call = self.calls[index]
-        text = self._prompt_text(index) if self.request.echo else ""
-        logprobs = None
+        text, logprobs = self._text_before(index), None
         if self.request.echo and call.request.logprobs is not None:
             tokens = list(call.request.prompt)
-            logprobs = completion_logprobs(tokens, prompt, self.names, text_offsets(call.engine, tokens))
+            logprobs = completion_logprobs(tokens, prompt, self.names, TextOffsets(call.engine).of(tokens))
         if completion is None:
             return {"index": number, "text": text, "logprobs": logprobs, "finish_reason": "length"}
-        more = self._completion_logprobs(call, completion, 0, len(text))
+        more = self._part(call, len(text)).more(completion)
         if logprobs and more:
             more = {name: [*values, *more[name]] for name, values in logprobs.items()}
         return {
             "index": number,
             "text": text + completion.text,
-            "logprobs": more,
+            "logprobs": more or logprobs,
             "finish_reason": completion.finish_reason,
         }
-
-    def _completion_logprobs(
-        self, call: PreparedCall, completion: Completion, start: int, offset: int = 0
-    ) -> dict[str, Any] | None:
-        """Return the log-probabilities of a completion's tokens from `start` on, whose text begins at `offset`."""
-        if call.request.logprobs is None:
-            return None
-        tokens = [score.token_id for score in completion.logprobs]
-        offsets = text_offsets(call.engine, tokens, offset, call.request.prompt[-_OPENING_TOKENS:])
-        return completion_logprobs(tokens[start:], completion.logprobs[start:], self.names, offsets[start:])
 
     def _echo(self, index: int) -> list[TokenLogprob | None]:
         """Compute the log-probabilities of a prompt's tokens, where they are asked for."""
@@ -192,7 +200,10 @@ class TextCompletions:
         self.calls[index].check_time()
         return found
 
-    def _prompt_text(self, index: int) -> str:
+    def _text_before(self, index: int) -> str:
+        """Return the text of a prompt, where it is echoed."""
+        if not self.request.echo:
+            return ""
         prompt = self.prompts[index]
         decode: Any = self.calls[index].engine.loaded.tokenizer.decode
         return prompt if isinstance(prompt, str) else str(decode(list(prompt), skip_special_tokens=False))
@@ -203,9 +214,7 @@ class TextCompletions:
 
 async def complete_text(request: Request) -> Any:
     """Answer `POST /v1/completions`."""
-    service = Service.of(request)
-    body = await read_request(request, CompletionRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, CompletionRequest)
     head = envelope(service, "text_completion", "cmpl", uuid4().hex)
     if body.stream:
 

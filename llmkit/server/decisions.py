@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from llmkit.models.langchain.decision_state import state_text
-from llmkit.server.bodies import ApiRequest, read_request
+from llmkit.server.bodies import ApiRequest
 from llmkit.server.errors import Refusal
-from llmkit.server.service import Service
+from llmkit.server.service import Service, accept
 
 
 class _Strict(BaseModel):
@@ -135,9 +135,7 @@ class SystemOneRequest(ApiRequest):
 
 async def decide(request: Request) -> JSONResponse:
     """Answer `POST /v1/decisions`."""
-    service = Service.of(request)
-    body = await read_request(request, DecisionRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, DecisionRequest)
     questions = {str(index): question.question() for index, question in enumerate(body.questions)}
 
     def compute() -> dict[str, Any]:
@@ -157,9 +155,7 @@ async def decide(request: Request) -> JSONResponse:
 
 async def ask_system_one(request: Request) -> JSONResponse:
     """Answer `POST /v1/systemone`."""
-    service = Service.of(request)
-    body = await read_request(request, SystemOneRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, SystemOneRequest)
 
     def compute() -> dict[str, Any]:
         given: Any = {"state": body.state, "questions": body.questions}

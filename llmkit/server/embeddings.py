@@ -9,7 +9,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from llmkit.server.bodies import ApiRequest, read_request
+from llmkit.server.bodies import ApiRequest, parse_request
 from llmkit.server.errors import Refusal
 from llmkit.server.service import Service
 
@@ -44,7 +44,7 @@ class EmbeddingRequest(ApiRequest):
 async def embed(request: Request) -> JSONResponse:
     """Answer `POST /v1/embeddings`."""
     service = Service.of(request)
-    body = await read_request(request, EmbeddingRequest, service.settings)
+    body = parse_request(EmbeddingRequest, await service.bodies.read(request))
     model = service.embedding_model
     if body.model not in (None, model.name):
         raise Refusal(

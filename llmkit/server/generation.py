@@ -24,7 +24,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class GenerationRequest(ApiRequest):
+class BaseCompletionRequest(ApiRequest):
     """Generation settings by the names of OpenAI's API, vLLM's and llmkit's; `GenerationSettings` has their ranges."""
 
     stream: bool = False

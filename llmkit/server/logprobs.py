@@ -92,11 +92,22 @@ def _by_name(score: TokenLogprob, names: TokenNames) -> dict[str, float]:
     return found
 
 
-def text_offsets(engine: Engine, tokens: Sequence[int], start: int = 0, context: Sequence[int] = ()) -> list[int]:
-    """Return where the text of each token begins, in characters; special tokens have none."""
-    detokenizer = Detokenizer(engine.loaded.tokenizer, (), context)
-    found, place = [], start
-    for token in tokens:
-        found.append(place)
-        place += len(detokenizer.push(token))
-    return found
+class TextOffsets:
+    """Where the text of each token begins, in characters, token after token; special tokens have no text.
+
+    Args:
+        engine: of the model.
+        start: where the first one begins.
+        context: the tokens before it, which its text may depend on.
+    """
+
+    def __init__(self, engine: Engine, start: int = 0, context: Sequence[int] = ()) -> None:
+        self._detokenizer, self._place = Detokenizer(engine.loaded.tokenizer, (), context), start
+
+    def of(self, tokens: Sequence[int]) -> list[int]:
+        """Return the offsets of the next tokens."""
+        found = []
+        for token in tokens:
+            found.append(self._place)
+            self._place += len(self._detokenizer.push(token))
+        return found

@@ -1,4 +1,4 @@
-"""What the routes of a server share: the model, its name, the settings and the threads."""
+"""What the routes of a server share: the model, its name, the threads, and how a request is accepted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from llmkit.models.tokens.recent import Recent
+from llmkit.server.bodies import BodyReader, RequestT, parse_request
 from llmkit.server.embedding_model import EmbeddingModel
 from llmkit.server.errors import Refusal
-from llmkit.server.settings import ServerSettings
 from llmkit.server.workers import Workers
 
 if TYPE_CHECKING:
@@ -32,15 +32,17 @@ class Service:
     Attributes:
         llm: the model.
         name: what clients call it.
+        workers: the threads that compute.
+        bodies: reads what clients send.
         created: when it was loaded, in seconds since 1970.
         embedding_model: the embedder of `/v1/embeddings`.
         kept_chains: the latest chains, by their arguments.
     """
 
     llm: HuggingFaceChat
-    settings: ServerSettings
     name: str
     workers: Workers
+    bodies: BodyReader
     created: int = field(default_factory=lambda: int(time.time()))
     embedding_model: EmbeddingModel = field(default_factory=EmbeddingModel)
     kept_chains: Recent[Any] = field(default_factory=lambda: Recent(_KEPT_CHAINS))
@@ -82,6 +84,19 @@ class Service:
             raise Refusal(
                 404, f"there is no model {name!r:.100} here, but {self.name!r}", param="model", code="model_not_found"
             )
+
+
+async def accept(request: Request, kind: type[RequestT]) -> tuple[Service, RequestT]:
+    """Return the service, and the body of a request for its model, read and checked.
+
+    Raises:
+        Refusal: the body is too large, late or no such request, or asks for another model.
+        ClientGone: the client has closed its connection.
+    """
+    service = Service.of(request)
+    body = parse_request(kind, await service.bodies.read(request))
+    service.check_model(body.model)
+    return service, body
 
 
 def envelope(service: Service, kind: str, prefix: str, identifier: str) -> dict[str, Any]:

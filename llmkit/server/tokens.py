@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse
 from llmkit import __version__
 from llmkit.models.tokens.token_ids import check_token_ids
 from llmkit.prompts.validation import validate_text
-from llmkit.server.bodies import ApiRequest, read_request
+from llmkit.server.bodies import ApiRequest
 from llmkit.server.chat_messages import read_messages
 from llmkit.server.errors import Refusal
 from llmkit.server.logprobs import TokenNames
-from llmkit.server.service import Service
+from llmkit.server.service import Service, accept
 
 
 class TokenizeRequest(ApiRequest):
@@ -46,9 +46,7 @@ def encode_with_markup(service: Service, text: str, *, special: bool) -> list[in
 
 async def tokenize(request: Request) -> JSONResponse:
     """Answer `POST /tokenize`."""
-    service = Service.of(request)
-    body = await read_request(request, TokenizeRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, TokenizeRequest)
     if (body.prompt is None) == (body.messages is None):
         raise Refusal(400, "give either prompt, a text, or messages", param="prompt")
 
@@ -71,9 +69,7 @@ async def tokenize(request: Request) -> JSONResponse:
 
 async def detokenize(request: Request) -> JSONResponse:
     """Answer `POST /detokenize`."""
-    service = Service.of(request)
-    body = await read_request(request, DetokenizeRequest, service.settings)
-    service.check_model(body.model)
+    service, body = await accept(request, DetokenizeRequest)
     loaded = service.engine.loaded
     tokens = check_token_ids(body.tokens, loaded.vocab_size) if body.tokens else []
     decode: Any = loaded.tokenizer.decode
