@@ -14,6 +14,8 @@ from llmkit.batch.worker import ERROR, OUTPUT_COLUMNS, Outcome
 from llmkit.errors import InputError
 from llmkit.files.encodings import utf8_lines
 
+ID, LINE = LINE_COLUMNS = ("id", "line")
+"""How engines pass on rows in Arrow tables, so that their text stays as it is: the id as JSON, and the line."""
 _IDS = 10_000  # that are passed on together
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,6 +56,12 @@ class JsonRows:
         """Return some rows of a block."""
         ids, rows = ([column[index] for index in indices] for column in (block.ids, block.rows))
         return Block(block.schema, ids, [[cells[index] for index in indices] for cells in block.columns], rows)
+
+    def to_block(self, table: Any, id_column: str, columns: Sequence[str]) -> Block:
+        """Return the rows of an Arrow table with `LINE_COLUMNS`."""
+        lines = [line.encode() for line in table[LINE].to_pylist()]
+        rows = [json.loads(line) for line in lines]
+        return Block(None, table[ID].to_pylist(), [[row.get(name) for row in rows] for name in columns], lines)
 
     def open_journal(self, path: Path) -> JsonJournal:
         """Create a journal."""

@@ -3,14 +3,18 @@
     _manifest.json         the fingerprint and all that is in it, the specification, the engine and the format
     part-00000.jsonl       rows; or .parquet
     .part-00001.journal    rows of the next part, added as they are done; a run that goes on makes a part of them
-    .ray/                  Ray's checkpoints: which ids are done, and which files it was writing
+    part-5f0c….jsonl       rows that a worker of Ray or Spark wrote, named by a digest of their ids
+    .drafts-…/             what these workers write, until it is complete
 
 Names that begin with `_` or `.` are no data to Spark, Ray and Arrow.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -26,7 +30,7 @@ from llmkit.batch.worker import Outcome
 from llmkit.errors import InputError, RunError
 
 MANIFEST = "_manifest.json"
-CHECKPOINTS = ".ray"
+_DRAFTS, _REMOVED = ".drafts-", ".removed"
 VERSION = "llmkit batch, version 1"
 ROWS_PER_PART = 10_000
 """The most rows of a part file, but for those of its last batch."""
@@ -64,6 +68,7 @@ class OutputFolder:
         self._journal: Journal | None = None
         self._journal_path, self._journal_rows = Path(), 0
         self._schema: Any = None
+        self._drafts = Path()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -142,19 +147,52 @@ class OutputFolder:
             draft = part.with_name(f".{part.name}.draft")
             try:
                 left = self.format.write_without_errors(part, draft)
-                _remove_checksum(part)
                 draft.replace(part)
                 if not left:
                     part.unlink()
             finally:
                 draft.unlink(missing_ok=True)
 
+    @contextmanager
+    def drafts(self) -> Iterator[Path]:
+        """Give a folder in which workers of an engine write parts until they are complete, and remove it at the end.
+
+        Each run has one of its own. Where a run was killed, the next one removes it before it reads what is done: a
+        worker that outlives its run can then complete no part.
+        """
+        self._drafts = self.path.resolve() / f"{_DRAFTS}{uuid.uuid4().hex}"
+        self._drafts.mkdir()
+        try:
+            yield self._drafts
+        finally:
+            self._remove_drafts()
+
+    def _remove_drafts(self) -> None:
+        for drafts in self.path.glob(f"{_DRAFTS}*"):
+            drafts.rename(self.path / f"{_REMOVED}{drafts.name}")  # all of it at once: workers may still write there
+        for removed in self.path.glob(f"{_REMOVED}*"):
+            shutil.rmtree(removed, ignore_errors=True)
+
+    def has_part(self, block: Block) -> bool:
+        """Return whether a worker of this run wrote these rows already."""
+        return self._part_of(block).exists()
+
     @_writes
-    def rename_text_files(self) -> None:
-        """Give JSON Lines that Spark wrote as text their ending."""
-        for text in self.path.glob("part-*.txt"):
-            _remove_checksum(text)
-            text.replace(text.with_suffix(self.format.ending))
+    def write_part(self, block: Block, outcomes: Sequence[Outcome]) -> None:
+        """Write a part file of rows, from any process and machine that has the folder."""
+        part = self._part_of(block)
+        draft = self._drafts / f"{uuid.uuid4().hex}{part.suffix}"
+        journal = self.format.open_journal(draft.with_suffix(".journal"))
+        try:
+            journal.append(block, outcomes)
+        finally:
+            journal.close()
+        self.format.finish(draft.with_suffix(".journal"), draft)
+        draft.replace(part)
+
+    def _part_of(self, block: Block) -> Path:
+        digest = hashlib.sha256("\n".join(block.ids).encode()).hexdigest()[:32]
+        return self._drafts.parent / f"part-{digest}{self.format.ending}"
 
     @_writes
     def append(self, block: Block, outcomes: Sequence[Outcome]) -> None:
@@ -188,16 +226,7 @@ class OutputFolder:
             draft.unlink()
         for journal in sorted(self.path.glob(".part-*.journal")):
             self._finish(journal)
-        for note in self.path.glob(f"{CHECKPOINTS}/*.pending.parquet"):
-            for part in self.path.glob(f"{note.name.removesuffix('.pending.parquet')}*"):
-                part.unlink()
-            note.unlink()
-        self.rename_text_files()
+        self._remove_drafts()
 
     def _finish(self, journal: Path) -> None:
         self.format.finish(journal, self.path / f"{journal.stem.removeprefix('.')}{self.format.ending}")
-
-
-def _remove_checksum(part: Path) -> None:
-    """Remove the checksum that Hadoop wrote beside a file which is changed."""
-    part.with_name(f".{part.name}.crc").unlink(missing_ok=True)

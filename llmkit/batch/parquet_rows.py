@@ -39,8 +39,7 @@ class ParquetRows:
         """Yield all rows, in blocks of at most `size`."""
         with _open(path) as file:
             for batch in file.iter_batches(max(size, 1)):
-                ids = [id_key(cell, str(path)) for cell in batch.column(id_column).to_pylist()]
-                yield Block(batch.schema, ids, [batch.column(name).to_pylist() for name in columns], batch)
+                yield self.to_block(batch, id_column, columns)
 
     def take(self, block: Block, indices: Sequence[int]) -> Block:
         """Return some rows of a block."""
@@ -48,6 +47,15 @@ class ParquetRows:
 
         ids, columns = [block.ids[index] for index in indices], [[cells[i] for i in indices] for cells in block.columns]
         return Block(block.schema, ids, columns, block.rows.take(pyarrow.array(indices, "int64")))
+
+    def to_block(self, table: Any, id_column: str, columns: Sequence[str]) -> Block:
+        """Return the rows of an Arrow table or record batch."""
+        import pyarrow
+
+        is_table = isinstance(table, pyarrow.Table) and table.num_rows
+        rows = table.combine_chunks().to_batches()[0] if is_table else table
+        ids = [id_key(cell, "a row") for cell in rows.column(id_column).to_pylist()]
+        return Block(rows.schema, ids, [rows.column(name).to_pylist() for name in columns], rows)
 
     def open_journal(self, path: Path) -> ArrowJournal:
         """Create a journal."""

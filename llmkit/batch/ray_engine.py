@@ -1,11 +1,10 @@
-"""Ray Data as the engine: actors that each build the chain once, and Ray's own checkpoints.
+"""Ray Data as the engine: actors that each build the chain once, and Ray's checkpoints to leave out what is done.
 
 https://docs.ray.io/en/latest/data/api/doc/ray.data.Dataset.map_batches.html
 https://docs.ray.io/en/latest/data/api/doc/ray.data.checkpoint.interfaces.CheckpointConfig.html
 
-A file is written in two phases: Ray notes the ids that it will have, writes it, and then commits the note. What was
-noted and not committed when a run died is removed by the next one (`OutputFolder`). The ids that are done are read from
-the part files, and Ray leaves their rows out as it reads.
+The ids that are done are given to Ray as a checkpoint, and it leaves their rows out as it reads. Actors write the part
+files (`PartWriter`): with `Dataset.write_parquet` they would compute ahead of the tasks that write.
 """
 
 from __future__ import annotations
@@ -13,21 +12,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llmkit.batch.job import Job
-from llmkit.batch.json_rows import read_lines
-from llmkit.batch.line_worker import LINE, LINE_COLUMNS, LineWorker
-from llmkit.batch.output_folder import CHECKPOINTS
-from llmkit.batch.worker import ChainWorker
-from llmkit.errors import InputError, RunError
+from llmkit.batch.json_rows import LINE_COLUMNS, read_lines
+from llmkit.batch.part_writer import PartWriter
+from llmkit.errors import LlmkitError, RunError
 
 _IDS = 100_000  # that are written together
-_OTHERS = 2  # tasks that read and write beside the workers
+_OTHERS = 2  # tasks that read beside the workers
 
 
 def run(job: Job, progress: Callable[[int], None]) -> None:
@@ -38,50 +34,44 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
     """
     is_parquet = job.rows.format.ending == ".parquet"
     id_column = job.folder.id_column if is_parquet else LINE_COLUMNS[0]
-    checkpoints = _write_checkpoints(job, id_column, as_json=not is_parquet)
-    with _session(job.workers), _checkpointing(id_column, str(checkpoints)):
-        try:
-            (_compute_parquet if is_parquet else _compute_lines)(job)
-        except Exception as error:  # Ray has errors of its own for each that a worker raises
-            raise _explained(error) from error
+    done = job.index.count_done()
+    with job.folder.drafts() as drafts:
+        checkpoints = _write_checkpoints(job, drafts / "done", id_column, as_json=not is_parquet)
+        with _session(job.workers), _checkpointing(id_column, str(checkpoints)):
+            try:
+                for written in _written(job, is_parquet):
+                    done += written
+                    progress(done)
+            except Exception as error:  # Ray has errors of its own for each that a worker raises
+                raise _explained(error) from error
 
 
-def _compute_parquet(job: Job) -> None:
+def _written(job: Job, is_parquet: bool) -> Iterator[int]:
+    """Compute and write the rows, with an actor for each worker; yield how many each batch had."""
     import ray
-
-    rows = ray.data.read_parquet([str(path.resolve()) for path in job.rows.paths])
-    results = _map(job, rows, ChainWorker, job.worker.spec, job.worker.identity)
-    results.write_parquet(str(job.folder.path.resolve()), filename_provider=_names(".parquet"))
-
-
-def _compute_lines(job: Job) -> None:
-    import ray
-
-    rows = ray.data.read_datasource(_line_source(job))
-    results = _map(job, rows, LineWorker, job.worker)
-    results.write_datasink(_line_sink(str(job.folder.path.resolve()), _names(".jsonl")))
-
-
-def _map(job: Job, rows: Any, worker: Any, *arguments: Any) -> Any:
-    """Return the rows with what a worker adds: an actor for each, and a block and a file for each batch."""
     from ray.data import ActorPoolStrategy
 
-    return rows.repartition(target_num_rows_per_block=job.batch_rows).map_batches(
-        worker,
-        fn_constructor_args=arguments,
+    paths = [str(path.resolve()) for path in job.rows.paths]
+    rows = ray.data.read_parquet(paths) if is_parquet else ray.data.read_datasource(_line_source(job, paths))
+    written = rows.repartition(target_num_rows_per_block=job.batch_rows).map_batches(
+        PartWriter,
+        fn_constructor_args=(job.worker, job.folder),
         batch_format="pyarrow",
         batch_size=job.batch_rows,
         compute=ActorPoolStrategy(size=job.workers),
         num_cpus=1,
         **({"num_gpus": job.gpus} if job.gpus else {}),
     )
+    (stream,) = written.streaming_split(1)  # Ray reads checkpoints where it splits or writes, and not otherwise
+    for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield sum(batch["rows"].to_pylist())
 
 
 def _explained(error: BaseException) -> Exception:
     """Return llmkit's error that a worker raised, or else one with Ray's reason."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, InputError):
+        if isinstance(cause, LlmkitError):
             return cause
         cause = cause.__cause__ or cause.__context__
     reason = str(error).strip().splitlines()[-1]
@@ -120,13 +110,11 @@ def _checkpointing(id_column: str, path: str) -> Iterator[None]:
         context.checkpoint_config = before
 
 
-def _write_checkpoints(job: Job, id_column: str, *, as_json: bool) -> Path:
+def _write_checkpoints(job: Job, folder: Path, id_column: str, *, as_json: bool) -> Path:
     """Write the ids that are done, as the part files have them, where Ray looks for them; return the folder."""
     import pyarrow
     from pyarrow import parquet
 
-    folder = (job.folder.path / CHECKPOINTS).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     writer: Any = None
     for ids in job.index.done(_IDS):
@@ -138,18 +126,7 @@ def _write_checkpoints(job: Job, id_column: str, *, as_json: bool) -> Path:
     return folder
 
 
-def _names(ending: str) -> Any:
-    """Return what names part files; the write's own id is in the names, so that no run overwrites another's files."""
-    from ray.data.datasource import FilenameProvider
-
-    class Names(FilenameProvider):
-        def get_filename_for_task(self, write_uuid: str, task_index: int) -> str:
-            return f"part-{write_uuid}-{task_index:06}{ending}"
-
-    return Names(file_format=ending.removeprefix("."))
-
-
-def _line_source(job: Job) -> Any:
+def _line_source(job: Job, paths: list[str]) -> Any:
     """Return a source of the lines of JSON Lines, with the id of each."""
     from ray.data.datasource import FileBasedDatasource
 
@@ -162,16 +139,4 @@ def _line_source(job: Job) -> Any:
             for ids, lines in read_lines(Path(path), id_column, size):
                 yield pyarrow.table([pyarrow.array(ids), pyarrow.array(lines)], names=list(LINE_COLUMNS))
 
-    return Lines([str(path.resolve()) for path in job.rows.paths])
-
-
-def _line_sink(path: str, names: Any) -> Any:
-    """Return what writes lines."""
-    from ray.data.datasource import BlockBasedFileDatasink
-
-    class LineSink(BlockBasedFileDatasink):
-        def write_block_to_file(self, block: Any, file: Any) -> None:
-            for line in block.to_arrow()[LINE].to_pylist():
-                file.write(f"{line}\n".encode())
-
-    return LineSink(path, filename_provider=names)
+    return Lines(paths)

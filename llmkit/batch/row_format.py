@@ -54,6 +54,9 @@ class RowFormat(Protocol):
     def take(self, block: Block, indices: Sequence[int]) -> Block:
         """Return some rows of a block."""
 
+    def to_block(self, table: Any, id_column: str, columns: Sequence[str]) -> Block:
+        """Return the rows of an Arrow table, in the form in which engines pass rows of this format on."""
+
     def open_journal(self, path: Path) -> Journal:
         """Create a journal."""
 
@@ -77,7 +80,8 @@ def id_key(value: Any, place: str) -> str:
 def refuse_columns(path: Path, found: Sequence[str], needed: Sequence[str], added: Sequence[str]) -> None:
     """Raise `InputError` if a file lacks a column that is read, or has one that is added."""
     if missing := [name for name in needed if name not in found]:
-        advice = "name the columns with --id-column, --text-column and --question-column"
+        options = ["--id-column", "--text-column", *(["--question-column"] if len(needed) > 2 else [])]
+        advice = f"name the columns with {', '.join(options[:-1])} and {options[-1]}"
         raise InputError(f"{path} has no column {missing[0]!r}, but {', '.join(found)}: {advice}")
     if taken := [name for name in added if name in found]:
         raise InputError(f"{path} has a column {taken[0]!r}, which would be written over: rename it")

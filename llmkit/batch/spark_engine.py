@@ -2,9 +2,8 @@
 
 https://spark.apache.org/docs/latest/api/python/reference/pyspark.sql/api/pyspark.sql.DataFrame.mapInArrow.html
 
-A partition is a task, and Hadoop's committer moves the file of a task into the output when the task is done (algorithm
-2 of https://hadoop.apache.org/docs/stable/hadoop-mapreduce-client/hadoop-mapreduce-client-core/mapred-default.xml). So
-a file is complete or absent, a task that is tried again writes nothing twice, and only running tasks are lost.
+A partition is a task, which writes a part file (`PartWriter`). A task that is tried again writes nothing twice, and
+only running tasks are lost.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from llmkit.batch.job import Job
-from llmkit.batch.line_worker import ID, LINE, LINE_COLUMNS, LineWorker
-from llmkit.batch.worker import OUTPUT_COLUMNS
-from llmkit.errors import InputError, RunError
+from llmkit.batch.json_rows import ID, LINE
+from llmkit.batch.part_writer import PartWriter
+from llmkit.errors import InputError, LlmkitError, RunError
 
 ATTEMPTS = 4  # of a task on this machine; a cluster has its own setting
-_COMMITTER = "mapreduce.fileoutputcommitter.algorithm.version"
+_OURS: dict[str, type[LlmkitError]] = {f"llmkit.errors.{kind.__name__}": kind for kind in (InputError, RunError)}
 _RAISED = re.compile(r"^(?!org\.|java\.)([\w.]+(?:Error|Exception)): (.+)$", re.MULTILINE)
 
 
@@ -36,10 +35,13 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
     """
     from pyspark.errors import PySparkException
 
-    is_parquet = job.rows.format.ending == ".parquet"
-    with _session(job) as spark:
+    with job.folder.drafts(), _session(job) as spark:
         try:
-            (_compute_parquet if is_parquet else _compute_lines)(spark, job)
+            rows = _rows_left(spark, job)
+            partitions = math.ceil(job.index.count_left() / job.batch_rows)
+            writer = PartWriter(job.worker, job.folder)
+            written = rows.repartition(partitions).mapInArrow(writer.map_tables, "rows long")
+            written.write.format("noop").mode("overwrite").save()
         except PySparkException as error:
             raise _explained(str(error)) from error
 
@@ -48,38 +50,24 @@ def _explained(text: str) -> Exception:
     """Return llmkit's error that a worker raised, or else one with the reason that Spark gives."""
     raised = _RAISED.findall(text)
     name, reason = raised[-1] if raised else ("", text.strip().splitlines()[0])
-    if name == "llmkit.errors.InputError":
-        return InputError(reason)
+    if name in _OURS:
+        return _OURS[name](reason)
     return RunError(f"Spark gave up ({reason}); what is written is kept, and the same command goes on")
 
 
-def _compute_parquet(spark: Any, job: Job) -> None:
-    from pyspark.sql.types import StringType, StructField, StructType
-
-    rows, id_column = spark.read.parquet(*map(str, job.rows.paths)), job.folder.id_column
-    names = rows.columns
-    schema = StructType([*rows.schema.fields, *(StructField(name, StringType()) for name in OUTPUT_COLUMNS)])
-    if parts := job.folder.parts():
-        rows = rows.join(spark.read.parquet(*map(str, parts)).select(id_column), id_column, "left_anti")
-    results = rows.select(*names).repartition(_partitions(job)).mapInArrow(job.worker.map_frames, schema)
-    _writer(results).parquet(str(job.folder.path.resolve()))
-
-
-def _compute_lines(spark: Any, job: Job) -> None:
-    rows = _lines(spark, job, job.rows.paths)
-    if parts := job.folder.parts():
-        rows = rows.join(_lines(spark, job, parts).select(ID), ID, "left_anti")
-    schema = ", ".join(f"{name} string" for name in LINE_COLUMNS)
-    worker = LineWorker(job.worker)
-    results = rows.select(*LINE_COLUMNS).repartition(_partitions(job)).mapInArrow(worker.map_tables, schema)
-    try:
-        _writer(results.select(LINE)).text(str(job.folder.path.resolve()))
-    finally:
-        job.folder.rename_text_files()
-
-
-def _partitions(job: Job) -> int:
-    return math.ceil(job.index.count_left() / job.batch_rows)
+def _rows_left(spark: Any, job: Job) -> Any:
+    """Return the rows that are not done, or their lines."""
+    paths, parts = job.rows.paths, job.folder.parts()
+    if job.rows.format.ending == ".parquet":
+        id_column = job.folder.id_column
+        rows = spark.read.parquet(*map(str, paths))
+        done = spark.read.parquet(*map(str, parts)) if parts else None
+    else:
+        id_column = ID
+        rows, done = _lines(spark, job, paths), _lines(spark, job, parts) if parts else None
+    if done is None:
+        return rows
+    return rows.join(done.select(id_column), id_column, "left_anti").select(*rows.columns)
 
 
 def _lines(spark: Any, job: Job, paths: Sequence[Path]) -> Any:
@@ -90,10 +78,6 @@ def _lines(spark: Any, job: Job, paths: Sequence[Path]) -> Any:
     name = job.folder.id_column.replace("\\", "\\\\").replace("'", "\\'")
     value = functions.try_variant_get(functions.try_parse_json(LINE), f"$['{name}']", "variant")
     return lines.where(functions.trim(LINE) != "").withColumn(ID, functions.to_json(value))
-
-
-def _writer(results: Any) -> Any:
-    return results.write.mode("append").option(_COMMITTER, "2")
 
 
 @contextmanager

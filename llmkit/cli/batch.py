@@ -66,7 +66,10 @@ class BatchOptions:
     ]
     engine: Annotated[
         Literal["local", "ray", "spark"],
-        typer.Option(help="local: processes of this machine; ray: Ray Data; spark: Spark. Both must be installed."),
+        typer.Option(
+            help="What gives rows to workers: local, processes of this machine; ray, Ray Data (llmkit[ray]); "
+            "spark, Spark (llmkit[spark])."
+        ),
     ] = "local"
     workers: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="How many processes compute, each with its own model.")
@@ -103,16 +106,20 @@ class BatchOptions:
         """
         from llmkit.batch import run_batch
 
-        start, done = time.monotonic(), 0
+        start, done, is_loading = time.monotonic(), 0, False
         with ExitStack() as stack:
             stack.enter_context(console.progress(f"preparing {spec.model}"))
             update: Any = None
 
             def progress(completed: int, total: int) -> None:
-                nonlocal update, done
+                nonlocal update, done, is_loading
                 done = completed
                 if update is None:
                     stack.close()
+                    if not is_loading and completed < total:  # the first rows are done when the model is loaded
+                        is_loading = True
+                        stack.enter_context(console.progress(f"loading {spec.model}"))
+                        return
                     shown = console.progress("documents", total, completed=completed, shows_rate=True)
                     update = stack.enter_context(shown)
                 update(completed=completed)

@@ -7,7 +7,6 @@ the log-probabilities of given tokens.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from llmkit.errors import ContextWindowExceeded, InputError, kind_of
 from llmkit.models.generation.settings import explain
 from llmkit.models.serving.address import ServerAddress
+from llmkit.models.serving.client_options import environment_key
 from llmkit.models.serving.scoring_model import ScoringModel, with_scores
 
 try:
@@ -29,8 +29,6 @@ try:
     from llmkit.models.serving.openai_errors import served_errors
 except ImportError as error:
     raise InputError("served models need langchain-openai: python -m pip install 'llmkit[served]'") from error
-
-_NO_KEY = "none"  # servers without keys take any; langchain-openai would send that of OpenAI's environment variable
 
 
 class ServedChat(ScoringModel, ChatOpenAI):
@@ -50,7 +48,8 @@ class ServedChat(ScoringModel, ChatOpenAI):
         model: the name that the server gives its model.
         tokenizer: the name or the folder of that model, or its tokenizer; by default `model`, if it is the name of a
             model here or on the Hugging Face hub. Weights are never fetched.
-        api_key: the server's key; by default the environment variable `LLMKIT_API_KEY`.
+        api_key: the server's key; by default the environment variable `LLMKIT_API_KEY`. It is not pickled: where the
+            model is unpickled, that variable is read.
         context_window: in tokens; needed if the server does not say it.
         options: those of `ChatOpenAI`, such as `temperature`, `max_tokens`, `timeout` or `max_retries`.
 
@@ -66,8 +65,7 @@ class ServedChat(ScoringModel, ChatOpenAI):
         if not model:
             raise InputError(f"model is {model!r}, but must be the name that the server gives its model")
         address = ServerAddress.parse(base_url)
-        key = os.environ.get("LLMKIT_API_KEY") if api_key is None else api_key
-        given: dict[str, Any] = {"base_url": address.api, "model": model, "api_key": key or _NO_KEY}
+        given: dict[str, Any] = {"base_url": address.api, "model": model, "api_key": api_key or environment_key()}
         try:
             super().__init__(**given, **{"use_responses_api": False, "tokenizer": tokenizer, **options})
         except ValidationError as error:

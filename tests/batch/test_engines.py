@@ -24,6 +24,7 @@ needs_engines = [
     for name, library in LIBRARIES.items()
 ]
 engines = pytest.mark.parametrize("engine", needs_engines)
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")  # its own use of its own settings
 endings = pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 
 
@@ -71,10 +72,8 @@ def test_a_killed_driver_loses_a_batch_of_each_worker(engine, ending, tmp_path):
     process.send_signal(signal.SIGKILL)
     finish_run(process)
     psutil.wait_procs(others, timeout=60)
-    computed = len(log.read_text().splitlines())
     assert finish_run(start_run(spec, source, output, engine=engine, workers=2)) == ""
-    check(output, log)
-    assert len(log.read_text().splitlines()) < computed + len(TEXTS), "what was written is not computed again"
+    check(output, log, lost=2 * BATCH)
 
 
 @pytest.mark.slow
@@ -84,17 +83,17 @@ def test_a_killed_worker_is_replaced(engine, tmp_path):
     spec = lengths_spec(log=str(log), kill_at="text 30", once=str(tmp_path / "once"))
     assert finish_run(start_run(spec, source, output, engine=engine, workers=2)) == ""
     assert (tmp_path / "once").exists()
-    check(output, log)
-    twice = [text for text, count in Counter(log.read_text().splitlines()).items() if count > 1]
-    assert len(twice) <= 2 * BATCH
+    check(output, log, lost=BATCH)
 
 
-def check(output: Path, log: Path) -> None:
-    """Check that each row was written once."""
+def check(output: Path, log: Path, lost: int) -> None:
+    """Check that each row was written once, and that at most so many rows were computed twice."""
     rows = without_meta(read_parts(output))
     assert [row["text"] for row in rows] == TEXTS
     assert [row["result"] for row in rows] == [{"length": len(text)} for text in TEXTS]
-    assert set(log.read_text().splitlines()) == set(TEXTS)
+    counts = Counter(log.read_text().splitlines())
+    assert set(counts) == set(TEXTS)
+    assert sum(counts.values()) <= len(TEXTS) + lost
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Chains and decisions over a served model give what they give over the same model in this process."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from langchain_core.decisions import Choice, Noul
 
 from llmkit.chains import NERChain, QAChain, SummarizationChain, ZeroShotClassificationChain
 from llmkit.chains.summarization.tuning import SMOLLM2_135M
-from llmkit.errors import InputError, ServerUnusable
+from llmkit.errors import InputError, ServerError, ServerUnusable
 from llmkit.models import HuggingFaceDecisions
 from tests.support.counting_model import counting_llm, counting_server, served
 from tests.support.model_server import model_server
@@ -89,6 +90,41 @@ def test_without_log_likelihoods_chains_ask_for_structured_output_and_say_so(
         result = CHAINS[name](served(server, context_window=512))
     assert result.method == "structured output"
     assert any("tells no log-likelihoods" in record.getMessage() for record in caplog.records)
+
+
+def _answering(content: str, finish_reason: str = "stop") -> Callable[[str, Any, Any], bool]:
+    """Return what answers chats with a text: a random model ends no text of a JSON string."""
+
+    def answer(path: str, body: Any, handler: Any) -> bool:
+        if path != "/v1/chat/completions":
+            return False
+        message = {"role": "assistant", "content": content}
+        handler.send(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish_reason}]})
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize("program", ["transformers", "llama-cpp-python"])  # which scores no plain text without BOS
+def test_questions_are_asked_in_structured_output_where_plain_text_has_no_scores(program: str) -> None:
+    content = json.dumps({"answer": "Maria Holm", "quotes": [PASSAGE, "Paul built it."]})
+    with counting_server(program) as server:
+        server.before.append(_answering(content))
+        chain = QAChain(served(server, context_window=4000))
+        result = chain.invoke({"question": "Who built it?", "context": PASSAGE})
+        body = server.requests[-1][1]
+    assert (result.text, result.method, result.confidence) == ("Maria Holm", "structured output", 0.5)
+    assert [citation.quote for citation in result.citations] == [PASSAGE]
+    assert result.unverified == ("Paul built it.",)
+    assert body["response_format"]["type"] == "json_schema"
+
+
+def test_structured_output_that_is_cut_is_an_error_that_says_so() -> None:
+    schema = {"title": "Name", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    with counting_server() as server:
+        server.before.append(_answering('{"na', "length"))
+        with pytest.raises(ServerError, match="raise max_tokens"):
+            served(server).with_structured_output(schema).invoke("Who?")
 
 
 def test_decisions_without_log_likelihoods_are_refused_with_the_reason() -> None:

@@ -49,7 +49,8 @@ def test_scoring_adds_score_and_keeps_the_class_settings_and_key() -> None:
 
 @pytest.mark.parametrize("make", ["served", "scoring"])
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_copies_and_pickled_models_score_and_answer(make: str, copied: Any) -> None:
+def test_copies_and_pickled_models_score_and_answer(make: str, copied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMKIT_API_KEY", "sk-secret")
     tokenizer = counting_llm().engine.loaded.tokenizer
     with counting_server() as server:
         server.key = "sk-secret"
@@ -64,6 +65,20 @@ def test_copies_and_pickled_models_score_and_answer(make: str, copied: Any) -> N
         assert other.max_tokens == 3
         np.testing.assert_allclose(other.score(INPUTS, CONTINUATIONS), found, atol=1e-3)
         assert other.invoke(INPUTS[0]).text == model.invoke(INPUTS[0]).text
+
+
+def test_a_pickled_model_has_no_key_and_reads_that_of_its_new_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    models = [ServedChat("http://127.0.0.1:1", "a", api_key="sk-secret")]
+    models.append(scoring(ChatOpenAI(base_url="http://127.0.0.1:1/v1", model="a", api_key="sk-secret")))
+    for model in models:
+        pickled = pickle.dumps(model)
+        assert b"sk-" not in pickled
+        assert copy.deepcopy(model).openai_api_key.get_secret_value() == "sk-secret"
+        assert pickle.loads(pickled).openai_api_key.get_secret_value() == "none"
+        with monkeypatch.context() as environment:
+            environment.setenv("LLMKIT_API_KEY", "sk-new")
+            assert pickle.loads(pickled).openai_api_key.get_secret_value() == "sk-new"
 
 
 @pytest.mark.parametrize("llm", ["gpt", None, counting_llm])

@@ -45,6 +45,15 @@ TOP_K, MAX_NEW_TOKENS = 3, 64
 _FORMS = {"extractive": "a short phrase from it", "abstractive": "one sentence"}
 
 
+def _scorers(llm: Any) -> tuple[Any, Any]:
+    """Return the model that has scores, and the same one for plain text, in which spans are read; else `None` twice."""
+    scorer = scoring_model(llm, "answer_spans")
+    if not hasattr(scorer, "as_completion"):
+        return scorer, scorer
+    completion = scoring_model(scorer.as_completion())  # a server may tell scores only of prompts in chat markup
+    return (None, None) if completion is None else (scorer, completion)
+
+
 class QAChain(CalibratedQuestionAnswering):
     """Answers questions about a text: `{"question": …, "context": …}` in, `Answer` out.
 
@@ -123,7 +132,7 @@ class QAChain(CalibratedQuestionAnswering):
         self.top_k = validate_positive(top_k, "top_k")
         max_words = validate_positive(max_answer_words, "max_answer_words")
         validate_positive(max_new_tokens, "max_new_tokens")
-        self.llm, scorer = llm, scoring_model(llm, "answer_spans")
+        self.llm, (scorer, completion) = llm, _scorers(llm)
         self._learn_from(examples)
         self._arguments = {"top_k": self.top_k, "max_answer_words": max_words, "max_new_tokens": max_new_tokens}
         is_head = hasattr(scorer, "batch_answer_spans")
@@ -144,7 +153,7 @@ class QAChain(CalibratedQuestionAnswering):
         else:
             refuse_prompts(llm, "prompt", structured_prompt=structured_prompt)
             limits = {"max_new_tokens": max_new_tokens, "context_window": context_window}
-            self._reader = reader = self._span_reader(scorer, prompt, examples, max_words, **limits)
+            self._reader = reader = self._span_reader(completion, prompt, examples, max_words, **limits)
             sentence = TaskPrompt.load("sentence-for-answer")
             self._yes_no_reader = YesNoReader(reader.llm, sentence, context_window)
             self._generator = AnswerGenerator.for_style(style, llm, abstractive_prompt, reader, **limits)
@@ -155,11 +164,10 @@ class QAChain(CalibratedQuestionAnswering):
         return answer_with_quotes(self.llm, asking, _FORMS[self.style])
 
     def _span_reader(
-        self, scorer: Any, prompt: Any, examples: Any, max_words: int, max_new_tokens: Any, context_window: Any
+        self, completion: Any, prompt: Any, examples: Any, max_words: int, max_new_tokens: Any, context_window: Any
     ) -> Reader:
         asking = validate_question_prompt(prompt or "question-answering", "question")
         asking = with_question_examples(asking, examples)
-        completion = scorer.as_completion() if hasattr(scorer, "as_completion") else scorer
         reserve = max_new_tokens if self.style == "abstractive" else 0
         return Reader(completion, asking, self.tuning, max_words, context_window, reserve)
 

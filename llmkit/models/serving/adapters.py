@@ -48,6 +48,10 @@ class Adapter(ABC):
             ServerError, ServerUnusable: the server answers with an error.
         """
 
+    def reason_against(self, prompt: Tokens) -> str:
+        """Return why the server tells no log-probabilities after prompts that begin as this one; empty if it does."""
+        return ""
+
     async def greedy_logprob(self, prefix: Tokens) -> float | None:
         """Return the log-probability of the token that the server generates after a prefix at temperature 0."""
         found = await self.next_logprobs(prefix, [self.tokens.plain_token])

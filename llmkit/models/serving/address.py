@@ -37,6 +37,8 @@ class ServerAddress:
         except ValueError:  # a port or an IPv6 address that is none
             is_server = False
         if not is_server:
+            if "://" not in given:
+                example = "write http:// or https:// before it, as in http://127.0.0.1:8000/v1"
             raise InputError(f"base_url is {without_password(given)!r}, which is no address of a server: {example}")
         if parts.query or parts.fragment:
             raise InputError(f"base_url is {without_password(given)!r}, but must have no query or fragment: {example}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,14 @@ from llmkit.errors import InputError
 IN_FLIGHT = 16
 TIMEOUT = 120.0
 MAX_RETRIES = 4
+
+
+def environment_key() -> SecretStr:
+    """Return the key of the environment variable `LLMKIT_API_KEY`.
+
+    Without one, a text that is no key: servers that need none take it, and langchain-openai would send that of OpenAI.
+    """
+    return SecretStr(os.environ.get("LLMKIT_API_KEY") or "none")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from langchain_core.language_models import BaseLLM, LanguageModelInput
 from langchain_core.outputs import Generation, LLMResult
 
+from llmkit.errors import ServerUnusable
 from llmkit.models.serving.adapters import Exactness
 from llmkit.models.tokens.chat_template import Layout
 from llmkit.models.tokens.turns import messages_to_text
@@ -41,14 +42,15 @@ class ServedCompletion(BaseLLM):
 
     @property
     def exactness(self) -> Exactness:
-        """As that of the chat model."""
-        exactness: Exactness = self.chat.exactness
+        """As that of the chat model, but "none" where the server tells scores only of prompts in chat markup."""
+        exactness: Exactness = "none" if self.refusal else self.chat.exactness
         return exactness
 
     @property
     def refusal(self) -> str:
-        """As that of the chat model."""
-        return str(self.chat.refusal)
+        """Why the server tells no scores after plain text; empty if it does."""
+        adapter = self.chat.connection.adapter
+        return adapter.reason_against(self._encode("a")) if adapter else str(self.chat.refusal)
 
     @property
     def context_window(self) -> int | None:
@@ -94,6 +96,8 @@ class ServedCompletion(BaseLLM):
     def require_scores(self) -> None:
         """Check, before any work, that there are scores; see `ScoringModel.require_scores`."""
         self.chat.require_scores()
+        if self.refusal:
+            raise ServerUnusable(self.refusal)
 
     def _encode(self, given: LanguageModelInput) -> list[int]:
         text = given if isinstance(given, str) else messages_to_text(self._convert_input(given).to_messages())

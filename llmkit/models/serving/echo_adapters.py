@@ -79,17 +79,22 @@ class LlamaCppPythonAdapter(EchoAdapter):
         super().__init__(client, model, tokens)
         self._one = asyncio.Lock()  # requests that wait in the server would be timed out
 
+    def reason_against(self, prompt: Tokens) -> str:
+        """Return why there are none for prompts without BOS."""
+        if self.tokens.bos is not None and prompt[0] == self.tokens.bos:
+            return ""
+        return (
+            f"{self.client.address} is llama-cpp-python's, which tells no true log-probabilities of a prompt that does "
+            "not begin with the token that begins texts: use llama.cpp's own server (llama-server)"
+        )
+
     async def _echo(self, tokens: Tokens) -> _Echo:
-        bos = self.tokens.bos
-        if bos is None or tokens[0] != bos:
-            raise ServerUnusable(
-                f"{self.client.address} is llama-cpp-python's, which tells no true log-probabilities of a prompt that "
-                "does not begin with the token that begins texts: use llama.cpp's own server (llama-server)"
-            )
+        if reason := self.reason_against(tokens):
+            raise ServerUnusable(reason)
         body = wire.echo_request(self.model, await self._exact_text(tokens))
         async with self._one:
             answer = await self.client.post("completions", body)
-        return _align(wire.read_echo(answer), tokens, bos)
+        return _align(wire.read_echo(answer), tokens, tokens[0])
 
     async def _exact_text(self, tokens: Tokens) -> str:
         """Return the text that the server reads as these very tokens."""

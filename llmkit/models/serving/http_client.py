@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 256 * 2**20  # bytes: the log-probabilities of a whole vocabulary are a few MiB
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 30.0
+_CONNECT = 10.0  # seconds to wait for a connection
 _BUSY = (429, 503)
 _SHOWN = 300  # characters of a server's own message
 
@@ -58,10 +59,11 @@ class ServerClient:
         self._http = httpx.AsyncClient(
             headers={**key, **dict(options.headers)},
             params=dict(options.query),
-            timeout=httpx.Timeout(options.timeout, pool=None),
+            timeout=httpx.Timeout(options.timeout, pool=None, connect=min(_CONNECT, options.timeout)),
             limits=limits,
             proxy=options.proxy,
         )
+        self._has_answered = False
         self._in_flight = asyncio.Semaphore(options.in_flight)
         weakref.finalize(self, _close, self._http)
 
@@ -99,13 +101,19 @@ class ServerClient:
         place = str(self.address)
         try:
             async with self._http.stream(method, url, json=body) as response:
+                self._has_answered = True
                 content = await _read(response, place)
+        except httpx.ConnectTimeout as error:
+            raise ServerError(f"no server answers at {place} within {_CONNECT:g} seconds: is it running?") from error
         except httpx.TimeoutException as error:
             waited = f"within {self.options.timeout:g} seconds"
             raise ServerError(f"{place} did not answer {waited}: raise timeout, or ask for less") from error
         except httpx.ConnectError as error:
             reason = str(error) or type(error).__name__
-            raise _NotNow(ServerError(f"no server can be reached at {place} ({reason}): is it running?")) from error
+            unreachable = ServerError(f"no server can be reached at {place} ({reason}): is it running?")
+            if not self._has_answered:  # a wrong address, not a server that starts again
+                raise unreachable from error
+            raise _NotNow(unreachable) from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             reason = str(error) or type(error).__name__
             message = f"{place} stopped in the middle of an answer ({reason}): see its log, and try again"

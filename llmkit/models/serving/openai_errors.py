@@ -21,6 +21,10 @@ def served_errors(place: str) -> Iterator[None]:
         raise
     except openai.APIError as error:
         raise _as_error(error, place) from error
+    except openai.LengthFinishReasonError as error:
+        raise ServerError(
+            f"{place} ended the answer before its JSON was complete: raise max_tokens, or ask for less"
+        ) from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _HTTP:
             raise

@@ -22,7 +22,7 @@ from llmkit.models.scoring.continuations import check_sizes, continuation_lists,
 from llmkit.models.serving.adapters import Exactness
 from llmkit.models.serving.address import ServerAddress, without_password
 from llmkit.models.serving.background_loop import run, run_async
-from llmkit.models.serving.client_options import ClientOptions
+from llmkit.models.serving.client_options import ClientOptions, environment_key
 from llmkit.models.serving.connection import Connection
 from llmkit.models.serving.http_client import ServerClient
 from llmkit.models.tokens.chat_template import Layout, PromptEncoder
@@ -228,11 +228,16 @@ class ScoringModel(BaseModel):
         return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __setstate__(self: Any, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
+        fields = state["__dict__"]
+        key = fields.get("openai_api_key") or environment_key()
+        super().__setstate__({**state, "__dict__": {**fields, "openai_api_key": key}})
         self.validate_environment()  # langchain-openai makes its clients there
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _new, (_UNSCORED.get(type(self), type(self)),), self.__getstate__()
+        """Return what is pickled: all but the key, which is read from `LLMKIT_API_KEY` where the model is unpickled."""
+        state = self.__getstate__()
+        state["__dict__"] = {**state["__dict__"], "openai_api_key": None}
+        return _new, (_UNSCORED.get(type(self), type(self)),), state
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return self.__reduce__()

@@ -39,6 +39,12 @@ def test_what_is_no_address_is_an_input_error(url: str) -> None:
         ServerAddress.parse(url)
 
 
+def test_an_address_without_a_scheme_is_an_error_that_says_what_is_missing() -> None:
+    for url in ("localhost:8000/v1", "127.0.0.1:8000", "example.org"):
+        with pytest.raises(InputError, match=r"write http:// or https:// before it"):
+            ServerAddress.parse(url)
+
+
 def test_a_password_is_not_shown() -> None:
     address = ServerAddress.parse("http://me:secret@example.org/v1")
     assert str(address) == "http://example.org/v1"

@@ -83,6 +83,26 @@ def test_retry_after_is_obeyed(server: ModelServer, monkeypatch: pytest.MonkeyPa
     assert waits[1] == http_client._LONGEST_WAIT
 
 
+def test_a_port_that_nobody_listens_on_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sleep(seconds: float) -> None:
+        raise AssertionError("it waits for another try")
+
+    monkeypatch.setattr("llmkit.models.serving.http_client.asyncio.sleep", sleep)
+
+    def close(path: str, body: Any, handler: Any) -> bool:
+        handler.close_connection = True
+        return False
+
+    with counting_server() as server:
+        client, other = client_of(server), client_of(server)
+        server.before.append(close)
+        run(client.get("models"))
+    with pytest.raises(ServerError, match="no server can be reached"):
+        run(other.get("models"))
+    with pytest.raises(AssertionError, match="another try"):  # this one did answer, so it may be starting again
+        run(client.get("models"))
+
+
 def test_a_server_that_stays_busy_is_an_error_with_its_reason(server: ModelServer) -> None:
     server.before.append(refuse(100, 429))
     with pytest.raises(HttpStatusError, match=r"is busy \(status 429\): try later"):

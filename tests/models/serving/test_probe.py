@@ -94,10 +94,16 @@ def test_another_models_tokenizer_is_refused(program: str, tokenizer: Callable[[
 
 def test_a_prompt_without_bos_is_refused_by_llama_cpp_python() -> None:
     """Its server lists values one place off for such prompts."""
+    reason = "does not begin with the token that begins texts"
     with counting_server("llama-cpp-python") as server:
         model = served(server)
+        completion = model.as_completion()  # whose prompts are plain text, which this tokenizer begins with no BOS
+        assert model.exactness == "exact"
+        assert (completion.exactness, reason in completion.refusal) == ("none", True)
+        with pytest.raises(ServerUnusable, match=reason):
+            completion.require_scores()
         model.connection.tokens.bos = 7
-        with pytest.raises(ServerUnusable, match="does not begin with the token that begins texts"):
+        with pytest.raises(ServerUnusable, match=reason):
             model.score(["Repeat: one"], [" two"])
 
 
