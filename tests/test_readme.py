@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from llmkit import HuggingFaceChat
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -12,7 +14,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.usefixtures("default_model_folder")
+@pytest.fixture(scope="module")
+def loaded(default_model_folder) -> HuggingFaceChat:
+    """Keep one model alive, so that the models that the code constructs share its weights."""
+    return HuggingFaceChat()
+
+
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_the_python_code_runs(number, capsys):
     exec(compile(BLOCKS[number], f"README.md, block {number + 1}", "exec"), {"__name__": "__main__"})

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 _DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
 """Pre-tokenizers that split off each digit before they split as GPT-2 does (llama.cpp, llama-vocab.cpp)."""
+
+_reading = threading.Lock()
 
 
 def convert(file: Path, folder: Path) -> None:
@@ -65,16 +71,33 @@ def pack_again(folder: Path) -> None:
 
 
 def _read_parts(file: Path, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    parts = parts_of(file)
-    if not needs_rewrite(parts):
-        return _read(file)
+    with _parsed_once():
+        parts = parts_of(file)
+        if not needs_rewrite(parts):
+            return _read(file)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".parts-") as temporary:
         whole = Path(temporary) / file.name
         rewrite(parts, whole)
         try:
-            return _read(whole)
+            with _parsed_once():
+                return _read(whole)
         except ModelUnusable as error:
             raise ModelUnusable(str(error).replace(str(whole), str(file))) from error
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Keep what gguf parses, seconds for a large vocabulary: it is asked for four times, and by layer."""
+    import gguf
+
+    names = ("GGUFReader", "get_tensor_name_map")
+    with _reading:  # another thread would restore what is replaced here
+        original = {name: vars(gguf)[name] for name in names}
+        vars(gguf).update({name: cache(function) for name, function in original.items()})
+        try:
+            yield
+        finally:
+            vars(gguf).update(original)
 
 
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

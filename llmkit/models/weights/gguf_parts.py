@@ -105,7 +105,7 @@ def _open(part: Path) -> Any:
 
     try:
         _check_counts(part)
-        return GGUFReader(part)
+        return GGUFReader(str(part))
     except Exception as error:  # a damaged file fails anywhere: numpy, struct, gguf
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ModelUnusable(f"{part} is damaged, or no GGUF file: fetch it again ({reason})") from error
