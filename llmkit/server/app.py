@@ -43,6 +43,7 @@ ROUTES = [
     Route("/v1/llmkit/ask", chains.route(chains.AskRequest), methods=["POST"]),
     Route("/tokenize", tokens.tokenize, methods=["POST"]),
     Route("/detokenize", tokens.detokenize, methods=["POST"]),
+    Route("/tokenizer_info", tokens.tokenizer_info),
 ]
 _HANDLED = (Refusal, ClientGone, LlmkitError, HTTPException, Exception)
 

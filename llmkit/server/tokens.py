@@ -1,4 +1,4 @@
-"""`/tokenize` and `/detokenize`, as vLLM has them, and the facts of the server: `/health` and `/v1/models`."""
+"""Tokens of a text and back, as vLLM has them, and the facts of the server: `/health` and `/v1/models`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ async def detokenize(request: Request) -> JSONResponse:
     tokens = check_token_ids(body.tokens, loaded.vocab_size) if body.tokens else []
     decode: Any = loaded.tokenizer.decode
     return JSONResponse({"prompt": str(decode(tokens, skip_special_tokens=False))})
+
+
+async def tokenizer_info(request: Request) -> JSONResponse:
+    """Answer `GET /tokenizer_info`: the special tokens and the chat template, from which clients render prompts."""
+    tokenizer: Any = Service.of(request).engine.loaded.tokenizer
+    names = ("bos_token", "eos_token", "pad_token", "unk_token", "chat_template")
+    found = {name: getattr(tokenizer, name, None) for name in names}
+    return JSONResponse({"tokenizer_class": type(tokenizer).__name__, **found})
 
 
 async def health(request: Request) -> JSONResponse:

@@ -87,6 +87,8 @@ def test_tokens_of_a_text_and_back(server):
     assert (found["count"], found["max_model_len"]) == (len(found["tokens"]), 512)
     assert "".join(found["token_strs"]) == PROMPT
     assert server.post("/detokenize", {"tokens": found["tokens"]}).json() == {"prompt": PROMPT}
+    info = server.http.get("/tokenizer_info").json()
+    assert info["eos_token"] == server.llm.engine.loaded.tokenizer.eos_token
     messages = [{"role": "user", "content": PROMPT}]
     counted = server.post("/tokenize", {"messages": messages}).json()["count"]
     assert counted == server.llm.get_num_tokens_from_messages([("user", PROMPT)])
