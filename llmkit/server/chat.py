@@ -91,7 +91,7 @@ class _Choice:
         for part in delta.get("tool_calls", ()):
             calls = self.message.setdefault("tool_calls", [])
             if part["index"] == len(calls):
-                calls.append({name: value for name, value in part.items() if name != "index"})
+                calls.append({"id": part["id"], "type": part["type"], "function": dict(part["function"])})
             else:
                 calls[part["index"]]["function"]["arguments"] += part["function"]["arguments"]
 

@@ -149,6 +149,7 @@ def test_systemone_has_the_answers_of_the_decision_model(server):
     assert box.status_code == 400
 
 
+@pytest.mark.slow
 def test_embeddings_are_those_of_the_catalogs_embedder(server, client):
     texts = ["A lighthouse.", "The match ended 3 to 2."]
     expected = default_embedder().embed_documents(texts)

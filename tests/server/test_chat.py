@@ -101,6 +101,16 @@ def test_a_tool_is_called_with_arguments_of_its_schema(client, stream):
     assert isinstance(json.loads(arguments)["far"], bool)
 
 
+def test_parts_of_a_call_do_not_change_once_they_were_given(server):
+    from llmkit.server.chat import ChatAnswer, ChatRequest
+
+    request = ChatRequest(messages=MESSAGES, tools=[TOOL], tool_choice="required", max_tokens=70, temperature=0.0)
+    service = server.app.state.service
+    parts = list(ChatAnswer.prepare(service, request).deltas())
+    calls = [call for part in parts for call in part["delta"].get("tool_calls", ())]
+    assert isinstance(json.loads("".join(call["function"]["arguments"] for call in calls))["far"], bool)
+
+
 def test_a_conversation_with_a_tools_result_is_read(client, server):
     call = {"id": "a1", "type": "function", "function": {"name": "look", "arguments": '{"city": "Rome"}'}}
     messages = [

@@ -47,7 +47,9 @@ def test_what_is_no_request_is_refused(small, content):
         (b"POST /tokenize HT", b""),
         (b"POST /tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le", b""),
         (b'POST /tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{"prompt"', b"HTTP/1.1 408"),
-        (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /he", b"HTTP/1.1 200"),
+        pytest.param(
+            b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /he", b"HTTP/1.1 200", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_request_that_does_not_arrive_is_ended(small, sent, answered):

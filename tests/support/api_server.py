@@ -20,8 +20,8 @@ WAIT = 60  # seconds after which a test fails that waits for something
 class ApiServer:
     """A running server, by its address."""
 
-    def __init__(self, url: str, llm: HuggingFaceChat) -> None:
-        self.url, self.llm = url, llm
+    def __init__(self, url: str, llm: HuggingFaceChat, app: Any) -> None:
+        self.url, self.llm, self.app = url, llm, app
         self.port = int(url.rpartition(":")[2])
         self.http = httpx.Client(base_url=url, timeout=WAIT, trust_env=False)
 
@@ -46,7 +46,7 @@ def api_server(llm: HuggingFaceChat, name: str | None = NAME, **settings: Any) -
     server, listener = make_server(llm, chosen, name=name), listen(chosen)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    found = ApiServer(address_of(listener), llm)
+    found = ApiServer(address_of(listener), llm, server.config.app)
     try:
         yield found
     finally:
