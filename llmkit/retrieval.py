@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from llmkit.errors import InputError, kind_of
 from llmkit.locks import CopyableLock
-from llmkit.models.embeddings import cached_embedder
+from llmkit.models.embeddings import cached_embedder, find_embedder
 from llmkit.text.ranking import Bm25, Matrix, Vector, descending, reciprocal_rank_fusion, unit_rows
 from llmkit.text.segmentation import CharacterCounter, Span, passages, sentences
 from llmkit.text.word_forms import DEFAULT_LANGUAGE, character_ngrams, content_words, recognize_language, stems
@@ -90,8 +88,8 @@ class SentenceRetriever:
     """Finds the sentences that matter for a question. May be used by several threads.
 
     Args:
-        embedder: any LangChain `Embeddings`, such as `llmkit.models.embeddings.default_embedder()`; with "auto" this
-            one for English texts, if its weights are in the cache. Without one, only words count.
+        embedder: any LangChain `Embeddings`, or one of the catalog by its name, "minilm-l6"; with "auto" this one for
+            English texts, if its weights are in the cache. Without one, only words count.
         cache_size: how many documents are kept; those of the latest question are kept in any case.
 
     Attributes:
@@ -99,13 +97,9 @@ class SentenceRetriever:
         is_english_only: whether it is used for English texts alone.
     """
 
-    def __init__(self, embedder: Embeddings | Literal["auto"] | None = None, cache_size: int = 64) -> None:
+    def __init__(self, embedder: Embeddings | str | None = None, cache_size: int = 64) -> None:
         self.is_english_only = embedder == "auto"
-        if embedder == "auto":
-            embedder = cached_embedder()
-        if embedder is not None and not isinstance(embedder, Embeddings):
-            raise InputError(f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object")
-        self.embedder = embedder
+        self.embedder = cached_embedder() if embedder == "auto" else find_embedder(embedder)
         self._cache_size = cache_size
         self._cache: OrderedDict[str, _IndexedDocument] = OrderedDict()
         self._latest: tuple[tuple[str, ...], _WordIndex] | None = None

@@ -167,5 +167,7 @@ def test_without_weights_in_the_cache_only_words_count() -> None:
 
 
 def test_an_invalid_embedder_raises_input_error() -> None:
-    with pytest.raises(InputError, match="embedder is a text"):
-        SentenceRetriever("minilm")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="embedder is the name 'minilm', but the catalog's embedders are: minilm-l6"):
+        SentenceRetriever("minilm")
+    with pytest.raises(InputError, match="embedder is a number, but must be a LangChain Embeddings object or a name"):
+        SentenceRetriever(3)  # type: ignore[arg-type]

@@ -117,10 +117,6 @@ class ChainSpec:
         from llmkit import chains
 
         arguments = {name: _prompt(value) if name in PROMPTS else value for name, value in self.arguments.items()}
-        if self.chain == "ask" and isinstance(arguments.get("embedder"), str):
-            from llmkit.models.embeddings import load_embedder
-
-            arguments["embedder"] = load_embedder(arguments["embedder"])
         if self.saved is not None:
             return getattr(chains, CHAINS[self.chain]).load(self.saved, llm=llm, **arguments)
         return getattr(chains, CHAINS[self.chain])(llm=llm, **arguments)

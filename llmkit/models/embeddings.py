@@ -6,7 +6,7 @@ from functools import cache
 
 from langchain_core.embeddings import Embeddings
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, kind_of
 from llmkit.models import DEFAULT_EMBEDDER
 from llmkit.models.weights.catalog import CATALOG, is_cached, resolve
 from llmkit.quiet import quiet_transformers
@@ -42,6 +42,18 @@ def default_embedder(dtype: str = "float32") -> Embeddings:
             with cosines that differ by up to 0.01.
     """
     return load_embedder(DEFAULT_EMBEDDER, dtype)
+
+
+def find_embedder(embedder: Embeddings | str | None) -> Embeddings | None:
+    """Return the embedder, which may be given by its name in the catalog; raise `InputError` if it is none."""
+    if isinstance(embedder, str):
+        return load_embedder(embedder)
+    if embedder is not None and not isinstance(embedder, Embeddings):
+        raise InputError(
+            f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object or a name of the catalog, "
+            f"such as {DEFAULT_EMBEDDER!r}"
+        )
+    return embedder
 
 
 def load_embedder(name: str, dtype: str = "float32") -> Embeddings:

@@ -140,6 +140,9 @@ QUICK: dict[str, Attempt] = {
     "entities: a label": _attempt(
         lambda world: ["entities", "--labels", "a", "--examples", world.input(f"{EVIL}.jsonl", ROW)]
     ),
+    "classify: a saved chain": _attempt(lambda world: ["classify", world.file, "--load", EVIL]),
+    "entities: a saved chain": _attempt(lambda world: ["entities", world.file, "--load", EVIL]),
+    "ask: a saved chain": _attempt(lambda world: ["ask", "Who?", "--file", world.file, "--load", EVIL]),
     "ask: a file": _attempt(lambda world: ["ask", "Who?", "--file", EVIL]),
     "ask: a URL": _attempt(lambda world: ["ask", "Who?", "--url", EVIL, "--url", f"https://{EVIL}"]),
     "ask: a page": _attempt(

@@ -15,7 +15,6 @@ from llmkit.chains.calibration import CalibrationReport, ExamplesReport, validat
 from llmkit.chains.capabilities import refuse_unread
 from llmkit.chains.classification.calibrated import CalibratedClassifier
 from llmkit.chains.classification.contextual_calibration import NEUTRAL, SMOLLM2_135M, ClassificationTuning
-from llmkit.chains.classification.embedder import find_embedder
 from llmkit.chains.classification.encoder_scorer import find_scorer
 from llmkit.chains.classification.few_shot import FewShot
 from llmkit.chains.classification.joint_evidence import collect_evidence
@@ -30,6 +29,7 @@ from llmkit.chains.saving import read_chain, validate_embedder_given, write_chai
 from llmkit.chains.scoring import scoring_model
 from llmkit.chains.tuning import select_tuning
 from llmkit.errors import InputError
+from llmkit.models.embeddings import find_embedder
 from llmkit.prompts import TaskPrompt
 
 

@@ -15,7 +15,6 @@ from llmkit.chains.classification.contextual_calibration import Prior, blend, ne
 from llmkit.chains.classification.saving import EmbedderPrior, SavedClassifier
 from llmkit.chains.classification.scorer import LabelScorer
 from llmkit.chains.saving import PROBE, Arrays, take_array, validate_same_embedder
-from llmkit.errors import InputError, kind_of
 from llmkit.text.content_free import NEUTRAL_TEXTS
 from llmkit.text.ranking import unit_rows
 from llmkit.text.segmentation import TokenCounter, passages
@@ -26,20 +25,6 @@ NATS = 1.14
 the cosine. Chosen by log-loss and accuracy on AG News, SST-2, TREC and banking77."""
 MAX_TOKENS = 250
 """Of the longest passage that is embedded whole: the usual embedder reads 256 tokens and ignores the rest."""
-
-
-def find_embedder(embedder: Embeddings | str | None) -> Embeddings | None:
-    """Return the embedder, which may be given by its name in the catalog; raise `InputError` if it is none."""
-    if isinstance(embedder, str):
-        from llmkit.models.embeddings import load_embedder
-
-        return load_embedder(embedder)
-    if embedder is not None and not isinstance(embedder, Embeddings):
-        raise InputError(
-            f"embedder is {kind_of(embedder)}, but must be a LangChain Embeddings object or a name of the "
-            "catalog, such as 'minilm-l6'"
-        )
-    return embedder
 
 
 class EmbedderEvidence:

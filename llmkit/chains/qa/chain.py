@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
@@ -74,8 +74,9 @@ class QAChain(CalibratedQuestionAnswering):
             to what it generates; scores do not depend on them. Or a `HuggingFaceEncoder` with a question-answering
             head, which reads the whole text, and answers yes/no questions with a phrase too; what only a language model
             uses is an error then: prompts, `examples`, `embedder`, `top_k`, `max_new_tokens` and `context_window`.
-        embedder: any LangChain `Embeddings`, to find sentences by their meaning too, not only by their words; `None`
-            for none. "auto": that of the catalog if its weights are in the cache, else none; nothing is fetched.
+        embedder: any LangChain `Embeddings`, or one of the catalog by its name, "minilm-l6", to find sentences by their
+            meaning too, not only by their words; `None` for none. "auto": that of the catalog if its weights are in the
+            cache, else none; nothing is fetched.
         retriever: any LangChain retriever. Where an input has no `context`, the retriever's documents for the question
             take its place.
         style: "extractive" answers with a phrase of the text; "abstractive" with a generated sentence and its quotes.
@@ -110,7 +111,7 @@ class QAChain(CalibratedQuestionAnswering):
     def __init__(
         self,
         llm: Any,
-        embedder: Embeddings | Literal["auto"] | None = "auto",
+        embedder: Embeddings | str | None = "auto",
         retriever: BaseRetriever | None = None,
         *,
         style: Style = "extractive",
@@ -176,7 +177,7 @@ class QAChain(CalibratedQuestionAnswering):
         cls,
         folder: str | os.PathLike[str],
         llm: Any,
-        embedder: Embeddings | Literal["auto"] | None = "auto",
+        embedder: Embeddings | str | None = "auto",
         retriever: BaseRetriever | None = None,
         *,
         prompt: str | TaskPrompt | None = None,

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableConfig
@@ -60,7 +60,7 @@ class WebQAChain(Chain[Mapping[str, Any], tuple[str, list[str]], Answer]):
     def __init__(
         self,
         llm: Any,
-        embedder: Embeddings | Literal["auto"] | None = "auto",
+        embedder: Embeddings | str | None = "auto",
         *,
         fetch_options: Mapping[str, Any] | None = None,
         **qa_options: Any,

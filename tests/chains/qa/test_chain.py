@@ -138,7 +138,7 @@ def test_sentences_that_do_not_fit_are_left_out_or_raise_an_error() -> None:
         ({"threshold": 2}, "threshold is 2"),
         ({"max_answer_words": 0}, "max_answer_words is 0"),
         ({"top_k": "3"}, "top_k is '3'"),
-        ({"embedder": "minilm"}, "embedder is a text"),
+        ({"embedder": "minilm"}, "embedder is the name 'minilm', but"),
         ({"prompt": TaskPrompt("Answer.")}, "no field {question}"),
         ({"prompt": 3}, "prompt is a number, but must be the name of a prompt text or a TaskPrompt"),
         ({"prompt": TaskPrompt("{a} {question}", fields=("a", "question"))}, "cannot fill: a"),
