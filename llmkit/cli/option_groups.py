@@ -145,16 +145,13 @@ class ModelOptions:
             catalog.resolve(self.model)
         return settings
 
-    def load(self, quantization: str | None = None) -> HuggingFaceChat:
-        """Load the model, with its weights as they are, or in "int8" or "int4"."""
+    def load(self) -> HuggingFaceChat:
+        """Load the model."""
         settings = self.check()
         with console.progress(f"loading {self.model}"):
             from llmkit.models.chat import HuggingFaceChat
 
-            window = self.context_window or 0
-            return HuggingFaceChat(
-                model=self.model, settings=settings, context_window=window, quantization=quantization
-            )
+            return HuggingFaceChat(model=self.model, settings=settings, context_window=self.context_window or 0)
 
     def load_served(self) -> Any:
         """Return the model that a server runs, with the server checked."""

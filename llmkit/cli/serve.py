@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,13 +49,6 @@ class ServerOptions:
         str | None,
         typer.Option(metavar="NAME", help="What clients call the model.", show_default="its own name"),
     ] = None
-    quantization: Annotated[
-        Literal["int8", "int4"] | None,
-        typer.Option(
-            help="Pack the weights; with int4, requests that come together share the work of a CPU.",
-            show_default="none",
-        ),
-    ] = None
     max_running: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="The most requests that are computed at a time.")
     ] = ServerSettings.max_running
@@ -65,9 +58,7 @@ class ServerOptions:
 
     def settings(self) -> ServerSettings:
         """Return the settings of the server, which are checked."""
-        given = {
-            name: value for name, value in vars(self).items() if name not in ("name", "quantization", "allow_origin")
-        }
+        given = {name: value for name, value in vars(self).items() if name not in ("name", "allow_origin")}
         return ServerSettings(allow_origin=tuple(self.allow_origin or ()), **given)
 
 
@@ -102,7 +93,7 @@ def serve(
     from llmkit.server import run
 
     with run.listen(settings) as listener:  # what is wrong is said before the model loads
-        llm = model.load(server.quantization)
+        llm = model.load()
         _announce(llm, server.name, run.address_of(listener))
         run.serve(llm, settings, name=server.name, listener=listener)
 
