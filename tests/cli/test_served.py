@@ -36,6 +36,24 @@ def test_a_command_scores_with_a_served_model(llmkit: Llmkit, tokenizer: str, mo
     assert json.loads(lines[1])["scores"] == pytest.approx(dict(expected.scores), rel=1e-2)
 
 
+def test_a_chat_is_answered_by_a_served_model(llmkit: Llmkit, tokenizer: str) -> None:
+    lines = "one two\n/set top_p 0.5\n/set min_new_tokens 3\n/set top_p\n/show\n/continue\n"
+    with counting_server() as server:
+        given = ["--base-url", server.url, "--tokenizer", tokenizer, "--model", NAME]
+        code, out, err = llmkit("chat", *given, "--temperature", "0", "--max-new-tokens", "4", stdin=lines)
+        bodies = [body for path, body in server.requests if path == "/v1/chat/completions"]
+    asked = {"temperature": 0, "max_tokens": 4}
+    assert [{name: body.get(name) for name in asked} for body in bodies] == [asked, asked]
+    assert [message["content"] for message in bodies[0]["messages"]] == ["one two"]
+    assert bodies[1]["continue_final_message"] is True
+    assert all(body.get("top_p") is None for body in bodies)
+    assert "error: line 3 of standard input: min_new_tokens is given, but servers do not have it" in err
+    assert code == 2
+    shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines() if "  (" in line}
+    assert shown["max_new_tokens"] == "4  (this conversation)"
+    assert shown["top_p"] == "none  (the server's default, where it has one)"
+
+
 def test_what_is_wrong_with_a_server_is_said_before_any_work(llmkit: Llmkit, tokenizer: str) -> None:
     with counting_server() as server:
         given = ["classify", "--labels", "animals,people", "--base-url", server.url, "--tokenizer", tokenizer]

@@ -158,6 +158,7 @@ QUICK: dict[str, Attempt] = {
     "chat: a conversation": _attempt(lambda world: ["chat", "--load", EVIL]),
     "chat: no model": _attempt(lambda world: ["chat", "Hi", "--model", f"no {EVIL}"]),
     "chat: a command": _attempt(lambda world: ["chat", f"/undo {EVIL}"]),
+    "chat: a server": _attempt(lambda world: ["chat", "Hi", "--base-url", f"http://{EVIL}"]),
 }
 """Attempts that end before a model is loaded."""
 

@@ -55,9 +55,7 @@ def _trim(state: ChatState, after: History) -> Generator[Event, None, History]:
 
 def _answer(state: ChatState, change: Change, messages: list[BaseMessage]) -> Iterator[Event]:
     settings, request = state.llm.settings, (state.model, state.llm.settings, messages)
-    defaults = state.llm.engine.loaded.model.generation_config
-    is_sampling = defaults.do_sample if settings.sampled is None else settings.sampled
-    is_reproducible = not is_sampling or settings.seed is not None
+    is_reproducible = not state.is_sampling or settings.seed is not None
     if change["do"] == "retry" and request == state.last_request and is_reproducible:
         yield Note("the same settings give the same answer: /set temperature or /set seed makes it another")
     state.last_request = request

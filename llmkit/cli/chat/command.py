@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from llmkit.cli.chat.state import ChatState
 
 
+_NOT_KEPT = {"model", "context_window", "base_url", "tokenizer"}
+"""Options that are no settings of the conversation."""
+
+
 def _kept_names() -> list[str]:
     return Store().names()  # a lambda in an annotation sees only the names of the class
 
@@ -59,7 +63,7 @@ class ConversationOptions:
         return self.save if self.save is not None else (sys.stdin.isatty() and not message) or self.continues
 
 
-@with_option_groups(without=["base_url", "tokenizer"])
+@with_option_groups()
 def chat(
     context: typer.Context,
     message: Annotated[
@@ -157,13 +161,13 @@ def _continue(
     with naming:
         model.check()
     system = context.params["system"] if "system" in given or not kept.system else ""
-    settings = {name: value for name, value in vars(model).items() if name in given - {"model", "context_window"}}
+    settings = {name: value for name, value in vars(model).items() if name in given - _NOT_KEPT}
     from llmkit.cli.chat.repl import without_echo
     from llmkit.cli.chat.state import ChatState
 
     quiet = without_echo() if sys.stdin.isatty() else nullcontext()
     with quiet, naming:
-        llm = model.load()
+        llm = model.load() if model.base_url is None else model.load_served()
     arguments["context_window"] = model.context_window or 0
     return ChatState(llm, store=store, resume=record, given=settings, system=system, **arguments)
 

@@ -131,6 +131,21 @@ class ChatState:
         """The name of the model, by which `/load` and `--resume` find it again."""
         return self.llm.model if isinstance(self.llm.model, str) else self.llm.model_name
 
+    @property
+    def model_defaults(self) -> Any:
+        """What the model takes where no setting says it, as transformers' `GenerationConfig`.
+
+        `None` for a model that a server runs: the server's own defaults are not known here.
+        """
+        engine = getattr(self.llm, "engine", None)
+        return engine and engine.loaded.model.generation_config
+
+    @property
+    def is_sampling(self) -> bool:
+        """Whether answers are sampled; if nothing says it, servers do."""
+        defaults, sampled = self.model_defaults, self.llm.settings.sampled
+        return bool(defaults is None or defaults.do_sample) if sampled is None else sampled
+
     def _opening_notes(self) -> list[str]:
         notes, self._past = list(self.record.notes), self.history.turns[-PAST_TURNS:] if self.record.name else ()
         if self.record.name and self.history.turns:

@@ -94,15 +94,17 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
     """Return the value of a setting that the next answer is generated with, and its source."""
     from llmkit.models.generation.settings import DEFAULT_MAX_NEW_TOKENS
 
-    settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
+    settings, model = state.llm.settings, state.model_defaults
     value = getattr(settings, name)
     if name in state.history.settings:
         return _shown(value), "this conversation"
     if value != type(settings).model_fields[name].default:
         return _shown(value), "configuration"
-    if name == "temperature" and not _is_sampling(state):
+    if model is None:
+        return "none", "the server's default, where it has one"
+    if name == "temperature" and not state.is_sampling:
         return "0", "the model's default: always the likeliest token"
-    if name in _SAMPLING and not _is_sampling(state):
+    if name in _SAMPLING and not state.is_sampling:
         return "none", "no effect while the likeliest token is always taken"
     of_model = name in (*_SAMPLING, *_NEUTRAL, "no_repeat_ngram_size")
     if of_model and (found := getattr(model, name, None)) is not None:
@@ -112,14 +114,9 @@ def _effective(state: ChatState, name: str) -> tuple[str, str]:
     return _shown(_NEUTRAL.get(name, value)), "default"
 
 
-def _is_sampling(state: ChatState) -> bool:
-    settings, model = state.llm.settings, state.llm.engine.loaded.model.generation_config
-    return bool(model.do_sample if settings.sampled is None else settings.sampled)
-
-
 def explain_unused(state: ChatState) -> str:
     """Return a sentence about the settings of this conversation that have no effect, or nothing."""
-    if _is_sampling(state):
+    if state.is_sampling:
         return ""
     names = [name for name in ("seed", *_SAMPLING[1:]) if state.history.settings.get(name) is not None]
     what = f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
