@@ -7,13 +7,13 @@ language identification schemes"). A text that is too short, or no running text,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import regex
 
-from llmkit.text.word_forms import stop_word_counts
+from llmkit.text.word_forms import stop_word_counts, stop_words
 from llmkit.text.words import terms
 
 MAX_CHARACTERS = 2_000
@@ -24,10 +24,14 @@ LEAST_LETTERS = 8
 """In a script of its own, a language is detected from so many letters."""
 LEAST_STOP_WORDS = 0.15
 """The least share of a text's words that are stop words of its language."""
-LEAST_LEAD = 1.5
-"""How many times as many stop words of its language a text has as of English."""
-LEAST_SPECIAL_LETTERS = 0.03
-"""The least share of letters beyond a to z in a text of no language that has a list of stop words."""
+LEAST_EVIDENCE = 3
+"""So many different stop words that English lacks show another language; one fewer if nothing speaks for English."""
+LEAST_LEAD = 2
+"""How many times as many of them a text has as of stop words that only English has."""
+LEAST_SHARE_OF_FEW = 0.3
+"""The least share of a text's words that are stop words of its language, where the evidence is one word short."""
+LEAST_SPECIAL_WORDS = 1
+"""A text of no language that has a list of stop words has so many words, besides names, with letters beyond a to z."""
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -90,6 +94,8 @@ _OTHER_LATIN = DetectedLanguage(
 _LETTER = regex.compile(
     r"(?P<Latin>\p{Latin})|" + "|".join(rf"(?P<{script}>\p{{{script}}})" for script in _SCRIPTS) + r"|(?P<other>\p{L})"
 )
+_SPECIAL_WORD = regex.compile(r"(?<![\w/])(?=\w*[^\W\da-zA-Z])\p{Ll}\w*")  # names have a capital, addresses a slash
+_NO_NAME = regex.compile(r"^\W*\w+|\b\p{Ll}\w*")  # the first word, and those without a capital
 _CODES = {name.casefold(): code for code, name in NAMES.items()}
 
 
@@ -112,12 +118,27 @@ def _by_stop_words(text: str, script: str, letters: int) -> DetectedLanguage | N
     counts = stop_word_counts(words)
     best = max(counts, key=lambda language: counts[language])
     enough = counts[best] >= max(LEAST_STOP_WORDS * len(words), 3) and len(words) >= LEAST_TERMS
-    if enough and (best == "english" or counts[best] >= LEAST_LEAD * counts["english"]):
+    if enough and (best == "english" or _is_not_english(text, words, best)):
         return DetectedLanguage(best.capitalize(), frozenset({_CODES[best]}))
     if script == "Cyrillic":
         return _SCRIPTS[script] if letters >= LEAST_LETTERS else None
-    special = sum(not char.isascii() for char in text if char.isalpha())
+    special = {match[0] for match in _SPECIAL_WORD.finditer(text)}
     is_english = counts["english"] >= LEAST_STOP_WORDS * len(words)
-    if not is_english and len(words) >= LEAST_TERMS and special >= LEAST_SPECIAL_LETTERS * letters:
+    if not is_english and len(words) >= LEAST_TERMS and len(special) >= LEAST_SPECIAL_WORDS:
         return _OTHER_LATIN
     return None
+
+
+def _is_not_english(text: str, words: Sequence[str], language: str) -> bool:
+    """Return whether stop words that English lacks show another language.
+
+    Words that both have, such as "in" and "was", tell nothing; neither does a word that is often repeated, or one that
+    has a capital and may be a name, such as "Ben" and "De".
+    """
+    own, english = stop_words()[language], stop_words()["english"]
+    evidence = set(terms(" ".join(_NO_NAME.findall(text)))) & (own - english)
+    against = set(words) & (english - own)
+    if len(evidence) >= LEAST_EVIDENCE:
+        return len(evidence) >= LEAST_LEAD * len(against)
+    share = sum(word in own for word in words) / len(words)
+    return len(evidence) == LEAST_EVIDENCE - 1 and not against and share >= LEAST_SHARE_OF_FEW

@@ -47,6 +47,28 @@ def test_names_in_other_languages_do_not_make_an_english_text_foreign() -> None:
     assert found.name == "English"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Al-Qaeda Group Kills a Second US Hostage in Iraq (Update3)",  # "al", "a" and "in" are Italian, too
+        "In May, Ben was in De Haan",
+        "Ben, Dan, Jan, Al, Ja, Ben, Ben, Men in a long list",
+        "2 – 1 victory against América de Cali",
+        "Source: https://example.org/r/soccer/comments/5qop2n/deyverson_alavés",
+    ],
+)
+def test_a_short_english_text_is_in_no_other_language(text: str) -> None:
+    found = detect_language(text)
+    assert found is None or found.name == "English"
+
+
+@pytest.mark.parametrize("text", ["Le chat dort sur le canapé, et il fait froid.", "De kat slaapt op de bank, en ik ook."])
+def test_few_words_of_another_language_suffice_where_none_is_english(text: str) -> None:
+    found = detect_language(text)
+    assert found is not None
+    assert found.name in ("French", "Dutch")
+
+
 @given(st.text())
 def test_any_text(text: str) -> None:
     found = detect_language(text)
