@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from llmkit.cli import console, files, options
+from llmkit.cli import console, files, learning, options
 from llmkit.cli.labelled_files import examples_help, read_labelled
-from llmkit.cli.learning import describe_examples
 from llmkit.cli.option_groups import GenerationOptions, LinesOptions, with_option_groups
 from llmkit.cli.output import Destination
 from llmkit.cli.texts import CommandWorker
@@ -81,7 +80,7 @@ def summarize(
     }
     if output.as_lines:
         spec = model.spec("summarize", {"prompt": summary.prompt, **arguments})
-        worker = CommandWorker(spec, lambda: _load(model, summary.prompt, arguments))
+        worker = CommandWorker(spec, lambda: _load_and_learn(model, summary.prompt, arguments)[0])
         destination.run_lines("summarize", file, worker)
         return
     text = files.read_text(file)
@@ -101,18 +100,17 @@ def _summarize(
     from llmkit.chains.summarization.support import UNSUPPORTED
 
     model.check()
+    chain, learned = _load_and_learn(model, prompt, arguments, notes=destination.format != "json")
     with console.progress("summarizing") as update:
-        chain = _load(model, prompt, arguments, lambda steps: update(completed=steps.done, total=steps.total))
+        chain.progress = lambda steps: update(completed=steps.done, total=steps.total)
         summary = chain.invoke(text)
-    if report := chain.examples_report():
-        console.note(describe_examples(report))
     if not summary.complete:
         console.note(f"the summary reached {_limit(chain, model)}, and ends there")
     for sentence in summary.left_out:
         console.note(f"left out, because the text does not support it: {sentence.text}")
     if UNSUPPORTED in summary.notices:
         console.note(UNSUPPORTED)
-    destination.write("summarize", summary.model_dump(mode="json"), summary.text)
+    destination.write("summarize", {**summary.model_dump(mode="json"), **learned}, summary.text)
 
 
 def _explanation(reports: Sequence[Report]) -> str:
@@ -137,8 +135,17 @@ def _count(number: int | None, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _load(
-    model: GenerationOptions, prompt: str, arguments: dict[str, Any], progress: Callable[[Any], None] | None = None
-) -> SummarizationChain:
-    loaded = {"prompt": options.load_prompt(prompt, "summarize", ["max_words"]), "progress": progress}
+def _load(model: GenerationOptions, prompt: str, arguments: dict[str, Any]) -> SummarizationChain:
+    loaded = {"prompt": options.load_prompt(prompt, "summarize", ["max_words"])}
     return cast("SummarizationChain", model.load_chain("SummarizationChain", arguments | loaded))
+
+
+def _load_and_learn(
+    model: GenerationOptions, prompt: str, arguments: dict[str, Any], *, notes: bool = True
+) -> tuple[SummarizationChain, dict[str, Any]]:
+    """Return the chain, and what it does with the examples as fields of `--json`, noted if `notes`."""
+    chain = _load(model, prompt, arguments)
+    learned = learning.learn(chain, (), {})
+    for note in learning.notes(learned) if notes else ():
+        console.note(note)
+    return chain, learned

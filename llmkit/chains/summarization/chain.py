@@ -18,11 +18,11 @@ from llmkit.chains.calibration import ExamplesReport
 from llmkit.chains.inputs import TextInput, validate_positive, validate_prompt, validate_share
 from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
-from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete
+from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete, is_sentence
 from llmkit.chains.scoring import validate_llm
 from llmkit.chains.summarization.documents import Source
 from llmkit.chains.summarization.few_shot import FewShot
-from llmkit.chains.summarization.results import Summary
+from llmkit.chains.summarization.results import CUT, Summary
 from llmkit.chains.summarization.strategies import MIN_TOKENS, Outcome, Strategy, StrategyChoice, Summarizer
 from llmkit.chains.summarization.summary_prompts import combine_prompt as combine_prompt_of
 from llmkit.chains.summarization.summary_prompts import prompts_with_length
@@ -232,7 +232,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         self, run: Run[Outcome], text: str, *, complete: bool = True, strategy: Strategy | None = None
     ) -> Summary:
         outcome = run.unwrap()
-        notice = language_notice(self.llm, text_sample(outcome.passages[0].text))
+        language = language_notice(self.llm, text_sample(outcome.passages[0].text))
+        is_cut = not complete and not is_sentence(text)
         return Summary(
             text=text,
             strategy=strategy or outcome.strategy,
@@ -240,7 +241,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             model_calls=run.call_count + bool(outcome.call),
             complete=complete,
             calibrated=is_fitted_on(self.tuning, unbind(self.llm)[0]),
-            notices=(notice,) if notice else (),
+            notices=tuple(notice for notice in (language, CUT if is_cut else None) if notice),
         )
 
     def _remaining_calls(self, run: Run[Outcome]) -> int:

@@ -11,6 +11,8 @@ from llmkit.chains.summarization.documents import SourcePassage
 from llmkit.chains.summarization.strategies import Strategy
 from llmkit.text.segmentation import sentences
 
+CUT = "the summary ends within a sentence, which is longer than the limit"
+
 
 class SummarySentence(BaseModel):
     """A sentence of a summary, and how far the source supports it.

@@ -6,6 +6,7 @@ from operator import add
 import pytest
 
 from llmkit.chains import SummarizationChain
+from llmkit.chains.summarization.results import CUT
 from tests.support.summary_models import Brief, Reader
 
 
@@ -37,3 +38,14 @@ def test_the_limits_of_a_summary_hold_for_a_title() -> None:
     llm = Brief(answer="Tom has it.")
     assert SummarizationChain(llm, max_words=3).invoke("Tom has the time by it.").text == "Tom has it."
     assert SummarizationChain(llm, max_new_tokens=2).invoke("Tom has the time by it.").strategy == "stuff"
+
+
+@pytest.mark.parametrize(("limit", "cut"), [({"max_words": 3}, True), ({"max_words": 4}, False), ({}, False)])
+def test_a_summary_that_ends_within_a_sentence_says_so(limit: dict[str, int], cut: bool) -> None:
+    text = "Tom: It is ten now. The watch is by the station, and the station is close to it. " * 9
+    chain = SummarizationChain(Brief(answer="Tom has a watch. It is ten."), **limit)
+    summary = chain.invoke(text)
+    assert summary.text == ("Tom has a" if cut else "Tom has a watch." if limit else "Tom has a watch. It is ten.")
+    assert (CUT in summary.notices) == cut
+    assert summary.complete == (not limit)
+    assert reduce(add, chain.stream(text)) == summary
