@@ -6,6 +6,13 @@ Rows with even numbers serve the choice, with odd ones the report: what the neut
 there, and the difference with a 95 % interval. A chain takes the numbers from the file:
 `NERChain(llm, tuning=NERTuning.load("tuning.json"))`. Numbers that nothing better is found for stay neutral.
 
+FOLDER has the labelled rows of a task in JSON Lines. Without those of a task it is left out:
+
+- classification: `agnews_test`, `trec_test` or `sst2_dev`, and their pools (see benchmarks.classification)
+- entities: `wikineural_en_test` or `wnut17_test`: `text`, and `entities` with `start`, `end` and `label`
+- question-answering: `squad2_dev`: `question`, `context`, and `answers` with `text`, none if there is no answer
+- summarization: `dialogsum_test`: `dialogue` and `summaries`
+
 Scores are computed once for all that is tried; only what changes the prompts, or generates, is computed again. Of
 summarization only the penalty against repetition is chosen, for which dialogues are enough.
 """
@@ -13,7 +20,7 @@ summarization only the penalty against repetition is chosen, for which dialogues
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +35,9 @@ from benchmarks.tune.tasks import TASKS, Task
 from llmkit.chains.tuning import Tuning, save_tunings
 from llmkit.errors import InputError
 from llmkit.models.generation.settings import GenerationSettings
+
+MIN_ROWS = 10
+"""Of fewer rows in each half nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +85,10 @@ def halves(rows: Sequence[Any], count: int) -> tuple[Sequence[Any], Sequence[Any
     return rows[::2][:count], rows[1::2][:count]
 
 
-def changes(report: Report, neutral: Tuning) -> Iterator[str]:
-    """Yield each number that was chosen and is not neutral."""
-    for name, value in vars(report.tuning).items():
-        if name != "model" and value != getattr(neutral, name):
-            yield f"{name}={value!r}"
+def constructor(tuning: Tuning, neutral: Tuning) -> str:
+    """Return Python code that makes a tuning: its model, and each number that is not neutral."""
+    changed = {name: value for name, value in vars(tuning).items() if value != vars(neutral)[name] or name == "model"}
+    return f"{type(tuning).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
 
 def main(
@@ -87,24 +96,35 @@ def main(
     data: Annotated[Path, typer.Option(help="The folder with the labelled rows.")],
     output: Annotated[Path, typer.Option(help="The file for the numbers; those of other chains in it stay.")],
     task: Annotated[list[str] | None, typer.Option(help=f"{', '.join(TASKS)}; all if left out.")] = None,
-    rows: Annotated[int, typer.Option(min=10, help="The most rows of each half.")] = 60,
+    rows: Annotated[int, typer.Option(min=MIN_ROWS, help="The most rows of each half.")] = 60,
 ) -> None:
     if unknown := sorted(set(task or ()) - set(TASKS)):
         raise InputError(f"--task is {unknown[0]!r}, but must be one of {', '.join(TASKS)}")
-    console = Console()
+    labelled = {name: TASKS[name].read(data) for name in task or TASKS}
+    if missing := [name for name, found in labelled.items() if len(found) < 2 * MIN_ROWS]:
+        text = f"{data} has fewer than {2 * MIN_ROWS} labelled rows for {' and '.join(missing)}"
+        if task or len(missing) == len(TASKS):
+            raise InputError(f"{text}: see the beginning of benchmarks/tune/__main__.py")
+        print(f"{text}: left out")
     llm = CachedChat(model=model, settings=GenerationSettings(temperature=0))
-    table = Table("chain", "rows", "measure", "neutral", "chosen", "difference", "tried", "minutes")
-    for name in task or TASKS:
+    table = Table(
+        "chain", "rows chosen on", "other rows", "measure", "neutral", "chosen", "difference", "95 % interval"
+    )
+    for name, found in labelled.items():
+        if name in missing:
+            continue
         start, chosen = time.perf_counter(), TASKS[name]
-        found = chosen.read(data)
         report = tune(llm, chosen, *halves(found, rows))
         save_tunings(output, [report.tuning])
-        gain = f"{report.gain[0]:+.3f} ({report.gain[1]:+.3f} to {report.gain[2]:+.3f})"
-        figures = f"{report.neutral:.3f}", f"{report.chosen:.3f}", gain, str(report.tried)
-        minutes = f"{(time.perf_counter() - start) / 60:.1f}"
-        table.add_row(name, f"{report.rows[0]}, {report.rows[1]}", chosen.measure, *figures, minutes)
-        console.print(f"{type(report.tuning).__name__}({', '.join(changes(report, chosen.neutral))})")
-    console.print(table)
+        minutes = (time.perf_counter() - start) / 60
+        print(f"\n{name}: {report.tried} tried in {minutes:.1f} minutes; on the rows of the choice, cross-validated:")
+        print(f"{chosen.measure} {report.cross_validated[1]:.3f}, neutral {report.cross_validated[0]:.3f}")
+        print(constructor(report.tuning, type(report.tuning)()), flush=True)
+        gain, low, high = report.gain
+        figures = f"{report.neutral:.3f}", f"{report.chosen:.3f}", f"{gain:+.3f}", f"{low:+.3f} to {high:+.3f}"
+        table.add_row(name, str(report.rows[0]), str(report.rows[1]), chosen.measure, *figures)
+    Console().print("\nWhat the neutral numbers and the chosen ones reach on other rows", table, sep="\n")
+    print(f"The numbers are in {output}: give a chain tuning={type(report.tuning).__name__}.load({str(output)!r})")
 
 
 if __name__ == "__main__":

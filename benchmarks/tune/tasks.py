@@ -193,6 +193,9 @@ def summarize(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
 
 
 def _lines(path: Path) -> list[Any]:
+    """Return the rows of a file; none if it is not there."""
+    if not path.exists():
+        return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 

@@ -183,6 +183,13 @@ def test_a_title_has_no_prompt_to_explain(llmkit):
 def test_what_was_done_with_the_examples_is_a_note(llmkit, dialogue, tmp_path):
     examples = tmp_path / "examples.jsonl"
     examples.write_text(json.dumps({"input": "Ann: Tea?\nBen: No, coffee.", "output": "Ben wants coffee."}) + "\n")
-    code, _, err = llmkit("summarize", dialogue, "--max-new-tokens", "2", "--examples", str(examples))
+    options = ["--max-new-tokens", "2", "--examples", str(examples)]
+    done = "1 example is not in the prompt; only the length is taken; too few to compare"
+    for command in (["summarize", dialogue], ["summarize", dialogue, "--lines"]):
+        code, _, err = llmkit(*command, *options)
+        assert code == 0
+        assert err.count(f"note: {done}") == 1
+    code, out, err = llmkit("summarize", dialogue, *options, "--json")
     assert code == 0
-    assert "note: 1 example is not in the prompt; only the length is taken; too few to compare" in err
+    assert done not in err
+    assert json.loads(out)["examples"]["note"].startswith(done)
