@@ -33,6 +33,12 @@ class SummaryOptions:
     max_words: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="The most words of the summary.")] = (
         None
     )
+    candidates: Annotated[
+        int,
+        typer.Option(
+            metavar="NUMBER", min=1, help="Take, of so many summaries, the one that agrees most with the others."
+        ),
+    ] = 1
     examples: Annotated[
         Path | None, typer.Option(metavar="FILE", help=examples_help('{"input": "…", "output": "…"}'))
     ] = None
@@ -57,17 +63,19 @@ def summarize(
     \b
     Examples:
       llmkit summarize meeting.txt --max-words 60
-      llmkit summarize call.txt --prompt summarize-dialogue
+      llmkit summarize call.txt --prompt summarize-dialogue --candidates 5
       llmkit summarize calls.jsonl --lines --output summaries.jsonl
       llmkit summarize calls.jsonl --lines --output summaries.csv    a table
       llmkit summarize call.txt --examples calls-and-summaries.jsonl
       llmkit summarize meeting.txt --explain    how many tokens each part takes
     """
     from llmkit.chains.inputs import validate_length
+    from llmkit.chains.summarization.consensus import validate_candidates
 
     if summary.explain and output.as_lines:
         raise InputError("--explain is for one text: leave out --lines")
-    if unused := model.explain_unused(context):
+    validate_candidates(summary.candidates)
+    if summary.candidates == 1 and (unused := model.explain_unused(context)):
         console.note(unused)
     destination = output.destination(file, summary.examples)
     if summary.explain and destination.format not in ("text", "json"):
@@ -76,6 +84,7 @@ def summarize(
         "examples": read_labelled(summary.examples),
         "strategy": summary.strategy,
         "max_words": summary.max_words,
+        "candidates": summary.candidates,
         "max_new_tokens": model.max_new_tokens,
     }
     if output.as_lines:

@@ -141,6 +141,8 @@ def test_a_file_that_is_no_text(refused, tmp_path, content, says):
         (["--seed", "x"], "--seed 'x': "),
         (["--strategy", "all"], "--strategy 'all': "),
         (["--max-words", "0"], "--max-words '0': "),
+        (["--candidates", "0"], "--candidates '0': "),
+        (["--candidates", "2"], "candidates is 2, but must be 1, or at least 3"),
         (["--top-p", "1.5"], "--top-p '1.5': "),
         (["--max-new-tokens", "0"], "--max-new-tokens '0': "),
         (["--prompt", "nothing"], "no prompt is called 'nothing': see llmkit prompts"),

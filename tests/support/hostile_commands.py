@@ -165,6 +165,9 @@ QUICK: dict[str, Attempt] = {
 WITH_MODEL: dict[str, Attempt] = {
     "summarize": _attempt(lambda world: ["summarize", world.file, "--model", world.model]),
     "summarize: JSON": _attempt(lambda world: ["summarize", world.file, "--model", world.model, "--json"]),
+    "summarize: candidates": _attempt(
+        lambda world: ["summarize", world.file, "--model", world.model, "--candidates", "3"]
+    ),
     "summarize: lines": _attempt(lambda world: ["summarize", "-", "--model", world.model, "--lines"], f"{EVIL}\n"),
     "summarize: the budget": _attempt(lambda world: ["summarize", world.file, "--model", world.model, "--explain"]),
     "summarize: a chat template": _attempt(lambda world: ["summarize", world.file, "--model", world.failing]),

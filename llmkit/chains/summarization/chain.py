@@ -20,6 +20,7 @@ from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete, is_sentence
 from llmkit.chains.scoring import validate_llm
+from llmkit.chains.summarization.consensus import CALLS, ConsensusCaller, validate_candidates
 from llmkit.chains.summarization.documents import Source
 from llmkit.chains.summarization.few_shot import FewShot
 from llmkit.chains.summarization.results import CUT, Summary
@@ -65,6 +66,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         check_support: whether the support of each sentence by the source is measured (`Summary.sentences`).
         min_support: sentences with less support are left out (`Summary.left_out`), unless none has as much; 0 leaves
             nothing out; if left out itself, the tuning's.
+        candidates: how many answers to each prompt are compared, to take the one that agrees most with the others; 1,
+            or at least 3. All but one are samples, so that a model has to have `n`. They are not streamed.
         context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         progress: is called, in any thread, after every model call.
         tuning: the numbers that depend on the model; if left out, those of this model, or neutral ones.
@@ -96,6 +99,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         show_examples: bool | None = None,
         check_support: bool = True,
         min_support: float | None = None,
+        candidates: int = 1,
         context_window: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         tuning: SummarizationTuning | None = None,
@@ -116,6 +120,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         )
         self._combine = combine_prompt_of(combine_prompt, zero_shot, selects_sentences=self.tuning.selects_sentences)
         self._min_support = None if min_support is None else validate_share(min_support, "min_support")
+        self.candidates = validate_candidates(candidates)
         self._checks_support, self._context_window = check_support, context_window
         self._max_passage_tokens = max_passage_tokens or self.tuning.max_passage_tokens
 
@@ -163,7 +168,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
 
     def run(self, prepared: Sequence[Run[Outcome]], configs: Sequence[RunnableConfig]) -> list[Summary | Exception]:
         """Summarize all sources, in true batches."""
-        caller = BatchCaller(self.llm, self.progress)
+        caller = self._caller()
         run_in_lockstep(prepared, configs, caller, self._remaining_calls)
         pairs = zip(prepared, configs, strict=True)
         final = [(run.result.call, config) for run, config in pairs if run.result and run.result.call]
@@ -174,6 +179,11 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             results.append(run.error or (answer if isinstance(answer, Exception) else self._finish(run, answer)))
         good = [run for run, result in zip(prepared, results, strict=True) if not isinstance(result, Exception)]
         return apply_to_good(lambda summaries: self._checked(summaries, good), results)
+
+    def _caller(self) -> BatchCaller:
+        if self.candidates == 1:
+            return BatchCaller(self.llm, self.progress)
+        return ConsensusCaller(self.llm, self.candidates, self.progress)
 
     def _checked(self, summaries: Sequence[Summary], runs: Sequence[Run[Outcome]]) -> list[Summary]:
         """Return the summaries with the support of their sentences, if it is to be checked."""
@@ -195,10 +205,11 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
     def _chunks(self, inputs: Iterator[Source], run_manager: Any, config: RunnableConfig) -> Iterator[Summary]:
         source = next(inputs)
         self._log_unknown_language([source])
-        caller, run = BatchCaller(self.llm, self.progress), self.prepare(source)
+        caller, run = self._caller(), self.prepare(source)
         run_in_lockstep([run], [config], caller, self._remaining_calls)
         outcome = run.unwrap()
-        if outcome.call is None or count_words(outcome.text) <= outcome.call.max_tokens:  # may be given back
+        may_be_given_back = outcome.call is None or count_words(outcome.text) <= outcome.call.max_tokens
+        if may_be_given_back or self.candidates > 1:
             [answer] = caller.batch([outcome.call], [config]) if outcome.call else [None]
             if isinstance(answer, Exception):
                 raise answer
@@ -238,7 +249,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             text=text,
             strategy=strategy or outcome.strategy,
             passages=outcome.passages,
-            model_calls=run.call_count + bool(outcome.call),
+            model_calls=(run.call_count + bool(outcome.call)) * (1 if self.candidates == 1 else CALLS),
             complete=complete,
             calibrated=is_fitted_on(self.tuning, unbind(self.llm)[0]),
             notices=tuple(notice for notice in (language, CUT if is_cut else None) if notice),
