@@ -208,8 +208,8 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         caller, run = self._caller(), self.prepare(source)
         run_in_lockstep([run], [config], caller, self._remaining_calls)
         outcome = run.unwrap()
-        may_be_given_back = outcome.call is None or count_words(outcome.text) <= outcome.call.max_tokens
-        if may_be_given_back or self.candidates > 1:
+        may_be_given_back = outcome.call and count_words(outcome.text) <= outcome.call.max_tokens
+        if outcome.call is None or may_be_given_back or self.candidates > 1:
             [answer] = caller.batch([outcome.call], [config]) if outcome.call else [None]
             if isinstance(answer, Exception):
                 raise answer

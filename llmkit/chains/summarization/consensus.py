@@ -81,8 +81,9 @@ class ConsensusCaller(BatchCaller):
 
 def most_agreed(texts: Sequence[str]) -> int:
     """Return the index of the text that has the greatest sum of ROUGE-1 with all others, the first among equals."""
-    sums = [sum(rouge_1(one, other) for other in texts[:place] + texts[place + 1 :]) for place, one in enumerate(texts)]
-    return max(range(len(texts)), key=lambda place: round(sums[place], 9))
+    places = range(len(texts))
+    sums = [sum(rouge_1(texts[one], texts[other]) for other in places if other != one) for one in places]
+    return max(places, key=lambda place: round(sums[place], 9))
 
 
 @dataclass
