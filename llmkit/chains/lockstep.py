@@ -91,6 +91,7 @@ class Run(Generic[Result]):
 class BatchCaller(BaseCallbackHandler):
     """Calls a chat model in true batches; as a callback, counts the calls and reports progress, in any thread."""
 
+    calls_per_answer: int = 1
     raise_error = True  # an error in the caller's `report` must not be lost in a log
 
     def __init__(self, llm: Runnable[Any, AIMessage], report: Callable[[Progress], None] | None = None) -> None:

@@ -20,7 +20,7 @@ from llmkit.chains.language_notice import language_notice, text_sample
 from llmkit.chains.lockstep import BatchCaller, Progress, Run, run_in_lockstep
 from llmkit.chains.postprocess import CompletionCleaner, clean_completion, is_complete, is_sentence
 from llmkit.chains.scoring import validate_llm
-from llmkit.chains.summarization.consensus import CALLS, ConsensusCaller, validate_candidates
+from llmkit.chains.summarization.consensus import ConsensusCaller, validate_candidates
 from llmkit.chains.summarization.documents import Source
 from llmkit.chains.summarization.few_shot import FewShot
 from llmkit.chains.summarization.results import CUT, Summary
@@ -67,7 +67,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
         min_support: sentences with less support are left out (`Summary.left_out`), unless none has as much; 0 leaves
             nothing out; if left out itself, the tuning's.
         candidates: how many answers to each prompt are compared, to take the one that agrees most with the others; 1,
-            or at least 3. All but one are samples, so that a model has to have `n`. They are not streamed.
+            or at least 3. Most are samples, so that a model has to have `n`. They are not streamed.
         context_window: in tokens; needed for a model that does not report its window, which it can only make smaller.
         progress: is called, in any thread, after every model call.
         tuning: the numbers that depend on the model; if left out, those of this model, or neutral ones.
@@ -249,7 +249,7 @@ class SummarizationChain(Chain[Source, Run[Outcome], Summary]):
             text=text,
             strategy=strategy or outcome.strategy,
             passages=outcome.passages,
-            model_calls=(run.call_count + bool(outcome.call)) * (1 if self.candidates == 1 else CALLS),
+            model_calls=(run.call_count + bool(outcome.call)) * self._caller().calls_per_answer,
             complete=complete,
             calibrated=is_fitted_on(self.tuning, unbind(self.llm)[0]),
             notices=tuple(notice for notice in (language, CUT if is_cut else None) if notice),

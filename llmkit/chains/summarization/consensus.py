@@ -1,8 +1,9 @@
-"""Of several answers to a prompt the one that the others agree with most: minimum Bayes risk over samples.
+"""Of several answers to a prompt the one that the others agree with most: minimum Bayes risk.
 
-The model's usual answer and samples are candidates. Each is compared with every other by ROUGE-1, and the one with the
-greatest sum is taken, the usual one among equals (Kumar & Byrne 2004, https://aclanthology.org/N04-1022; with samples,
-Eikema & Aziz 2020, https://aclanthology.org/2020.coling-main.398). What only one candidate says is often invented.
+The candidates are the model's usual answer, that of a beam search if the model is in this process, and samples. Each is
+compared with every other by ROUGE-1, and the one with the greatest sum is taken, the usual one among equals (Kumar &
+Byrne 2004, https://aclanthology.org/N04-1022; with samples, Eikema & Aziz 2020,
+https://aclanthology.org/2020.coling-main.398). What only one candidate says is often invented.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ TEMPERATURE = 0.5
 """Of the samples, unless the model samples anyway; chosen on dialogues, see docs/summarization.md."""
 SEED = 0
 """Of the samples, unless the model has one: so the same call gives the same summary."""
-CALLS = 2
-"""Of the model for each prompt: one for the usual answer, and one for all samples."""
+BEAMS = 4
+"""Of the beam search; greedy decoding takes its place for a model that searches anyway."""
 
 
 def validate_candidates(value: Any) -> int:
@@ -45,38 +46,38 @@ class ConsensusCaller(BatchCaller):
     def __init__(self, llm: Any, candidates: int, report: Callable[[Progress], None] | None = None) -> None:
         super().__init__(llm, report)
         self.candidates = candidates
+        self._further = _further_settings(llm, candidates)
+        self.calls_per_answer = 1 + len(self._further)
 
     def expect(self, calls: int) -> None:
         """Raise the total of the progress to the calls of the model for at least this many further answers."""
-        super().expect(CALLS * calls)
+        super().expect(self.calls_per_answer * calls)
 
     def batch(self, calls: Sequence[ModelCall], configs: Sequence[RunnableConfig]) -> list[AIMessage | Exception]:
         """Return the answer to each call that the other candidates agree with most, or the error it failed with."""
-        usual = super().batch(calls, configs)
-        drawn = _sampling_settings(self.llm) | {"n": self.candidates - 1}
-        kept = [_Completions() for _ in calls]
-        samples = super().batch(
-            [replace(call, settings={**call.settings, **drawn}) for call in calls],
-            [merge_configs(config, {"callbacks": [one]}) for config, one in zip(configs, kept, strict=True)],
-        )
-        found = zip(usual, samples, kept, strict=True)
-        return [self._choose(answer, sample, one.answers) for answer, sample, one in found]
+        answers = [[answer] for answer in super().batch(calls, configs)]
+        for settings in self._further:
+            kept = [_Completions() for _ in calls]
+            first = super().batch(
+                [replace(call, settings={**call.settings, **settings}) for call in calls],
+                [merge_configs(config, {"callbacks": [one]}) for config, one in zip(configs, kept, strict=True)],
+            )
+            for found, answer, one in zip(answers, first, kept, strict=True):
+                found.extend([answer] if isinstance(answer, Exception) else one.answers)
+        return [self._choose(found) for found in answers]
 
-    def _choose(
-        self, usual: AIMessage | Exception, sample: AIMessage | Exception, samples: Sequence[AIMessage]
-    ) -> AIMessage | Exception:
-        if isinstance(usual, Exception):
-            return usual
-        if isinstance(sample, Exception):
-            return sample
-        if len(samples) < self.candidates - 1:
+    def _choose(self, answers: Sequence[AIMessage | Exception]) -> AIMessage | Exception:
+        for answer in answers:
+            if isinstance(answer, Exception):
+                return answer
+        if len(answers) < self.candidates:
             name = type(unbind(self.llm)[0]).__name__
             return InputError(
-                f"candidates is {self.candidates}, but {name} gives {len(samples)} answers where {self.candidates - 1} "
-                "are asked for (n): leave candidates out, or take a model that has n"
+                f"candidates is {self.candidates}, but {name} gives only {len(answers)}: leave candidates out, or take "
+                "a model that returns n answers"
             )
-        answers = [usual, *samples]
-        return answers[most_agreed([clean_completion(answer.text, is_complete(answer))[0] for answer in answers])]
+        good = [answer for answer in answers if isinstance(answer, AIMessage)]
+        return good[most_agreed([clean_completion(answer.text, is_complete(answer))[0] for answer in good])]
 
 
 def most_agreed(texts: Sequence[str]) -> int:
@@ -98,9 +99,15 @@ class _Completions(BaseCallbackHandler):
         self.answers = tuple(message for message in messages if isinstance(message, AIMessage))
 
 
-def _sampling_settings(llm: Any) -> dict[str, Any]:
-    """Return the temperature and the seed of samples: those of the model, if it has them."""
+def _further_settings(llm: Any, candidates: int) -> list[dict[str, Any]]:
+    """Return the settings of the calls besides the usual one; the temperature and the seed are the model's, if any."""
     model, bound = unbind(llm)
-    settings = getattr(model, "settings", model)
-    temperature, seed = (bound.get(name, getattr(settings, name, None)) for name in ("temperature", "seed"))
-    return {"temperature": temperature or TEMPERATURE, "seed": SEED if seed is None else seed}
+    own = getattr(model, "settings", model)
+    temperature, seed, beams = (
+        bound.get(name, getattr(own, name, None)) for name in ("temperature", "seed", "num_beams")
+    )
+    samples = {"temperature": temperature or TEMPERATURE, "seed": SEED if seed is None else seed}
+    if getattr(model, "engine", None) is None:  # beams are no common option of chat models
+        return [samples | {"n": candidates - 1}]
+    search = {"temperature": 0.0, "num_beams": 1 if (beams or 1) > 1 else BEAMS}
+    return [search, samples | {"n": candidates - 2, "num_beams": 1}]

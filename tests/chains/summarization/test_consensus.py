@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
 from llmkit.chains import Progress, SummarizationChain
-from llmkit.chains.summarization.consensus import CALLS, SEED, TEMPERATURE, most_agreed
+from llmkit.chains.summarization.consensus import BEAMS, SEED, TEMPERATURE, most_agreed
 from llmkit.errors import InputError
 from tests.support.counting import CountingChat
 from tests.support.models import chat
@@ -86,7 +86,7 @@ def test_samples_have_the_temperature_and_the_seed_of_a_model_that_has_them() ->
 
 
 def test_what_cannot_be_compared_is_an_error() -> None:
-    with pytest.raises(InputError, match="Brief gives 1 answers where 3 are asked for"):
+    with pytest.raises(InputError, match="Brief gives only 2"):
         SummarizationChain(Brief(), candidates=4, max_new_tokens=24).invoke(TEXT)
     for value in (0, True, 2.5):
         with pytest.raises(InputError, match=f"candidates is {value!r}, but must be a whole number"):
@@ -95,9 +95,30 @@ def test_what_cannot_be_compared_is_an_error() -> None:
         SummarizationChain(Brief(), candidates=2)
 
 
-def test_the_same_call_of_a_local_model_gives_the_same_summary() -> None:
+def test_a_local_model_searches_with_beams_too_and_gives_the_same_summary_again() -> None:
+    asked: list[dict[str, Any]] = []
     llm = chat("llama", temperature=0)
-    chain = SummarizationChain(llm, candidates=3, max_new_tokens=8, check_support=False)
-    first, again = chain.invoke(TEXT), chain.invoke(TEXT)
-    assert first == again
-    assert first.model_calls == CALLS * (len(first.passages) + 1)
+    original = type(llm)._generate
+
+    def noted(self: Any, messages: Any, *args: Any, **options: Any) -> Any:
+        asked.append({name: options.get(name) for name in ("num_beams", "n", "temperature")})
+        return original(self, messages, *args, **options)
+
+    chain = SummarizationChain(llm, candidates=4, strategy="stuff", max_new_tokens=8, check_support=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(llm), "_generate", noted)
+        first = chain.invoke(TEXT[:90])
+    usual, search, samples = asked
+    assert usual == {"num_beams": None, "n": None, "temperature": None}
+    assert search == {"num_beams": BEAMS, "n": None, "temperature": 0}
+    assert samples == {"num_beams": 1, "n": 2, "temperature": TEMPERATURE}
+    assert chain.invoke(TEXT[:90]) == first
+    assert first.model_calls == 3
+
+
+def test_a_model_that_searches_anyway_has_a_greedy_answer_too() -> None:
+    llm = chat("llama", num_beams=2)
+    summary = SummarizationChain(llm, candidates=3, strategy="stuff", max_new_tokens=8, check_support=False).invoke(
+        TEXT[:90]
+    )
+    assert summary.model_calls == 3
