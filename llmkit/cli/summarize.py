@@ -63,7 +63,7 @@ def summarize(
     \b
     Examples:
       llmkit summarize meeting.txt --max-words 60
-      llmkit summarize call.txt --prompt summarize-dialogue --candidates 5
+      llmkit summarize call.txt --prompt summarize-dialogue --candidates 6
       llmkit summarize calls.jsonl --lines --output summaries.jsonl
       llmkit summarize calls.jsonl --lines --output summaries.csv    a table
       llmkit summarize call.txt --examples calls-and-summaries.jsonl
