@@ -96,11 +96,17 @@ def summarize(
     validate_length(text)  # before the model is loaded
     options.load_prompt(summary.prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
     if summary.explain:
-        with console.progress("dividing the text"):
-            reports = [fitted.report for fitted in _load(model, summary.prompt, arguments).plan(text)]
-        destination.write("summarize", list(map(asdict, reports)), _explanation(reports))
-        return
-    _summarize(text, summary.prompt, model, arguments, destination)
+        _explain(text, summary.prompt, model, arguments, destination)
+    else:
+        _summarize(text, summary.prompt, model, arguments, destination)
+
+
+def _explain(
+    text: str, prompt: str, model: GenerationOptions, arguments: dict[str, Any], destination: Destination
+) -> None:
+    with console.progress("dividing the text"):
+        reports = [fitted.report for fitted in _load(model, prompt, arguments).plan(text)]
+    destination.write("summarize", list(map(asdict, reports)), _explanation(reports))
 
 
 def _summarize(
