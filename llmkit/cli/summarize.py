@@ -95,10 +95,8 @@ def summarize(
     text = files.read_text(file)
     validate_length(text)  # before the model is loaded
     options.load_prompt(summary.prompt, "summarize", ["max_words"]).with_examples(arguments["examples"])
-    if summary.explain:
-        _explain(text, summary.prompt, model, arguments, destination)
-    else:
-        _summarize(text, summary.prompt, model, arguments, destination)
+    show = _explain if summary.explain else _summarize
+    show(text, summary.prompt, model, arguments, destination)
 
 
 def _explain(
