@@ -15,6 +15,7 @@ from llmkit.cli import batch, config, console, help_text, hints, models, option_
 from llmkit.cli.ask import ask
 from llmkit.cli.chat import chat
 from llmkit.cli.classify import classify
+from llmkit.cli.compare import compare
 from llmkit.cli.entities import entities
 from llmkit.cli.serve import serve
 from llmkit.cli.summarize import summarize
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (chat, summarize, classify, entities, ask, serve):
+for _command in (chat, summarize, classify, entities, ask, compare, serve):
     app.command(epilog=options.EPILOG, cls=hints.HelpfulCommand)(_command)
 app.add_typer(batch.app, name="batch")
 app.add_typer(models.app, name="models")
@@ -62,6 +63,7 @@ def llmkit(
     llmkit ask "Who built it?" --url https://example.com
     llmkit serve                       an API for clients of OpenAI's
     llmkit batch classify --help       millions of documents
+    llmkit compare plan.toml           which prompt, and is the difference real
     llmkit models                      the models with short names
     llmkit config                      defaults of all options, and how to set them
     llmkit COMMAND --help              examples and options of a command
