@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +24,9 @@ def compare(
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Write results and the report here; the same command continues.")
     ],
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The data, instead of the file that the plan names.")
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="CELL", help="The cell that others are compared with; the first by default.")
     ] = None,
@@ -83,20 +87,20 @@ def compare(
     from llmkit.evaluation.plan import Plan
 
     loaded = Plan.load(plan).with_only(only or [], baseline)
-    data = read_data(loaded, limit)
+    rows = read_data(loaded if data is None else replace(loaded, data=data), limit)
     share = (0.5 if loaded.optimize else 0.0) if holdout is None else holdout
     with ExitStack() as stack:
         runs = CellRuns(
-            loaded, data, output, engine=engine, workers=workers, retry_failed=retry_failed, progress=_Progress(stack)
+            loaded, rows, output, engine=engine, workers=workers, retry_failed=retry_failed, progress=_Progress(stack)
         )
         try:
-            found = run(loaded, data, runs, baseline=baseline, holdout=share)
+            found = run(loaded, rows, runs, baseline=baseline, holdout=share)
         except KeyboardInterrupt:
             console.note("what is done is kept; the same command continues")
             raise
     if loaded.optimize:
         best = output / "best-prompt.md"
-        write_prompt(loaded.find_cell(found.best), loaded.task, data, loaded.seed, best)
+        write_prompt(loaded.find_cell(found.best), loaded.task, rows, loaded.seed, best)
         console.note(f"the best prompt is {best}: TaskPrompt.load reads it")
     _show(found, output, as_json)
     if fail_if_worse is not None and (worse := found.worse_cells(fail_if_worse)):

@@ -20,6 +20,8 @@ from llmkit.prompts.library import parse
 
 _SHOWS_EXAMPLES = ("summarize", "classify")
 """Tasks whose chain decides whether examples help; a cell with examples shows them, or asks for "auto"."""
+_NULL = (("embedder", "none"), ("show_examples", "auto"))
+"""Arguments that are null, which TOML does not have."""
 _DEFAULT_PROMPTS = {
     "summarize": "summarize-text",
     "classify": "classify",
@@ -101,7 +103,7 @@ def cell_spec(cell: Cell, task: str, data: Data, seed: int) -> ChainSpec:
         "selector": cell.selector,
         "labels": [*data.labels],
         "seed": seed,
-        **cell.arguments,
+        **{name: None if (name, value) in _NULL else value for name, value in cell.arguments.items()},
     }
     return ChainSpec(f"{__name__}:build", arguments, model=cell.model, settings=cell.settings, **cell.loading)
 
@@ -153,8 +155,8 @@ def build(
         arguments["labels"] = list(labels)
     if examples:
         arguments |= _examples(task, examples, chosen, count, arguments)
-    if task == "answer" and isinstance(name := arguments.get("embedder"), str) and name != "auto":
-        arguments["embedder"] = None if name == "none" else load_embedder(name)
+    if task == "answer" and arguments.get("embedder"):
+        arguments["embedder"] = load_embedder(arguments["embedder"])
     return getattr(chains, CHAINS[task])(llm=llm, **arguments)  # type: ignore[no-any-return]
 
 
@@ -166,8 +168,7 @@ def _examples(
         return {"examples": list(examples)[:count]}
     given: dict[str, Any] = {"examples": list(examples), "selector": selector}
     if task in _SHOWS_EXAMPLES:
-        shows = arguments.get("show_examples", True)
-        given["show_examples"] = None if shows == "auto" else shows
+        given["show_examples"] = arguments.get("show_examples", True)
     return given
 
 

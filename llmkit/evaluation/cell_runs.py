@@ -146,7 +146,7 @@ def _file_name(name: str) -> str:
 def _read(folder: Path) -> dict[str, ItemResult]:
     """Return the results in the folder of a cell by the keys of their items."""
     found: dict[str, ItemResult] = {}
-    for part in sorted(folder.glob("part-*.jsonl")):
+    for part in sorted(folder.glob("[!_.]*.jsonl")):
         for line in part.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             meta = row["meta"] or {}

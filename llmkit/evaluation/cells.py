@@ -96,13 +96,12 @@ def _chain_arguments(task: str) -> tuple[str, ...]:
 
 
 def parse_cells(
-    matrix: Mapping[str, Any], named: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], task: str, folder: Path
+    given: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], task: str, folder: Path
 ) -> tuple[Cell, ...]:
-    """Return the product of a matrix, and the named cells; or one cell, of what is shared.
+    """Return the cells that are given; or one cell, of what is shared.
 
     Args:
-        matrix: a value or a list of values of each key.
-        named: the keys of each cell, `name` among them.
+        given: the keys of each cell, `name` among them.
         shared: keys that all cells have, unless they have their own value.
         task: of the plan.
         folder: that paths are relative to.
@@ -110,16 +109,19 @@ def parse_cells(
     Raises:
         InputError: a key is unknown, a value is wrong, or two cells have one name.
     """
-    values = [*_product(matrix), *named] or [{"name": "default"}]
-    cells = tuple(_cell({**shared, **one}, task, folder) for one in values)
+    cells = tuple(_cell({**shared, **one}, task, folder) for one in given or [{"name": "default"}])
     names = [cell.name for cell in cells]
     if double := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two cells are called {double[0]!r}")
     return cells
 
 
-def _product(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells of a matrix, one for each combination, named by what differs."""
+def product_of(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the cells of a matrix, one for each combination, named by what differs.
+
+    Args:
+        matrix: a value or a list of values of each key.
+    """
     if not matrix:
         return []
     lists = {key: value if isinstance(value, list) else [value] for key, value in matrix.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from llmkit.errors import InputError
-from llmkit.evaluation.cells import Cell, Task, cell_keys, parse_cells
+from llmkit.evaluation.cells import Cell, Task, cell_keys, parse_cells, product_of
 
 _TEXTS = ("task", "data", "input", "reference", "context", "id", "cluster", "example_data")
 _TYPES: dict[str, tuple[type, str]] = {
@@ -85,6 +85,7 @@ class Plan:
     def parse(cls, values: Mapping[str, Any], folder: Path = Path()) -> Plan:
         """Return the plan of parsed TOML, whose paths are relative to a folder."""
         values = dict(values)
+        order = [key for key in values if key in ("matrix", "cells")]  # of the file: the first cell is the baseline
         matrix, named = values.pop("matrix", {}), values.pop("cells", [])
         if not isinstance(matrix, dict) or not all(isinstance(cell, dict) for cell in named):
             raise InputError("matrix must be a table, [matrix], and cells must be tables, [[cells]]")
@@ -97,7 +98,8 @@ class Plan:
             raise InputError(
                 f"unknown key {unknown[0]!r}: a plan has {', '.join(_TYPES)}, matrix, cells, and keys of cells"
             )
-        cells = parse_cells(matrix, named, values, task, folder)
+        given = [cell for key in order for cell in (product_of(matrix) if key == "matrix" else named)]
+        cells = parse_cells(given, values, task, folder)
         paths: dict[str, Any] = {key: folder / own.pop(key) for key in ("data", "example_data") if key in own}
         lists: dict[str, Any] = {key: tuple(own.pop(key)) for key in ("labels", "metrics") if key in own}
         return cls(**own, **paths, **lists, cells=cells, folder=folder)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,13 @@ def plan_of(tmp_path, model_folder):
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
 
     def make(**changes) -> Plan:
-        values = {"task": "generate", "data": "rows.jsonl", "input": "text", "reference": "summary", "id": "id"}
+        values: dict[str, Any] = {
+            "task": "generate",
+            "data": "rows.jsonl",
+            "input": "text",
+            "reference": "summary",
+            "id": "id",
+        }
         values |= {"model": model_folder, "dtype": "float32", "device": "cpu"}
         if changes.get("task", "generate") == "generate":
             values["max_new_tokens"] = 6

@@ -1,6 +1,7 @@
 """Comparisons over a tiny model: what is computed, kept and resumed, and what comes out."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from llmkit.evaluation.metrics import METRICS
 from llmkit.evaluation.verdicts import Sample, judge
 from llmkit.prompts import TaskPrompt
 
-CELLS = [
+CELLS: list[dict[str, Any]] = [
     {"name": "plain", "prompt": "none"},
     {"name": "asked", "prompt": "summarize-text"},
     {"name": "shown", "prompt": "summarize-flan", "examples": 2},

@@ -1,5 +1,7 @@
 """Plans: what they mean, and what is refused before any work."""
 
+from pathlib import Path
+
 import pytest
 
 from llmkit.errors import LlmkitError
@@ -105,3 +107,9 @@ def test_some_cells_keep_the_baseline():
     assert names(plan.with_only([])) == ["a", "b", "c"]
     with pytest.raises(LlmkitError, match="no cell is called 'x': there are a, b, c"):
         plan.with_only(["x"])
+
+
+def test_the_lab_in_the_examples_is_a_plan():
+    plan = Plan.load(Path(__file__).parents[2] / "examples" / "prompting_lab.toml")
+    assert names(plan)[:4] == ["no prompt", "instruction", "FLAN template", "1 example, temperature 0"]
+    assert len(plan.cells) == 9

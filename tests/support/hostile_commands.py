@@ -70,6 +70,14 @@ def _attempt(
     return arguments, stdin, environment
 
 
+def _compare(world: World) -> list[str]:
+    rows = world.input(f"{EVIL}.jsonl", json.dumps({"text": EVIL, "right": EVIL}) + "\n")
+    head = {"task": "generate", "data": rows, "input": "text", "reference": "right", "metrics": ["exact_match"]}
+    cell = {"model": world.model, "prompt": "none", "max_new_tokens": 2}
+    plan = "".join(f"{name} = {_toml(value)}\n" for name, value in {**head, **cell}.items())
+    return ["compare", world.input(f"{EVIL}.toml", plan), "--output", str(world.folder / f"{EVIL} runs")]
+
+
 def _batch(world: World, command: str, *options: str) -> list[str]:
     return [
         "batch",
@@ -155,6 +163,7 @@ QUICK: dict[str, Attempt] = {
     "batch summarize": _attempt(lambda world: _batch(world, "summarize")),
     "batch ask": _attempt(lambda world: _batch(world, "ask", "--question", "Who?")),
     "batch": _attempt(lambda world: ["batch", EVIL]),
+    "compare": _attempt(_compare),
     "chat: a conversation": _attempt(lambda world: ["chat", "--load", EVIL]),
     "chat: no model": _attempt(lambda world: ["chat", "Hi", "--model", f"no {EVIL}"]),
     "chat: a command": _attempt(lambda world: ["chat", f"/undo {EVIL}"]),
