@@ -168,7 +168,7 @@ def test_verdicts_say_better_worse_the_same_or_how_many_items_would_tell():
         [sample([1] * 100), sample([0] * 100), sample([1, 0] * 50), sample([1, 0] * 48 + [1, 1, 1, 0])], base, seed=0
     )
     assert [one.verdict for one in found[:3]] == ["better", "worse", "the same"]
-    assert found[3].verdict == "cannot tell with 100; 1,100 would"
+    assert found[3].verdict == "cannot tell with 100; 1,200 would"
     assert found[0].corrected == pytest.approx(4 * found[0].p_value)
     assert found[1].is_worse_by(0.3, METRICS["accuracy"])
     assert not found[1].is_worse_by(0.5, METRICS["accuracy"])
