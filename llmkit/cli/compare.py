@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from llmkit.cli import console, options
+from llmkit.cli.option_groups import with_option_groups
 from llmkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,21 +20,23 @@ PROVED_WORSE = 3
 """The exit code of `--fail-if-worse`."""
 
 
-def compare(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A .toml file: what is compared, on which data.")],
+@dataclass(frozen=True)
+class CellOptions:
+    """Which cells are compared, on which items, and where the results go."""
+
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Write results and the report here; the same command continues.")
-    ],
+    ]
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The data, instead of the file that the plan names.")
-    ] = None,
+    ] = None
     baseline: Annotated[
         str | None, typer.Option(metavar="CELL", help="The cell that others are compared with; the first by default.")
-    ] = None,
+    ] = None
     only: Annotated[
         list[str] | None, typer.Option(metavar="CELL", help="Run only this cell and the baseline; can be repeated.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(metavar="ITEMS", min=1, help="Use only so many items.")] = None,
+    ] = None
+    limit: Annotated[int | None, typer.Option(metavar="ITEMS", min=1, help="Use only so many items.")] = None
     holdout: Annotated[
         float | None,
         typer.Option(
@@ -42,20 +45,34 @@ def compare(
             max=0.95,
             help="Choose the best cell on some items, report on this share of them; 0.5 where a plan says optimize.",
         ),
-    ] = None,
+    ] = None
     fail_if_worse: Annotated[
         float | None,
         typer.Option(metavar="MARGIN", min=0, help="Exit with 3 if a cell is proved worse than the baseline by more."),
-    ] = None,
-    engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Where items are computed, as for llmkit batch.")
-    ] = "local",
-    workers: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many processes compute.")] = 1,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Compute items that have an error again.")
-    ] = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How items are computed, and what is shown."""
+
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Where items are computed, as for llmkit batch.")] = (
+        "local"
+    )
+    workers: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="How many processes compute.")] = 1
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute items that have an error again.")] = (
+        False
+    )
+    as_json: options.Json = False
+    quiet: options.Quiet = False
+
+
+@with_option_groups()
+def compare(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A .toml file: what is compared, on which data.")],
+    *,
+    cells: CellOptions,
+    running: RunOptions,
 ) -> None:
     """Compare prompts, examples, settings and models on the same items.
 
@@ -80,32 +97,39 @@ def compare(
       llmkit compare plan.toml --output runs/best --holdout 0.5
       llmkit compare plan.toml --output runs/ci --fail-if-worse 0.02
     """
+    found = _run(plan, cells, running)
+    _show(found, cells.output, running.as_json)
+    margin = cells.fail_if_worse
+    if margin is not None and (worse := found.worse_cells(margin)):
+        console.error(f"proved worse than {found.baseline} by more than {margin:g}: {', '.join(worse)}")
+        raise typer.Exit(PROVED_WORSE)
+
+
+def _run(path: Path, cells: CellOptions, running: RunOptions) -> Comparison:
+    """Read the plan and its data, compute what is not there yet, and compare."""
     from llmkit.evaluation.cell_runs import CellRuns
-    from llmkit.evaluation.comparison import compare as run
+    from llmkit.evaluation.comparison import compare as compare_cells
     from llmkit.evaluation.halving import write_prompt
     from llmkit.evaluation.items import read_data
     from llmkit.evaluation.plan import Plan
 
-    loaded = Plan.load(plan).with_only(only or [], baseline)
-    rows = read_data(loaded if data is None else replace(loaded, data=data), limit)
-    share = (0.5 if loaded.optimize else 0.0) if holdout is None else holdout
+    plan = Plan.load(path).with_only(cells.only or [], cells.baseline)
+    plan = plan if cells.data is None else replace(plan, data=cells.data)
+    data = read_data(plan, cells.limit)
+    share = (0.5 if plan.optimize else 0.0) if cells.holdout is None else cells.holdout
+    how: dict[str, Any] = {name: getattr(running, name) for name in ("engine", "workers", "retry_failed")}
     with ExitStack() as stack:
-        runs = CellRuns(
-            loaded, rows, output, engine=engine, workers=workers, retry_failed=retry_failed, progress=_Progress(stack)
-        )
+        runs = CellRuns(plan, data, cells.output, **how, progress=_Progress(stack))
         try:
-            found = run(loaded, rows, runs, baseline=baseline, holdout=share)
+            found = compare_cells(plan, data, runs, baseline=cells.baseline, holdout=share)
         except KeyboardInterrupt:
             console.note("what is done is kept; the same command continues")
             raise
-    if loaded.optimize:
-        best = output / "best-prompt.md"
-        write_prompt(loaded.find_cell(found.best), loaded.task, rows, loaded.seed, best)
+    if plan.optimize:
+        best = cells.output / "best-prompt.md"
+        write_prompt(plan.find_cell(found.best), plan.task, data, plan.seed, best)
         console.note(f"the best prompt is {best}: TaskPrompt.load reads it")
-    _show(found, output, as_json)
-    if fail_if_worse is not None and (worse := found.worse_cells(fail_if_worse)):
-        console.error(f"proved worse than {found.baseline} by more than {fail_if_worse:g}: {', '.join(worse)}")
-        raise typer.Exit(PROVED_WORSE)
+    return found
 
 
 class _Progress:

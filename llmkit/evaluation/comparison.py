@@ -162,19 +162,9 @@ def compare(
     choosing, reporting = data.halves(holdout, plan.seed)
     scorer = _Scorer(plan, data, metrics)
     runs.prepare()
-    cells, rounds = plan.cells, list[Round]()
-    if plan.optimize:
-        best, rounds = find_best(
-            cells, choosing, lambda cell, items: scorer.score(runs.run(cell, items), items), plan.seed
-        )
-        cells = (base,) if best == base else (base, best)
-        found = {cell.name: runs.run(cell, reporting) for cell in cells}
-    else:
-        items = list({item.key: item for item in [*choosing, *reporting]}.values())
-        whole = {cell.name: runs.run(cell, items) for cell in cells}
-        scores = {name: scorer.score(_only(results, items, choosing), choosing) for name, results in whole.items()}
-        best = plan.find_cell(max(scores, key=lambda name: scores[name]))
-        found = {name: _only(results, items, reporting) for name, results in whole.items()}
+    run = _run_halving if plan.optimize else _run_all
+    best, found, rounds = run(plan, runs, scorer, base, choosing, reporting)
+    cells = [cell for cell in plan.cells if cell.name in found]
     return Comparison(
         plan=plan,
         metrics=metrics,
@@ -186,6 +176,33 @@ def compare(
         computed=runs.computed,
         rounds=tuple(rounds),
     )
+
+
+Found = tuple[Cell, dict[str, list[list[ItemResult]]], Sequence[Round]]
+"""The best cell, the results of cells on the items that are reported, and how the best was found."""
+
+
+def _run_all(
+    plan: Plan, runs: CellRuns, scorer: _Scorer, base: Cell, choosing: list[Item], reporting: list[Item]
+) -> Found:
+    """Run all cells on all items."""
+    items = list({item.key: item for item in [*choosing, *reporting]}.values())
+    whole = {cell.name: runs.run(cell, items) for cell in plan.cells}
+    scores = {name: scorer.score(_only(results, items, choosing), choosing) for name, results in whole.items()}
+    best = plan.find_cell(max(scores, key=lambda name: scores[name]))
+    return best, {name: _only(results, items, reporting) for name, results in whole.items()}, ()
+
+
+def _run_halving(
+    plan: Plan, runs: CellRuns, scorer: _Scorer, base: Cell, choosing: list[Item], reporting: list[Item]
+) -> Found:
+    """Find the best cell on some items; run it and the baseline on those that are reported."""
+
+    def score(cell: Cell, items: Sequence[Item]) -> float:
+        return scorer.score(runs.run(cell, items), items)
+
+    best, rounds = find_best(plan.cells, choosing, score, plan.seed)
+    return best, {cell.name: runs.run(cell, reporting) for cell in (base, best)}, rounds
 
 
 @dataclass(frozen=True)
