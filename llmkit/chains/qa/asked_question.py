@@ -1,4 +1,4 @@
-"""What a question asks for, by its words: an amount, a time, a person, a place or a reason. In English only."""
+"""What a question asks for, by its words: an amount, a time, a person, a place, a reason or a manner. English only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _TIME = regex.compile(
 )
 _PERSON = regex.compile(r"\bwho(?:m|se)?\b | \b(?:what|which)\s+(?:person|king|queen|president|author)\b", _FLAGS)
 _PLACE = regex.compile(r"\bwhere\b | \b(?:what|which)\s+(?:city|country|town|place|state|region|river)\b", _FLAGS)
-_REASON = regex.compile(r"\bwhy\b | \bfor\s+what\s+reason\b | \bwhat\s+(?:caused|causes)\b | \bhow\b", _FLAGS)
+_REASON = regex.compile(r"\bwhy\b | \bfor\s+what\s+reason\b | \bwhat\s+(?:caused|causes)\b", _FLAGS)
+_MANNER = regex.compile(r"\bhow\b", _FLAGS)
 _ASKED_NOUN = regex.compile(r"\b(?:what|which)\s+(?:(?:kinds?|types?|sorts?)\s+of\s+)?(\w+)", _FLAGS)
 
 
@@ -59,8 +60,9 @@ class AskedQuestion:
 
     @cached_property
     def asks_for(self) -> str | None:
-        """The type of its answer: "amount", "time", "person", "place" or "reason"; `None` where that is unknown."""
+        """The type of its answer: "amount", "time", "person", "place", "reason", "manner"; `None` where that is unknown."""
         if self.language != "english" or recognize_language(terms(self.text)) != "english":
             return None
         patterns = {"amount": _AMOUNT, "time": _TIME, "person": _PERSON, "place": _PLACE, "reason": _REASON}
+        patterns["manner"] = _MANNER
         return next((name for name, pattern in patterns.items() if pattern.search(self.text)), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,7 @@ _NUMBER_WORD = regex.compile(
     many|most|none)""",
     _FLAGS,
 )
+_REASON_WORD = regex.compile(r"because|since|as|for|from|to|so|due|owing|thanks|therefore|after|lest", _FLAGS)
 _DIVIDES = regex.compile(r"[,;:()\[\]\"“”—–]|\s-\s")
 
 FEATURES = (
@@ -70,10 +71,15 @@ FEATURES = (
     "name_missing",
     "place_asked",
     "place_missing",
+    "reason_asked",
+    "reason_missing",
     "reason_length",
     "number_not_asked",
 )
 """The names of the columns of `span_features`."""
+
+TYPE_FEATURES = len(FEATURES) - FEATURES.index("number_asked")
+"""How many of them, the last ones, compare a span with the type that is asked for."""
 
 REPETITION = [FEATURES.index(name) for name in ("repeated", "repeated_at_edge", "only_repeated")]
 """The columns that say what a span repeats of the question."""
@@ -91,6 +97,7 @@ class _Word:
     is_capital: bool
     is_number: bool
     is_time: bool
+    is_reason: bool
     is_asked: bool
 
 
@@ -108,13 +115,14 @@ def span_features(
     """
     found = _words_of(question, sentence.text)
     starts = [word.start for word in found]
-    of_sentence = [float(rank), relevance, question.share_in(sentence.text)]
+    of_sentence = [float(rank), relevance, question.share_in(sentence.text_with_topic)]
+    topic = question.stems.intersection(stems(terms(sentence.topic), question.language))
     rows = []
     for span in spans:
         inside = Span(span.start - sentence.start, span.end - sentence.start)
         first = max(bisect_right(starts, inside.start) - 1, 0)
         last = max(bisect_left(starts, inside.end) - 1, first)
-        rows.append([*of_sentence, *_features(question, sentence.text, found, first, last, inside)])
+        rows.append([*of_sentence, *_features(question, sentence.text, found, first, last, inside, topic)])
     return np.array(rows, dtype=np.float64).reshape(len(spans), len(FEATURES))
 
 
@@ -149,6 +157,7 @@ def _words_of(question: AskedQuestion, sentence: str) -> list[_Word]:
                 text[:1].isupper() and not (is_stop and not found),
                 is_number,
                 bool(_TIME_WORD.fullmatch(lower)) or any(sign.isdigit() for sign in text),
+                bool(_REASON_WORD.fullmatch(lower)),
                 not is_stop and any(part in question.stems for part in parts_stems),
             )
         )
@@ -156,7 +165,7 @@ def _words_of(question: AskedQuestion, sentence: str) -> list[_Word]:
 
 
 def _features(
-    question: AskedQuestion, sentence: str, found: Sequence[_Word], first: int, last: int, span: Span
+    question: AskedQuestion, sentence: str, found: Sequence[_Word], first: int, last: int, span: Span, topic: Set[str]
 ) -> list[float]:
     inside = found[first : last + 1]
     content = [word for word in inside if not word.is_stop]
@@ -175,9 +184,9 @@ def _features(
         len(asked) / len(content) if content else 1.0,
         float(0 < len(asked) < len(content) and (content[0].is_asked or content[-1].is_asked)),
         float(len(asked) == len(content)),
-        _nearness(question, found, first, last),
+        _nearness(question, found, first, last, topic),
         float(any(word.stem == question.asked_noun for word in inside) and len(asked) < len(content)),
-        *_type_features(question, inside, content),
+        *_type_features(question, inside, content, found[max(first - 2, 0) : first + 1]),
     ]
 
 
@@ -199,9 +208,12 @@ def _cuts_number(found: Sequence[_Word], place: int, sentence: str) -> bool:
     return (one.is_number and (two.is_number or two.is_time)) or (one.is_time and two.is_number)
 
 
-def _nearness(question: AskedQuestion, found: Sequence[_Word], first: int, last: int) -> float:
-    """Return the share of the question's words that are near to the span, each by its least distance."""
-    nearest: dict[str, int] = {}
+def _nearness(question: AskedQuestion, found: Sequence[_Word], first: int, last: int, topic: Set[str]) -> float:
+    """Return the share of the question's words that are near to the span, each by its least distance.
+
+    The pronoun at the beginning of a sentence stands for the words of its topic.
+    """
+    nearest = dict.fromkeys(topic, max(first, 1))
     for place, word in enumerate(found):
         if word.is_asked and not first <= place <= last:
             distance = first - place if place < first else place - last
@@ -209,17 +221,22 @@ def _nearness(question: AskedQuestion, found: Sequence[_Word], first: int, last:
     return sum(math.exp((1 - distance) / DECAY) for distance in nearest.values()) / max(len(question.stems), 1)
 
 
-def _type_features(question: AskedQuestion, inside: Sequence[_Word], content: Sequence[_Word]) -> list[float]:
-    """Return for each type whether the span has it where it is asked for, and whether it lacks it."""
+def _type_features(
+    question: AskedQuestion, inside: Sequence[_Word], content: Sequence[_Word], beginning: Sequence[_Word]
+) -> list[float]:
+    """Return for each type whether the span has it where it is asked for, and whether it lacks it.
+
+    A reason has a word such as "because" or "to" at its beginning, which is its first word and two words before it.
+    """
     if question.language != "english":
-        return [0.0] * 10
+        return [0.0] * TYPE_FEATURES
     asked = question.asks_for
     has_number = any(word.is_number for word in inside)
     has_time = any(word.is_time for word in inside)
     has_name = any(word.is_capital for word in content) and not all(word.is_time for word in content)
-    found: list[float] = []
-    for kind, has in (("amount", has_number), ("time", has_time), ("person", has_name), ("place", has_name)):
-        found += [float(asked == kind and has), float(asked == kind and not has)]
+    types = {"amount": has_number, "time": has_time, "person": has_name, "place": has_name}
+    types["reason"] = any(word.is_reason for word in beginning)
+    found = [float(asked == kind and has == wanted) for kind, has in types.items() for wanted in (True, False)]
     has_digit = any(word.is_number and word.is_time for word in inside)
-    is_other_asked = asked in ("person", "place", "reason")
-    return [*found, len(inside) * float(asked == "reason"), float(has_digit and is_other_asked)]
+    is_other_asked = asked in ("person", "place", "reason", "manner")
+    return [*found, len(inside) * float(asked in ("reason", "manner")), float(has_digit and is_other_asked)]

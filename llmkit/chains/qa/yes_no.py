@@ -106,7 +106,7 @@ def _weights(sentences: Sequence[RetrievedSentence]) -> Row:
 
 def coverage(question: str, sentences: Sequence[RetrievedSentence]) -> float:
     """Return the share of a question's words, without stop words, that the sentences have in any form."""
-    given = [word for sentence in sentences for word in terms(sentence.text)]
+    given = [word for sentence in sentences for word in terms(sentence.text_with_topic)]
     language = recognize_language(given)
     wanted = set(stems(content_words(terms(question), language), language))
     return len(wanted & set(stems(given, language))) / len(wanted) if wanted else 1.0

@@ -55,6 +55,7 @@ def test_borders_and_repeated_words(text: str, present: set[str], absent: set[st
         ("Who built it?", "person"),
         ("Where is the tower?", "place"),
         ("Why was it built?", "reason"),
+        ("How was it built?", "manner"),
         ("What was built?", None),
         ("What makes a day longer?", None),
         ("Wer baute den Turm?", None),
@@ -78,6 +79,27 @@ def test_the_type_that_is_asked_for(question: str, right: str, wrong: str, name:
     assert (one[f"{name}_asked"], one[f"{name}_missing"]) == (1, 0)
     assert (other[f"{name}_asked"], other[f"{name}_missing"]) == (0, 1)
     assert features_of("1874", "Who built it?")["number_not_asked"] == 1
+
+
+@pytest.mark.parametrize("text", ["to warn ships", "warn ships", "the rocks", "because of the rocks"])
+def test_a_reason_has_a_word_for_it_at_its_beginning(text: str) -> None:
+    sentence = "Maria Holm built it in 1874 to warn ships, because of the rocks."
+    found = features_of(text, "Why was it built?", sentence)
+    assert (found["reason_asked"], found["reason_missing"]) == (1, 0)
+    assert features_of("Maria Holm", "Why was it built?", sentence)["reason_missing"] == 1
+    assert features_of(text, "How was it built?", sentence)["reason_asked"] == 0
+
+
+def test_a_pronoun_stands_for_the_words_that_its_topic_shares_with_the_question() -> None:
+    text, question = "It opens at 10.", AskedQuestion("When does the Garden Café open?", "english")
+    found = {}
+    for topic in ("", "The Harbour Café is old.", "The Garden Café is old."):
+        sentence = RetrievedSentence(0, len(text), 0, text, topic=topic)
+        [row] = span_features(question, sentence, [Span(12, 14)], 0, 1.0)
+        found[topic] = dict(zip(FEATURES, row.tolist(), strict=True))
+    for name in ("near_question_words", "question_words_in_sentence"):
+        one, two, three = (features[name] for features in found.values())
+        assert one < two < three
 
 
 def test_types_are_neutral_in_other_languages() -> None:
