@@ -60,7 +60,7 @@ class AskedQuestion:
 
     @cached_property
     def asks_for(self) -> str | None:
-        """The type of its answer: "amount", "time", "person", "place", "reason", "manner"; `None` where that is unknown."""
+        """The type of its answer: "amount", "time", "person", "place", "reason" or "manner"; `None` where unknown."""
         if self.language != "english" or recognize_language(terms(self.text)) != "english":
             return None
         patterns = {"amount": _AMOUNT, "time": _TIME, "person": _PERSON, "place": _PLACE, "reason": _REASON}
