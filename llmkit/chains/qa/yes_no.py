@@ -81,32 +81,41 @@ class YesNoReader:
         prompts = [prompt for item in inputs for prompt in item.prompts]
         texts = [[sentence.text for sentence in item.sentences] for item in inputs for _ in item.prompts]
         rows = iter(score_continuations(self.llm, prompts, texts))
-        return [_choose(item, next(rows) - next(rows)) for item in inputs]
+        return [choose(item, next(rows) - next(rows)) for item in inputs]
 
 
-def _choose(item: YesNoInput, differences: Row) -> YesNoAnswer:
+def choose(item: YesNoInput, differences: Row) -> YesNoAnswer:
     """Return the answer from how much likelier each sentence is after yes than after no, in nats."""
-    weighted = _weights(item.sentences) * differences
+    weights = weigh(item.sentences)
+    weighted = weights * differences
     total = float(weighted.sum())
     text, sign = (item.words.yes, 1) if total > 0 else (item.words.no, -1)
     sentence = item.sentences[int(np.argmax(sign * weighted))]
     sizes = np.abs(weighted)
     evidence = [item.sentences[index] for index in descending(sizes) if sizes[index] >= EVIDENCE_SHARE * sizes.max()]
-    score = abs(total) * coverage(item.question, item.sentences) ** 2
-    return YesNoAnswer(text, item.words.language, sentence, evidence, score)
+    covered = float(weights @ coverages(item.question, item.sentences) / weights.sum())
+    return YesNoAnswer(text, item.words.language, sentence, evidence, abs(total) * covered**2)
 
 
-def _weights(sentences: Sequence[RetrievedSentence]) -> Row:
-    """Return how much each sentence counts: by its relevance, squared; only the first, if none shares a word."""
+def weigh(sentences: Sequence[RetrievedSentence]) -> Row:
+    """Return how much each sentence counts, at most 1.
+
+    By its relevance, squared, and with an embedder by its similarity, squared, too: "Smoking is not allowed." shares a
+    word with "Are dogs allowed?", but is about something else. Only the first counts, if none shares a word.
+    """
     relevance = np.array([sentence.relevance for sentence in sentences], dtype=np.float64)
     if relevance.max() <= 0:
         relevance[0] = 1.0
-    return np.asarray((relevance / relevance.max()) ** 2)
+    similarity = np.array([max(sentence.similarity or 0.0, 0.0) for sentence in sentences], dtype=np.float64)
+    weights = relevance * similarity if (relevance * similarity).max() > 0 else relevance
+    return np.asarray((weights / weights.max()) ** 2)
 
 
-def coverage(question: str, sentences: Sequence[RetrievedSentence]) -> float:
-    """Return the share of a question's words, without stop words, that the sentences have in any form."""
-    given = [word for sentence in sentences for word in terms(sentence.text_with_topic)]
-    language = recognize_language(given)
+def coverages(question: str, sentences: Sequence[RetrievedSentence]) -> Row:
+    """Return the share of a question's words, without stop words, that each sentence has in any form."""
+    given = [terms(sentence.text_with_topic) for sentence in sentences]
+    language = recognize_language([word for found in given for word in found])
     wanted = set(stems(content_words(terms(question), language), language))
-    return len(wanted & set(stems(given, language))) / len(wanted) if wanted else 1.0
+    if not wanted:
+        return np.ones(len(given))
+    return np.array([len(wanted.intersection(stems(found, language))) / len(wanted) for found in given])

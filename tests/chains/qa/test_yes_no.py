@@ -4,13 +4,15 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain, QATuning
 from llmkit.chains.qa.calibration import ScoredRow, calibrated_tuning
+from llmkit.chains.qa.question_form import yes_or_no
 from llmkit.chains.qa.tuning import SMOLLM2_135M
-from llmkit.chains.qa.yes_no import coverage
+from llmkit.chains.qa.yes_no import YesNoInput, choose, coverages
 from llmkit.errors import InputError
 from llmkit.retrieval import RetrievedSentence
 from tests.support.qa import LIGHTHOUSE, qa_input, tiny_chain
@@ -156,6 +158,36 @@ YES_NO = ("yes_no_midpoint", "yes_no_scale", "yes_no_threshold", "yes_no_languag
 
 
 def test_coverage_is_the_share_of_content_words_in_any_form() -> None:
-    sentences = [RetrievedSentence(0, 30, 0, "The shops were opening early.")]
-    assert coverage("Does the shop open on Sundays?", sentences) == pytest.approx(2 / 3)
-    assert coverage("Is it so?", sentences) == 1.0
+    text = "It was opening early."
+    sentences = [RetrievedSentence(0, 21, 0, text, topic=topic) for topic in ("", "The shops are old.")]
+    assert coverages("Does the shop open on Sundays?", sentences) == pytest.approx([1 / 3, 2 / 3])
+    assert coverages("Is it so?", sentences).tolist() == [1.0, 1.0]
+
+
+DOGS, SMOKING = "We welcome dogs on a lead.", "Smoking is not allowed."
+
+
+def choice(relevances: tuple[float, float], similarities: tuple[float | None, float | None]) -> tuple[str, float, str]:
+    """Return the answer, its score and its sentence for "Are dogs allowed?", where only the second says no."""
+    words = yes_or_no("Are dogs allowed?")
+    assert words
+    found = zip((DOGS, SMOKING), relevances, similarities, strict=True)
+    sentences = [RetrievedSentence(0, len(text), 0, text, *figures) for text, *figures in found]
+    prompt: Any = None  # choose reads no prompt
+    answer = choose(YesNoInput("Are dogs allowed?", words, sentences, (prompt, prompt)), np.array([3.5, -4.0]))
+    return answer.text, answer.score, answer.sentence.text
+
+
+def test_a_sentence_about_something_else_does_not_answer() -> None:
+    assert choice((0.8, 1.2), (0.6, 0.2))[::2] == ("Yes", DOGS)
+    assert choice((0.8, 1.2), (0.2, 0.6))[::2] == ("No", SMOKING)
+
+
+def test_words_of_the_question_in_different_sentences_are_less_evidence() -> None:
+    text, score, _ = choice((0.8, 1.2), (None, None))
+    assert text == "No"
+    assert score < SMOLLM2_135M.yes_no_midpoint + SMOLLM2_135M.yes_no_scale * math.log(0.7 / 0.3)
+
+
+def test_without_shared_words_only_the_first_sentence_counts() -> None:
+    assert choice((0.0, 0.0), (None, None))[::2] == ("Yes", DOGS)
