@@ -1,6 +1,8 @@
-"""The evidence that an answer is right: what the best span's score, its lead and its sentence say together.
+"""The evidence that an answer is right: the best span's score, its lead, its likelihood and its sentence together.
 
 A second logistic regression weighs it. A small model's log-likelihoods alone do not tell right answers from wrong ones.
+The likelihood counts beside the score, from which a share of the prior is subtracted: that serves the choice of the
+span, but a phrase that is likely after any question is more often right, too.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import numpy as np
 from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.span_features import Vector, weight_vector
 
-EVIDENCE = ("score", "lead", "similarity")
+EVIDENCE = ("score", "lead", "similarity", "likelihood")
 """What the evidence is made of.
 
 - score: of the span, in nats.
 - lead: over the best span that does not overlap it, in nats, at most `MAX_LEAD`.
 - similarity: the cosine of the question and the span's sentence, less `USUAL_SIMILARITY`; 0 without an embedder.
+- likelihood: the log-likelihood of the span as the answer, in nats, with nothing subtracted.
 """
 
 MAX_LEAD = 10.0
@@ -25,12 +28,13 @@ USUAL_SIMILARITY = 0.5
 """About the mean cosine of a question and the sentence that answers it, so that 0 is neither evidence."""
 
 
-def weigh(spans: Sequence[AnswerSpan], scores: Vector, weights: Mapping[str, float]) -> float:
+def weigh(spans: Sequence[AnswerSpan], scores: Vector, likelihoods: Vector, weights: Mapping[str, float]) -> float:
     """Return the evidence that the span with the highest score is right; without weights, that score.
 
     Args:
         spans: the candidates.
         scores: of the candidates, in nats.
+        likelihoods: their log-likelihoods as the answer, in nats.
         weights: of what `EVIDENCE` names.
     """
     best = int(np.argmax(scores))
@@ -38,7 +42,8 @@ def weigh(spans: Sequence[AnswerSpan], scores: Vector, weights: Mapping[str, flo
         return float(scores[best])
     similarity = spans[best].sentence.similarity
     cosine = 0.0 if similarity is None else similarity - USUAL_SIMILARITY
-    return float(np.array([scores[best], lead(spans, scores, best), cosine]) @ weight_vector(weights, EVIDENCE))
+    found = np.array([scores[best], lead(spans, scores, best), cosine, likelihoods[best]])
+    return float(found @ weight_vector(weights, EVIDENCE))
 
 
 def lead(spans: Sequence[AnswerSpan], scores: Vector, best: int) -> float:

@@ -133,7 +133,7 @@ class Reader:
         """Return the span with the highest score; its own becomes the evidence that it is right."""
         asked = AskedQuestion.about(item.question, item.text)
         scores = likelihoods - self.tuning.prior_weight * priors + self._span_scores(item, asked, spans)
-        score = weigh(spans, scores, self.tuning.evidence_weights)
+        score = weigh(spans, scores, likelihoods, self.tuning.evidence_weights)
         return replace(spans[int(np.argmax(scores))], score=score)
 
     def _likeliest_starts(self, inputs: Sequence[ReaderInput]) -> list[list[SpansFrom]]:

@@ -5,6 +5,7 @@ import pytest
 
 from llmkit.chains.qa.answer_spans import AnswerSpan
 from llmkit.chains.qa.evidence import EVIDENCE, MAX_LEAD, USUAL_SIMILARITY, lead, weigh
+from llmkit.chains.qa.tuning import SMOLLM2_135M
 from llmkit.retrieval import RetrievedSentence
 from llmkit.text.segmentation import Span
 
@@ -26,14 +27,27 @@ def test_the_lead_is_over_the_best_span_elsewhere() -> None:
 
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_each_part_of_the_evidence_counts_by_its_weight(name: str) -> None:
-    spans, scores = [span("Holm", 0.75), span("1874", 0.75)], np.array([-5.0, -2.0])
-    known = {"score": -2.0, "lead": 3.0, "similarity": 0.75 - USUAL_SIMILARITY}
-    assert weigh(spans, scores, {name: 2.0}) == pytest.approx(2 * known[name])
+    spans, scores, likelihoods = (
+        [span("Holm", 0.75), span("1874", 0.75)],
+        np.array([-5.0, -2.0]),
+        np.array([-1.0, -6.0]),
+    )
+    known = {"score": -2.0, "lead": 3.0, "similarity": 0.75 - USUAL_SIMILARITY, "likelihood": -6.0}
+    assert weigh(spans, scores, likelihoods, {name: 2.0}) == pytest.approx(2 * known[name])
 
 
 def test_without_an_embedder_the_similarity_is_no_evidence() -> None:
-    assert weigh([span("1874")], np.array([-2.0]), {"similarity": 5.0}) == 0
+    assert weigh([span("1874")], np.array([-2.0]), np.array([-3.0]), {"similarity": 5.0}) == 0
 
 
 def test_without_weights_the_evidence_is_the_score() -> None:
-    assert weigh([span("1874"), span("Holm")], np.array([-2.0, -1.0]), {}) == -1.0
+    assert weigh([span("1874"), span("Holm")], np.array([-2.0, -1.0]), np.array([0.0, -9.0]), {}) == -1.0
+
+
+def test_of_two_answers_with_the_same_score_the_likelier_one_is_surer() -> None:
+    scores = np.array([-2.0])
+    sure, unsure = (
+        SMOLLM2_135M.confidence(weigh([span("1874", 0.6)], scores, np.array([one]), SMOLLM2_135M.evidence_weights))
+        for one in (-1.0, -9.0)
+    )
+    assert sure > unsure
