@@ -95,10 +95,10 @@ SMOLLM2_135M = QATuning(
 )
 """The weights were fitted on 424 questions of SQuAD 2, 135 of them without an answer, of 18 articles (8 of its
 development set and 10 of its training set), with an L2 penalty that was chosen by leaving out one article at a time;
-those of reasons are the sizes of the other types, which agree with 4 "why" questions. The evidence was fitted on answers
-of such left-out articles, and the weight of the likelihood beside it on 110 questions, by F1, again one article left out
-at a time: there nine of ten right answers reach the threshold, and more than half of the questions without an answer
-get none. Yes and no were fitted on 42 questions, 6 of them without an answer (`benchmarks/yes_no_questions.jsonl`)."""
+the two of reasons are as large as those of other types; four "why" questions agree. The evidence was fitted on answers
+of such left-out articles, and the weight of the likelihood beside it on 110 questions, by F1: there, one article left
+out at a time, nine of ten right answers reach the threshold, and more than half of the questions without an answer get
+none. Yes and no were fitted on 42 questions, 6 of them without an answer (`benchmarks/yes_no_questions.jsonl`)."""
 
 
 def _sigmoid(value: float) -> float:
