@@ -91,7 +91,7 @@ def refusal_of(error: BaseException) -> Refusal:
             return Refusal(500, message)
         case HTTPException():
             return Refusal(error.status_code, _http_message(error), headers=error.headers)
-    logger.error("a request failed", exc_info=error)
+    logger.error("a request failed: %s: %s", type(error).__name__, error, exc_info=error)
     return Refusal(500, f"the server failed ({type(error).__name__}); its log says where")
 
 

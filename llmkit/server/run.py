@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,9 @@ def listen(settings: ServerSettings) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(
-            f"port {settings.port} of {settings.host} cannot be used ({error.strerror or error}): choose another one"
+            f"port {settings.port} of {settings.host} cannot be used ({reason}): choose another one"
         ) from error
 
 
@@ -89,7 +91,7 @@ def make_server(llm: HuggingFaceChat, settings: ServerSettings, *, name: str | N
         create_app(llm, settings, name=name),
         http=protocol,
         ws="none",
-        log_level="warning",
+        log_level="critical",  # what fails is answered, and in the log of llmkit.server
         access_log=False,
         server_header=False,
         proxy_headers=False,
