@@ -1,4 +1,4 @@
-"""`llmkit serve`: an API over a model, for clients of OpenAI's API."""
+"""`llmkit serve`: an API over a model, for clients of OpenAI's API, and a page to try it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def serve(
     model: GenerationOptions,
     quiet: options.Quiet = False,
 ) -> None:
-    """Serve a model to clients of OpenAI's API, on this machine.
+    """Serve a model to clients of OpenAI's API, on this machine, and a page to try it in a browser.
 
     Requests that do not say how to generate get what --temperature, --max-new-tokens and the like say here. Ctrl-C
     stops the server.
@@ -101,4 +101,5 @@ def serve(
 def _announce(llm: HuggingFaceChat, name: str | None, address: str) -> None:
     """Show the address of the API, which is the command's result."""
     console.note(f"serving {name or llm.model_name} ({llm.context_window} tokens); Ctrl-C stops it")
+    console.note(f"to try it in a browser, open {address}/")
     console.output(f"{address}/v1")

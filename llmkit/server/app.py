@@ -18,7 +18,7 @@ except ImportError as error:
     raise InputError("llmkit serve needs starlette and uvicorn: python -m pip install 'llmkit[serve]'") from error
 
 from llmkit.errors import LlmkitError
-from llmkit.server import chains, chat, completions, decisions, embeddings, tokens
+from llmkit.server import chains, chat, completions, decisions, embeddings, page_api, page_files, tokens
 from llmkit.server.bodies import BodyReader
 from llmkit.server.errors import ClientGone, Refusal, answer_error
 from llmkit.server.security import Security
@@ -44,6 +44,8 @@ ROUTES = [
     Route("/tokenize", tokens.tokenize, methods=["POST"]),
     Route("/detokenize", tokens.detokenize, methods=["POST"]),
     Route("/tokenizer_info", tokens.tokenizer_info),
+    *page_api.ROUTES,
+    *page_files.ROUTES,
 ]
 _HANDLED = (Refusal, ClientGone, LlmkitError, HTTPException, Exception)
 

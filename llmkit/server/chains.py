@@ -57,6 +57,7 @@ class ClassifyRequest(ChainRequest):
     multi_label: bool = False
     threshold: float | None = None
     show_examples: bool | None = None
+    contextual_calibration: bool | None = None
     embedder: bool = False
     prompt: str | None = None
 

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from llmkit.server.errors import Refusal
 from llmkit.server.settings import ServerSettings
 
-PUBLIC_PATHS = frozenset({"/health"})
-"""What needs no key."""
+PUBLIC_PATHS = frozenset({"/", "/health"})
+PUBLIC_FOLDER = "/page/"
+"""What needs no key: the page is the same for everyone, and asks for the key itself."""
 
 _SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -74,7 +75,7 @@ class Security:
 
     def _check_key(self, path: str, headers: Headers) -> None:
         key = self._settings.api_key
-        if key is None or path in PUBLIC_PATHS:
+        if key is None or path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), key.encode()):

@@ -1,0 +1,79 @@
+"""The Python that the page shows does what the page does."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from llmkit import HuggingFaceChat
+from tests.support import tiny
+from tests.support.api_server import api_server
+from tests.support.browser import WatchedPages, running_browser, watched
+
+pytestmark = pytest.mark.slow
+
+WORDS = 'He said "no" \\ and left: {x} \u2028 😀'
+VIEWS = {
+    "compare": {"compare.message": WORDS, "a.max_tokens": "3", "b.max_tokens": "3", "b.seed": "4", "b.system": WORDS},
+    "prompt": {
+        "prompt.instruction": f"Label it. {WORDS}",
+        "prompt.input_label": "Text",
+        "prompt.text": WORDS,
+        "prompt.examples": '[{"input":"a text","output":"good"}]',
+        "prompt.max_new_tokens": "3",
+    },
+    "classify": {"classify.labels": "good, bad", "classify.text": WORDS},
+    "read": {"read.text": f"The mill was built in 1821. {WORDS}", "read.questions": "When?", "read.names": "person"},
+    "summarize": {"summarize.text": f"{WORDS}. The mill was built in 1821. " * 3, "summarize.max_words": "8"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    model, tokenizer = tiny.make("llama")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(folder: Path) -> Iterator[WatchedPages]:
+    llm = HuggingFaceChat(str(folder))
+    with (
+        api_server(llm, str(folder)) as server,
+        running_browser() as browser,
+        watched(browser, server.url) as pages,
+    ):
+        yield pages
+
+
+def run(page: Any) -> str:
+    """Return what the program prints that the page shows."""
+    page.click("#python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(page.locator("#export-code").text_content(), "exported.py", "exec"), {})
+    return printed.getvalue()
+
+
+def test_the_program_of_a_chat_gives_the_same_answer(pages: WatchedPages) -> None:
+    settings = {"temperature": "0.8", "seed": "7", "max_tokens": "12", "top_k": "20", "system": WORDS}
+    page = pages.open("#" + urlencode({"view": "chat", **settings}))
+    page.fill("#message", WORDS)
+    page.keyboard.press("Enter")
+    answer = page.locator("#messages .answer")
+    answer.locator(".foot small").wait_for()
+    text = answer.locator(".text").text_content()
+    assert text
+    assert run(page) == f"{text}\n"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_program_of_a_view_runs(pages: WatchedPages, view: str) -> None:
+    page = pages.open("#" + urlencode({"view": view, **VIEWS[view]}))
+    assert run(page).strip()
