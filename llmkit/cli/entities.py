@@ -66,7 +66,7 @@ class EntityOptions:
 
         if learning.load is not None:
             return {}, self._read_saved(learning.load, learning)
-        names = options.split_labels(self.labels or DEFAULT_LABELS)
+        names = options.split_labels(DEFAULT_LABELS if self.labels is None else self.labels)
         examples, rows = (_read_rows(path) for path in (self.examples, learning.calibrate))
         descriptions = learning.read_descriptions(names)
         known = Labels.validate(names, descriptions, multi_label=True).names
