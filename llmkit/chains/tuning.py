@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from llmkit.errors import InputError, kind_of
-from llmkit.regular_files import read_regular
+from llmkit.regular_files import read_regular, reason
 
 FORMAT = "llmkit tunings, version 1"
 
@@ -50,7 +50,7 @@ class Tuning:
         try:
             content = json.loads(read_regular(Path(path)))
         except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{path} is no file of tunings: {error}") from error
+            raise InputError(f"{path} is no file of tunings: {reason(error)}") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"{path} is no file of tunings: its format is not {FORMAT!r}")
         if cls.__name__ not in content:
@@ -87,7 +87,7 @@ def save_tunings(path: str | os.PathLike[str], tunings: Sequence[Tuning]) -> Non
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} cannot be written: {error}") from error
+        raise InputError(f"{path} cannot be written: {reason(error)}") from error
 
 
 def _plain(value: Any) -> Any:

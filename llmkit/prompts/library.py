@@ -21,6 +21,7 @@ import yaml
 
 from llmkit.errors import PromptError
 from llmkit.pipes import open_input
+from llmkit.regular_files import reason
 
 FOLDER = Path(__file__).parent
 MAX_BYTES = 1_000_000
@@ -53,7 +54,7 @@ def read(name: str | Path) -> dict[str, Any]:
         with open_input(path) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise PromptError(f"prompt text {str(path)!r} cannot be read: {_reason(error)}") from error
+        raise PromptError(f"prompt text {str(path)!r} cannot be read: {reason(error)}") from error
     if len(data) > MAX_BYTES:
         raise PromptError(f"prompt text {str(path)!r} is larger than {MAX_BYTES:,} bytes")
     try:
@@ -69,11 +70,7 @@ def write(path: Path, text: str) -> None:
     try:
         path.write_bytes(text.encode())
     except (OSError, ValueError) as error:
-        raise PromptError(f"prompt text {str(path)!r} cannot be written: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+        raise PromptError(f"prompt text {str(path)!r} cannot be written: {reason(error)}") from error
 
 
 def parse(text: str) -> dict[str, Any]:

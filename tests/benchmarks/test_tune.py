@@ -119,6 +119,11 @@ def test_other_files_are_refused(content: str, says: str, tmp_path: Path) -> Non
         save_tunings(tmp_path / "none" / "x.json", [NERTuning()])
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.json is no file of tunings: No such file or directory$"):
+        NERTuning.load(tmp_path / "none.json")
+
+
 def test_scores_are_computed_once() -> None:
     plain, calls = chat("gpt_neox"), list[int]()
     cached = CachedChat(model=plain.engine, settings=plain.settings)
