@@ -38,6 +38,8 @@ from llmkit.models.generation.settings import GenerationSettings
 
 MIN_ROWS = 10
 """Of fewer rows in each half nothing can be said."""
+MAX_SHOWN = 400
+"""Characters of the chosen numbers that are printed; the file has all of them."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def halves(rows: Sequence[Any], count: int) -> tuple[Sequence[Any], Sequence[Any
     return rows[::2][:count], rows[1::2][:count]
 
 
-def constructor(tuning: Tuning, neutral: Tuning) -> str:
+def constructor(tuning: Tuning) -> str:
     """Return Python code that makes a tuning: its model, and each number that is not neutral."""
-    changed = {name: value for name, value in vars(tuning).items() if value != vars(neutral)[name] or name == "model"}
+    changed = {name: value for name, value in vars(tuning).items() if value != vars(type(tuning)())[name]}
     return f"{type(tuning).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
 
@@ -119,7 +121,8 @@ def main(
         minutes = (time.perf_counter() - start) / 60
         print(f"\n{name}: {report.tried} tried in {minutes:.1f} minutes; on the rows of the choice, cross-validated:")
         print(f"{chosen.measure} {report.cross_validated[1]:.3f}, neutral {report.cross_validated[0]:.3f}")
-        print(constructor(report.tuning, type(report.tuning)()), flush=True)
+        code = constructor(report.tuning)
+        print(code if len(code) <= MAX_SHOWN else f"{code[:MAX_SHOWN]}…", flush=True)
         gain, low, high = report.gain
         figures = f"{report.neutral:.3f}", f"{report.chosen:.3f}", f"{gain:+.3f}", f"{low:+.3f} to {high:+.3f}"
         table.add_row(name, str(report.rows[0]), str(report.rows[1]), chosen.measure, *figures)

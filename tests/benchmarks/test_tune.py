@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.tune.__main__ import halves, tune
+from benchmarks.tune.__main__ import constructor, halves, tune
 from benchmarks.tune.cached_scores import CachedChat
 from benchmarks.tune.search import Figures, Objective, cross_validate, difference, search, values_of
 from benchmarks.tune.tasks import TASKS
@@ -95,6 +96,14 @@ def test_the_numbers_of_every_chain_go_through_a_file(task: str, tmp_path: Path)
     assert type(fitted).load(path) == fitted
     assert TwoNumbers.load(path) == TwoNumbers(cost=math.inf)
     json.loads(path.read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity: any JSON parser reads it
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_numbers_of_every_chain_are_printed_as_code_that_makes_them(task: str) -> None:
+    fitted = TASKS[task].fitted
+    names = vars(importlib.import_module(type(fitted).__module__))
+    assert eval(constructor(fitted), dict(names)) == fitted
+    assert constructor(type(fitted)()) == f"{type(fitted).__name__}()"
 
 
 @pytest.mark.parametrize(
