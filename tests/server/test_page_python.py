@@ -16,7 +16,7 @@ from tests.support.browser import WatchedPages, running_browser, watched
 
 pytestmark = pytest.mark.slow
 
-WORDS = 'He said "no" \\ and left: {x} \u2028 😀'
+WORDS = 'He said "no" \\ and left: {x} \u2028 \u202e\x9b 😀'
 VIEWS = {
     "compare": {"compare.message": WORDS, "a.max_tokens": "3", "b.max_tokens": "3", "b.seed": "4", "b.system": WORDS},
     "prompt": {
@@ -55,9 +55,11 @@ def pages(folder: Path) -> Iterator[WatchedPages]:
 def run(page: Any) -> str:
     """Return what the program prints that the page shows."""
     page.click("#python")
+    program = page.locator("#export-code").text_content()
+    assert not set("\u2028\u202e\x9b").intersection(program)  # they are escaped: code reads in the order that it has
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(page.locator("#export-code").text_content(), "exported.py", "exec"), {})
+        exec(compile(program, "exported.py", "exec"), {})
     return printed.getvalue()
 
 

@@ -9,7 +9,7 @@ import { get, onChange, set, setDefault } from "/page/state.js";
 const NEAR_END = 200; // pixels
 let turns = []; // {role, content, answer}, as they are on the page
 
-const running = () => turns.at(-1)?.answer?.isRunning ?? false;
+const running = () => turns.some((turn) => turn.answer?.isRunning);
 
 export function startChat() {
   setDefault("messages", "[]");
@@ -37,7 +37,7 @@ export function startChat() {
 }
 
 function stop() {
-  turns.at(-1)?.answer?.stop();
+  for (const turn of turns) turn.answer?.stop();
 }
 
 function messagesBefore(answer) {
@@ -72,7 +72,7 @@ function clear() {
 async function generate(answer) {
   byId("chat-stop").disabled = false;
   await answer.run();
-  byId("message").focus();
+  if (document.activeElement === document.body) byId("message").focus(); // else the focus is where it was put meanwhile
 }
 
 function addAnswer(text = "") {

@@ -1,7 +1,10 @@
 // The Python that does what the page does: complete programs, to be copied and run.
 
+const UNSEEN = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g; // they show code in another order than it has
+
 /** Return a Python string: JSON's escapes mean the same there. */
-const quoted = (text) => JSON.stringify(text);
+const quoted = (text) =>
+  JSON.stringify(text).replace(UNSEEN, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 const list = (texts) => `[${texts.map(quoted).join(", ")}]`;
 
