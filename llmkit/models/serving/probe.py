@@ -102,7 +102,7 @@ async def check_tokens(adapter: Adapter) -> None:
         raise ServerUnusable(
             f"the tokenizer of {adapter.tokens.name} does not match the model that {adapter.client.address} runs: "
             f"of one text it makes {len(expected)} tokens {_preview(expected)}, and the server {len(served)} "
-            f"{_preview(served)}; pass tokenizer= (with commands, --tokenizer), that of the very model"
+            f"{_preview(served)}; pass tokenizer=, that of the very model"
         )
 
 

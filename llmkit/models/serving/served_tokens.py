@@ -65,8 +65,8 @@ class ServedTokens:
             with suppress(LlmkitError):
                 return cls._read(name)
         raise ModelNotFound(
-            f"there is no tokenizer of {model!r} here or on the Hugging Face hub: pass tokenizer= (with commands, "
-            "--tokenizer), the name or the folder of the model that the server runs"
+            f"there is no tokenizer of {model!r} here or on the Hugging Face hub: pass tokenizer=, the "
+            "name or the folder of the model that the server runs"
         )
 
     @classmethod
