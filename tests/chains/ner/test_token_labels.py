@@ -4,7 +4,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.chains import NERChain
@@ -124,6 +124,7 @@ def test_a_chain_over_a_named_encoder_can_be_pickled(tagger, tmp_path):
 
 
 @given(text=st.text(min_size=1, max_size=60).filter(str.strip))
+@settings(max_examples=40)
 def test_every_entity_is_a_span_of_the_text(text):
     encoder = encoders.make("Roberta", "ForTokenClassification", encoders.TAGS).encoder(context_window=20)
     entities = NERChain(encoder, threshold=0.0).invoke(text)

@@ -4,7 +4,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 from langchain_core.embeddings import FakeEmbeddings
@@ -157,6 +157,7 @@ def test_a_chain_over_a_named_encoder_can_be_pickled(tmp_path):
 
 
 @given(text=st.text(min_size=1, max_size=80).filter(str.strip))
+@settings(max_examples=40)
 def test_every_quote_and_answer_is_a_span_of_the_text(text):
     answer = ask(QAChain(encoder_of("Roberta"), threshold=0.0), text)
     for citation in answer.citations:

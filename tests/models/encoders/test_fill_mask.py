@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmkit.errors import ContextWindowExceeded, InputError, PromptError
@@ -104,6 +104,7 @@ def test_truncation_that_others_set_on_the_tokenizer_does_not_matter():
 
 
 @given(left=st.text(max_size=12), right=st.text(max_size=12))  # so that any fits the window of 128 tokens
+@settings(max_examples=40)
 def test_every_mask_of_any_text_gets_probabilities(left, right):
     for architecture in ("Bert", "Roberta", "Albert"):
         encoder = model_of(architecture).encoder()
