@@ -1,5 +1,6 @@
 """Fixtures of all tests: the default models, fetched once, and an environment without the user's settings."""
 
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.site import Site
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; results do not depend on the number of cores
+
+gc.disable()  # until the tests are collected: they import much, of which nothing is garbage
 
 hypothesis.settings.register_profile("llmkit", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("llmkit")
@@ -44,6 +47,11 @@ def untracked() -> set[str]:
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):  # once, in the process that starts the others
         session.config.stash[UNTRACKED] = untracked()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import itertools
 import os
 import sys
@@ -89,6 +91,7 @@ def main() -> None:
     if "_LLMKIT_COMPLETE" in os.environ:  # typer wraps its offers, and a shell takes each line for one
         os.environ["COLUMNS"] = "10000"
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # commands show their progress themselves
+    atexit.register(gc.freeze)  # else the end of the process looks through all that was imported, for a second
     streams.prepare()
     console.set_quiet(False)
     option_names.use(())
