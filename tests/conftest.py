@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.support.site import Site
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; results do not depend on the number of cores
-
-gc.disable()  # until the tests are collected: they import much, of which nothing is garbage
 
 hypothesis.settings.register_profile("llmkit", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("llmkit")
@@ -49,9 +47,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.stash[UNTRACKED] = untracked()
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected, and never in what they import."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
