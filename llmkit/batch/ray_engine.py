@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llmkit.batch.engine_errors import engine_error
 from llmkit.batch.job import Job
 from llmkit.batch.json_rows import LINE_COLUMNS, read_lines
 from llmkit.batch.part_writer import PartWriter
-from llmkit.errors import LlmkitError, RunError
 
 _IDS = 100_000  # that are written together
 _OTHERS = 2  # tasks that read beside the workers
@@ -43,7 +43,7 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
                     done += written
                     progress(done)
             except Exception as error:  # Ray has errors of its own for each that a worker raises
-                raise _explained(error) from error
+                raise engine_error("Ray", str(error)) from error
 
 
 def _written(job: Job, is_parquet: bool) -> Iterator[int]:
@@ -65,17 +65,6 @@ def _written(job: Job, is_parquet: bool) -> Iterator[int]:
     (stream,) = written.streaming_split(1)  # Ray reads checkpoints where it splits or writes, and not otherwise
     for batch in stream.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield sum(batch["rows"].to_pylist())
-
-
-def _explained(error: BaseException) -> Exception:
-    """Return llmkit's error that a worker raised, or else one with Ray's reason."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, LlmkitError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    reason = str(error).strip().splitlines()[-1]
-    return RunError(f"Ray gave up ({reason}); what is written is kept, and the same command goes on")
 
 
 @contextmanager

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llmkit.batch.engine_errors import engine_error
 from llmkit.batch.job import Job
 from llmkit.batch.json_rows import ID, LINE
 from llmkit.batch.part_writer import PartWriter
-from llmkit.errors import InputError, LlmkitError, RunError
 
 ATTEMPTS = 4  # of a task on this machine; a cluster has its own setting
-_OURS: dict[str, type[LlmkitError]] = {f"llmkit.errors.{kind.__name__}": kind for kind in (InputError, RunError)}
-_RAISED = re.compile(r"^(?!org\.|java\.)([\w.]+(?:Error|Exception)): (.+)$", re.MULTILINE)
 
 
 def run(job: Job, progress: Callable[[int], None]) -> None:
@@ -43,16 +40,7 @@ def run(job: Job, progress: Callable[[int], None]) -> None:
             written = rows.repartition(partitions).mapInArrow(writer.map_tables, "rows long")
             written.write.format("noop").mode("overwrite").save()
         except PySparkException as error:
-            raise _explained(str(error)) from error
-
-
-def _explained(text: str) -> Exception:
-    """Return llmkit's error that a worker raised, or else one with the reason that Spark gives."""
-    raised = _RAISED.findall(text)
-    name, reason = raised[-1] if raised else ("", text.strip().splitlines()[0])
-    if name in _OURS:
-        return _OURS[name](reason)
-    return RunError(f"Spark gave up ({reason}); what is written is kept, and the same command goes on")
+            raise engine_error("Spark", str(error)) from error
 
 
 def _rows_left(spark: Any, job: Job) -> Any:
