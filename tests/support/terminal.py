@@ -30,16 +30,20 @@ class Terminal:
         program: Sequence[str] = ("-m", "llmkit"),
         columns: int = 80,
         rows: int = 24,
+        shell: str = "",
         **env: str,
     ) -> None:
+        command = [sys.executable, *program, *arguments]
+        if shell:
+            command = ["/bin/sh", "-c", f'exec "$@" {shell}', "sh", *command]
         self.raw = ""
         self.screen = pyte.HistoryScreen(columns, rows, history=5000)
         self._stream = pyte.ByteStream(self.screen)
         sizes = {"COLUMNS", "LINES", "NO_COLOR"}
         environment = {name: value for name, value in os.environ.items() if name not in sizes}
         self.child = pexpect.spawn(
-            sys.executable,
-            [*program, *arguments],
+            command[0],
+            command[1:],
             dimensions=(rows, columns),
             env={**environment, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **env},
         )
