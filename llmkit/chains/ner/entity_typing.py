@@ -3,7 +3,8 @@
 The model reads the text and then `"Paris" is` for each candidate; the phrases of each label follow: `a person`, `a
 city`. All candidates of a text with all phrases are one token tree. A label's score is the mean likelihood of its
 phrases over that of a reference phrase, in nats, less a share of the same for words that name nothing, the prior. So
-is that of other readings, such as `a month`: see `evidence`.
+is that of other readings, such as `a month`: see `evidence`. How likely the candidate is quoted at all comes with
+these: see `mentions`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from llmkit.chains.calibration import Matrix
 from llmkit.chains.labels import Labels, preview
 from llmkit.chains.ner.evidence import READINGS
 from llmkit.chains.ner.tuning import NERTuning
-from llmkit.chains.ner.values import stands_for_names
+from llmkit.chains.ner.values import stands_for_amounts, stands_for_names
 from llmkit.chains.scoring import Row, score_continuations
 from llmkit.chains.tuning import NEUTRAL_SENTENCES
 from llmkit.errors import InputError
@@ -82,9 +83,20 @@ class EntityTyper:
         return next((place for place, phrases in enumerate(self.phrases) if "a person" in phrases), None)
 
     @cached_property
+    def usual(self) -> tuple[str | None, ...]:
+        """The usual label that has the same phrases as each label, or `None`: [labels]."""
+        names = {frozenset(phrases.split(", ")): name for name, phrases in LABEL_PHRASES.items()}
+        return tuple(names.get(frozenset(phrases)) for phrases in self.phrases)
+
+    @cached_property
     def of_names(self) -> NDArray[np.bool_]:
         """Whether each label stands for people, organizations or places, which no number or date is: [labels]."""
         return np.array([stands_for_names(phrases) for phrases in self.phrases])
+
+    @cached_property
+    def of_amounts(self) -> NDArray[np.bool_]:
+        """Whether each label stands for prices, amounts or numbers, which no name with a number is: [labels]."""
+        return np.array([stands_for_amounts(phrases) for phrases in self.phrases])
 
     @cached_property
     def max_text_tokens(self) -> int:
@@ -108,16 +120,19 @@ class EntityTyper:
         return self.prompt.format_messages(input=text)
 
     def scores(self, prompts: Sequence[FittedPrompt], candidates: Sequence[Sequence[str]]) -> list[Matrix]:
-        """Return scores, in nats, for the candidates of each prompt: [candidates, labels and `READINGS`]."""
+        """Return scores, in nats, for the candidates of each prompt: [candidates, labels, `READINGS` and 1].
+
+        The last column is the log-likelihood of the candidate as a quoted part of the text, whatever follows.
+        """
         rows = self._scores_with_prior(prompts, candidates)
         return [scores - self.tuning.prior_share * self.prior for scores in rows]
 
     @cached_property
     def prior(self) -> Row:
-        """The mean of each score over the words of sentences that name nothing: [labels and `READINGS`]."""
+        """The mean of each score over the words of sentences that name nothing; 0 for the last, which has none."""
         candidates = [[word.of(text) for word in words(text)] for text in NEUTRAL_SENTENCES]
         rows = self._scores_with_prior(self._neutral_prompts, candidates)
-        return np.asarray(np.concatenate(rows).mean(axis=0))
+        return np.append(np.concatenate(rows).mean(axis=0)[:-1], 0.0)
 
     @cached_property
     def _neutral_prompts(self) -> list[FittedPrompt]:
@@ -138,11 +153,15 @@ class EntityTyper:
         return [self._label_scores(row.reshape(-1, len(self._continuations))) for row in rows]
 
     def _label_scores(self, scores: Matrix) -> Matrix:
-        """Return the mean likelihood of each label's phrases over that of the reference phrase, and of each reading."""
+        """Return the mean likelihood of each label's phrases over that of the reference phrase, and of each reading.
+
+        The last column is the likelihood of all readings together.
+        """
         places = [[self._continuations.index(phrase) for phrase in phrases] for phrases in self.phrases]
         columns = [np.logaddexp.reduce(scores[:, row], axis=1) - np.log(len(row)) for row in places]
         readings = scores[:, [self._continuations.index(reading) for reading in READINGS]]
-        return np.column_stack([*columns, readings]) - scores[:, :1]
+        mention = np.logaddexp.reduce(np.column_stack([scores[:, :1], readings]), axis=1)
+        return np.column_stack([np.column_stack([*columns, readings]) - scores[:, :1], mention])
 
 
 def _as_noun_phrase(phrase: str) -> str:

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmkit.chains.base import apply_to_good, attempt
 from llmkit.chains.calibration import Matrix
 from llmkit.chains.ner.candidates import Candidate, Truecaser, cased_words, find_candidates, shape_evidence
+from llmkit.chains.ner.conjoined_names import weigh_conjoined_names
 from llmkit.chains.ner.entity_typing import EntityTyper
 from llmkit.chains.ner.evidence import READINGS, EvidenceWeights, decoys
 from llmkit.chains.ner.lists import decide_lists_together, doubtful_cells, join_inverted_names
-from llmkit.chains.ner.values import is_calendar_word, is_value
+from llmkit.chains.ner.mentions import mentions
+from llmkit.chains.ner.shapes import SHAPES
+from llmkit.chains.ner.values import is_calendar_word, is_numbered_name, is_value
 from llmkit.chains.scoring import Row
 from llmkit.errors import InputError
 from llmkit.prompts import FittedPrompt
@@ -49,7 +53,7 @@ class ScoredText:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The candidates of a text with the scores of the labels and readings, [candidates, labels and readings]."""
+    """The candidates of a text with their scores, [candidates, labels, readings and 1]: see `EntityTyper.scores`."""
 
     text: str
     candidates: Sequence[Candidate]
@@ -109,22 +113,32 @@ class SpanScorer:
 
     def _join(self, text: str, prompts: Prompts, scores: Sequence[Matrix]) -> _Reading:
         candidates = [candidate for _, share in prompts for candidate in share]
-        columns = len(self.typer.phrases) + len(READINGS)
+        columns = len(self.typer.phrases) + len(READINGS) + 1
         return _Reading(text, candidates, np.concatenate([np.zeros((0, columns)), *scores]))
 
     def _weigh(self, reading: _Reading) -> ScoredText:
         """Return the candidates with their log-odds: those that name nothing of a label have none as it."""
         text, candidates = reading.text, reading.candidates
-        scores, readings = np.split(reading.scores, [len(self.typer.phrases)], axis=1)
+        scores, readings = np.split(reading.scores[:, :-1], [len(self.typer.phrases)], axis=1)
         costs = np.array([candidate.border_cost for candidate in candidates]).reshape(-1, 1)
-        evidence = np.concatenate([costs, shape_evidence(text, candidates, self.truecaser), readings], axis=1)
-        log_odds = self.weights_for(text).log_odds(scores, evidence, decoys(self.typer.phrases))
-        impossible = [[is_value(name), is_calendar_word(name)] for name in (each.of(text) for each in candidates)]
-        flags = np.array(impossible, dtype=bool).reshape(-1, 2)
-        of_names = self.typer.of_names
-        not_people = of_names & (np.arange(len(of_names)) != (-1 if self.typer.person is None else self.typer.person))
-        log_odds -= IMPOSSIBLE * ((flags[:, :1] & of_names) | (flags[:, 1:] & not_people))
+        looks, quoted = shape_evidence(text, candidates, self.truecaser), mentions(candidates, reading.scores[:, -1])
+        evidence = np.concatenate([costs, looks, readings, quoted], axis=1)
+        weights = self.weights_for(text)
+        log_odds = weights.log_odds(scores, evidence, decoys(self.typer.phrases), self.typer.usual)
+        begins = looks[:, SHAPES.index("begins sentence")] > 0
+        log_odds -= IMPOSSIBLE * self._impossible([candidate.of(text) for candidate in candidates], begins)
         return ScoredText(text, candidates, log_odds, evidence)
+
+    def _impossible(self, names: Sequence[str], begins: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return what each candidate cannot be, [candidates, labels]; `begins` is whether it begins a sentence."""
+        of_names, of_amounts = self.typer.of_names, self.typer.of_amounts
+        not_people = of_names & (np.arange(len(of_names)) != (-1 if self.typer.person is None else self.typer.person))
+        values, days, numbered = (
+            np.array([test(name) for name in names], dtype=bool)[:, None]
+            for test in (is_value, is_calendar_word, is_numbered_name)
+        )
+        numbered &= ~begins[:, None]  # "Nearly 500" has a capital there as well
+        return np.asarray((values & of_names) | (days & not_people) | (numbered & of_amounts))
 
     def _rescore_doubtful_cells(
         self, readings: Sequence[_Reading], weighed: Sequence[ScoredText]
@@ -139,7 +153,7 @@ class SpanScorer:
         for reading, item, row in zip(readings, weighed, places, strict=True):
             scores = reading.scores.copy()
             for place in row:
-                scores[place] = (scores[place] + next(alone)[0]) / 2
+                scores[place, :-1] = (scores[place, :-1] + next(alone)[0, :-1]) / 2
             again = self._weigh(replace(reading, scores=scores)) if row else item
             mixed = item.scores.copy()
             mixed[row] = again.scores[row]
@@ -149,6 +163,8 @@ class SpanScorer:
     def _decide_lists(self, scored: ScoredText) -> ScoredText:
         text, spans = scored.text, scored.candidates
         scores = decide_lists_together(text, spans, scored.scores, 0.0)
+        if self.typer.of_names.all():
+            scores = weigh_conjoined_names(text, spans, scores)
         if (person := self.typer.person) is not None:
             scores = join_inverted_names(text, spans, scores, person)
         return replace(scored, scores=scores)

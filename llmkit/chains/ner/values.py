@@ -2,7 +2,8 @@
 
 A small model takes them for entities all the same, of whatever label it is asked for. So they are no candidates for
 labels that stand for names: people, organizations and places. Labels are free text: any other label, such as "date" or
-"phone number", may ask for a value, and gets no such limit.
+"phone number", may ask for a value, and gets no such limit. The other way round, a name that ends with a number
+("Boeing 747") is no price and no amount.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ _NAME_LABELS = _words(
     persoon personen plaats plaatsen stad land bedrijf organisatie"""
 )
 """Labels, and phrases in their descriptions, that stand for names."""
+_AMOUNT_LABELS = _words(
+    """price prices cost costs fee fees amount amounts number numbers quantity quantities percentage percentages
+    preis preise betrag menge anzahl zahl prix montant quantité precio importe cantidad prezzo importo quantità"""
+)
 _ARTICLE = regex.compile(r"(?:an?|the)\s+", regex.IGNORECASE)
 
 _DAYS = """
@@ -58,6 +63,11 @@ _DATE_WORD = regex.compile(
     | of | on | de | du | del | di | den | der | le | la | el | at | um | à | a | to | and | bc | ad | \P{{L}}+""",
     regex.VERBOSE | regex.IGNORECASE,
 )
+_NUMBERED_NAME = regex.compile(
+    r"""(?V1) (?: .*\s )? (?! (?i: euros? | dollars? | pounds? | franken | francs? | rupees? ) \b )
+    \p{Lu}\w*\p{Ll}\w+ \s \d{1,5}""",
+    regex.VERBOSE | regex.DOTALL,
+)
 _HAS_DIGIT = regex.compile(r"\p{N}")
 _LETTER = regex.compile(r"\p{L}")
 _BETWEEN_NUMBERS = regex.compile(r"\d+\s?[&+]\s?\d+")
@@ -70,7 +80,16 @@ _LAST_VALUE = regex.compile(
 
 def stands_for_names(phrases: Iterable[str]) -> bool:
     """Return whether a label stands for people, organizations or places, by all of its phrases."""
-    return all(_ARTICLE.sub("", phrase.strip().lower(), count=1) in _NAME_LABELS for phrase in phrases)
+    return _all_in(phrases, _NAME_LABELS)
+
+
+def stands_for_amounts(phrases: Iterable[str]) -> bool:
+    """Return whether a label stands for prices, amounts or numbers, by all of its phrases."""
+    return _all_in(phrases, _AMOUNT_LABELS)
+
+
+def _all_in(phrases: Iterable[str], labels: frozenset[str]) -> bool:
+    return all(_ARTICLE.sub("", phrase.strip().lower(), count=1) in labels for phrase in phrases)
 
 
 def is_value(text: str) -> bool:
@@ -88,6 +107,14 @@ def is_value(text: str) -> bool:
     if (days or _HAS_DIGIT.search(text)) and all(_DATE_WORD.fullmatch(word) for word in others):
         return True
     return bool(_LAST_VALUE.fullmatch(text))
+
+
+def is_numbered_name(text: str) -> bool:
+    """Return whether a candidate is a name that ends with a number, as "AirGlow 500" and "Boeing 747" do.
+
+    A currency in capitals ("CHF 120", "Rs 500") is none, and nor is a month.
+    """
+    return bool(_NUMBERED_NAME.fullmatch(text)) and not is_value(text)
 
 
 def is_calendar_word(text: str) -> bool:

@@ -72,7 +72,16 @@ def test_scores_equal_teacher_forcing(name: str) -> None:
     a_man = 2 + READINGS.index("a man"), 2 + READINGS.index("a woman")
     of_people = np.logaddexp(*(first + taken)[:, a_man].T) - np.log(2)
     np.testing.assert_allclose(of_people, (first + taken)[:, 0], atol=1e-4)
-    assert none.shape == (0, 2 + len(READINGS))
+    assert none.shape == (0, 2 + len(READINGS) + 1)
+
+
+def test_a_mention_is_as_likely_as_all_that_is_said_of_it() -> None:
+    entity_typer, encoder = made("gpt2"), MODELS["gpt2"]("gpt2").engine.encoder
+    [row] = entity_typer.scores([entity_typer.fit("Paris")], [["Paris"]])
+    prompt = encoder.encode_text("Text: Paris\nSay what each quoted part of the text is.\nIn this text,")
+    thing = teacher_forcing(tiny.make("gpt2"), prompt, encoder.encode_continuation(' "Paris" is a thing'))
+    readings = (row + TUNING.prior_share * entity_typer.prior)[0, 2:-1]
+    assert row[0, -1] == pytest.approx(thing + np.log(1 + np.exp(readings).sum()), abs=1e-4)
 
 
 @pytest.mark.slow
@@ -86,6 +95,8 @@ def test_phrases() -> None:
     llm = chat("llama")
     assert typer(llm).phrases == (("a man", "a woman"), ("the city",))
     usual = typer(llm, ("person", "organization", "location"), None)
+    assert usual.usual == ("person", "organization", "location")
+    assert typer(llm, ("LOC", "person", "city"), {"person": "a man"}).usual == ("location", None, None)
     assert usual.phrases == tuple(tuple(each.split(", ")) for each in LABEL_PHRASES.values())
     for known in (("Person", "ORGANISATION", " location "), ("PER", "ORG", "LOC")):
         assert typer(llm, known, None).phrases == usual.phrases

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from llmkit.chains.ner.entity_typing import LABEL_PHRASES
 from llmkit.chains.ner.evidence import DECOYS, EVIDENCE, READINGS, EvidenceWeights, decoys
 from llmkit.chains.ner.shapes import SHAPES, shapes
 from llmkit.chains.ner.smollm2_weights import ANY_LABELS, NAMES
@@ -12,6 +13,8 @@ from llmkit.text.words import words
 
 def test_the_fitted_weights_name_only_evidence() -> None:
     assert set(NAMES.evidence) <= set(EVIDENCE)
+    assert all(set(own) <= {"constant", *EVIDENCE} for own in NAMES.of_label.values())
+    assert set(NAMES.of_label) == set(LABEL_PHRASES)
     assert set(ANY_LABELS.evidence) <= set(SHAPES)
     assert len(set(READINGS)) == len(READINGS)
 
@@ -31,6 +34,14 @@ def test_a_likelier_decoy_makes_a_label_less_likely() -> None:
     assert taken == pytest.approx([3 - 4 - 1.0, -4 - 2.5])
     asked = weights.log_odds(scores, evidence, decoys([("a price",), ("a date",)]))
     assert asked[1] == pytest.approx(asked[0])
+
+
+def test_a_usual_label_has_weights_of_its_own() -> None:
+    scores, evidence = np.zeros((2, 2)), np.zeros((2, len(EVIDENCE)))
+    evidence[1, EVIDENCE.index("one word")] = 1.0
+    weights = EvidenceWeights(constant=-4.0, of_label={"person": {"constant": 1.0, "one word": 2.0}})
+    assert weights.log_odds(scores, evidence, [], ["person", None]) == pytest.approx(np.array([[-3, -4], [-1, -4]]))
+    assert weights.log_odds(scores, evidence, []) == pytest.approx(np.full((2, 2), -4.0))
 
 
 def test_the_text_is_what_a_score_is_compared_with() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmkit.chains.ner.values import is_value, stands_for_names
+from llmkit.chains.ner.values import is_numbered_name, is_value, stands_for_amounts, stands_for_names
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,12 @@ def test_labels_that_stand_for_names(phrases: list[str]) -> None:
 @pytest.mark.parametrize("phrases", [["date"], ["a phone number"], ["a person", "a date"], ["airport"], ["product"]])
 def test_labels_that_may_ask_for_values(phrases: list[str]) -> None:
     assert not stands_for_names(phrases)
+
+
+def test_a_name_with_a_number_is_no_amount() -> None:
+    names = ("AirGlow 500", "the Boeing 747", "Windows 11")
+    others = ("CHF 120", "Rs 500", "Euro 500", "500 Euro", "March 12", "79 euros", "AirGlow Mini", "500", "from 500")
+    assert all(map(is_numbered_name, names))
+    assert not any(map(is_numbered_name, others))
+    assert stands_for_amounts(["a price", "an amount"])
+    assert not stands_for_amounts(["a price", "a product"])
