@@ -18,6 +18,9 @@ from llmkit.text.segmentation import Span
 
 IMPROBABLE = 20.0
 """Nats that the parts of one name lose."""
+ITEM_PRIOR = -1.0
+"""The log-odds that an item of a list is an entity of a label, before anything is known of it: those of each item have
+it, and it counts once for all. Set by hand."""
 LEAST_ODDS = 0.1
 """An item of a list, or a cell, of lower odds to be an entity at all is none, whatever else tells."""
 
@@ -94,7 +97,8 @@ def join_inverted_names(text: str, spans: Sequence[Span], scores: Matrix, person
 def decide_lists_together(text: str, spans: Sequence[Span], scores: Matrix, no_entity: float) -> Matrix:
     """Return the scores with those of doubtful items of a list replaced by the sum over the list's items.
 
-    Each item is evidence of what the list names, and the log-odds of independent evidence add up. An item is doubtful
+    Each item is evidence of what the list names, and the log-odds of independent evidence add up, but for the prior
+    that each of them has. An item is doubtful
     if it may be an entity, but no label is likelier than all else. [spans, labels]
     """
     places = {(span.start, span.end): place for place, span in enumerate(spans)}
@@ -102,7 +106,8 @@ def decide_lists_together(text: str, spans: Sequence[Span], scores: Matrix, no_e
     for items in lists_of_names(text):
         rows = [place for item in items if (place := places.get((item.start, item.end))) is not None]
         if len(rows) == len(items):
-            together = (scores[rows] - no_entity).sum(axis=0) + no_entity
+            prior = no_entity + ITEM_PRIOR
+            together = (scores[rows] - prior).sum(axis=0) + prior
             for row in rows:
                 if _is_doubtful(scores[row], no_entity):
                     decided[row] = together

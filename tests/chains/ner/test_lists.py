@@ -60,7 +60,7 @@ def test_the_parts_of_a_name_are_improbable_where_the_first_name_is_a_person() -
 def test_doubtful_items_of_a_list_are_decided_by_all() -> None:
     text, spans = "Present: Holm, Lee", [Span(9, 13), Span(15, 18)]
     scores = np.array([[0.2, 0.4], [3.0, -1.0]])
-    assert np.allclose(decide_lists_together(text, spans, scores, 0.0), [[3.2, -0.6], [3.0, -1.0]])
+    assert np.allclose(decide_lists_together(text, spans, scores, 0.0), [[4.2, 0.4], [3.0, -1.0]])
 
 
 def test_doubtful_cells_are_lines_or_cells_of_several() -> None:
