@@ -100,8 +100,7 @@ def shapes(text: str, words: Sequence[Span], probabilities: Mapping[int, float],
 def _inside(known: _Words, candidate: Span, first: int, last: int) -> list[float]:
     places = range(first, last + 1)
     named, size = candidate.of(known.text), last - first + 1
-    around = known.text[max(candidate.start - 1, 0) : candidate.end + 1]
-    is_quoted = bool(_QUOTED.fullmatch(around))  # a whole field, in which a comma divides nothing
+    is_quoted = _is_quoted(known.text, candidate)  # a whole field, in which a comma divides nothing
     capitals = [known.has_capital(place) for place in places]
     probabilities = [known.probability(place) for place in places]
     functions = known.is_function_word[first : last + 1]
@@ -111,9 +110,14 @@ def _inside(known: _Words, candidate: Span, first: int, last: int) -> list[float
         any(sign.isdigit() for sign in named),
         *(functions[0], any(functions[1:-1])),
         any(known.texts[place].lower() in CONJUNCTIONS for place in range(first + 1, last)),
-        *("," in named and not is_quoted, any(known.is_apart(place) for place in range(first, last)), is_value(named)),
+        *("," in named and not is_quoted, not is_quoted and any(map(known.is_apart, range(first, last)))),
+        is_value(named),
         *(min(probabilities), float(np.mean(probabilities)), probabilities[0], probabilities[-1]),
     ]
+
+
+def _is_quoted(text: str, candidate: Span) -> bool:
+    return bool(_QUOTED.fullmatch(text[max(candidate.start - 1, 0) : candidate.end + 1]))
 
 
 def _around(known: _Words, candidate: Span, first: int, last: int) -> list[float]:
@@ -125,6 +129,7 @@ def _around(known: _Words, candidate: Span, first: int, last: int) -> list[float
     left = begins or function_before or bool(text[known.spans[first - 1].end : candidate.start].strip())
     right = at_end or function_after or bool(text[candidate.end : known.spans[last + 1].start].strip())
     capital_after = not at_end and known.has_capital(last + 1)
+    is_field = "," in candidate.of(text) and _is_quoted(text, candidate)  # no words are beside it: "Holm, Maria"
     has_rest = not (begins and _CELL_END.match(text, candidate.end))  # a whole line or cell begins no sentence
     return [
         *(
@@ -134,8 +139,8 @@ def _around(known: _Words, candidate: Span, first: int, last: int) -> list[float
             capital_after,
             not at_end and not capital_after,
         ),
-        *(bool(_OPENED.search(before)), after in ("'", "’"), before == "@", before == "#"),
+        *(not is_field and bool(_OPENED.search(before)), after in ("'", "’"), before == "@", before == "#"),
         *(function_before, function_after, left, right, left and right),
-        known.probability(first - 1) if first else 0.0,
-        0.0 if at_end else known.probability(last + 1),
+        known.probability(first - 1) if first and not is_field else 0.0,
+        0.0 if at_end or is_field else known.probability(last + 1),
     ]
