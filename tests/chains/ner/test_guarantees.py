@@ -15,6 +15,8 @@ from llmkit.errors import InputError
 from llmkit.text.segmentation import Span
 from tests.support.ner import chain_of
 
+LIKELY = replace(SMOLLM2_135M, names=EvidenceWeights(constant=0.0))
+"""With these weights a tiny model finds many entities."""
 NAMES = ["Paris", "New York", "Lille", "Seven", "France"]
 
 
@@ -29,8 +31,7 @@ def rows_of(ner: NERChain, count: int = 35, threshold: float = LOWEST_THRESHOLD)
 
 @pytest.mark.slow
 def test_the_share_with_each_threshold_is_that_of_the_entities_found_with_it() -> None:
-    tuning = replace(SMOLLM2_135M, names=EvidenceWeights(constant=0.0))  # many entities are likely
-    ner = chain_of(tuning=tuning)
+    ner = chain_of(tuning=LIKELY)
     labelled = ner._parse_rows(rows_of(ner, 4, 0.3), "row")
     decoder = ner._learned_decoder()
     for row in ner._score_labelled(labelled):
@@ -45,7 +46,7 @@ def test_the_share_with_each_threshold_is_that_of_the_entities_found_with_it() -
 
 @pytest.mark.slow
 def test_a_guarantee_sets_the_threshold_and_stands_in_every_result() -> None:
-    ner = chain_of(max_words=1)  # then a higher threshold finds no other entities than a lower one
+    ner = chain_of(max_words=1, tuning=LIKELY)  # then a higher threshold finds no other entities than a lower one
     rows = rows_of(ner)
     report = ner.calibrate(rows, error=0.2)
     assert report.guarantee
