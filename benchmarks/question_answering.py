@@ -13,10 +13,7 @@ HuggingFacePipeline`: the paragraph and the question, an answer of at most 24 to
 from __future__ import annotations
 
 import json
-import re
-import string
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -33,12 +30,12 @@ from benchmarks.peer import stock_chat
 from llmkit import HuggingFaceChat
 from llmkit.chains import QAChain
 from llmkit.chains.qa.tuning import SMOLLM2_135M
+from llmkit.evaluation.metrics import answer_f1, exact_match
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 
 Row = dict[str, Any]
 DRAWS = 2000
-_ARTICLE = re.compile(r"\b(a|an|the)\b")
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,8 @@ class Result:
     quotes_match: bool
 
 
-def normalized(text: str) -> str:
-    without_punctuation = "".join(character for character in text.lower() if character not in string.punctuation)
-    return " ".join(_ARTICLE.sub(" ", without_punctuation).split())
-
-
-def f1(answer: str, truth: str) -> float:
-    one, two = normalized(answer).split(), normalized(truth).split()
-    if not one or not two:
-        return float(one == two)
-    common = sum((Counter(one) & Counter(two)).values())
-    return 2 * common / (len(one) + len(two))
-
-
 def best(measure: Callable[[str, str], float], text: str, row: Row) -> float:
     return max(measure(text, answer["text"]) for answer in row["answers"])
-
-
-def exact(answer: str, truth: str) -> float:
-    return float(normalized(answer) == normalized(truth))
 
 
 def ours(chain: QAChain, rows: Sequence[Row]) -> list[Result]:
@@ -121,7 +101,8 @@ class Measured:
     def of(cls, results: Sequence[Result], rows: Sequence[Row]) -> Measured:
         pairs = list(zip(results, rows, strict=True))
         scores = [
-            [0.0 if row["is_impossible"] else best(of, one.text, row) for of in (f1, exact)] for one, row in pairs
+            [0.0 if row["is_impossible"] else best(of, one.text, row) for of in (answer_f1, exact_match)]
+            for one, row in pairs
         ]
         both = np.array(scores, dtype=np.float64).reshape(len(pairs), 2)
         return cls(

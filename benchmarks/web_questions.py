@@ -26,11 +26,11 @@ from langchain_core.documents import Document
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.question_answering import exact, f1, normalized
 from benchmarks.webpages import scores
 from llmkit import HuggingFaceChat
 from llmkit.chains import Answer, QAChain
 from llmkit.chains.qa.tuning import SMOLLM2_135M
+from llmkit.evaluation.metrics import answer_f1, answer_words, exact_match
 from llmkit.models.embeddings import default_embedder
 from llmkit.models.weights.catalog import resolve
 from llmkit.web import fetch
@@ -81,9 +81,9 @@ def figures(results: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, 
     confident = [(answer, row) for answer, row in answerable if answer.confidence >= SMOLLM2_135M.threshold]
     quotes = [(citation, pages[row["page"]].page_content) for answer, row in pairs for citation in answer.citations]
     return [
-        share([f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in confident], answerable),
-        share([exact(answer.text, row["answer"]) == 1 for answer, row in confident], answerable),
-        share([f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in answerable], answerable),
+        share([answer_f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in confident], answerable),
+        share([exact_match(answer.text, row["answer"]) == 1 for answer, row in confident], answerable),
+        share([answer_f1(answer.text, row["answer"]) >= CORRECT_F1 for answer, row in answerable], answerable),
         share(
             [
                 any(contains(citation.quote, row["sentence"]) for citation in answer.citations)
@@ -97,7 +97,7 @@ def figures(results: Sequence[Answer], rows: Sequence[Row], pages: Mapping[str, 
 
 
 def contains(quote: str, part: str) -> bool:
-    return normalized(part) in normalized(quote)
+    return " ".join(answer_words(part)) in " ".join(answer_words(quote))
 
 
 def share(hits: Sequence[bool], total: Sequence[Any]) -> str:
