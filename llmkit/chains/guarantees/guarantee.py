@@ -82,7 +82,7 @@ class GuaranteedResult(BaseModel):
     guarantee: Guarantee | None = None
 
     @model_serializer(mode="wrap")
-    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:  # pydantic 2.10 looks for Any elsewhere
         fields: dict[str, Any] = dump(self)
         return {name: value for name, value in fields.items() if name != "guarantee" or value is not None}
 
