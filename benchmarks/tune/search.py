@@ -141,12 +141,19 @@ def _blend(neutral: Any, fitted: Any, share: float) -> Any:
         parts = [_blend(one, other, share) for one, other in zip(neutral, fitted, strict=True)]
         return _NOTHING if any(part is _NOTHING for part in parts) else tuple(parts)
     if isinstance(neutral, Mapping) and isinstance(fitted, Mapping):
-        names = [*neutral, *(name for name in fitted if name not in neutral)]
-        return {name: _blend(neutral.get(name, 0.0), fitted.get(name, 0.0), share) for name in names}
+        names = dict.fromkeys([*neutral, *fitted])
+        found = {name: _blend(*_pair(neutral.get(name), fitted.get(name)), share) for name in names}
+        return _NOTHING if _NOTHING in found.values() else found
     if is_dataclass(neutral) and type(neutral) is type(fitted):
         values = {name: _blend(value, getattr(fitted, name), share) for name, value in vars(neutral).items()}
         return _NOTHING if _NOTHING in values.values() else type(neutral)(**values)
     return _NOTHING
+
+
+def _pair(neutral: Any, fitted: Any) -> tuple[Any, Any]:
+    """Return the weights of two mappings for a name that one of them may not have: it has no weight there."""
+    nothing: Any = {} if isinstance(neutral, Mapping) or isinstance(fitted, Mapping) else 0.0
+    return (nothing if neutral is None else neutral), (nothing if fitted is None else fitted)
 
 
 def _number(neutral: float, fitted: float, share: float) -> Any:

@@ -19,6 +19,7 @@ from llmkit.chains.qa.tuning import NEUTRAL as QA_NEUTRAL
 from llmkit.chains.qa.tuning import SMOLLM2_135M as QA_FITTED
 from llmkit.chains.summarization import tuning as summarization_tuning
 from llmkit.chains.tuning import Tuning
+from llmkit.evaluation.metrics import answer_f1
 from llmkit.prompts import LexicalExamples
 
 LONG_TEXT = 12
@@ -145,7 +146,7 @@ def answer(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
         answers = chain.batch([{"question": row["question"], "context": row["context"]} for row in chosen])
         return np.array(
             [
-                (question_answering.best(question_answering.f1, one.text, row), 1.0) if row["answers"] else (0.0, 0.0)
+                (question_answering.best(answer_f1, one.text, row), 1.0) if row["answers"] else (0.0, 0.0)
                 for one, row in zip(answers, chosen, strict=True)
             ]
         )
