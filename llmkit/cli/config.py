@@ -230,6 +230,8 @@ def _rows(commands: Commands) -> Iterator[tuple[str, Setting]]:
 
 
 def _default(option: Any) -> Setting:
-    """Return what holds where nothing is set; an option without a default leaves the choice to the model."""
+    """Return what holds where nothing is set, as the help says it; else the choice is the model's."""
+    if option.default is None and isinstance(option.show_default, str):
+        return Setting(option.show_default, "default")
     of_model = option.default is None and option.name in SHARED
     return Setting(option.default, "the model" if of_model else "default")

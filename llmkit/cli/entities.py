@@ -44,7 +44,7 @@ class EntityOptions:
             min=0,
             max=1,
             help="List only entities with at least this probability.",
-            show_default="0.4",
+            show_default="0.35",
         ),
     ] = None
     any_words: Annotated[

@@ -134,7 +134,7 @@ def test_float32_computes_each_row_by_itself(dtype, calls, monkeypatch):
 def test_rows_equal_those_of_the_chain(default_llm):
     from llmkit.chains import ZeroShotClassificationChain
 
-    texts = ["The match ended 3 to 2.", "The vote is on Monday.", "word " * 40_000]
+    texts = ["The match ended 3 to 2.", "The vote is on Monday.", "word " * 10_000]
     worker = ChainWorker(ChainSpec("classify", {"labels": ["sports", "politics"]}, dtype="float32", device="cpu"))
     rows = worker([{"id": index, "text": text} for index, text in enumerate([*texts, "x" * 6_000_000])])
     chain = ZeroShotClassificationChain(llm=default_llm, labels=["sports", "politics"])

@@ -40,8 +40,9 @@ def test_labels_have_the_same_probabilities(model: Any) -> None:
 
 
 def test_entities_are_the_same(model: Any) -> None:
-    options: Any = {"labels": ["person", "city"], "max_words": 2, "threshold": 0.2}
-    found, expected = (NERChain(llm, **options).invoke(TEXT) for llm in (model, counting_llm()))
+    options: Any = {"labels": ["person"], "max_words": 2, "threshold": 0.05}  # a request for each token of each span
+    found, expected = (NERChain(llm, **options).invoke("Maria met Paul.") for llm in (model, counting_llm()))
+    assert len(found) > 0
     assert found.method == expected.method == "likelihood"
     assert [entity.model_dump(exclude={"score"}) for entity in found] == [
         entity.model_dump(exclude={"score"}) for entity in expected

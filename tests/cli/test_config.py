@@ -39,7 +39,7 @@ def test_nothing_is_set(llmkit, settings):
     assert found["model"] == ("smollm2-135m", "default")
     assert found["temperature"] == (None, "the model")
     assert found["summarize.temperature"] == (0.0, "default")
-    assert found["classify.threshold"] == (None, "default")
+    assert found["classify.threshold"] == ("none, with --multi-label 0.5", "default")
     assert not {"classify.model", "ask.json", "ask.allow_private", "summarize.output"} & set(found)
     code, out, _ = llmkit("config")
     lines = [line.split(maxsplit=2) for line in out.splitlines()]
@@ -261,6 +261,6 @@ def test_sentences_are_not_tokens(file, settings, monkeypatch):
     assert (settings()["top_k"], settings()["ask.top_k"]) == ((50, path), (5, path))
     file("top_k = 50\n")
     monkeypatch.setenv("LLMKIT_TOP_K", "40")
-    assert settings()["ask.top_k"] == (3, "default")
+    assert settings()["ask.top_k"] == ("3", "default")
     monkeypatch.setenv("LLMKIT_ASK_TOP_K", "7")
     assert settings()["ask.top_k"] == (7, "LLMKIT_ASK_TOP_K")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from llmkit.chains.ner.chain import DEFAULT_THRESHOLD
 from llmkit.chains.qa.tuning import NEUTRAL, SMOLLM2_135M
 from llmkit.cli import app, options
 from llmkit.models.generation.ranges import RANGES
@@ -23,10 +24,15 @@ def test_ranges_are_those_of_the_settings(command):
         assert ("above" in given[name].help) is (RANGES[name].gt is not None)
 
 
+def test_the_help_of_entities_has_the_threshold_of_its_chain(llmkit, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert f"probability. [default: {DEFAULT_THRESHOLD:g};" in " ".join(llmkit("entities", "--help")[1].split())
+
+
 def test_the_help_of_ask_has_the_thresholds_of_its_chain(llmkit, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    shown = f"{SMOLLM2_135M.threshold:g}; {SMOLLM2_135M.yes_no_threshold:g} for yes and no; "
-    assert f"[default: ({shown}{NEUTRAL.threshold:g} with other models)" in " ".join(llmkit("ask", "--help")[1].split())
+    shown = f"{SMOLLM2_135M.threshold:g}, {SMOLLM2_135M.yes_no_threshold:g} for yes and no, "
+    assert f"[default: {shown}{NEUTRAL.threshold:g} with other models" in " ".join(llmkit("ask", "--help")[1].split())
 
 
 @pytest.fixture(scope="module")
