@@ -39,6 +39,7 @@ def test_labels_have_the_same_probabilities(model: Any) -> None:
     np.testing.assert_allclose(logs, expected_logs, atol=NATS)
 
 
+@pytest.mark.parametrize("model", ["vllm"], indirect=True)  # a thousand requests: one program is enough
 def test_entities_are_the_same(model: Any) -> None:
     options: Any = {"labels": ["person"], "max_words": 2, "threshold": 0.05}  # a request for each token of each span
     found, expected = (NERChain(llm, **options).invoke("Maria met Paul.") for llm in (model, counting_llm()))

@@ -35,7 +35,7 @@ from llmkit.web.urls import validate_url
         ("http://example.com/\x00", "control character"),
         ("http://example.com/\ud800", "control character"),
         ("http://" + "a" * 9000, "characters, more than"),
-        (None, "not NoneType"),
+        (None, "not nothing"),
     ],
 )
 def test_invalid_page_urls_are_refused(url, error):
