@@ -36,6 +36,7 @@ from llmkit.chains.guarantees.thresholds import (
 from llmkit.chains.ner.calibration import LabelledText
 from llmkit.chains.ner.guarantees import LOWEST_THRESHOLD, share_of_false
 from llmkit.chains.qa.guarantees import RIGHT_F1
+from llmkit.evaluation.metrics import answer_f1
 
 ERRORS, ROWS, CONFIDENCE = (0.05, 0.1, 0.2, 0.3), (50, 100, 200, 500), 0.95
 BATCH = 50
@@ -87,7 +88,7 @@ def of_answers(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], l
     inputs = [{"question": row["question"], "context": row["context"]} for row in rows]
     for row, answer in zip(rows, _batches(QAChain(llm, threshold=0), inputs), strict=True):
         truths = row["answers"]
-        is_right = bool(truths) and question_answering.best(question_answering.f1, answer.text, row) >= RIGHT_F1
+        is_right = bool(truths) and question_answering.best(answer_f1, answer.text, row) >= RIGHT_F1
         yield ([answer.confidence], [float(not is_right)]) if answer.found else ([], [])
 
 
