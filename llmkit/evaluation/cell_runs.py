@@ -147,7 +147,7 @@ def _read(folder: Path) -> dict[str, ItemResult]:
     """Return the results in the folder of a cell by the keys of their items."""
     found: dict[str, ItemResult] = {}
     for part in sorted(folder.glob("[!_.]*.jsonl")):
-        for line in part.read_text(encoding="utf-8").splitlines():
+        for line in part.read_bytes().splitlines():  # of bytes: a text may have U+2028, which is no end of a line here
             row = json.loads(line)
             meta = row["meta"] or {}
             found[row["id"]] = ItemResult(row["result"], row["error"], meta.get("seconds", 0.0), meta.get("tokens"))

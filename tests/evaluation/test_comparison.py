@@ -80,6 +80,17 @@ def test_an_item_that_fails_counts_as_wrong(plan_of, run, tmp_path):
     assert len(report.results[0]) == len(found.items) == 10
 
 
+def test_a_text_with_other_line_separators_is_one_item(plan_of, run, tmp_path):
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    rows[0]["text"] = "one\u2028two\x85three\x1cfour"
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = tmp_path / "out"
+    assert run(plan_of(cells=CELLS[:1]), limit=2).computed == 2
+    [part] = folder.glob("cells/*/part-*.jsonl")
+    assert "\u2028" in part.read_text(encoding="utf-8")
+    assert run(plan_of(cells=CELLS[:1]), limit=2).computed == 0
+
+
 def test_cells_that_sample_are_repeated_with_seeds_of_their_own(plan_of, run, tmp_path):
     cells = [CELLS[0], {"name": "hot", "prompt": "none", "temperature": 2.0}]
     found = run(plan_of(cells=cells, repeats=3), limit=4)
