@@ -7,7 +7,16 @@ import pytest
 
 import llmkit
 
-PACKAGES = ["llmkit", "llmkit.chains", "llmkit.models", "llmkit.prompts", "llmkit.files", "llmkit.web", "llmkit.batch"]
+PACKAGES = [
+    "llmkit",
+    "llmkit.chains",
+    "llmkit.models",
+    "llmkit.prompts",
+    "llmkit.files",
+    "llmkit.web",
+    "llmkit.batch",
+    "llmkit.server",
+]
 """Those of docs/api/names.md, where a name that is new or gone is seen."""
 
 

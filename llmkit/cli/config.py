@@ -151,7 +151,14 @@ def _find(file: Mapping[str, Setting], command: str, option: Any) -> Setting | N
         variable = f"LLMKIT_{name.replace('.', '_').upper()}"
         if ("." in name or key in SHARED) and (text := os.environ.get(variable)):
             return Setting(_parse(f"{variable}: ", option, text, strict=False), variable)
-    return next((file[name] for name in names if name in file), None)
+    found = next((file[name] for name in names if name in file), None)
+    if found is not None and _takes_several(option) and isinstance(found.value, str):  # one for all commands
+        return found._replace(value=[found.value])
+    return found
+
+
+def _takes_several(option: Any) -> bool:
+    return bool(option.type_descriptor.annotation == list[str])
 
 
 def _read_file(commands: Commands) -> dict[str, Setting]:
@@ -192,9 +199,9 @@ def _parse(place: str, option: Any, value: Any, *, strict: bool) -> Any:
     from pydantic import Field, TypeAdapter, ValidationError
 
     wanted = option.type_descriptor.annotation
-    if wanted == list[str] and isinstance(value, str):
+    if _takes_several(option) and isinstance(value, str):
         value = [value]
-    elif wanted == list[str] and isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+    elif _takes_several(option) and isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
         value = [f"{key}={part}" for key, part in value.items()]  # descriptions
     elif wanted is str and isinstance(value, list) and all(isinstance(part, str) for part in value):
         value = options.join_labels(value)
@@ -225,8 +232,15 @@ def _rows(commands: Commands) -> Iterator[tuple[str, Setting]]:
     for command, known in commands.items():
         for key, option in known.items():
             setting = _find(file, command, option) or _default(option)
-            if not is_shared(command, key) or general.get(key) != setting:
+            usual = general.get(key)
+            if not is_shared(command, key) or (usual != setting and _first(setting) != usual):
                 yield f"{command}.{key}", setting
+
+
+def _first(setting: Setting) -> Setting:
+    """Return a setting of one value in a list as that value."""
+    is_one = isinstance(setting.value, list) and len(setting.value) == 1
+    return setting._replace(value=setting.value[0]) if is_one else setting
 
 
 def _default(option: Any) -> Setting:

@@ -31,6 +31,8 @@ def with_option_groups(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace each parameter of a command whose type is a dataclass by an option for each of its fields.
 
+    A field that two of them have is an option of the first; the other one has its default.
+
     Args:
         without: fields that are no options of this command, and have their defaults.
         **defaults: defaults of this command that differ from those of the dataclasses.
@@ -54,7 +56,8 @@ def with_option_groups(
         for name, parameter in signature.parameters.items():
             is_group = name in groups
             found = _parameters(groups[name], defaults) if is_group else [parameter.replace(kind=_KEYWORD)]
-            parameters += [each for each in found if each.name not in without]
+            known = {*without, *(each.name for each in parameters)}
+            parameters += [each for each in found if each.name not in known]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run

@@ -1,14 +1,17 @@
-"""`llmkit serve`: an API over a model, for clients of OpenAI's API, and a page to try it."""
+"""`llmkit serve`: an API over models, for clients of OpenAI's API, and a page to try it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmkit.cli import console, options
 from llmkit.cli.option_groups import GenerationOptions, with_option_groups
+from llmkit.errors import InputError
+from llmkit.models import DEFAULT_MODEL
 from llmkit.server.settings import DEFAULT_PORT, ServerSettings
 
 if TYPE_CHECKING:
@@ -45,31 +48,80 @@ class ServerOptions:
             "repeated.",
         ),
     ] = None
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What clients call the model.", show_default="its own name"),
-    ] = None
     max_running: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="The most requests that are computed at a time.")
+        int, typer.Option(metavar="NUMBER", min=1, help="The most requests of a model that are computed at a time.")
     ] = ServerSettings.max_running
     max_waiting: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="The most requests that wait; more are told to try again.")
+        int,
+        typer.Option(metavar="NUMBER", min=0, help="The most requests of a model that wait; more get an error."),
     ] = ServerSettings.max_waiting
 
     def settings(self) -> ServerSettings:
         """Return the settings of the server, which are checked."""
-        given = {name: value for name, value in vars(self).items() if name not in ("name", "allow_origin")}
+        given = {name: value for name, value in vars(self).items() if name != "allow_origin"}
         return ServerSettings(allow_origin=tuple(self.allow_origin or ()), **given)
+
+
+@dataclass(frozen=True)
+class ServedModelsOptions:
+    """The models that are served, and what clients call them."""
+
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name from `llmkit models`, a folder, a .gguf file or a Hugging Face id; may be repeated, and the "
+            "first answers requests that name no model.",
+            autocompletion=options.chat_models,
+            show_default=DEFAULT_MODEL,
+        ),
+    ] = None
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What clients call the model; with several --model, give one for each, in their order.",
+            show_default="its own name",
+        ),
+    ] = None
+
+    def by_name(self) -> dict[str, str]:
+        """Return the models by the names that clients call them.
+
+        Raises:
+            InputError: there are not as many names as models, or two models have one name.
+        """
+        models = self.model or [DEFAULT_MODEL]
+        names = self.name or models
+        if len(names) != len(models):
+            raise InputError(f"there are {len(names)} --name for {len(models)} --model: give one for each, or none")
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"two models would be called {name!r}: give each another --name")
+        return dict(zip(names, models, strict=True))
+
+    def load(self, generation: GenerationOptions) -> dict[str, HuggingFaceChat]:
+        """Load the models by their names, after all of them were found and fit into memory together."""
+        each = {name: replace(generation, model=model) for name, model in self.by_name().items()}
+        for given in each.values():
+            given.check()
+        if len(each) > 1:
+            with console.progress("preparing the models"):
+                from llmkit.models.weights.memory import check_memory
+
+                check_memory([given.model for given in each.values()])
+        return {name: given.load() for name, given in each.items()}
 
 
 @with_option_groups(without=["base_url", "tokenizer", "stop", "source_language", "target_language"])
 def serve(
     *,
     server: ServerOptions,
-    model: GenerationOptions,
+    models: ServedModelsOptions,
+    generation: GenerationOptions,
     quiet: options.Quiet = False,
 ) -> None:
-    """Serve a model to clients of OpenAI's API, on this machine, and a page to try it in a browser.
+    """Serve models to clients of OpenAI's API, on this machine, and a page to try them in a browser.
 
     Requests that do not say how to generate get what --temperature, --max-new-tokens and the like say here. Ctrl-C
     stops the server.
@@ -78,6 +130,7 @@ def serve(
     Examples:
       llmkit serve
       llmkit serve --port 9000 --model Qwen/Qwen2.5-0.5B-Instruct
+      llmkit serve --model smollm2-135m --model ./my-model    two to compare
       LLMKIT_API_KEY=secret llmkit serve --host 0.0.0.0    for other machines
       llmkit serve --allow-origin http://localhost:3000    for a page
 
@@ -93,13 +146,18 @@ def serve(
     from llmkit.server import run
 
     with run.listen(settings) as listener:  # what is wrong is said before the model loads
-        llm = model.load()
-        _announce(llm, server.name, run.address_of(listener))
-        run.serve(llm, settings, name=server.name, listener=listener)
+        llms = models.load(generation)
+        _announce(llms, run.address_of(listener))
+        run.serve(llms, settings, listener=listener)
 
 
-def _announce(llm: HuggingFaceChat, name: str | None, address: str) -> None:
+def _announce(llms: Mapping[str, HuggingFaceChat], address: str) -> None:
     """Show the address of the API, which is the command's result."""
-    console.note(f"serving {name or llm.model_name} ({llm.context_window} tokens); Ctrl-C stops it")
+    from llmkit.models.weights.memory import gigabytes
+
+    names = " and ".join(f"{name} ({llm.context_window} tokens)" for name, llm in llms.items())
+    distinct = {id(llm.engine): llm for llm in llms.values()}  # the same weights are loaded once
+    weights = gigabytes(sum(llm.memory_footprint() for llm in distinct.values()))
+    console.note(f"serving {names}, with {weights} of weights; Ctrl-C stops it")
     console.note(f"to try it in a browser, open {address}/")
     console.output(f"{address}/v1")

@@ -1,4 +1,4 @@
-"""`llmkit serve`: an HTTP API over a model of this process, in OpenAI's formats, and the chains as endpoints.
+"""`llmkit serve`: an HTTP API over models of this process, in OpenAI's formats, and the chains as endpoints.
 
 A request goes through `security` (may it come in), `bodies` (is it whole and small, and a known request), the module of
 its route (request -> call of llmkit -> answer) and `workers` (threads that compute). Needs the extra `serve`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,9 @@ except ImportError as error:
 
 from llmkit.errors import LlmkitError
 from llmkit.server import chains, chat, completions, decisions, embeddings, page_api, page_files, tokens
-from llmkit.server.bodies import BodyReader
 from llmkit.server.errors import ClientGone, Refusal, answer_error
 from llmkit.server.security import Security
-from llmkit.server.service import Service
-from llmkit.server.workers import Workers
+from llmkit.server.service import Services
 
 if TYPE_CHECKING:
     from llmkit.models.chat import HuggingFaceChat
@@ -50,25 +48,24 @@ ROUTES = [
 _HANDLED = (Refusal, ClientGone, LlmkitError, HTTPException, Exception)
 
 
-def create_app(llm: HuggingFaceChat, settings: ServerSettings | None = None, *, name: str | None = None) -> Any:
-    """Return an ASGI application that serves a model.
+def create_app(models: HuggingFaceChat | Mapping[str, HuggingFaceChat], settings: ServerSettings | None = None) -> Any:
+    """Return an ASGI application that serves models.
 
     Args:
-        llm: the model.
+        models: one model, which clients call by its own name, or several by the names that clients call them; the
+            first answers requests that name none.
         settings: whom it answers, and how much it takes; the address is not used here.
-        name: what clients call the model; by default its own name.
 
     Raises:
-        InputError: starlette is not installed.
+        InputError: starlette is not installed, or a name cannot be that of a model.
     """
     settings = settings or ServerSettings()
-    workers = Workers(settings.max_running, settings.max_waiting)
-    service = Service(llm, name or llm.model_name, workers, BodyReader(settings))
+    services = Services(models, settings)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         yield
-        workers.close()
+        services.close()
 
     app = Starlette(
         routes=ROUTES,
@@ -76,5 +73,5 @@ def create_app(llm: HuggingFaceChat, settings: ServerSettings | None = None, *, 
         exception_handlers=dict.fromkeys(_HANDLED, answer_error),
         middleware=[Middleware(Security, settings=settings)],
     )
-    app.state.service = service
+    app.state.services = services
     return app

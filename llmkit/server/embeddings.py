@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from llmkit.server.bodies import ApiRequest, parse_request
 from llmkit.server.errors import Refusal
-from llmkit.server.service import Service
+from llmkit.server.service import Services
 
 _MAX_TEXTS = 2048  # as OpenAI's API has it
 
@@ -43,9 +43,9 @@ class EmbeddingRequest(ApiRequest):
 
 async def embed(request: Request) -> JSONResponse:
     """Answer `POST /v1/embeddings`."""
-    service = Service.of(request)
-    body = parse_request(EmbeddingRequest, await service.bodies.read(request))
-    model = service.embedding_model
+    services = Services.of(request)
+    body = parse_request(EmbeddingRequest, await services.bodies.read(request))
+    model = services.embedding_model
     if body.model not in (None, model.name):
         raise Refusal(
             404,
@@ -70,7 +70,7 @@ async def embed(request: Request) -> JSONResponse:
             "usage": {"prompt_tokens": count, "total_tokens": count},
         }
 
-    return JSONResponse(await service.workers.result(request, compute))
+    return JSONResponse(await services.find().workers.result(request, compute))
 
 
 def _encoded(vector: list[float], form: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,11 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_server(llm: HuggingFaceChat, settings: ServerSettings, *, name: str | None = None) -> Any:
-    """Return a uvicorn server for a model."""
+def make_server(models: HuggingFaceChat | Mapping[str, HuggingFaceChat], settings: ServerSettings) -> Any:
+    """Return a uvicorn server for models."""
     protocol: Any = partial(PatientProtocol, request_timeout=settings.request_timeout)
     config = uvicorn.Config(
-        create_app(llm, settings, name=name),
+        create_app(models, settings),
         http=protocol,
         ws="none",
         log_level="critical",  # what fails is answered, and in the log of llmkit.server
@@ -102,23 +103,22 @@ def make_server(llm: HuggingFaceChat, settings: ServerSettings, *, name: str | N
 
 
 def serve(
-    llm: HuggingFaceChat,
+    models: HuggingFaceChat | Mapping[str, HuggingFaceChat],
     settings: ServerSettings | None = None,
     *,
-    name: str | None = None,
     listener: socket.socket | None = None,
 ) -> None:
-    """Serve a model until the process is interrupted.
+    """Serve models until the process is interrupted.
 
     Args:
-        llm: the model.
+        models: one model, which clients call by its own name, or several by the names that clients call them; the
+            first answers requests that name none. Each has its own queue.
         settings: the address, whom the server answers, and how much it takes.
-        name: what clients call the model; by default its own name.
         listener: what it listens on, as `listen` returns it; by default a socket of that address.
 
     Raises:
-        InputError: the address cannot be used, or the extra `serve` is not installed.
+        InputError: the address cannot be used, a name cannot be that of a model, or the extra `serve` is not installed.
     """
     settings = settings or ServerSettings()
     with listener or listen(settings) as opened:
-        make_server(llm, settings, name=name).run(sockets=[opened])
+        make_server(models, settings).run(sockets=[opened])

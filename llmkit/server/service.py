@@ -1,18 +1,21 @@
-"""What the routes of a server share: the model, its name, the threads, and how a request is accepted."""
+"""What the routes of a server share: the models by their names, and how a request comes to its model."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
+from llmkit.errors import InputError
 from llmkit.models.tokens.recent import Recent
 from llmkit.server.bodies import BodyReader, RequestT, parse_request
 from llmkit.server.embedding_model import EmbeddingModel
 from llmkit.server.errors import Refusal
+from llmkit.server.settings import ServerSettings
 from llmkit.server.workers import Workers
 
 if TYPE_CHECKING:
@@ -32,26 +35,18 @@ class Service:
     Attributes:
         llm: the model.
         name: what clients call it.
-        workers: the threads that compute.
-        bodies: reads what clients send.
+        workers: the threads that compute, and the queue before them.
+        embedding_model: the server's embedder.
         created: when it was loaded, in seconds since 1970.
-        embedding_model: the embedder of `/v1/embeddings`.
         kept_chains: the latest chains, by their arguments.
     """
 
     llm: HuggingFaceChat
     name: str
     workers: Workers
-    bodies: BodyReader
+    embedding_model: EmbeddingModel
     created: int = field(default_factory=lambda: int(time.time()))
-    embedding_model: EmbeddingModel = field(default_factory=EmbeddingModel)
     kept_chains: Recent[Any] = field(default_factory=lambda: Recent(_KEPT_CHAINS))
-
-    @classmethod
-    def of(cls, request: Request) -> Service:
-        """Return the service of the application that a request came to."""
-        service: Service = request.app.state.service
-        return service
 
     @cached_property
     def completion_llm(self) -> HuggingFaceLLM:
@@ -70,33 +65,89 @@ class Service:
         """What computes."""
         return self.llm.engine
 
-    def models(self) -> list[dict[str, Any]]:
-        """Return what `/v1/models` lists."""
-        common = {"object": "model", "created": self.created, "owned_by": "llmkit"}
-        found = [{"id": self.name, "root": self.name, "max_model_len": self.llm.context_window, **common}]
+    def entry(self) -> dict[str, Any]:
+        """Return what `/v1/models` says of it; `root` is what it was loaded from."""
+        facts = {"id": self.name, "root": self.llm.model_name, "max_model_len": self.llm.context_window}
+        return {**facts, **_common(self.created)}
+
+
+def _common(created: int) -> dict[str, Any]:
+    return {"object": "model", "created": created, "owned_by": "llmkit"}
+
+
+class Services:
+    """The models of a server, by the names that clients call them; each has threads and a queue of its own.
+
+    Args:
+        models: one model, which is called by its own name, or several by name; the first answers requests that name
+            none.
+        settings: how much each computes at a time, and the bounds of what arrives.
+
+    Raises:
+        InputError: there is no model, or a name cannot be one.
+    """
+
+    def __init__(self, models: HuggingFaceChat | Mapping[str, HuggingFaceChat], settings: ServerSettings) -> None:
+        named = models if isinstance(models, Mapping) else {models.model_name: models}
+        self.bodies, self.embedding_model = BodyReader(settings), EmbeddingModel()
+        _check_names(named, self.embedding_model.name)
+        self._services = {
+            name: Service(llm, name, Workers(settings.max_running, settings.max_waiting), self.embedding_model)
+            for name, llm in named.items()
+        }
+
+    @classmethod
+    def of(cls, request: Request) -> Services:
+        """Return the models of the application that a request came to."""
+        services: Services = request.app.state.services
+        return services
+
+    def find(self, name: str | None = None) -> Service:
+        """Return the model of this name, the first one for `None`, or raise `Refusal` if there is none."""
+        if name is None:
+            return next(iter(self._services.values()))
+        if name not in self._services:
+            names = ", ".join(map(repr, self._services))
+            message = f"there is no model {name!r:.100} here, but {names}"
+            raise Refusal(404, message, param="model", code="model_not_found")
+        return self._services[name]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what `/v1/models` lists: the models, and the embedder if it was fetched."""
+        found = [service.entry() for service in self._services.values()]
         if self.embedding_model.is_here:
-            found.append({"id": self.embedding_model.name, **common})
+            found.append({"id": self.embedding_model.name, **_common(self.find().created)})
         return found
 
-    def check_model(self, name: str | None) -> None:
-        """Raise `Refusal` if a request asks for another model; without a name it gets the one that there is."""
-        if name is not None and name != self.name:
-            raise Refusal(
-                404, f"there is no model {name!r:.100} here, but {self.name!r}", param="model", code="model_not_found"
-            )
+    @property
+    def requests(self) -> int:
+        """How many computations run or wait."""
+        return sum(service.workers.inside for service in self._services.values())
+
+    def close(self) -> None:
+        """Take no more computations."""
+        for service in self._services.values():
+            service.workers.close()
+
+
+def _check_names(names: Mapping[str, Any], embedder: str) -> None:
+    if not names:
+        raise InputError("there is no model to serve: give at least one")
+    for name in names:
+        if not name.strip() or name == embedder:
+            raise InputError(f"{name!r:.100} cannot be the name of a model that is served: choose another one")
 
 
 async def accept(request: Request, kind: type[RequestT]) -> tuple[Service, RequestT]:
-    """Return the service, and the body of a request for its model, read and checked.
+    """Return the model that a request asks for, and its body, read and checked.
 
     Raises:
-        Refusal: the body is too large, late or no such request, or asks for another model.
+        Refusal: the body is too large, late or no such request, or asks for a model that is not here.
         ClientGone: the client has closed its connection.
     """
-    service = Service.of(request)
-    body = parse_request(kind, await service.bodies.read(request))
-    service.check_model(body.model)
-    return service, body
+    services = Services.of(request)
+    body = parse_request(kind, await services.bodies.read(request))
+    return services.find(body.model), body
 
 
 def envelope(service: Service, kind: str, prefix: str, identifier: str) -> dict[str, Any]:

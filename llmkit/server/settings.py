@@ -22,7 +22,7 @@ class ServerSettings:
         api_key: what a client must send as `Authorization: Bearer …`; needed where other machines can connect.
         allow_origin: the pages, such as "https://example.com", whose scripts may use the API from a browser.
         max_body_bytes: the largest body of a request.
-        max_running: how many requests are computed at a time.
+        max_running: how many requests of each model are computed at a time.
         max_waiting: how many more may wait for their turn.
         request_timeout: the seconds in which a request, headers and body, must have arrived.
 

@@ -14,7 +14,7 @@ from llmkit.server.bodies import ApiRequest
 from llmkit.server.chat_messages import read_messages
 from llmkit.server.errors import Refusal
 from llmkit.server.logprobs import TokenNames
-from llmkit.server.service import Service, accept
+from llmkit.server.service import Service, Services, accept
 
 
 class TokenizeRequest(ApiRequest):
@@ -77,8 +77,11 @@ async def detokenize(request: Request) -> JSONResponse:
 
 
 async def tokenizer_info(request: Request) -> JSONResponse:
-    """Answer `GET /tokenizer_info`: the special tokens and the chat template, from which clients render prompts."""
-    tokenizer: Any = Service.of(request).engine.loaded.tokenizer
+    """Answer `GET /tokenizer_info`: the special tokens and the chat template, from which clients render prompts.
+
+    With several models, `?model=NAME` chooses one.
+    """
+    tokenizer: Any = Services.of(request).find(request.query_params.get("model")).engine.loaded.tokenizer
     names = ("bos_token", "eos_token", "pad_token", "unk_token", "chat_template")
     found = {name: getattr(tokenizer, name, None) for name in names}
     return JSONResponse({"tokenizer_class": type(tokenizer).__name__, **found})
@@ -86,19 +89,16 @@ async def tokenizer_info(request: Request) -> JSONResponse:
 
 async def health(request: Request) -> JSONResponse:
     """Answer `GET /health`: the server is up, and what it has to do."""
-    return JSONResponse({"status": "ok", "version": __version__, "requests": Service.of(request).workers.inside})
+    return JSONResponse({"status": "ok", "version": __version__, "requests": Services.of(request).requests})
 
 
 async def list_models(request: Request) -> JSONResponse:
     """Answer `GET /v1/models`."""
-    return JSONResponse({"object": "list", "data": Service.of(request).models()})
+    return JSONResponse({"object": "list", "data": Services.of(request).entries()})
 
 
 async def show_model(request: Request) -> JSONResponse:
     """Answer `GET /v1/models/NAME`."""
-    service, name = Service.of(request), request.path_params["name"]
-    for entry in service.models():
-        if entry["id"] == name:
-            return JSONResponse(entry)
-    service.check_model(name)
-    raise AssertionError("check_model refuses a name that is not listed")
+    services, name = Services.of(request), request.path_params["name"]
+    listed = (entry for entry in services.entries() if entry["id"] == name)
+    return JSONResponse(next(listed, None) or services.find(name).entry())

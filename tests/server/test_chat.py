@@ -105,7 +105,7 @@ def test_parts_of_a_call_do_not_change_once_they_were_given(server):
     from llmkit.server.chat import ChatAnswer, ChatRequest
 
     request = ChatRequest(messages=MESSAGES, tools=[TOOL], tool_choice="required", max_tokens=70, temperature=0.0)
-    service = server.app.state.service
+    service = server.app.state.services.find()
     parts = list(ChatAnswer.prepare(service, request).deltas())
     calls = [call for part in parts for call in part["delta"].get("tool_calls", ())]
     assert isinstance(json.loads("".join(call["function"]["arguments"] for call in calls))["far"], bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,12 +38,14 @@ class ApiServer:
 
 
 @contextmanager
-def api_server(llm: HuggingFaceChat, name: str | None = NAME, **settings: Any) -> Iterator[ApiServer]:
+def api_server(
+    llm: HuggingFaceChat, name: str = NAME, *, others: Mapping[str, HuggingFaceChat] | None = None, **settings: Any
+) -> Iterator[ApiServer]:
     from llmkit.server.run import address_of, listen, make_server
     from llmkit.server.settings import ServerSettings
 
     chosen = ServerSettings(port=0, **settings)
-    server, listener = make_server(llm, chosen, name=name), listen(chosen)
+    server, listener = make_server({name: llm, **(others or {})}, chosen), listen(chosen)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     found = ApiServer(address_of(listener), llm, server.config.app)

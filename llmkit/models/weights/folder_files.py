@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,15 +24,26 @@ _SETTINGS |= {"added_tokens.json", "chat_template.json"}
 _VOCABULARIES = {TOKENIZER, INDEX, "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model"}
 _VOCABULARIES |= {"sentencepiece.bpe.model", "tekken.json"}
 _MAX_VOCABULARY = 1 << 27
+_FLOATS = {"F64", "F32", "F16", "BF16"}
 _MAX_HEADER = 100_000_000  # of safetensors itself
 
 
 class StoredWeights(NamedTuple):
-    """What the headers of weights say that is there: numbers, their bytes, and the longest dimension."""
+    """What the headers of weights say that is there.
+
+    Attributes:
+        numbers: all of them.
+        nbytes: of the files.
+        longest: the longest dimension.
+        floats: how many numbers have 2 bytes or more of floating point, and get the precision of the device.
+        packed_nbytes: the bytes of the others, which stay as they are.
+    """
 
     numbers: int
     nbytes: int
     longest: int
+    floats: int = 0
+    packed_nbytes: int = 0
 
 
 def check_files(folder: Path) -> None:
@@ -130,19 +141,31 @@ def stored_weights(files: Sequence[Path]) -> StoredWeights:
     Raises:
         ModelUnusable: a file is damaged.
     """
-    shapes, nbytes = [], 0
+    tensors, nbytes = list[_Tensor](), 0
     for file in files:
         try:
-            shapes += _read_header(file)
+            tensors += _read_header(file)
             nbytes += file.stat().st_size
         except (OSError, ValueError) as error:
             raise ModelUnusable(f"{file} is damaged: {error}") from error
-    longest = max((size for shape in shapes for size in shape), default=0)
-    return StoredWeights(sum(map(math.prod, shapes)), nbytes, longest)
+    longest = max((size for tensor in tensors for size in tensor.shape), default=0)
+    floats = sum(tensor.numbers for tensor in tensors if tensor.dtype in _FLOATS)
+    packed = sum(tensor.nbytes for tensor in tensors if tensor.dtype not in _FLOATS)
+    return StoredWeights(sum(tensor.numbers for tensor in tensors), nbytes, longest, floats, packed)
 
 
-def _read_header(file: Path) -> list[list[int]]:
-    """Return the shapes of a file's tensors; `SafetensorError` is left to safetensors, which maps the whole file."""
+class _Tensor(NamedTuple):
+    shape: list[int]
+    dtype: str
+    nbytes: int
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.shape)
+
+
+def _read_header(file: Path) -> list[_Tensor]:
+    """Return a file's tensors; `SafetensorError` is left to safetensors, which maps the whole file."""
     with open_regular(file) as opened:
         size = file.stat().st_size
         length = int.from_bytes(opened.read(8), "little")
@@ -156,9 +179,14 @@ def _read_header(file: Path) -> list[list[int]]:
         tensors = [entry for name, entry in header.items() if name != "__metadata__"]
         if tensors and 8 + length + max(entry["data_offsets"][1] for entry in tensors) != size:
             raise ValueError("it is not as long as its header says")
-        return [[int(part) for part in entry["shape"]] for entry in tensors]
+        return [_tensor(entry) for entry in tensors]
     except (AttributeError, LookupError, TypeError) as error:
         raise ValueError("its header is not that of safetensors") from error
+
+
+def _tensor(entry: Mapping[str, Any]) -> _Tensor:
+    start, end = entry["data_offsets"]
+    return _Tensor([int(part) for part in entry["shape"]], str(entry.get("dtype")), int(end) - int(start))
 
 
 def _is_pointer(file: Path) -> bool:

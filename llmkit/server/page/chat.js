@@ -2,6 +2,7 @@
 
 import { Answer } from "/page/answer.js";
 import { byId, el } from "/page/dom.js";
+import { loadedFrom } from "/page/models.js";
 import { chatProgram } from "/page/python.js";
 import { buildSettings, chosenSettings } from "/page/settings.js";
 import { get, onChange, set, setDefault } from "/page/state.js";
@@ -150,5 +151,5 @@ export function chatPython() {
   if (!messages.length) messages.push({ role: "user", content: "Hello!" });
   const system = get("system").trim();
   if (system) messages.unshift({ role: "system", content: system });
-  return chatProgram(get("model"), chosenSettings("", true), messages);
+  return chatProgram(loadedFrom(get("model")), chosenSettings("", true), messages);
 }

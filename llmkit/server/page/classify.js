@@ -2,6 +2,7 @@
 
 import { post } from "/page/api.js";
 import { byId, el, percent, showError, whileRunning } from "/page/dom.js";
+import { loadedFrom } from "/page/models.js";
 import { classifyProgram } from "/page/python.js";
 import { get } from "/page/state.js";
 
@@ -50,4 +51,4 @@ function cell(share, kind) {
   return el("td", {}, el("span", { class: "number" }, percent(share)), bar);
 }
 
-export const classifyPython = () => classifyProgram(get("model"), splitLabels(get("classify.labels")), get("classify.text"));
+export const classifyPython = () => classifyProgram(loadedFrom(get("model")), splitLabels(get("classify.labels")), get("classify.text"));

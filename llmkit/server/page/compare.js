@@ -2,6 +2,7 @@
 
 import { Answer } from "/page/answer.js";
 import { byId, el, whileRunning } from "/page/dom.js";
+import { loadedFrom, names } from "/page/models.js";
 import { compareProgram } from "/page/python.js";
 import { buildSettings, chosenSettings } from "/page/settings.js";
 import { bind, get, onChange, setDefault } from "/page/state.js";
@@ -9,9 +10,8 @@ import { bind, get, onChange, setDefault } from "/page/state.js";
 const SIDES = ["a", "b"];
 const answers = {};
 
-export function startCompare(models) {
-  setDefault("b.temperature", 1);
-  for (const side of SIDES) buildSide(side, models);
+export function startCompare() {
+  for (const side of SIDES) buildSide(side);
   const form = byId("compare-form");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -30,25 +30,26 @@ export function startCompare(models) {
   onChange((name) => name === "compare.probabilities" && Object.values(answers).forEach((answer) => answer.show()));
 }
 
-function buildSide(side, models) {
+function buildSide(side) {
   const place = document.querySelector(`[data-side="${side}"]`);
   const id = `system-${side}`;
   const system = el("textarea", { id, rows: 1, "data-state": `${side}.system` });
   const answer = new Answer(() => request(side), () => get("compare.probabilities") === "1");
   answer.body.setAttribute("aria-live", "polite");
   const panel = el("details", { class: "settings", open: window.innerWidth >= 900 }, el("summary", {}, "Settings"));
-  place.append(...modelChoice(side, models), el("label", { for: id }, "System prompt ", el("small", {}, "optional")), system, answer.element, panel);
+  place.append(...modelChoice(side), el("label", { for: id }, "System prompt ", el("small", {}, "optional")), system, answer.element, panel);
   buildSettings(panel, `${side}.`);
-  if (side === "b") setDefault("b.temperature", 1);
+  if (side === "b" && names().length < 2) setDefault("b.temperature", 1); // of two models all else is the same
   bind(system);
   answers[side] = answer;
 }
 
-function modelChoice(side, models) {
+function modelChoice(side) {
   const id = `model-${side}`;
-  setDefault(`${side}.model`, models[0] ?? "");
-  if (models.length < 2) return [];
-  const choice = el("select", { id, "data-state": `${side}.model` }, ...models.map((name) => el("option", { value: name }, name)));
+  const [first = "", second = first] = names();
+  setDefault(`${side}.model`, side === "a" ? first : second);
+  if (names().length < 2) return [];
+  const choice = el("select", { id, "data-state": `${side}.model` }, ...names().map((name) => el("option", { value: name }, name)));
   bind(choice);
   return [el("label", { for: id }, "Model"), choice];
 }
@@ -64,6 +65,6 @@ function request(side) {
 }
 
 export function comparePython() {
-  const side = (name) => ({ name: get(`${name}.model`), settings: chosenSettings(`${name}.`, true), messages: messages(name) });
+  const side = (name) => ({ name: loadedFrom(get(`${name}.model`)), settings: chosenSettings(`${name}.`, true), messages: messages(name) });
   return compareProgram(SIDES.map(side));
 }

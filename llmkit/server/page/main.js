@@ -5,6 +5,7 @@ import { chatPython, startChat } from "/page/chat.js";
 import { classifyPython, startClassify } from "/page/classify.js";
 import { comparePython, startCompare } from "/page/compare.js";
 import { byId, el } from "/page/dom.js";
+import { keepModels, names } from "/page/models.js";
 import { promptPython, startPrompt } from "/page/prompt.js";
 import { readPython, startRead } from "/page/read.js";
 import { bind, get, onChange, readAddress, set, setDefault } from "/page/state.js";
@@ -35,23 +36,21 @@ function askForKey() {
 async function loadModels() {
   const status = byId("status");
   try {
-    const found = (await fetchJson("/v1/models")).data;
+    keepModels((await fetchJson("/v1/models")).data);
     status.hidden = true;
-    return found.filter((model) => model.max_model_len).map((model) => model.id); // an embedder has no such length
   } catch (error) {
     status.textContent = error.message;
     status.hidden = false;
     if (error.status === 401) askForKey();
-    return [];
   }
 }
 
-function startModelChoice(models) {
+function startModelChoice() {
   const choice = byId("model");
-  choice.append(...models.map((name) => el("option", { value: name }, name)));
-  choice.disabled = models.length < 2;
+  choice.append(...names().map((name) => el("option", { value: name }, name)));
+  choice.disabled = names().length < 2;
   choice.dataset.state = "model";
-  setDefault("model", models[0] ?? "");
+  setDefault("model", names()[0] ?? "");
   bind(choice);
 }
 
@@ -60,6 +59,7 @@ const currentView = () => (Object.hasOwn(PROGRAMS, get("view")) ? get("view") : 
 function showView() {
   const view = currentView();
   for (const section of document.querySelectorAll("main > .view")) section.hidden = section.id !== view;
+  document.querySelector(".model").hidden = view === "compare" && names().length > 1; // each side has its own choice
   for (const link of document.querySelectorAll("nav a")) {
     const isCurrent = link.hash === `#view=${view}`;
     if (isCurrent) link.setAttribute("aria-current", "page");
@@ -100,11 +100,11 @@ function startExport() {
 }
 
 setDefault("view", "chat");
-const models = await loadModels();
-startModelChoice(models);
+await loadModels();
+startModelChoice();
 startNavigation();
 startChat();
-startCompare(models);
+startCompare();
 startPrompt();
 startClassify();
 startRead();

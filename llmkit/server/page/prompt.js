@@ -3,6 +3,7 @@
 import { Answer } from "/page/answer.js";
 import { post } from "/page/api.js";
 import { byId, debounce, el, percent, showError, whileRunning } from "/page/dom.js";
+import { contextWindow, loadedFrom } from "/page/models.js";
 import { promptProgram } from "/page/python.js";
 import { get, onChange, set, setDefault } from "/page/state.js";
 
@@ -23,7 +24,9 @@ export function startPrompt() {
   const update = debounce(showBudget, WAIT);
   onChange((name) => {
     if (name === null) showExamples();
-    if (get("view") === "prompt" && (name === null || name === "view" || name.startsWith("prompt."))) update();
+    if (name === null || name === "model") byId("window").placeholder = contextWindow(get("model")) || "";
+    const changesBudget = name === null || ["view", "model"].includes(name) || name.startsWith("prompt.");
+    if (get("view") === "prompt" && changesBudget) update();
   });
   const answer = new Answer(request, () => false);
   answer.body.setAttribute("aria-live", "polite");
@@ -129,5 +132,5 @@ function budget({ parts, left_out: leftOut, context_window: window, tokens, text
 
 export function promptPython() {
   const { instruction, input_label, output_label, text, max_new_tokens: reserved, context_window: window, examples: shown } = asked();
-  return promptProgram(get("model"), { instruction, input_label, output_label, text, reserved, window, examples: shown });
+  return promptProgram(loadedFrom(get("model")), { instruction, input_label, output_label, text, reserved, window, examples: shown });
 }

@@ -3,6 +3,7 @@
 import { post } from "/page/api.js";
 import { splitLabels } from "/page/classify.js";
 import { byId, el, percent, showError, whileRunning } from "/page/dom.js";
+import { loadedFrom } from "/page/models.js";
 import { markedText } from "/page/offsets.js";
 import { readProgram } from "/page/python.js";
 import { get, set } from "/page/state.js";
@@ -108,5 +109,5 @@ export function readPython() {
   const address = get("read.address").trim();
   const isPage = address && (!text.trim() || (fetched.address === address && fetched.text === text));
   const names = splitLabels(get("read.names"));
-  return readProgram(get("model"), { address: isPage ? address : "", text, questions: questions(), names });
+  return readProgram(loadedFrom(get("model")), { address: isPage ? address : "", text, questions: questions(), names });
 }

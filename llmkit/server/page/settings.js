@@ -1,7 +1,10 @@
 // The generation settings: each a slider and a number box over one value, and what a request says of them.
 
 import { el } from "/page/dom.js";
-import { bind, get, setDefault } from "/page/state.js";
+import { contextWindow } from "/page/models.js";
+import { bind, get, onChange, setDefault } from "/page/state.js";
+
+const MOST_TOKENS = 1024; // of an answer; fewer, where the context window is smaller
 
 /**
  * The settings with sliders, by the names of the API. `python` is the name in llmkit where it differs; `off` is the
@@ -15,13 +18,18 @@ export const SLIDERS = [
   { name: "repetition_penalty", least: 1, most: 2, step: 0.05, start: 1, off: 1, help: "makes tokens that were there less likely" },
   { name: "presence_penalty", least: -2, most: 2, step: 0.1, start: 0, off: 0, help: "against tokens that the answer has" },
   { name: "frequency_penalty", least: -2, most: 2, step: 0.1, start: 0, off: 0, help: "the same, for each time it has them" },
-  { name: "max_tokens", python: "max_new_tokens", least: 1, most: 1024, step: 1, start: 256, help: "the most tokens of an answer" },
+  { name: "max_tokens", python: "max_new_tokens", least: 1, most: MOST_TOKENS, step: 1, start: 256, help: "the most tokens of an answer" },
 ];
 const DRAWING = new Set(["top_p", "top_k", "min_p"]); // without effect where the likeliest token is taken
 
 /** Fill a panel with the controls of the settings; `prefix` tells several panels apart. */
 export function buildSettings(panel, prefix) {
   for (const slider of SLIDERS) panel.append(sliderRow(slider, prefix));
+  const limits = [...panel.querySelectorAll(`[data-state="${prefix}max_tokens"]`)];
+  onChange((name) => {
+    if (name !== null && name !== `${prefix}model`) return;
+    for (const input of limits) input.max = Math.min(MOST_TOKENS, contextWindow(get(`${prefix}model`)) ?? MOST_TOKENS);
+  });
   setDefault(`${prefix}seed`, "");
   setDefault(`${prefix}stop`, "");
   panel.append(

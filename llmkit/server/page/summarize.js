@@ -2,6 +2,7 @@
 
 import { post } from "/page/api.js";
 import { byId, el, percent, showError, whileRunning } from "/page/dom.js";
+import { loadedFrom } from "/page/models.js";
 import { markedText } from "/page/offsets.js";
 import { summarizeProgram } from "/page/python.js";
 import { get } from "/page/state.js";
@@ -78,4 +79,4 @@ function shownSummary(summary, sentences) {
   return [el("h2", {}, "Summary"), el("p", { class: "summary" }, ...parts), ...cut, ...notices, ...out];
 }
 
-export const summarizePython = () => summarizeProgram(get("model"), get("summarize.text"), words());
+export const summarizePython = () => summarizeProgram(loadedFrom(get("model")), get("summarize.text"), words());
