@@ -28,7 +28,7 @@ class JsonRows:
     def read_ids(self, path: Path, id_column: str, columns: Sequence[str]) -> Iterator[list[str]]:
         """Yield the ids of all rows, in lists; raise `InputError` if a line is no object with an id."""
         found: list[str] = []
-        for number, (_, row) in enumerate(_objects(path), 1):
+        for number, (_, row) in enumerate(read_objects(path), 1):
             if number == 1:
                 refuse_columns(path, list(row), [id_column, *columns], ())
             refuse_columns(path, list(row), [id_column], OUTPUT_COLUMNS)
@@ -41,7 +41,7 @@ class JsonRows:
     def read(self, path: Path, id_column: str, columns: Sequence[str], size: int) -> Iterator[Block]:
         """Yield all rows, in blocks of at most `size`."""
         block = Block(None, [], [[] for _ in columns], [])
-        for line, row in _objects(path):
+        for line, row in read_objects(path):
             block.ids.append(id_key(row[id_column], str(path)))
             block.rows.append(line)
             for cells, name in zip(block.columns, columns, strict=True):
@@ -83,7 +83,7 @@ class JsonRows:
     def read_status(self, part: Path, id_column: str) -> Iterator[list[Status]]:
         """Yield which rows an output file has."""
         found: list[Status] = []
-        for _, row in _objects(part):
+        for _, row in read_objects(part):
             error = row.get(ERROR)
             found.append((id_key(row[id_column], str(part)), error and json.dumps(error, ensure_ascii=False)))
             if len(found) == _IDS:
@@ -95,7 +95,7 @@ class JsonRows:
         """Write the rows of an output file that have no error to another file; return how many there are."""
         count = 0
         with target.open("wb") as file:
-            for line, row in _objects(part):
+            for line, row in read_objects(part):
                 if row.get(ERROR) is None:
                     file.write(line + b"\n")
                     count += 1
@@ -131,8 +131,8 @@ def with_outcome(line: bytes, outcome: Sequence[str | None]) -> bytes:
     return line.rstrip()[:-1].rstrip() + f", {', '.join(added)}}}\n".encode()
 
 
-def _objects(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each line that is not empty, without its end, and its object."""
+def read_objects(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield each line that is not empty, without its end, and its object; raise `InputError` for a damaged one."""
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(utf8_lines(stream, str(path)), 1):

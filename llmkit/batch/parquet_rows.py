@@ -20,14 +20,11 @@ class ParquetRows:
     ending = ".parquet"
 
     def __init__(self) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise InputError('.parquet needs pyarrow: python -m pip install "llmkit[parquet]"') from error
+        _require_pyarrow()
 
     def read_ids(self, path: Path, id_column: str, columns: Sequence[str]) -> Iterator[list[str]]:
         """Yield the ids of all rows, in lists; raise `InputError` if one has none, or a column is missing."""
-        with _open(path) as file:
+        with open_parquet(path) as file:
             refuse_columns(path, file.schema_arrow.names, [id_column, *columns], OUTPUT_COLUMNS)
             done = 0
             for batch in file.iter_batches(_IDS, columns=[id_column]):
@@ -37,7 +34,7 @@ class ParquetRows:
 
     def read(self, path: Path, id_column: str, columns: Sequence[str], size: int) -> Iterator[Block]:
         """Yield all rows, in blocks of at most `size`."""
-        with _open(path) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches(max(size, 1)):
                 yield self.to_block(batch, id_column, columns)
 
@@ -80,7 +77,7 @@ class ParquetRows:
 
     def read_status(self, part: Path, id_column: str) -> Iterator[list[Status]]:
         """Yield which rows an output file has."""
-        with _open(part) as file:
+        with open_parquet(part) as file:
             for batch in file.iter_batches(_IDS, columns=[id_column, ERROR]):
                 ids = [id_key(cell, str(part)) for cell in batch.column(id_column).to_pylist()]
                 yield list(zip(ids, batch.column(ERROR).to_pylist(), strict=True))
@@ -124,7 +121,9 @@ class ArrowJournal:
         self._file.close()
 
 
-def _open(path: Path) -> Any:
+def open_parquet(path: Path) -> Any:
+    """Open a file; raise `InputError` if it is no Parquet, or pyarrow is not installed."""
+    _require_pyarrow()
     import pyarrow
     from pyarrow import parquet
 
@@ -132,3 +131,10 @@ def _open(path: Path) -> Any:
         return parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowInvalid) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise InputError('.parquet needs pyarrow: python -m pip install "llmkit[parquet]"') from error

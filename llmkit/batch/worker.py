@@ -13,6 +13,7 @@ from llmkit.batch import tables
 from llmkit.batch.fingerprint import Identity, differences, fingerprint, identify
 from llmkit.batch.spec import ChainSpec
 from llmkit.errors import InputError
+from llmkit.models.memory import peak_memory, reset_peak_memory
 
 RESULT, ERROR, META = OUTPUT_COLUMNS = ("result", "error", "meta")
 """The columns that are added to a row."""
@@ -42,7 +43,9 @@ class ChainWorker:
     - `result`: the fields of the chain's result, or null.
     - `error`: null, or the `kind` of the error, which is the name of its class, and the `message`.
     - `meta`: `tokens` of the text (null if the model cannot count them), `seconds` (those of the rows that were
-      computed together, divided by their number), `model` and `fingerprint`.
+      computed together, divided by their number, without those of loading), `memory` (the peak in bytes since the
+      chain was built: resident memory of this process, or memory of the GPU; null for a served model), `model` and
+      `fingerprint`.
 
     With `dtype="float32"` each row is computed by itself, so that no bit of a result depends on the rows beside it.
 
@@ -86,6 +89,7 @@ class ChainWorker:
                 found = identify(self.spec)
                 self._check(found)  # a worker that does not belong to the run loads no model
                 _loaded.clear()
+                reset_peak_memory()
                 _loaded[key] = self.spec.load(), found
             chain, found = _loaded[key]
             self._fingerprint = self._check(found)
@@ -109,6 +113,8 @@ class ChainWorker:
 
     def outcomes(self, texts: Sequence[Any], questions: Sequence[Any] | None = None) -> list[Outcome]:
         """Return what is added to rows with these texts, in their order."""
+        if len(texts) and self._chain is None:
+            self._chain = self.load()  # whose time is that of no row
         inputs = [self.spec.chain_input(*cells) for cells in zip(texts, *filter(None, [questions]), strict=True)]
         made: list[Outcome] = []
         most = 1 if self.spec.dtype == "float32" else CHAIN_ROWS
@@ -116,8 +122,9 @@ class ChainWorker:
             start = time.perf_counter()
             results = self.results(inputs[part])
             seconds = (time.perf_counter() - start) / len(results)
+            memory = peak_memory() if self.spec.base_url is None else None
             counts = self._count_tokens(texts[part])
-            made += [self._outcome(*row, seconds) for row in zip(results, counts, strict=True)]
+            made += [self._outcome(*row, seconds, memory) for row in zip(results, counts, strict=True)]
         return made
 
     def results(self, inputs: Sequence[Any]) -> list[Any]:
@@ -129,8 +136,8 @@ class ChainWorker:
             return [self._chain.batch([input], return_exceptions=True)[0] for input in inputs]  # one of them is bad
         return list(found)
 
-    def _outcome(self, result: Any, tokens: int | None, seconds: float) -> Outcome:
-        facts = {"tokens": tokens, "seconds": round(seconds, 6), "model": self.spec.model}
+    def _outcome(self, result: Any, tokens: int | None, seconds: float, memory: int | None) -> Outcome:
+        facts = {"tokens": tokens, "seconds": round(seconds, 6), "memory": memory, "model": self.spec.model}
         meta = json.dumps({**facts, "fingerprint": self.fingerprint}, ensure_ascii=False)
         if isinstance(result, Exception):
             error = {"kind": type(result).__name__, "message": str(result)}
@@ -144,8 +151,9 @@ class ChainWorker:
 
 
 def _count(count: Any, text: Any) -> int | None:
+    texts = text.values() if isinstance(text, Mapping) else [text]  # of a question and its context
     with suppress(Exception):  # what is wrong with a text is its error already
-        return len(count(text)) if count and isinstance(text, str) else None
+        return sum(len(count(one)) for one in texts) if count and all(isinstance(one, str) for one in texts) else None
     return None
 
 

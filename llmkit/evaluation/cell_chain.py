@@ -94,15 +94,16 @@ class PromptedModel(Runnable[str, Completion]):
 
 
 def cell_spec(cell: Cell, task: str, data: Data, seed: int) -> ChainSpec:
-    """Return what a worker computes for a cell, as plain data."""
+    """Return what a worker computes for a cell, as plain data: nothing that does not change its results."""
+    pool = data.examples[: cell.examples] if cell.selector == "first" else data.examples
     arguments = {
         "task": task,
         "prompt": cell.prompt,
-        "examples": [*data.examples] if cell.examples else [],
+        "examples": [*pool] if cell.examples else [],
         "count": cell.examples,
         "selector": cell.selector,
         "labels": [*data.labels],
-        "seed": seed,
+        "seed": seed if cell.selector == "random" else 0,
         **{name: None if (name, value) in _NULL else value for name, value in cell.arguments.items()},
     }
     return ChainSpec(f"{__name__}:build", arguments, model=cell.model, settings=cell.settings, **cell.loading)
@@ -114,8 +115,7 @@ def prompt_of(cell: Cell, task: str, data: Data, seed: int) -> TaskPrompt:
     prompt = _prompt(name) or TaskPrompt()
     if not cell.examples:
         return prompt
-    examples = data.examples if task in SELECTING else data.examples[: cell.examples]
-    return prompt.with_examples(examples, _selector(cell.selector, cell.examples, seed))
+    return prompt.with_examples(data.examples, _selector(cell.selector, cell.examples, seed))
 
 
 def build(

@@ -5,8 +5,8 @@
       items-….jsonl             the inputs that cells are run on
       results.json, report.html, differences.svg
 
-A folder is named after a fingerprint of everything that changes its results, so that a plan that was changed never
-meets results of what it was, and a cell that was not changed is never computed again.
+A folder's name ends with a fingerprint of everything that changes its results, so that a plan that was changed never
+meets results of what it was, and a cell that was not changed is never computed again, whatever its name is now.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmkit.batch import ChainSpec, run_batch
 from llmkit.batch.fingerprint import fingerprint, identify
+from llmkit.batch.json_rows import read_objects
 from llmkit.batch.run import Engine
 from llmkit.batch.spec import load_model
+from llmkit.batch.worker import CHAIN_ROWS
 from llmkit.errors import InputError
 from llmkit.evaluation.cell_chain import cell_spec
 from llmkit.evaluation.cells import Cell
@@ -32,14 +34,21 @@ Progress = Callable[[str, int, int], None]
 """Is called with the name of a cell, and how many of its items are done, of how many."""
 
 
+class ItemCost(NamedTuple):
+    """What an item took: seconds, tokens of its text, and the peak of memory in bytes."""
+
+    seconds: float
+    tokens: int | None
+    memory: int | None
+
+
 @dataclass(frozen=True)
 class ItemResult:
     """What a cell gave for an item: the fields of a result, or an error; and what it cost."""
 
     fields: Mapping[str, Any] | None
     error: Mapping[str, str] | None
-    seconds: float
-    tokens: int | None
+    cost: ItemCost
 
     @property
     def text(self) -> str:
@@ -102,25 +111,31 @@ class CellRuns:
     def _run(self, cell: Cell, items: Sequence[Item], has_repeats: bool) -> list[ItemResult]:
         spec = cell_spec(cell, self.plan.task, self.data, self.plan.seed)
         name = f"{cell.name}, seed {cell.settings.get('seed')}" if has_repeats else cell.name
-        folder = self.output / "cells" / f"{_file_name(cell.name)}-{fingerprint(identify(spec))}"
+        folder = self._folder_of(cell, spec)
         found = _read(folder)
         failed = {key for key, result in found.items() if result.error is not None}
-        if missing := [item for item in items if item.key not in found or (self.retry_failed and item.key in failed)]:
+        if any(item.key not in found or (self.retry_failed and item.key in failed) for item in items):
             self._share_model(spec)
             total = len(items)
-            run_batch(
+            summary = run_batch(
                 spec,
                 self._write_items(items),
                 folder,
                 engine=self.engine,
                 workers=self.workers,
+                batch_rows=CHAIN_ROWS,  # that are lost at most where a run is killed
                 retry_failed=self.retry_failed,
                 progress=lambda done, _: self.progress(name, min(done, total), total),
             )
-            self.computed += len(missing)
+            self.computed += summary.computed
             found = _read(folder)
         self.progress(name, len(items), len(items))
         return [found[item.key] for item in items]
+
+    def _folder_of(self, cell: Cell, spec: ChainSpec) -> Path:
+        """Return the folder of a cell's results; the one that is there already, if the cell only has a new name."""
+        cells, digest = self.output / "cells", fingerprint(identify(spec))
+        return next(cells.glob(f"*-{digest}"), cells / f"{_file_name(cell.name)}-{digest}")
 
     def _share_model(self, spec: ChainSpec) -> None:
         """Keep the model of a cell, so that the next one with the same finds its weights loaded."""
@@ -147,8 +162,11 @@ def _read(folder: Path) -> dict[str, ItemResult]:
     """Return the results in the folder of a cell by the keys of their items."""
     found: dict[str, ItemResult] = {}
     for part in sorted(folder.glob("[!_.]*.jsonl")):
-        for line in part.read_bytes().splitlines():  # of bytes: a text may have U+2028, which is no end of a line here
-            row = json.loads(line)
-            meta = row["meta"] or {}
-            found[row["id"]] = ItemResult(row["result"], row["error"], meta.get("seconds", 0.0), meta.get("tokens"))
+        try:
+            for _, row in read_objects(part):
+                meta = row["meta"]
+                cost = ItemCost(meta.get("seconds", 0.0), meta.get("tokens"), meta.get("memory"))
+                found[row["id"]] = ItemResult(row["result"], row["error"], cost)
+        except (InputError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(f"{part} is damaged: remove it, and its items are computed again ({error})") from error
     return found

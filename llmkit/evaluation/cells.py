@@ -72,7 +72,7 @@ class Cell:
     @property
     def is_sampled(self) -> bool:
         """Whether another seed gives another result."""
-        return bool(self.settings.get("temperature") or self.settings.get("do_sample"))
+        return bool(GenerationSettings(**self.settings).sampled)
 
     def with_seed(self, seed: int) -> Cell:
         """Return the cell with a seed, if it samples."""
@@ -156,7 +156,8 @@ def _cell(values: Mapping[str, Any], task: str, folder: Path) -> Cell:
     if isinstance(prompt := own.get("prompt"), str):
         own["prompt"] = _prompt_text(prompt, folder)
     try:
-        GenerationSettings(**groups["settings"])
+        if GenerationSettings(**groups["settings"]).sampled is None:  # else a model's own defaults may sample
+            groups["settings"]["temperature"] = 0
     except LlmkitError as error:
         raise InputError(f"cell {name!r}: {error}") from error
     parts: dict[str, Any] = {**own, **groups}

@@ -25,12 +25,15 @@ class Cost:
     Attributes:
         prompt_tokens: that the model read; where a chain makes its own prompts, the tokens of the text.
         completion_tokens: that the model wrote; `None` where it writes none, or nobody counted.
-        seconds: of computing.
+        seconds: of computing, without loading the model.
+        memory: the peak in bytes, weights included: resident memory of the process that computed, or memory of the
+            GPU; `None` for a served model.
     """
 
     prompt_tokens: float | None
     completion_tokens: float | None
     seconds: float
+    memory: int | None
 
 
 @dataclass(frozen=True)
@@ -264,9 +267,10 @@ def _cell_report(
         errors=sum(one.error is not None for one in every),
         cut=sum(bool((one.fields or {}).get("examples_left_out")) for one in every),
         cost=Cost(
-            _mean([(one.fields or {}).get("prompt_tokens", one.tokens) for one in every]),
+            _mean([(one.fields or {}).get("prompt_tokens", one.cost.tokens) for one in every]),
             _mean([(one.fields or {}).get("completion_tokens") for one in every]),
-            _mean([one.seconds for one in every]) or 0.0,
+            _mean([one.cost.seconds for one in every]) or 0.0,
+            max((one.cost.memory for one in every if one.cost.memory), default=None),
         ),
         results=results,
     )

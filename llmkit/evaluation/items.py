@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from llmkit.errors import InputError
+from llmkit.evaluation.data_files import Row, read_rows
 from llmkit.evaluation.plan import Plan
-
-Row = Mapping[str, Any]
+from llmkit.prompts.validation import validate_text
 
 
 @dataclass(frozen=True)
@@ -89,23 +88,36 @@ def read_data(plan: Plan, limit: int | None = None) -> Data:
     Raises:
         InputError: a file cannot be read, a column is missing, ids are not unique, or an example is also an item.
     """
-    rows = [*_read(plan.data)]
+    rows = [*enumerate(read_rows(plan.data), 1)]
     if not rows:
         raise InputError(f"{plan.data} has no rows")
     if plan.example_data is None:
-        pool, rows = rows[: plan.most_examples], rows[plan.most_examples :]
+        count = plan.example_rows or plan.most_examples
+        pool, rows = rows[:count], rows[count:]
         if not rows:
             raise InputError(f"{plan.data} has {len(pool)} rows, which are all examples: give more, or example_data")
     else:
-        pool = [*_read(plan.example_data)]
-        if len(pool) < plan.most_examples:
-            raise InputError(f"{plan.example_data} has {len(pool)} rows, but a cell asks for {plan.most_examples}")
-    items = tuple(_item(plan, row, number) for number, row in enumerate(rows[:limit], 1))
-    if double := [one for one, count in Counter(item.id for item in items).items() if count > 1]:
+        pool = [*enumerate(read_rows(plan.example_data), 1)]
+    _check_examples(plan, len(pool))
+    every = [_item(plan, row, number) for number, row in rows]
+    if double := [one for one, count in Counter(item.id for item in every).items() if count > 1]:
         raise InputError(f"{plan.data} has the id {double[0]!r} more than once: name another column with id = …")
-    examples = tuple(_example(plan, row) for row in pool)
+    items, examples = tuple(every[:limit]), tuple(_example(plan, row, number) for number, row in pool)
     _refuse_leaks(items, examples)
-    return Data(items, examples, _labels(plan, [item.reference for item in items]))
+    return Data(items, examples, _labels(plan, [item.reference for item in every]))
+
+
+def _check_examples(plan: Plan, count: int) -> None:
+    """Raise `InputError` if a cell asks for more examples than there are, or its selector has nothing to choose."""
+    source = plan.example_data or plan.data
+    for cell in plan.cells:
+        if cell.examples > count:
+            raise InputError(f"{source} has {count} examples, but the cell {cell.name!r} asks for {cell.examples}")
+        if cell.selector != "first" and 0 < cell.examples == count:
+            raise InputError(
+                f"the selector of the cell {cell.name!r} has {count} examples to choose {count} from: set aside more "
+                "rows with example_rows = …, or give example_data"
+            )
 
 
 def _refuse_leaks(items: Sequence[Item], examples: Sequence[Mapping[str, Any]]) -> None:
@@ -131,8 +143,8 @@ def _item(plan: Plan, row: Row, number: int) -> Item:
     return Item(id, text, _reference(plan, row, place), question, cluster)
 
 
-def _example(plan: Plan, row: Row) -> dict[str, Any]:
-    place = f"a row of {plan.example_data or plan.data}"
+def _example(plan: Plan, row: Row, number: int) -> dict[str, Any]:
+    place = f"row {number} of {plan.example_data or plan.data}"
     reference = _reference(plan, row, place)
     output = reference[0] if plan.task != "entities" and isinstance(reference, list) and reference else reference
     text = _text(plan.context if plan.task == "answer" else plan.input, row, place)
@@ -144,29 +156,43 @@ def _reference(plan: Plan, row: Row, place: str) -> Any:
     value = _cell(plan.reference, row, place)
     match plan.task:
         case "classify":
-            return str(value)
+            if value is None or not str(value).strip():
+                raise InputError(f"{place} has no label in the column {plan.reference!r}")
+            return validate_text(str(value), f"{place}, {plan.reference},")
         case "entities":
-            spans = isinstance(value, list) and all(
-                isinstance(span, Mapping) and {"start", "end", "label"} <= span.keys() for span in value
-            )
-            if not spans:
-                raise InputError(
-                    f'{place} has {plan.reference} {value!r}, but needs a list of {{"start", "end", "label"}}'
-                )
-            return [{name: span[name] for name in ("start", "end", "label")} for span in value]
+            return _spans(plan, row, value, place)
         case _:
+            if isinstance(value, Mapping) and "text" in value:  # SQuAD's {"text": […], "answer_start": […]}
+                value = value["text"]
             texts = value if isinstance(value, list) else [] if value is None else [value]
             texts = [text["text"] if isinstance(text, Mapping) and "text" in text else text for text in texts]
             if not all(isinstance(text, str) for text in texts):
-                raise InputError(f"{place} has {plan.reference} {value!r}, but needs a text or a list of texts")
-            return texts
+                raise InputError(f"{place} has {plan.reference} {value!r:.80}, but needs a text or a list of texts")
+            return [validate_text(text, f"{place}, {plan.reference},") for text in texts]
+
+
+def _spans(plan: Plan, row: Row, value: Any, place: str) -> list[dict[str, Any]]:
+    """Return the entities of a reference, which a CSV file has as JSON."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    names, text = ("start", "end", "label"), _text(plan.input, row, place)
+    if not isinstance(value, list) or not all(isinstance(span, Mapping) and {*names} <= span.keys() for span in value):
+        raise InputError(f'{place} has {plan.reference} {value!r:.80}, but needs a list of {{"start", "end", "label"}}')
+    for span in value:
+        start, end, label = (span[name] for name in names)
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+            raise InputError(f"{place} has an entity from {start!r} to {end!r} in a text of {len(text)} characters")
+        if not isinstance(label, str) or not label.strip():
+            raise InputError(f"{place} has an entity with the label {label!r}, but needs a text")
+    return [{name: span[name] for name in names} for span in value]
 
 
 def _text(column: str, row: Row, place: str) -> str:
     value = _cell(column, row, place)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{place} has no text in the column {column!r}")
-    return value
+    return validate_text(value, f"{place}, {column},")
 
 
 def _cell(column: str, row: Row, place: str) -> Any:
@@ -186,44 +212,3 @@ def _labels(plan: Plan, references: Sequence[Any]) -> tuple[str, ...]:
     if plan.labels and (unknown := [label for label in found if label not in plan.labels]):
         raise InputError(f"the data has the label {unknown[0]!r}, which is not among labels: {', '.join(plan.labels)}")
     return plan.labels or tuple(found)
-
-
-def _read(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file of JSON Lines, CSV or Parquet."""
-    try:
-        match path.suffix.lower():
-            case ".jsonl" | ".ndjson":
-                yield from _read_json_lines(path)
-            case ".csv" | ".tsv":
-                with path.open(encoding="utf-8-sig", newline="") as file:
-                    yield from csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            case ".parquet" | ".pq":
-                yield from _read_parquet(path)
-            case _:
-                raise InputError(f"{path} is in a format that is not read: give .jsonl, .csv, .tsv or .parquet")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: {error.reason}") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _read_json_lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise InputError(f"line {number} of {path} is not JSON: {error}") from error
-                if not isinstance(row, dict):
-                    raise InputError(f"line {number} of {path} is not a JSON object")
-                yield row
-
-
-def _read_parquet(path: Path) -> Iterator[Row]:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError('.parquet needs pyarrow: python -m pip install "llmkit[parquet]"') from error
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
-        yield from batch.to_pylist()

@@ -15,7 +15,7 @@ _TEXTS = ("task", "data", "input", "reference", "context", "id", "cluster", "exa
 _TYPES: dict[str, tuple[type, str]] = {
     **dict.fromkeys(_TEXTS, (str, "a text")),
     **dict.fromkeys(("labels", "metrics"), (list, "a list of texts")),
-    **dict.fromkeys(("repeats", "seed"), (int, "a whole number")),
+    **dict.fromkeys(("repeats", "seed", "example_rows"), (int, "a whole number")),
     "optimize": (bool, "true or false"),
 }
 
@@ -35,6 +35,7 @@ class Plan:
         labels: of a classification, or of entities; by default those of the references.
         metrics: names, or `module:function`; the first decides. By default those of the task.
         example_data: rows with examples; by default the first rows of the data, which are then no items.
+        example_rows: how many first rows are set aside; by default as many as the cell with the most examples shows.
         repeats: how often a cell that samples is run, each time with the next seed.
         seed: of sampling, of the draws of the statistics, and of the halves.
         optimize: find the best cell by successive halving.
@@ -52,6 +53,7 @@ class Plan:
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     example_data: Path | None = None
+    example_rows: int | None = None
     repeats: int = 1
     seed: int = 0
     optimize: bool = False
@@ -129,5 +131,8 @@ def _check(values: Mapping[str, Any]) -> None:
         of_texts = kind is not list or (isinstance(value, list) and all(isinstance(one, str) for one in value))
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)) or not of_texts:
             raise InputError(f"{key} is {value!r}, but must be {name}")
-    if values.get("repeats", 1) < 1:
-        raise InputError("repeats must be at least 1")
+    for key in ("repeats", "example_rows"):
+        if values.get(key, 1) < 1:
+            raise InputError(f"{key} must be at least 1")
+    if {"example_data", "example_rows"} <= values.keys():
+        raise InputError("example_data and example_rows both say where examples are from: give one of them")

@@ -52,7 +52,7 @@ def notes_of(comparison: Comparison) -> list[str]:
 
 def head_of(comparison: Comparison) -> list[str]:
     """Return the names of the columns."""
-    return ["cell", "verdict", *(metric.name for metric in comparison.metrics), "tokens in", "out", "seconds"]
+    return ["cell", "verdict", *(metric.name for metric in comparison.metrics), "tokens in", "out", "seconds", "MB"]
 
 
 def rows_of(comparison: Comparison) -> list[list[str]]:
@@ -75,9 +75,10 @@ def figure_text(figure: Figure) -> str:
 
 
 def cost_cells(report: CellReport) -> list[str]:
-    """Return tokens and seconds of an item."""
+    """Return tokens and seconds of an item, and the peak of memory in megabytes."""
     cost = report.cost
-    return [_count(cost.prompt_tokens), _count(cost.completion_tokens), f"{cost.seconds:.2f}"]
+    memory = None if cost.memory is None else cost.memory / 1e6
+    return [_count(cost.prompt_tokens), _count(cost.completion_tokens), f"{cost.seconds:.2f}", _count(memory)]
 
 
 def _count(value: float | None) -> str:

@@ -40,6 +40,7 @@ def plan_of(tmp_path, model_folder):
         values |= {"model": model_folder, "dtype": "float32", "device": "cpu"}
         if changes.get("task", "generate") == "generate":
             values["max_new_tokens"] = 6
-        return Plan.parse({**values, **changes}, Path(tmp_path))
+        values = {key: value for key, value in (values | changes).items() if value is not None}
+        return Plan.parse(values, Path(tmp_path))
 
     return make

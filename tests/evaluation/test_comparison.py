@@ -55,6 +55,14 @@ def test_what_is_changed_is_computed_and_nothing_else(plan_of, run):
     assert run(plan_of(cells=changed)).computed == 8
 
 
+def test_a_new_name_or_more_examples_for_other_cells_compute_nothing_again(plan_of, run):
+    cells = [CELLS[0], {**CELLS[2], "examples": 1}]
+    assert run(plan_of(cells=cells, id=None)).computed == 2 * 9
+    changed = [{**CELLS[0], "name": "new"}, cells[1], {**CELLS[2], "name": "more", "examples": 3}]
+    found = run(plan_of(cells=changed, id=None))
+    assert found.computed == len(found.items) == 7
+
+
 def test_examples_and_settings_reach_the_model(plan_of, run):
     found = run(plan_of(cells=[*CELLS, {"name": "short", "prompt": "none", "max_new_tokens": 2}]))
     plain, _, shown, short = found.cells
@@ -78,6 +86,27 @@ def test_an_item_that_fails_counts_as_wrong(plan_of, run, tmp_path):
     assert report.errors == 1
     assert texts(report)[3].startswith("error: ")
     assert len(report.results[0]) == len(found.items) == 10
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b"[1]\n", b'{"id": "x"}\n', b'{"id": "x", "result": 1, "error": 2, "meta": 3}\n']
+)
+def test_results_that_are_damaged_are_named(plan_of, run, tmp_path, damage):
+    run(plan_of(cells=CELLS[:1]), limit=2)
+    [part] = tmp_path.glob("out/cells/*/part-*.jsonl")
+    part.write_bytes(damage)
+    with pytest.raises(InputError, match=r"part-00000.jsonl is damaged: remove it, and its items are computed again"):
+        run(plan_of(cells=CELLS[:1]), limit=2)
+    part.unlink()
+    assert run(plan_of(cells=CELLS[:1]), limit=2).computed == 2
+
+
+def test_the_peak_of_memory_is_that_of_this_process(plan_of, run):
+    import resource
+
+    [report] = run(plan_of(cells=CELLS[:1]), limit=2).cells
+    assert report.cost.memory is not None
+    assert 10**8 < report.cost.memory <= 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 2**24
 
 
 def test_a_text_with_other_line_separators_is_one_item(plan_of, run, tmp_path):
@@ -139,7 +168,10 @@ def test_halving_keeps_the_better_half_on_twice_the_items(plan_of):
     ("task", "changes"),
     [
         ("classify", {"reference": "label", "cells": [{"name": "a"}, {"name": "b", "examples": 2}]}),
-        ("summarize", {"cells": [{"name": "a"}, {"name": "b", "examples": 1, "selector": "lexical"}]}),
+        (
+            "summarize",
+            {"example_rows": 3, "cells": [{"name": "a"}, {"name": "b", "examples": 1, "selector": "lexical"}]},
+        ),
         ("entities", {"reference": "spans", "cells": [{"name": "a"}]}),
         ("answer", {"input": "question", "context": "text", "embedder": "none", "cells": [{"name": "a"}]}),
     ],

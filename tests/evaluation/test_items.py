@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from llmkit.errors import InputError
+from llmkit.errors import InputError, LlmkitError
 from llmkit.evaluation.items import read_data
 from llmkit.evaluation.plan import Plan
 
@@ -60,9 +60,12 @@ def test_a_parquet_file_is_read(plan, tmp_path):
 def test_answers_have_a_question_and_a_context(plan, tmp_path):
     row = {"q": "Who?", "passage": "Ann did.", "a": [{"text": "Ann", "start": 0}]}
     write(tmp_path / "qa.jsonl", [row, {**row, "q": "Why?", "a": []}])
-    data = read_data(plan(task="answer", data="qa.jsonl", input="q", context="passage", reference="a"))
+    columns = {"input": "q", "context": "passage", "reference": "a"}
+    data = read_data(plan(task="answer", data="qa.jsonl", **columns))
     assert data.items[0].input == {"question": "Who?", "context": "Ann did."}
     assert [item.reference for item in data.items] == [["Ann"], []]
+    write(tmp_path / "squad.jsonl", [{**row, "a": {"text": ["Ann", "she"], "answer_start": [0, 0]}}])
+    assert read_data(plan(task="answer", data="squad.jsonl", **columns)).items[0].reference == ["Ann", "she"]
 
 
 def test_labels_are_those_of_the_references_or_of_the_plan(plan, tmp_path):
@@ -72,6 +75,9 @@ def test_labels_are_those_of_the_references_or_of_the_plan(plan, tmp_path):
     assert read_data(plan(**values, labels=["no", "good", "other"])).labels == ("no", "good", "other")
     with pytest.raises(InputError, match="the data has the label 'no'"):
         read_data(plan(**values, labels=["good", "bad"]))
+    write(tmp_path / "labels.jsonl", [{"text": "a", "label": None}])
+    with pytest.raises(InputError, match=r"row 1 of .* has no label in the column 'label'"):
+        read_data(plan(**values))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5])
@@ -117,13 +123,45 @@ def test_files_that_cannot_be_read_are_named(plan, tmp_path):
         ("no.jsonl", None, "cannot be read"),
         ("bad.jsonl", b"{", "line 1 of .* is not JSON"),
         ("list.jsonl", b"[1]", "is not a JSON object"),
-        ("latin.jsonl", b'{"text": "\xe9"}', "is not UTF-8"),
+        ("latin.jsonl", b'{"text": "\xe9"}', "latin.jsonl is not UTF-8"),
+        ("few.csv", b"text,summary\na\n", "line 2 of .* has not as many columns as the first line"),
+        ("open.csv", b'text,summary\n"a,b\n', "line 1 of .* is not a row of a table"),
         ("a.xlsx", b"PK", "is in a format that is not read"),
     ]:
         if content is not None:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=message):
             read_data(plan(data=name))
+
+
+def test_a_cell_of_a_table_may_be_long(plan, tmp_path):
+    (tmp_path / "long.csv").write_text(f"text,summary\n{'word ' * 40_000},Short.\n")
+    assert len(read_data(plan(data="long.csv")).items[0].text) == 200_000
+
+
+def test_half_a_surrogate_pair_is_no_text(plan, tmp_path):
+    write(tmp_path / "half.jsonl", [{"text": "a\ud83d", "summary": "b"}])
+    with pytest.raises(LlmkitError, match=r"row 1 of .* text, has half a surrogate pair"):
+        read_data(plan(data="half.jsonl"))
+
+
+def test_labels_are_those_of_all_rows_however_few_are_used(plan, tmp_path):
+    write(tmp_path / "rows.jsonl", [{"text": f"t{label}", "summary": label} for label in "abc"])
+    assert read_data(plan(task="classify"), limit=1).labels == ("a", "b", "c")
+
+
+def test_ids_are_the_numbers_of_rows_however_many_are_examples(plan):
+    assert read_data(plan(examples=1)).items[2] == read_data(plan(examples=3)).items[0]
+    assert [item.id for item in read_data(plan(example_rows=2)).items][:2] == ["3", "4"]
+
+
+def test_a_selector_needs_more_examples_than_it_chooses(plan):
+    cells = {"cells": [{"name": "a", "examples": 2, "selector": "lexical"}]}
+    with pytest.raises(InputError, match="the cell 'a' has 2 examples to choose 2 from: set aside more rows"):
+        read_data(plan(**cells))
+    assert len(read_data(plan(**cells, example_rows=5)).examples) == 5
+    with pytest.raises(InputError, match="has 1 examples, but the cell 'a' asks for 2"):
+        read_data(plan(**cells, example_rows=1))
 
 
 def test_ids_must_differ(plan):
@@ -138,6 +176,20 @@ def test_entities_need_spans(plan, tmp_path):
     values = {"task": "entities", "data": "ner.jsonl", "reference": "spans"}
     data = read_data(plan(**values))
     assert (data.labels, data.items[0].reference) == (("person",), [{"start": 0, "end": 3, "label": "person"}])
-    write(tmp_path / "ner.jsonl", [{"text": "Ann", "spans": ["Ann"]}])
-    with pytest.raises(InputError, match="needs a list of"):
-        read_data(plan(**values))
+    (tmp_path / "ner.csv").write_text('text,spans\nAnn,"[{""start"": 0, ""end"": 3, ""label"": ""person""}]"\n')
+    assert read_data(plan(**{**values, "data": "ner.csv"})).items[0].reference == data.items[0].reference
+
+
+@pytest.mark.parametrize(
+    ("span", "message"),
+    [
+        ("Ann", "needs a list of"),
+        ({"start": 0, "end": 4, "label": "person"}, "from 0 to 4 in a text of 3 characters"),
+        ({"start": 0.0, "end": 3, "label": "person"}, "from 0.0 to 3"),
+        ({"start": 0, "end": 3, "label": None}, "the label None"),
+    ],
+)
+def test_spans_must_be_in_their_text(plan, tmp_path, span, message):
+    write(tmp_path / "ner.jsonl", [{"text": "Ann", "spans": [span]}])
+    with pytest.raises(InputError, match=message):
+        read_data(plan(task="entities", data="ner.jsonl", reference="spans"))

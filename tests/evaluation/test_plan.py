@@ -35,6 +35,13 @@ def test_keys_at_the_top_hold_for_all_cells_that_do_not_say_otherwise():
     assert [cell.prompt for cell in plan.cells] == ["summarize-text", "none"]
 
 
+def test_cells_take_the_likeliest_token_unless_a_setting_says_otherwise():
+    cells = [{"name": "a"}, {"name": "b", "top_p": 0.9}, {"name": "c", "num_beams": 2}, {"name": "d", "temperature": 1}]
+    found = Plan.parse({**HEAD, "cells": cells}).cells
+    assert [cell.settings.get("temperature") for cell in found] == [0, None, None, 1]
+    assert [cell.is_sampled for cell in found] == [False, True, False, True]
+
+
 def test_what_is_no_setting_is_an_argument_of_the_chain_of_the_task():
     plan = Plan.parse({**HEAD, "task": "summarize", "cells": [{"name": "a", "strategy": "map_reduce", "top_p": 0.9}]})
     [cell] = plan.cells
@@ -61,6 +68,7 @@ def test_a_plan_is_read_from_a_file_and_its_paths_are_relative_to_it(tmp_path):
         ({"input": None}, "input is None"),
         ({"colour": "red"}, "unknown key 'colour'"),
         ({"repeats": 0}, "repeats must be at least 1"),
+        ({"example_data": "a.jsonl", "example_rows": 3}, "give one of them"),
         ({"seed": True}, "seed is True, but must be a whole number"),
         ({"metrics": "rouge1"}, "metrics is 'rouge1', but must be a list of texts"),
         ({"matrix": {"prompt": []}}, "prompt of the matrix has no values"),
