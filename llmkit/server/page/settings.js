@@ -7,17 +7,17 @@ import { bind, get, onChange, setDefault } from "/page/state.js";
 const MOST_TOKENS = 1024; // of an answer; fewer, where the context window is smaller
 
 /**
- * The settings with sliders, by the names of the API. `python` is the name in llmkit where it differs; `off` is the
- * value that has no effect, which requests and exported code leave out.
+ * The settings with sliders, by the names of the API. `python` is the name in llmkit where it differs; `implied` is the
+ * value that exported code need not name. Where others are not named, the model's own `generation_config` holds.
  */
 export const SLIDERS = [
   { name: "temperature", least: 0, most: 2, step: 0.05, start: 0.2, help: "0 takes the likeliest token; more draws more freely" },
-  { name: "top_p", least: 0.05, most: 1, step: 0.05, start: 0.9, off: 1, help: "draw among the likeliest tokens of this share" },
-  { name: "top_k", least: 0, most: 200, step: 1, start: 0, off: 0, help: "draw among so many tokens; 0: all" },
-  { name: "min_p", least: 0, most: 1, step: 0.01, start: 0, off: 0, help: "drop tokens below this share of the likeliest" },
-  { name: "repetition_penalty", least: 1, most: 2, step: 0.05, start: 1, off: 1, help: "makes tokens that were there less likely" },
-  { name: "presence_penalty", least: -2, most: 2, step: 0.1, start: 0, off: 0, help: "against tokens that the answer has" },
-  { name: "frequency_penalty", least: -2, most: 2, step: 0.1, start: 0, off: 0, help: "the same, for each time it has them" },
+  { name: "top_p", least: 0.05, most: 1, step: 0.05, start: 0.9, help: "draw among the likeliest tokens of this share" },
+  { name: "top_k", least: 0, most: 200, step: 1, start: 0, help: "draw among so many tokens; 0: all" },
+  { name: "min_p", least: 0, most: 1, step: 0.01, start: 0, help: "drop tokens below this share of the likeliest" },
+  { name: "repetition_penalty", least: 1, most: 2, step: 0.05, start: 1, help: "makes tokens that were there less likely" },
+  { name: "presence_penalty", least: -2, most: 2, step: 0.1, start: 0, implied: 0, help: "against tokens that the answer has" },
+  { name: "frequency_penalty", least: -2, most: 2, step: 0.1, start: 0, implied: 0, help: "the same, for each time it has them" },
   { name: "max_tokens", python: "max_new_tokens", least: 1, most: MOST_TOKENS, step: 1, start: 256, help: "the most tokens of an answer" },
 ];
 const DRAWING = new Set(["top_p", "top_k", "min_p"]); // without effect where the likeliest token is taken
@@ -64,13 +64,13 @@ function textRow(state, name, help, type) {
   return el("div", { class: "setting" }, el("label", { for: id }, name), input, el("small", { id: `${id}-help` }, help));
 }
 
-/** Return the settings that have an effect, by the API's names, or with `forPython` by llmkit's. */
+/** Return the settings as they are on the page, by the API's names, or with `forPython` by llmkit's. */
 export function chosenSettings(prefix, forPython = false) {
   const chosen = {};
-  for (const { name, python, off } of SLIDERS) {
+  const isGreedy = Number(get(`${prefix}temperature`)) === 0;
+  for (const { name, python, implied } of SLIDERS) {
     const value = Number(get(`${prefix}${name}`));
-    const isGreedy = Number(get(`${prefix}temperature`)) === 0;
-    if (get(`${prefix}${name}`) === "" || value === off || (isGreedy && DRAWING.has(name))) continue;
+    if (get(`${prefix}${name}`) === "" || (isGreedy && DRAWING.has(name)) || (forPython && value === implied)) continue;
     chosen[forPython && python ? python : name] = value;
   }
   if (get(`${prefix}seed`) !== "") chosen.seed = Number(get(`${prefix}seed`));
