@@ -60,7 +60,7 @@ def test_tokens_and_alternatives_are_readable(pages: WatchedPages) -> None:
     for scheme in ("light", "dark"):
         page = open_view(pages, "chat", scheme=scheme)
         page.click("#chat-again")
-        page.locator("#messages .token").first.click()
+        page.locator("#messages .text .token").first.press("Enter")
         page.wait_for_selector(".alternatives button")
         assert page.evaluate(CHECKS) == {"pale": [], "nameless": []}
 

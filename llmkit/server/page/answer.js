@@ -2,7 +2,7 @@
 
 import { stream } from "/page/api.js";
 import { el, percent, showError } from "/page/dom.js";
-import { isEnd, isPartial, legend, pieces, tokenElements, visible } from "/page/tokens.js";
+import { TokenReader, isEnd, isPartial, legend, listenToTokens, tokenElement, visible } from "/page/tokens.js";
 
 const ALTERNATIVES = 8;
 
@@ -18,8 +18,12 @@ export class Answer {
     this.text = "";
     this.pieces = [];
     this.controller = null;
-    this.body = el("div", { class: "text" });
-    this.foot = el("div", { class: "foot" });
+    this.rest = document.createTextNode(""); // the text behind the tokens that are shown
+    this.body = el("div", { class: "text" }, this.rest);
+    listenToTokens(this.body, (index) => this.showAlternatives(index));
+    this.legend = legend();
+    this.foot = el("div", { class: "foot" }, this.legend);
+    this.show();
     this.element = el("div", { class: "answer" }, this.body, this.foot);
   }
 
@@ -36,11 +40,11 @@ export class Answer {
     this.stop();
     const controller = new AbortController();
     this.controller = controller;
-    this.pieces = start;
+    this.pieces = [...start];
     this.text = start.map((piece) => piece.text).join("");
-    this.foot.replaceChildren();
+    this.foot.replaceChildren(this.legend);
     this.element.setAttribute("aria-busy", "true");
-    const facts = { content: [], added: "", usage: null, reason: null };
+    const facts = { added: "", usage: null, reason: null, tokens: new TokenReader() };
     try {
       await this.read(controller, facts);
     } catch (error) {
@@ -50,8 +54,7 @@ export class Answer {
     if (this.controller !== controller) return;
     this.controller = null;
     this.element.removeAttribute("aria-busy");
-    if (facts.content.length) this.pieces = [...start, ...pieces(facts.content, facts.added)];
-    this.show();
+    this.grow(facts.tokens.read([], facts.added, true));
     this.showFacts(facts);
     this.changed();
   }
@@ -67,29 +70,42 @@ export class Answer {
       facts.usage = chunk.usage ?? facts.usage;
       const choice = chunk.choices?.[0];
       if (!choice) continue;
-      facts.content.push(...(choice.logprobs?.content ?? []));
       facts.reason = choice.finish_reason ?? facts.reason;
-      if (choice.delta?.content) {
-        facts.added += choice.delta.content;
-        this.text += choice.delta.content;
-        this.body.append(choice.delta.content);
-        this.changed();
-      }
+      const added = choice.delta?.content ?? "";
+      facts.added += added;
+      this.text += added;
+      this.grow(facts.tokens.read(choice.logprobs?.content ?? [], facts.added));
+      if (added) this.changed();
     }
   }
 
+  /** Show the text so far: as tokens, if they are known and to be colored. */
   show() {
-    const isColored = this.colored() && !this.isRunning && this.pieces.length > 0;
-    this.body.replaceChildren(...(isColored ? tokenElements(this.pieces, (index) => this.showAlternatives(index)) : [this.text]));
-    this.body.classList.toggle("colored", isColored);
+    this.body.replaceChildren(this.rest);
+    this.showMore(this.colored() ? this.pieces : []);
+  }
+
+  /** Add pieces, and show them and the text behind them; what is shown already stays, with its focus. */
+  grow(more) {
+    this.pieces.push(...more);
+    this.showMore(this.colored() ? more : []);
+  }
+
+  showMore(pieces) {
+    const isFirst = this.body.children.length === 0;
+    this.rest.before(...pieces.map((piece, index) => tokenElement(piece, isFirst && index === 0)));
+    const count = this.body.children.length;
+    const length = this.pieces.slice(0, count).reduce((sum, piece) => sum + piece.text.length, 0);
+    this.rest.data = this.text.slice(length);
+    this.body.classList.toggle("colored", count > 0);
+    this.legend.hidden = count === 0;
   }
 
   showFacts({ usage, reason }) {
     const ends = { length: "ended by max_tokens", stopped: "stopped", tool_calls: "called a tool" };
     const parts = [ends[reason], usage && `${usage.completion_tokens} tokens after ${usage.prompt_tokens} of the prompt`];
     const text = parts.filter(Boolean).join(" · ");
-    if (text) this.foot.prepend(el("small", {}, text));
-    if (this.body.classList.contains("colored")) this.foot.append(legend());
+    if (text) this.legend.before(el("small", {}, text));
   }
 
   showAlternatives(index) {
@@ -133,9 +149,12 @@ export class Answer {
       await this.run([...kept, chosen]);
       return;
     }
+    this.stop();
+    this.controller = null;
+    this.element.removeAttribute("aria-busy");
     this.pieces = [...kept, chosen];
     this.text = kept.map((piece) => piece.text).join("");
-    this.foot.replaceChildren();
+    this.foot.replaceChildren(this.legend);
     this.show();
     this.changed();
   }

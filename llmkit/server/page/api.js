@@ -1,6 +1,7 @@
 // Requests to the server that this page comes from; no other address is ever asked.
 
 const KEY = "llmkit-key";
+const CUT = "The server ended the answer in the middle: is `llmkit serve` still running?";
 
 /** Take the key out of the address before anything else can read it, and keep it for this tab. */
 export function takeKey() {
@@ -54,14 +55,14 @@ export async function post(path, body, signal) {
   return (await request(path, body, signal)).json();
 }
 
-/** Yield the objects of a stream of server-sent events, up to `[DONE]`. */
+/** Yield the objects of a stream of server-sent events, up to `[DONE]`; fail where the stream ends without it. */
 export async function* stream(path, body, signal) {
   const response = await request(path, { ...body, stream: true }, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let pending = "";
   for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
+    const { value, done } = await nextPart(reader);
+    if (done) throw new Error(CUT);
     const events = (pending + value).split(/\r?\n\r?\n/);
     pending = events.pop();
     for (const event of events) {
@@ -72,5 +73,14 @@ export async function* stream(path, body, signal) {
       if (found.error) throw new Error(found.error.message);
       yield found;
     }
+  }
+}
+
+async function nextPart(reader) {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error(CUT);
   }
 }

@@ -6,33 +6,49 @@ const LEVELS = [0.9, 0.5, 0.2, 0.05]; // a token with less than the first is col
 const END = /^(<\|[^|]*\|>|<\/?[a-z_]+>)$/i; // how tokens are written that end an answer and are no part of its text
 
 /**
- * Return the tokens as pieces {text, token, probability, alternatives}, whose texts together are `text`.
+ * Makes pieces {text, token, probability, alternatives} of tokens as they come; their texts are together the answer's.
  *
  * A character that several tokens share is one piece with the probability of them all. Tokens that are not in the text,
  * such as those of reasoning, are left out, but for the one that ended the answer, whose text is "".
  */
-export function pieces(content, text) {
-  const decoder = new TextDecoder();
-  const found = [];
-  let [place, shared] = [0, 1];
-  for (const [index, entry] of content.entries()) {
-    const written = entry.bytes ? decoder.decode(Uint8Array.from(entry.bytes), { stream: true }) : entry.token;
-    const probability = shared * Math.exp(entry.logprob);
-    const isPart = written === "" && entry.bytes?.length > 0;
-    shared = isPart ? probability : 1;
-    if (isPart) continue;
-    const part = place ? written : withoutMissingSpace(written, text);
-    const isInText = part !== "" && text.startsWith(part, place);
-    if (!isInText && index + 1 < content.length) continue;
-    place += isInText ? part.length : 0;
-    found.push({ text: isInText ? part : "", token: entry.token, probability, alternatives: alternatives(entry) });
+export class TokenReader {
+  constructor() {
+    this.decoder = new TextDecoder();
+    this.waiting = []; // tokens whose text has not come: a stream holds back what may be the beginning of a stop string
+    this.shared = 1; // the probability of the tokens so far of a character that is not whole
+    this.place = 0;
   }
-  if (place < text.length && found.length) found[found.length - 1].text += text.slice(place);
-  return found;
-}
 
-/** Return the first token without the space before it that the text does not have. */
-const withoutMissingSpace = (token, text) => (text.startsWith(token) ? token : token.trimStart());
+  /** Return the next pieces: `entries` are more tokens, `text` is all that has come; with `last` no more comes. */
+  read(entries, text, last = false) {
+    this.waiting.push(...entries.map((entry) => this.whole(entry)).filter(Boolean));
+    const found = [];
+    while (this.waiting.length) {
+      const part = this.textOf(this.waiting[0], text);
+      const isInText = part !== "" && text.startsWith(part, this.place);
+      if (!isInText && !last && part.startsWith(text.slice(this.place))) break;
+      const token = this.waiting.shift();
+      if (isInText || (last && !this.waiting.length)) found.push({ ...token.facts, text: isInText ? part : "" });
+      if (isInText) this.place += part.length;
+    }
+    if (last && found.length) found.at(-1).text += text.slice(this.place);
+    return found;
+  }
+
+  /** Return a token with its text, or `null` if its character ends in a later one. */
+  whole(entry) {
+    const written = entry.bytes ? this.decoder.decode(Uint8Array.from(entry.bytes), { stream: true }) : entry.token;
+    const probability = this.shared * Math.exp(entry.logprob);
+    const isPart = written === "" && entry.bytes?.length > 0;
+    this.shared = isPart ? probability : 1;
+    return isPart ? null : { written, facts: { token: entry.token, probability, alternatives: alternatives(entry) } };
+  }
+
+  /** Return the text of a token; of the first without the space before it, if the answer does not have it. */
+  textOf({ written }, text) {
+    return this.place || text.startsWith(written) || written.startsWith(text) ? written : written.trimStart();
+  }
+}
 
 const alternatives = (entry) =>
   (entry.top_logprobs ?? []).map((other) => ({ token: other.token, probability: Math.exp(other.logprob) }));
@@ -50,24 +66,27 @@ export function visible(token) {
   return token.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replace(/^ | $/g, "␣") || "nothing";
 }
 
-/** Return the elements of pieces; `choose(index)` is called for the one that is clicked. One of them has the tab stop. */
-export function tokenElements(found, choose) {
-  const elements = found.map((piece, index) => {
-    const note = `${visible(piece.text || piece.token)}, ${percent(piece.probability)}`;
-    const classes = `token level-${level(piece.probability)}${piece.text ? "" : " end"}`;
-    const properties = { class: classes, role: "button", tabindex: index ? -1 : 0, title: note, "aria-label": note };
-    return el("span", { ...properties, click: () => choose(index) }, piece.text || "■");
+/** Return the element of a piece; the first of an answer has the tab stop. */
+export function tokenElement(piece, isFirst) {
+  const note = `${visible(piece.text || piece.token)}, ${percent(piece.probability)}`;
+  const classes = `token level-${level(piece.probability)}${piece.text ? "" : " end"}`;
+  const properties = { class: classes, role: "button", tabindex: isFirst ? 0 : -1, title: note, "aria-label": note };
+  return el("span", properties, piece.text || "■");
+}
+
+/** Call `choose(index)` for the token in `body` that is clicked; the arrow keys go from one to the next. */
+export function listenToTokens(body, choose) {
+  const indexOf = (event) => [...body.children].indexOf(event.target);
+  body.addEventListener("click", (event) => indexOf(event) >= 0 && choose(indexOf(event)));
+  body.addEventListener("keydown", (event) => {
+    const index = indexOf(event);
+    if (index < 0) return;
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) focusOne([...body.children], index + step);
+    else if (event.key === "Enter" || event.key === " ") choose(index);
+    else return;
+    event.preventDefault();
   });
-  elements.forEach((element, index) => {
-    element.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (step) focusOne(elements, index + step);
-      else if (event.key === "Enter" || event.key === " ") choose(index);
-      else return;
-      event.preventDefault();
-    });
-  });
-  return elements;
 }
 
 function focusOne(elements, index) {
