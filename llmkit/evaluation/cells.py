@@ -117,7 +117,7 @@ def parse_cells(
 
 
 def product_of(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells of a matrix, one for each combination, named by what differs.
+    """Return the cells of a matrix, one for each combination, named by what differs; without examples none selects.
 
     Args:
         matrix: a value or a list of values of each key.
@@ -129,7 +129,12 @@ def product_of(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise InputError(f"{empty[0]} of the matrix has no values")
     varied = [key for key, value in lists.items() if len(value) > 1] or list(lists)
     cells = [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
-    return [{"name": ", ".join(_describe(key, cell[key]) for key in varied), **cell} for cell in cells]
+    if "examples" in lists:
+        cells = [{k: v for k, v in cell.items() if k != "selector" or cell["examples"] != 0} for cell in cells]
+    different = [cell for index, cell in enumerate(cells) if cell not in cells[:index]]
+    return [
+        {"name": ", ".join(_describe(key, cell[key]) for key in varied if key in cell), **cell} for cell in different
+    ]
 
 
 def _describe(key: str, value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from html import escape
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from llmkit.evaluation.comparison import Comparison
 from llmkit.evaluation.metrics import Metric
 
 _ROW, _NAME, _WIDTH, _VERDICT, _TOP = 30, 250, 400, 250, 44
-_COLORS = {"better": "#18794e", "worse": "#c62a2f"}
-_UNSURE = "#6f6f77"
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1c2024}.small{font-size:11px;fill:#60646c}.grid{stroke:#d9d9e0}"
-    ".zero{stroke:#60646c}@media(prefers-color-scheme:dark){text{fill:#edeef0}.small{fill:#b0b4ba}.grid{stroke:#363a3f}"
-    ".zero{stroke:#b0b4ba}}"
+    ".zero{stroke:#60646c}.mark{stroke-width:3;stroke:#6f6f77;fill:#6f6f77}.mark.better{stroke:#18794e;fill:#18794e}"
+    ".mark.worse{stroke:#c62a2f;fill:#c62a2f}@media(prefers-color-scheme:dark){text{fill:#edeef0}.small{fill:#b0b4ba}"
+    ".grid{stroke:#363a3f}.zero{stroke:#b0b4ba}.mark{stroke:#b0b4ba;fill:#b0b4ba}"
+    ".mark.better{stroke:#3dd68c;fill:#3dd68c}.mark.worse{stroke:#ff9592;fill:#ff9592}}"
 )
 
 
@@ -66,11 +66,11 @@ def draw_differences(comparison: Comparison, metric: Metric) -> str:
 
 
 def _draw(line: _Line, y: float, low: float, value: float, high: float) -> str:
-    color = _COLORS.get(line.verdict, _UNSURE)
+    mark = f"mark {line.verdict}" if line.verdict in ("better", "worse") else "mark"
     return (
         f'<text x="0" y="{y + 4}">{escape(_short(line.name))}<title>{escape(line.name)}</title></text>'
-        f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" stroke="{color}" stroke-width="3"/>'
-        f'<circle cx="{value:.1f}" cy="{y}" r="5" fill="{color}"/>'
+        f'<line class="{mark}" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
+        f'<circle class="{mark}" cx="{value:.1f}" cy="{y}" r="4"/>'
         f'<text class="small" x="{_NAME + _WIDTH + 14}" y="{y + 4}">{line.value:+.3f}  {escape(line.verdict)}</text>'
     )
 
@@ -81,5 +81,5 @@ def _short(name: str) -> str:
 
 def _round_step(largest: float) -> float:
     """Return a step of 1, 2 or 5 times a power of ten, of which two to five reach the largest value."""
-    exponents: Sequence[float] = [10.0**power for power in range(-9, 10)]
-    return next(step * base for base in exponents for step in (1, 2, 5) if largest / (step * base) <= 4)
+    power = 10.0 ** (math.floor(math.log10(largest)) - 1)
+    return next(step * power for step in (1, 2, 5, 10, 20, 50) if largest / (step * power) <= 4)

@@ -44,11 +44,12 @@ def write_html(comparison: Comparison) -> str:
     )
     name = escape(comparison.plan.data.name)
     parts = [
-        f"<h1>{name}: {len(comparison.cells)} ways to {escape(comparison.plan.task)}</h1>",
+        f"<h1>{name}: {len(comparison.plan.cells)} ways to {escape(comparison.plan.task)}</h1>",
         f'<p class="answer{proved}">{escape(headline(comparison))}</p>',
         *(f'<p class="muted">{escape(note)}</p>' for note in notes_of(comparison)),
         f'<div class="scroll">{_matrix(comparison)}</div>',
         f"<h2>Differences</h2>{plots}" if plots else "",
+        _rounds(comparison),
         "<h2>Items</h2>",
         *_items(comparison),
     ]
@@ -65,6 +66,26 @@ def _matrix(comparison: Comparison) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in head_of(comparison))
     rows = "".join(_row(comparison, report) for report in comparison.cells)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _rounds(comparison: Comparison) -> str:
+    """Return how the best cell was found: the figure of each cell on the items of each round."""
+    if not comparison.rounds:
+        return ""
+    best_first = sorted(
+        comparison.rounds[0].scores, key=lambda name: -sum(name in one.kept for one in comparison.rounds)
+    )
+    head = "".join(f"<th>{one.items} items</th>" for one in comparison.rounds)
+    sign = -1 if comparison.metrics[0].better == "less" else 1
+    rows = []
+    for name in best_first:
+        cells = [
+            f'<td class="number">{sign * one.scores[name]:.3f}</td>' if name in one.scores else "<td></td>"
+            for one in comparison.rounds
+        ]
+        rows.append(f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>")
+    title = f"<h2>How the best was found: {escape(comparison.metrics[0].name)} of each round</h2>"
+    return f'{title}<div class="scroll"><table><tr><th>cell</th>{head}</tr>{"".join(rows)}</table></div>'
 
 
 def _row(comparison: Comparison, report: CellReport) -> str:
@@ -101,7 +122,7 @@ def _items(comparison: Comparison) -> Iterator[str]:
             )
             for one in comparison.cells
         ]
-        source = f'<details><summary>input</summary><div class="text">{escape(_shown(item))}</div></details>'
+        source = f'<details><summary>input</summary><div class="text" dir="auto">{escape(_shown(item))}</div></details>'
         yield f"<h3>{escape(item.id)}</h3>{source}<div class='scroll'><table>{''.join(rows)}</table></div>"
 
 
@@ -111,7 +132,7 @@ def _spread(comparison: Comparison, index: int) -> int:
 
 def _item_row(name: str, text: str, baseline: str | None) -> str:
     shown = escape(text) if baseline is None else mark_changes(text, baseline)
-    return f'<tr><th>{escape(name)}</th><td class="text">{shown}</td></tr>'
+    return f'<tr><th>{escape(name)}</th><td class="text" dir="auto">{shown}</td></tr>'
 
 
 def mark_changes(text: str, other: str) -> str:

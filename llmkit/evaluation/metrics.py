@@ -256,12 +256,18 @@ def find_metric(name: str, task: str) -> Metric:
             raise InputError(f"the metric {name} cannot be imported: {error}") from error
         finally:
             sys.path.remove("")
-        return Metric(name, lambda result, item, labels: (float(own(result, item.reference)), 1.0))
+        return Metric(name, lambda result, item, labels: (_finite(own(result, item.reference), name, item), 1.0))
     if name not in ALLOWED[task]:
         raise InputError(
             f"metrics has {name!r}, but those for {task} are {', '.join(ALLOWED[task])}, or module:function"
         )
     return METRICS[name]
+
+
+def _finite(value: Any, name: str, item: Item) -> float:
+    if not math.isfinite(number := float(value)):
+        raise InputError(f"the metric {name} gave {value} for the item {item.id}, but must give a finite number")
+    return number
 
 
 def _texts(reference: Any) -> list[str]:

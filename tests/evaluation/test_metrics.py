@@ -129,6 +129,13 @@ def test_a_metric_of_ones_own_is_a_function(tmp_path, monkeypatch):
     assert metric.rows([{"text": "a"}, None], [Item("1", "x", ""), Item("2", "y", "")], ()).tolist() == [[1, 1], [0, 1]]
 
 
+def test_a_metric_of_ones_own_must_give_finite_numbers(tmp_path, monkeypatch):
+    (tmp_path / "endless_metrics.py").write_text("def endless(result, reference):\n    return float('inf')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="endless gave inf for the item 7"):
+        find_metric("endless_metrics:endless", "generate").rows([None], [Item("7", "x", "")], ())
+
+
 @pytest.mark.parametrize("name", ["accuracy", "nothing", "no_such_module:f", "json:nothing"])
 def test_an_unknown_metric_is_refused(name):
     with pytest.raises(InputError, match=name):

@@ -28,6 +28,11 @@ def test_a_matrix_has_a_cell_for_each_combination_named_by_what_differs():
     assert plan.most_examples == 1
 
 
+def test_a_matrix_has_no_two_cells_that_only_differ_in_a_selector_of_no_examples():
+    plan = Plan.parse({**HEAD, "matrix": {"examples": [0, 2], "selector": ["first", "lexical"]}})
+    assert names(plan) == ["0 examples", "2 examples, first", "2 examples, lexical"]
+
+
 def test_keys_at_the_top_hold_for_all_cells_that_do_not_say_otherwise():
     cells = [{"name": "a"}, {"name": "b", "max_new_tokens": 9, "prompt": "none"}]
     plan = Plan.parse({**HEAD, "max_new_tokens": 5, "prompt": "summarize-text", "cells": cells})
