@@ -15,6 +15,7 @@ PACKAGES = [
     "llmkit.files",
     "llmkit.web",
     "llmkit.batch",
+    "llmkit.evaluation",
     "llmkit.server",
 ]
 """Those of docs/api/names.md, where a name that is new or gone is seen."""

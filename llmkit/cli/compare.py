@@ -11,7 +11,6 @@ import typer
 
 from llmkit.cli import console, options
 from llmkit.cli.option_groups import with_option_groups
-from llmkit.errors import InputError
 
 if TYPE_CHECKING:
     from llmkit.evaluation.comparison import Comparison
@@ -106,30 +105,20 @@ def compare(
 
 
 def _run(path: Path, cells: CellOptions, running: RunOptions) -> Comparison:
-    """Read the plan and its data, compute what is not there yet, and compare."""
-    from llmkit.evaluation.cell_runs import CellRuns
-    from llmkit.evaluation.comparison import compare as compare_cells
-    from llmkit.evaluation.halving import write_prompt
-    from llmkit.evaluation.items import read_data
-    from llmkit.evaluation.plan import Plan
+    """Read the plan, compute what is not there yet, and compare."""
+    from llmkit.evaluation import Plan
+    from llmkit.evaluation import compare as compare_plan
 
     plan = Plan.load(path).with_only(cells.only or [], cells.baseline)
     plan = plan if cells.data is None else replace(plan, data=cells.data)
-    data = read_data(plan, cells.limit)
-    share = (0.5 if plan.optimize else 0.0) if cells.holdout is None else cells.holdout
-    how: dict[str, Any] = {name: getattr(running, name) for name in ("engine", "workers", "retry_failed")}
+    how: dict[str, Any] = {name: getattr(cells, name) for name in ("baseline", "holdout", "limit")}
+    how |= {name: getattr(running, name) for name in ("engine", "workers", "retry_failed")}
     with ExitStack() as stack:
-        runs = CellRuns(plan, data, cells.output, **how, progress=_Progress(stack))
         try:
-            found = compare_cells(plan, data, runs, baseline=cells.baseline, holdout=share)
+            return compare_plan(plan, cells.output, **how, progress=_Progress(stack))
         except KeyboardInterrupt:
             console.note("what is done is kept; the same command continues")
             raise
-    if plan.optimize:
-        best = cells.output / "best-prompt.md"
-        write_prompt(plan.find_cell(found.best), plan.task, data, plan.seed, best)
-        console.note(f"the best prompt is {best}: TaskPrompt.load reads it")
-    return found
 
 
 class _Progress:
@@ -148,19 +137,13 @@ class _Progress:
 
 
 def _show(comparison: Comparison, output: Path, as_json: bool) -> None:
-    """Write the report, and show what won."""
-    from llmkit.evaluation.difference_plot import draw_differences
-    from llmkit.evaluation.html_report import write_html
+    """Show what won."""
+    from llmkit.evaluation.run import BEST_PROMPT
     from llmkit.evaluation.tables import head_of, headline, notes_of, rows_of
 
-    files = {"results.json": comparison.to_json() + "\n", "report.html": write_html(comparison)}
-    if len(comparison.cells) > 1:
-        files["differences.svg"] = draw_differences(comparison, comparison.metrics[0])
-    for name, text in files.items():
-        try:
-            (output / name).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{output / name} cannot be written: {error.strerror}") from error
+    if comparison.plan.optimize:
+        best = output / BEST_PROMPT
+        console.note(f"the best prompt is {best}: TaskPrompt.load(Path(…)) reads it, and so does a plan: prompt = …")
     if as_json:
         console.output(comparison.to_json())
         return

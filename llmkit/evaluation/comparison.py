@@ -135,7 +135,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def compare(
+def compare_cells(
     plan: Plan,
     data: Data,
     runs: CellRuns,

@@ -9,7 +9,7 @@ import pytest
 from llmkit.errors import InputError
 from llmkit.evaluation import cell_runs
 from llmkit.evaluation.cell_runs import CellRuns
-from llmkit.evaluation.comparison import compare
+from llmkit.evaluation.comparison import compare_cells
 from llmkit.evaluation.halving import find_best, write_prompt
 from llmkit.evaluation.items import read_data
 from llmkit.evaluation.metrics import METRICS
@@ -27,7 +27,7 @@ CELLS: list[dict[str, Any]] = [
 def run(tmp_path):
     def run(plan, limit=None, folder="out", **options):
         data = read_data(plan, limit)
-        return compare(plan, data, CellRuns(plan, data, tmp_path / folder), **options)
+        return compare_cells(plan, data, CellRuns(plan, data, tmp_path / folder), **options)
 
     return run
 
