@@ -122,18 +122,16 @@ def _run(path: Path, cells: CellOptions, running: RunOptions) -> Comparison:
 
 
 class _Progress:
-    """Shows the cell that is being computed, and how many of its items are done."""
+    """Shows the cell that is being computed, how many results of all cells are done, and the time that is left."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self._stack, self._cell = stack, ""
+        self._stack = stack
         self._update: Any = None
 
     def __call__(self, cell: str, done: int, total: int) -> None:
-        if cell != self._cell:
-            self._stack.close()
-            shown = console.progress(cell, total, completed=done, shows_rate=True)
-            self._cell, self._update = cell, self._stack.enter_context(shown)
-        self._update(completed=done)
+        if self._update is None:
+            self._update = self._stack.enter_context(console.progress(cell, total, completed=done, shows_rate=True))
+        self._update(text=cell, completed=done, total=total)
 
 
 def _show(comparison: Comparison, output: Path, as_json: bool) -> None:

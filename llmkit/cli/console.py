@@ -124,7 +124,7 @@ def progress(
 ) -> Iterator[Callable[..., Any]]:
     """Show what is being done and for how long, after a second and until it ends; only on a terminal.
 
-    Yields a function that takes `completed=`, the steps done, and `total=` if that changes.
+    Yields a function that takes `completed=`, the steps done, and `total=` and `text=` if these change.
 
     Args:
         text: what is being done.
@@ -144,13 +144,19 @@ def progress(
     columns += rate_columns() if shows_rate else []
     options: dict[str, Any] = {"refresh_per_second": 2, "speed_estimate_period": RATE_SECONDS}
     shown = Progress(*columns, console=_terminal(), transient=True, redirect_stdout=False, **options)
-    text = show_controls(" ".join(text.split()))
-    task = shown.add_task(text[: max(_terminal().width - TIME_WIDTH, 0)], total=total, completed=completed)
+
+    def line(text: str) -> str:
+        return show_controls(" ".join(text.split()))[: max(_terminal().width - TIME_WIDTH, 0)]
+
+    def update(text: str | None = None, **steps: Any) -> None:
+        shown.update(task, description=None if text is None else line(text), **steps)
+
+    task = shown.add_task(line(text), total=total, completed=completed)
     timer = threading.Timer(DELAY, partial(_start, shown))
     timer.daemon = True
     timer.start()
     try:
-        yield partial(shown.update, task)
+        yield update
     finally:
         timer.cancel()
         timer.join()

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from llmkit.evaluation.items import Data, Item
 from llmkit.evaluation.plan import Plan
 
 Progress = Callable[[str, int, int], None]
-"""Is called with the name of a cell, and how many of its items are done, of how many."""
+"""Is called with the name of a cell, and how many results of all cells are done, of how many."""
 
 
 class ItemCost(NamedTuple):
@@ -100,23 +101,36 @@ class CellRuns:
             raise InputError(f"{self.output} cannot be written: {error.strerror}") from error
 
     def run(self, cell: Cell, items: Sequence[Item]) -> list[list[ItemResult]]:
-        """Return the results of a cell on items, in their order: a list for each repeat.
+        """Return the results of a cell on items, in their order: a list for each repeat; see `run_all`."""
+        return self.run_all([cell], items)[cell.name]
+
+    def run_all(self, cells: Sequence[Cell], items: Sequence[Item]) -> dict[str, list[list[ItemResult]]]:
+        """Return the results of cells, by their names, on items, in their order: a list for each repeat.
 
         Raises:
             RunError: a worker died, or a folder cannot be written; what is done is kept.
         """
-        seeds = range(self.plan.seed, self.plan.seed + (self.plan.repeats if cell.is_sampled else 1))
-        return [self._run(cell.with_seed(seed), items, len(seeds) > 1) for seed in seeds]
+        seeds = {cell.name: range(self.plan.seed, self.plan.seed + self._repeats(cell)) for cell in cells}
+        total, done = len(items) * sum(map(len, seeds.values())), 0
+        found: dict[str, list[list[ItemResult]]] = {cell.name: [] for cell in cells}
+        for cell in cells:
+            for seed in seeds[cell.name]:
+                name = f"{cell.name}, seed {seed}" if len(seeds[cell.name]) > 1 else cell.name
+                report = partial(_report, self.progress, name, done, done + len(items), total)
+                found[cell.name].append(self._run(cell.with_seed(seed), items, report))
+                done += len(items)
+        return found
 
-    def _run(self, cell: Cell, items: Sequence[Item], has_repeats: bool) -> list[ItemResult]:
+    def _repeats(self, cell: Cell) -> int:
+        return self.plan.repeats if cell.is_sampled else 1
+
+    def _run(self, cell: Cell, items: Sequence[Item], report: Callable[[int, int], None]) -> list[ItemResult]:
         spec = cell_spec(cell, self.plan.task, self.data, self.plan.seed)
-        name = f"{cell.name}, seed {cell.settings.get('seed')}" if has_repeats else cell.name
         folder = self._folder_of(cell, spec)
         found = _read(folder)
         failed = {key for key, result in found.items() if result.error is not None}
         if any(item.key not in found or (self.retry_failed and item.key in failed) for item in items):
             self._share_model(spec)
-            total = len(items)
             summary = run_batch(
                 spec,
                 self._write_items(items),
@@ -125,11 +139,10 @@ class CellRuns:
                 workers=self.workers,
                 batch_rows=CHAIN_ROWS,  # that are lost at most where a run is killed
                 retry_failed=self.retry_failed,
-                progress=lambda done, _: self.progress(name, min(done, total), total),
+                progress=report,
             )
             self.computed += summary.computed
             found = _read(folder)
-        self.progress(name, len(items), len(items))
         return [found[item.key] for item in items]
 
     def _folder_of(self, cell: Cell, spec: ChainSpec) -> Path:
@@ -151,6 +164,11 @@ class CellRuns:
         if not path.exists():
             path.write_text(text, encoding="utf-8")
         return path
+
+
+def _report(progress: Progress, cell: str, before: int, most: int, total: int, done: int, _: int) -> None:
+    """Tell the progress of a cell as that of all cells."""
+    progress(cell, min(before + done, most), total)
 
 
 def _file_name(name: str) -> str:

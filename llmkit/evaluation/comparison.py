@@ -190,7 +190,7 @@ def _run_all(
 ) -> Found:
     """Run all cells on all items."""
     items = list({item.key: item for item in [*choosing, *reporting]}.values())
-    whole = {cell.name: runs.run(cell, items) for cell in plan.cells}
+    whole = runs.run_all(plan.cells, items)
     scores = {name: scorer.score(_only(results, items, choosing), choosing) for name, results in whole.items()}
     best = plan.find_cell(max(scores, key=lambda name: scores[name]))
     return best, {name: _only(results, items, reporting) for name, results in whole.items()}, ()
@@ -205,7 +205,7 @@ def _run_halving(
         return scorer.score(runs.run(cell, items), items)
 
     best, rounds = find_best(plan.cells, choosing, score, plan.seed)
-    return best, {cell.name: runs.run(cell, reporting) for cell in (base, best)}, rounds
+    return best, runs.run_all([base] if best == base else [base, best], reporting), rounds
 
 
 @dataclass(frozen=True)

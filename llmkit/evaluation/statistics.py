@@ -147,7 +147,12 @@ def items_needed(difference: float, deviation: float, alpha: float = 1 - CONFIDE
     """
     if difference == 0:
         return math.inf
-    return max(2.0, (_quantiles(alpha) * deviation / difference) ** 2)
+    return max(least_items(alpha), (_quantiles(alpha) * deviation / difference) ** 2)
+
+
+def least_items(alpha: float) -> int:
+    """Return the fewest items with which the paired tests can show anything: n have no p-value below 2 / 2^n."""
+    return math.ceil(math.log2(2 / alpha))
 
 
 def smallest_difference(deviation: float, items: int, alpha: float = 1 - CONFIDENCE) -> float:

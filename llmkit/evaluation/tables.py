@@ -17,8 +17,8 @@ def headline(comparison: Comparison) -> str:
     if difference is None:
         others = [one.differences[metric.name] for one in comparison.cells if metric.name in one.differences]
         worse = sum(one.verdict == "worse" for one in others)
-        sentence = f"{best}, the baseline, is best: {metric.name} {figure} on {items}"
-        return f"{sentence}; {worse} of {len(others)} others are worse."
+        sentence = f"{best}, the baseline, has the best {metric.name}: {figure} on {items}"
+        return f"{sentence}; {worse or 'none'} of {len(others)} others {'is' if worse == 1 else 'are'} proved worse."
     sentence = (
         f"{best} has the best {metric.name}: {figure} on {items}, {difference.value:+.3f} from {comparison.baseline}"
     )

@@ -39,7 +39,7 @@ def test_a_table_a_sentence_and_a_report(llmkit, plan, tmp_path):
     lines = out.splitlines()
     assert re.split(r"  +", lines[0]) == ["cell", "length", "rouge1", "tokens in", "out", "seconds", "MB", "verdict"]
     assert [re.split(r"  +", line)[0] for line in lines[1:3]] == ["plain <b>", "asked"]
-    assert re.search(r"(best length|baseline, is best)", lines[-1])
+    assert re.search(r"(best length|baseline, has the best)", lines[-1])
     assert "the report is runs/report.html" in err
     report = (tmp_path / "runs" / "report.html").read_text()
     assert "plain &lt;b&gt;" in report

@@ -25,9 +25,9 @@ CELLS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def run(tmp_path):
-    def run(plan, limit=None, folder="out", **options):
+    def run(plan, limit=None, folder="out", progress=lambda *step: None, **options):
         data = read_data(plan, limit)
-        return compare_cells(plan, data, CellRuns(plan, data, tmp_path / folder), **options)
+        return compare_cells(plan, data, CellRuns(plan, data, tmp_path / folder, progress=progress), **options)
 
     return run
 
@@ -216,3 +216,15 @@ def test_verdicts_say_better_worse_the_same_or_how_many_items_would_tell():
     assert found[1].is_worse_by(0.3, METRICS["accuracy"])
     assert not found[1].is_worse_by(0.5, METRICS["accuracy"])
     assert not found[3].is_worse_by(0.0, METRICS["accuracy"])
+
+
+def test_progress_counts_the_results_of_all_cells(plan_of, run):
+    told = []
+    run(plan_of(cells=CELLS), limit=4, progress=lambda *step: told.append(step))
+    names = [cell["name"] for cell in CELLS]
+    assert [step for step in told if step[1] % 4 == 0] == [
+        *((name, done, 4 * len(names)) for at, name in enumerate(names) for done in (4 * at, 4 * at + 4))
+    ]
+    told.clear()
+    run(plan_of(cells=CELLS), limit=4, progress=lambda *step: told.append(step))
+    assert told == []  # everything was there

@@ -1,11 +1,16 @@
 """Plans: what they mean, and what is refused before any work."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llmkit.errors import LlmkitError
+from llmkit.evaluation.cell_chain import prompt_of
+from llmkit.evaluation.items import read_data
 from llmkit.evaluation.plan import Plan
+from tests.support.counting import CountingChat
 
 HEAD = {"task": "generate", "data": "rows.jsonl", "input": "text", "reference": "summary"}
 
@@ -122,7 +127,34 @@ def test_some_cells_keep_the_baseline():
         plan.with_only(["x"])
 
 
-def test_the_lab_in_the_examples_is_a_plan():
+def test_the_lab_in_the_examples_has_a_prompt_for_each_step(tmp_path):
     plan = Plan.load(Path(__file__).parents[2] / "examples" / "prompting_lab.toml")
-    assert names(plan)[:4] == ["no prompt", "instruction", "FLAN template", "1 example, temperature 0"]
-    assert len(plan.cells) == 9
+    words = ("tea", "walk", "sing", "row")
+    rows = [{"dialogue": f"A: {word}?\nB: Yes.", "summary": f"B agrees to {word}."} for word in words]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = read_data(replace(plan, data=tmp_path / "rows.jsonl"))
+    fitted = {
+        cell.name: prompt_of(cell, plan.task, data, plan.seed).fit(
+            data.items[0].text, model=CountingChat(context_window=999), max_new_tokens=10
+        )
+        for cell in plan.cells
+    }
+    assert {name: len(prompt.examples) for name, prompt in fitted.items()} == {
+        "no prompt": 0,
+        "instruction": 0,
+        "FLAN template": 0,
+        "three examples, 10 tokens": 3,
+        **{f"1 example, temperature {temperature}": 1 for temperature in (0, 0.5, 1.0)},
+        **{f"3 examples, temperature {temperature}": 3 for temperature in (0, 0.5, 1.0)},
+    }
+    dialogue = "A: row?\nB: Yes."
+    assert fitted["no prompt"].text == f"User:\n{dialogue}"
+    assert fitted["instruction"].text == (
+        f"System:\nSummarize the text in one short sentence. Say who does what.\n\nUser:\n{dialogue}\n\n"
+        "Assistant:\nIn short,"
+    )
+    assert fitted["FLAN template"].text == f"Dialogue:\n\n{dialogue}\n\nWhat was going on?"
+    assert fitted["1 example, temperature 0"].text == (
+        "Dialogue:\n\nA: tea?\nB: Yes.\n\nWhat was going on?\nB agrees to tea.\n\n\n"
+        f"Dialogue:\n\n{dialogue}\n\nWhat was going on?"
+    )

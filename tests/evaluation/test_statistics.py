@@ -132,6 +132,13 @@ def test_as_many_items_as_needed_find_the_difference_four_times_of_five():
     assert statistics.items_needed(0.0, 1.0) == math.inf
 
 
+def test_fewer_items_than_a_test_needs_to_show_anything_are_not_called_enough():
+    least = int(statistics.items_needed(1.0, 1e-9))  # a difference without any spread
+    right = np.ones(least, dtype=bool)
+    assert statistics.mcnemar(right, ~right) < 0.05
+    assert statistics.mcnemar(right[1:], ~right[1:]) > 0.05
+
+
 def test_items_of_a_cluster_are_one_row():
     rows = rows_of([1, 0, 1, 1])
     assert add_up(rows, ["a", "b", "a", "b"]).tolist() == [[2, 2], [1, 2]]
