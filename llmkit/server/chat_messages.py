@@ -19,13 +19,22 @@ def read_messages(given: Sequence[dict[str, Any]]) -> list[BaseMessage]:
     Raises:
         Refusal: one is no message.
     """
-    for message in given:
-        if (role := message.get("role")) not in _ROLES:
-            raise Refusal(
-                400, f"a message has the role {role!r:.60}, but must have one of {', '.join(_ROLES)}", param="messages"
-            )
     try:
-        return with_plain_text_blocks(convert_to_messages(list(given)))
+        return with_plain_text_blocks(convert_to_messages([_checked(message) for message in given]))
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise Refusal(400, f"messages cannot be read ({reason:.200})", param="messages") from error
+
+
+def _checked(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message that has all that its role needs; one with calls of tools needs no content."""
+    role = message.get("role")
+    if role not in _ROLES:
+        reason = f"a message has the role {role!r:.60}, but must have one of {', '.join(_ROLES)}"
+        raise Refusal(400, reason, param="messages")
+    if role == "assistant" and message.get("tool_calls"):
+        message = {"content": None, **message}
+    for name in ("content", "tool_call_id") if role == "tool" else ("content",):
+        if name not in message:
+            raise Refusal(400, f"a message of the role {role!r} has no {name}: give one", param="messages")
+    return message

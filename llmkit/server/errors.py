@@ -102,7 +102,8 @@ def _first_name(message: str, names: Collection[str]) -> str | None:
 
 def _http_message(error: HTTPException) -> str:
     phrase = HTTPStatus(error.status_code).phrase.lower()
-    hint = {404: "; see /v1/models and the documentation of llmkit serve", 405: "; try POST, or GET"}
+    allowed = (error.headers or {}).get("Allow", "another one")
+    hint = {404: "; see /v1/models and the documentation of llmkit serve", 405: f"; this path takes {allowed}"}
     return f"{phrase}{hint.get(error.status_code, '')}"
 
 

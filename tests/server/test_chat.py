@@ -116,7 +116,7 @@ def test_a_conversation_with_a_tools_result_is_read(client, server):
     messages = [
         {"role": "developer", "content": "Be brief."},
         *MESSAGES,
-        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "a1", "content": "It is in Rome."},
     ]
     found = ask(client, messages=messages)
@@ -149,6 +149,8 @@ def test_parameters_without_effect_are_passed_over(client):
         ({"messages": []}, "messages", "at least 1 item"),
         ({"messages": [{"role": "alien", "content": "x"}]}, "messages", "role 'alien'"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages", "cannot be read"),
+        ({"messages": [{"role": "user"}]}, "messages", "'user' has no content"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages", "'tool' has no tool_call_id"),
         ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", "differ"),
         ({"response_format": {"type": "xml"}}, None, "response_format is"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "no"}}}, None, "the tools are"),
