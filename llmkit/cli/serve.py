@@ -147,17 +147,18 @@ def serve(
 
     with run.listen(settings) as listener:  # what is wrong is said before the model loads
         llms = models.load(generation)
-        _announce(llms, run.address_of(listener))
+        _announce(llms, run.address_of(listener), has_key=settings.api_key is not None)
         run.serve(llms, settings, listener=listener)
 
 
-def _announce(llms: Mapping[str, HuggingFaceChat], address: str) -> None:
-    """Show the address of the API, which is the command's result."""
+def _announce(llms: Mapping[str, HuggingFaceChat], address: str, *, has_key: bool) -> None:
+    """Show the address of the API, which is the command's result; the key is never shown."""
     from llmkit.models.weights.memory import gigabytes
 
     names = " and ".join(f"{name} ({llm.context_window} tokens)" for name, llm in llms.items())
     distinct = {id(llm.engine): llm for llm in llms.values()}  # the same weights are loaded once
     weights = gigabytes(sum(llm.memory_footprint() for llm in distinct.values()))
     console.note(f"serving {names}, with {weights} of weights; Ctrl-C stops it")
-    console.note(f"to try it in a browser, open {address}/")
+    hint = "#key=KEY, with the key for KEY" if has_key else ""
+    console.note(f"to try it in a browser, open {address}/{hint}")
     console.output(f"{address}/v1")

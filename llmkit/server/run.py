@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Mapping
 from functools import partial
@@ -73,15 +72,16 @@ def listen(settings: ServerSettings) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = str(error.strerror or error).partition(" (while")[0]
         raise InputError(
             f"port {settings.port} of {settings.host} cannot be used ({reason}): choose another one"
         ) from error
 
 
 def address_of(listener: socket.socket) -> str:
-    """Return the address of a socket, such as `http://127.0.0.1:8321`."""
+    """Return the address of a socket, such as `http://127.0.0.1:8321`; of one that listens on all, this machine's."""
     host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # browsers connect to no unspecified address
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -51,8 +51,8 @@ class ServerSettings:
             raise InputError("api_key must be ASCII characters that can be printed, at least one")
         if not self.is_loopback and self.api_key is None:
             raise InputError(
-                f"host is {self.host!r}, where other machines can connect: give an api_key (with the command, "
-                "--api-key or the environment variable LLMKIT_API_KEY), or leave host out"
+                f"host is {self.host!r}, where other machines can connect: give an api_key (the command reads it from "
+                "the environment variable LLMKIT_API_KEY, too), or leave host out"
             )
         for origin in self.allow_origin:
             _check_origin(origin)

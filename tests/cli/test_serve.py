@@ -16,6 +16,7 @@ pytest.importorskip("uvicorn")
     ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "host is '0.0.0.0', where other machines can connect: give an --api-key"),
+        (["--host", "0.0.0.256", "--api-key", "k"], "port 8321 of 0.0.0.256 cannot be used"),
         (["--allow-origin", "*"], "'*' cannot be an allowed origin"),
         (["--port", "70000"], "--port '70000'"),
         (["--max-running", "0"], "--max-running '0'"),
@@ -27,6 +28,7 @@ def test_what_is_wrong_is_said_at_once(llmkit, arguments, message):
     code, out, err = llmkit("serve", *arguments, "--model", "no such model")
     assert (code, out) == (2, "")
     assert message in err
+    assert "Unknown error" not in err
 
 
 def test_the_key_of_the_environment_is_not_shown(llmkit, monkeypatch):
@@ -77,4 +79,5 @@ def test_a_server_runs_until_it_is_interrupted(tiny_model):
         process.send_signal(signal.SIGINT)
         rest, notes = process.communicate()
     assert (process.returncode, rest) == (130, "")
+    assert re.search(r"open http://127\.0\.0\.1:\d+/#key=KEY, with the key", notes)
     assert re.search(r"serving a \(8192 tokens\) and b \(8192 tokens\), with [\d.]+ GB of weights", notes)

@@ -93,3 +93,11 @@ def test_a_port_that_is_taken_is_an_error(server):
 
     with pytest.raises(InputError, match=rf"port {server.port} of 127\.0\.0\.1 cannot be used"):
         listen(ServerSettings(port=server.port))
+
+
+def test_the_address_of_a_server_for_all_machines_is_one_that_a_browser_opens():
+    from llmkit.server.run import address_of, listen
+    from llmkit.server.settings import ServerSettings
+
+    with listen(ServerSettings(host="0.0.0.0", port=0, api_key=KEY)) as listener:
+        assert address_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
