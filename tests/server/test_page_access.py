@@ -65,6 +65,22 @@ def test_tokens_and_alternatives_are_readable(pages: WatchedPages) -> None:
         assert page.evaluate(CHECKS) == {"pale": [], "nameless": []}
 
 
+def test_text_has_the_direction_of_its_language(pages: WatchedPages) -> None:
+    page = pages.open("#" + urlencode({"view": "chat", "key": KEY, "messages": '[["u","مرحبا\\nHello"]]'}))
+    left, right = page.locator("#messages .text").evaluate(
+        """text => {
+            const range = document.createRange();
+            range.selectNodeContents(text);
+            const lines = [...range.getClientRects()];
+            const box = text.getBoundingClientRect();
+            const lefts = lines.map(line => line.left - box.left), rights = lines.map(line => box.right - line.right);
+            return [Math.min(...lefts), Math.min(...rights)];
+        }"""
+    )
+    assert right == pytest.approx(0, abs=1)  # Arabic begins at the right
+    assert 0 < left < 30  # English at the left, behind the bar
+
+
 def test_all_is_reached_with_the_keyboard(pages: WatchedPages) -> None:
     page = open_view(pages, "classify")
     page.keyboard.press("Tab")
