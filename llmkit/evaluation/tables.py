@@ -5,6 +5,9 @@ from __future__ import annotations
 from llmkit.evaluation.comparison import CellReport, Comparison
 from llmkit.evaluation.verdicts import Figure
 
+LEAST_FOR_INTERVALS = 8
+"""With fewer items, or clusters, a bootstrap covers the truth in less than 95 % (with 2, in half of all cases)."""
+
 
 def headline(comparison: Comparison) -> str:
     """Return what won and whether to believe it, in one sentence."""
@@ -43,6 +46,8 @@ def notes_of(comparison: Comparison) -> list[str]:
             notes.append(
                 f"{report.cell.name}: {report.cut} prompts did not hold all examples; the window is too small."
             )
+    if (independent := len({item.cluster for item in comparison.items})) < LEAST_FOR_INTERVALS:
+        notes.append(f"{independent} items are few: intervals of fewer than {LEAST_FOR_INTERVALS} are too narrow.")
     notes.append(
         "Figures have 95 % intervals. A difference is called better or worse if its p-value, paired by item and "
         "corrected for the number of cells (Holm), is below 0.05."

@@ -13,6 +13,7 @@ from llmkit.evaluation.comparison import compare_cells
 from llmkit.evaluation.halving import find_best, write_prompt
 from llmkit.evaluation.items import read_data
 from llmkit.evaluation.metrics import METRICS
+from llmkit.evaluation.tables import notes_of
 from llmkit.evaluation.verdicts import Sample, judge
 from llmkit.prompts import TaskPrompt
 
@@ -228,3 +229,9 @@ def test_progress_counts_the_results_of_all_cells(plan_of, run):
     told.clear()
     run(plan_of(cells=CELLS), limit=4, progress=lambda *step: told.append(step))
     assert told == []  # everything was there
+
+
+def test_a_note_says_that_few_items_have_intervals_that_are_too_narrow(plan_of, run):
+    few = "3 items are few: intervals of fewer than 8 are too narrow."
+    assert few in notes_of(run(plan_of(cells=CELLS), limit=3))
+    assert not any("too narrow" in note for note in notes_of(run(plan_of(cells=CELLS))))
