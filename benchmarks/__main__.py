@@ -60,8 +60,9 @@ def main(
     if unknown := set(which or ()) - set(known):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: must be of {', '.join(known)}")
     if device:
-        limits = {"rounds": rounds, "scale": scale, "seconds": seconds}
-        measure_table(model, device, data=data, which=which or (), path=saved, **limits)
+        measure_table(
+            model, device, data=data, which=which or (), rounds=rounds, scale=scale, seconds=seconds, path=saved
+        )
         return
     options = RunOptions(model, data, rounds)
     for name in which or BENCHMARKS:

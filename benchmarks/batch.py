@@ -12,7 +12,11 @@ import argparse
 import random
 import statistics
 import time
+from collections.abc import Sequence
 
+from langchain_core.language_models import LanguageModelInput
+
+from benchmarks.output_tokens import output_tokens
 from benchmarks.peer import stock_pipeline
 from llmkit import HuggingFaceChat
 from llmkit.models import DEFAULT_MODEL
@@ -34,6 +38,11 @@ def make_prompts(count: int) -> list[str]:
     return [f"Summarize in one sentence: {text}" for text in texts]
 
 
+def render(llm: HuggingFaceChat, prompts: Sequence[str]) -> list[LanguageModelInput]:
+    """Return the prompts in the model's chat markup, for models that take plain text."""
+    return [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
+
+
 def main() -> None:
     """Run both alternately; print tokens per second and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -45,13 +54,13 @@ def main() -> None:
     folder = resolve(DEFAULT_MODEL)
     llm = HuggingFaceChat(temperature=0, max_new_tokens=options.max_new_tokens)
     peer = stock_pipeline(folder, options.max_new_tokens)
-    rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
+    rendered = render(llm, prompts)
     ratios = []
     for run in range(options.runs):
         llm.engine.prefix_cache.clear()
         started = time.perf_counter()
         answers = llm.batch(prompts)
-        ours = sum(answer.usage_metadata["output_tokens"] for answer in answers) / (time.perf_counter() - started)
+        ours = sum(map(output_tokens, answers)) / (time.perf_counter() - started)
         started = time.perf_counter()
         texts = peer.batch(rendered)
         theirs = sum(llm.get_num_tokens(text) + 1 for text in texts) / (time.perf_counter() - started)

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +28,7 @@ from llmkit import HuggingFaceChat
 from llmkit.chains import Guarantee, NERChain, QAChain, ZeroShotClassificationChain
 from llmkit.chains.guarantees.conformal import control_expected_share
 from llmkit.chains.guarantees.thresholds import (
+    Row,
     ShareOfFalse,
     Target,
     changes_of,
@@ -50,7 +52,7 @@ class Population:
     is_binary: bool
 
     @cached_property
-    def _curves(self) -> tuple[Any, Any, Any]:
+    def _curves(self) -> tuple[Row, Row, Row]:
         """The negated thresholds at which losses change, the sum of the losses up to each, and each row's threshold."""
         values, changes = changes_of([(text.thresholds, text.losses) for text in self.texts])
         highest = np.sort([-text.thresholds[0] for text in self.texts if len(text.thresholds)])
@@ -66,13 +68,14 @@ class Population:
         """Return the share of the rows that are answered with this threshold."""
         return float(np.searchsorted(self._curves[2], -threshold, side="right") / len(self.texts))
 
-    def guarantee(self, chosen: Sequence[int], target: Target) -> Guarantee:
+    def guarantee(self, chosen: NDArray[np.int64], target: Target) -> Guarantee:
         """Return what the chain guarantees with these rows."""
         texts = [self.texts[index] for index in chosen]
         if not self.is_binary:
             return control_share(texts, target)
-        rows = [(text.thresholds[0], text.losses[0]) if len(text.losses) else (-np.inf, 1.0) for text in texts]
-        return control_error(*zip(*rows, strict=True), target)
+        scores = [text.thresholds[0] if len(text.thresholds) else -np.inf for text in texts]
+        wrong = [text.losses[0] if len(text.losses) else 1.0 for text in texts]
+        return control_error(scores, wrong, target)
 
 
 def of_classification(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:

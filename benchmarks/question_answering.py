@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,7 +48,7 @@ class Result:
     quotes_match: bool
 
 
-def best(measure: Callable[[str, str], float], text: str, row: Row) -> float:
+def best(measure: Callable[[str, str], float], text: str, row: Mapping[str, Any]) -> float:
     return max(measure(text, answer["text"]) for answer in row["answers"])
 
 

@@ -25,6 +25,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from llmkit import HuggingFaceChat
 from llmkit.chains import SummarizationChain, Summary
+from llmkit.chains.summarization.strategies import StrategyChoice
 from llmkit.errors import ContextWindowExceeded
 from llmkit.text.segmentation import passages
 
@@ -52,7 +53,7 @@ def main(
     limit: Annotated[int | None, typer.Option(help="Only the first LIMIT meetings.")] = None,
     window: Annotated[int, typer.Option(help="A smaller context window, in tokens; 0 is the model's.")] = 0,
     max_words: Annotated[int, typer.Option(help="The most words of a summary.")] = 100,
-    strategy: Annotated[str, typer.Option()] = "auto",
+    strategy: Annotated[StrategyChoice, typer.Option()] = "auto",
     model: Annotated[str, typer.Option()] = "smollm2-135m",
     out: Annotated[Path | None, typer.Option(help="Write the summaries here, as JSON lines.")] = None,
 ) -> None:

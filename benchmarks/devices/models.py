@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.devices.records import Variant
 from benchmarks.devices.texts import QUESTION
+from benchmarks.output_tokens import output_tokens
 from llmkit import HuggingFaceChat
 
 ONE_BILLION: dict[str, Any] = {
@@ -82,7 +83,7 @@ class Models:
         from transformers import AutoModelForCausalLM
 
         dtype = self.engine.loaded.model.dtype
-        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype).to(self.device).eval()
+        return AutoModelForCausalLM.from_pretrained(self.folder, dtype=dtype, device_map=self.device).eval()
 
     @cached_property
     def random_weights(self) -> Any:
@@ -131,8 +132,8 @@ def stream_rate(llm: HuggingFaceChat) -> Variant:
         llm.engine.prefix_cache.clear()
         started = time.perf_counter()
         *_, last = llm.stream(QUESTION)
-        seconds = time.perf_counter() - started - last.response_metadata["timings"]["time_to_first_token"]
-        return (last.usage_metadata["output_tokens"] - 1) / seconds
+        until_first: float = last.response_metadata["timings"]["time_to_first_token"]
+        return (output_tokens(last) - 1) / (time.perf_counter() - started - until_first)
 
     return run
 

@@ -61,7 +61,8 @@ class Records:
         """Print a record and add it to the file: the first value apart, the median of the others."""
         rounded = [float(f"{value:.4g}") for value in values]
         median = float(f"{statistics.median(rounded[1:] or rounded):.4g}") if rounded else None
-        record = {"row": row, "variant": variant, "unit": unit, "median": median, "first": (rounded or [None])[0]}
+        first = rounded[0] if rounded else None
+        record = {"row": row, "variant": variant, "unit": unit, "median": median, "first": first}
         line = json.dumps({**record, "rounds": rounded[1:], "device": self.device, **more}, ensure_ascii=False)
         print(line, flush=True)
         if self.path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks.conversation import first_tokens
 from benchmarks.devices import texts
 from benchmarks.devices.models import Models, device_name, generate_rate, stream_rate
 from benchmarks.devices.records import Records, Variant
+from benchmarks.output_tokens import output_tokens
 from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain, QAChain, ZeroShotClassificationChain
 
@@ -103,8 +105,7 @@ class Table:
                 llm.engine.prefix_cache.clear()
                 start = time.perf_counter()
                 answers = llm.batch(prompts)
-                count = sum(answer.usage_metadata["output_tokens"] for answer in answers)
-                return count / (time.perf_counter() - start)
+                return sum(map(output_tokens, answers)) / (time.perf_counter() - start)
 
             return run
 
@@ -165,8 +166,11 @@ class Table:
                 f"labels, {name}",
                 "FewShotPromptTemplate and HuggingFacePipeline, batch size 64",
                 "texts/s",
-                lambda prompts=prompts: self.per_second(self.models.pipeline(4, 64), prompts),
+                partial(self._generated_labels, prompts),
             )
+
+    def _generated_labels(self, prompts: Sequence[str]) -> Variant:
+        return self.per_second(self.models.pipeline(4, 64), prompts)
 
     def spans(self) -> None:
         """Measure entities and answers."""

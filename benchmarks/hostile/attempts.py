@@ -10,9 +10,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-ANSWERED, REFUSED, ELSE = "answered", "refused", "else"
+Result = Literal["answered", "refused", "else"]
+ANSWERED: Final = "answered"
+REFUSED: Final = "refused"
+ELSE: Final = "else"
 MEGABYTES = 4096
 _WAITING = 3
 """How many times its seconds of computing an attempt may take, for other work on the machine."""
@@ -26,7 +29,7 @@ class Outcome(NamedTuple):
         megabytes: at the peak, beyond what was there before.
     """
 
-    result: Literal["answered", "refused", "else"]
+    result: Result
     text: str
     seconds: float
     computing: float
@@ -83,6 +86,7 @@ def _make(attempt: Attempt, written: int, seconds: int, megabytes: int) -> None:
         quiet = os.open("output", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
+        result: Result
         try:
             result, text = ANSWERED, str(attempt.run())
         except LlmkitError as error:

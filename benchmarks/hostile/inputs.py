@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.hostile.attempts import Attempt
 
@@ -24,24 +23,24 @@ def attempts() -> Iterator[Attempt]:
     from llmkit import HuggingFaceChat
     from llmkit.chains import NERChain, QAChain, SummarizationChain, ZeroShotClassificationChain
 
-    llm: Any = HuggingFaceChat()
+    llm = HuggingFaceChat()
     for chain in (ZeroShotClassificationChain(llm, ["a", "b"]), NERChain(llm), SummarizationChain(llm)):
         chain.invoke("A boat.")  # what is loaded and measured at the first use is not that of an attempt
+
+    def classify(labels: list[str], text: str) -> object:
+        return ZeroShotClassificationChain(llm, labels).invoke(text)
+
     texts = {"10 MB of sentences": _text(10_000_000), "10 MB without a space": "x" * 10_000_000}
     for name, text in texts.items():
-        chains: dict[str, Any] = {
-            "classify": partial(ZeroShotClassificationChain, llm, ["sports", "politics"]),
-            "entities": partial(NERChain, llm),
-            "summarize": partial(SummarizationChain, llm),
-        }
-        for chain, make in chains.items():
-            yield Attempt(f"{chain}: {name}", lambda make=make, text=text: make().invoke(text))
         question = {"question": "Who wrote the letters?", "context": text}
-        yield Attempt(f"ask: {name}", lambda question=question: QAChain(llm).invoke(question).text)
-        yield Attempt(f"a prompt: {name}", lambda text=text: llm.invoke(text).content)
+        yield Attempt(f"classify: {name}", partial(classify, ["sports", "politics"], text))
+        yield Attempt(f"entities: {name}", partial(NERChain(llm).invoke, text))
+        yield Attempt(f"summarize: {name}", partial(SummarizationChain(llm).invoke, text))
+        yield Attempt(f"ask: {name}", partial(QAChain(llm).invoke, question))
+        yield Attempt(f"a prompt: {name}", partial(llm.invoke, text))
     for labels in (_numbered(500), _numbered(2000), _numbered(5000), ["x" * 10_000, "b"], ["word " * 5000, "b"]):
         name = f"{len(labels)} labels, the first of {len(labels[0])} characters"
-        yield Attempt(name, lambda labels=labels: ZeroShotClassificationChain(llm, labels).invoke("The match ended."))
+        yield Attempt(name, partial(classify, labels, "The match ended."))
     yield from _files()
 
 
@@ -64,12 +63,15 @@ def _files() -> Iterator[Attempt]:
         os.mkfifo("pipe")
         if writes_after is not None:
             threading.Thread(target=_write, args=(Path("pipe").absolute(), writes_after), daemon=True).start()
-        return load("pipe")[0].page_content
+        return first_text("pipe")
+
+    def first_text(path: str) -> str:
+        return load(path)[0].page_content[:100]
 
     yield Attempt("a pipe without a writer", partial(pipe, writes_after=None))
     yield Attempt("a pipe whose writer comes late", partial(pipe, writes_after=1))
     for device in ("/dev/zero", "/dev/null", "/dev/urandom", "/dev/full"):
-        yield Attempt(device, lambda device=device: load(device)[0].page_content[:100])
+        yield Attempt(device, partial(first_text, device))
     for name, data in {"NUL bytes": b"\0" * 1000, "a folder": None, "UTF-16 cut": b"\xff\xfea"}.items():
         yield Attempt(f"a file: {name}", partial(_load_new, data))
 

@@ -32,12 +32,12 @@ def attempts() -> Iterator[Attempt]:
         yield Attempt(f"chunks {chunks[:40]!r}", partial(_fetch, [answer]))
     for number in range(RANDOM):
         yield Attempt(f"random answer {number}", partial(_fetch, _answers(random.Random(number))))
-    for name, pieces in {
+    for part, begin in {
         "status": b"HTTP/1.1 2",
         "headers": _HEAD + b"\r\nX: ",
         "body": _HEAD + b"\r\n\r\n<p>a",
     }.items():
-        yield Attempt(f"a byte each half second of the {name}", partial(_drip, pieces))
+        yield Attempt(f"a byte each half second of the {part}", partial(_drip, begin))
     yield Attempt("a page that takes long to read", partial(_fetch, [_HEAD + b"\r\n\r\n" + b"<b>" * 99_000], 1.0))
 
 

@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.devices.models import generate_rate
+from benchmarks.devices.texts import QUESTION
+from benchmarks.output_tokens import output_tokens
 from benchmarks.performance.results import Comparison, RunOptions, Variant, Variants
 from llmkit import HuggingFaceChat
 from llmkit.models.weights.catalog import resolve
 
-QUESTION = "Tell me about the life of foxes: where they live, what they eat and how they raise their young."
 TOKENS = 96
 
 
@@ -94,8 +96,7 @@ def ours(llm: HuggingFaceChat) -> Variant:
         for piece in llm.stream(QUESTION):
             if first == start and piece.content:
                 first = time.perf_counter()
-            count = (piece.usage_metadata or {}).get("output_tokens", 0)
-        return (count - 1) / (time.perf_counter() - first)
+        return (output_tokens(piece) - 1) / (time.perf_counter() - first)
 
     return run
 
@@ -105,28 +106,8 @@ def transformers(model: str, dtype: str) -> Variant:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = resolve(model)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
     weights = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    messages = [{"role": "user", "content": QUESTION}]
-    inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-
-    class Clock:
-        def __init__(self) -> None:
-            self.moments: list[float] = []
-
-        def put(self, _: Any) -> None:
-            self.moments.append(time.perf_counter())
-
-        def end(self) -> None:
-            """Do nothing."""
-
-    def run() -> float:
-        clock = Clock()
-        weights.generate(**inputs, max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False, streamer=clock)
-        moments = clock.moments[1:]  # the first is the prompt
-        return (len(moments) - 1) / (moments[-1] - moments[0])
-
-    return run
+    return generate_rate(weights, AutoTokenizer.from_pretrained(folder), TOKENS)
 
 
 def int8(model: str) -> Variant:
@@ -186,11 +167,11 @@ def structured_output(run_options: RunOptions) -> Comparison:
     def timed(chain: Any, *, computed: bool = False) -> Variant:
         def run() -> float:
             llm.engine.prefix_cache.clear()
-            moments, count = [], 0
+            moments = []
             for piece in chain.stream(QUESTION, min_new_tokens=None):
                 moments += [time.perf_counter()] if piece.content else []
-                count = (piece.usage_metadata or {}).get("output_tokens", 0)
-            return ((len(moments) if computed else count) - 1) / (moments[-1] - moments[0])
+            count = len(moments) if computed else output_tokens(piece)
+            return (count - 1) / (moments[-1] - moments[0])
 
         return run
 

@@ -6,12 +6,14 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 
-from benchmarks.batch import make_prompts
+from benchmarks.batch import make_prompts, render
 from benchmarks.classification import Task, ask_stock, draw_examples, load_task, stock
+from benchmarks.output_tokens import output_tokens
 from benchmarks.peer import stock_pipeline
 from benchmarks.performance.answers import without_fast_forward
 from benchmarks.performance.results import Comparison, Growth, RunOptions, Variant, Variants
@@ -30,7 +32,7 @@ def batch(run_options: RunOptions) -> Comparison:
         model=without_fast_forward(run_options.model).engine, temperature=0, max_new_tokens=TOKENS
     )
     peer = stock_pipeline(resolve(run_options.model), TOKENS)
-    rendered = [llm.engine.encoder.render(llm._convert_input(prompt).to_messages()) for prompt in prompts]
+    rendered = render(llm, prompts)
 
     def rate(ask: Callable[[], int]) -> Variant:
         def run() -> float:
@@ -41,7 +43,7 @@ def batch(run_options: RunOptions) -> Comparison:
 
     def answer_all(model: HuggingFaceChat) -> int:
         model.engine.prefix_cache.clear()
-        return sum(answer.usage_metadata["output_tokens"] for answer in model.batch(prompts))
+        return sum(map(output_tokens, model.batch(prompts)))
 
     variants = Variants(
         {
@@ -71,9 +73,8 @@ def labels(run_options: RunOptions) -> Comparison:
     variants: dict[str, Variant] = {}
     for count in (0, 8):
         chain = stock(ag, draw_examples(ag, count), resolve(run_options.model))
-        variants[f"stock recipe, {count} examples"] = per_second(
-            len(stock_task.rows), lambda chain=chain: ask_stock(chain, stock_task)
-        )
+        ask = partial(ask_stock, chain, stock_task)
+        variants[f"stock recipe, {count} examples"] = per_second(len(stock_task.rows), ask)
     variants["llmkit, transformers' forward pass, 0 examples"] = classification_rate(plain_llm, ag, 0)
     variants["llmkit, 0 examples"] = classification_rate(llm, ag, 0)
     variants["llmkit, 8 examples"] = classification_rate(llm, ag, 8)
@@ -119,7 +120,7 @@ def label_notes(llm: HuggingFaceChat, found: dict[str, list[float]], variant: Va
 
 def tokens_read(llm: HuggingFaceChat, work: Variant) -> int:
     """Count the tokens that a variant passes through the model's layers."""
-    fast, tokens = cast(Any, llm.engine.loaded.fast_forward), 0
+    fast, tokens = llm.engine.loaded.fast_forward, 0
     if fast is None:
         return 0
     original = fast._states

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from benchmarks.batch import SENTENCES
 from benchmarks.conversation import first_tokens
+from benchmarks.output_tokens import output_tokens
 from benchmarks.peer import stock_chat
 from benchmarks.performance.answers import without_fast_forward
 from benchmarks.performance.results import Growth, RunOptions
@@ -144,13 +145,12 @@ def drafts(run_options: RunOptions) -> Growth:
     ]
 
     def rate(prompt: str) -> tuple[float, str]:
-        begun, size = 0.0, 0
-        pieces = []
+        begun, pieces = 0.0, []
         for piece in llm.stream(prompt):
             begun = begun or time.perf_counter()
-            pieces.append(str(piece.content))
-            size = (piece.usage_metadata or {}).get("output_tokens", size)
-        return (size - 1) / (time.perf_counter() - begun), "".join(pieces)
+            pieces.append(piece)
+        seconds = time.perf_counter() - begun
+        return (output_tokens(pieces[-1]) - 1) / seconds, "".join(piece.text for piece in pieces)
 
     lines: dict[str, list[tuple[float, float]]] = {"llmkit, a token a pass": [], "llmkit, with drafts": []}
     gains = []

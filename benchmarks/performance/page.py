@@ -109,7 +109,10 @@ def draw(result: Result, file: Path) -> None:
 
     height = 0.6 + 0.42 * len(result.values) if isinstance(result, Comparison) else 3.4
     figure, axes = pyplot.subplots(figsize=(7, height), layout="constrained")
-    (_bars if isinstance(result, Comparison) else _lines)(axes, result)
+    if isinstance(result, Comparison):
+        _bars(axes, result)
+    else:
+        _lines(axes, result)
     figure.savefig(file, metadata={"Date": None})
     pyplot.close(figure)
 

@@ -114,11 +114,12 @@ def main() -> int:
         first = dict([next(iter(answers.items()))])
         Load(address, first, options.max_tokens, lambda sent: sent < 1, disturbers=0).run()  # to warm up
         started = time.perf_counter()
+        end: float = started + options.seconds
         memory = MemoryLog(process)
         worked = processor_seconds(process)
 
         def goes(_: int) -> bool:
-            return time.perf_counter() - started < options.seconds
+            return time.perf_counter() < end
 
         counts = Load(address, answers, options.max_tokens, goes, options.disturbers).run()
         seconds = time.perf_counter() - started

@@ -19,6 +19,9 @@ class CachedLLM(HuggingFaceLLM):
 
     _cache: Cache = PrivateAttr(default_factory=dict)
 
+    def __init__(self, model: Any = None, **options: Any) -> None:  # for type checkers, as that of the base class
+        super().__init__(model, **options)
+
     def score(self, inputs: Any, continuations: Any, *, include_eos: bool = False) -> Any:
         """Compute only the scores that are not known."""
         return cached_scores(self._cache, super().score, inputs, continuations, include_eos=include_eos)

@@ -144,9 +144,9 @@ def _blend(neutral: Any, fitted: Any, share: float) -> Any:
         names = dict.fromkeys([*neutral, *fitted])
         found = {name: _blend(*_pair(neutral.get(name), fitted.get(name)), share) for name in names}
         return _NOTHING if _NOTHING in found.values() else found
-    if is_dataclass(neutral) and type(neutral) is type(fitted):
+    if is_dataclass(neutral) and not isinstance(neutral, type) and type(neutral) is type(fitted):
         values = {name: _blend(value, getattr(fitted, name), share) for name, value in vars(neutral).items()}
-        return _NOTHING if _NOTHING in values.values() else type(neutral)(**values)
+        return _NOTHING if _NOTHING in values.values() else replace(neutral, **values)
     return _NOTHING
 
 
