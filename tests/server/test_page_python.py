@@ -1,5 +1,6 @@
 """The Python that the page shows does what the page does."""
 
+import ast
 import contextlib
 import io
 from collections.abc import Iterator
@@ -18,7 +19,14 @@ pytestmark = pytest.mark.slow
 
 WORDS = 'He said "no" \\ and left: {x} \u2028 \u202e\x9b 😀'
 VIEWS = {
-    "compare": {"compare.message": WORDS, "a.max_tokens": "3", "b.max_tokens": "3", "b.seed": "4", "b.system": WORDS},
+    "compare": {
+        "compare.message": WORDS,
+        "a.temperature": "0",
+        "a.max_tokens": "3",
+        "b.max_tokens": "3",
+        "b.seed": "4",
+        "b.system": WORDS,
+    },
     "prompt": {
         "prompt.instruction": f"Label it. {WORDS}",
         "prompt.input_label": "Text",
@@ -30,6 +38,22 @@ VIEWS = {
     "read": {"read.text": f"The mill was built in 1821. {WORDS}", "read.questions": "When?", "read.names": "person"},
     "summarize": {"summarize.text": f"{WORDS}. The mill was built in 1821. " * 3, "summarize.max_words": "8"},
 }
+
+DONE = {
+    "compare": "#compare:not(:has([aria-busy])) [data-side=b] .foot small",
+    "prompt": "#prompt-answer .foot small",
+    "classify": "#classify-result table",
+    "read": "#answers:not([aria-busy]) .card + .card",
+    "summarize": "#summary .summary",
+}
+SHOWN = {
+    "compare": "#compare .answer .text",
+    "prompt": "#prompt-answer .text, #budget td:nth-child(2)",
+    "classify": "#classify-result .number",
+    "read": "#answers h3:not(:last-of-type), #answers strong, #answers .to-mark.name",
+    "summarize": "#summary .summary",
+}
+TEXTS = "all => all.flatMap(one => [...one.childNodes].filter(node => node.nodeType === 3).map(node => node.data))"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +100,21 @@ def test_the_program_of_a_chat_gives_the_same_answer(pages: WatchedPages) -> Non
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_program_of_a_view_runs(pages: WatchedPages, view: str) -> None:
+def test_the_program_of_a_view_gives_what_the_page_shows(pages: WatchedPages, view: str) -> None:
     page = pages.open("#" + urlencode({"view": view, **VIEWS[view]}))
-    assert run(page).strip()
+    page.click(f"#{view}-form .main")
+    page.wait_for_selector(DONE[view])
+    shown = [text for text in page.locator(SHOWN[view]).evaluate_all(TEXTS) if text.strip()]
+    printed = run(page)
+    if view == "classify":
+        scores = [percent(value) for line in printed.splitlines() for value in ast.literal_eval(line).values()]
+        assert sorted(scores) == sorted(shown)
+    elif view == "compare":
+        assert printed == "A: {}\nB: {}\n".format(*shown)
+    else:
+        assert shown
+        assert [text for text in shown if text not in printed] == []
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
