@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,7 +27,10 @@ class CellOptions:
         Path, typer.Option(metavar="FOLDER", help="Write results and the report here; the same command continues.")
     ]
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The data, instead of the file that the plan names.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="The data, instead of the file that the plan names; or the folder of its files."
+        ),
     ] = None
     baseline: Annotated[
         str | None, typer.Option(metavar="CELL", help="The cell that others are compared with; the first by default.")
@@ -110,7 +113,7 @@ def _run(path: Path, cells: CellOptions, running: RunOptions) -> Comparison:
     from llmkit.evaluation import compare as compare_plan
 
     plan = Plan.load(path).with_only(cells.only or [], cells.baseline)
-    plan = plan if cells.data is None else replace(plan, data=cells.data)
+    plan = plan if cells.data is None else plan.with_data(cells.data)
     how: dict[str, Any] = {name: getattr(cells, name) for name in ("baseline", "holdout", "limit")}
     how |= {name: getattr(running, name) for name in ("engine", "workers", "retry_failed")}
     with ExitStack() as stack:

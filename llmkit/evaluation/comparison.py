@@ -58,6 +58,11 @@ class CellReport:
     cost: Cost
     results: list[list[ItemResult]]
 
+    @property
+    def first_error(self) -> str:
+        """The message of the first item without a result."""
+        return next((one.text for repeat in self.results for one in repeat if one.error is not None), "")
+
 
 @dataclass(frozen=True)
 class Comparison:

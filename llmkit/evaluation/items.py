@@ -145,20 +145,21 @@ def _item(plan: Plan, row: Row, number: int) -> Item:
 
 def _example(plan: Plan, row: Row, number: int) -> dict[str, Any]:
     place = f"row {number} of {plan.example_data or plan.data}"
-    reference = _reference(plan, row, place)
+    reference = _reference(plan, row, place, plan.example_reference)
     output = reference[0] if plan.task != "entities" and isinstance(reference, list) and reference else reference
     text = _text(plan.context if plan.task == "answer" else plan.input, row, place)
     example = {"input": text, "output": output or ""}
     return example | ({"question": _text(plan.input, row, place)} if plan.task == "answer" else {})
 
 
-def _reference(plan: Plan, row: Row, place: str) -> Any:
-    value = _cell(plan.reference, row, place)
+def _reference(plan: Plan, row: Row, place: str, column: str | None = None) -> Any:
+    column = column or plan.reference
+    value = _cell(column, row, place)
     match plan.task:
         case "classify":
             if value is None or not str(value).strip():
-                raise InputError(f"{place} has no label in the column {plan.reference!r}")
-            return validate_text(str(value), f"{place}, {plan.reference},")
+                raise InputError(f"{place} has no label in the column {column!r}")
+            return validate_text(str(value), f"{place}, {column},")
         case "entities":
             return _spans(plan, row, value, place)
         case _:
@@ -167,8 +168,8 @@ def _reference(plan: Plan, row: Row, place: str) -> Any:
             texts = value if isinstance(value, list) else [] if value is None else [value]
             texts = [text["text"] if isinstance(text, Mapping) and "text" in text else text for text in texts]
             if not all(isinstance(text, str) for text in texts):
-                raise InputError(f"{place} has {plan.reference} {value!r:.80}, but needs a text or a list of texts")
-            return [validate_text(text, f"{place}, {plan.reference},") for text in texts]
+                raise InputError(f"{place} has {column} {value!r:.80}, but needs a text or a list of texts")
+            return [validate_text(text, f"{place}, {column},") for text in texts]
 
 
 def _spans(plan: Plan, row: Row, value: Any, place: str) -> list[dict[str, Any]]:

@@ -124,8 +124,10 @@ def _best_answer(compare: Callable[[str, str], float], result: Fields, reference
 
 
 def _verbatim(result: Fields | None, item: Item, labels: Sequence[str]) -> Sequence[float]:
-    """Add the quotes that stand in their text at their offsets, and all quotes."""
-    quotes = (result or {}).get("citations", ())
+    """Add the quotes that stand in their text at their offsets, and all quotes; an error is one that does not."""
+    if result is None:
+        return (0.0, 1.0)
+    quotes = result.get("citations", ())
     right = sum(item.text[quote["start"] : quote["end"]] == quote["quote"] for quote in quotes)
     return (float(right), float(len(quotes)))
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from llmkit.errors import InputError
 from llmkit.evaluation.cells import Cell, Task, cell_keys, parse_cells, product_of
 
-_TEXTS = ("task", "data", "input", "reference", "context", "id", "cluster", "example_data")
+_TEXTS = ("task", "data", "input", "reference", "context", "id", "cluster", "example_data", "example_reference")
 _TYPES: dict[str, tuple[type, str]] = {
     **dict.fromkeys(_TEXTS, (str, "a text")),
     **dict.fromkeys(("labels", "metrics"), (list, "a list of texts")),
@@ -35,6 +35,7 @@ class Plan:
         labels: of a classification, or of entities; by default those of the references.
         metrics: names, or `module:function`; the first decides. By default those of the task.
         example_data: rows with examples; by default the first rows of the data, which are then no items.
+        example_reference: the column of examples with the right result, if it is not that of `reference`.
         example_rows: how many first rows are set aside; by default as many as the cell with the most examples shows.
         repeats: how often a cell that samples is run, each time with the next seed.
         seed: of sampling, of the draws of the statistics, and of the halves.
@@ -53,6 +54,7 @@ class Plan:
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     example_data: Path | None = None
+    example_reference: str | None = None
     example_rows: int | None = None
     repeats: int = 1
     seed: int = 0
@@ -112,6 +114,13 @@ class Plan:
             return self
         kept = {self.find_cell(name).name for name in [*names, baseline or self.cells[0].name]}
         return replace(self, cells=tuple(cell for cell in self.cells if cell.name in kept))
+
+    def with_data(self, path: Path) -> Plan:
+        """Return the plan with another file of data; or with its files, data and examples, in another folder."""
+        if not path.is_dir():
+            return replace(self, data=path)
+        examples = self.example_data and path / self.example_data.name
+        return replace(self, data=path / self.data.name, example_data=examples)
 
     def find_cell(self, name: str) -> Cell:
         """Return the cell of a name; raise `InputError` if there is none."""

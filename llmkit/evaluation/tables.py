@@ -41,7 +41,8 @@ def notes_of(comparison: Comparison) -> list[str]:
         )
     for report in comparison.cells:
         if report.errors:
-            notes.append(f"{report.cell.name}: {report.errors} items have an error, and count as wrong.")
+            which = f"the first is: {report.first_error.removeprefix('error: '):.200}"
+            notes.append(f"{report.cell.name}: {report.errors} items have an error, and count as wrong; {which}")
         if report.cut:
             notes.append(
                 f"{report.cell.name}: {report.cut} prompts did not hold all examples; the window is too small."

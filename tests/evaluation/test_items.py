@@ -43,6 +43,17 @@ def test_an_example_that_is_also_an_item_is_refused(plan, tmp_path):
         read_data(plan(example_data="pool.jsonl", examples=1))
 
 
+def test_files_may_be_in_another_folder_and_examples_have_another_column(plan, tmp_path):
+    (tmp_path / "there").mkdir()
+    write(tmp_path / "there" / "rows.jsonl", ROWS[:2])
+    write(tmp_path / "there" / "pool.jsonl", [{"text": "x", "short": "y"}])
+    values = {"example_data": "elsewhere/pool.jsonl", "example_reference": "short", "examples": 1}
+    data = read_data(plan(**values).with_data(tmp_path / "there"))
+    assert (len(data.items), data.examples) == (2, ({"input": "x", "output": "y"},))
+    one_file = plan(**values).with_data(tmp_path / "there" / "rows.jsonl")
+    assert (one_file.data.parent.name, one_file.example_data.parent.name) == ("there", "elsewhere")
+
+
 def test_tables_are_read_too(plan, tmp_path):
     (tmp_path / "rows.csv").write_text('text,summary\n"A, b.",Short.\n', encoding="utf-8-sig")
     [item] = read_data(plan(data="rows.csv")).items

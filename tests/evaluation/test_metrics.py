@@ -106,7 +106,7 @@ def test_rouge_is_that_of_the_nearest_reference():
 
 
 def test_an_item_without_a_result_is_as_bad_as_can_be():
-    for name in ("rouge1", "exact_match", "f1"):
+    for name in ("rouge1", "exact_match", "f1", "verbatim"):
         assert value(name, [None], [["a"]]) == 0
     assert value("accuracy", [None], ["a"]) == 0
     assert value("macro_f1", [None], ["a"]) == 0
