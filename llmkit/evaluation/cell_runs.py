@@ -162,7 +162,9 @@ class CellRuns:
         text = "\n".join(lines) + "\n"
         path = self.output / f"items-{fingerprint({'items': text})}.jsonl"
         if not path.exists():
-            path.write_text(text, encoding="utf-8")
+            draft = path.with_suffix(".draft")
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)  # complete or absent, also where a run is killed
         return path
 
 

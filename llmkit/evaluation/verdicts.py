@@ -49,8 +49,11 @@ class Difference:
     verdict: str = ""
 
     def is_worse_by(self, margin: float, metric: Metric) -> bool:
-        """Return whether the whole interval is worse than the baseline by more than a margin."""
-        if self.interval is None or metric.better == "neither":
+        """Return whether the verdict is "worse", with the whole interval worse than the baseline by more than a margin.
+
+        The interval alone is not corrected for the number of cells: one of twenty would be worse by luck.
+        """
+        if self.interval is None or self.verdict != "worse":
             return False
         return self.interval.high < -margin if metric.better == "more" else self.interval.low > margin
 

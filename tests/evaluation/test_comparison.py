@@ -235,3 +235,14 @@ def test_a_note_says_that_few_items_have_intervals_that_are_too_narrow(plan_of, 
     few = "3 items are few: intervals of fewer than 8 are too narrow."
     assert few in notes_of(run(plan_of(cells=CELLS), limit=3))
     assert not any("too narrow" in note for note in notes_of(run(plan_of(cells=CELLS))))
+
+
+def test_one_of_many_cells_is_not_proved_worse_by_its_interval_alone():
+    base = sample([1] * 60 + [0] * 40)
+    slightly = sample([1] * 54 + [0] * 46)
+    [alone] = judge([slightly], base, seed=0)
+    among_many = judge([slightly, *[sample([1, 0] * 50)] * 19], base, seed=0)[0]
+    assert alone.interval.high < 0
+    assert alone.p_value < 0.05 < among_many.corrected
+    assert alone.is_worse_by(0.0, METRICS["accuracy"])
+    assert not among_many.is_worse_by(0.0, METRICS["accuracy"])
