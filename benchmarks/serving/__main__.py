@@ -126,7 +126,7 @@ def main() -> int:
         while requests_inside(address):  # of clients that have left: they end before the next token
             time.sleep(0.1)
         memory.end()
-    print(report(counts, memory.megabytes, seconds, processor_seconds(process) - worked))
+        print(report(counts, memory.megabytes, seconds, processor_seconds(process) - worked))
     return int(bool(counts.lost or counts.mixed_up or counts.unexpected))
 
 

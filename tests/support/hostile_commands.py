@@ -158,6 +158,10 @@ QUICK: dict[str, Attempt] = {
     ),
     "serve: a host": _attempt(lambda world: ["serve", "--host", EVIL]),
     "serve: an origin": _attempt(lambda world: ["serve", "--allow-origin", EVIL]),
+    "serve: a model": _attempt(lambda world: ["serve", "--port", "0", "--model", world.model, "--model", f"no {EVIL}"]),
+    "serve: names": _attempt(
+        lambda world: ["serve", "--port", "0", *("--model", "a", "--name", EVIL), *("--model", "b", "--name", EVIL)]
+    ),
     "batch classify": _attempt(lambda world: _batch(world, "classify", "--labels", "a,b")),
     "batch entities": _attempt(lambda world: _batch(world, "entities")),
     "batch summarize": _attempt(lambda world: _batch(world, "summarize")),
