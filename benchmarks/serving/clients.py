@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-PATIENCE = 300.0  # seconds for an answer: with many clients each waits for the others
+PATIENCE = 900.0  # seconds for an answer: each waits for the others, on a machine that may be busy
 _REST = 5
 _CHUNK = bytes(1 << 16)
 
