@@ -28,6 +28,7 @@ OWN_MEANING = {("ask", "top_k"), ("batch ask", "top_k")}
 ONE_RUN = {
     *("api_key", "debug", "explain", "help", "json", "lines", "version", "allow_private", "ignore_robots"),
     *("calibrate", "confidence", "error", "examples", "file", "load", "output", "precision", "resume", "save", "url"),
+    *("baseline", "data", "fail_if_worse", "holdout", "limit", "only"),
 }
 """Options that are for one run, or that should be meant each time: they cannot be set."""
 

@@ -90,8 +90,9 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     found: list[Rows] = []
     for size in _blocks(draws, count):
-        drawn = rng.integers(0, count, (size, count))
-        found.append(statistic(*(rows[drawn].sum(axis=1) for rows in cells)))
+        drawn = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count).astype(np.float64)
+        found.append(statistic(*(times @ rows for rows in cells)))  # how often each row was drawn: memory stays bounded
     low, high = np.quantile(np.concatenate(found), [alpha / 2, 1 - alpha / 2])
     return Interval(float(low), float(high))
 

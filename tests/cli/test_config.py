@@ -238,6 +238,14 @@ def test_where_the_file_is(llmkit):
     assert out.endswith(f"{os.sep}llmkit{os.sep}config.toml\n")
 
 
+def test_what_a_comparison_is_of_is_no_setting(settings):
+    assert {name for name in settings() if name.startswith("compare.")} == {
+        "compare.engine",
+        "compare.workers",
+        "compare.retry_failed",
+    }
+
+
 def test_every_option_can_be_set_or_is_for_one_run():
     commands = config.configurable(get_command(app))
     names = {f"{command}.{key}" for command, options in commands.items() for key in options if key not in config.SHARED}

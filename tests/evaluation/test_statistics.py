@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -52,6 +53,15 @@ def test_draws_in_blocks_are_those_of_one_block(monkeypatch):
     whole = statistics.bootstrap(cells, mean, draws=500)
     monkeypatch.setattr(statistics, "_BLOCK", 4000)
     assert statistics.bootstrap(cells, mean, draws=500) == whole
+
+
+def test_memory_does_not_grow_with_the_number_of_sums():
+    rows = np.ones((1000, 3 * 77))  # those of a macro-F1 of 77 labels
+    tracemalloc.start()
+    statistics.bootstrap([rows], lambda sums: sums[..., 0], draws=2000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000_000  # the drawn rows themselves would take 3.7 GB
 
 
 @pytest.mark.parametrize(("count", "draw"), [(20, "normal"), (60, "rates")])
