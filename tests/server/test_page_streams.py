@@ -84,6 +84,32 @@ def test_an_answer_goes_on_from_a_token_of_the_stream(browser: Any) -> None:
         assert page.locator("#messages .foot small").count() == 1  # of the new answer only
 
 
+def test_an_answer_that_goes_on_beside_another_is_stopped(browser: Any) -> None:
+    llm, gate = gated_chat(free=100)
+    values = {"compare.message": "Hello", "compare.probabilities": "1"}
+    values |= {
+        f"{side}.{name}": value for side in "ab" for name, value in {"temperature": "0", "max_tokens": "4"}.items()
+    }
+    with api_server(llm) as server, watched(browser, server.url) as pages:
+        page = pages.open("#" + urlencode({"view": "compare", **values}))
+        page.click("#compare-form .main")
+        page.wait_for_selector("#compare:not(:has([aria-busy])) [data-side=b] .foot small")
+        assert page.locator("#compare-stop").is_disabled()
+        heights = page.locator(".sides .settings").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().top)"
+        )
+        assert heights[0] == heights[1]
+        gate.free = gate.passes
+        page.locator("[data-side=a] .text .token").nth(1).press("Enter")
+        page.locator(".alternatives button:not(:disabled):not(.quiet)").first.press("Enter")
+        page.wait_for_selector("[data-side=a] [aria-busy]")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("[data-side=a] .answer:not([aria-busy])")
+        assert "stopped" in page.locator("[data-side=a] .foot small").text_content()
+        assert page.locator("#compare-stop").is_disabled()
+        gate.open.set()
+
+
 def test_a_stream_that_ends_in_the_middle_is_no_whole_answer(browser: Any) -> None:
     llm, gate = gated_chat(free=0)
     gate.open.set()

@@ -9,7 +9,7 @@ const ALTERNATIVES = 8;
 export class Answer {
   /**
    * `request()` returns the body of a request without the answer so far; `colored()` says whether tokens are colored;
-   * `changed()` is called after each change of the text.
+   * `changed()` is called when an answer begins, and after each change of it.
    */
   constructor(request, colored, changed = () => {}) {
     this.request = request;
@@ -65,6 +65,7 @@ export class Answer {
     const asked = { ...body, messages, stream_options: { include_usage: true } };
     if (this.colored()) Object.assign(asked, { logprobs: true, top_logprobs: ALTERNATIVES });
     this.show();
+    this.changed();
     for await (const chunk of stream("/v1/chat/completions", asked, controller.signal)) {
       if (this.controller !== controller) return;
       facts.usage = chunk.usage ?? facts.usage;
@@ -141,12 +142,13 @@ export class Answer {
   }
 
   /** Keep the answer up to a token, put another one in its place, and let the model go on. */
-  async goOnFrom(index, other) {
+  goOnFrom(index, other) {
     const kept = this.pieces.slice(0, index);
     const text = isEnd(other.token) ? "" : index ? other.token : other.token.trimStart();
     const chosen = { ...this.pieces[index], text, token: other.token, probability: other.probability };
     if (text) {
-      await this.run([...kept, chosen]);
+      this.run([...kept, chosen]);
+      this.body.children[index]?.focus(); // the button that had the focus is gone
       return;
     }
     this.stop();
@@ -156,6 +158,7 @@ export class Answer {
     this.text = kept.map((piece) => piece.text).join("");
     this.foot.replaceChildren(this.legend);
     this.show();
+    this.body.children[index]?.focus();
     this.changed();
   }
 }

@@ -16,11 +16,9 @@ export function startCompare() {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!get("compare.message").trim()) return;
-    await whileRunning(form, byId("compare-stop"), async (signal) => {
-      signal.addEventListener("abort", () => Object.values(answers).forEach((answer) => answer.stop()));
-      await Promise.all(SIDES.map((side) => answers[side].run()));
-    });
+    await whileRunning(form, null, () => Promise.all(SIDES.map((side) => answers[side].run())));
   });
+  byId("compare-stop").addEventListener("click", () => Object.values(answers).forEach((answer) => answer.stop()));
   byId("compare-message").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -34,7 +32,7 @@ function buildSide(side) {
   const place = document.querySelector(`[data-side="${side}"]`);
   const id = `system-${side}`;
   const system = el("textarea", { id, rows: 1, "data-state": `${side}.system` });
-  const answer = new Answer(() => request(side), () => get("compare.probabilities") === "1");
+  const answer = new Answer(() => request(side), () => get("compare.probabilities") === "1", showWhetherAnyRuns);
   answer.body.setAttribute("aria-live", "polite");
   const panel = el("details", { class: "settings", open: window.innerWidth >= 900 }, el("summary", {}, "Settings"));
   place.append(...modelChoice(side), el("label", { for: id }, "System prompt ", el("small", {}, "optional")), system, answer.element, panel);
@@ -42,6 +40,10 @@ function buildSide(side) {
   if (side === "b" && names().length < 2) setDefault("b.temperature", 1); // of two models all else is the same
   bind(system);
   answers[side] = answer;
+}
+
+function showWhetherAnyRuns() {
+  byId("compare-stop").disabled = !Object.values(answers).some((answer) => answer.isRunning);
 }
 
 function modelChoice(side) {
