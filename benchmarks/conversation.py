@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from benchmarks.peer import stock_chat
@@ -21,7 +21,7 @@ from llmkit.models.weights.catalog import resolve
 QUESTION = "This is question number {}. Tell me one short fact about the sea, the mountains or the sky."
 
 
-def first_tokens(llm: Any, turns: int) -> list[float]:
+def first_tokens(llm: BaseChatModel, turns: int) -> list[float]:
     """Return the seconds from the request to the first text, for each turn."""
     messages: list[BaseMessage] = []
     times = []
@@ -29,9 +29,9 @@ def first_tokens(llm: Any, turns: int) -> list[float]:
         messages.append(HumanMessage(QUESTION.format(turn)))
         started, first, answer = time.perf_counter(), 0.0, ""
         for piece in llm.stream(messages):
-            if piece.content and not first:
+            if piece.text and not first:
                 first = time.perf_counter() - started
-            answer += piece.content
+            answer += piece.text
         times.append(first)
         messages.append(AIMessage(answer))
     return times

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from langchain_core.runnables import Runnable
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -78,7 +79,7 @@ class Population:
         return control_error(scores, wrong, target)
 
 
-def of_classification(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
+def of_classification(llm: HuggingFaceChat, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
     test, _, text = classification.FILES[name]
     rows = _odd_rows(data / f"{test}.jsonl")
     chain = ZeroShotClassificationChain(llm, sorted({row["label_text"] for row in rows}))
@@ -86,7 +87,7 @@ def of_classification(llm: Any, data: Path, name: str) -> Iterator[tuple[list[fl
         yield [max(result.scores.values())], [float(result.label != row["label_text"])]
 
 
-def of_answers(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
+def of_answers(llm: HuggingFaceChat, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
     rows = _odd_rows(data / f"{name}.jsonl")
     inputs = [{"question": row["question"], "context": row["context"]} for row in rows]
     for row, answer in zip(rows, _batches(QAChain(llm, threshold=0), inputs), strict=True):
@@ -95,7 +96,7 @@ def of_answers(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], l
         yield ([answer.confidence], [float(not is_right)]) if answer.found else ([], [])
 
 
-def of_entities(llm: Any, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
+def of_entities(llm: HuggingFaceChat, data: Path, name: str) -> Iterator[tuple[list[float], list[float]]]:
     chain = NERChain(llm, entities.LABELS)
     rows = entities.read(data / f"{entities.FILES[name]}_test.jsonl")[1::2]
     for begin in range(0, len(rows), BATCH):
@@ -111,12 +112,12 @@ def _odd_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1::2]]
 
 
-def _batches(chain: Any, inputs: Sequence[Any]) -> Iterator[Any]:
+def _batches(chain: Runnable[Any, Any], inputs: Sequence[Any]) -> Iterator[Any]:
     for begin in range(0, len(inputs), BATCH):
-        yield from chain.batch(inputs[begin : begin + BATCH])
+        yield from chain.batch(list(inputs[begin : begin + BATCH]))
 
 
-DATA: dict[str, Callable[[Any, Path, str], Iterator[tuple[list[float], list[float]]]]] = {
+DATA: dict[str, Callable[[HuggingFaceChat, Path, str], Iterator[tuple[list[float], list[float]]]]] = {
     "sst2": of_classification,
     "ag": of_classification,
     "trec": of_classification,

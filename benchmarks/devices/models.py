@@ -12,6 +12,7 @@ from benchmarks.devices.records import Variant
 from benchmarks.devices.texts import QUESTION
 from benchmarks.output_tokens import output_tokens
 from llmkit import HuggingFaceChat
+from llmkit.models.generation.engine import Engine
 
 ONE_BILLION: dict[str, Any] = {
     "hidden_size": 2048,
@@ -61,7 +62,7 @@ class Models:
         return path if (path := Path(self.name)).is_dir() else resolve(self.name)
 
     @cached_property
-    def engine(self) -> Any:
+    def engine(self) -> Engine:
         """llmkit's engine of the model, on the device."""
         return HuggingFaceChat(model=str(self.folder), device=self.device).engine
 

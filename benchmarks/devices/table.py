@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from benchmarks.batch import make_prompts
 from benchmarks.conversation import first_tokens
@@ -42,7 +44,7 @@ class Table:
         """Return how many texts or tokens are measured, of those of the whole table."""
         return max(4, round(whole * self.scale))
 
-    def per_second(self, chain: Any, inputs: Sequence[Any]) -> Variant:
+    def per_second(self, chain: Runnable[Any, Any], inputs: list[Any]) -> Variant:
         """Return a variant that puts all inputs through a chain together, in inputs a second."""
 
         def run() -> float:
@@ -169,7 +171,7 @@ class Table:
                 partial(self._generated_labels, prompts),
             )
 
-    def _generated_labels(self, prompts: Sequence[str]) -> Variant:
+    def _generated_labels(self, prompts: list[str]) -> Variant:
         return self.per_second(self.models.pipeline(4, 64), prompts)
 
     def spans(self) -> None:
@@ -183,7 +185,7 @@ class Table:
         """Measure the first token of each turn of a conversation; the value is that of the last turn."""
         turns = min(TURNS, self.count(TURNS))
 
-        def first(llm: Any) -> Variant:
+        def first(llm: BaseChatModel) -> Variant:
             def run() -> float:
                 self.models.engine.prefix_cache.clear()
                 times = first_tokens(llm, turns)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import patch
 
+from langchain_core.language_models import BaseChatModel
+
 from benchmarks.batch import SENTENCES
 from benchmarks.conversation import first_tokens
 from benchmarks.output_tokens import output_tokens
@@ -30,7 +32,7 @@ def turns(run_options: RunOptions) -> Growth:
     plain_llm = HuggingFaceChat(
         model=without_fast_forward(run_options.model).engine, temperature=0, max_new_tokens=TOKENS
     )
-    variants: dict[str, Any] = {
+    variants: dict[str, BaseChatModel] = {
         "ChatHuggingFace": stock_chat(resolve(run_options.model), TOKENS),
         "llmkit, transformers' forward pass": plain_llm,
         "llmkit": ours,
@@ -107,7 +109,7 @@ def callers(run_options: RunOptions) -> Growth:
     for llm in (ours, peer):
         llm.invoke(questions[0])  # to warm up
 
-    def rate(llm: Any, count: int, threads: int) -> float:
+    def rate(llm: BaseChatModel, count: int, threads: int) -> float:
         start = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(llm.invoke, questions[:count]))

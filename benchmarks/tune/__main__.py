@@ -32,6 +32,7 @@ from rich.table import Table
 from benchmarks.tune.cached_scores import CachedChat
 from benchmarks.tune.search import difference, search
 from benchmarks.tune.tasks import TASKS, Task
+from llmkit import HuggingFaceChat
 from llmkit.chains.tuning import Tuning, save_tunings
 from llmkit.errors import InputError
 from llmkit.models.generation.settings import GenerationSettings
@@ -64,7 +65,7 @@ class Report:
     rows: tuple[int, int]
 
 
-def tune(llm: Any, task: Task, even: Sequence[Any], odd: Sequence[Any]) -> Report:
+def tune(llm: HuggingFaceChat, task: Task, even: Sequence[Any], odd: Sequence[Any]) -> Report:
     """Choose a tuning on some rows and measure it on others."""
     objective = task.objective(llm, even)
     choice = search(objective, task.neutral, task.fitted, task.names, task.more)

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks import classification, entities, question_answering
 from benchmarks.tune.search import Figures, Objective
+from llmkit import HuggingFaceChat
 from llmkit.chains import NERChain, QAChain, QATuning, SummarizationChain, ZeroShotClassificationChain
 from llmkit.chains.classification import contextual_calibration
 from llmkit.chains.ner import tuning as ner_tuning
@@ -48,8 +49,8 @@ class Task:
     names: Sequence[str]
     measure: str
     read: Callable[[Path], list[Row]]
-    objective: Callable[[Any, Sequence[Row]], Objective[Any]]
-    finish: Callable[[Any, Any, Sequence[Row]], Tuning] = lambda llm, tuning, rows: tuning
+    objective: Callable[[HuggingFaceChat, Sequence[Row]], Objective[Any]]
+    finish: Callable[[HuggingFaceChat, Any, Sequence[Row]], Tuning] = lambda llm, tuning, rows: tuning
     more: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
@@ -67,7 +68,7 @@ def read_classification(data: Path) -> list[Row]:
     return _interleaved(found, "name")
 
 
-def classify(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
+def classify(llm: HuggingFaceChat, rows: Sequence[Row]) -> Objective[Any]:
     """Return the log-loss of texts with a prior of examples and with selected ones, and of long texts."""
     names = sorted({row["name"] for row in rows})
     groups = {name: [place for place, row in enumerate(rows) if row["name"] == name] for name in names}
@@ -95,7 +96,7 @@ def classify(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
     return Objective(figures, lambda found: float(found.mean()) if len(found) else 0.0, len(rows))
 
 
-def _long_text_losses(chain: Any, texts: Sequence[str], truth: Sequence[str]) -> Any:
+def _long_text_losses(chain: ZeroShotClassificationChain, texts: Sequence[str], truth: Sequence[str]) -> Any:
     """Return, for each text, the log-likelihood of the label of a long text in which it is."""
     losses, places = np.zeros(len(texts)), {}
     for label in sorted(set(truth)):
@@ -117,7 +118,7 @@ def read_entities(data: Path) -> list[Row]:
     return _interleaved(found, "name")
 
 
-def find_entities(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
+def find_entities(llm: HuggingFaceChat, rows: Sequence[Row]) -> Objective[Any]:
     """Return the exact spans and labels: found and right, found, and expected."""
 
     def figures(tuning: Any, numbers: Sequence[int]) -> Figures:
@@ -137,7 +138,7 @@ def read_questions(data: Path) -> list[Row]:
     return list(_lines(data / "squad2_dev.jsonl"))
 
 
-def answer(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
+def answer(llm: HuggingFaceChat, rows: Sequence[Row]) -> Objective[Any]:
     """Return the F1 of the words of each answer, where there is one and the chain must answer."""
 
     def figures(tuning: Any, numbers: Sequence[int]) -> Figures:
@@ -154,7 +155,7 @@ def answer(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
     return Objective(figures, lambda found: float(found[:, 0].sum() / max(found[:, 1].sum(), 1)), len(rows))
 
 
-def fit_confidence(llm: Any, tuning: QATuning, rows: Sequence[Row]) -> QATuning:
+def fit_confidence(llm: HuggingFaceChat, tuning: QATuning, rows: Sequence[Row]) -> QATuning:
     """Return the tuning with the confidences and the thresholds fitted, those of yes and no too."""
     chain = QAChain(llm, tuning=tuning)
     questions = [
@@ -175,7 +176,7 @@ def read_dialogues(data: Path) -> list[Row]:
     return list(_lines(data / "dialogsum_test.jsonl"))
 
 
-def summarize(llm: Any, rows: Sequence[Row]) -> Objective[Any]:
+def summarize(llm: HuggingFaceChat, rows: Sequence[Row]) -> Objective[Any]:
     """Return ROUGE-1 and ROUGE-L of each summary."""
     from rouge_score.rouge_scorer import RougeScorer
 
