@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.devices.table import ROWS, measure_table
-from benchmarks.performance import answers, batches, growth, page, processes
+from benchmarks.performance import answers, batches, growth, matrix, page, processes
 from benchmarks.performance.results import Result, RunOptions
 
 BENCHMARKS: dict[str, Callable[[RunOptions], Result]] = {
@@ -36,8 +36,9 @@ BENCHMARKS: dict[str, Callable[[RunOptions], Result]] = {
     "memory": processes.memory,
     "summaries": growth.summaries,
     "pages": growth.pages,
+    "matrix": matrix.matrix,
 }
-REQUIRE_DATA = ("labels", "label-growth")
+REQUIRE_DATA = ("labels", "label-growth", "matrix")
 FOLDER = Path(__file__).parents[1] / "docs"
 
 
