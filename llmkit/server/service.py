@@ -66,8 +66,9 @@ class Service:
         return self.llm.engine
 
     def entry(self) -> dict[str, Any]:
-        """Return what `/v1/models` says of it; `root` is what it was loaded from."""
+        """Return what `/v1/models` says: `root` is what it was loaded from, `settings` what requests can leave out."""
         facts = {"id": self.name, "root": self.llm.model_name, "max_model_len": self.llm.context_window}
+        facts["settings"] = self.llm.settings.model_dump(mode="json", exclude_defaults=True)
         return {**facts, **_common(self.created)}
 
 

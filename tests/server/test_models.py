@@ -18,7 +18,7 @@ LABELS = ["sports", "politics"]
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, HuggingFaceChat]:
-    return {"one": tiny_chat(), "two": tiny_chat("qwen3")}
+    return {"one": tiny_chat(), "two": tiny_chat("qwen3", max_new_tokens=12)}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def test_all_are_listed_with_what_they_were_loaded_from(server: ApiServer, model
     assert list(found) == ["one", "two"]
     for name, llm in models.items():
         assert (found[name]["root"], found[name]["max_model_len"]) == (llm.model_name, llm.context_window)
+        assert found[name]["settings"] == ({"max_new_tokens": 12} if name == "two" else {})
         assert server.http.get(f"/v1/models/{name}").json() == found[name]
 
 

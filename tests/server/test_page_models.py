@@ -21,7 +21,10 @@ WINDOW = 128
 @pytest.fixture(scope="module")
 def models() -> dict[str, HuggingFaceChat]:
     small = tiny.make("qwen3")
-    return {"one": tiny_chat(), "two": HuggingFaceChat(small.model, tokenizer=small.tokenizer, context_window=WINDOW)}
+    return {
+        "one": tiny_chat(temperature=0.35),
+        "two": HuggingFaceChat(small.model, tokenizer=small.tokenizer, context_window=WINDOW),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +74,11 @@ def test_the_budget_is_that_of_the_chosen_model(pages: WatchedPages, models: dic
     assert page.locator("#window").get_attribute("placeholder") == str(WINDOW)
     page.wait_for_url(lambda url: "model=two" in url)
     assert address_of(page)["model"] == ["two"]
+
+
+def test_sliders_start_where_the_server_was_told_to(pages: WatchedPages) -> None:
+    page = pages.open("#view=chat")
+    settings = page.locator("#chat")
+    assert settings.get_by_label("temperature", exact=True).input_value() == "0.35"
+    assert settings.get_by_label("temperature, slider").input_value() == "0.35"
+    assert settings.get_by_label("repetition_penalty", exact=True).input_value() == "1"

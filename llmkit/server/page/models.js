@@ -16,3 +16,6 @@ export const contextWindow = (name) => facts(name)?.max_model_len;
 
 /** Return what a model is loaded from in Python, where clients may call it by another name. */
 export const loadedFrom = (name) => facts(name)?.root ?? name;
+
+/** Return a setting that the server was started with, by llmkit's name; the same holds for all its models. */
+export const startedWith = (name) => served[0]?.settings?.[name];

@@ -1,7 +1,7 @@
 // The generation settings: each a slider and a number box over one value, and what a request says of them.
 
 import { el } from "/page/dom.js";
-import { contextWindow } from "/page/models.js";
+import { contextWindow, startedWith } from "/page/models.js";
 import { bind, get, onChange, setDefault } from "/page/state.js";
 
 const MOST_TOKENS = 1024; // of an answer; fewer, where the context window is smaller
@@ -38,9 +38,9 @@ export function buildSettings(panel, prefix) {
   );
 }
 
-function sliderRow({ name, least, most, step, start, help }, prefix) {
+function sliderRow({ name, python, least, most, step, start, help }, prefix) {
   const state = `${prefix}${name}`;
-  setDefault(state, start);
+  setDefault(state, startedWith(python ?? name) ?? start);
   const id = `setting-${state.replaceAll(".", "-")}`;
   const range = { min: least, max: most, step, "data-state": state };
   const slider = el("input", { type: "range", ...range, "aria-label": `${name}, slider`, "aria-describedby": `${id}-help` });
