@@ -13,7 +13,7 @@ from llmkit.batch import tables
 from llmkit.batch.fingerprint import Identity, differences, fingerprint, identify
 from llmkit.batch.spec import ChainSpec
 from llmkit.errors import InputError
-from llmkit.models.memory import peak_memory, reset_peak_memory
+from llmkit.models.peak_memory import peak_memory, reset_peak_memory
 
 RESULT, ERROR, META = OUTPUT_COLUMNS = ("result", "error", "meta")
 """The columns that are added to a row."""

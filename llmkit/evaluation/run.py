@@ -44,7 +44,7 @@ def compare(
         engine: "local" or "ray", which is an extra: `llmkit[ray]`.
         workers: how many processes compute.
         retry_failed: compute items that have an error again.
-        progress: is called with the name of a cell, how many of its items are done, and of how many.
+        progress: is called with the name of a cell, how many results of all cells are done, and of how many.
 
     Raises:
         InputError: the plan, its data or an argument is wrong; nothing was computed.
