@@ -123,7 +123,7 @@ def _items(comparison: Comparison) -> Iterator[str]:
             for one in comparison.cells
         ]
         source = f'<details><summary>input</summary><div class="text" dir="auto">{escape(_shown(item))}</div></details>'
-        yield f"<h3>{escape(item.id)}</h3>{source}<div class='scroll'><table>{''.join(rows)}</table></div>"
+        yield f"<h3>Item {escape(item.id)}</h3>{source}<div class='scroll'><table>{''.join(rows)}</table></div>"
 
 
 def _spread(comparison: Comparison, index: int) -> int:

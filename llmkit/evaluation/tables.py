@@ -21,13 +21,19 @@ def headline(comparison: Comparison) -> str:
         others = [one.differences[metric.name] for one in comparison.cells if metric.name in one.differences]
         worse = sum(one.verdict == "worse" for one in others)
         sentence = f"{best}, the baseline, has the best {metric.name}: {figure} on {items}"
-        return f"{sentence}; {worse or 'none'} of {len(others)} others {'is' if worse == 1 else 'are'} proved worse."
+        return f"{sentence}; {_those_worse(worse, len(others))} proved worse."
     sentence = (
         f"{best} has the best {metric.name}: {figure} on {items}, {difference.value:+.3f} from {comparison.baseline}"
     )
     if difference.verdict == "better":
         return f"{sentence}; the difference is real (p = {difference.corrected:.2g})."
     return f"{sentence}; {difference.verdict}."
+
+
+def _those_worse(worse: int, others: int) -> str:
+    if others == 1:
+        return "the other is" if worse else "the other is not"
+    return f"{worse or 'none'} of {others} others {'is' if worse == 1 else 'are'}"
 
 
 def notes_of(comparison: Comparison) -> list[str]:

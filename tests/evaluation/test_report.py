@@ -1,6 +1,7 @@
 """The report and the plot: what they say, whatever the texts and figures are."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from llmkit.evaluation.comparison import compare_cells
 from llmkit.evaluation.difference_plot import _round_step
 from llmkit.evaluation.html_report import mark_changes, write_html
 from llmkit.evaluation.items import read_data
+from llmkit.evaluation.tables import headline
 
 
 @pytest.fixture
@@ -32,6 +34,27 @@ def test_a_report_says_how_the_best_was_found(optimized):
 def test_texts_are_shown_in_their_own_direction(optimized):
     page = write_html(optimized)
     assert page.count('class="text"') == page.count('class="text" dir="auto"') > 0
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        (["worse"], "; the other is proved worse."),
+        (["the same"], "; the other is not proved worse."),
+        (["worse", "better"], "; 1 of 2 others is proved worse."),
+        (["the same", "the same"], "; none of 2 others are proved worse."),
+    ],
+)
+def test_the_sentence_says_how_many_are_worse_than_a_baseline_that_is_best(plan_of, tmp_path, verdicts, words):
+    plan = plan_of(cells=[{"name": f"{number}"} for number in range(len(verdicts) + 1)], metrics=["length"])
+    data = read_data(plan, 3)
+    found = compare_cells(plan, data, CellRuns(plan, data, tmp_path / "out"))
+    base, *others = found.cells
+    judged = [
+        replace(one, differences={"length": replace(one.differences["length"], verdict=verdict)})
+        for one, verdict in zip(others, verdicts, strict=True)
+    ]
+    assert headline(replace(found, best="0", cells=(base, *judged))).endswith(words)
 
 
 def test_words_that_differ_are_marked():
